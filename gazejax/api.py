@@ -1,0 +1,268 @@
+"""Using what was trained: `load` a workdir, `embed` a person, `predict` their map.
+
+A workdir is self-contained: it can be copied to a machine without any data set.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, UInt8
+from ml_collections import ConfigDict
+from PIL import Image
+
+from gazejax import loop, render, stages
+from gazejax.data import resize_image
+
+# Pairs and fixations are padded to multiples of these, so that few shapes are ever compiled.
+_PAIRS = 8
+_FIXATIONS = 32
+
+
+def load(workdir: str | Path) -> "Model":
+    """Loads both trained stages of a workdir.
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir, or a stage has no checkpoint.
+        ValueError: if a checkpoint does not load.
+    """
+    return Model(Path(workdir))
+
+
+class Model:
+    """A trained encoder and saliency network; make it with `load`.
+
+    Attributes:
+        config: the config of the training.
+        embedding_size: number of entries of an embedding.
+    """
+
+    def __init__(self, workdir: Path) -> None:
+        config = loop.load_config(workdir)
+        self.config = config
+        self.embedding_size: int = config.encoder.embedding_size
+        self._center_prior = _read_center_prior(workdir / "center_prior.npz")
+        num_seen_users = loop.num_seen_users(workdir)
+        self._encoder_params = loop.load_params(workdir, "encoder", config, num_seen_users)
+        self._saliency_params = loop.load_params(workdir, "saliency", config, num_seen_users)
+        self._embed_pairs = jax.jit(_make_embed(config, num_seen_users))
+        self._predict_map = jax.jit(_make_predict(config))
+
+    def embed(
+        self,
+        images: Sequence[UInt8[np.ndarray, "height width 3"]],
+        fixations: Sequence[Float[np.ndarray, "fixation 2"]],
+        universal: Sequence[Float[np.ndarray, "map_height map_width"]] | None = None,
+    ) -> Float[np.ndarray, " embedding"]:
+        """Embeds one person from pictures they looked at.
+
+        Args:
+            images: pictures, 8-bit RGB, any sizes; at least one.
+            fixations: where the person looked in each, x then y in pixels of that picture, whose
+                top left corner is (0, 0) and whose first pixel has its centre at (0.5, 0.5).
+            universal: where other people looked in each picture, at any size, any positive scale.
+                Without it the mean of the training maps stands in.
+
+        Returns:
+            The user embedding: the mean over the pairs, float32.
+
+        Raises:
+            TypeError: if an image is not uint8, or fixations are not numbers.
+            ValueError: if shapes or counts are wrong, a scanpath is empty, or a fixation is NaN,
+                infinite or outside of its picture; the message names the argument.
+        """
+        if len(images) == 0 or len(images) != len(fixations):
+            raise ValueError(
+                f"images has {len(images)} entries and fixations {len(fixations)}; "
+                "allowed: equally many, at least one"
+            )
+        if universal is not None and len(universal) != len(images):
+            raise ValueError(
+                f"universal has {len(universal)} entries; allowed: one for each of the "
+                f"{len(images)} images"
+            )
+        pixels, points, groups = [], [], []
+        height, width = self.config.encoder.image_size
+        for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
+            image = _checked_image(image, f"images[{number}]")
+            points.append(_checked_fixations(xy_px, image.shape, f"fixations[{number}]"))
+            pixels.append(resize_image(image, (height, width)))
+            groups.append(
+                self._center_prior["encoder"]
+                if universal is None
+                else _resize_map(
+                    _checked_map(universal[number], f"universal[{number}]"), (height, width)
+                )
+            )
+        num_pairs = len(pixels)
+        longest = max(len(xy_frac) for xy_frac in points)
+        shape = (-(-num_pairs // _PAIRS) * _PAIRS, -(-longest // _FIXATIONS) * _FIXATIONS)
+        xy_frac = np.zeros((*shape, 2), np.float32)
+        mask = np.zeros(shape, bool)
+        for row, xy in enumerate(points):
+            xy_frac[row, : len(xy)], mask[row, : len(xy)] = xy, True
+        batch = (
+            _padded(np.stack(pixels), shape[0]),
+            xy_frac,
+            mask,
+            _padded(np.float32([i.shape[1] / i.shape[0] for i in images]), shape[0]),
+            _padded(np.stack(groups).astype(np.float32), shape[0]),
+        )
+        chunks = [
+            self._embed_pairs(self._encoder_params, *(a[start : start + _PAIRS] for a in batch))
+            for start in range(0, shape[0], _PAIRS)
+        ]
+        return np.concatenate(chunks)[:num_pairs].mean(axis=0)
+
+    def predict(
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        embedding: Float[np.ndarray, " embedding"] | None = None,
+        universal: Float[np.ndarray, "map_height map_width"] | None = None,
+    ) -> Float[np.ndarray, "height width"]:
+        """Predicts where a person looks in a picture.
+
+        Args:
+            image: 8-bit RGB, any size.
+            embedding: the person, as `embed` returns it. Without it the universal map is returned.
+            universal: where other people looked in this picture, at any size, any positive scale.
+                Without it the mean of the training maps stands in, until a predicted one exists.
+
+        Returns:
+            A map of the image's size that sums to 1, float32.
+
+        Raises:
+            TypeError: if the image is not uint8, or another argument is not of numbers.
+            ValueError: if a shape is wrong or a value is NaN, infinite or (in a map) negative.
+        """
+        image = _checked_image(image, "image")
+        map_size = self.config.saliency.map_size
+        if universal is None:
+            prior = self._center_prior["saliency"]
+        else:
+            prior = _resize_map(_checked_map(universal, "universal"), map_size)
+        if embedding is not None:
+            embedding = _checked_embedding(embedding, self.embedding_size)
+            pixels = resize_image(image, self.config.saliency.image_size)
+            prior = np.asarray(self._predict_map(self._saliency_params, pixels, prior, embedding))
+        return _resize_map(prior, image.shape[:2])
+
+
+def _make_embed(config: ConfigDict, num_seen_users: int) -> Any:
+    network = stages.encoder_network(config, num_users=num_seen_users)
+
+    def embed(
+        params: Any,
+        pixels: jax.Array,
+        xy_frac: jax.Array,
+        mask: jax.Array,
+        aspect_ratio: jax.Array,
+        universal: jax.Array,
+    ) -> jax.Array:
+        personal = jax.vmap(
+            lambda xy_frac, mask, aspect_ratio: render.gaze_map(
+                xy_frac,
+                mask,
+                aspect_ratio=aspect_ratio,
+                sigma_frac=config.data.sigma_frac,
+                map_size=config.encoder.image_size,
+            )
+        )(xy_frac, mask, aspect_ratio)
+        inputs = stages.encoder_inputs(config, pixels, personal, universal)
+        return network.apply(params).encoder(inputs)
+
+    return embed
+
+
+def _make_predict(config: ConfigDict) -> Any:
+    network = stages.saliency_network(config)
+
+    def predict(
+        params: Any, pixels: jax.Array, universal: jax.Array, embedding: jax.Array
+    ) -> jax.Array:
+        maps = network.apply(params)(
+            pixels[None], jnp.asarray(universal)[None, None], embedding[None, None]
+        )
+        return maps[0, 0]
+
+    return predict
+
+
+def _read_center_prior(path: Path) -> dict[str, Float[np.ndarray, "height width"]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name].astype(np.float32) for name in stages.STAGES}
+
+
+def _padded(rows: np.ndarray, length: int) -> np.ndarray:
+    return np.concatenate([rows, np.repeat(rows[-1:], length - len(rows), axis=0)])
+
+
+def _resize_map(
+    saliency: Float[np.ndarray, "height width"], size: tuple[int, int]
+) -> Float[np.ndarray, "new_height new_width"]:
+    """Resizes a map bilinearly and makes it sum to 1."""
+    picture = Image.fromarray((saliency / saliency.max()).astype(np.float32))
+    resized = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    return (resized / resized.sum(dtype=np.float64)).astype(np.float32)
+
+
+def _checked_image(image: np.ndarray, name: str) -> np.ndarray:
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        raise TypeError(f"{name} has dtype {image.dtype}; allowed: uint8")
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"{name} has shape {image.shape}; allowed: (height, width, 3)")
+    return image
+
+
+def _checked_fixations(
+    xy_px: np.ndarray, image_shape: tuple[int, ...], name: str
+) -> Float[np.ndarray, "fixation 2"]:
+    """Returns the fixations as fractions of the image."""
+    xy_px = _checked_numbers(xy_px, name)
+    if xy_px.ndim != 2 or xy_px.shape[1] != 2 or len(xy_px) == 0:
+        raise ValueError(f"{name} has shape {xy_px.shape}; allowed: (n, 2) with n of at least 1")
+    height, width = image_shape[:2]
+    outside = ((xy_px < 0) | (xy_px >= [width, height])).any(axis=1)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        x, y = xy_px[row].tolist()
+        raise ValueError(
+            f"{name}[{row}] is (x, y) = ({x:g}, {y:g}); allowed: inside the image, "
+            f"0 <= x < {width} and 0 <= y < {height}"
+        )
+    return xy_px / [width, height]
+
+
+def _checked_map(saliency: np.ndarray, name: str) -> Float[np.ndarray, "height width"]:
+    saliency = _checked_numbers(saliency, name)
+    if saliency.ndim != 2 or saliency.size == 0:
+        raise ValueError(f"{name} has shape {saliency.shape}; allowed: (height, width)")
+    if saliency.min() < 0 or saliency.max() <= 0:
+        raise ValueError(
+            f"{name} has values from {saliency.min():g} to {saliency.max():g}; "
+            "allowed: none below 0, some above"
+        )
+    return saliency
+
+
+def _checked_embedding(embedding: np.ndarray, size: int) -> Float[np.ndarray, " embedding"]:
+    embedding = _checked_numbers(embedding, "embedding")
+    if embedding.shape != (size,):
+        raise ValueError(f"embedding has shape {embedding.shape}; allowed: ({size},)")
+    return embedding.astype(np.float32)
+
+
+def _checked_numbers(values: Any, name: str) -> Float[np.ndarray, "..."]:
+    values = np.asarray(values)
+    if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
+        raise TypeError(f"{name} has dtype {values.dtype}; allowed: float or integer")
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds a NaN or an infinite value; allowed: finite numbers")
+    return values

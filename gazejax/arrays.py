@@ -1,0 +1,76 @@
+"""The vocabulary of the project: axis names, coordinate conventions and the gaze of a data set.
+
+Conventions, said once:
+
+* Arrays over pixels are ``[height, width]`` (row first); point lists end in ``(x, y)``.
+* ``xy_px`` is in pixels of the image, the top left corner of the image is ``(0, 0)``, so the centre
+  of the first pixel is ``(0.5, 0.5)``. ``xy_frac`` is the same divided by ``(width, height)``.
+* ``*_mask`` is True for real data. ``*_size`` is ``(height, width)``.
+* A *viewing* is all that one user looked at in one image (all trials together). A *pair* is an
+  image with the map of one viewing. The *universal* map of an image is the mean over users.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+
+class Gaze(NamedTuple):
+    """All fixations of a data set, flat, with the place of each viewing in the flat arrays.
+
+    A dense ``[user, image, fixation]`` array of many users would be nearly all padding.
+
+    Attributes:
+        xy_frac: position of each fixation, x then y, as a fraction of image width and height.
+        duration_ms: duration of each fixation in milliseconds.
+        viewing_offset: row of the first fixation of a viewing.
+        viewing_length: number of fixations of a viewing; 0 where the user did not see the image.
+        aspect_ratio: width of each image divided by its height, as it was shown.
+    """
+
+    xy_frac: Float[Array | np.ndarray, "fixation 2"]
+    duration_ms: Float[Array | np.ndarray, " fixation"]
+    viewing_offset: Int[Array | np.ndarray, "user image"]
+    viewing_length: Int[Array | np.ndarray, "user image"]
+    aspect_ratio: Float[Array | np.ndarray, " image"]
+
+
+class Dataset(NamedTuple):
+    """A prepared data set in memory.
+
+    Attributes:
+        name: name and configuration of the TFDS builder, such as ``osie/gaze``.
+        user_ids: name of each user; arrays hold indices into it.
+        image_ids: name of each image, sorted; arrays hold indices into it.
+        images: one array for each asked input size, keyed by the name that asked for it.
+        gaze: the fixations.
+    """
+
+    name: str
+    user_ids: tuple[str, ...]
+    image_ids: tuple[str, ...]
+    images: dict[str, UInt8[np.ndarray, "image height width 3"]]
+    gaze: Gaze
+
+
+def viewing_fixations(
+    gaze: Gaze, user: Int[Array, "*batch"], image: Int[Array, "*batch"], *, max_fixations: int
+) -> tuple[Float[Array, "*batch fixation 2"], Bool[Array, "*batch fixation"]]:
+    """Gathers the fixations of viewings, padded to a common length.
+
+    Args:
+        gaze: the fixations of a data set.
+        user: user index of each viewing.
+        image: image index of each viewing.
+        max_fixations: length to pad to. At least the longest viewing, or its tail is cut.
+
+    Returns:
+        Positions as fractions of the image, and a mask that is False on padding.
+    """
+    offset = jnp.asarray(gaze.viewing_offset)[user, image][..., None]
+    length = jnp.asarray(gaze.viewing_length)[user, image][..., None]
+    position = jnp.arange(max_fixations)
+    row = jnp.clip(offset + position, 0, gaze.xy_frac.shape[0] - 1)
+    return jnp.asarray(gaze.xy_frac)[row], position < length

@@ -1,0 +1,169 @@
+"""The `gazejax` command: prepare data, evaluate, embed a person, predict a map."""
+
+import argparse
+import csv
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gazejax.api import load
+from gazejax.loop import configure_host_devices, evaluate, load_config
+from gazejax.pictures import draw_prediction
+from tfds_builders.build import build
+
+_ERRORS = (ValueError, OSError, FloatingPointError)
+
+
+def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
+    """Turns the errors a user can mend into one line on stderr and exit status 1."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any) -> int:
+        try:
+            return function(*arguments)
+        except _ERRORS as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted; the same command resumes", file=sys.stderr)
+            return 130
+
+    return wrapped
+
+
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of the `gazejax` command."""
+    arguments = _parser().parse_args(argv)
+    arguments.run(arguments)
+    return 0
+
+
+def read_gaze_table(path: Path, user: str) -> dict[str, np.ndarray]:
+    """Reads one user's fixations from a CSV table with columns `image, user, x, y`.
+
+    Args:
+        path: the table; one row a fixation, in viewing order. x and y in pixels of the image, whose
+            top left corner is (0, 0). Other columns are ignored.
+        user: whose rows to read.
+
+    Returns:
+        Fixations [n, 2] of each image, in the order of the table.
+
+    Raises:
+        ValueError: naming the file and line, if a column is missing, a number is none, or the user
+            has no row.
+    """
+    fixations: dict[str, list[tuple[float, float]]] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = {"image", "user", "x", "y"} - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(
+                f"{path} has no column {', '.join(sorted(missing))}; its first line must name "
+                "the columns image, user, x, y"
+            )
+        users = set()
+        for row in reader:
+            users.add(row["user"])
+            if row["user"] != user:
+                continue
+            try:
+                point = float(row["x"]), float(row["y"])
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{path} line {reader.line_num}: x is {row['x']!r} and y is {row['y']!r}; "
+                    "allowed: numbers, in pixels of the image"
+                ) from None
+            fixations.setdefault(row["image"], []).append(point)
+    if not fixations:
+        known = ", ".join(sorted(users)[:10]) or "nobody"
+        raise ValueError(f"{path} has no row of user {user!r}; it has rows of {known}")
+    return {image: np.array(points) for image, points in fixations.items()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gazejax", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    data = commands.add_parser("data", help="prepare data sets").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    building = data.add_parser("build", help="build a TFDS data set once, for all trainings")
+    building.add_argument("name", metavar="NAME[/CONFIG]", help="such as osie/gaze")
+    building.add_argument("--raw", type=Path, metavar="DIR", help="folder of the release")
+    building.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
+    building.set_defaults(run=_build)
+
+    evaluating = commands.add_parser("evaluate", help="print and store the figures of a training")
+    evaluating.add_argument("workdir", type=Path)
+    evaluating.set_defaults(run=_evaluate)
+
+    embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
+    embedding.add_argument("workdir", type=Path)
+    embedding.add_argument("--table", type=Path, required=True, help="CSV: image, user, x, y")
+    embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
+    embedding.add_argument("--user", required=True, help="name in the column user")
+    embedding.add_argument("--out", type=Path, required=True, metavar="E.npz")
+    embedding.set_defaults(run=_embed)
+
+    predicting = commands.add_parser("predict", help="predict where a person looks in a picture")
+    predicting.add_argument("workdir", type=Path)
+    predicting.add_argument("--image", type=Path, required=True)
+    predicting.add_argument("--embedding", type=Path, metavar="E.npz", help="default: nobody's")
+    predicting.add_argument("--out", type=Path, required=True, metavar="MAP.png")
+    predicting.set_defaults(run=_predict)
+    return parser
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    build(arguments.name, arguments.raw, arguments.data_dir)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    configure_host_devices(load_config(arguments.workdir))
+    evaluate(arguments.workdir)
+
+
+def _embed(arguments: argparse.Namespace) -> None:
+    fixations = read_gaze_table(arguments.table, arguments.user)
+    images = [_read_image(arguments.images / name) for name in fixations]
+    embedding = load(arguments.workdir).embed(images, list(fixations.values()))
+    with arguments.out.open("wb") as file:
+        np.savez(file, embedding=embedding, user=arguments.user, num_images=len(images))
+    print(f"embedded {arguments.user} from {len(images)} images: {arguments.out}")
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    image = _read_image(arguments.image)
+    embedding = None
+    if arguments.embedding is not None:
+        embedding = _read_embedding(arguments.embedding)
+    saliency = load(arguments.workdir).predict(image, embedding)
+    Image.fromarray(draw_prediction(image, saliency)).save(arguments.out)
+    print(f"wrote {arguments.out}")
+
+
+def _read_image(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise FileNotFoundError(f"image {path} does not exist")
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise ValueError(f"image {path} does not decode: {error}") from error
+
+
+def _read_embedding(path: Path) -> np.ndarray:
+    if not path.is_file():
+        raise FileNotFoundError(f"embedding {path} does not exist; make it with: gazejax embed")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["embedding"]
+    except Exception as error:
+        raise ValueError(f"{path} is not an embedding written by gazejax embed") from error

@@ -1,0 +1,264 @@
+"""What a config may hold. Every key must be there, no other key may be, every value is checked.
+
+A config file is a Python file with `get_config()`; code supplies no default for any value. What one
+value means is said where it stands, in `configs/`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from gazejax.models.encoder import CHANNELS
+
+
+class Rule(NamedTuple):
+    """Which values are allowed, in words and as a test."""
+
+    allowed: str
+    test: Callable[[Any], bool]
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _integer(least: int) -> Rule:
+    return Rule(
+        f"an integer of at least {least}", lambda value: _is_integer(value) and value >= least
+    )
+
+
+def _number(least: float, most: float = math.inf, *, open_below: bool = False) -> Rule:
+    def test(value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return math.isfinite(value) and (value > least if open_below else value >= least) and (
+            value <= most
+        )
+
+    bound = f"above {least}" if open_below else f"of at least {least}"
+    return Rule(f"a number {bound}" + (f", at most {most}" if most < math.inf else ""), test)
+
+
+def _choice(*choices: str) -> Rule:
+    return Rule(
+        "one of " + ", ".join(repr(choice) for choice in choices),
+        lambda value: isinstance(value, str) and value in choices,
+    )
+
+
+def _integers(least: int, length: int | None = None) -> Rule:
+    def test(value: Any) -> bool:
+        if not isinstance(value, tuple) or not value or (length and len(value) != length):
+            return False
+        return all(_is_integer(entry) and entry >= least for entry in value)
+
+    number = length or "one or more"
+    return Rule(f"a tuple of {number} integers of at least {least}", test)
+
+
+_BOOLEAN = Rule("True or False", lambda value: isinstance(value, bool))
+_TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
+_MAP_SCALE = _choice("sum", "mean", "max")
+_OPTIMIZER = {
+    "learning_rate": _number(0, open_below=True),
+    "schedule": _choice("constant", "one_cycle"),
+    "warmup_steps": _integer(0),
+    "weight_decay": _number(0),
+    "clip_norm": _number(0, open_below=True),
+}
+
+RULES: dict[str, Any] = {
+    "seed": _integer(0),
+    "stage": _choice("encoder", "saliency", "all"),
+    "data": {
+        "name": _TEXT,
+        "data_dir": Rule("a folder, or None", lambda value: value is None or _TEXT.test(value)),
+        "sigma_frac": _number(0, 1, open_below=True),
+    },
+    "split": {
+        "test_rule": _choice("osie", "hash"),
+        "hash_seed": _integer(0),
+        "hash_one_in": _integer(2),
+        "folds": _integer(2),
+        "fold": _integer(0),
+    },
+    "encoder": {
+        "architecture": _choice("early"),
+        "inputs": Rule(
+            "a tuple of different entries of " + ", ".join(repr(name) for name in CHANNELS),
+            lambda value: (
+                isinstance(value, tuple)
+                and len(value) == len(set(value)) > 0
+                and set(value) <= set(CHANNELS)
+            ),
+        ),
+        "image_size": _integers(8, 2),
+        "map_scale": _MAP_SCALE,
+        "filters": _integers(1),
+        "kernel_size": _integer(1),
+        "stride": _integer(1),
+        "norm_groups": _integer(1),
+        "embedding_size": _integer(1),
+        "sampling": {
+            "num_users": _integer(2),
+            "images_per_user": _integer(2),
+            "share_images": _BOOLEAN,
+        },
+        "loss": {
+            "margin": _number(0),
+            "distance": _choice("euclidean", "squared_euclidean"),
+            "unit_length": _BOOLEAN,
+            "mining": _choice("random", "batch_all", "semi_hard", "batch_hard"),
+            "classification_weight": _number(0),
+        },
+        "num_steps": _integer(1),
+        "optimizer": _OPTIMIZER,
+    },
+    "saliency": {
+        "image_size": _integers(8, 2),
+        "map_size": _integers(1, 2),
+        "target_scale": _MAP_SCALE,
+        "trunk_filters": _integers(1),
+        "decoder_filters": _integers(1),
+        "norm_groups": _integer(1),
+        "sampling": {
+            "num_images": _integer(1),
+            "users_per_image": _integer(1),
+            "enrolment_images": _integers(1, 2),
+        },
+        "num_steps": _integer(1),
+        "optimizer": _OPTIMIZER,
+    },
+    "training": {
+        "steps_per_dispatch": _integer(1),
+        "log_every": _integer(1),
+        "max_skipped_in_a_row": _integer(1),
+    },
+    "checkpoint": {"every": _integer(1), "keep": _integer(1)},
+    "eval": {
+        "seed": _integer(0),
+        "batch_size": _integer(1),
+        "num_images": _integers(1),
+        "num_draws": _integer(1),
+        "saliency_num_images": _integers(1),
+        "saliency_num_draws": _integer(1),
+        "num_derangements": _integer(1),
+    },
+}
+
+# What may change between two runs in one workdir without making it another experiment.
+NOT_PART_OF_THE_EXPERIMENT = ("stage", "data.data_dir", "checkpoint", "eval")
+
+
+def validate(config: ConfigDict) -> None:
+    """Refuses a config with a missing, unknown or impossible value, before anything compiles.
+
+    Raises:
+        ValueError: one line with the key, the value and what is allowed.
+    """
+    values = config.to_dict()
+    _validate_keys(values, RULES, "config")
+    encoder, saliency, training = values["encoder"], values["saliency"], values["training"]
+    split, checkpoint = values["split"], values["checkpoint"]
+
+    _require("split.fold", split["fold"], "less than split.folds", split["fold"] < split["folds"])
+    for key, filters, groups in (
+        ("encoder.norm_groups", encoder["filters"], encoder["norm_groups"]),
+        (
+            "saliency.norm_groups",
+            saliency["trunk_filters"] + saliency["decoder_filters"],
+            saliency["norm_groups"],
+        ),
+    ):
+        fits = all(width % groups == 0 for width in filters)
+        _require(key, groups, f"a divisor of each of the filters {filters}", fits)
+    trunk, decoder = saliency["trunk_filters"], saliency["decoder_filters"]
+    _require(
+        "saliency.decoder_filters",
+        decoder,
+        f"at most as many levels as saliency.trunk_filters, {len(trunk)}",
+        len(decoder) <= len(trunk),
+    )
+    halvings = len(trunk) - len(decoder) + 1
+    size = tuple(-(-side // 2**halvings) for side in saliency["image_size"])
+    _require(
+        "saliency.map_size",
+        saliency["map_size"],
+        f"{size}, since {len(decoder)} decoder levels end at 1/{2**halvings} of the image size",
+        saliency["map_size"] == size,
+    )
+    fewest, most = saliency["sampling"]["enrolment_images"]
+    _require(
+        "saliency.sampling.enrolment_images", (fewest, most), "(least, most)", fewest <= most
+    )
+    for stage in ("encoder", "saliency"):
+        steps, warmup = values[stage]["num_steps"], values[stage]["optimizer"]["warmup_steps"]
+        _require(
+            f"{stage}.optimizer.warmup_steps", warmup, f"at most num_steps {steps}", warmup <= steps
+        )
+        dispatch = training["steps_per_dispatch"]
+        _require(
+            f"{stage}.num_steps",
+            steps,
+            f"a multiple of training.steps_per_dispatch {dispatch}",
+            steps % dispatch == 0,
+        )
+    for key, value, divisor_key, divisor in (
+        (
+            "training.log_every",
+            training["log_every"],
+            "training.steps_per_dispatch",
+            training["steps_per_dispatch"],
+        ),
+        ("checkpoint.every", checkpoint["every"], "training.log_every", training["log_every"]),
+    ):
+        _require(key, value, f"a multiple of {divisor_key} {divisor}", value % divisor == 0)
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """First value by which two configs are different experiments, in words; None if they are not.
+
+    Both as nested dictionaries, as `ConfigDict.to_dict` and JSON give them.
+    """
+    flat_one, flat_other = _flatten(one), _flatten(other)
+    for key in sorted(flat_one.keys() | flat_other.keys()):
+        if any(key == name or key.startswith(f"{name}.") for name in NOT_PART_OF_THE_EXPERIMENT):
+            continue
+        if flat_one.get(key) != flat_other.get(key):
+            return f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"
+    return None
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def _validate_keys(values: Mapping[str, Any], rules: Mapping[str, Any], path: str) -> None:
+    for key in values:
+        if key not in rules:
+            raise ValueError(f"{path}.{key} is unknown; allowed in {path}: {', '.join(rules)}")
+    for key, rule in rules.items():
+        if key not in values:
+            raise ValueError(f"{path}.{key} is missing; the config file must set it")
+        value = values[key]
+        if isinstance(rule, Rule):
+            if not rule.test(value):
+                raise ValueError(f"{path}.{key} is {value!r}; allowed: {rule.allowed}")
+        elif isinstance(value, Mapping):
+            _validate_keys(value, rule, f"{path}.{key}")
+        else:
+            raise ValueError(f"{path}.{key} is {value!r}; allowed: keys {', '.join(rule)}")
+
+
+def _require(key: str, value: Any, allowed: str, is_allowed: bool) -> None:
+    if not is_allowed:
+        raise ValueError(f"config.{key} is {value!r}; allowed: {allowed}")

@@ -1,0 +1,116 @@
+"""A prepared TFDS data set -> arrays in memory. The only module that knows tfds.
+
+Records are read in the order of their image ids, so that indices mean the same after a rebuild.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+from jaxtyping import UInt8
+from PIL import Image
+
+from gazejax.arrays import Dataset, Gaze
+
+
+def load(
+    name: str, data_dir: str | Path | None, image_sizes: Mapping[str, tuple[int, int]]
+) -> Dataset:
+    """Reads a prepared data set whole.
+
+    Args:
+        name: name and configuration, such as `osie/gaze`.
+        data_dir: folder of prepared data sets; None is TFDS's own default.
+        image_sizes: (height, width) to resize the images to, for each key of `Dataset.images`.
+
+    Raises:
+        FileNotFoundError: if the data set is not prepared there.
+        ValueError: if it holds no gaze records.
+    """
+    folder = prepared_folder(name, data_dir)
+    builder = tfds.builder_from_directory(folder)
+    source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    records: list[Mapping[str, Any]] = sorted(source, key=lambda record: record["image_id"])
+    user_ids = tuple(builder.info.metadata["user_ids"])
+
+    def decode(record: Mapping[str, Any]) -> tuple[tuple[int, int], list[np.ndarray]]:
+        image = decode_image(record["image"])
+        return image.shape[:2], [resize_image(image, size) for size in image_sizes.values()]
+
+    with ThreadPoolExecutor() as pool:
+        decoded = list(pool.map(decode, records))
+    sizes = [size for size, _ in decoded]
+    images = {
+        key: np.stack([resized[position] for _, resized in decoded])
+        for position, key in enumerate(image_sizes)
+    }
+    return Dataset(
+        name=name,
+        user_ids=user_ids,
+        image_ids=tuple(record["image_id"].decode() for record in records),
+        images=images,
+        gaze=_flatten_gaze([record["gaze"] for record in records], sizes, len(user_ids)),
+    )
+
+
+def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
+    """Finds the newest prepared version of a data set.
+
+    Raises:
+        FileNotFoundError: with the command that prepares it.
+    """
+    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    versions = sorted(
+        (info.parent for info in (root / name).glob("*/dataset_info.json")),
+        key=lambda folder: tuple(int(part) for part in folder.name.split(".")),
+    )
+    if not versions:
+        raise FileNotFoundError(
+            f"data set {name!r} is not prepared in {root}; "
+            f"run: gazejax data build {name} --data-dir {root} (and --raw DIR for a release)"
+        )
+    return versions[-1]
+
+
+def decode_image(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """Decodes JPEG or PNG bytes to 8-bit RGB."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def resize_image(
+    image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "new_height new_width 3"]:
+    """Resizes to (height, width), anti-aliased; the aspect is not kept."""
+    height, width = size
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _flatten_gaze(
+    tables: Sequence[Mapping[str, Any]], sizes: Sequence[tuple[int, int]], num_users: int
+) -> Gaze:
+    """Joins the tables of all images; rows of one viewing become neighbours, in viewing order."""
+    length = np.zeros((num_users, len(tables)), np.int32)
+    offset = np.zeros_like(length)
+    xy_frac, duration_ms, start = [], [], 0
+    for image, (table, (height, width)) in enumerate(zip(tables, sizes, strict=True)):
+        user = np.asarray(table["user"])
+        order = np.lexsort((np.asarray(table["trial"]), user))
+        xy_frac.append(np.asarray(table["xy_px"], np.float32)[order] / np.float32([width, height]))
+        duration_ms.append(np.asarray(table["duration_ms"], np.float32)[order])
+        length[:, image] = np.bincount(user, minlength=num_users)
+        offset[:, image] = start + np.cumsum(length[:, image]) - length[:, image]
+        start += len(user)
+    if start == 0:
+        raise ValueError(f"the data set has {len(tables)} images and no fixation")
+    return Gaze(
+        xy_frac=np.concatenate(xy_frac),
+        duration_ms=np.concatenate(duration_ms),
+        viewing_offset=offset,
+        viewing_length=length,
+        aspect_ratio=np.float32([width / height for height, width in sizes]),
+    )

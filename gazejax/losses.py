@@ -1,0 +1,143 @@
+"""Losses of both stages: pure functions of arrays."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+Distance = Literal["euclidean", "squared_euclidean"]
+Mining = Literal["random", "batch_all", "semi_hard", "batch_hard"]
+
+
+def unit_length(embeddings: Float[Array, "*batch embedding"]) -> Float[Array, "*batch embedding"]:
+    """Scales embeddings to length 1; a zero embedding stays zero and its gradient finite."""
+    squared = (embeddings**2).sum(axis=-1, keepdims=True)
+    is_positive = squared > 0
+    return jnp.where(is_positive, embeddings / _safe_sqrt(squared, is_positive), 0.0)
+
+
+def pairwise_distances(
+    embeddings: Float[Array, "pair embedding"], *, distance: Distance
+) -> Float[Array, "pair pair"]:
+    """Distance of every pair to every other, with a finite gradient where two are equal.
+
+    Raises:
+        ValueError: if `distance` is none of the two.
+    """
+    squared = ((embeddings[:, None] - embeddings[None, :]) ** 2).sum(axis=-1)
+    match distance:
+        case "squared_euclidean":
+            return squared
+        case "euclidean":
+            # d sqrt(s)/ds is infinite at 0, and 0 * inf is NaN: the root must not see a zero.
+            is_positive = squared > 0
+            return jnp.where(is_positive, _safe_sqrt(squared, is_positive), 0.0)
+        case _:
+            raise ValueError(
+                f"distance is {distance!r}; allowed: 'euclidean', 'squared_euclidean'"
+            )
+
+
+def triplet_margin_loss(
+    positive_distance: Float[Array, "*batch"],
+    negative_distance: Float[Array, "*batch"],
+    *,
+    margin: float,
+) -> Float[Array, "*batch"]:
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), one value per triplet.
+
+    Source: the triplet margin loss the paper names; Schroff et al. 2015, Eq. 1.
+    """
+    return jnp.maximum(positive_distance - negative_distance + margin, 0.0)
+
+
+def mined_triplet_loss(
+    embeddings: Float[Array, "user image embedding"],
+    key: Key[Array, ""],
+    *,
+    margin: float,
+    distance: Distance,
+    mining: Mining,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Triplet margin loss over triplets that are mined among a batch of users and their pairs.
+
+    Anchor and positive are two pairs of one user, the negative is a pair of another user.
+
+    Args:
+        embeddings: the pairs of each user; at least two users and two pairs each.
+        key: random key; only `random` uses it.
+        margin: by how much the negative should be farther away than the positive.
+        distance: Euclidean distance or its square.
+        mining: `random`: one positive and one negative for each anchor. `batch_all`: all triplets,
+            the mean over those with a loss above zero. `semi_hard`: for each anchor and positive
+            the nearest negative farther away than the positive, or the farthest if there is none.
+            `batch_hard`: for each anchor the farthest positive and the nearest negative.
+
+    Returns:
+        The mean loss over the mined triplets, and the share of them with a loss above zero.
+
+    Raises:
+        ValueError: if `mining` or `distance` is unknown.
+
+    Source: Hermans et al. 2017 for `batch_all` (its non-zero mean) and `batch_hard`; Schroff et al.
+    2015 for `semi_hard`. Which mining the paper uses is not known to us.
+    """
+    users, images, _ = embeddings.shape
+    pairs = users * images
+    between = pairwise_distances(embeddings.reshape(pairs, -1), distance=distance)
+    owner = jnp.arange(pairs) // images
+    same_user = owner[:, None] == owner[None, :]
+    is_positive = same_user & ~jnp.eye(pairs, dtype=bool)
+    is_negative = ~same_user
+    # [pair, positive]: distances to the pairs of one's own user, oneself included.
+    own = jnp.take_along_axis(between, owner[:, None] * images + jnp.arange(images), axis=1)
+    is_other_own = jnp.arange(pairs)[:, None] % images != jnp.arange(images)
+
+    match mining:
+        case "batch_all":
+            losses = triplet_margin_loss(own[:, :, None], between[:, None, :], margin=margin)
+            is_triplet = is_other_own[:, :, None] & is_negative[:, None, :]
+            active = is_triplet & (losses > 0)
+            loss = jnp.where(active, losses, 0.0).sum() / jnp.maximum(active.sum(), 1)
+            return loss, active.sum() / is_triplet.sum()
+        case "semi_hard":
+            farther = is_negative[:, None, :] & (between[:, None, :] > own[:, :, None])
+            nearest_farther = jnp.where(farther, between[:, None, :], jnp.inf).min(axis=-1)
+            farthest = jnp.where(is_negative, between, -jnp.inf).max(axis=-1, keepdims=True)
+            negative = jnp.where(farther.any(axis=-1), nearest_farther, farthest)
+            losses = triplet_margin_loss(own, negative, margin=margin)
+            num_triplets = is_other_own.sum()
+            loss = jnp.where(is_other_own, losses, 0.0).sum() / num_triplets
+            return loss, (is_other_own & (losses > 0)).sum() / num_triplets
+        case "batch_hard":
+            positive = jnp.where(is_positive, between, -jnp.inf).max(axis=-1)
+            negative = jnp.where(is_negative, between, jnp.inf).min(axis=-1)
+        case "random":
+            positive_key, negative_key = jax.random.split(key)
+            positive = _random_entry(positive_key, between, is_positive)
+            negative = _random_entry(negative_key, between, is_negative)
+        case _:
+            raise ValueError(
+                f"mining is {mining!r}; allowed: 'random', 'batch_all', 'semi_hard', 'batch_hard'"
+            )
+    losses = triplet_margin_loss(positive, negative, margin=margin)
+    return losses.mean(), (losses > 0).mean()
+
+
+def mean_squared_error(
+    *, prediction: Float[Array, "*batch height width"], target: Float[Array, "*batch height width"]
+) -> Float[Array, "*batch"]:
+    """Mean squared difference of two maps, one value per map. Source: the paper's stage-2 loss."""
+    return ((prediction - target) ** 2).mean(axis=(-2, -1))
+
+
+def _safe_sqrt(squared: Array, is_positive: Array) -> Array:
+    return jnp.sqrt(jnp.where(is_positive, squared, 1.0))
+
+
+def _random_entry(
+    key: Key[Array, ""], values: Float[Array, "row column"], allowed: Array
+) -> Float[Array, " row"]:
+    score = jnp.where(allowed, jax.random.uniform(key, values.shape), -1.0)
+    return jnp.take_along_axis(values, score.argmax(axis=1, keepdims=True), axis=1)[:, 0]

@@ -1,0 +1,1 @@
+"""The networks: parameters and arithmetic only; no losses, files, randomness or config objects."""

@@ -1,0 +1,95 @@
+"""Stage 1: the Siamese encoder, (image, maps) -> embedding of one pair.
+
+Known of the paper's encoder (from a secondary source): image and personal map enter together as
+channels, and four blocks of convolution, normalisation and ReLU follow. Filters, strides, the kind
+of normalisation, the pooling and the embedding size are ours and stand in the config.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, UInt8
+
+EncoderInput = Literal["image", "personal", "group", "residual"]
+CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "group": 1, "residual": 1}
+
+
+def stack_inputs(
+    images: UInt8[Array, "pair height width 3"],
+    personal: Float[Array, "pair height width"],
+    group: Float[Array, "pair height width"],
+    inputs: Sequence[EncoderInput],
+) -> Float[Array, "pair height width channel"]:
+    """Puts what the encoder may see into channels, in the order of `inputs`.
+
+    Args:
+        images: 8-bit RGB, scaled here to [-1, 1].
+        personal: the pair's map, already normalised.
+        group: the universal map of the image, normalised in the same way.
+        inputs: which channels: `image`, `personal`, `group`, or their difference `residual`.
+    """
+    parts = {
+        "image": images / 127.5 - 1.0,
+        "personal": personal[..., None],
+        "group": group[..., None],
+        "residual": (personal - group)[..., None],
+    }
+    return jnp.concatenate([parts[name] for name in inputs], axis=-1)
+
+
+class EarlyEncoder(nnx.Module):
+    """Early fusion: everything enters as channels of one convolutional trunk (the paper's kind).
+
+    Each block is convolution, GroupNorm and ReLU; then the mean over positions and a linear layer.
+    GroupNorm computes the same in training and evaluation, and on one device or several.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        filters: Sequence[int],
+        kernel_size: int,
+        stride: int,
+        norm_groups: int,
+        embedding_size: int,
+        rngs: nnx.Rngs,
+    ):
+        widths = [in_channels, *filters]
+        self.convolutions = nnx.List(
+            nnx.Conv(
+                width_in,
+                width_out,
+                kernel_size=(kernel_size, kernel_size),
+                strides=stride,
+                use_bias=False,
+                rngs=rngs,
+            )
+            for width_in, width_out in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.norms = nnx.List(
+            nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in filters
+        )
+        self.head = nnx.Linear(filters[-1], embedding_size, rngs=rngs)
+
+    def __call__(
+        self, inputs: Float[Array, "pair height width channel"]
+    ) -> Float[Array, "pair embedding"]:
+        """Embeds pairs; a user's embedding is the mean over pairs (`user_embedding`)."""
+        x = inputs
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = nnx.relu(norm(convolution(x)))
+        return self.head(x.mean(axis=(1, 2)))
+
+
+class SiameseEncoder(nnx.Module):
+    """What stage 1 trains: the encoder, and a linear classifier of the seen users on top of it.
+
+    The classifier serves the optional classification term only and is dropped afterwards.
+    """
+
+    def __init__(self, encoder: EarlyEncoder, *, embedding_size: int, users: int, rngs: nnx.Rngs):
+        self.encoder = encoder
+        self.classifier = nnx.Linear(embedding_size, users, rngs=rngs)

@@ -1,0 +1,138 @@
+"""Stage 2: the saliency network, (image, universal map, user embedding) -> personal map.
+
+Known of the paper's network: it refines a universal saliency map, is conditioned on the user
+embedding, and is trained with MSE. The layers, FiLM in every decoder level, and the output as a
+residual in the log domain are ours.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, UInt8
+
+
+class FiLM(nnx.Module):
+    """Feature-wise linear modulation: scale and shift of each channel from the user's embedding.
+
+    Source: Perez et al. 2018, Eq. 1. The layer starts at the identity (zero kernel), so that an
+    untrained network treats all users alike.
+    """
+
+    def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(
+            embedding_size, 2 * channels, kernel_init=nnx.initializers.zeros_init(), rngs=rngs
+        )
+
+    def __call__(
+        self,
+        features: Float[Array, "map height width channel"],
+        embedding: Float[Array, "map embedding"],
+    ) -> Float[Array, "map height width channel"]:
+        """Modulates the features of each map with its own user's embedding."""
+        scale, shift = jnp.split(self.linear(embedding)[:, None, None, :], 2, axis=-1)
+        return features * (1.0 + scale) + shift
+
+
+class SaliencyNetwork(nnx.Module):
+    """A U-Net whose image half runs once per image and whose decoder runs once per person.
+
+    The trunk halves the image once per level. The decoder climbs back from the deepest level to the
+    level of the map; at each of its levels the image features of that level and the universal map
+    join, then a convolution, GroupNorm, FiLM and ReLU follow. The output is added to the logarithm
+    of the universal map, and a softmax makes it a density.
+    """
+
+    def __init__(
+        self,
+        *,
+        trunk_filters: Sequence[int],
+        decoder_filters: Sequence[int],
+        norm_groups: int,
+        embedding_size: int,
+        rngs: nnx.Rngs,
+    ):
+        widths = [3, *trunk_filters]
+        self.trunk = nnx.List(
+            nnx.Conv(width_in, width_out, kernel_size=(3, 3), strides=2, use_bias=False, rngs=rngs)
+            for width_in, width_out in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.trunk_norms = nnx.List(
+            nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in trunk_filters
+        )
+        self.embedding_norm = nnx.LayerNorm(embedding_size, rngs=rngs)
+        levels = list(reversed(trunk_filters))[: len(decoder_filters)]
+        below = [0, *decoder_filters[:-1]]
+        self.lateral = nnx.List(
+            nnx.Conv(width, out, kernel_size=(1, 1), rngs=rngs)
+            for width, out in zip(levels, decoder_filters, strict=True)
+        )
+        self.decoder = nnx.List(
+            nnx.Conv(out + lower + 1, out, kernel_size=(3, 3), use_bias=False, rngs=rngs)
+            for out, lower in zip(decoder_filters, below, strict=True)
+        )
+        self.decoder_norms = nnx.List(
+            nnx.GroupNorm(out, num_groups=norm_groups, rngs=rngs) for out in decoder_filters
+        )
+        self.films = nnx.List(FiLM(embedding_size, out, rngs=rngs) for out in decoder_filters)
+        # Starts at zero: an untrained network returns the universal map.
+        self.head = nnx.Conv(
+            decoder_filters[-1],
+            1,
+            kernel_size=(1, 1),
+            kernel_init=nnx.initializers.zeros_init(),
+            rngs=rngs,
+        )
+
+    def image_features(
+        self, images: UInt8[Array, "image height width 3"]
+    ) -> list[Float[Array, "image level_height level_width channel"]]:
+        """The person-free half: features for each decoder level, deepest first."""
+        x = images / 127.5 - 1.0
+        levels = []
+        for convolution, norm in zip(self.trunk, self.trunk_norms, strict=True):
+            x = nnx.relu(norm(convolution(x)))
+            levels.append(x)
+        return [
+            lateral(level)
+            for lateral, level in zip(self.lateral, reversed(levels), strict=False)
+        ]
+
+    def __call__(
+        self,
+        images: UInt8[Array, "image height width 3"],
+        universal: Float[Array, "image person map_height map_width"],
+        embedding: Float[Array, "image person embedding"],
+    ) -> Float[Array, "image person map_height map_width"]:
+        """Predicts the map of each person on each image.
+
+        Args:
+            images: 8-bit RGB.
+            universal: universal map for each person (it leaves the person out), summing to 1.
+            embedding: user embedding of each person.
+
+        Returns:
+            Maps that sum to 1.
+        """
+        num_images, num_persons, height, width = universal.shape
+        num_maps = num_images * num_persons
+        embedding = self.embedding_norm(embedding.reshape(num_maps, -1))
+        # Floor at a hundredth of uniform: nothing is so unlikely that no person can look there.
+        log_universal = jnp.log(universal * (height * width) + 0.01).reshape(
+            num_maps, height, width, 1
+        )
+        x = None
+        for features, convolution, norm, film in zip(
+            self.image_features(images), self.decoder, self.decoder_norms, self.films, strict=True
+        ):
+            level_size = features.shape[1:3]
+            parts = [
+                jnp.repeat(features, num_persons, axis=0),
+                jax.image.resize(log_universal, (num_maps, *level_size, 1), "linear"),
+            ]
+            if x is not None:
+                parts.append(jax.image.resize(x, (num_maps, *level_size, x.shape[-1]), "nearest"))
+            x = nnx.relu(film(norm(convolution(jnp.concatenate(parts, axis=-1))), embedding))
+        logits = (self.head(x) + log_universal).reshape(num_images, num_persons, -1)
+        return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)

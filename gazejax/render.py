@@ -1,0 +1,170 @@
+"""Fixations to maps: personal maps, universal maps, and how maps are scaled for a network.
+
+A Gaussian is separable, so the map of F fixations is one matrix product ``[h, F] @ [F, w]``: exact,
+without truncation, and sigma stays a run-time value.
+"""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from gazejax.arrays import Gaze, viewing_fixations
+
+Normalisation = Literal["sum", "mean", "max"]
+
+
+def gaze_map(
+    xy_frac: Float[Array, "fixation 2"],
+    mask: Bool[Array, " fixation"],
+    *,
+    aspect_ratio: Float[Array, ""] | float,
+    sigma_frac: float,
+    map_size: tuple[int, int],
+) -> Float[Array, "height width"]:
+    """Renders fixations as a density: a sum of Gaussians that sums to 1.
+
+    Args:
+        xy_frac: fixations, x then y, as fractions of image width and height.
+        mask: True for the fixations that count.
+        aspect_ratio: image width divided by height; keeps the Gaussian round on the image.
+        sigma_frac: standard deviation as a fraction of the image **width**.
+        map_size: height and width of the map in cells.
+
+    Returns:
+        A map that sums to 1; all zero where no fixation counts.
+
+    Source: ours. Evaluated at cell centres; mass that falls outside of the image is not counted.
+    """
+    height, width = map_size
+    column = (jnp.arange(width) + 0.5) / width
+    row = (jnp.arange(height) + 0.5) / height
+    x, y = xy_frac[:, :1], xy_frac[:, 1:]
+    over_columns = jnp.exp(-0.5 * ((column - x) / sigma_frac) ** 2)
+    over_rows = jnp.exp(-0.5 * ((row - y) / (sigma_frac * aspect_ratio)) ** 2)
+    total = jnp.einsum(
+        "fh,fw->hw", over_rows * mask[:, None], over_columns, precision=jax.lax.Precision.HIGHEST
+    )
+    return _divide(total, total.sum())
+
+
+def personal_maps(
+    gaze: Gaze,
+    user: Int[Array, " pair"],
+    image: Int[Array, " pair"],
+    *,
+    sigma_frac: float,
+    map_size: tuple[int, int],
+    max_fixations: int,
+) -> Float[Array, "pair height width"]:
+    """Renders the viewings of (user, image) pairs; see `gaze_map`."""
+    xy_frac, mask = viewing_fixations(gaze, user, image, max_fixations=max_fixations)
+
+    def render(
+        xy_frac: Float[Array, "fixation 2"],
+        mask: Bool[Array, " fixation"],
+        aspect_ratio: Float[Array, ""],
+    ) -> Float[Array, "height width"]:
+        return gaze_map(
+            xy_frac, mask, aspect_ratio=aspect_ratio, sigma_frac=sigma_frac, map_size=map_size
+        )
+
+    return jax.vmap(render)(xy_frac, mask, jnp.asarray(gaze.aspect_ratio)[image])
+
+
+class GroupMaps(NamedTuple):
+    """What a group of users looked at, so that any one of them can be left out again.
+
+    Attributes:
+        total: sum of the members' personal maps of each image.
+        num_viewers: how many members saw each image.
+        is_member: True for the users of the data set who belong to the group.
+    """
+
+    total: Float[Array, "image height width"]
+    num_viewers: Int[Array, " image"]
+    is_member: Bool[Array, " user"]
+
+
+def group_maps(
+    gaze: Gaze,
+    members: Int[Array, " member"],
+    *,
+    sigma_frac: float,
+    map_size: tuple[int, int],
+    max_fixations: int,
+) -> GroupMaps:
+    """Sums the personal maps of the members, image by image; memory grows with images only."""
+    num_users, num_images = gaze.viewing_length.shape
+
+    def image_total(image: Int[Array, ""]) -> Float[Array, "height width"]:
+        return personal_maps(
+            gaze,
+            members,
+            jnp.broadcast_to(image, members.shape),
+            sigma_frac=sigma_frac,
+            map_size=map_size,
+            max_fixations=max_fixations,
+        ).sum(axis=0)
+
+    return GroupMaps(
+        total=jax.lax.map(image_total, jnp.arange(num_images)),
+        num_viewers=(jnp.asarray(gaze.viewing_length)[members] > 0).sum(axis=0),
+        is_member=jnp.zeros(num_users, bool).at[members].set(True),
+    )
+
+
+def universal_maps(
+    group: GroupMaps,
+    gaze: Gaze,
+    user: Int[Array, " pair"],
+    image: Int[Array, " pair"],
+    personal: Float[Array, "pair height width"],
+) -> Float[Array, "pair height width"]:
+    """Mean map of the *other* members who saw the image.
+
+    Args:
+        group: the users whose mean it is.
+        gaze: the fixations of the data set.
+        user: user of each pair, who is left out if a member.
+        image: image of each pair.
+        personal: the personal map of each pair, at the size of the group's maps.
+
+    Returns:
+        Maps that sum to 1; all zero where no other member saw the image.
+    """
+    counted = group.is_member[user] & (jnp.asarray(gaze.viewing_length)[user, image] > 0)
+    others = group.total[image] - counted[:, None, None] * personal
+    num_others = group.num_viewers[image] - counted
+    # The subtraction leaves rounding errors below zero where nobody else looked.
+    return jnp.maximum(others, 0.0) / jnp.maximum(num_others, 1)[:, None, None]
+
+
+def normalise(
+    maps: Float[Array, "*batch height width"], kind: Normalisation
+) -> Float[Array, "*batch height width"]:
+    """Scales each map so that its sum, mean or maximum is 1; a zero map stays zero.
+
+    A map that sums to 1 has values near 1e-4: as a network's input or an MSE target it starves
+    training. Such maps use `mean` (a density relative to a uniform one) or `max`.
+
+    Raises:
+        ValueError: if `kind` is none of the three.
+    """
+    match kind:
+        case "sum":
+            scale = maps.sum(axis=(-2, -1), keepdims=True)
+        case "mean":
+            scale = maps.mean(axis=(-2, -1), keepdims=True)
+        case "max":
+            scale = maps.max(axis=(-2, -1), keepdims=True)
+        case _:
+            raise ValueError(f"kind is {kind!r}; allowed: 'sum', 'mean', 'max'")
+    return _divide(maps, scale)
+
+
+def _divide(
+    maps: Float[Array, "*batch height width"], scale: Float[Array, "..."]
+) -> Float[Array, "*batch height width"]:
+    return jnp.where(scale > 0, maps / jnp.where(scale > 0, scale, 1.0), 0.0)

@@ -1,0 +1,81 @@
+"""(key, step) -> batch. Runs inside the jitted step, so a batch is a pure function of its key.
+
+All draws are without replacement, and every index drawn is an index into the *pool*: the seen users
+and the training images, in the order of `splits`.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+
+def draw_pairs(
+    key: Key[Array, ""],
+    viewed: Bool[Array, "user image"],
+    *,
+    num_users: int,
+    images_per_user: int,
+    share_images: bool,
+) -> tuple[Int[Array, " drawn_user"], Int[Array, "drawn_user drawn_image"]]:
+    """Draws users, and for each of them images that they saw.
+
+    Args:
+        key: random key.
+        viewed: True where a user of the pool saw an image of the pool. Every user must have seen at
+            least `images_per_user` images, or images nobody saw are drawn.
+        num_users: users to draw.
+        images_per_user: images to draw for each user.
+        share_images: whether all users get the same images as far as they saw them, so that nothing
+            but gaze tells their pairs apart.
+
+    Returns:
+        Pool index of each user, and of each user's images.
+    """
+    user_key, image_key = jax.random.split(key)
+    users = jax.random.permutation(user_key, viewed.shape[0])[:num_users]
+    rows = 1 if share_images else num_users
+    score = jax.random.uniform(image_key, (rows, viewed.shape[1]))
+    images = jax.lax.top_k(jnp.where(viewed[users], score, -1.0), images_per_user)[1]
+    return users, images
+
+
+def draw_viewings(
+    key: Key[Array, ""],
+    viewed: Bool[Array, "user image"],
+    *,
+    num_images: int,
+    users_per_image: int,
+) -> tuple[Int[Array, " drawn_image"], Int[Array, "drawn_image drawn_user"]]:
+    """Draws images, and for each of them users who saw it; the mirror of `draw_pairs`."""
+    image_key, user_key = jax.random.split(key)
+    images = jax.random.permutation(image_key, viewed.shape[1])[:num_images]
+    score = jax.random.uniform(user_key, (num_images, viewed.shape[0]))
+    users = jax.lax.top_k(jnp.where(viewed.T[images], score, -1.0), users_per_image)[1]
+    return images, users
+
+
+def draw_enrolment(
+    key: Key[Array, ""],
+    allowed: Bool[Array, "*batch image"],
+    *,
+    min_images: int,
+    max_images: int,
+) -> tuple[Int[Array, "*batch enrolment"], Float[Array, "*batch enrolment"]]:
+    """Draws enrolment images, and how many of them, for each row.
+
+    Args:
+        key: random key.
+        allowed: the images that may be drawn: seen by the user, and not the target.
+        min_images: fewest images of an enrolment.
+        max_images: most images; the number is drawn uniformly, once for each row. A row that allows
+            fewer gets all it allows.
+
+    Returns:
+        `max_images` image indices, and their weights: 1/n for the n drawn, 0 for the rest.
+    """
+    number_key, image_key = jax.random.split(key)
+    number = jax.random.randint(number_key, allowed.shape[:-1], min_images, max_images + 1)
+    score = jnp.where(allowed, jax.random.uniform(image_key, allowed.shape), -1.0)
+    score, images = jax.lax.top_k(score, max_images)
+    drawn = (jnp.arange(max_images) < number[..., None]) & (score >= 0)
+    return images, drawn / jnp.maximum(drawn.sum(axis=-1, keepdims=True), 1)

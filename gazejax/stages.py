@@ -1,0 +1,460 @@
+"""The two stages as plain data: what each trains, on which arrays, with which loss.
+
+Everything a loss reads beside the parameters is in `Stage.constants`: arrays that lie on the device
+for the whole training. A stage turns names of the config into arguments of functions; the functions
+themselves know no config.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int, UInt8
+from ml_collections import ConfigDict
+
+from gazejax import losses, render, sampling, steps
+from gazejax.arrays import Dataset, Gaze
+from gazejax.models.encoder import CHANNELS, EarlyEncoder, SiameseEncoder, stack_inputs
+from gazejax.models.saliency import SaliencyNetwork
+from gazejax.splits import Splits
+
+STAGES = ("encoder", "saliency")
+
+
+class Network(NamedTuple):
+    """A model as two pure functions.
+
+    Attributes:
+        init: random key -> parameters, a nested dictionary.
+        apply: parameters -> the model, ready to be called.
+    """
+
+    init: Callable[[Array], Any]
+    apply: Callable[[Any], Any]
+
+
+class Stage(NamedTuple):
+    """One stage of training.
+
+    Attributes:
+        name: `encoder` or `saliency`.
+        network: what is trained.
+        loss: mean loss over one device's share of a batch.
+        constants: arrays the loss reads.
+        optimizer: of Optax.
+        num_steps: length of training.
+        examples_per_step: pairs (stage 1) or maps (stage 2) in a global batch.
+        unit: what an example is called.
+    """
+
+    name: str
+    network: Network
+    loss: steps.LossFunction
+    constants: Any
+    optimizer: optax.GradientTransformation
+    num_steps: int
+    examples_per_step: int
+    unit: str
+
+
+class Viewings(NamedTuple):
+    """Images and gaze on the device, with the pool that training draws from.
+
+    Attributes:
+        pixels: all images of the data set at the stage's input size.
+        gaze: all fixations.
+        group: maps of the seen users at the stage's map size.
+        users: data-set index of each pool user.
+        images: data-set index of each pool image.
+        viewed: which pool user saw which pool image.
+    """
+
+    pixels: UInt8[Array | np.ndarray, "all_images height width 3"]
+    gaze: Gaze
+    group: render.GroupMaps
+    users: Int[Array | np.ndarray, " user"]
+    images: Int[Array | np.ndarray, " image"]
+    viewed: Bool[Array | np.ndarray, "user image"]
+
+
+def make_stage(
+    name: str,
+    config: ConfigDict,
+    dataset: Dataset,
+    splits: Splits,
+    *,
+    encoder_params: Any,
+    devices: list[jax.Device],
+) -> Stage:
+    """Builds a stage from the config.
+
+    Args:
+        name: `encoder` or `saliency`.
+        config: a validated config.
+        dataset: images and gaze.
+        splits: who and what is seen.
+        encoder_params: parameters of the trained encoder; stage `saliency` only.
+        devices: the devices that will train.
+
+    Raises:
+        ValueError: if the data cannot fill a batch, or the devices cannot share one.
+    """
+    viewings = make_viewings(name, config, dataset, splits)
+    max_fixations = longest_viewing(dataset.gaze)
+    stage_config = config[name]
+    optimizer = steps.make_optimizer(num_steps=stage_config.num_steps, **stage_config.optimizer)
+    match name:
+        case "encoder":
+            network = encoder_network(config, num_users=len(splits.seen_users))
+            sizes = stage_config.sampling
+            _require_pool(
+                "encoder.sampling.num_users", sizes.num_users, "seen users", len(viewings.users)
+            )
+            _require_pool(
+                "encoder.sampling.images_per_user",
+                sizes.images_per_user,
+                "training images that every seen user saw",
+                int(viewings.viewed.sum(axis=1).min()),
+            )
+            num_shared = num_examples = sizes.num_users * sizes.images_per_user
+            loss = _encoder_loss(
+                config, network, max_fixations=max_fixations, num_devices=len(devices)
+            )
+            constants: Any = viewings
+            unit = "pairs"
+        case "saliency":
+            network = saliency_network(config)
+            sizes = stage_config.sampling
+            _require_pool(
+                "saliency.sampling.num_images",
+                sizes.num_images,
+                "training images",
+                len(viewings.images),
+            )
+            _require_pool(
+                "saliency.sampling.users_per_image",
+                sizes.users_per_image,
+                "seen users of every training image",
+                int(viewings.viewed.sum(axis=0).min()),
+            )
+            most = sizes.enrolment_images[1]
+            _require_pool(
+                "saliency.sampling.enrolment_images",
+                most + 1,
+                "training images (one of them is the target)",
+                len(viewings.images),
+            )
+            num_shared = sizes.num_images
+            num_examples = num_shared * sizes.users_per_image
+            embeddings = embed_pairs(
+                config,
+                encoder_params,
+                dataset,
+                splits,
+                users=splits.seen_users,
+                images=splits.train_images,
+                devices=devices,
+            )
+            loss = _saliency_loss(
+                config, network, max_fixations=max_fixations, num_devices=len(devices)
+            )
+            constants = (viewings, embeddings)
+            unit = "maps"
+        case _:
+            raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
+    if num_shared % len(devices):
+        raise ValueError(
+            f"config.{name}.sampling gives a batch of {num_shared} to share among "
+            f"{len(devices)} devices; allowed: a multiple of the devices"
+        )
+    return Stage(
+        name=name,
+        network=network,
+        loss=loss,
+        constants=jax.device_put(constants, steps.replicated(devices)),
+        optimizer=optimizer,
+        num_steps=stage_config.num_steps,
+        examples_per_step=num_examples,
+        unit=unit,
+    )
+
+
+def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
+    """The encoder and its classifier of `num_users` seen users."""
+    encoder = config.encoder
+
+    def make(rngs: nnx.Rngs) -> SiameseEncoder:
+        match encoder.architecture:
+            case "early":
+                module = EarlyEncoder(
+                    in_channels=sum(CHANNELS[name] for name in encoder.inputs),
+                    filters=encoder.filters,
+                    kernel_size=encoder.kernel_size,
+                    stride=encoder.stride,
+                    norm_groups=encoder.norm_groups,
+                    embedding_size=encoder.embedding_size,
+                    rngs=rngs,
+                )
+            case other:
+                raise ValueError(f"encoder.architecture is {other!r}; allowed: 'early'")
+        return SiameseEncoder(
+            module, embedding_size=encoder.embedding_size, users=num_users, rngs=rngs
+        )
+
+    return _functional(make)
+
+
+def saliency_network(config: ConfigDict) -> Network:
+    """The conditioned saliency network."""
+    saliency = config.saliency
+    return _functional(
+        lambda rngs: SaliencyNetwork(
+            trunk_filters=saliency.trunk_filters,
+            decoder_filters=saliency.decoder_filters,
+            norm_groups=saliency.norm_groups,
+            embedding_size=config.encoder.embedding_size,
+            rngs=rngs,
+        )
+    )
+
+
+def map_size(config: ConfigDict, name: str) -> tuple[int, int]:
+    """(height, width) of the maps of a stage: the encoder's enter beside the image, at its size."""
+    return config.encoder.image_size if name == "encoder" else config.saliency.map_size
+
+
+def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Splits) -> Viewings:
+    """Gathers what a stage reads, with the group maps of the seen users."""
+    max_fixations = longest_viewing(dataset.gaze)
+
+    @jax.jit
+    def group_of_seen_users() -> render.GroupMaps:
+        return render.group_maps(
+            dataset.gaze,
+            jnp.asarray(splits.seen_users),
+            sigma_frac=config.data.sigma_frac,
+            map_size=map_size(config, name),
+            max_fixations=max_fixations,
+        )
+
+    seen_lengths = dataset.gaze.viewing_length[np.ix_(splits.seen_users, splits.train_images)]
+    return Viewings(
+        pixels=dataset.images[name],
+        gaze=dataset.gaze,
+        group=jax.device_get(group_of_seen_users()),
+        users=splits.seen_users,
+        images=splits.train_images,
+        viewed=np.asarray(seen_lengths) > 0,
+    )
+
+
+def longest_viewing(gaze: Gaze) -> int:
+    """Number of fixations of the longest viewing, the length that viewings are padded to."""
+    return int(np.max(gaze.viewing_length))
+
+
+def encoder_inputs(
+    config: ConfigDict,
+    pixels: UInt8[Array, "pair height width 3"],
+    personal: Float[Array, "pair height width"],
+    universal: Float[Array, "pair height width"],
+) -> Float[Array, "pair height width channel"]:
+    """What the encoder sees of a pair, scaled as the config says."""
+    scale = config.encoder.map_scale
+    return stack_inputs(
+        pixels,
+        render.normalise(personal, scale),
+        render.normalise(universal, scale),
+        config.encoder.inputs,
+    )
+
+
+def embed_pairs(
+    config: ConfigDict,
+    encoder_params: Any,
+    dataset: Dataset,
+    splits: Splits,
+    *,
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+    devices: list[jax.Device],
+) -> Float[np.ndarray, "user image embedding"]:
+    """Embeds every viewing of the given users and images; zero where a user did not see an image.
+
+    The group maps are those of the seen users; a seen user is left out of their own.
+    """
+    network = encoder_network(config, num_users=len(splits.seen_users))
+    viewings = make_viewings("encoder", config, dataset, splits)
+    max_fixations = longest_viewing(dataset.gaze)
+
+    def embed(constants: Any, user: Array, image: Array) -> Array:
+        params, viewings = constants
+        pixels, personal, universal = _maps_of(
+            config, "encoder", viewings, user, image, max_fixations
+        )
+        inputs = encoder_inputs(config, pixels, personal, universal)
+        return network.apply(params).encoder(inputs)
+
+    user, image = (grid.ravel() for grid in np.meshgrid(users, images, indexing="ij"))
+    seen = np.asarray(dataset.gaze.viewing_length)[user, image] > 0
+    embeddings = np.zeros((len(user), config.encoder.embedding_size), np.float32)
+    embeddings[seen] = np.concatenate(
+        list(
+            steps.map_rows(
+                embed,
+                (encoder_params, viewings),
+                (user[seen], image[seen]),
+                devices=devices,
+                batch_size=config.eval.batch_size,
+            )
+        )
+    )
+    return embeddings.reshape(len(users), len(images), -1)
+
+
+def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+    graph, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param)
+    return Network(
+        init=lambda key: nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)), nnx.Param)),
+        apply=lambda params: nnx.merge(graph, params),
+    )
+
+
+def _maps_of(
+    config: ConfigDict,
+    name: str,
+    viewings: Viewings,
+    user: Int[Array, " pair"],
+    image: Int[Array, " pair"],
+    max_fixations: int,
+) -> tuple[Array, Array, Array]:
+    """Pixels, personal maps and universal maps of pairs, given as data-set indices."""
+    personal = render.personal_maps(
+        viewings.gaze,
+        user,
+        image,
+        sigma_frac=config.data.sigma_frac,
+        map_size=map_size(config, name),
+        max_fixations=max_fixations,
+    )
+    universal = render.universal_maps(viewings.group, viewings.gaze, user, image, personal)
+    return jnp.asarray(viewings.pixels)[image], personal, universal
+
+
+def _encoder_loss(
+    config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
+) -> steps.LossFunction:
+    sizes, terms = config.encoder.sampling, config.encoder.loss
+    num_users, images_per_user = sizes.num_users, sizes.images_per_user
+
+    def loss(
+        params: Any, constants: Viewings, key: Array, device: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        draw_key, mining_key = jax.random.split(key)
+        users, images = sampling.draw_pairs(
+            draw_key,
+            constants.viewed,
+            num_users=num_users,
+            images_per_user=images_per_user,
+            share_images=sizes.share_images,
+        )
+        # Every device draws the whole batch, embeds its share and mines triplets in the whole.
+        user = jnp.repeat(jnp.asarray(constants.users)[users], images_per_user)
+        image = jnp.asarray(constants.images)[images.reshape(-1)]
+        pixels, personal, universal = _maps_of(
+            config,
+            "encoder",
+            constants,
+            steps.my_share(user, device, num_devices),
+            steps.my_share(image, device, num_devices),
+            max_fixations,
+        )
+        model = network.apply(params)
+        mine = model.encoder(encoder_inputs(config, pixels, personal, universal))
+        embeddings = jax.lax.all_gather(mine, steps.DEVICE_AXIS, tiled=True)
+        compared = losses.unit_length(embeddings) if terms.unit_length else embeddings
+        triplet, active = losses.mined_triplet_loss(
+            compared.reshape(num_users, images_per_user, -1),
+            mining_key,
+            margin=terms.margin,
+            distance=terms.distance,
+            mining=terms.mining,
+        )
+        classification = optax.losses.softmax_cross_entropy_with_integer_labels(
+            model.classifier(embeddings), jnp.repeat(users, images_per_user)
+        ).mean()
+        total = triplet + terms.classification_weight * classification
+        return total, {
+            "triplet_loss": triplet,
+            "active_share": active,
+            "classification_loss": classification,
+        }
+
+    return loss
+
+
+def _saliency_loss(
+    config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
+) -> steps.LossFunction:
+    sizes = config.saliency.sampling
+    fewest, most = sizes.enrolment_images
+
+    def loss(
+        params: Any, constants: Any, key: Array, device: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        viewings, pair_embeddings = constants
+        draw_key, enrolment_key = jax.random.split(key)
+        images, users = sampling.draw_viewings(
+            draw_key,
+            viewings.viewed,
+            num_images=sizes.num_images,
+            users_per_image=sizes.users_per_image,
+        )
+        is_target = jnp.arange(viewings.viewed.shape[1]) == images[:, None, None]
+        enrolled, weight = sampling.draw_enrolment(
+            enrolment_key,
+            viewings.viewed[users] & ~is_target,
+            min_images=fewest,
+            max_images=most,
+        )
+        images, users, enrolled, weight = (
+            steps.my_share(rows, device, num_devices) for rows in (images, users, enrolled, weight)
+        )
+        embedding = jnp.einsum(
+            "ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled]
+        )
+        image = jnp.asarray(viewings.images)[jnp.repeat(images, sizes.users_per_image)]
+        _, personal, universal = _maps_of(
+            config,
+            "saliency",
+            viewings,
+            jnp.asarray(viewings.users)[users.reshape(-1)],
+            image,
+            max_fixations,
+        )
+        shape = (*users.shape, *personal.shape[1:])
+        prediction = network.apply(params)(
+            viewings.pixels[jnp.asarray(viewings.images)[images]],
+            universal.reshape(shape),
+            embedding,
+        )
+        scale = config.saliency.target_scale
+        target = render.normalise(personal, scale).reshape(shape)
+        error = losses.mean_squared_error(
+            prediction=render.normalise(prediction, scale), target=target
+        )
+        universal_error = losses.mean_squared_error(
+            prediction=render.normalise(universal, scale).reshape(shape), target=target
+        )
+        return error.mean(), {"universal_loss": universal_error.mean()}
+
+    return loss
+
+
+def _require_pool(key: str, value: int, what: str, available: int) -> None:
+    if value > available:
+        raise ValueError(f"config.{key} needs {value} {what}; the data has {available}")

@@ -1,0 +1,72 @@
+"""Four virtual devices, shapes checked at run time, and one tiny training that tests share."""
+
+import os
+
+# Before JAX starts: tests compare results on 1, 2 and 4 devices.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+
+from jaxtyping import install_import_hook
+
+install_import_hook("gazejax", "beartype.beartype").__enter__()
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from ml_collections import ConfigDict
+
+from gazejax import loop
+from tfds_builders.build import build
+
+ROOT = Path(__file__).parent.parent
+
+
+def read_config(name: str) -> ConfigDict:
+    """Reads `configs/<name>.py` as train.py does."""
+    spec = importlib.util.spec_from_file_location(f"config_{name}", ROOT / f"configs/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config()
+
+
+def tiny_config(data_dir: Path) -> ConfigDict:
+    """The demo's config on a data set of 8 users and 40 images, small enough for seconds."""
+    config = read_config("synthetic_gaze")
+    config.data.name = "synthetic_gaze/tiny"
+    config.data.data_dir = str(data_dir)
+    config.encoder.update(image_size=(30, 40), filters=(8, 8), embedding_size=6, num_steps=12)
+    config.encoder.sampling.update(num_users=4, images_per_user=4)
+    config.saliency.update(
+        image_size=(32, 48),
+        map_size=(8, 12),
+        trunk_filters=(8, 8, 8),
+        decoder_filters=(8, 8),
+        num_steps=12,
+    )
+    config.saliency.sampling.update(num_images=4, users_per_image=3, enrolment_images=(2, 4))
+    for stage in ("encoder", "saliency"):
+        config[stage].optimizer.warmup_steps = 2
+    config.training.log_every = 2
+    config.checkpoint.every = 4
+    config.eval.update(num_draws=5, num_images=(1, 5), saliency_num_images=(2, 50), batch_size=32)
+    return config
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    build("synthetic_gaze/tiny", None, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(data_dir):
+    return loop.load_dataset(tiny_config(data_dir))
+
+
+@pytest.fixture(scope="session")
+def tiny_run(data_dir, tmp_path_factory) -> Path:
+    """Workdir of a finished tiny training."""
+    workdir = tmp_path_factory.mktemp("runs") / "tiny"
+    loop.train_and_evaluate(tiny_config(data_dir), workdir)
+    return workdir

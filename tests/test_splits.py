@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from gazejax.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits
+
+USERS = [str(number) for number in range(1, 16)]
+OSIE = [f"{number}.jpg" for number in range(1001, 1701)]
+HASH = {"test_rule": "hash", "hash_seed": 0, "hash_one_in": 5}
+
+
+def test_osie_split_is_the_published_one():
+    splits = make_splits(
+        USERS, OSIE, test_rule="osie", hash_seed=0, hash_one_in=5, folds=3, fold=1
+    )
+    assert len(OSIE_IMAGES_IN_PS) == 59
+    assert (len(splits.train_images), len(splits.test_images)) == (560, 140)
+    tested = {OSIE[index] for index in splits.test_images}
+    assert {"1008.jpg", "1020.jpg", "1697.jpg"} <= tested
+    assert "1001.jpg" not in tested
+    assert [USERS[index] for index in splits.unseen_users] == ["2", "5", "8", "11", "14"]
+
+
+def test_every_user_is_unseen_in_exactly_one_fold():
+    unseen = np.concatenate([
+        make_splits(USERS, OSIE, **HASH, folds=4, fold=fold).unseen_users for fold in range(4)
+    ])
+    assert sorted(unseen) == list(range(15))
+
+
+def test_hash_split_does_not_depend_on_the_other_images():
+    whole = make_splits(USERS, OSIE, **HASH, folds=3, fold=0)
+    half = make_splits(USERS, OSIE[::2], **HASH, folds=3, fold=0)
+    tested = {OSIE[index] for index in whole.test_images}
+    assert {OSIE[::2][index] for index in half.test_images} == tested & set(OSIE[::2])
+    assert 0.15 < len(tested) / 700 < 0.25
+
+
+def test_two_users_swapped_between_splits_are_noticed():
+    good = make_splits(USERS, OSIE, **HASH, folds=3, fold=0)
+    check(good, num_users=15, num_images=700)
+    leaked = good.seen_users.copy()
+    leaked[0] = good.unseen_users[0]
+    with pytest.raises(ValueError, match="the users of the split overlap"):
+        check(good._replace(seen_users=leaked), num_users=15, num_images=700)
+    leaked = np.append(good.train_images, good.test_images[0])
+    with pytest.raises(ValueError, match="the images of the split overlap"):
+        check(good._replace(train_images=leaked), num_users=15, num_images=700)
+
+
+def test_an_empty_set_is_named():
+    empty = np.array([], int)
+    some = np.array([0])
+    with pytest.raises(ValueError, match="unseen_users is empty with 1 users"):
+        check(Splits(some, empty, some, some), num_users=1, num_images=1)
+
+
+def test_osie_rule_refuses_other_names():
+    with pytest.raises(ValueError, match=r"image 'scene_1.png' has no number"):
+        make_splits(
+            USERS, ["scene_1.png"], test_rule="osie", hash_seed=0, hash_one_in=5, folds=3, fold=0
+        )

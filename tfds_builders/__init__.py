@@ -1,0 +1,10 @@
+"""TFDS builders of gaze data sets; importing this package registers them with TFDS.
+
+All builders write the record of `tfds_builders.gaze_schema`. The package needs neither gazejax nor
+jax nor TensorFlow, so a data set prepared with it is usable from any framework.
+"""
+
+from tfds_builders.osie import osie_dataset_builder as osie_dataset_builder
+from tfds_builders.synthetic_gaze import (
+    synthetic_gaze_dataset_builder as synthetic_gaze_dataset_builder,
+)

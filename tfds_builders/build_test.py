@@ -1,0 +1,165 @@
+"""The command that prepares data: names, interruptions, and what it may import."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow_datasets as tfds
+
+from tfds_builders.build import build, list_names
+from tfds_builders.osie import osie_dataset_builder
+from tfds_builders.synthetic_gaze import generative_model, synthetic_gaze_dataset_builder
+
+REPOSITORY_DIR = Path(__file__).parents[1]
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a process of its own, whose stderr is not a terminal."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=REPOSITORY_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def assert_nothing_looks_finished(data_dir: Path) -> None:
+    """Asserts that no prepared data set and no part of one can be found."""
+    assert not list(data_dir.rglob("dataset_info.json"))
+    assert not (data_dir / "synthetic_gaze" / "tiny" / "1.0.0").exists()
+
+
+def test_names_are_listed() -> None:
+    assert list_names() == ["osie/gaze", "synthetic_gaze/default", "synthetic_gaze/tiny"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "osi", "osie/", "osie/mouse", "tiny", "osie/gaze/1.0.0", "synthetic_gaze/gaze"]
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"unknown data set '{name}', expected one of") as error:
+        build(name, data_dir=tmp_path)
+    assert "osie/gaze, synthetic_gaze/default, synthetic_gaze/tiny" in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_raw_data_for_generated_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"synthetic_gaze/tiny is generated, so --raw .* leave it"):
+        build("synthetic_gaze/tiny", tmp_path, tmp_path)
+
+
+def test_importing_the_package_registers_the_builders() -> None:
+    assert tfds.builder_cls("osie") is osie_dataset_builder.Builder
+    assert tfds.builder_cls("synthetic_gaze") is synthetic_gaze_dataset_builder.Builder
+
+
+def test_what_is_built_is_not_built_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    prepared_dir = build("synthetic_gaze/tiny", data_dir=tmp_path)
+    assert prepared_dir == tmp_path / "synthetic_gaze" / "tiny" / "1.0.0"
+    captured = capfd.readouterr()
+    # Plain lines: nothing of TFDS, and no bar where there is no terminal.
+    assert captured.out == ""
+    assert captured.err.splitlines()[0] == f"building synthetic_gaze/tiny in {prepared_dir}"
+    assert captured.err.splitlines()[1].startswith("built synthetic_gaze/tiny: 40 images in ")
+    assert len(captured.err.splitlines()) == 2
+
+    files = {path: path.stat().st_mtime_ns for path in prepared_dir.iterdir()}
+    assert build("synthetic_gaze/tiny", data_dir=tmp_path) == prepared_dir
+    assert capfd.readouterr().err == f"synthetic_gaze/tiny is already built: {prepared_dir}\n"
+    assert {path: path.stat().st_mtime_ns for path in prepared_dir.iterdir()} == files
+    # No folder for downloads that never happen.
+    assert [path.name for path in tmp_path.iterdir()] == ["synthetic_gaze"]
+
+
+def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
+    prepared_dir = tmp_path / "synthetic_gaze" / "tiny" / "1.0.0"
+    prepared_dir.mkdir(parents=True)
+    with pytest.raises(
+        ValueError, match=r"1\.0\.0 exists but is not a prepared data set: remove it"
+    ):
+        build("synthetic_gaze/tiny", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError("No space left on device")])
+def test_an_interrupted_build_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruption: Any
+) -> None:
+    def draw_some_scenes(scene: generative_model.Scene) -> Any:
+        if scene.image_index == 5:
+            raise interruption
+        return draw_scene(scene)
+
+    draw_scene = generative_model.draw_scene
+    with monkeypatch.context() as patched:
+        patched.setattr(generative_model, "draw_scene", draw_some_scenes)
+        with pytest.raises((KeyboardInterrupt, OSError)):
+            build("synthetic_gaze/tiny", data_dir=tmp_path)
+    assert_nothing_looks_finished(tmp_path)
+    assert not list(tmp_path.rglob("incomplete*"))
+    build("synthetic_gaze/tiny", data_dir=tmp_path)
+
+
+def test_a_killed_build_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    killed = run_python(
+        """
+import os, signal, sys
+from pathlib import Path
+from tensorflow_datasets.core import dataset_info
+from tfds_builders.build import build
+
+# At the worst moment: all records are written, the last file is not.
+dataset_info.DatasetInfo.write_to_directory = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+build("synthetic_gaze/tiny", data_dir=Path(sys.argv[1]))
+""",
+        str(tmp_path),
+    )
+    assert killed.returncode == -9, killed.stderr
+    config_dir = tmp_path / "synthetic_gaze" / "tiny"
+    [stale_dir] = config_dir.iterdir()
+    assert stale_dir.name.startswith("incomplete.")
+    assert list(stale_dir.glob("*.array_record*"))
+    assert_nothing_looks_finished(tmp_path)
+
+    build("synthetic_gaze/tiny", data_dir=tmp_path)
+    assert [path.name for path in config_dir.iterdir()] == ["1.0.0"]
+
+
+def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:
+    config_dir = tmp_path / "synthetic_gaze" / "tiny"
+    unfinished_dir = config_dir / "incomplete.ABCDEF_1.0.0"
+    unfinished_dir.mkdir(parents=True)
+    folder_descriptor = os.open(config_dir, os.O_RDONLY)
+    fcntl.flock(folder_descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(BlockingIOError, match=r"is being built in .* by another process"):
+            build("synthetic_gaze/tiny", data_dir=tmp_path)
+        # What the other build has written so far is left alone.
+        assert unfinished_dir.exists()
+    finally:
+        os.close(folder_descriptor)
+
+
+def test_building_and_reading_imports_no_framework(tmp_path: Path) -> None:
+    finished = run_python(
+        """
+import sys
+from pathlib import Path
+import tensorflow_datasets as tfds
+from tfds_builders.build import build
+
+prepared_dir = build("synthetic_gaze/tiny", data_dir=Path(sys.argv[1]))
+tfds.builder_from_directory(prepared_dir).as_data_source(split="train")[0]
+found = {"tensorflow", "torch", "jax", "gazejax", "apache_beam"} & set(sys.modules)
+sys.exit(f"imported {found}" if found else 0)
+""",
+        str(tmp_path),
+    )
+    assert finished.returncode == 0, finished.stderr

@@ -1,0 +1,152 @@
+"""The one record schema that all builders share: one record an image, with everybody's gaze on it.
+
+Coordinates are in pixels of the stored image, x before y. The top left corner of the image is
+(0, 0), so the centre of its first pixel is (0.5, 0.5) and a point is inside if 0 <= x < width and
+0 <= y < height.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow_datasets as tfds
+
+
+class GazeTable(NamedTuple):
+    """The fixations on one image: a row a fixation, by user, then trial, then viewing order.
+
+    Attributes:
+        user: int32 [n], index into the builder's `user_ids`.
+        trial: int32 [n], which viewing of this image by this user, from 0.
+        xy_px: float32 [n, 2], x then y in pixels of the image.
+        duration_ms: float32 [n], milliseconds.
+    """
+
+    user: np.ndarray
+    trial: np.ndarray
+    xy_px: np.ndarray
+    duration_ms: np.ndarray
+
+
+def make_features() -> tfds.features.FeaturesDict:
+    """Returns the features of a record.
+
+    Source: ours. The gaze table is made of plain tensors because a `Sequence` of dictionaries is
+    read back as lists.
+    """
+    return tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(
+                shape=(None, None, 3), doc="Encoded bytes, as released (JPEG or PNG), RGB."
+            ),
+            "image_id": tfds.features.Text(doc="Unique name of the image."),
+            "gaze": tfds.features.FeaturesDict(
+                {
+                    "user": tfds.features.Tensor(
+                        shape=(None,), dtype=np.int32, doc="Index into metadata['user_ids']."
+                    ),
+                    "trial": tfds.features.Tensor(
+                        shape=(None,), dtype=np.int32, doc="Viewing of this image by this user."
+                    ),
+                    "xy_px": tfds.features.Tensor(
+                        shape=(None, 2), dtype=np.float32, doc="x, y; top left corner is (0, 0)."
+                    ),
+                    "duration_ms": tfds.features.Tensor(
+                        shape=(None,), dtype=np.float32, doc="Duration in milliseconds."
+                    ),
+                }
+            ),
+        }
+    )
+
+
+def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple[GazeTable, int]:
+    """Drops the fixations outside the image; never moves one.
+
+    Args:
+        gaze: fixations on one image; any order of rows.
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+
+    Returns:
+        The rows with 0 <= x < width and 0 <= y < height, in the same order, and how many were
+        dropped.
+
+    Source: ours. A clipped fixation would put gaze on a border nobody looked at.
+    """
+    # Tested as float32, as stored: 159.9999999 is inside a width of 160, but its float32 is not.
+    xy_px = np.asarray(gaze.xy_px, np.float32)
+    # NaN is not outside: it stays, for `make_example` to refuse.
+    outside_mask = np.any((xy_px < 0) | (xy_px >= np.asarray([width, height])), axis=1)
+    kept = GazeTable(*(np.asarray(column)[~outside_mask] for column in gaze))
+    return kept, int(np.sum(outside_mask))
+
+
+def make_example(
+    image_bytes: bytes,
+    image_id: str,
+    user: npt.ArrayLike,
+    trial: npt.ArrayLike,
+    xy_px: npt.ArrayLike,
+    duration_ms: npt.ArrayLike,
+) -> dict[str, Any]:
+    """Builds one record and refuses a gaze table that breaks the schema.
+
+    Args:
+        image_bytes: the encoded image, JPEG or PNG.
+        image_id: unique name of the image.
+        user: [n] integers, index of the user, ascending.
+        trial: [n] integers, ascending within a user.
+        xy_px: [n, 2], x then y in pixels of the image; n may be 0.
+        duration_ms: [n] milliseconds.
+
+    Returns:
+        A record as `make_features` describes it.
+
+    Raises:
+        ValueError: shapes that disagree, a negative index, rows out of order, a coordinate that
+            is negative or not finite, a duration that is negative or not finite.
+
+    Source: ours.
+    """
+    user, trial = np.asarray(user), np.asarray(trial)
+    xy_px, duration_ms = np.asarray(xy_px, np.float32), np.asarray(duration_ms, np.float32)
+    num_fixations = len(user)
+    for name, column, shape in (
+        ("user", user, (num_fixations,)),
+        ("trial", trial, (num_fixations,)),
+        ("xy_px", xy_px, (num_fixations, 2)),
+        ("duration_ms", duration_ms, (num_fixations,)),
+    ):
+        if column.shape != shape:
+            raise ValueError(f"{image_id}: {name} has shape {column.shape}, expected {shape}")
+        invalid_rows = np.argwhere(~(np.isfinite(column) & (column >= 0)))
+        if len(invalid_rows):
+            row = int(invalid_rows[0][0])
+            raise ValueError(
+                f"{image_id}: {name} of fixation {row} is {column[row]}, "
+                "expected finite and not negative"
+            )
+    for name, column in (("user", user), ("trial", trial)):
+        if num_fixations and not np.issubdtype(column.dtype, np.integer):
+            raise ValueError(f"{image_id}: {name} has dtype {column.dtype}, expected integers")
+    # Signed, since a step down of unsigned integers is a large step up.
+    user, trial = user.astype(np.int32), trial.astype(np.int32)
+    user_steps, trial_steps = np.diff(user), np.diff(trial)
+    unordered_rows = np.flatnonzero((user_steps < 0) | ((user_steps == 0) & (trial_steps < 0)))
+    if len(unordered_rows):
+        row = int(unordered_rows[0]) + 1
+        raise ValueError(
+            f"{image_id}: fixation {row} (user {user[row]}, trial {trial[row]}) is out of order, "
+            "expected rows by user, then trial, ascending"
+        )
+    return {
+        "image": image_bytes,
+        "image_id": image_id,
+        "gaze": {
+            "user": user,
+            "trial": trial,
+            "xy_px": xy_px,
+            "duration_ms": duration_ms,
+        },
+    }

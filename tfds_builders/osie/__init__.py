@@ -1,0 +1,1 @@
+"""OSIE: 700 natural images, gaze of 15 observers."""

@@ -1,0 +1,310 @@
+"""Who and what is in OSIE, and what is refused."""
+
+import dataclasses
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from tfds_builders.build import build, prepare
+from tfds_builders.osie import make_dummy_data, osie_dataset_builder
+
+DUMMY_DIR = Path(__file__).parent / "dummy_data"
+
+
+def make_config(raw_dir: Path, **counts: Any) -> osie_dataset_builder.OsieConfig:
+    """Returns a configuration that fits the dummy release, apart from `counts`."""
+    fixations_path = raw_dir / "data" / "eye" / "fixations.mat"
+    sha256 = hashlib.sha256(fixations_path.read_bytes()).hexdigest()
+    expected: dict[str, Any] = {
+        "num_images": 3,
+        "num_users": 2,
+        "num_fixations": 12,
+        "fixations_sha256": sha256,
+    }
+    return osie_dataset_builder.OsieConfig(name="dummy", **(expected | counts))
+
+
+def prepare_release(
+    raw_dir: Path, data_dir: Path, config: osie_dataset_builder.OsieConfig | None = None
+) -> tfds.core.DatasetBuilder:
+    """Builds a release and opens what was built, as somebody without our code would."""
+    config = config or make_config(raw_dir)
+    builder = osie_dataset_builder.Builder(data_dir=data_dir, config=config)
+    return tfds.builder_from_directory(prepare(builder, raw_dir))
+
+
+def read_records(prepared: tfds.core.DatasetBuilder) -> dict[str, dict[str, Any]]:
+    """Returns image id -> decoded record."""
+    records = prepared.as_data_source(split="train")
+    return {record["image_id"].decode(): record for record in records}
+
+
+@pytest.fixture
+def release_dir(tmp_path: Path) -> Path:
+    """A copy of the dummy release, to be spoilt."""
+    return Path(shutil.copytree(DUMMY_DIR, tmp_path / "release"))
+
+
+def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> None:
+    prepared = prepare_release(DUMMY_DIR, tmp_path)
+    records = read_records(prepared)
+    assert sorted(records) == ["1001.jpg", "1002.jpg", "1003.jpg"]
+
+    # x before y, each 0.5 less than in make_dummy_data.SCANPATHS: the first pixel's centre, (1, 1)
+    # in the release, is (0.5, 0.5).
+    first = records["1001.jpg"]["gaze"]
+    np.testing.assert_array_equal(first["user"], [0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(first["trial"], [0, 0, 0, 0, 0])
+    np.testing.assert_allclose(
+        first["xy_px"],
+        [[0.5, 0.5], [20.0, 10.0], [39.9, 29.9], [11.0, 21.0], [12.0, 22.0]],
+        rtol=1e-6,
+    )
+    np.testing.assert_array_equal(first["duration_ms"], [200, 250, 300, 150, 175])
+
+    # The fixation at x 40.5 of the release is at 40 here, outside a width of 40.
+    second = records["1002.jpg"]["gaze"]
+    np.testing.assert_array_equal(second["user"], [0, 0, 1])
+    np.testing.assert_array_equal(second["xy_px"], [[5, 6], [7, 8], [29.5, 1.5]])
+    np.testing.assert_array_equal(second["duration_ms"], [100, 120, 400])
+
+    third = records["1003.jpg"]["gaze"]
+    np.testing.assert_array_equal(third["user"], [0, 1, 1])
+    np.testing.assert_array_equal(third["xy_px"], [[2.5, 3.5], [12.5, 23.5], [13.5, 24.5]])
+
+    assert {name: column.dtype for name, column in third.items()} == {
+        "user": np.int32,
+        "trial": np.int32,
+        "xy_px": np.float32,
+        "duration_ms": np.float32,
+    }
+    assert third["trial"].shape == (3,)
+
+
+def test_metadata_says_who_looked_and_what_was_dropped(tmp_path: Path) -> None:
+    metadata = dict(prepare_release(DUMMY_DIR, tmp_path).info.metadata)
+    assert metadata == {
+        "user_ids": ["1", "2"],
+        "pixels_per_degree": None,
+        "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
+        "fixations_sha256": make_config(DUMMY_DIR).fixations_sha256,
+    }
+
+
+def test_images_are_the_released_bytes(tmp_path: Path) -> None:
+    prepared = prepare_release(DUMMY_DIR, tmp_path)
+    decoded = read_records(prepared)
+    assert decoded["1001.jpg"]["image"].shape == (30, 40, 3)
+    undecoded = prepared.as_data_source(
+        split="train", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    for record in undecoded:
+        path = DUMMY_DIR / "data" / "stimuli" / record["image_id"].decode()
+        assert record["image"] == path.read_bytes()
+        assert record["gaze"]["xy_px"].shape[1] == 2
+
+
+def test_documentation_of_the_folder_reaches_the_prepared_set(tmp_path: Path) -> None:
+    info = prepare_release(DUMMY_DIR, tmp_path).info
+    assert "10.1167/14.1.28" in info.citation
+    assert "gaze of 15 observers" in info.description
+    assert "content.data-type.image" in osie_dataset_builder.Builder.get_metadata().tags
+
+
+def test_an_image_all_of_whose_fixations_are_outside_is_kept_without_gaze(tmp_path: Path) -> None:
+    raw_dir = tmp_path / "release"
+    # The second user did not look at the image at all.
+    make_dummy_data.write_release(
+        raw_dir,
+        {
+            "1.jpg": [([99.0], [99.0], [100]), ([], [], [])],
+            "2.jpg": [([2.0], [2.0], [100]), ([3.0], [3.0], [100])],
+        },
+    )
+    config = make_config(raw_dir, num_images=2, num_fixations=3)
+    prepared = prepare_release(raw_dir, tmp_path, config)
+    gaze = read_records(prepared)["1.jpg"]["gaze"]
+    assert gaze["xy_px"].shape == (0, 2)
+    assert gaze["user"].shape == gaze["trial"].shape == gaze["duration_ms"].shape == (0,)
+    assert prepared.info.metadata["dropped_fixations"] == {"total": 1, "by_image_id": {"1.jpg": 1}}
+
+
+def assert_refused(
+    raw_dir: Path,
+    error_type: type[Exception],
+    message: str,
+    config: osie_dataset_builder.OsieConfig | None = None,
+) -> None:
+    """Asserts that the build stops with one line and leaves no record behind."""
+    data_dir = raw_dir.parent / "prepared"
+    with pytest.raises(error_type, match=message) as error:
+        prepare_release(raw_dir, data_dir, config or make_config(raw_dir))
+    assert "\n" not in str(error.value)
+    assert not list(data_dir.rglob("*.array_record*"))
+    assert not list(data_dir.rglob("dataset_info.json"))
+
+
+def test_missing_files_are_named(release_dir: Path) -> None:
+    config = make_config(release_dir)
+    missing_id = release_dir / "data" / "stimuli" / "1002.jpg"
+    missing_id.unlink()
+    assert_refused(release_dir, FileNotFoundError, "1002.jpg is missing", config)
+    (release_dir / "data" / "eye" / "fixations.mat").unlink()
+    assert_refused(release_dir, FileNotFoundError, "fixations.mat is missing", config)
+    shutil.rmtree(release_dir / "data" / "stimuli")
+    assert_refused(release_dir, FileNotFoundError, "data/stimuli is missing", config)
+
+
+def test_a_folder_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="osie/gaze needs --raw: give the unpacked OSIE release"):
+        build("osie", None, tmp_path)
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder with files"):
+        build("osie", tmp_path / "nowhere", tmp_path)
+    with pytest.raises(FileNotFoundError, match="is not a folder with files"):
+        build("osie", tmp_path, tmp_path)
+    assert not (tmp_path / "osie").exists()
+
+
+@pytest.mark.parametrize("image_bytes", [b"", b"not an image"])
+def test_an_image_that_does_not_decode_is_named(release_dir: Path, image_bytes: bytes) -> None:
+    (release_dir / "data" / "stimuli" / "1002.jpg").write_bytes(image_bytes)
+    assert_refused(release_dir, ValueError, "1002.jpg does not decode")
+
+
+def test_a_truncated_image_is_named(release_dir: Path) -> None:
+    path = release_dir / "data" / "stimuli" / "1002.jpg"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert_refused(release_dir, ValueError, "1002.jpg does not decode")
+
+
+def test_a_grey_image_is_named(release_dir: Path) -> None:
+    Image.new("L", (40, 30)).save(release_dir / "data" / "stimuli" / "1002.jpg")
+    assert_refused(release_dir, ValueError, "1002.jpg is a L image, expected RGB")
+
+
+def test_an_image_of_another_size_is_fine(release_dir: Path) -> None:
+    # 41 wide: the fixation that was outside is inside now.
+    Image.new("RGB", (41, 30)).save(release_dir / "data" / "stimuli" / "1002.jpg")
+    prepared = prepare_release(release_dir, release_dir.parent)
+    assert prepared.info.metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
+
+
+@pytest.mark.parametrize("file_bytes", [b"", b"not a MATLAB file" * 20, None])
+def test_a_file_that_is_not_matlab_is_named(release_dir: Path, file_bytes: bytes | None) -> None:
+    path = release_dir / "data" / "eye" / "fixations.mat"
+    path.write_bytes(path.read_bytes()[:1000] if file_bytes is None else file_bytes)
+    assert_refused(release_dir, ValueError, "fixations.mat cannot be read as a MATLAB file")
+
+
+def test_a_file_without_the_variable_is_named(release_dir: Path) -> None:
+    scipy.io.savemat(release_dir / "data" / "eye" / "fixations.mat", {"other": 1})
+    assert_refused(release_dir, ValueError, "with the variable 'fixations'")
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"num_images": 4}, "fixations has 3 elements, expected 4"),
+        ({"num_users": 3}, r"fixations\{1\}.subjects has 2 elements, expected 3"),
+        ({"num_fixations": 13}, "holds 12 fixations, expected 13"),
+        ({"fixations_sha256": "0" * 64}, "has SHA-256 [0-9a-f]{64}, expected 0000"),
+    ],
+)
+def test_other_counts_are_refused(release_dir: Path, counts: dict[str, Any], message: str) -> None:
+    assert_refused(release_dir, ValueError, message, make_config(release_dir, **counts))
+
+
+def spoil_field(images: np.ndarray, name: str) -> None:
+    """Removes a field of the second user on the first image."""
+    del images[0, 0]["subjects"][1, 0][name]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda images: images[0, 0].pop("img"), r"fixations\{1\} has no field 'img'"),
+        (lambda images: images[0, 0].pop("subjects"), r"fixations\{1\} has no field 'subjects'"),
+        (lambda images: spoil_field(images, "fix_x"), r"subjects\{2\} has no field 'fix_x'"),
+        (lambda images: spoil_field(images, "fix_y"), r"subjects\{2\} has no field 'fix_y'"),
+        (
+            lambda images: spoil_field(images, "fix_duration"),
+            r"subjects\{2\} has no field 'fix_duration'",
+        ),
+        (
+            lambda images: images[0, 0]["subjects"][1, 0].update(fix_y=np.ones((1, 5))),
+            r"fixations\{1\}.subjects\{2\} has columns of lengths {'fix_x': 2, 'fix_y': 5",
+        ),
+        (
+            lambda images: images[0, 0]["subjects"][1, 0].update(fix_x=np.asarray([[1, np.nan]])),
+            r"fixations\{1\}.subjects\{2\}: fixation 2 is x nan, y 22.5",
+        ),
+        (
+            lambda images: images[0, 0]["subjects"][1, 0].update(
+                fix_duration=np.asarray([[1, -5]])
+            ),
+            r"fixations\{1\}.subjects\{2\}: fixation 2 .* duration -5.0, expected",
+        ),
+        (
+            lambda images: images[0, 0]["subjects"][1, 0].update(fix_x="text"),
+            r"subjects\{2\}.fix_x has .* expected a row of numbers",
+        ),
+        (
+            lambda images: images[0, 0].update(img="../1001.jpg"),
+            r"fixations\{1\}.img is '../1001.jpg', expected a file name",
+        ),
+        (
+            lambda images: images[1, 0].update(img="1001.jpg"),
+            r"fixations\{2\}.img is '1001.jpg' again",
+        ),
+        (
+            lambda images: images.__setitem__((2, 0), 7.0),
+            r"fixations\{3\} has no field 'img', found float",
+        ),
+    ],
+)
+def test_another_layout_is_refused(release_dir: Path, spoil: Any, message: str) -> None:
+    images = make_dummy_data.make_fixations(make_dummy_data.SCANPATHS)
+    spoil(images)
+    path = release_dir / "data" / "eye" / "fixations.mat"
+    scipy.io.savemat(path, {"fixations": images})
+    assert_refused(release_dir, ValueError, message)
+
+
+def test_the_release_is_pinned() -> None:
+    [config] = osie_dataset_builder.Builder.BUILDER_CONFIGS
+    assert (config.name, config.num_images, config.num_users) == ("gaze", 700, 15)
+    assert dataclasses.asdict(config)["num_fixations"] == 98_321
+
+
+@pytest.mark.real
+@pytest.mark.skipif("GAZEJAX_RAW_DATA" not in os.environ, reason="GAZEJAX_RAW_DATA is not set")
+def test_real_osie_is_complete(tmp_path: Path) -> None:
+    prepared = tfds.builder_from_directory(
+        build("osie/gaze", Path(os.environ["GAZEJAX_RAW_DATA"]) / "osie", tmp_path)
+    )
+    records = read_records(prepared)
+    assert sorted(records) == [f"{number}.jpg" for number in range(1001, 1701)]
+    assert prepared.info.metadata["user_ids"] == [str(user) for user in range(1, 16)]
+    assert prepared.info.metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
+
+    gaze = [record["gaze"] for record in records.values()]
+    # Everybody looked at everything: 700 x 15 viewings.
+    assert all(np.array_equal(np.unique(table["user"]), np.arange(15)) for table in gaze)
+    assert all(not np.any(table["trial"]) for table in gaze)
+    assert {record["image"].shape for record in records.values()} == {(600, 800, 3)}
+    xy_px = np.concatenate([table["xy_px"] for table in gaze])
+    assert xy_px.shape == (98_321, 2)
+    assert len(np.concatenate([table["duration_ms"] for table in gaze])) == 98_321
+    # The release's 1.2 to 799.2, less 0.5.
+    np.testing.assert_allclose([xy_px[:, 0].min(), xy_px[:, 0].max()], [0.7, 798.7], rtol=1e-6)
+    np.testing.assert_allclose([xy_px[:, 1].min(), xy_px[:, 1].max()], [0.7, 598.7], rtol=1e-6)
+    # The first fixations of the first user on the first image, 395.5 and 390.6 in the release.
+    np.testing.assert_allclose(records["1001.jpg"]["gaze"]["xy_px"][:2, 0], [395, 390.1], rtol=1e-6)

@@ -1,0 +1,1 @@
+"""Synthetic scenes looked at by observers whose traits are known."""

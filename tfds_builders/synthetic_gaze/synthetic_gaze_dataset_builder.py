@@ -1,0 +1,128 @@
+"""Synthetic gaze: the data set that needs no download and whose truth is known."""
+
+import dataclasses
+import io
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from PIL import Image
+from tqdm import tqdm
+
+from tfds_builders import gaze_schema
+from tfds_builders.synthetic_gaze import generative_model
+
+
+@dataclasses.dataclass
+class SyntheticGazeConfig(tfds.core.BuilderConfig):
+    """How much to make.
+
+    Attributes:
+        num_users: observers, each of whom looks at every scene once.
+        num_images: scenes.
+        seed: other seeds give other observers, other scenes and other gaze.
+    """
+
+    num_users: int = 0
+    num_images: int = 0
+    seed: int = 0
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Builder of synthetic gaze; takes no raw data."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    BUILDER_CONFIGS: ClassVar[list[SyntheticGazeConfig]] = [
+        SyntheticGazeConfig(
+            name="default",
+            description="48 observers, 500 scenes.",
+            num_users=48,
+            num_images=500,
+            seed=0,
+        ),
+        SyntheticGazeConfig(
+            name="tiny",
+            description="8 observers, 40 scenes, for tests; shares nothing with `default`.",
+            num_users=8,
+            num_images=40,
+            seed=1,
+        ),
+    ]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=gaze_schema.make_features(), metadata=tfds.core.MetadataDict()
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        config = self.builder_config
+        observers = generative_model.make_observers(config.seed, config.num_users)
+        self.info.metadata.update(
+            user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
+            pixels_per_degree=None,  # Nobody sat at any distance from a screen.
+            dropped_fixations={"total": 0, "by_image_id": {}},
+            seed=config.seed,
+            class_names=list(generative_model.CLASS_NAMES),
+            # One entry a user in every list, in the order of user_ids.
+            traits={
+                "class_log_salience": [o.class_log_salience.tolist() for o in observers],
+                "center_bias": [o.center_bias for o in observers],
+                "spread": [o.spread for o in observers],
+                "mean_fixations": [o.mean_fixations for o in observers],
+            },
+        )
+        return {"train": self._generate_examples(observers)}
+
+    def _generate_examples(
+        self, observers: list[generative_model.Observer]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        config = self.builder_config
+        for image_index in tqdm(
+            range(config.num_images), desc="drawing scenes", unit="image", disable=None
+        ):
+            scene = generative_model.make_scene(config.seed, image_index)
+            gaze = make_gaze_table(scene, observers)
+            image_id = generative_model.make_image_id(image_index)
+            yield (
+                image_id,
+                gaze_schema.make_example(
+                    encode_png(generative_model.draw_scene(scene)), image_id, *gaze
+                ),
+            )
+
+
+def make_gaze_table(
+    scene: generative_model.Scene, observers: list[generative_model.Observer]
+) -> gaze_schema.GazeTable:
+    """Lets every observer look at a scene once."""
+    viewings = [
+        generative_model.sample_gaze(
+            generative_model.make_generator(
+                scene.seed, generative_model.GAZE_STREAM, scene.image_index, user
+            ),
+            scene,
+            observer,
+        )
+        for user, observer in enumerate(observers)
+    ]
+    num_fixations = [len(duration_ms) for _, duration_ms in viewings]
+    return gaze_schema.GazeTable(
+        user=np.repeat(np.arange(len(observers)), num_fixations),
+        trial=np.zeros(sum(num_fixations), np.int32),
+        xy_px=np.concatenate([xy_px for xy_px, _ in viewings]),
+        duration_ms=np.concatenate([duration_ms for _, duration_ms in viewings]),
+    )
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Returns the PNG file of a uint8 [h, w, 3] image.
+
+    The bytes depend on the version of the compressor, the pixels do not.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,31 @@
+"""Trains and evaluates: `python train.py --config=configs/osie.py --workdir=runs/osie`."""
+
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from gazejax.cli import one_line_errors
+from gazejax.config import validate
+from gazejax.loop import configure_host_devices, train_and_evaluate
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file; it is executed.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same again resumes it.")
+flags.mark_flags_as_required(["config", "workdir"])
+
+
+@one_line_errors
+def main(argv: list[str]) -> int:
+    """Turns flags into a config and hands over."""
+    logging.set_verbosity(logging.WARNING)  # Orbax tells a page about each save.
+    if len(argv) > 1:
+        raise ValueError(f"unknown argument {argv[1]!r}; allowed: --config, --workdir, --config.KEY")
+    validate(_CONFIG.value)
+    configure_host_devices(_CONFIG.value)
+    train_and_evaluate(_CONFIG.value, Path(_WORKDIR.value))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main))
