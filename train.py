@@ -20,10 +20,12 @@ def main(argv: list[str]) -> int:
     """Turns flags into a config and hands over."""
     logging.set_verbosity(logging.WARNING)  # Orbax tells a page about each save.
     if len(argv) > 1:
-        raise ValueError(f"unknown argument {argv[1]!r}; allowed: --config, --workdir, --config.KEY")
+        raise ValueError(
+            f"unknown argument {argv[1]!r}; allowed: --config, --workdir, --config.KEY"
+        )
     validate(_CONFIG.value)
     configure_host_devices(_CONFIG.value)
-    train_and_evaluate(_CONFIG.value, Path(_WORKDIR.value))
+    train_and_evaluate(_CONFIG.value, Path(str(_WORKDIR.value)))
     return 0
 
 

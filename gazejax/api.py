@@ -108,7 +108,7 @@ class Model:
             _padded(np.stack(pixels), shape[0]),
             xy_frac,
             mask,
-            _padded(np.float32([i.shape[1] / i.shape[0] for i in images]), shape[0]),
+            _padded(np.array([i.shape[1] / i.shape[0] for i in images], np.float32), shape[0]),
             _padded(np.stack(groups).astype(np.float32), shape[0]),
         )
         chunks = [

@@ -16,6 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+# The same data are NumPy arrays on the host and JAX arrays on the device.
+AnyArray = Array | np.ndarray
+
 
 class Gaze(NamedTuple):
     """All fixations of a data set, flat, with the place of each viewing in the flat arrays.
@@ -30,11 +33,11 @@ class Gaze(NamedTuple):
         aspect_ratio: width of each image divided by its height, as it was shown.
     """
 
-    xy_frac: Float[Array | np.ndarray, "fixation 2"]
-    duration_ms: Float[Array | np.ndarray, " fixation"]
-    viewing_offset: Int[Array | np.ndarray, "user image"]
-    viewing_length: Int[Array | np.ndarray, "user image"]
-    aspect_ratio: Float[Array | np.ndarray, " image"]
+    xy_frac: Float[AnyArray, "fixation 2"]
+    duration_ms: Float[AnyArray, " fixation"]
+    viewing_offset: Int[AnyArray, "user image"]
+    viewing_length: Int[AnyArray, "user image"]
+    aspect_ratio: Float[AnyArray, " image"]
 
 
 class Dataset(NamedTuple):

@@ -6,16 +6,16 @@ A checkpoint of a stage holds two trees, `params` (all that using the model need
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 from orbax.checkpoint import v1 as ocp
 
-Checkpointer = ocp.training.Checkpointer
+Checkpointer: TypeAlias = ocp.training.Checkpointer
 
 
 def open_for_saving(folder: Path, *, keep: int) -> Checkpointer:
-    """Opens the checkpoints of a stage, newest `keep` kept. Use as a context: it waits for saves."""
+    """Opens a stage's checkpoints, keeping the newest `keep`; a context that waits for saves."""
     return Checkpointer(
         folder.absolute(),
         save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),

@@ -34,8 +34,10 @@ def _number(least: float, most: float = math.inf, *, open_below: bool = False) -
     def test(value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        return math.isfinite(value) and (value > least if open_below else value >= least) and (
-            value <= most
+        return (
+            math.isfinite(value)
+            and (value > least if open_below else value >= least)
+            and (value <= most)
         )
 
     bound = f"above {least}" if open_below else f"of at least {least}"
@@ -63,11 +65,11 @@ _BOOLEAN = Rule("True or False", lambda value: isinstance(value, bool))
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
 _MAP_SCALE = _choice("sum", "mean", "max")
 _OPTIMIZER = {
-    "learning_rate": _number(0, open_below=True),
+    "learning_rate": _number(0.0, open_below=True),
     "schedule": _choice("constant", "one_cycle"),
     "warmup_steps": _integer(0),
-    "weight_decay": _number(0),
-    "clip_norm": _number(0, open_below=True),
+    "weight_decay": _number(0.0),
+    "clip_norm": _number(0.0, open_below=True),
 }
 
 RULES: dict[str, Any] = {
@@ -76,7 +78,7 @@ RULES: dict[str, Any] = {
     "data": {
         "name": _TEXT,
         "data_dir": Rule("a folder, or None", lambda value: value is None or _TEXT.test(value)),
-        "sigma_frac": _number(0, 1, open_below=True),
+        "sigma_frac": _number(0.0, 1.0, open_below=True),
     },
     "split": {
         "test_rule": _choice("osie", "hash"),
@@ -108,11 +110,11 @@ RULES: dict[str, Any] = {
             "share_images": _BOOLEAN,
         },
         "loss": {
-            "margin": _number(0),
+            "margin": _number(0.0),
             "distance": _choice("euclidean", "squared_euclidean"),
             "unit_length": _BOOLEAN,
             "mining": _choice("random", "batch_all", "semi_hard", "batch_hard"),
-            "classification_weight": _number(0),
+            "classification_weight": _number(0.0),
         },
         "num_steps": _integer(1),
         "optimizer": _OPTIMIZER,
@@ -191,9 +193,7 @@ def validate(config: ConfigDict) -> None:
         saliency["map_size"] == size,
     )
     fewest, most = saliency["sampling"]["enrolment_images"]
-    _require(
-        "saliency.sampling.enrolment_images", (fewest, most), "(least, most)", fewest <= most
-    )
+    _require("saliency.sampling.enrolment_images", (fewest, most), "(least, most)", fewest <= most)
     for stage in ("encoder", "saliency"):
         steps, warmup = values[stage]["num_steps"], values[stage]["optimizer"]["warmup_steps"]
         _require(
@@ -233,7 +233,7 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
             flat |= _flatten(value, f"{prefix}{key}.")

@@ -100,7 +100,9 @@ def _flatten_gaze(
     for image, (table, (height, width)) in enumerate(zip(tables, sizes, strict=True)):
         user = np.asarray(table["user"])
         order = np.lexsort((np.asarray(table["trial"]), user))
-        xy_frac.append(np.asarray(table["xy_px"], np.float32)[order] / np.float32([width, height]))
+        xy_frac.append(
+            np.asarray(table["xy_px"], np.float32)[order] / np.array([width, height], np.float32)
+        )
         duration_ms.append(np.asarray(table["duration_ms"], np.float32)[order])
         length[:, image] = np.bincount(user, minlength=num_users)
         offset[:, image] = start + np.cumsum(length[:, image]) - length[:, image]
@@ -112,5 +114,5 @@ def _flatten_gaze(
         duration_ms=np.concatenate(duration_ms),
         viewing_offset=offset,
         viewing_length=length,
-        aspect_ratio=np.float32([width / height for height, width in sizes]),
+        aspect_ratio=np.array([width / height for height, width in sizes], np.float32),
     )

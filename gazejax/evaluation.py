@@ -1,13 +1,13 @@
 """What counts as having learnt a person: the protocols, always beside their controls.
 
-Stage 1: draw n enrolment and n probe images, the same for all users; average the embeddings; compare
-all users; pool the scores of all draws. The control is the mean residual map (personal minus
-universal), which needs no learning.
+Stage 1: draw n enrolment and n probe images, the same for all users; average the embeddings;
+compare all users; pool the scores of all draws. The control is the mean residual map (personal
+minus universal), which needs no learning.
 
 Stage 2: enrol every user with n images and predict the others. `universal` is the map of the other
 users; `own`, `mean` and `swapped` are the same network given the user's own embedding, the mean
-embedding of the seen users, or another user's. Only own above mean and own above swapped show that a
-person was learnt: the network repairs the universal map as well.
+embedding of the seen users, or another user's. Only own above mean and own above swapped show that
+a person was learnt: the network repairs the universal map as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,9 +30,7 @@ def usable_sizes(num_images: Sequence[int], available: int) -> list[int]:
     return sorted({min(size, available // 2) for size in num_images})
 
 
-def draw_image_sets(
-    num_images: int, num_draws: int, seed: int
-) -> Int[np.ndarray, "draw image"]:
+def draw_image_sets(num_images: int, num_draws: int, seed: int) -> Int[np.ndarray, "draw image"]:
     """Random orders of the test images, one for each draw, shared by all users and methods."""
     generator = np.random.default_rng(seed)
     return np.stack([generator.permutation(num_images) for _ in range(num_draws)])
@@ -77,6 +75,25 @@ def verify(
     }
 
 
+def mean_features(
+    features: Float[np.ndarray, "user image feature"],
+    viewed: Bool[np.ndarray, "user image"],
+    images: Int[np.ndarray, " drawn"],
+) -> Float[np.ndarray, "user feature"]:
+    """Averages the features of each user over the drawn images that the user saw.
+
+    Raises:
+        ValueError: if a user saw none of them.
+    """
+    counted = viewed[:, images]
+    number = counted.sum(axis=1)
+    if (number == 0).any():
+        user = int(np.flatnonzero(number == 0)[0])
+        raise ValueError(f"user {user} of the group saw none of the {len(images)} images drawn")
+    weights = counted / number[:, None]
+    return np.einsum("ui,uif->uf", weights, features[:, images])
+
+
 def negative_distance(
     probe: Float[np.ndarray, "user feature"], enrolled: Float[np.ndarray, "user feature"]
 ) -> Float[np.ndarray, "user user"]:
@@ -107,13 +124,18 @@ def residual_maps(
     max_fixations: int,
 ) -> Float[np.ndarray, "user image cell"]:
     """Personal minus universal map of every viewing, as flat rows: the control without learning."""
-    size = group.total.shape[1:]
+    height, width = group.total.shape[1:]
 
     @jax.jit
     def of_user(group: render.GroupMaps, gaze: Gaze, image: Array, user: Array) -> Array:
         user = jnp.broadcast_to(user, image.shape)
         personal = render.personal_maps(
-            gaze, user, image, sigma_frac=sigma_frac, map_size=size, max_fixations=max_fixations
+            gaze,
+            user,
+            image,
+            sigma_frac=sigma_frac,
+            map_size=(height, width),
+            max_fixations=max_fixations,
         )
         universal = render.universal_maps(group, gaze, user, image, personal)
         return (personal - universal).reshape(len(image), -1)
@@ -234,7 +256,7 @@ def score_maps(
 def summarise_conditions(
     scores: Sequence[Float[np.ndarray, "image condition_and_universal user metric"]],
 ) -> dict[str, dict[str, float]]:
-    """Averages the scores of several draws: over images, then draws and derangements, then users."""
+    """Averages the scores of several draws: over images, draws and derangements, then users."""
     per_draw = np.stack([np.nanmean(draw, axis=0) for draw in scores])
     universal, own, mean = per_draw[:, 0], per_draw[:, 1], per_draw[:, 2]
     swapped = per_draw[:, 3:].mean(axis=1)
@@ -252,24 +274,17 @@ def format_tables(result: dict[str, Any]) -> str:
         for users, methods in result["encoder"].items():
             for method, sizes in methods.items():
                 for size, row in sizes.items():
-                    lines.append(
-                        f"| {users}, {method} | {size} | {row['roc_auc']:.3f} | {row['rank1']:.3f} |"
-                    )
+                    values = f"{row['roc_auc']:.3f} | {row['rank1']:.3f}"
+                    lines.append(f"| {users}, {method} | {size} | {values} |")
     if "saliency" in result:
-        lines += ["", "| personalised map (stage 2) | n | CC | KLD | NSS |", "|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| personalised map (stage 2) | n | CC | KLD | NSS |",
+            "|---|---|---|---|---|",
+        ]
         for users, sizes in result["saliency"].items():
             for size, conditions in sizes.items():
                 for condition, row in conditions.items():
                     values = " | ".join(f"{row[metric]:.3f}" for metric in MAP_METRICS)
                     lines.append(f"| {users}, {condition} | {size} | {values} |")
     return "\n".join(lines)
-
-
-def mean_features(features: np.ndarray, viewed: np.ndarray, images: np.ndarray) -> np.ndarray:
-    counted = viewed[:, images]
-    number = counted.sum(axis=1)
-    if (number == 0).any():
-        user = int(np.flatnonzero(number == 0)[0])
-        raise ValueError(f"user {user} of the group saw none of the {len(images)} images drawn")
-    weights = counted / number[:, None]
-    return np.einsum("ui,uif->uf", weights, features[:, images])

@@ -266,7 +266,7 @@ def evaluate(workdir: Path, *, dataset: Dataset | None = None) -> dict[str, Any]
         for name, users in groups.items()
     }
     viewed = {
-        name: dataset.gaze.viewing_length[np.ix_(users, splits.test_images)] > 0
+        name: np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)] > 0
         for name, users in groups.items()
     }
     orders = evaluation.draw_image_sets(num_test, options.num_draws, options.seed)

@@ -1,13 +1,8 @@
 """Losses of both stages: pure functions of arrays."""
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
-
-Distance = Literal["euclidean", "squared_euclidean"]
-Mining = Literal["random", "batch_all", "semi_hard", "batch_hard"]
 
 
 def unit_length(embeddings: Float[Array, "*batch embedding"]) -> Float[Array, "*batch embedding"]:
@@ -18,7 +13,7 @@ def unit_length(embeddings: Float[Array, "*batch embedding"]) -> Float[Array, "*
 
 
 def pairwise_distances(
-    embeddings: Float[Array, "pair embedding"], *, distance: Distance
+    embeddings: Float[Array, "pair embedding"], *, distance: str
 ) -> Float[Array, "pair pair"]:
     """Distance of every pair to every other, with a finite gradient where two are equal.
 
@@ -34,9 +29,7 @@ def pairwise_distances(
             is_positive = squared > 0
             return jnp.where(is_positive, _safe_sqrt(squared, is_positive), 0.0)
         case _:
-            raise ValueError(
-                f"distance is {distance!r}; allowed: 'euclidean', 'squared_euclidean'"
-            )
+            raise ValueError(f"distance is {distance!r}; allowed: 'euclidean', 'squared_euclidean'")
 
 
 def triplet_margin_loss(
@@ -57,8 +50,8 @@ def mined_triplet_loss(
     key: Key[Array, ""],
     *,
     margin: float,
-    distance: Distance,
-    mining: Mining,
+    distance: str,
+    mining: str,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Triplet margin loss over triplets that are mined among a batch of users and their pairs.
 
@@ -96,7 +89,8 @@ def mined_triplet_loss(
 
     match mining:
         case "batch_all":
-            losses = triplet_margin_loss(own[:, :, None], between[:, None, :], margin=margin)
+            positive, negative = jnp.broadcast_arrays(own[:, :, None], between[:, None, :])
+            losses = triplet_margin_loss(positive, negative, margin=margin)
             is_triplet = is_other_own[:, :, None] & is_negative[:, None, :]
             active = is_triplet & (losses > 0)
             loss = jnp.where(active, losses, 0.0).sum() / jnp.maximum(active.sum(), 1)

@@ -44,7 +44,7 @@ def nss(
 
     Args:
         saliency: any map.
-        xy_px: fixations, x then y, in cells of the map; a fixation falls in cell floor(x), floor(y).
+        xy_px: fixations, x then y, in cells of the map; a fixation is in cell floor(x), floor(y).
         mask: True for the fixations that count; all do if it is not given.
 
     Returns:

@@ -4,15 +4,13 @@ A Gaussian is separable, so the map of F fixations is one matrix product ``[h, F
 without truncation, and sigma stays a run-time value.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from gazejax.arrays import Gaze, viewing_fixations
-
-Normalisation = Literal["sum", "mean", "max"]
 
 
 def gaze_map(
@@ -142,7 +140,7 @@ def universal_maps(
 
 
 def normalise(
-    maps: Float[Array, "*batch height width"], kind: Normalisation
+    maps: Float[Array, "*batch height width"], kind: str
 ) -> Float[Array, "*batch height width"]:
     """Scales each map so that its sum, mean or maximum is 1; a zero map stays zero.
 

@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from gazejax.arrays import AnyArray
+
 
 def draw_pairs(
     key: Key[Array, ""],
-    viewed: Bool[Array, "user image"],
+    viewed: Bool[AnyArray, "user image"],
     *,
     num_users: int,
     images_per_user: int,
@@ -32,6 +34,7 @@ def draw_pairs(
         Pool index of each user, and of each user's images.
     """
     user_key, image_key = jax.random.split(key)
+    viewed = jnp.asarray(viewed)
     users = jax.random.permutation(user_key, viewed.shape[0])[:num_users]
     rows = 1 if share_images else num_users
     score = jax.random.uniform(image_key, (rows, viewed.shape[1]))
@@ -41,12 +44,13 @@ def draw_pairs(
 
 def draw_viewings(
     key: Key[Array, ""],
-    viewed: Bool[Array, "user image"],
+    viewed: Bool[AnyArray, "user image"],
     *,
     num_images: int,
     users_per_image: int,
 ) -> tuple[Int[Array, " drawn_image"], Int[Array, "drawn_image drawn_user"]]:
     """Draws images, and for each of them users who saw it; the mirror of `draw_pairs`."""
+    viewed = jnp.asarray(viewed)
     image_key, user_key = jax.random.split(key)
     images = jax.random.permutation(image_key, viewed.shape[1])[:num_images]
     score = jax.random.uniform(user_key, (num_images, viewed.shape[0]))

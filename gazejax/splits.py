@@ -14,15 +14,14 @@ from jaxtyping import Int
 
 # OSIE images that are also in the PS data set, so that a model trained on one can be tested on the
 # other: they are always test images. Found by file name and confirmed by their gaze.
-OSIE_IMAGES_IN_PS = frozenset(
-    int(number)
-    for number in """
-    1020 1021 1028 1035 1036 1044 1051 1065 1093 1117 1118 1127 1131 1153 1161 1167 1169 1174 1188
-    1198 1212 1251 1271 1277 1287 1300 1309 1312 1315 1319 1323 1325 1344 1356 1372 1382 1392 1395
-    1415 1420 1452 1458 1487 1489 1491 1493 1501 1504 1511 1528 1534 1571 1574 1575 1621 1624 1637
-    1669 1697
-    """.split()
-)
+# fmt: off
+OSIE_IMAGES_IN_PS = frozenset({
+    1020, 1021, 1028, 1035, 1036, 1044, 1051, 1065, 1093, 1117, 1118, 1127, 1131, 1153, 1161, 1167,
+    1169, 1174, 1188, 1198, 1212, 1251, 1271, 1277, 1287, 1300, 1309, 1312, 1315, 1319, 1323, 1325,
+    1344, 1356, 1372, 1382, 1392, 1395, 1415, 1420, 1452, 1458, 1487, 1489, 1491, 1493, 1501, 1504,
+    1511, 1528, 1534, 1571, 1574, 1575, 1621, 1624, 1637, 1669, 1697,
+})
+# fmt: on
 
 
 class Splits(NamedTuple):

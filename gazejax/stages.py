@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from ml_collections import ConfigDict
 
 from gazejax import losses, render, sampling, steps
-from gazejax.arrays import Dataset, Gaze
+from gazejax.arrays import AnyArray, Dataset, Gaze
 from gazejax.models.encoder import CHANNELS, EarlyEncoder, SiameseEncoder, stack_inputs
 from gazejax.models.saliency import SaliencyNetwork
 from gazejax.splits import Splits
@@ -73,12 +73,12 @@ class Viewings(NamedTuple):
         viewed: which pool user saw which pool image.
     """
 
-    pixels: UInt8[Array | np.ndarray, "all_images height width 3"]
+    pixels: UInt8[AnyArray, "all_images height width 3"]
     gaze: Gaze
     group: render.GroupMaps
-    users: Int[Array | np.ndarray, " user"]
-    images: Int[Array | np.ndarray, " image"]
-    viewed: Bool[Array | np.ndarray, "user image"]
+    users: Int[AnyArray, " user"]
+    images: Int[AnyArray, " image"]
+    viewed: Bool[AnyArray, "user image"]
 
 
 def make_stage(
@@ -424,9 +424,7 @@ def _saliency_loss(
         images, users, enrolled, weight = (
             steps.my_share(rows, device, num_devices) for rows in (images, users, enrolled, weight)
         )
-        embedding = jnp.einsum(
-            "ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled]
-        )
+        embedding = jnp.einsum("ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled])
         image = jnp.asarray(viewings.images)[jnp.repeat(images, sizes.users_per_image)]
         _, personal, universal = _maps_of(
             config,

@@ -57,9 +57,7 @@ def test_nss_by_hand_reads_x_before_y():
 
 def test_nss_mask_equals_dropping_the_fixation():
     points = jnp.array([[0.5, 0.5], [1.5, 1.5], [0.5, 1.5]])
-    masked = metrics.nss(
-        saliency=RAMP, xy_px=points, mask=jnp.array([True, False, True])
-    )
+    masked = metrics.nss(saliency=RAMP, xy_px=points, mask=jnp.array([True, False, True]))
     assert masked == pytest.approx(float(metrics.nss(saliency=RAMP, xy_px=points[::2])))
     none = metrics.nss(saliency=RAMP, xy_px=points, mask=jnp.zeros(3, bool))
     assert jnp.isnan(none)

@@ -23,16 +23,12 @@ def gaze() -> Gaze:
 
 
 def personal(gaze, user, image):
-    return render.personal_maps(
-        gaze, jnp.array(user), jnp.array(image), max_fixations=2, **OPTIONS
-    )
+    return render.personal_maps(gaze, jnp.array(user), jnp.array(image), max_fixations=2, **OPTIONS)
 
 
 def test_a_fixation_peaks_in_its_own_cell_with_x_as_the_column():
     # x = 0.9 of 16 columns is column 14, y = 0.2 of 12 rows is row 2.
-    one = render.gaze_map(
-        jnp.array([[0.9, 0.2]]), jnp.array([True]), aspect_ratio=4 / 3, **OPTIONS
-    )
+    one = render.gaze_map(jnp.array([[0.9, 0.2]]), jnp.array([True]), aspect_ratio=4 / 3, **OPTIONS)
     assert np.unravel_index(np.argmax(one), SIZE) == (2, 14)
     assert one.sum() == pytest.approx(1.0, abs=1e-6)
 
@@ -40,9 +36,12 @@ def test_a_fixation_peaks_in_its_own_cell_with_x_as_the_column():
 def test_a_map_is_a_round_gaussian_of_the_given_width():
     # Sigma 0.05 of the width is 4 of 80 columns, and 4 of 60 rows of a 4:3 image.
     fixation = jnp.array([[0.5, 0.5]])
-    one = np.asarray(render.gaze_map(
-        fixation, jnp.array([True]), aspect_ratio=4 / 3, sigma_frac=0.05, map_size=(60, 80)
-    ), np.float64)
+    one = np.asarray(
+        render.gaze_map(
+            fixation, jnp.array([True]), aspect_ratio=4 / 3, sigma_frac=0.05, map_size=(60, 80)
+        ),
+        np.float64,
+    )
     row, column = np.mgrid[:60, :80] + 0.5
     assert np.sqrt((one * (column - 40) ** 2).sum()) == pytest.approx(4.0, rel=1e-3)
     assert np.sqrt((one * (row - 30) ** 2).sum()) == pytest.approx(4.0, rel=1e-3)
@@ -60,9 +59,7 @@ def test_gathering_keeps_viewings_apart(gaze):
 def test_universal_map_is_the_mean_of_the_other_members(gaze):
     group = render.group_maps(gaze, jnp.array([0, 1]), max_fixations=2, **OPTIONS)
     maps = personal(gaze, [0, 1, 2], [0, 0, 0])
-    universal = render.universal_maps(
-        group, gaze, jnp.array([0, 1, 2]), jnp.array([0, 0, 0]), maps
-    )
+    universal = render.universal_maps(group, gaze, jnp.array([0, 1, 2]), jnp.array([0, 0, 0]), maps)
     # Member 0 is left out of their own, so is 1; user 2 is no member and sees the mean of both.
     np.testing.assert_allclose(universal[0], maps[1], atol=1e-6)
     np.testing.assert_allclose(universal[1], maps[0], atol=1e-6)

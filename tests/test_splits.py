@@ -9,9 +9,7 @@ HASH = {"test_rule": "hash", "hash_seed": 0, "hash_one_in": 5}
 
 
 def test_osie_split_is_the_published_one():
-    splits = make_splits(
-        USERS, OSIE, test_rule="osie", hash_seed=0, hash_one_in=5, folds=3, fold=1
-    )
+    splits = make_splits(USERS, OSIE, test_rule="osie", hash_seed=0, hash_one_in=5, folds=3, fold=1)
     assert len(OSIE_IMAGES_IN_PS) == 59
     assert (len(splits.train_images), len(splits.test_images)) == (560, 140)
     tested = {OSIE[index] for index in splits.test_images}
@@ -21,9 +19,9 @@ def test_osie_split_is_the_published_one():
 
 
 def test_every_user_is_unseen_in_exactly_one_fold():
-    unseen = np.concatenate([
-        make_splits(USERS, OSIE, **HASH, folds=4, fold=fold).unseen_users for fold in range(4)
-    ])
+    unseen = np.concatenate(
+        [make_splits(USERS, OSIE, **HASH, folds=4, fold=fold).unseen_users for fold in range(4)]
+    )
     assert sorted(unseen) == list(range(15))
 
 

@@ -6,6 +6,7 @@ of normalisation, the pooling and the embedding size are ours and stand in the c
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import jax.numpy as jnp
@@ -67,7 +68,7 @@ class EarlyEncoder(nnx.Module):
                 use_bias=False,
                 rngs=rngs,
             )
-            for width_in, width_out in zip(widths[:-1], widths[1:], strict=True)
+            for width_in, width_out in pairwise(widths)
         )
         self.norms = nnx.List(
             nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in filters

@@ -6,6 +6,7 @@ residual in the log domain are ours.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +57,7 @@ class SaliencyNetwork(nnx.Module):
         widths = [3, *trunk_filters]
         self.trunk = nnx.List(
             nnx.Conv(width_in, width_out, kernel_size=(3, 3), strides=2, use_bias=False, rngs=rngs)
-            for width_in, width_out in zip(widths[:-1], widths[1:], strict=True)
+            for width_in, width_out in pairwise(widths)
         )
         self.trunk_norms = nnx.List(
             nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in trunk_filters
@@ -95,8 +96,7 @@ class SaliencyNetwork(nnx.Module):
             x = nnx.relu(norm(convolution(x)))
             levels.append(x)
         return [
-            lateral(level)
-            for lateral, level in zip(self.lateral, reversed(levels), strict=False)
+            lateral(level) for lateral, level in zip(self.lateral, reversed(levels), strict=False)
         ]
 
     def __call__(
@@ -122,7 +122,7 @@ class SaliencyNetwork(nnx.Module):
         log_universal = jnp.log(universal * (height * width) + 0.01).reshape(
             num_maps, height, width, 1
         )
-        x = None
+        x = jnp.zeros((num_maps, 1, 1, 0))  # Nothing is below the deepest level.
         for features, convolution, norm, film in zip(
             self.image_features(images), self.decoder, self.decoder_norms, self.films, strict=True
         ):
@@ -130,9 +130,8 @@ class SaliencyNetwork(nnx.Module):
             parts = [
                 jnp.repeat(features, num_persons, axis=0),
                 jax.image.resize(log_universal, (num_maps, *level_size, 1), "linear"),
+                jax.image.resize(x, (num_maps, *level_size, x.shape[-1]), "nearest"),
             ]
-            if x is not None:
-                parts.append(jax.image.resize(x, (num_maps, *level_size, x.shape[-1]), "nearest"))
             x = nnx.relu(film(norm(convolution(jnp.concatenate(parts, axis=-1))), embedding))
         logits = (self.head(x) + log_universal).reshape(num_images, num_persons, -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)

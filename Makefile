@@ -1,0 +1,32 @@
+# Everything starts from a checkout and a Python of 3.11 to 3.13; `make PYTHON=python3.12 test` picks one.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.PHONY: demo test test-real clean
+
+demo: $(VENV)/installed
+	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
+	$(BIN)/python train.py --config=configs/synthetic_gaze.py --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not real and not slow"
+
+test-real: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "real or slow"
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@

@@ -1,0 +1,109 @@
+"""Imports point one way, and each big library is known in one place only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+# From the ground up. A module may import from the layers before its own, and nothing else.
+LAYERS = [
+    ["arrays", "progress", "pictures"],
+    [
+        "render",
+        "losses",
+        "metrics",
+        "verification",
+        "splits",
+        "data",
+        "checkpoints",
+        "models.encoder",
+        "models.saliency",
+    ],
+    ["sampling", "steps", "config"],
+    ["evaluation"],
+    ["stages"],
+    ["loop"],
+    ["api"],
+    ["cli"],
+]
+# Which modules may know which library.
+KEEPERS = {
+    "tensorflow_datasets": {"data"},
+    "orbax": {"checkpoints"},
+    "ml_collections": {"config", "stages", "loop", "api"},
+    "tfds_builders": {"cli"},
+    "PIL": {"data", "api", "cli"},
+    "absl": set(),
+    "tensorflow": set(),
+    "torch": set(),
+}
+PACKAGE = ROOT / "gazejax"
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+MODULES = sorted(module_name(path) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+
+def imports(source: str) -> set[str]:
+    """Every module that a source text imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def violations(module: str, source: str) -> list[str]:
+    level = next(number for number, layer in enumerate(LAYERS) if module in layer)
+    allowed = {name for layer in LAYERS[:level] for name in layer}
+    every = {name for layer in LAYERS for name in layer}
+    found = []
+    for name in imports(source):
+        inside = name.removeprefix("gazejax.")
+        if name.startswith("gazejax.") and inside in every - allowed:
+            found.append(f"{module} imports upward: {inside}")
+        library = name.split(".")[0]
+        if library in KEEPERS and module not in KEEPERS[library]:
+            found.append(f"{module} must not know {library}")
+    return found
+
+
+def test_every_module_has_a_layer():
+    assert sorted(name for layer in LAYERS for name in layer) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_one_way(module):
+    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
+    assert violations(module, source) == []
+
+
+def test_an_upward_import_is_noticed():
+    assert violations("render", "from gazejax.loop import train") == ["render imports upward: loop"]
+    assert violations("losses", "def f():\n    import gazejax.steps\n") == [
+        "losses imports upward: steps"
+    ]
+    assert violations("stages", "import orbax.checkpoint") == ["stages must not know orbax"]
+
+
+def test_builders_import_neither_the_package_nor_jax():
+    for path in (ROOT / "tfds_builders").rglob("*.py"):
+        libraries = {name.split(".")[0] for name in imports(path.read_text())}
+        assert not libraries & {"gazejax", "jax", "flax", "tensorflow", "torch"}, path
+
+
+def test_package_imports_no_tensorflow_or_torch():
+    code = (
+        "import sys, gazejax, gazejax.cli\n"
+        "heavy = {'tensorflow', 'torch'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

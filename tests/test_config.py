@@ -1,0 +1,95 @@
+import pytest
+from conftest import ROOT, read_config, tiny_config
+from ml_collections import ConfigDict
+
+from gazejax import loop
+from gazejax.config import difference, validate
+
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_file_is_valid(name):
+    validate(read_config(name))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("seed", -1, r"config.seed is -1; allowed: an integer of at least 0"),
+        ("encoder.loss.margin", float("nan"), r"config.encoder.loss.margin is nan; allowed: a num"),
+        ("encoder.loss.mining", "hard", r"config.encoder.loss.mining is 'hard'; allowed: one of"),
+        ("encoder.inputs", ("image", "gaze"), r"config.encoder.inputs is .*'residual'"),
+        ("encoder.filters", (32, 0), r"config.encoder.filters is \(32, 0\); allowed: a tuple"),
+        ("encoder.norm_groups", 5, r"config.encoder.norm_groups is 5; allowed: a divisor"),
+        ("split.fold", 4, r"config.split.fold is 4; allowed: less than split.folds"),
+        ("saliency.map_size", (10, 10), r"config.saliency.map_size .* allowed: \(30, 40\)"),
+        ("training.log_every", 7, r"config.checkpoint.every is .* a multiple of training.log_ev"),
+        ("encoder.optimizer.warmup_steps", 10**6, r"at most num_steps"),
+        ("data.sigma_frac", 0.0, r"config.data.sigma_frac is 0.0; allowed: a number above 0"),
+    ],
+)
+def test_an_impossible_value_is_refused_in_one_line(key, value, message):
+    config = read_config("synthetic_gaze")
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(ValueError, match=message) as refusal:
+        validate(config)
+    assert "\n" not in str(refusal.value)
+
+
+def test_unknown_and_missing_keys_are_refused():
+    values = read_config("synthetic_gaze").to_dict()
+    values["encoder"]["label_smoothing"] = 0.1
+    with pytest.raises(ValueError, match=r"config.encoder.label_smoothing is unknown"):
+        validate(ConfigDict(values))
+    del values["encoder"]["label_smoothing"], values["encoder"]["loss"]["margin"]
+    with pytest.raises(ValueError, match=r"config.encoder.loss.margin is missing"):
+        validate(ConfigDict(values))
+
+
+def test_difference_ignores_what_is_not_part_of_the_experiment():
+    one, other = read_config("synthetic_gaze"), read_config("synthetic_gaze")
+    other.eval.num_draws = 7
+    other.data.data_dir = "/elsewhere"
+    assert difference(one.to_dict(), other.to_dict()) is None
+    other.encoder.loss.margin = 1.0
+    assert difference(one.to_dict(), other.to_dict()) == (
+        "config.encoder.loss.margin was 0.2 and is now 1.0"
+    )
+
+
+def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch):
+    """Spies on a training from first to last step: a value that nothing reads would be a lie."""
+    config = tiny_config(data_dir)
+    config.encoder.num_steps = config.saliency.num_steps = 2
+    read = set()
+    path_of = {}
+
+    def register(node, path):
+        path_of[id(node)] = path
+        for key, value in node._fields.items():
+            if isinstance(value, ConfigDict):
+                register(value, [*path, key])
+
+    original = ConfigDict.__getitem__
+
+    def spy(self, key):
+        if id(self) in path_of:
+            read.add(".".join([*path_of[id(self)], key]))
+        return original(self, key)
+
+    register(config, [])
+    # Validation and saving go through to_dict, which reads no value by name.
+    monkeypatch.setattr(ConfigDict, "__getitem__", spy)
+    monkeypatch.setattr(loop, "load_config", lambda workdir: config)
+    loop.train_and_evaluate(config, tmp_path / "run")
+    monkeypatch.undo()
+    unread = set(_leaves(config.to_dict())) - read
+    assert not unread
+
+
+def _leaves(values: dict, prefix: str = "") -> list[str]:
+    leaves = []
+    for key, value in values.items():
+        leaves += _leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+    return leaves

@@ -1,0 +1,63 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gazejax import sampling
+
+KEYS = jax.random.split(jax.random.key(0), 20)
+# User 3 saw only the last four of ten images.
+VIEWED = np.ones((5, 10), bool)
+VIEWED[3, :6] = False
+
+
+def test_pairs_are_drawn_without_replacement_from_what_each_user_saw():
+    for key in KEYS:
+        users, images = sampling.draw_pairs(
+            key, VIEWED, num_users=4, images_per_user=3, share_images=False
+        )
+        assert len(set(users.tolist())) == 4
+        for user, drawn in zip(users.tolist(), images.tolist(), strict=True):
+            assert len(set(drawn)) == 3
+            assert VIEWED[user, drawn].all()
+
+
+def test_shared_images_are_the_same_for_all_who_saw_them():
+    everything = np.ones((5, 10), bool)
+    draws = set()
+    for key in KEYS:
+        _, images = sampling.draw_pairs(
+            key, everything, num_users=5, images_per_user=3, share_images=True
+        )
+        assert (images == images[0]).all()
+        draws.add(tuple(sorted(images[0].tolist())))
+    assert len(draws) > 15
+
+
+def test_viewings_are_drawn_from_the_users_who_saw_the_image():
+    for key in KEYS:
+        images, users = sampling.draw_viewings(key, VIEWED, num_images=10, users_per_image=4)
+        assert len(set(images.tolist())) == 10
+        for image, drawn in zip(images.tolist(), users.tolist(), strict=True):
+            assert len(set(drawn)) == 4
+            assert VIEWED[drawn, image].all()
+
+
+def test_enrolment_never_holds_the_target_and_weighs_each_image_alike():
+    target = jnp.arange(5)
+    allowed = jnp.ones((5, 10), bool) & (jnp.arange(10) != target[:, None])
+    sizes = set()
+    for key in KEYS:
+        images, weight = sampling.draw_enrolment(key, allowed, min_images=2, max_images=4)
+        for row in range(5):
+            drawn = images[row][weight[row] > 0].tolist()
+            assert int(target[row]) not in drawn
+            assert len(set(drawn)) == len(drawn)
+            np.testing.assert_allclose(weight[row][weight[row] > 0], 1 / len(drawn), rtol=1e-6)
+            sizes.add(len(drawn))
+    assert sizes == {2, 3, 4}
+
+
+def test_enrolment_takes_all_of_a_user_with_little_gaze():
+    allowed = jnp.array([[True, False, True, False, False]])
+    images, weight = sampling.draw_enrolment(KEYS[0], allowed, min_images=3, max_images=4)
+    assert set(images[0][weight[0] > 0].tolist()) == {0, 2}

@@ -1,0 +1,145 @@
+"""The train step: its gradient, what it does with one that is not finite, and its devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import tiny_config
+
+from gazejax import loop, stages, steps
+from gazejax.splits import make_splits
+
+
+@pytest.fixture(scope="module")
+def tiny(data_dir, tiny_dataset):
+    config = tiny_config(data_dir)
+    splits = make_splits(tiny_dataset.user_ids, tiny_dataset.image_ids, **config.split)
+    return config, tiny_dataset, splits
+
+
+def gradient_on(name, tiny, num_devices):
+    """Gradient of the first step: SGD with learning rate 1 moves the parameters by minus that."""
+    config, dataset, splits = tiny
+    devices = jax.local_devices()[:num_devices]
+    encoder = stages.encoder_network(config, num_users=len(splits.seen_users))
+    stage = stages.make_stage(
+        name,
+        config,
+        dataset,
+        splits,
+        encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
+        devices=devices,
+    )
+    optimizer = optax.sgd(1.0)
+    state = steps.init_state(stage.network.init, optimizer, 0)
+    if name == "saliency":  # The head starts at zero and would hide the gradient of all below it.
+        state.params["head"]["kernel"] += 0.1
+    before = jax.device_get(state.params)
+    step = steps.make_train_step(stage.loss, optimizer, devices=devices, steps_per_dispatch=1)
+    state = jax.device_put(state, steps.replicated(devices))
+    state, metrics = step(state, stage.constants)
+    after = jax.device_get(state.params)
+    return jax.tree.map(lambda old, new: old - new, before, after), float(metrics["loss"][0])
+
+
+@pytest.mark.parametrize("name", stages.STAGES)
+def test_gradient_does_not_depend_on_the_number_of_devices(name, tiny):
+    whole, loss = gradient_on(name, tiny, 1)
+    assert float(optax.tree.norm(whole)) > 1e-3
+    for num_devices in (2, 4):
+        split, split_loss = gradient_on(name, tiny, num_devices)
+        assert split_loss == pytest.approx(loss, rel=1e-5)
+        for path, expected in jax.tree_util.tree_leaves_with_path(whole):
+            found = dict(jax.tree_util.tree_leaves_with_path(split))[path]
+            np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-6, err_msg=str(path))
+
+
+def test_several_steps_per_dispatch_equal_single_ones(tiny):
+    config, dataset, splits = tiny
+    devices = jax.local_devices()[:1]
+    stage = stages.make_stage(
+        "encoder", config, dataset, splits, encoder_params=None, devices=devices
+    )
+
+    def run(steps_per_dispatch, dispatches):
+        step = steps.make_train_step(
+            stage.loss, stage.optimizer, devices=devices, steps_per_dispatch=steps_per_dispatch
+        )
+        state = steps.init_state(stage.network.init, stage.optimizer, 0)
+        state, losses = jax.device_put(state, steps.replicated(devices)), []
+        for _ in range(dispatches):
+            state, metrics = step(state, stage.constants)
+            losses += metrics["loss"].tolist()
+        return int(state.step), losses
+
+    one, many = run(1, 4), run(2, 2)
+    assert one[0] == many[0] == 4
+    np.testing.assert_allclose(one[1], many[1], rtol=1e-4)
+
+
+def quadratic(params, constants, key, device):
+    """Loss w^2 on even steps; the constant poisons it from a given step on."""
+    bad = jnp.where(constants["is_poisoned"], jnp.nan, 1.0)
+    return (params["w"] ** 2).sum() * bad, {}
+
+
+def test_an_update_that_is_not_finite_is_skipped_and_counted():
+    devices = jax.local_devices()[:2]
+    optimizer = optax.adam(0.1)
+    state = steps.init_state(lambda key: {"w": jnp.ones(3)}, optimizer, 0)
+    state = jax.device_put(state, steps.replicated(devices))
+    step = steps.make_train_step(quadratic, optimizer, devices=devices, steps_per_dispatch=1)
+    good = {"is_poisoned": jnp.array(False)}
+    bad = {"is_poisoned": jnp.array(True)}
+    state, _ = step(state, good)
+    weights = np.asarray(state.params["w"])
+    for count in (1, 2):
+        state, metrics = step(state, bad)
+        assert metrics["num_skipped_in_a_row"][0] == count
+    np.testing.assert_array_equal(state.params["w"], weights)
+    state, metrics = step(state, good)
+    assert (state.params["w"] < weights).all()
+    assert (int(state.step), int(state.num_skipped)) == (4, 2)
+    assert metrics["num_skipped_in_a_row"][0] == 0
+
+
+def test_map_rows_does_not_depend_on_batches_or_devices():
+    rows = np.arange(11.0, dtype=np.float32)
+    for num_devices, batch_size in ((1, 4), (2, 4), (4, 100), (3, 1)):
+        batches = steps.map_rows(
+            lambda constants, row: row * constants,
+            np.float32(2.0),
+            (rows,),
+            devices=jax.local_devices()[:num_devices],
+            batch_size=batch_size,
+        )
+        np.testing.assert_array_equal(np.concatenate(list(batches)), rows * 2)
+
+
+def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
+    config, dataset, splits = tiny
+    devices = jax.local_devices()[:1]
+    stage = stages.make_stage(
+        "encoder", config, dataset, splits, encoder_params=None, devices=devices
+    )
+
+    def poisoned(params, constants, key, device):
+        loss, metrics = stage.loss(params, constants, key, device)
+        return loss * jnp.nan, metrics
+
+    with pytest.raises(FloatingPointError, match=r"not finite in 10 updates in a row \(step 10\)"):
+        loop.train(stage._replace(loss=poisoned), config, tmp_path, devices)
+
+
+def test_batch_that_devices_cannot_share_is_refused(tiny):
+    config, dataset, splits = tiny
+    with pytest.raises(ValueError, match=r"config.encoder.sampling gives a batch of 16 to share"):
+        stages.make_stage(
+            "encoder",
+            config,
+            dataset,
+            splits,
+            encoder_params=None,
+            devices=jax.local_devices()[:3],
+        )
