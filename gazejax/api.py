@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -53,18 +53,18 @@ class Model:
 
     def embed(
         self,
-        images: Sequence[UInt8[np.ndarray, "height width 3"]],
-        fixations: Sequence[Float[np.ndarray, "fixation 2"]],
-        universal: Sequence[Float[np.ndarray, "map_height map_width"]] | None = None,
+        images: Sequence[np.ndarray],
+        fixations: Sequence[np.ndarray],
+        universal: Sequence[np.ndarray] | None = None,
     ) -> Float[np.ndarray, " embedding"]:
         """Embeds one person from pictures they looked at.
 
         Args:
-            images: pictures, 8-bit RGB, any sizes; at least one.
-            fixations: where the person looked in each, x then y in pixels of that picture, whose
-                top left corner is (0, 0) and whose first pixel has its centre at (0.5, 0.5).
-            universal: where other people looked in each picture, at any size, any positive scale.
-                Without it the mean of the training maps stands in.
+            images: pictures, uint8 [height, width, 3], any sizes; at least one.
+            fixations: where the person looked in each, [fixation, 2], x then y in pixels of that
+                picture, whose top left corner is (0, 0); its first pixel is centred on (0.5, 0.5).
+            universal: where other people looked in each picture, [height, width] at any size and
+                any positive scale. Without it the mean of the training maps stands in.
 
         Returns:
             The user embedding: the mean over the pairs, float32.
@@ -119,17 +119,19 @@ class Model:
 
     def predict(
         self,
-        image: UInt8[np.ndarray, "height width 3"],
-        embedding: Float[np.ndarray, " embedding"] | None = None,
-        universal: Float[np.ndarray, "map_height map_width"] | None = None,
+        image: np.ndarray,
+        embedding: np.ndarray | None = None,
+        universal: np.ndarray | None = None,
     ) -> Float[np.ndarray, "height width"]:
         """Predicts where a person looks in a picture.
 
         Args:
-            image: 8-bit RGB, any size.
-            embedding: the person, as `embed` returns it. Without it the universal map is returned.
-            universal: where other people looked in this picture, at any size, any positive scale.
-                Without it the mean of the training maps stands in, until a predicted one exists.
+            image: uint8 [height, width, 3], any size.
+            embedding: the person, [embedding], as `embed` returns it. Without it the universal
+                map is returned.
+            universal: where other people looked in this picture, [height, width] at any size and
+                any positive scale. Without it the mean of the training maps stands in, until a
+                predicted one exists.
 
         Returns:
             A map of the image's size that sums to 1, float32.
@@ -211,7 +213,7 @@ def _resize_map(
     return (resized / resized.sum(dtype=np.float64)).astype(np.float32)
 
 
-def _checked_image(image: np.ndarray, name: str) -> np.ndarray:
+def _checked_image(image: Any, name: str) -> np.ndarray:
     image = np.asarray(image)
     if image.dtype != np.uint8:
         raise TypeError(f"{name} has dtype {image.dtype}; allowed: uint8")
@@ -221,7 +223,7 @@ def _checked_image(image: np.ndarray, name: str) -> np.ndarray:
 
 
 def _checked_fixations(
-    xy_px: np.ndarray, image_shape: tuple[int, ...], name: str
+    xy_px: Any, image_shape: tuple[int, ...], name: str
 ) -> Float[np.ndarray, "fixation 2"]:
     """Returns the fixations as fractions of the image."""
     xy_px = _checked_numbers(xy_px, name)
@@ -239,7 +241,7 @@ def _checked_fixations(
     return xy_px / [width, height]
 
 
-def _checked_map(saliency: np.ndarray, name: str) -> Float[np.ndarray, "height width"]:
+def _checked_map(saliency: Any, name: str) -> Float[np.ndarray, "height width"]:
     saliency = _checked_numbers(saliency, name)
     if saliency.ndim != 2 or saliency.size == 0:
         raise ValueError(f"{name} has shape {saliency.shape}; allowed: (height, width)")
@@ -251,7 +253,7 @@ def _checked_map(saliency: np.ndarray, name: str) -> Float[np.ndarray, "height w
     return saliency
 
 
-def _checked_embedding(embedding: np.ndarray, size: int) -> Float[np.ndarray, " embedding"]:
+def _checked_embedding(embedding: Any, size: int) -> Float[np.ndarray, " embedding"]:
     embedding = _checked_numbers(embedding, "embedding")
     if embedding.shape != (size,):
         raise ValueError(f"embedding has shape {embedding.shape}; allowed: ({size},)")

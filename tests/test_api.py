@@ -1,0 +1,137 @@
+"""Use by another program: any image size, one pair or many, and every bad input named."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import gazejax
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
+FIXATIONS = np.array([[10.5, 40.0], [69.9, 0.0], [35.0, 25.0]])
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run):
+    return gazejax.load(tiny_run)
+
+
+@pytest.mark.parametrize("shape", [(50, 70), (31, 200), (1, 1), (600, 800)])
+def test_embeds_and_predicts_at_any_size(model, shape):
+    image = np.zeros((*shape, 3), np.uint8)
+    embedding = model.embed([image], [np.array([[0.5, 0.5]])])
+    assert embedding.shape == (model.embedding_size,)
+    assert embedding.dtype == np.float32
+    saliency = model.predict(image, embedding)
+    assert saliency.shape == shape
+    assert saliency.dtype == np.float32
+    assert saliency.min() >= 0
+    assert saliency.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_embedding_is_the_mean_over_pairs_however_many(model):
+    other = IMAGE[::-1, :60]
+    points = [FIXATIONS, FIXATIONS[2:]]
+    one, two = model.embed([IMAGE], points[:1]), model.embed([other], points[1:])
+    both = model.embed([IMAGE, other], points)
+    np.testing.assert_allclose(both, (one + two) / 2, atol=1e-5)
+    many = model.embed([IMAGE, other] * 7, points * 7)
+    np.testing.assert_allclose(many, both, atol=1e-5)
+
+
+def test_api_embeds_as_training_did(tiny_run, tiny_dataset, model):
+    """The same pair through `embed` and through the evaluation path gives the same embedding."""
+    import jax
+
+    from gazejax import loop, render, stages
+
+    config = loop.load_config(tiny_run)
+    splits = loop._make_splits(config, tiny_dataset)
+    user, image = splits.unseen_users[:1], splits.test_images[:1]
+    params = loop.load_params(tiny_run, "encoder", config, len(splits.seen_users))
+    expected = stages.embed_pairs(
+        config,
+        params,
+        tiny_dataset,
+        splits,
+        users=user,
+        images=image,
+        devices=jax.local_devices()[:1],
+    )[0, 0]
+    group = stages.make_viewings("encoder", config, tiny_dataset, splits).group
+    universal = np.asarray(group.total)[image[0]] / group.num_viewers[image[0]]
+    gaze = tiny_dataset.gaze
+    start = gaze.viewing_offset[user[0], image[0]]
+    xy_frac = gaze.xy_frac[start : start + gaze.viewing_length[user[0], image[0]]]
+    pixels = tiny_dataset.images["encoder"][image[0]]
+    height, width = pixels.shape[:2]
+    found = model.embed([pixels], [xy_frac * [width, height]], universal=[universal])
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert render  # The maps of both paths come from there.
+
+
+def test_a_person_changes_the_map_and_nobody_gives_the_universal_one(model):
+    universal = np.zeros((5, 7))
+    universal[1, 5] = 3.0
+    nobody = model.predict(IMAGE, universal=universal)
+    # The peak of 5 x 7 cells of 10 px stays in its place: row 1, column 5.
+    row, column = np.unravel_index(nobody.argmax(), nobody.shape)
+    assert 8 <= row < 22
+    assert 48 <= column < 62
+    assert nobody.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
+    someone = model.predict(IMAGE, np.full(model.embedding_size, 1.0), universal)
+    assert np.abs(someone - nobody).max() > 0
+
+
+def test_a_copied_workdir_needs_no_data_set(tiny_run, tmp_path, model):
+    copy = shutil.copytree(tiny_run, tmp_path / "copy")
+    there = gazejax.load(copy)
+    expected = model.embed([IMAGE], [FIXATIONS])
+    np.testing.assert_array_equal(there.embed([IMAGE], [FIXATIONS]), expected)
+    np.testing.assert_array_equal(there.predict(IMAGE), model.predict(IMAGE))
+
+
+GREY = IMAGE[..., 0]
+NAN = np.array([[np.nan, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("images", "fixations", "error", "message"),
+    [
+        ([], [], ValueError, "images has 0 entries"),
+        ([IMAGE], [FIXATIONS, FIXATIONS], ValueError, "fixations 2; allowed: equally many"),
+        ([IMAGE / 255], [FIXATIONS], TypeError, r"images\[0\] has dtype float64; allowed: uint8"),
+        ([GREY], [FIXATIONS], ValueError, r"images\[0\] has shape \(50, 70\)"),
+        ([IMAGE], [np.zeros((0, 2))], ValueError, r"fixations\[0\] has shape \(0, 2\)"),
+        ([IMAGE], [np.zeros((3, 3))], ValueError, r"fixations\[0\] has shape \(3, 3\)"),
+        ([IMAGE], [NAN], ValueError, r"fixations\[0\] holds a NaN"),
+        ([IMAGE], [np.array([["a", "b"]])], TypeError, r"fixations\[0\] has dtype"),
+        # x = 70 is just outside of a picture 70 px wide; as (y, x) it would be y = 70 of 50.
+        ([IMAGE], [np.array([[70.0, 3.0]])], ValueError, r"\(70, 3\); allowed: inside .* x < 70"),
+        ([IMAGE], [np.array([[3.0, -0.1]])], ValueError, r"\(3, -0.1\); allowed: inside"),
+    ],
+)
+def test_embed_names_the_bad_argument(model, images, fixations, error, message):
+    with pytest.raises(error, match=message):
+        model.embed(images, fixations)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"image": GREY}, ValueError, r"image has shape \(50, 70\)"),
+        ({"image": IMAGE, "embedding": np.zeros(3)}, ValueError, r"embedding has shape \(3,\)"),
+        ({"image": IMAGE, "embedding": np.full(6, np.inf)}, ValueError, "embedding holds a NaN"),
+        ({"image": IMAGE, "universal": np.zeros((4, 4))}, ValueError, "universal has values from"),
+        ({"image": IMAGE, "universal": -np.ones((4, 4))}, ValueError, "universal has values from"),
+        ({"image": IMAGE, "universal": np.ones(4)}, ValueError, r"universal has shape \(4,\)"),
+    ],
+)
+def test_predict_names_the_bad_argument(model, arguments, error, message):
+    with pytest.raises(error, match=message):
+        model.predict(**arguments)
+
+
+def test_a_folder_that_is_no_workdir_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
+        gazejax.load(tmp_path)

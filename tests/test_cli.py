@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from gazejax.cli import main, read_gaze_table
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(generator.integers(0, 256, (30, 40, 3)).astype(np.uint8)).save(
+            tmp_path / name
+        )
+    (tmp_path / "gaze.csv").write_text(
+        "image,user,x,y,duration_ms\na.png,ann,10,20,200\nb.png,ann,39.5,0.5,180\n"
+        "a.png,bob,5,5,100\na.png,ann,11,21,300\n"
+    )
+    return tmp_path
+
+
+def test_gaze_table_is_read_by_image_in_order(pictures):
+    fixations = read_gaze_table(pictures / "gaze.csv", "ann")
+    assert list(fixations) == ["a.png", "b.png"]
+    np.testing.assert_array_equal(fixations["a.png"], [[10, 20], [11, 21]])
+    np.testing.assert_array_equal(fixations["b.png"], [[39.5, 0.5]])
+
+
+def test_embed_then_predict(tiny_run, pictures, capsys):
+    embedding, out = pictures / "ann.npz", pictures / "map.png"
+    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
+    assert main(["embed", str(tiny_run), *table, "--user", "ann", "--out", str(embedding)]) == 0
+    assert "embedded ann from 2 images" in capsys.readouterr().out
+    image = ["--image", str(pictures / "a.png"), "--out", str(out)]
+    assert main(["predict", str(tiny_run), *image, "--embedding", str(embedding)]) == 0
+    with Image.open(out) as picture:
+        assert picture.size == (80, 30)
+    assert main(["predict", str(tiny_run), *image]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--user", "eve"], "no row of user 'eve'; it has rows of ann, bob"),
+        (["--user", "ann", "--images", "nowhere"], "image nowhere/a.png does not exist"),
+        (["--user", "ann", "--table", "none.csv"], "none.csv"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(tiny_run, pictures, capsys, arguments, message):
+    out = pictures / "e.npz"
+    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
+    assert main(["embed", str(tiny_run), *table, "--out", str(out), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("image,user,x\na.png,ann,1\n", "has no column y"),
+        ("image,user,x,y\na.png,ann,one,2\n", "line 2: x is 'one' and y is '2'"),
+        ("", "has no column image, user, x, y"),
+    ],
+)
+def test_a_malformed_table_names_file_and_line(tmp_path, table, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(table)
+    with pytest.raises(ValueError, match=message) as refusal:
+        read_gaze_table(path, "ann")
+    assert str(path) in str(refusal.value)
+
+
+def test_evaluate_prints_the_tables(tiny_run, capsys):
+    assert main(["evaluate", str(tiny_run)]) == 0
+    out = capsys.readouterr().out
+    assert "| unseen, encoder |" in out
+    assert "| unseen, swapped |" in out
+
+
+def test_unknown_data_set_and_workdir_are_one_line(tmp_path, capsys):
+    assert main(["data", "build", "nobody", "--data-dir", str(tmp_path)]) == 1
+    assert "unknown data set 'nobody'" in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert "config.json does not exist" in capsys.readouterr().err
