@@ -53,9 +53,9 @@ def get_config() -> ConfigDict:
                     # Beside the triplets, since those alone collapsed in our probes; 0: the paper.
                     "classification_weight": 1.0,
                 },
-                "num_steps": 800,
+                "num_steps": 1100,
                 "optimizer": {
-                    "learning_rate": 2e-3,
+                    "learning_rate": 1e-3,
                     "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,

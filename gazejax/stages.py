@@ -159,6 +159,7 @@ def make_stage(
                 images=splits.train_images,
                 devices=devices,
             )
+            network = network._replace(init=_starting_at(network.init, embeddings, viewings.viewed))
             loss = _saliency_loss(
                 config, network, max_fixations=max_fixations, num_devices=len(devices)
             )
@@ -322,6 +323,20 @@ def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
         init=lambda key: nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)), nnx.Param)),
         apply=lambda params: nnx.merge(graph, params),
     )
+
+
+def _starting_at(
+    init: Callable[[Array], Any],
+    embeddings: Float[np.ndarray, "user image embedding"],
+    viewed: Bool[AnyArray, "user image"],
+) -> Callable[[Array], Any]:
+    """Starts the network's `EmbeddingScale` at the center and spread of the seen users."""
+    viewings = np.asarray(viewed).sum(axis=1, keepdims=True)
+    users = embeddings.sum(axis=1) / viewings
+    center = users.mean(axis=0)
+    spread = max(float(np.sqrt(((users - center) ** 2).mean())), 1e-6)
+    start = {"center": jnp.asarray(center), "scale": jnp.float32(1 / spread)}
+    return lambda key: {**init(key), "embedding_scale": start}
 
 
 def _maps_of(

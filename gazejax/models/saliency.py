@@ -36,6 +36,22 @@ class FiLM(nnx.Module):
         return features * (1.0 + scale) + shift
 
 
+class EmbeddingScale(nnx.Module):
+    """Moves embeddings so that the average person is at zero and persons differ by about one.
+
+    Starts as the identity; training starts it from the seen users (`stages.make_stage`). With the
+    average person at zero, the mean embedding is a fair control and not a point nobody is near.
+    """
+
+    def __init__(self, embedding_size: int):
+        self.center = nnx.Param(jnp.zeros(embedding_size))
+        self.scale = nnx.Param(jnp.ones(()))
+
+    def __call__(self, embedding: Float[Array, "map embedding"]) -> Float[Array, "map embedding"]:
+        """Applies the same shift and scale to every embedding."""
+        return (embedding - self.center[...]) * self.scale[...]
+
+
 class SaliencyNetwork(nnx.Module):
     """A U-Net whose image half runs once per image and whose decoder runs once per person.
 
@@ -62,7 +78,7 @@ class SaliencyNetwork(nnx.Module):
         self.trunk_norms = nnx.List(
             nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in trunk_filters
         )
-        self.embedding_norm = nnx.LayerNorm(embedding_size, rngs=rngs)
+        self.embedding_scale = EmbeddingScale(embedding_size)
         levels = list(reversed(trunk_filters))[: len(decoder_filters)]
         below = [0, *decoder_filters[:-1]]
         self.lateral = nnx.List(
@@ -117,7 +133,7 @@ class SaliencyNetwork(nnx.Module):
         """
         num_images, num_persons, height, width = universal.shape
         num_maps = num_images * num_persons
-        embedding = self.embedding_norm(embedding.reshape(num_maps, -1))
+        embedding = self.embedding_scale(embedding.reshape(num_maps, -1))
         # Floor at a hundredth of uniform: nothing is so unlikely that no person can look there.
         log_universal = jnp.log(universal * (height * width) + 0.01).reshape(
             num_maps, height, width, 1

@@ -1,0 +1,100 @@
+"""The paper's kind of encoder and loss, on OSIE: image and personal map in, triplets alone.
+
+    python train.py --config=configs/osie_paper.py --workdir=runs/osie_paper
+
+Known of the paper's encoder: RGB and personal map as four channels at 160 x 120, four blocks of
+convolution, normalisation and ReLU, a triplet margin loss. All other values are ours. In our probes
+such an encoder collapsed on OSIE (the loss stays at the margin); configs/osie.py has what woke it.
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def get_config() -> ConfigDict:
+    """Every value of the experiment."""
+    return ConfigDict(
+        {
+            "seed": 0,
+            "stage": "all",  # encoder, saliency, or all: one after the other
+            "data": {
+                "name": "osie/gaze",
+                "data_dir": placeholder(str),  # None: the default folder of TFDS
+                "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
+            },
+            "split": {
+                "test_rule": "osie",  # osie or hash
+                "hash_seed": 0,  # rule hash only
+                "hash_one_in": 5,  # rule hash only: one in five images is a test image
+                "folds": 3,  # of users
+                "fold": 0,  # users fold, fold + folds, ... are never seen in training
+            },
+            "encoder": {
+                "architecture": "early",  # all inputs as channels: the paper's
+                "inputs": ("image", "personal"),  # the paper's
+                "image_size": (120, 160),  # height, width: the paper's
+                "map_scale": "mean",  # maps as input have mean 1: density relative to uniform
+                "filters": (32, 64, 128, 256),
+                "kernel_size": 3,
+                "stride": 2,
+                "norm_groups": 8,
+                "embedding_size": 64,
+                "sampling": {
+                    "num_users": 10,
+                    "images_per_user": 6,
+                    "share_images": True,  # nothing but gaze tells the users of a batch apart
+                },
+                "loss": {
+                    "margin": 0.2,
+                    "distance": "squared_euclidean",
+                    "unit_length": True,  # triplets compare embeddings of length 1
+                    "mining": "batch_all",
+                    "classification_weight": 0.0,  # triplets alone: the paper's
+                },
+                "num_steps": 1200,
+                "optimizer": {
+                    "learning_rate": 2e-3,
+                    "schedule": "one_cycle",
+                    "warmup_steps": 100,
+                    "weight_decay": 1e-4,
+                    "clip_norm": 1.0,
+                },
+            },
+            "saliency": {
+                "image_size": (144, 192),
+                "map_size": (36, 48),  # of the universal, true and predicted maps
+                "target_scale": "mean",  # both maps of the MSE have mean 1
+                "trunk_filters": (32, 64, 128, 128),
+                "decoder_filters": (32, 32, 32),  # from the deepest level up
+                "norm_groups": 8,
+                "sampling": {
+                    "num_images": 8,
+                    "users_per_image": 8,
+                    "enrolment_images": (10, 50),  # drawn anew for each map, uniform in this range
+                },
+                "num_steps": 1200,
+                "optimizer": {
+                    "learning_rate": 2e-3,
+                    "schedule": "one_cycle",
+                    "warmup_steps": 100,
+                    "weight_decay": 1e-4,
+                    "clip_norm": 1.0,
+                },
+            },
+            "training": {
+                "steps_per_dispatch": 1,  # more only on accelerators
+                "log_every": 20,
+                "max_skipped_in_a_row": 10,  # updates that were not finite, before training stops
+            },
+            "checkpoint": {"every": 200, "keep": 2},
+            "eval": {
+                "seed": 0,
+                "batch_size": 256,
+                "num_images": (1, 5, 10, 50),  # enrolment and probe images of stage 1
+                "num_draws": 100,
+                "saliency_num_images": (10, 50),  # enrolment images of stage 2
+                "saliency_num_draws": 2,
+                "num_derangements": 3,
+            },
+        }
+    )

@@ -1,0 +1,119 @@
+"""The demo's training from first to last step, and whether it learnt persons it never met."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from conftest import ROOT
+
+from gazejax import data, loop, stages
+from tfds_builders.build import build
+from tfds_builders.synthetic_gaze import generative_model
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Path:
+    """Workdir of the demo, trained by train.py as a user would."""
+    folder = tmp_path_factory.mktemp("demo")
+    build("synthetic_gaze/default", None, folder / "data")
+    command = [
+        sys.executable,
+        "train.py",
+        "--config=configs/synthetic_gaze.py",
+        f"--workdir={folder / 'run'}",
+        f"--config.data.data_dir={folder / 'data'}",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "| unseen, own |" in done.stdout
+    return folder / "run"
+
+
+def test_strangers_are_told_apart(demo):
+    result = json.loads((demo / "evaluation.json").read_text())["encoder"]["unseen"]
+    assert result["encoder"]["10"]["roc_auc"] >= 0.90
+    assert result["encoder"]["10"]["roc_auc"] > result["residual_map"]["10"]["roc_auc"]
+    assert result["encoder"]["10"]["rank1"] > 2 / 12
+
+
+def test_strangers_maps_are_their_own(demo):
+    unseen = json.loads((demo / "evaluation.json").read_text())["saliency"]["unseen"]["10"]
+    cc = {condition: row["cc"] for condition, row in unseen.items()}
+    assert cc["own"] > cc["mean"] > cc["swapped"]
+    assert cc["own"] > cc["universal"]
+
+
+@pytest.fixture(scope="module")
+def test_embeddings(demo):
+    """Mean embedding of every user over the test images, the data set and its splits."""
+    config = loop.load_config(demo)
+    dataset = loop.load_dataset(config)
+    splits = loop._make_splits(config, dataset)
+    params = loop.load_params(demo, "encoder", config, len(splits.seen_users))
+    pairs = stages.embed_pairs(
+        config,
+        params,
+        dataset,
+        splits,
+        users=np.arange(len(dataset.user_ids)),
+        images=splits.test_images,
+        devices=jax.local_devices()[:1],
+    )
+    return config, splits, pairs.mean(axis=1)
+
+
+def test_a_linear_probe_finds_the_traits_of_strangers(test_embeddings):
+    """What each class of object is worth to a person: fitted on seen users, asked of unseen."""
+    config, splits, embeddings = test_embeddings
+    folder = data.prepared_folder(config.data.name, config.data.data_dir)
+    traits = tfds.builder_from_directory(folder).info.metadata["traits"]
+    wanted = np.array(traits["class_log_salience"])
+    known, asked = splits.seen_users, splits.unseen_users
+    center, spread = embeddings[known].mean(axis=0), embeddings[known].std()
+    x = (embeddings - center) / spread
+    ridge = x[known].T @ x[known] + 3.0 * np.eye(x.shape[1])
+    weights = np.linalg.solve(ridge, x[known].T @ (wanted[known] - wanted[known].mean(axis=0)))
+    found = x[asked] @ weights
+    correlation = np.corrcoef(found.ravel(), wanted[asked].ravel())[0, 1]
+    assert correlation > 0.6
+
+
+def test_own_map_comes_closer_to_the_best_possible_one(demo, test_embeddings):
+    """The density that gaze was drawn from is known: the own map must approach it most."""
+    import gazejax
+
+    config, splits, embeddings = test_embeddings
+    model = gazejax.load(demo)
+    observers = generative_model.make_observers(0, len(embeddings))
+    swapped = np.roll(splits.unseen_users, 1)
+    closeness = {"own": [], "swapped": [], "nobody": []}
+    height, width = config.saliency.map_size
+    for image in splits.test_images[:20]:
+        scene = generative_model.make_scene(0, int(image))
+        picture = generative_model.draw_scene(scene)
+        group = np.mean(
+            [
+                generative_model.gaze_density(scene, observers[user], height, width)
+                for user in splits.seen_users
+            ],
+            axis=0,
+        )
+        for user, other in zip(splits.unseen_users, swapped, strict=True):
+            best = generative_model.gaze_density(scene, observers[user], *picture.shape[:2])
+            for condition, embedding in (
+                ("own", embeddings[user]),
+                ("swapped", embeddings[other]),
+                ("nobody", None),
+            ):
+                found = model.predict(picture, embedding, universal=group)
+                closeness[condition].append(np.corrcoef(found.ravel(), best.ravel())[0, 1])
+    means = {condition: np.mean(values) for condition, values in closeness.items()}
+    assert means["own"] > means["nobody"] + 0.02
+    assert means["own"] > means["swapped"] + 0.05

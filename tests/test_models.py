@@ -1,0 +1,94 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from gazejax.models.encoder import EarlyEncoder, stack_inputs
+from gazejax.models.saliency import SaliencyNetwork
+
+SIZE = 3
+
+
+@pytest.fixture(scope="module")
+def network():
+    network = SaliencyNetwork(
+        trunk_filters=(4, 4, 4),
+        decoder_filters=(4, 4),
+        norm_groups=2,
+        embedding_size=SIZE,
+        rngs=nnx.Rngs(0),
+    )
+    # Both start at zero, which would hide whatever comes before them.
+    network.head.kernel[...] += 0.5
+    for film in network.films:
+        film.linear.kernel[...] = jax.random.normal(jax.random.key(1), film.linear.kernel.shape)
+    return network
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    keys = jax.random.split(jax.random.key(0), 3)
+    images = jax.random.randint(keys[0], (2, 16, 24, 3), 0, 256).astype(jnp.uint8)
+    universal = jax.nn.softmax(jax.random.normal(keys[1], (2, 3, 24))).reshape(2, 3, 4, 6)
+    return images, universal, jax.random.normal(keys[2], (2, 3, SIZE))
+
+
+def test_inputs_are_stacked_in_the_order_asked_for():
+    images = jnp.full((1, 2, 2, 3), 255, jnp.uint8)
+    personal, group = jnp.full((1, 2, 2), 5.0), jnp.full((1, 2, 2), 2.0)
+    stacked = stack_inputs(images, personal, group, ("residual", "image", "group", "personal"))
+    np.testing.assert_allclose(stacked[0, 0, 0], [3.0, 1.0, 1.0, 1.0, 2.0, 5.0])
+
+
+def test_an_untrained_network_returns_the_universal_map(inputs):
+    fresh = SaliencyNetwork(
+        trunk_filters=(4, 4, 4),
+        decoder_filters=(4, 4),
+        norm_groups=2,
+        embedding_size=SIZE,
+        rngs=nnx.Rngs(0),
+    )
+    images, universal, embedding = inputs
+    predicted = fresh(images, universal, embedding)
+    # Up to the floor of a hundredth of uniform that is put under the universal map.
+    np.testing.assert_allclose(predicted, (universal + 0.01 / 24) / 1.01, rtol=1e-4)
+
+
+def test_each_person_on_an_image_is_predicted_as_if_alone(network, inputs):
+    """The trunk runs once per image; nothing may leak between the persons who share it."""
+    images, universal, embedding = inputs
+    together = network(images, universal, embedding)
+    np.testing.assert_allclose(together.sum(axis=(2, 3)), 1.0, rtol=1e-5)
+    for image in range(2):
+        for person in range(3):
+            alone = network(
+                images[image][None],
+                universal[image, person][None, None],
+                embedding[image, person][None, None],
+            )
+            np.testing.assert_allclose(alone[0, 0], together[image, person], rtol=1e-4)
+
+
+def test_the_embedding_and_the_image_both_reach_the_map(network, inputs):
+    images, universal, embedding = inputs
+    predicted = network(images, universal, embedding)
+    assert np.abs(network(images, universal, embedding + 1.0) - predicted).max() > 1e-3
+    assert np.abs(network(images[::-1], universal, embedding) - predicted).max() > 1e-4
+
+
+def test_encoder_embeds_each_pair_on_its_own():
+    encoder = EarlyEncoder(
+        in_channels=4,
+        filters=(4, 8),
+        kernel_size=3,
+        stride=2,
+        norm_groups=2,
+        embedding_size=5,
+        rngs=nnx.Rngs(0),
+    )
+    pairs = jax.random.normal(jax.random.key(0), (3, 12, 16, 4))
+    together = encoder(pairs)
+    assert together.shape == (3, 5)
+    for pair in range(3):
+        np.testing.assert_allclose(encoder(pairs[pair : pair + 1])[0], together[pair], atol=1e-5)

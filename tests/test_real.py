@@ -1,0 +1,110 @@
+"""On the real OSIE release, which is read from the folder GAZEJAX_RAW_DATA."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from gazejax import data, metrics, render, stages
+from gazejax.splits import make_splits
+from tfds_builders.build import build
+
+RAW = os.environ.get("GAZEJAX_RAW_DATA")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(RAW is None, reason="GAZEJAX_RAW_DATA is not set"),
+]
+
+
+@pytest.fixture(scope="module")
+def osie_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("osie")
+    build("osie/gaze", Path(RAW) / "osie", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def osie(osie_dir):
+    return data.load("osie/gaze", osie_dir, {"small": (9, 12)})
+
+
+def test_arrays_hold_the_whole_release(osie):
+    gaze = osie.gaze
+    assert gaze.viewing_length.shape == (15, 700)
+    assert gaze.viewing_length.sum() == 98_321
+    assert (gaze.viewing_length.min(), gaze.viewing_length.max()) == (1, 22)
+    # 1.2 to 799.2 in the release, whose first pixel is 1; read as (y, x) it would not fit.
+    np.testing.assert_allclose(gaze.xy_frac[:, 0].min() * 800, 0.7, atol=1e-3)
+    np.testing.assert_allclose(gaze.xy_frac[:, 0].max() * 800, 798.7, atol=1e-3)
+    assert osie.image_ids[0] == "1001.jpg"
+
+
+def test_group_map_reaches_the_reference_figures(osie):
+    """CC .667 and KLD 1.039 of the map of the other 14 users were measured independently."""
+    splits = make_splits(
+        osie.user_ids,
+        osie.image_ids,
+        test_rule="osie",
+        hash_seed=0,
+        hash_one_in=5,
+        folds=3,
+        fold=0,
+    )
+    gaze = jax.tree.map(jnp.asarray, osie.gaze)
+    users = jnp.arange(15)
+    options = {
+        "sigma_frac": 0.03,
+        "map_size": (36, 48),
+        "max_fixations": stages.longest_viewing(osie.gaze),
+    }
+    group = render.group_maps(gaze, users, **options)
+
+    @jax.jit
+    def score(image):
+        at = jnp.broadcast_to(image, (15,))
+        truth = render.personal_maps(gaze, users, at, **options)
+        universal = render.universal_maps(group, gaze, users, at, truth)
+        kld = jax.vmap(lambda truth, map_: metrics.kld(target=truth, prediction=map_))
+        return jax.vmap(metrics.cc)(universal, truth), kld(truth, universal)
+
+    scores = [score(image) for image in splits.test_images]
+    assert len(scores) == 140
+    assert np.mean([cc for cc, _ in scores]) == pytest.approx(0.667, abs=0.003)
+    assert np.mean([kld for _, kld in scores]) == pytest.approx(1.039, abs=0.01)
+
+
+def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
+    """A few steps only: that every part fits the real data, not that anything is learnt."""
+    overrides = {
+        "data.data_dir": osie_dir,
+        "encoder.num_steps": 4,
+        "encoder.optimizer.warmup_steps": 1,
+        "saliency.num_steps": 4,
+        "saliency.optimizer.warmup_steps": 1,
+        "training.log_every": 2,
+        "checkpoint.every": 4,
+        "eval.num_draws": 10,
+        "eval.saliency_num_images": "(50,)",
+    }
+    command = [
+        sys.executable,
+        "train.py",
+        "--config=configs/osie.py",
+        f"--workdir={tmp_path / 'run'}",
+        *(f"--config.{key}={value}" for key, value in overrides.items()),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert result["compared"]["test_images"] == 140
+    assert (result["compared"]["seen_users"], result["compared"]["unseen_users"]) == (10, 5)
+    # The control needs no training, so its figures are those of the full run.
+    assert result["encoder"]["unseen"]["residual_map"]["50"]["roc_auc"] > 0.85
+    assert 0.6 < result["saliency"]["seen"]["50"]["universal"]["cc"] < 0.7
