@@ -39,6 +39,9 @@ def get_config() -> ConfigDict:
                 "kernel_size": 3,
                 "stride": 2,
                 "norm_groups": 8,
+                # mean: over all positions; gaze: beside it, weighted by where this person looks
+                # more than others, at every level, a product hard to discover for convolutions.
+                "pooling": "gaze",
                 "embedding_size": 64,
                 "sampling": {
                     "num_users": 10,

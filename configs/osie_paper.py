@@ -38,6 +38,7 @@ def get_config() -> ConfigDict:
                 "kernel_size": 3,
                 "stride": 2,
                 "norm_groups": 8,
+                "pooling": "mean",
                 "embedding_size": 64,
                 "sampling": {
                     "num_users": 10,

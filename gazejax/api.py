@@ -174,7 +174,7 @@ def _make_embed(config: ConfigDict, num_seen_users: int) -> Any:
             )
         )(xy_frac, mask, aspect_ratio)
         inputs = stages.encoder_inputs(config, pixels, personal, universal)
-        return network.apply(params).encoder(inputs)
+        return network.apply(params).encoder(*inputs)
 
     return embed
 

@@ -103,6 +103,7 @@ RULES: dict[str, Any] = {
         "kernel_size": _integer(1),
         "stride": _integer(1),
         "norm_groups": _integer(1),
+        "pooling": _choice("mean", "gaze"),
         "embedding_size": _integer(1),
         "sampling": {
             "num_users": _integer(2),

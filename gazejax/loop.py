@@ -58,10 +58,15 @@ def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
         FloatingPointError: if too many updates in a row were not finite.
     """
     validate(config)
-    _claim(workdir, config)
+    _refuse_another_config(workdir, config)
     dataset = load_dataset(config)
     splits = _make_splits(config, dataset)
+    _refuse_small_groups(splits)
+    if _is_trained(workdir):
+        _refuse_other_splits(workdir / "splits.json", splits, dataset)
     devices = jax.local_devices()
+    workdir.mkdir(parents=True, exist_ok=True)
+    _write_json(workdir / "config.json", _describe_run(config))
     _write_json(workdir / "splits.json", _named_splits(splits, dataset))
     _write_center_prior(workdir / "center_prior.npz", config, dataset, splits)
 
@@ -249,7 +254,7 @@ def evaluate(workdir: Path, *, dataset: Dataset | None = None) -> dict[str, Any]
     config = load_config(workdir)
     dataset = load_dataset(config) if dataset is None else dataset
     splits = _make_splits(config, dataset)
-    _check_stored_splits(workdir / "splits.json", splits, dataset)
+    _refuse_other_splits(workdir / "splits.json", splits, dataset)
     options = config.eval
     groups = {"seen": splits.seen_users, "unseen": splits.unseen_users}
     num_test = len(splits.test_images)
@@ -409,7 +414,32 @@ def _named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:
     }
 
 
-def _check_stored_splits(path: Path, splits: Splits, dataset: Dataset) -> None:
+def _is_trained(workdir: Path) -> bool:
+    """Whether there is anything in a workdir that another experiment must not be mixed with."""
+    return any(checkpoints.latest_step(workdir / name / "checkpoints") for name in STAGES)
+
+
+def _refuse_another_config(workdir: Path, config: ConfigDict) -> None:
+    if not _is_trained(workdir):
+        return
+    stored = json.loads((workdir / "config.json").read_text())["config"]
+    changed = difference(stored, config.to_dict())
+    if changed:
+        raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
+
+
+def _refuse_small_groups(splits: Splits) -> None:
+    """Comparing users, and swapping their embeddings, takes two of each kind."""
+    for name in ("seen_users", "unseen_users"):
+        number = len(getattr(splits, name))
+        if number < 2:
+            raise ValueError(
+                f"the data set and config.split give {number} {name}; allowed: at least 2, to be "
+                "told apart"
+            )
+
+
+def _refuse_other_splits(path: Path, splits: Splits, dataset: Dataset) -> None:
     stored, now = json.loads(path.read_text()), _named_splits(splits, dataset)
     for name, members in now.items():
         if stored[name] != members:
@@ -431,24 +461,14 @@ def _write_center_prior(path: Path, config: ConfigDict, dataset: Dataset, splits
     temporary.replace(path)
 
 
-def _claim(workdir: Path, config: ConfigDict) -> None:
-    """Writes config.json, or checks that the workdir's is the same experiment."""
-    path = workdir / "config.json"
-    if path.is_file():
-        changed = difference(json.loads(path.read_text())["config"], config.to_dict())
-        if changed:
-            raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
-    workdir.mkdir(parents=True, exist_ok=True)
+def _describe_run(config: ConfigDict) -> dict[str, Any]:
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    _write_json(
-        path,
-        {
-            "config": config.to_dict(),
-            "versions": {"python": sys.version.split()[0], **versions},
-            "commit": _commit(),
-            "command": " ".join(sys.argv),
-        },
-    )
+    return {
+        "config": config.to_dict(),
+        "versions": {"python": sys.version.split()[0], **versions},
+        "commit": _commit(),
+        "command": " ".join(sys.argv),
+    }
 
 
 def _commit() -> str | None:

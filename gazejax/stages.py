@@ -197,6 +197,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     kernel_size=encoder.kernel_size,
                     stride=encoder.stride,
                     norm_groups=encoder.norm_groups,
+                    pooling=encoder.pooling,
                     embedding_size=encoder.embedding_size,
                     rngs=rngs,
                 )
@@ -263,15 +264,16 @@ def encoder_inputs(
     pixels: UInt8[Array, "pair height width 3"],
     personal: Float[Array, "pair height width"],
     universal: Float[Array, "pair height width"],
-) -> Float[Array, "pair height width channel"]:
-    """What the encoder sees of a pair, scaled as the config says."""
+) -> tuple[Float[Array, "pair height width channel"], Float[Array, "pair height width"]]:
+    """What the encoder sees of pairs, scaled as the config says, and the residual maps."""
     scale = config.encoder.map_scale
-    return stack_inputs(
+    stacked = stack_inputs(
         pixels,
         render.normalise(personal, scale),
         render.normalise(universal, scale),
         config.encoder.inputs,
     )
+    return stacked, personal - universal
 
 
 def embed_pairs(
@@ -298,7 +300,7 @@ def embed_pairs(
             config, "encoder", viewings, user, image, max_fixations
         )
         inputs = encoder_inputs(config, pixels, personal, universal)
-        return network.apply(params).encoder(inputs)
+        return network.apply(params).encoder(*inputs)
 
     user, image = (grid.ravel() for grid in np.meshgrid(users, images, indexing="ij"))
     seen = np.asarray(dataset.gaze.viewing_length)[user, image] > 0
@@ -389,7 +391,7 @@ def _encoder_loss(
             max_fixations,
         )
         model = network.apply(params)
-        mine = model.encoder(encoder_inputs(config, pixels, personal, universal))
+        mine = model.encoder(*encoder_inputs(config, pixels, personal, universal))
         embeddings = jax.lax.all_gather(mine, steps.DEVICE_AXIS, tiled=True)
         compared = losses.unit_length(embeddings) if terms.unit_length else embeddings
         triplet, active = losses.mined_triplet_loss(

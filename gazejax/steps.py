@@ -174,7 +174,11 @@ def make_train_step(
         devices=list(devices),
         donate_argnums=0,
     )
-    device_numbers = np.arange(len(devices))
+    mesh = jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
+    device_numbers = jax.device_put(
+        np.arange(len(devices)),
+        jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(DEVICE_AXIS)),
+    )
     return lambda state, constants: step(state, constants, device_numbers)
 
 

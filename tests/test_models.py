@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gazejax.models.encoder import EarlyEncoder, stack_inputs
+from gazejax.models.encoder import EarlyEncoder, _average_at_gaze, stack_inputs
 from gazejax.models.saliency import SaliencyNetwork
 
 SIZE = 3
@@ -84,11 +84,21 @@ def test_encoder_embeds_each_pair_on_its_own():
         kernel_size=3,
         stride=2,
         norm_groups=2,
+        pooling="gaze",
         embedding_size=5,
         rngs=nnx.Rngs(0),
     )
     pairs = jax.random.normal(jax.random.key(0), (3, 12, 16, 4))
-    together = encoder(pairs)
+    residual = jax.random.normal(jax.random.key(1), (3, 12, 16))
+    together = encoder(pairs, residual)
     assert together.shape == (3, 5)
     for pair in range(3):
-        np.testing.assert_allclose(encoder(pairs[pair : pair + 1])[0], together[pair], atol=1e-5)
+        alone = encoder(pairs[pair : pair + 1], residual[pair : pair + 1])
+        np.testing.assert_allclose(alone[0], together[pair], atol=1e-4)
+
+
+def test_gaze_pooling_averages_what_is_looked_at():
+    # Left half of the features is 2, right half 5; all extra gaze is on the right: 5 - 2.
+    features = jnp.where(jnp.arange(4) < 2, 2.0, 5.0)[None, None, :, None] * jnp.ones((1, 3, 4, 1))
+    residual = jnp.where(jnp.arange(8) < 4, -1.0, 1.0)[None, None] * jnp.ones((1, 6, 8)) / 24
+    np.testing.assert_allclose(_average_at_gaze(features, residual), [[3.0]], rtol=0.1)

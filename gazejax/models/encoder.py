@@ -5,10 +5,12 @@ channels, and four blocks of convolution, normalisation and ReLU follow. Filters
 of normalisation, the pooling and the embedding size are ours and stand in the config.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
@@ -43,8 +45,12 @@ def stack_inputs(
 class EarlyEncoder(nnx.Module):
     """Early fusion: everything enters as channels of one convolutional trunk (the paper's kind).
 
-    Each block is convolution, GroupNorm and ReLU; then the mean over positions and a linear layer.
+    Each block is convolution, GroupNorm and ReLU; then pooling over positions and a linear layer.
     GroupNorm computes the same in training and evaluation, and on one device or several.
+
+    Pooling `mean` averages the last level over all positions. Pooling `gaze` puts beside it, for
+    every level, the features averaged with the residual map as the weight: what is where this
+    person looks more than others do, minus what is where they look less.
     """
 
     def __init__(
@@ -55,10 +61,11 @@ class EarlyEncoder(nnx.Module):
         kernel_size: int,
         stride: int,
         norm_groups: int,
+        pooling: str,
         embedding_size: int,
         rngs: nnx.Rngs,
     ):
-        widths = [in_channels, *filters]
+        self.pooling = pooling
         self.convolutions = nnx.List(
             nnx.Conv(
                 width_in,
@@ -68,21 +75,45 @@ class EarlyEncoder(nnx.Module):
                 use_bias=False,
                 rngs=rngs,
             )
-            for width_in, width_out in pairwise(widths)
+            for width_in, width_out in pairwise([in_channels, *filters])
         )
         self.norms = nnx.List(
             nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in filters
         )
-        self.head = nnx.Linear(filters[-1], embedding_size, rngs=rngs)
+        pooled = filters[-1] + (sum(filters) if pooling == "gaze" else 0)
+        self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
 
     def __call__(
-        self, inputs: Float[Array, "pair height width channel"]
+        self,
+        inputs: Float[Array, "pair height width channel"],
+        residual: Float[Array, "pair height width"],
     ) -> Float[Array, "pair embedding"]:
-        """Embeds pairs; a user's embedding is the mean over pairs (`user_embedding`)."""
+        """Embeds pairs; a user's embedding is the mean over pairs.
+
+        Args:
+            inputs: what `stack_inputs` made of the pairs.
+            residual: personal minus universal map, both summing to 1; pooling `gaze` only.
+        """
         x = inputs
+        levels = []
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nnx.relu(norm(convolution(x)))
-        return self.head(x.mean(axis=(1, 2)))
+            levels.append(x)
+        pooled = [x.mean(axis=(1, 2))]
+        if self.pooling == "gaze":
+            pooled += [_average_at_gaze(level, residual) for level in levels]
+        return self.head(jnp.concatenate(pooled, axis=-1))
+
+
+def _average_at_gaze(
+    features: Float[Array, "pair level_height level_width channel"],
+    residual: Float[Array, "pair height width"],
+) -> Float[Array, "pair channel"]:
+    size = (residual.shape[0], *features.shape[1:3])
+    # Resizing averages cells; the weights must keep their sum instead.
+    cells_per_cell = residual.size / math.prod(size)
+    weight = jax.image.resize(residual, size, "linear") * cells_per_cell
+    return jnp.einsum("phwc,phw->pc", features, weight)
 
 
 class SiameseEncoder(nnx.Module):

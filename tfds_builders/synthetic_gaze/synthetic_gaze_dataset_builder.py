@@ -37,8 +37,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS: ClassVar[list[SyntheticGazeConfig]] = [
         SyntheticGazeConfig(
             name="default",
-            description="48 observers, 500 scenes.",
-            num_users=48,
+            description="128 observers, 500 scenes.",
+            num_users=128,
             num_images=500,
             seed=0,
         ),
