@@ -10,12 +10,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Float
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gazejax import loop, render, stages
+from gazejax import render, stages
 from gazejax.data import resize_image
+from gazejax.workdir import load_center_prior, load_config, load_params
 
 # Pairs and fixations are padded to multiples of these, so that few shapes are ever compiled.
 _PAIRS = 8
@@ -41,21 +43,21 @@ class Model:
     """
 
     def __init__(self, workdir: Path) -> None:
-        config = loop.load_config(workdir)
+        config = load_config(workdir)
         self.config = config
         self.embedding_size: int = config.encoder.embedding_size
-        self._center_prior = _read_center_prior(workdir / "center_prior.npz")
-        num_seen_users = loop.num_seen_users(workdir)
-        self._encoder_params = loop.load_params(workdir, "encoder", config, num_seen_users)
-        self._saliency_params = loop.load_params(workdir, "saliency", config, num_seen_users)
-        self._embed_pairs = jax.jit(_make_embed(config, num_seen_users))
+        self._center_prior = load_center_prior(workdir)
+        self._encoder_params = load_params(workdir, "encoder")
+        self._saliency_params = load_params(workdir, "saliency")
+        num_users = self._encoder_params["classifier"]["bias"].shape[0]
+        self._embed_pairs = jax.jit(_make_embed(config, num_users))
         self._predict_map = jax.jit(_make_predict(config))
 
     def embed(
         self,
-        images: Sequence[np.ndarray],
-        fixations: Sequence[np.ndarray],
-        universal: Sequence[np.ndarray] | None = None,
+        images: Sequence[npt.ArrayLike],
+        fixations: Sequence[npt.ArrayLike],
+        universal: Sequence[npt.ArrayLike] | None = None,
     ) -> Float[np.ndarray, " embedding"]:
         """Embeds one person from pictures they looked at.
 
@@ -74,21 +76,26 @@ class Model:
             ValueError: if shapes or counts are wrong, a scanpath is empty, or a fixation is NaN,
                 infinite or outside of its picture; the message names the argument.
         """
+        images = _checked_list(images, "images")
+        fixations = _checked_list(fixations, "fixations")
         if len(images) == 0 or len(images) != len(fixations):
             raise ValueError(
                 f"images has {len(images)} entries and fixations {len(fixations)}; "
                 "allowed: equally many, at least one"
             )
-        if universal is not None and len(universal) != len(images):
-            raise ValueError(
-                f"universal has {len(universal)} entries; allowed: one for each of the "
-                f"{len(images)} images"
-            )
-        pixels, points, groups = [], [], []
+        if universal is not None:
+            universal = _checked_list(universal, "universal")
+            if len(universal) != len(images):
+                raise ValueError(
+                    f"universal has {len(universal)} entries; allowed: one for each of the "
+                    f"{len(images)} images"
+                )
+        pixels, points, groups, aspect_ratios = [], [], [], []
         height, width = self.config.encoder.image_size
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = _checked_image(image, f"images[{number}]")
-            points.append(_checked_fixations(xy_px, image.shape, f"fixations[{number}]"))
+            points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
+            aspect_ratios.append(image.shape[1] / image.shape[0])
             pixels.append(resize_image(image, (height, width)))
             groups.append(
                 self._center_prior["encoder"]
@@ -108,7 +115,7 @@ class Model:
             _padded(np.stack(pixels), shape[0]),
             xy_frac,
             mask,
-            _padded(np.array([i.shape[1] / i.shape[0] for i in images], np.float32), shape[0]),
+            _padded(np.array(aspect_ratios, np.float32), shape[0]),
             _padded(np.stack(groups).astype(np.float32), shape[0]),
         )
         chunks = [
@@ -119,9 +126,9 @@ class Model:
 
     def predict(
         self,
-        image: np.ndarray,
-        embedding: np.ndarray | None = None,
-        universal: np.ndarray | None = None,
+        image: npt.ArrayLike,
+        embedding: npt.ArrayLike | None = None,
+        universal: npt.ArrayLike | None = None,
     ) -> Float[np.ndarray, "height width"]:
         """Predicts where a person looks in a picture.
 
@@ -141,20 +148,50 @@ class Model:
             ValueError: if a shape is wrong or a value is NaN, infinite or (in a map) negative.
         """
         image = _checked_image(image, "image")
-        map_size = self.config.saliency.map_size
         if universal is None:
-            prior = self._center_prior["saliency"]
+            universal = self._center_prior["saliency"]
         else:
-            prior = _resize_map(_checked_map(universal, "universal"), map_size)
-        if embedding is not None:
-            embedding = _checked_embedding(embedding, self.embedding_size)
-            pixels = resize_image(image, self.config.saliency.image_size)
-            prior = np.asarray(self._predict_map(self._saliency_params, pixels, prior, embedding))
-        return _resize_map(prior, image.shape[:2])
+            universal = _checked_map(universal, "universal")
+        if embedding is None:
+            return _resize_map(universal, image.shape[:2])
+        saliency = self._predict_map(
+            self._saliency_params,
+            resize_image(image, self.config.saliency.image_size),
+            _resize_map(universal, self.config.saliency.map_size),
+            _checked_embedding(embedding, self.embedding_size),
+        )
+        return _resize_map(np.asarray(saliency), image.shape[:2])
 
 
-def _make_embed(config: ConfigDict, num_seen_users: int) -> Any:
-    network = stages.encoder_network(config, num_users=num_seen_users)
+def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:
+    """Checks fixations on a picture and returns them as fractions of it.
+
+    Args:
+        xy_px: [fixation, 2], x then y in pixels of the picture.
+        image: the picture, [height, width, 3].
+        name: what to call the fixations in an error.
+
+    Raises:
+        TypeError: if they are not numbers.
+        ValueError: if there is none, or one is NaN, infinite or outside of the picture.
+    """
+    xy_px = _checked_numbers(xy_px, name)
+    if xy_px.ndim != 2 or xy_px.shape[1] != 2 or len(xy_px) == 0:
+        raise ValueError(f"{name} has shape {xy_px.shape}; allowed: (n, 2) with n of at least 1")
+    height, width = image.shape[:2]
+    outside = ((xy_px < 0) | (xy_px >= [width, height])).any(axis=1)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        x, y = xy_px[row].tolist()
+        raise ValueError(
+            f"{name}[{row}] is (x, y) = ({x:g}, {y:g}); allowed: inside the image, "
+            f"0 <= x < {width} and 0 <= y < {height}"
+        )
+    return xy_px / [width, height]
+
+
+def _make_embed(config: ConfigDict, num_users: int) -> Any:
+    network = stages.encoder_network(config, num_users=num_users)
 
     def embed(
         params: Any,
@@ -193,13 +230,6 @@ def _make_predict(config: ConfigDict) -> Any:
     return predict
 
 
-def _read_center_prior(path: Path) -> dict[str, Float[np.ndarray, "height width"]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name].astype(np.float32) for name in stages.STAGES}
-
-
 def _padded(rows: np.ndarray, length: int) -> np.ndarray:
     return np.concatenate([rows, np.repeat(rows[-1:], length - len(rows), axis=0)])
 
@@ -213,32 +243,19 @@ def _resize_map(
     return (resized / resized.sum(dtype=np.float64)).astype(np.float32)
 
 
+def _checked_list(values: Any, name: str) -> list[Any]:
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str):
+        raise TypeError(f"{name} is of type {type(values).__name__}; allowed: a list of arrays")
+    return list(values)
+
+
 def _checked_image(image: Any, name: str) -> np.ndarray:
-    image = np.asarray(image)
+    image = _as_array(image, name)
     if image.dtype != np.uint8:
         raise TypeError(f"{name} has dtype {image.dtype}; allowed: uint8")
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"{name} has shape {image.shape}; allowed: (height, width, 3)")
     return image
-
-
-def _checked_fixations(
-    xy_px: Any, image_shape: tuple[int, ...], name: str
-) -> Float[np.ndarray, "fixation 2"]:
-    """Returns the fixations as fractions of the image."""
-    xy_px = _checked_numbers(xy_px, name)
-    if xy_px.ndim != 2 or xy_px.shape[1] != 2 or len(xy_px) == 0:
-        raise ValueError(f"{name} has shape {xy_px.shape}; allowed: (n, 2) with n of at least 1")
-    height, width = image_shape[:2]
-    outside = ((xy_px < 0) | (xy_px >= [width, height])).any(axis=1)
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0])
-        x, y = xy_px[row].tolist()
-        raise ValueError(
-            f"{name}[{row}] is (x, y) = ({x:g}, {y:g}); allowed: inside the image, "
-            f"0 <= x < {width} and 0 <= y < {height}"
-        )
-    return xy_px / [width, height]
 
 
 def _checked_map(saliency: Any, name: str) -> Float[np.ndarray, "height width"]:
@@ -260,11 +277,20 @@ def _checked_embedding(embedding: Any, size: int) -> Float[np.ndarray, " embeddi
     return embedding.astype(np.float32)
 
 
+def _as_array(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; allowed: an array") from None
+
+
 def _checked_numbers(values: Any, name: str) -> Float[np.ndarray, "..."]:
-    values = np.asarray(values)
+    values = _as_array(values, name)
     if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
         raise TypeError(f"{name} has dtype {values.dtype}; allowed: float or integer")
     values = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds a NaN or an infinite value; allowed: finite numbers")
+    if not (np.abs(values) <= np.finfo(np.float32).max).all():
+        raise ValueError(
+            f"{name} holds a NaN, an infinite value or one beyond float32; allowed: finite numbers"
+        )
     return values

@@ -41,9 +41,20 @@ def latest_step(folder: Path) -> int | None:
         return None if checkpointer.latest is None else checkpointer.latest.step
 
 
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Metadata of the newest checkpoint of a stage: its config and splits.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint.
+    """
+    step = _newest(folder)
+    with Checkpointer(folder.absolute()) as checkpointer:
+        return checkpointer.metadata(step).custom_metadata
+
+
 def restore(
     folder: Path, abstract_trees: Mapping[str, Any], sharding: jax.sharding.Sharding
-) -> tuple[int, dict[str, Any], dict[str, Any]]:
+) -> tuple[int, dict[str, Any]]:
     """Loads the newest checkpoint of a stage.
 
     Args:
@@ -52,26 +63,29 @@ def restore(
         sharding: where the arrays go; the number of devices may differ from the saved one.
 
     Returns:
-        Step, trees and metadata.
+        Step and trees.
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
         ValueError: if the newest one does not hold such trees.
     """
-    step = latest_step(folder)
-    if step is None:
-        raise FileNotFoundError(f"no checkpoint in {folder}; train the stage first")
+    step = _newest(folder)
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         dict(abstract_trees),
     )
     with Checkpointer(folder.absolute()) as checkpointer:
         try:
-            trees = checkpointer.load_checkpointables(step, abstract)
-            metadata = checkpointer.metadata(step).custom_metadata
+            return step, checkpointer.load_checkpointables(step, abstract)
         except Exception as error:  # Orbax wraps every cause in an error about its own handlers.
             cause: BaseException = error
             while cause.__cause__ is not None:
                 cause = cause.__cause__
             raise ValueError(f"checkpoint {folder / str(step)} does not load: {cause}") from error
-    return step, trees, metadata
+
+
+def _newest(folder: Path) -> int:
+    step = latest_step(folder)
+    if step is None:
+        raise FileNotFoundError(f"no checkpoint in {folder}; train the stage first")
+    return step

@@ -3,6 +3,8 @@
 import argparse
 import csv
 import functools
+import io
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gazejax.api import load
-from gazejax.loop import configure_host_devices, evaluate, load_config
+from gazejax.api import check_fixations, load
+from gazejax.loop import configure_host_devices, evaluate
 from gazejax.pictures import draw_prediction
+from gazejax.workdir import load_config
 from tfds_builders.build import build
 
-_ERRORS = (ValueError, OSError, FloatingPointError)
+_ERRORS = (ValueError, TypeError, OSError, FloatingPointError)
 
 
 def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
@@ -56,33 +59,38 @@ def read_gaze_table(path: Path, user: str) -> dict[str, np.ndarray]:
         Fixations [n, 2] of each image, in the order of the table.
 
     Raises:
-        ValueError: naming the file and line, if a column is missing, a number is none, or the user
-            has no row.
+        ValueError: naming the file and row, if it is no such table, a coordinate is no finite
+            number, or the user has no row.
     """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a CSV table in UTF-8: {error}") from error
+    columns = set(next(csv.reader(io.StringIO(text)), ()))
+    missing = {"image", "user", "x", "y"} - columns
+    if missing:
+        raise ValueError(
+            f"{path} has no column {', '.join(sorted(missing))}; its first line must name "
+            "the columns image, user, x, y"
+        )
     fixations: dict[str, list[tuple[float, float]]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = {"image", "user", "x", "y"} - set(reader.fieldnames or ())
-        if missing:
+    users = sorted({row["user"] for row in rows if row["user"]})
+    for number, row in enumerate(rows, start=1):
+        if row["user"] != user:
+            continue
+        try:
+            point = float(row["x"]), float(row["y"])
+        except (TypeError, ValueError):
+            point = (math.nan, math.nan)
+        if not all(math.isfinite(value) for value in point) or not row["image"]:
             raise ValueError(
-                f"{path} has no column {', '.join(sorted(missing))}; its first line must name "
-                "the columns image, user, x, y"
+                f"{path} row {number}: image is {row['image']!r}, x is {row['x']!r}, y is "
+                f"{row['y']!r}; allowed: a file name and two finite numbers"
             )
-        users = set()
-        for row in reader:
-            users.add(row["user"])
-            if row["user"] != user:
-                continue
-            try:
-                point = float(row["x"]), float(row["y"])
-            except (TypeError, ValueError):
-                raise ValueError(
-                    f"{path} line {reader.line_num}: x is {row['x']!r} and y is {row['y']!r}; "
-                    "allowed: numbers, in pixels of the image"
-                ) from None
-            fixations.setdefault(row["image"], []).append(point)
+        fixations.setdefault(row["image"], []).append(point)
     if not fixations:
-        known = ", ".join(sorted(users)[:10]) or "nobody"
+        known = ", ".join(users[:10]) or "nobody"
         raise ValueError(f"{path} has no row of user {user!r}; it has rows of {known}")
     return {image: np.array(points) for image, points in fixations.items()}
 
@@ -133,6 +141,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _embed(arguments: argparse.Namespace) -> None:
     fixations = read_gaze_table(arguments.table, arguments.user)
     images = [_read_image(arguments.images / name) for name in fixations]
+    for (name, points), image in zip(fixations.items(), images, strict=True):
+        check_fixations(points, image, f"{arguments.table}: gaze of {arguments.user} on {name}")
     embedding = load(arguments.workdir).embed(images, list(fixations.values()))
     with arguments.out.open("wb") as file:
         np.savez(file, embedding=embedding, user=arguments.user, num_images=len(images))
@@ -155,7 +165,7 @@ def _read_image(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"image {path} does not decode: {error}") from error
 
 

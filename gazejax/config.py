@@ -195,6 +195,13 @@ def validate(config: ConfigDict) -> None:
     )
     fewest, most = saliency["sampling"]["enrolment_images"]
     _require("saliency.sampling.enrolment_images", (fewest, most), "(least, most)", fewest <= most)
+    draws, saliency_draws = values["eval"]["num_draws"], values["eval"]["saliency_num_draws"]
+    _require(
+        "eval.saliency_num_draws",
+        saliency_draws,
+        f"at most eval.num_draws {draws}",
+        saliency_draws <= draws,
+    )
     for stage in ("encoder", "saliency"):
         steps, warmup = values[stage]["num_steps"], values[stage]["optimizer"]["warmup_steps"]
         _require(

@@ -4,6 +4,7 @@ Records are read in the order of their image ids, so that indices mean the same 
 """
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,7 @@ def load(
     source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     records: list[Mapping[str, Any]] = sorted(source, key=lambda record: record["image_id"])
     user_ids = tuple(builder.info.metadata["user_ids"])
+    image_ids = tuple(record["image_id"].decode() for record in records)
 
     def decode(record: Mapping[str, Any]) -> tuple[tuple[int, int], list[np.ndarray]]:
         image = decode_image(record["image"])
@@ -51,9 +53,9 @@ def load(
     return Dataset(
         name=name,
         user_ids=user_ids,
-        image_ids=tuple(record["image_id"].decode() for record in records),
+        image_ids=image_ids,
         images=images,
-        gaze=_flatten_gaze([record["gaze"] for record in records], sizes, len(user_ids)),
+        gaze=_flatten_gaze([record["gaze"] for record in records], image_ids, sizes, len(user_ids)),
     )
 
 
@@ -65,10 +67,22 @@ def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
     """
     root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
     versions = sorted(
-        (info.parent for info in (root / name).glob("*/dataset_info.json")),
+        (
+            info.parent
+            for info in (root / name).glob("*/dataset_info.json")
+            # An interrupted build may leave a folder that has no version for a name.
+            if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
+        ),
         key=lambda folder: tuple(int(part) for part in folder.name.split(".")),
     )
     if not versions:
+        configs = sorted({info.parents[1].name for info in (root / name).glob("*/*/*_info.json")})
+        if configs:
+            choices = ", ".join(repr(f"{name}/{config}") for config in configs)
+            raise FileNotFoundError(
+                f"data set {name!r} is prepared in {root} under a configuration; "
+                f"config.data.name must be one of {choices}"
+            )
         raise FileNotFoundError(
             f"data set {name!r} is not prepared in {root}; "
             f"run: gazejax data build {name} --data-dir {root} (and --raw DIR for a release)"
@@ -91,18 +105,25 @@ def resize_image(
 
 
 def _flatten_gaze(
-    tables: Sequence[Mapping[str, Any]], sizes: Sequence[tuple[int, int]], num_users: int
+    tables: Sequence[Mapping[str, Any]],
+    image_ids: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    num_users: int,
 ) -> Gaze:
     """Joins the tables of all images; rows of one viewing become neighbours, in viewing order."""
     length = np.zeros((num_users, len(tables)), np.int32)
     offset = np.zeros_like(length)
     xy_frac, duration_ms, start = [], [], 0
     for image, (table, (height, width)) in enumerate(zip(tables, sizes, strict=True)):
-        user = np.asarray(table["user"])
+        user, xy_px = np.asarray(table["user"]), np.asarray(table["xy_px"], np.float32)
+        outside = ~((xy_px >= 0) & (xy_px < [width, height])).all(axis=1)
+        for row in np.flatnonzero(outside | (user < 0) | (user >= num_users))[:1]:
+            raise ValueError(
+                f"image {image_ids[image]!r} row {row}: user {user[row]} at {xy_px[row].tolist()}; "
+                f"allowed: 0 <= user < {num_users}, 0 <= x < {width}, 0 <= y < {height}"
+            )
         order = np.lexsort((np.asarray(table["trial"]), user))
-        xy_frac.append(
-            np.asarray(table["xy_px"], np.float32)[order] / np.array([width, height], np.float32)
-        )
+        xy_frac.append(xy_px[order] / np.array([width, height], np.float32))
         duration_ms.append(np.asarray(table["duration_ms"], np.float32)[order])
         length[:, image] = np.bincount(user, minlength=num_users)
         offset[:, image] = start + np.cumsum(length[:, image]) - length[:, image]

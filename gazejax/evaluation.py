@@ -16,10 +16,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from gazejax import metrics, render, steps, verification
-from gazejax.arrays import Gaze, viewing_fixations
+from gazejax.arrays import AnyArray, Gaze, viewing_fixations
 
 CONDITIONS = ("universal", "own", "mean", "swapped")
 MAP_METRICS = ("cc", "kld", "nss")
@@ -30,10 +30,38 @@ def usable_sizes(num_images: Sequence[int], available: int) -> list[int]:
     return sorted({min(size, available // 2) for size in num_images})
 
 
-def draw_image_sets(num_images: int, num_draws: int, seed: int) -> Int[np.ndarray, "draw image"]:
+def draw_image_orders(num_images: int, num_draws: int, seed: int) -> Int[np.ndarray, "draw image"]:
     """Random orders of the test images, one for each draw, shared by all users and methods."""
     generator = np.random.default_rng(seed)
     return np.stack([generator.permutation(num_images) for _ in range(num_draws)])
+
+
+def first_viewed(
+    viewed: Bool[np.ndarray, "user image"],
+    order: Int[np.ndarray, " image"],
+    *,
+    start: int,
+    size: int,
+) -> Float[np.ndarray, "user image"]:
+    """Weights of the images from `start` to `start + size` of an order, by who saw them.
+
+    Images that a user did not see are passed over, so that users who saw different images are
+    compared by equally many; users who saw all share the same ones.
+
+    Returns:
+        1 / size at each user's images and 0 elsewhere.
+
+    Raises:
+        ValueError: if a user saw fewer than `start + size` images.
+    """
+    if viewed.sum(axis=1).min() < start + size:
+        raise ValueError(
+            f"a user saw {viewed.sum(axis=1).min()} images; allowed: at least {start + size}"
+        )
+    rank = np.cumsum(viewed[:, order], axis=1) - 1
+    weights = np.zeros(viewed.shape)
+    weights[:, order] = viewed[:, order] & (rank >= start) & (rank < start + size)
+    return weights / size
 
 
 def verify(
@@ -49,7 +77,7 @@ def verify(
     Args:
         features: what is known of each viewing.
         viewed: which user saw which image.
-        orders: orders of the images; the first `size` enrol, the next `size` probe.
+        orders: orders of the images; of those a user saw, the first `size` enrol, the next probe.
         size: number of images on each side.
         similarity: (probe, enrolled) features -> score of each probe with each enrolled user.
 
@@ -57,13 +85,13 @@ def verify(
         `roc_auc` over the pooled scores of all draws, and `rank1`.
 
     Raises:
-        ValueError: if a user saw none of the images drawn.
+        ValueError: if a user saw fewer than two times `size` images.
     """
     scores = np.stack(
         [
             similarity(
-                mean_features(features, viewed, order[size : 2 * size]),
-                mean_features(features, viewed, order[:size]),
+                mean_features(features, first_viewed(viewed, order, start=size, size=size)),
+                mean_features(features, first_viewed(viewed, order, start=0, size=size)),
             )
             for order in orders
         ]
@@ -76,22 +104,10 @@ def verify(
 
 
 def mean_features(
-    features: Float[np.ndarray, "user image feature"],
-    viewed: Bool[np.ndarray, "user image"],
-    images: Int[np.ndarray, " drawn"],
+    features: Float[np.ndarray, "user image feature"], weights: Float[np.ndarray, "user image"]
 ) -> Float[np.ndarray, "user feature"]:
-    """Averages the features of each user over the drawn images that the user saw.
-
-    Raises:
-        ValueError: if a user saw none of them.
-    """
-    counted = viewed[:, images]
-    number = counted.sum(axis=1)
-    if (number == 0).any():
-        user = int(np.flatnonzero(number == 0)[0])
-        raise ValueError(f"user {user} of the group saw none of the {len(images)} images drawn")
-    weights = counted / number[:, None]
-    return np.einsum("ui,uif->uf", weights, features[:, images])
+    """Averages the features of each user over images, by weights that sum to 1."""
+    return np.einsum("ui,uif->uf", weights, features)
 
 
 def negative_distance(
@@ -173,7 +189,7 @@ def conditions_of(
 def score_maps(
     network: Callable[[Any, Array, Array, Array], Array],
     params: Any,
-    pixels: np.ndarray,
+    pixels: UInt8[AnyArray, "all_images image_height image_width 3"],
     gaze: Gaze,
     group: render.GroupMaps,
     *,

@@ -1,21 +1,9 @@
-"""Training and evaluation from a config: the one loop that both stages share.
-
-A run lives in a folder, its workdir, which needs no data set to be used afterwards:
-
-    config.json                 the config, package versions, commit and command
-    splits.json                 who and what was seen
-    center_prior.npz            mean of the training maps, for pictures nobody has looked at
-    <stage>/checkpoints/        Orbax checkpoints
-    <stage>/metrics.jsonl       the training curve
-    evaluation.json, .md        figures
-"""
+"""Training and evaluation from a config: the one loop that both stages share."""
 
 import datetime
-import importlib.metadata
 import json
 import math
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,30 +11,57 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Int
 from ml_collections import ConfigDict
 
 from gazejax import checkpoints, data, evaluation, stages, steps
 from gazejax.arrays import Dataset
-from gazejax.config import difference, validate
+from gazejax.config import validate
 from gazejax.progress import track
 from gazejax.splits import Splits, make_splits
-from gazejax.stages import STAGES, Stage
-
-_PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
+from gazejax.stages import STAGES, Stage, Viewings
+from gazejax.workdir import (
+    checkpoint_folder,
+    load_config,
+    load_params,
+    named_splits,
+    refuse_another_experiment,
+    refuse_other_splits,
+    source_commit,
+    trained_steps,
+    write_description,
+    write_json,
+)
 
 
 def configure_host_devices(config: ConfigDict) -> None:
     """Makes JAX split a CPU into several devices; has no effect on accelerators.
 
     As many as the largest number that divides the batches of both stages and does not exceed the
-    cores. To be called before JAX is used for the first time. An explicit XLA flag wins.
+    cores. Does nothing once JAX has started, or where the user has set a number.
     """
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+    is_set = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if is_set or "JAX_NUM_CPU_DEVICES" in os.environ:
         return
-    pairs = config.encoder.sampling.num_users * config.encoder.sampling.images_per_user
-    batch = math.gcd(pairs, config.saliency.sampling.num_images)
-    cores = range(1, (os.cpu_count() or 1) + 1)
-    jax.config.update("jax_num_cpu_devices", max(n for n in cores if batch % n == 0))
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    try:
+        jax.config.update("jax_num_cpu_devices", _devices_to_share(config, cores))
+    except RuntimeError:  # JAX has started: its devices are what they are.
+        return
+
+
+def choose_devices(config: ConfigDict) -> list[jax.Device]:
+    """As many local devices as can share the batches of both stages evenly."""
+    every = jax.local_devices()
+    number = _devices_to_share(config, len(every))
+    if number < len(every):
+        print(
+            f"using {number} of {len(every)} devices: more cannot share the batches of "
+            "config.encoder.sampling and config.saliency.sampling evenly",
+            file=sys.stderr,
+        )
+    return every[:number]
 
 
 def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
@@ -58,27 +73,28 @@ def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
         FloatingPointError: if too many updates in a row were not finite.
     """
     validate(config)
-    _refuse_another_config(workdir, config)
     dataset = load_dataset(config)
-    splits = _make_splits(config, dataset)
-    _refuse_small_groups(splits)
-    if _is_trained(workdir):
-        _refuse_other_splits(workdir / "splits.json", splits, dataset)
-    devices = jax.local_devices()
-    workdir.mkdir(parents=True, exist_ok=True)
-    _write_json(workdir / "config.json", _describe_run(config))
-    _write_json(workdir / "splits.json", _named_splits(splits, dataset))
-    _write_center_prior(workdir / "center_prior.npz", config, dataset, splits)
-
+    splits = make_config_splits(config, dataset)
+    refuse_too_little_to_compare(splits, dataset)
+    refuse_another_experiment(workdir, config, splits, dataset)
+    devices = choose_devices(config)
+    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in STAGES}
+    write_description(workdir, config, splits, dataset, viewings)
     for name in STAGES if config.stage == "all" else (config.stage,):
         encoder_params = None
         if name == "saliency":
-            encoder_params = load_params(workdir, "encoder", config, len(splits.seen_users))
+            _refuse_unfinished_encoder(workdir, config)
+            encoder_params = load_params(workdir, "encoder")
         stage = stages.make_stage(
-            name, config, dataset, splits, encoder_params=encoder_params, devices=devices
+            name, config, viewings, encoder_params=encoder_params, devices=devices
         )
-        train(stage, config, workdir / name, devices)
-    evaluate(workdir, dataset=dataset)
+        metadata = {
+            "stage": name,
+            "config": config.to_dict(),
+            "splits": named_splits(splits, dataset),
+        }
+        train(stage, config, workdir, metadata=metadata, devices=devices)
+    _evaluate(workdir, config, dataset, splits, viewings)
 
 
 def load_dataset(config: ConfigDict) -> Dataset:
@@ -90,47 +106,40 @@ def load_dataset(config: ConfigDict) -> Dataset:
     )
 
 
-def load_config(workdir: Path) -> ConfigDict:
-    """Reads the config that a workdir was trained with.
+def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
+    """The splits that a config makes of its data set."""
+    return make_splits(dataset.user_ids, dataset.image_ids, **config.split)
+
+
+def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
+    """Refuses, before anything is trained, a data set on which nothing could be evaluated.
 
     Raises:
-        FileNotFoundError: if the folder is no workdir.
+        ValueError: with fewer than two seen or unseen users, who could not be told apart, or a user
+            who saw fewer than two test images, one to enrol and one to compare with.
     """
-    path = workdir / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; is {workdir} the workdir of a training?")
-    config = ConfigDict(_with_tuples(json.loads(path.read_text())["config"]))
-    validate(config)
-    return config
+    for name in ("seen_users", "unseen_users"):
+        number = len(getattr(splits, name))
+        if number < 2:
+            raise ValueError(f"config.split gives {number} {name}; allowed: at least 2 to compare")
+    viewed = np.asarray(dataset.gaze.viewing_length)[:, splits.test_images] > 0
+    fewest = int(viewed.sum(axis=1).argmin())
+    if viewed[fewest].sum() < 2:
+        raise ValueError(
+            f"user {dataset.user_ids[fewest]!r} saw {viewed[fewest].sum()} of the "
+            f"{len(splits.test_images)} test images; allowed: at least 2, one to enrol and one to "
+            "compare with"
+        )
 
 
-def num_seen_users(workdir: Path) -> int:
-    """How many users the workdir's models were trained on.
-
-    Raises:
-        FileNotFoundError: if the workdir is not complete.
-    """
-    path = workdir / "splits.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
-    return len(json.loads(path.read_text())["seen_users"])
-
-
-def load_params(workdir: Path, name: str, config: ConfigDict, num_seen_users: int) -> Any:
-    """Loads the parameters of a trained stage from its newest checkpoint."""
-    if name == "encoder":
-        network = stages.encoder_network(config, num_users=num_seen_users)
-    else:
-        network = stages.saliency_network(config)
-    abstract = jax.eval_shape(network.init, jax.random.key(0))
-    sharding = steps.replicated(jax.local_devices()[:1])
-    _, trees, _ = checkpoints.restore(
-        workdir / name / "checkpoints", {"params": abstract}, sharding
-    )
-    return trees["params"]
-
-
-def train(stage: Stage, config: ConfigDict, folder: Path, devices: list[jax.Device]) -> None:
+def train(
+    stage: Stage,
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    metadata: dict[str, Any],
+    devices: list[jax.Device],
+) -> None:
     """Trains a stage to its end, from its newest checkpoint if there is one.
 
     The batch of a step depends on (seed, step) alone, so a resumed training continues exactly.
@@ -138,7 +147,8 @@ def train(stage: Stage, config: ConfigDict, folder: Path, devices: list[jax.Devi
     Args:
         stage: what to train.
         config: the validated config.
-        folder: the stage's folder in the workdir.
+        workdir: the run's folder.
+        metadata: what to save beside every checkpoint.
         devices: the devices to train on.
 
     Raises:
@@ -150,22 +160,18 @@ def train(stage: Stage, config: ConfigDict, folder: Path, devices: list[jax.Devi
         devices=devices,
         steps_per_dispatch=config.training.steps_per_dispatch,
     )
+    folder = checkpoint_folder(workdir, stage.name)
     sharding = steps.replicated(devices)
     state = steps.init_state(stage.network.init, stage.optimizer, config.seed)
     done = 0
-    if checkpoints.latest_step(folder / "checkpoints") is not None:
-        done, trees, _ = checkpoints.restore(folder / "checkpoints", _as_trees(state), sharding)
+    if checkpoints.latest_step(folder) is not None:
+        done, trees = checkpoints.restore(folder, _as_trees(state), sharding)
         state = _from_trees(trees)
         print(f"{stage.name}: resumed at step {done} of {stage.num_steps}", file=sys.stderr)
     state = jax.device_put(state, sharding)
-    curve = _Curve(folder / "metrics.jsonl", stage, config, len(devices), done)
-    metadata = {"config": config.to_dict(), "stage": stage.name}
-
-    folder.mkdir(parents=True, exist_ok=True)
+    curve = _Curve(workdir / stage.name / "metrics.jsonl", stage, config, len(devices), done)
     with (
-        checkpoints.open_for_saving(
-            folder / "checkpoints", keep=config.checkpoint.keep
-        ) as checkpointer,
+        checkpoints.open_for_saving(folder, keep=config.checkpoint.keep) as checkpointer,
         track(stage.name, stage.num_steps, start=done) as show,
     ):
         pending = None
@@ -195,11 +201,11 @@ class _Curve:
         self.window: list[dict[str, float]] = []
         self.text = ""
         self.window_started = time.monotonic()
-        # What was written after the checkpoint that we resume from will be written again.
-        lines = path.read_text().splitlines() if path.is_file() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= done]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(line + "\n" for line in kept))
+        kept = _lines_until(path, done)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text("".join(line + "\n" for line in kept))
+        temporary.replace(path)
 
     def add(self, metrics: dict[str, jax.Array]) -> str:
         """Takes the metrics of one dispatch; returns a line for people."""
@@ -211,7 +217,7 @@ class _Curve:
                 raise FloatingPointError(
                     f"{self.stage.name}: loss or gradient was not finite in "
                     f"{row['num_skipped_in_a_row']:.0f} updates in a row (step {self.step}); "
-                    "the last checkpoint is intact; lower the learning rate"
+                    "the last checkpoint is intact; lower the learning rate, in another workdir"
                 )
             self.window.append(row)
             if self.step % self.log_every == 0 or self.step == self.stage.num_steps:
@@ -221,66 +227,72 @@ class _Curve:
     def _write(self) -> None:
         now = time.monotonic()
         rate = len(self.window) * self.stage.examples_per_step / (now - self.window_started)
-        line: dict[str, float] = {"step": self.step}
+        line: dict[str, float | None] = {"step": self.step}
         for name in self.window[-1]:
             if name.startswith("num_"):
                 line[name] = self.window[-1][name]
             else:
                 finite = [row[name] for row in self.window if math.isfinite(row[name])]
-                line[name] = sum(finite) / len(finite) if finite else math.nan
-        self.text = (
-            f"{rate:.0f} {self.stage.unit}/s on {self.num_devices} devices, loss {line['loss']:.4f}"
-        )
+                line[name] = sum(finite) / len(finite) if finite else None
         line["examples_per_second"] = rate
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+        loss = "not finite" if line["loss"] is None else f"{line['loss']:.4f}"
+        self.text = f"{rate:.0f} {self.stage.unit}/s on {self.num_devices} devices, loss {loss}"
         self.window, self.window_started = [], now
 
 
-def evaluate(workdir: Path, *, dataset: Dataset | None = None) -> dict[str, Any]:
+def evaluate(workdir: Path) -> dict[str, Any]:
     """Evaluates the stages that a workdir holds, prints the tables and writes them there.
-
-    Args:
-        workdir: of a training.
-        dataset: its data set, if it is in memory already.
 
     Returns:
         What `evaluation.json` holds.
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or its data set is not prepared.
-        ValueError: if the data set is not the one of the training, or too small to compare users.
+        ValueError: if the data set is not the one of the training.
     """
     config = load_config(workdir)
-    dataset = load_dataset(config) if dataset is None else dataset
-    splits = _make_splits(config, dataset)
-    _refuse_other_splits(workdir / "splits.json", splits, dataset)
+    dataset = load_dataset(config)
+    splits = make_config_splits(config, dataset)
+    refuse_too_little_to_compare(splits, dataset)
+    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in STAGES}
+    return _evaluate(workdir, config, dataset, splits, viewings)
+
+
+def _evaluate(
+    workdir: Path,
+    config: ConfigDict,
+    dataset: Dataset,
+    splits: Splits,
+    viewings: dict[str, Viewings],
+) -> dict[str, Any]:
     options = config.eval
     groups = {"seen": splits.seen_users, "unseen": splits.unseen_users}
-    num_test = len(splits.test_images)
+    viewed = {
+        name: np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)] > 0
+        for name, users in groups.items()
+    }
+    # So that every user can enrol with n images and be compared on n others.
+    available = min(int(of_group.sum(axis=1).min()) for of_group in viewed.values())
+    refuse_other_splits(workdir, "encoder", splits, dataset)
+    encoder_params = load_params(workdir, "encoder")
     embeddings = {
         name: stages.embed_pairs(
             config,
-            load_params(workdir, "encoder", config, len(splits.seen_users)),
-            dataset,
-            splits,
+            encoder_params,
+            viewings["encoder"],
             users=users,
             images=splits.test_images,
             devices=jax.local_devices(),
         )
         for name, users in groups.items()
     }
-    viewed = {
-        name: np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)] > 0
-        for name, users in groups.items()
-    }
-    orders = evaluation.draw_image_sets(num_test, options.num_draws, options.seed)
-    viewings = stages.make_viewings("saliency", config, dataset, splits)
-
+    orders = evaluation.draw_image_orders(len(splits.test_images), options.num_draws, options.seed)
     result: dict[str, Any] = {"encoder": {}}
     for name, users in groups.items():
         residual = evaluation.residual_maps(
-            viewings.group,
+            viewings["saliency"].group,
             dataset.gaze,
             users=users,
             images=splits.test_images,
@@ -292,27 +304,30 @@ def evaluate(workdir: Path, *, dataset: Dataset | None = None) -> dict[str, Any]
                 str(size): evaluation.verify(
                     features, viewed[name], orders, size=size, similarity=similarity
                 )
-                for size in evaluation.usable_sizes(options.num_images, num_test)
+                for size in evaluation.usable_sizes(options.num_images, available)
             }
             for method, features, similarity in (
                 ("encoder", embeddings[name], evaluation.negative_distance),
                 ("residual_map", residual, evaluation.correlation),
             )
         }
-    if checkpoints.latest_step(workdir / "saliency" / "checkpoints") is not None:
+    if trained_steps(workdir, "saliency") is not None:
+        refuse_other_splits(workdir, "saliency", splits, dataset)
         result["saliency"] = _evaluate_saliency(
             config,
-            load_params(workdir, "saliency", config, len(splits.seen_users)),
-            dataset,
-            splits,
-            viewings,
+            load_params(workdir, "saliency"),
+            viewings["saliency"],
+            groups=groups,
+            images=splits.test_images,
             embeddings=embeddings,
             viewed=viewed,
             orders=orders[: options.saliency_num_draws],
+            sizes=evaluation.usable_sizes(options.saliency_num_images, available),
         )
     result["compared"] = {
         "data": config.data.name,
         **{name: len(members) for name, members in splits._asdict().items()},
+        **{f"{name}_steps": trained_steps(workdir, name) for name in STAGES},
         "encoder_draws": options.num_draws,
         "saliency_draws": options.saliency_num_draws,
         "derangements": options.num_derangements,
@@ -321,9 +336,9 @@ def evaluate(workdir: Path, *, dataset: Dataset | None = None) -> dict[str, Any]
         "fold": config.split.fold,
         "folds": config.split.folds,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": _commit(),
+        "commit": source_commit(),
     }
-    _write_json(workdir / "evaluation.json", result)
+    write_json(workdir / "evaluation.json", result)
     tables = evaluation.format_tables(result)
     (workdir / "evaluation.md").write_text(tables + "\n")
     print(tables)
@@ -333,60 +348,62 @@ def evaluate(workdir: Path, *, dataset: Dataset | None = None) -> dict[str, Any]
 def _evaluate_saliency(
     config: ConfigDict,
     params: Any,
-    dataset: Dataset,
-    splits: Splits,
-    viewings: stages.Viewings,
+    viewings: Viewings,
     *,
-    embeddings: dict[str, np.ndarray],
-    viewed: dict[str, np.ndarray],
-    orders: np.ndarray,
+    groups: dict[str, Int[np.ndarray, " user"]],
+    images: Int[np.ndarray, " image"],
+    embeddings: dict[str, Float[np.ndarray, "user image embedding"]],
+    viewed: dict[str, Bool[np.ndarray, "user image"]],
+    orders: Int[np.ndarray, "draw image"],
+    sizes: list[int],
 ) -> dict[str, Any]:
-    """Stage 2 of `evaluate`: enrols with the first images of each order, predicts the others."""
+    """Stage 2: enrols every user with n test images, and predicts the user's other ones."""
     options = config.eval
     network = stages.saliency_network(config)
-    sizes = evaluation.usable_sizes(options.saliency_num_images, len(splits.test_images))
     enrolments = [(size, order) for size in sizes for order in orders]
-    images = np.concatenate([splits.test_images[order[size:]] for size, order in enrolments])
-    enrolment = np.repeat(
-        np.arange(len(enrolments)), [len(order) - size for size, order in enrolments]
-    )
-    users_of = {"seen": splits.seen_users, "unseen": splits.unseen_users}
-    enrolled = {
+    weights = {
         name: [
-            evaluation.mean_features(embeddings[name], viewed[name], order[:size])
+            evaluation.first_viewed(viewed[name], order, start=0, size=size)
             for size, order in enrolments
         ]
-        for name in users_of
+        for name in groups
+    }
+    enrolled = {
+        name: [evaluation.mean_features(embeddings[name], weight) for weight in weights[name]]
+        for name in groups
     }
     result: dict[str, Any] = {}
-    for name, users in users_of.items():
+    for name, users in groups.items():
+        is_query = np.stack([viewed[name] & (weight == 0) for weight in weights[name]])
+        enrolment, column = np.nonzero(is_query.any(axis=1))
         swaps = evaluation.derangements(len(users), options.num_derangements, options.seed)
+        conditions = [
+            evaluation.conditions_of(own, seen.mean(axis=0), swaps)
+            for own, seen in zip(enrolled[name], enrolled["seen"], strict=True)
+        ]
         batches = evaluation.score_maps(
             lambda params, *inputs: network.apply(params)(*inputs),
             params,
-            dataset.images["saliency"],
-            dataset.gaze,
+            viewings.pixels,
+            viewings.gaze,
             viewings.group,
             users=users,
-            images=images,
+            images=images[column],
             enrolments=enrolment,
-            embeddings=np.stack(
-                [
-                    evaluation.conditions_of(own, seen.mean(axis=0), swaps)
-                    for own, seen in zip(enrolled[name], enrolled["seen"], strict=True)
-                ]
-            ),
+            embeddings=np.stack(conditions),
             sigma_frac=config.data.sigma_frac,
-            max_fixations=stages.longest_viewing(dataset.gaze),
+            max_fixations=stages.longest_viewing(viewings.gaze),
             devices=jax.local_devices(),
             batch_size=options.batch_size,
         )
         scored: list[np.ndarray] = []
-        with track(f"evaluation, {name} users", len(images)) as show:
+        with track(f"evaluation, {name} users", len(column)) as show:
             for batch in batches:
                 scored.extend(batch)
                 show(len(scored), "images")
-        scores = np.stack(scored)
+        # No score where a user was enrolled with the image, or did not see it.
+        queried = is_query[enrolment, :, column][:, None, :, None]
+        scores = np.where(queried, np.stack(scored), np.nan)
         result[name] = {
             str(size): evaluation.summarise_conditions(
                 [
@@ -400,94 +417,37 @@ def _evaluate_saliency(
     return result
 
 
-def _make_splits(config: ConfigDict, dataset: Dataset) -> Splits:
-    return make_splits(dataset.user_ids, dataset.image_ids, **config.split)
+def _devices_to_share(config: ConfigDict, most: int) -> int:
+    pairs = config.encoder.sampling.num_users * config.encoder.sampling.images_per_user
+    batch = math.gcd(pairs, config.saliency.sampling.num_images)
+    return max(number for number in range(1, most + 1) if batch % number == 0)
 
 
-def _named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:
-    return {
-        name: [
-            (dataset.user_ids if name.endswith("users") else dataset.image_ids)[index]
-            for index in members
-        ]
-        for name, members in splits._asdict().items()
-    }
+def _refuse_unfinished_encoder(workdir: Path, config: ConfigDict) -> None:
+    done = trained_steps(workdir, "encoder")
+    if done is None:
+        raise FileNotFoundError(
+            f"no checkpoint in {checkpoint_folder(workdir, 'encoder')}; stage saliency needs a "
+            "trained encoder: run with --config.stage=all, or first with --config.stage=encoder"
+        )
+    if done < config.encoder.num_steps:
+        raise ValueError(
+            f"the encoder in {workdir} is at step {done} of {config.encoder.num_steps}; stage "
+            "saliency needs it finished: run with --config.stage=all"
+        )
 
 
-def _is_trained(workdir: Path) -> bool:
-    """Whether there is anything in a workdir that another experiment must not be mixed with."""
-    return any(checkpoints.latest_step(workdir / name / "checkpoints") for name in STAGES)
-
-
-def _refuse_another_config(workdir: Path, config: ConfigDict) -> None:
-    if not _is_trained(workdir):
-        return
-    stored = json.loads((workdir / "config.json").read_text())["config"]
-    changed = difference(stored, config.to_dict())
-    if changed:
-        raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
-
-
-def _refuse_small_groups(splits: Splits) -> None:
-    """Comparing users, and swapping their embeddings, takes two of each kind."""
-    for name in ("seen_users", "unseen_users"):
-        number = len(getattr(splits, name))
-        if number < 2:
-            raise ValueError(
-                f"the data set and config.split give {number} {name}; allowed: at least 2, to be "
-                "told apart"
-            )
-
-
-def _refuse_other_splits(path: Path, splits: Splits, dataset: Dataset) -> None:
-    stored, now = json.loads(path.read_text()), _named_splits(splits, dataset)
-    for name, members in now.items():
-        if stored[name] != members:
-            raise ValueError(
-                f"{path}: {name} of the training differ from those of the data set now; "
-                "its figures would not be about unseen users and images"
-            )
-
-
-def _write_center_prior(path: Path, config: ConfigDict, dataset: Dataset, splits: Splits) -> None:
-    """Mean universal map of the training images, at each stage's map size; sums to 1."""
-    priors = {}
-    for name in STAGES:
-        group = stages.make_viewings(name, config, dataset, splits).group
-        total = np.asarray(group.total)[splits.train_images].sum(axis=0)
-        priors[name] = total / total.sum()
-    temporary = path.with_name("center_prior.tmp.npz")
-    np.savez(temporary, **priors)
-    temporary.replace(path)
-
-
-def _describe_run(config: ConfigDict) -> dict[str, Any]:
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {
-        "config": config.to_dict(),
-        "versions": {"python": sys.version.split()[0], **versions},
-        "commit": _commit(),
-        "command": " ".join(sys.argv),
-    }
-
-
-def _commit() -> str | None:
-    """Commit of the source tree this package runs from; None for an installed copy."""
-    git = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return git.stdout.strip() or None
-
-
-def _write_json(path: Path, content: Any) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    temporary.replace(path)
+def _lines_until(path: Path, step: int) -> list[str]:
+    """Lines of a curve up to a step: what came after the checkpoint will be written again."""
+    kept = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            is_kept = json.loads(line)["step"] <= step
+        except ValueError:  # The process was ended in the middle of the last line.
+            break
+        if is_kept:
+            kept.append(line)
+    return kept
 
 
 def _as_trees(state: steps.TrainState) -> dict[str, Any]:
@@ -497,10 +457,3 @@ def _as_trees(state: steps.TrainState) -> dict[str, Any]:
 
 def _from_trees(trees: dict[str, Any]) -> steps.TrainState:
     return steps.TrainState(params=trees["params"], **trees["progress"])
-
-
-def _with_tuples(value: Any) -> Any:
-    """Undoes what JSON does to tuples."""
-    if isinstance(value, dict):
-        return {key: _with_tuples(entry) for key, entry in value.items()}
-    return tuple(_with_tuples(entry) for entry in value) if isinstance(value, list) else value

@@ -34,13 +34,16 @@ def gaze_map(
         A map that sums to 1; all zero where no fixation counts.
 
     Source: ours. Evaluated at cell centres; mass that falls outside of the image is not counted.
+    Along either axis the standard deviation is at least half a cell, or a fixation between two
+    cells of a narrow picture would vanish.
     """
     height, width = map_size
     column = (jnp.arange(width) + 0.5) / width
     row = (jnp.arange(height) + 0.5) / height
     x, y = xy_frac[:, :1], xy_frac[:, 1:]
-    over_columns = jnp.exp(-0.5 * ((column - x) / sigma_frac) ** 2)
-    over_rows = jnp.exp(-0.5 * ((row - y) / (sigma_frac * aspect_ratio)) ** 2)
+    over_columns = jnp.exp(-0.5 * ((column - x) / max(sigma_frac, 0.5 / width)) ** 2)
+    sigma_rows_frac = jnp.maximum(sigma_frac * aspect_ratio, 0.5 / height)
+    over_rows = jnp.exp(-0.5 * ((row - y) / sigma_rows_frac) ** 2)
     total = jnp.einsum(
         "fh,fw->hw", over_rows * mask[:, None], over_columns, precision=jax.lax.Precision.HIGHEST
     )
@@ -135,8 +138,10 @@ def universal_maps(
     counted = group.is_member[user] & (jnp.asarray(gaze.viewing_length)[user, image] > 0)
     others = group.total[image] - counted[:, None, None] * personal
     num_others = group.num_viewers[image] - counted
-    # The subtraction leaves rounding errors below zero where nobody else looked.
-    return jnp.maximum(others, 0.0) / jnp.maximum(num_others, 1)[:, None, None]
+    # The subtraction leaves rounding errors where nobody else looked: below zero, and where nobody
+    # else saw the image at all, a faint copy of the user's own map.
+    others = jnp.where((num_others > 0)[:, None, None], jnp.maximum(others, 0.0), 0.0)
+    return others / jnp.maximum(num_others, 1)[:, None, None]
 
 
 def normalise(

@@ -84,8 +84,7 @@ class Viewings(NamedTuple):
 def make_stage(
     name: str,
     config: ConfigDict,
-    dataset: Dataset,
-    splits: Splits,
+    viewings: dict[str, Viewings],
     *,
     encoder_params: Any,
     devices: list[jax.Device],
@@ -95,92 +94,108 @@ def make_stage(
     Args:
         name: `encoder` or `saliency`.
         config: a validated config.
-        dataset: images and gaze.
-        splits: who and what is seen.
+        viewings: what each stage reads, from `make_viewings`.
         encoder_params: parameters of the trained encoder; stage `saliency` only.
         devices: the devices that will train.
 
     Raises:
         ValueError: if the data cannot fill a batch, or the devices cannot share one.
     """
-    viewings = make_viewings(name, config, dataset, splits)
-    max_fixations = longest_viewing(dataset.gaze)
-    stage_config = config[name]
-    optimizer = steps.make_optimizer(num_steps=stage_config.num_steps, **stage_config.optimizer)
     match name:
         case "encoder":
-            network = encoder_network(config, num_users=len(splits.seen_users))
-            sizes = stage_config.sampling
-            _require_pool(
-                "encoder.sampling.num_users", sizes.num_users, "seen users", len(viewings.users)
-            )
-            _require_pool(
-                "encoder.sampling.images_per_user",
-                sizes.images_per_user,
-                "training images that every seen user saw",
-                int(viewings.viewed.sum(axis=1).min()),
-            )
-            num_shared = num_examples = sizes.num_users * sizes.images_per_user
-            loss = _encoder_loss(
-                config, network, max_fixations=max_fixations, num_devices=len(devices)
-            )
-            constants: Any = viewings
-            unit = "pairs"
+            return _encoder_stage(config, viewings["encoder"], devices)
         case "saliency":
-            network = saliency_network(config)
-            sizes = stage_config.sampling
-            _require_pool(
-                "saliency.sampling.num_images",
-                sizes.num_images,
-                "training images",
-                len(viewings.images),
-            )
-            _require_pool(
-                "saliency.sampling.users_per_image",
-                sizes.users_per_image,
-                "seen users of every training image",
-                int(viewings.viewed.sum(axis=0).min()),
-            )
-            most = sizes.enrolment_images[1]
-            _require_pool(
-                "saliency.sampling.enrolment_images",
-                most + 1,
-                "training images (one of them is the target)",
-                len(viewings.images),
-            )
-            num_shared = sizes.num_images
-            num_examples = num_shared * sizes.users_per_image
             embeddings = embed_pairs(
                 config,
                 encoder_params,
-                dataset,
-                splits,
-                users=splits.seen_users,
-                images=splits.train_images,
+                viewings["encoder"],
+                users=np.asarray(viewings["saliency"].users),
+                images=np.asarray(viewings["saliency"].images),
                 devices=devices,
             )
-            network = network._replace(init=_starting_at(network.init, embeddings, viewings.viewed))
-            loss = _saliency_loss(
-                config, network, max_fixations=max_fixations, num_devices=len(devices)
-            )
-            constants = (viewings, embeddings)
-            unit = "maps"
+            return _saliency_stage(config, viewings["saliency"], embeddings, devices)
         case _:
             raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
-    if num_shared % len(devices):
-        raise ValueError(
-            f"config.{name}.sampling gives a batch of {num_shared} to share among "
-            f"{len(devices)} devices; allowed: a multiple of the devices"
-        )
+
+
+def _encoder_stage(config: ConfigDict, viewings: Viewings, devices: list[jax.Device]) -> Stage:
+    sizes = config.encoder.sampling
+    _require_pool("encoder.sampling.num_users", sizes.num_users, "seen users", len(viewings.users))
+    _require_pool(
+        "encoder.sampling.images_per_user",
+        sizes.images_per_user,
+        "training images of every seen user",
+        int(np.asarray(viewings.viewed).sum(axis=1).min()),
+    )
+    num_pairs = sizes.num_users * sizes.images_per_user
+    _require_even_shares("encoder", num_pairs, devices)
+    network = encoder_network(config, num_users=len(viewings.users))
     return Stage(
-        name=name,
+        name="encoder",
         network=network,
-        loss=loss,
-        constants=jax.device_put(constants, steps.replicated(devices)),
-        optimizer=optimizer,
-        num_steps=stage_config.num_steps,
-        examples_per_step=num_examples,
-        unit=unit,
+        loss=_encoder_loss(
+            config,
+            network,
+            max_fixations=longest_viewing(viewings.gaze),
+            num_devices=len(devices),
+        ),
+        constants=jax.device_put(viewings, steps.replicated(devices)),
+        optimizer=steps.make_optimizer(
+            num_steps=config.encoder.num_steps, **config.encoder.optimizer
+        ),
+        num_steps=config.encoder.num_steps,
+        examples_per_step=num_pairs,
+        unit="pairs",
+    )
+
+
+def _saliency_stage(
+    config: ConfigDict,
+    viewings: Viewings,
+    embeddings: Float[np.ndarray, "user image embedding"],
+    devices: list[jax.Device],
+) -> Stage:
+    sizes = config.saliency.sampling
+    _require_pool(
+        "saliency.sampling.users_per_image",
+        sizes.users_per_image,
+        "seen users",
+        len(viewings.users),
+    )
+    # An image that too few users saw can enrol, but is no target.
+    num_viewers = np.asarray(viewings.viewed).sum(axis=0)
+    targets = np.flatnonzero(num_viewers >= sizes.users_per_image)
+    _require_pool(
+        "saliency.sampling.num_images",
+        sizes.num_images,
+        f"training images seen by {sizes.users_per_image} users",
+        len(targets),
+    )
+    _require_pool(
+        "saliency.sampling.enrolment_images",
+        sizes.enrolment_images[1] + 1,
+        "training images (one of them is the target)",
+        len(viewings.images),
+    )
+    _require_even_shares("saliency", sizes.num_images, devices)
+    network = saliency_network(config)
+    network = network._replace(init=_starting_at(network.init, embeddings, viewings.viewed))
+    return Stage(
+        name="saliency",
+        network=network,
+        loss=_saliency_loss(
+            config,
+            network,
+            max_fixations=longest_viewing(viewings.gaze),
+            num_devices=len(devices),
+        ),
+        constants=jax.device_put((viewings, targets, embeddings), steps.replicated(devices)),
+        optimizer=steps.make_optimizer(
+            num_steps=config.saliency.num_steps, **config.saliency.optimizer
+        ),
+        num_steps=config.saliency.num_steps,
+        examples_per_step=sizes.num_images * sizes.users_per_image,
+        unit="maps",
     )
 
 
@@ -234,23 +249,23 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
     max_fixations = longest_viewing(dataset.gaze)
 
     @jax.jit
-    def group_of_seen_users() -> render.GroupMaps:
+    def group_of(gaze: Gaze, members: Array) -> render.GroupMaps:
         return render.group_maps(
-            dataset.gaze,
-            jnp.asarray(splits.seen_users),
+            gaze,
+            members,
             sigma_frac=config.data.sigma_frac,
             map_size=map_size(config, name),
             max_fixations=max_fixations,
         )
 
-    seen_lengths = dataset.gaze.viewing_length[np.ix_(splits.seen_users, splits.train_images)]
+    seen_lengths = np.asarray(dataset.gaze.viewing_length)[splits.seen_users]
     return Viewings(
         pixels=dataset.images[name],
         gaze=dataset.gaze,
-        group=jax.device_get(group_of_seen_users()),
+        group=jax.device_get(group_of(dataset.gaze, splits.seen_users)),
         users=splits.seen_users,
         images=splits.train_images,
-        viewed=np.asarray(seen_lengths) > 0,
+        viewed=seen_lengths[:, splits.train_images] > 0,
     )
 
 
@@ -279,8 +294,7 @@ def encoder_inputs(
 def embed_pairs(
     config: ConfigDict,
     encoder_params: Any,
-    dataset: Dataset,
-    splits: Splits,
+    viewings: Viewings,
     *,
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
@@ -288,11 +302,17 @@ def embed_pairs(
 ) -> Float[np.ndarray, "user image embedding"]:
     """Embeds every viewing of the given users and images; zero where a user did not see an image.
 
-    The group maps are those of the seen users; a seen user is left out of their own.
+    Args:
+        config: the validated config.
+        encoder_params: parameters of stage 1.
+        viewings: what stage 1 reads. Its group maps are those of the seen users; a seen user is
+            left out of their own.
+        users: data-set indices, of seen or unseen users.
+        images: data-set indices.
+        devices: the devices to use.
     """
-    network = encoder_network(config, num_users=len(splits.seen_users))
-    viewings = make_viewings("encoder", config, dataset, splits)
-    max_fixations = longest_viewing(dataset.gaze)
+    network = encoder_network(config, num_users=len(viewings.users))
+    max_fixations = longest_viewing(viewings.gaze)
 
     def embed(constants: Any, user: Array, image: Array) -> Array:
         params, viewings = constants
@@ -303,19 +323,16 @@ def embed_pairs(
         return network.apply(params).encoder(*inputs)
 
     user, image = (grid.ravel() for grid in np.meshgrid(users, images, indexing="ij"))
-    seen = np.asarray(dataset.gaze.viewing_length)[user, image] > 0
+    seen = np.asarray(viewings.gaze.viewing_length)[user, image] > 0
     embeddings = np.zeros((len(user), config.encoder.embedding_size), np.float32)
-    embeddings[seen] = np.concatenate(
-        list(
-            steps.map_rows(
-                embed,
-                (encoder_params, viewings),
-                (user[seen], image[seen]),
-                devices=devices,
-                batch_size=config.eval.batch_size,
-            )
-        )
+    batches = steps.map_rows(
+        embed,
+        (encoder_params, viewings),
+        (user[seen], image[seen]),
+        devices=devices,
+        batch_size=config.eval.batch_size,
     )
+    embeddings[seen] = np.concatenate(list(batches))
     return embeddings.reshape(len(users), len(images), -1)
 
 
@@ -423,14 +440,15 @@ def _saliency_loss(
     def loss(
         params: Any, constants: Any, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        viewings, pair_embeddings = constants
+        viewings, targets, pair_embeddings = constants
         draw_key, enrolment_key = jax.random.split(key)
-        images, users = sampling.draw_viewings(
+        drawn, users = sampling.draw_viewings(
             draw_key,
-            viewings.viewed,
+            viewings.viewed[:, targets],
             num_images=sizes.num_images,
             users_per_image=sizes.users_per_image,
         )
+        images = targets[drawn]
         is_target = jnp.arange(viewings.viewed.shape[1]) == images[:, None, None]
         enrolled, weight = sampling.draw_enrolment(
             enrolment_key,
@@ -473,3 +491,11 @@ def _saliency_loss(
 def _require_pool(key: str, value: int, what: str, available: int) -> None:
     if value > available:
         raise ValueError(f"config.{key} needs {value} {what}; the data has {available}")
+
+
+def _require_even_shares(name: str, batch: int, devices: list[jax.Device]) -> None:
+    if batch % len(devices):
+        raise ValueError(
+            f"config.{name}.sampling gives a batch of {batch} to share among "
+            f"{len(devices)} devices; allowed: a multiple of the devices"
+        )

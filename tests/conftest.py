@@ -5,12 +5,17 @@ import os
 # Before JAX starts: tests compare results on 1, 2 and 4 devices.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 
-from jaxtyping import install_import_hook
-
-install_import_hook("gazejax", "beartype.beartype").__enter__()
-
 import importlib.util
 from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+PACKAGE = Path(__file__).parent.parent / "gazejax"
+# Shapes are checked in all modules but `api`, which has its own checks and its own messages.
+CHECKED = [
+    f"gazejax.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("api", "__init__")
+]
+install_import_hook(CHECKED, "beartype.beartype").__enter__()
 
 import pytest
 from ml_collections import ConfigDict

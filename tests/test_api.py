@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import gazejax
 
@@ -43,23 +44,21 @@ def test_api_embeds_as_training_did(tiny_run, tiny_dataset, model):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""
     import jax
 
-    from gazejax import loop, render, stages
+    from gazejax import loop, stages, workdir
 
-    config = loop.load_config(tiny_run)
-    splits = loop._make_splits(config, tiny_dataset)
+    config = workdir.load_config(tiny_run)
+    splits = loop.make_config_splits(config, tiny_dataset)
     user, image = splits.unseen_users[:1], splits.test_images[:1]
-    params = loop.load_params(tiny_run, "encoder", config, len(splits.seen_users))
+    viewings = stages.make_viewings("encoder", config, tiny_dataset, splits)
     expected = stages.embed_pairs(
         config,
-        params,
-        tiny_dataset,
-        splits,
+        workdir.load_params(tiny_run, "encoder"),
+        viewings,
         users=user,
         images=image,
         devices=jax.local_devices()[:1],
     )[0, 0]
-    group = stages.make_viewings("encoder", config, tiny_dataset, splits).group
-    universal = np.asarray(group.total)[image[0]] / group.num_viewers[image[0]]
+    universal = np.asarray(viewings.group.total)[image[0]] / viewings.group.num_viewers[image[0]]
     gaze = tiny_dataset.gaze
     start = gaze.viewing_offset[user[0], image[0]]
     xy_frac = gaze.xy_frac[start : start + gaze.viewing_length[user[0], image[0]]]
@@ -67,20 +66,33 @@ def test_api_embeds_as_training_did(tiny_run, tiny_dataset, model):
     height, width = pixels.shape[:2]
     found = model.embed([pixels], [xy_frac * [width, height]], universal=[universal])
     np.testing.assert_allclose(found, expected, atol=1e-3)
-    assert render  # The maps of both paths come from there.
 
 
 def test_a_person_changes_the_map_and_nobody_gives_the_universal_one(model):
     universal = np.zeros((5, 7))
     universal[1, 5] = 3.0
     nobody = model.predict(IMAGE, universal=universal)
-    # The peak of 5 x 7 cells of 10 px stays in its place: row 1, column 5.
+    # Cells of 10 px: the peak stays in row 1, column 5.
     row, column = np.unravel_index(nobody.argmax(), nobody.shape)
     assert 8 <= row < 22
     assert 48 <= column < 62
     assert nobody.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
     someone = model.predict(IMAGE, np.full(model.embedding_size, 1.0), universal)
     assert np.abs(someone - nobody).max() > 0
+
+
+def test_a_given_universal_map_comes_back_as_it_is(model):
+    universal = np.random.default_rng(1).random(IMAGE.shape[:2])
+    found = model.predict(IMAGE, universal=universal)
+    np.testing.assert_allclose(found, universal / universal.sum(), rtol=1e-4)
+
+
+def test_other_kinds_of_arrays_are_understood(model):
+    expected = model.embed([IMAGE], [FIXATIONS])
+    for fixations in (FIXATIONS.tolist(), FIXATIONS.astype(np.float32)):
+        np.testing.assert_allclose(model.embed([IMAGE], [fixations]), expected, atol=1e-5)
+    np.testing.assert_allclose(model.embed((Image.fromarray(IMAGE),), [FIXATIONS]), expected)
+    assert model.embed([IMAGE], [np.array([[10, 40]])]).shape == expected.shape
 
 
 def test_a_copied_workdir_needs_no_data_set(tiny_run, tmp_path, model):
@@ -100,6 +112,8 @@ NAN = np.array([[np.nan, 1.0]])
     [
         ([], [], ValueError, "images has 0 entries"),
         ([IMAGE], [FIXATIONS, FIXATIONS], ValueError, "fixations 2; allowed: equally many"),
+        (None, [FIXATIONS], TypeError, "images is of type NoneType; allowed: a list"),
+        ([IMAGE], [[[1, 2], [3]]], ValueError, r"fixations\[0\] has rows of different lengths"),
         ([IMAGE / 255], [FIXATIONS], TypeError, r"images\[0\] has dtype float64; allowed: uint8"),
         ([GREY], [FIXATIONS], ValueError, r"images\[0\] has shape \(50, 70\)"),
         ([IMAGE], [np.zeros((0, 2))], ValueError, r"fixations\[0\] has shape \(0, 2\)"),
@@ -122,6 +136,7 @@ def test_embed_names_the_bad_argument(model, images, fixations, error, message):
         ({"image": GREY}, ValueError, r"image has shape \(50, 70\)"),
         ({"image": IMAGE, "embedding": np.zeros(3)}, ValueError, r"embedding has shape \(3,\)"),
         ({"image": IMAGE, "embedding": np.full(6, np.inf)}, ValueError, "embedding holds a NaN"),
+        ({"image": IMAGE, "embedding": np.full(6, 1e300)}, ValueError, "beyond float32"),
         ({"image": IMAGE, "universal": np.zeros((4, 4))}, ValueError, "universal has values from"),
         ({"image": IMAGE, "universal": -np.ones((4, 4))}, ValueError, "universal has values from"),
         ({"image": IMAGE, "universal": np.ones(4)}, ValueError, r"universal has shape \(4,\)"),

@@ -25,15 +25,15 @@ LAYERS = [
     ["sampling", "steps", "config"],
     ["evaluation"],
     ["stages"],
-    ["loop"],
-    ["api"],
+    ["workdir"],
+    ["loop", "api"],
     ["cli"],
 ]
 # Which modules may know which library.
 KEEPERS = {
     "tensorflow_datasets": {"data"},
     "orbax": {"checkpoints"},
-    "ml_collections": {"config", "stages", "loop", "api"},
+    "ml_collections": {"config", "stages", "workdir", "loop", "api"},
     "tfds_builders": {"cli"},
     "PIL": {"data", "api", "cli"},
     "absl": set(),
@@ -56,8 +56,9 @@ def imports(source: str) -> set[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
     return names
 
 
@@ -70,6 +71,9 @@ def violations(module: str, source: str) -> list[str]:
         inside = name.removeprefix("gazejax.")
         if name.startswith("gazejax.") and inside in every - allowed:
             found.append(f"{module} imports upward: {inside}")
+        is_whole_package = name in ("gazejax.load", "gazejax.Model")
+        if name.startswith(".") or is_whole_package:
+            found.append(f"{module} imports {name}: name the module, from gazejax")
         library = name.split(".")[0]
         if library in KEEPERS and module not in KEEPERS[library]:
             found.append(f"{module} must not know {library}")
@@ -91,6 +95,10 @@ def test_an_upward_import_is_noticed():
     assert violations("losses", "def f():\n    import gazejax.steps\n") == [
         "losses imports upward: steps"
     ]
+    assert violations("render", "from gazejax import loop") == ["render imports upward: loop"]
+    assert violations("render", "from . import loop")
+    assert violations("render", "from .loop import train")
+    assert violations("render", "from gazejax import Model")
     assert violations("stages", "import orbax.checkpoint") == ["stages must not know orbax"]
 
 

@@ -61,7 +61,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(tiny_run, pictures, capsys, ar
     ("table", "message"),
     [
         ("image,user,x\na.png,ann,1\n", "has no column y"),
-        ("image,user,x,y\na.png,ann,one,2\n", "line 2: x is 'one' and y is '2'"),
+        ("image,user,x,y\na.png,ann,one,2\n", "row 1: image is 'a.png', x is 'one', y is '2'"),
+        ("image,user,x,y\na.png,bob,1,1\na.png,ann,nan,2\n", "row 2: .* x is 'nan'"),
+        ("image,user,x,y\na.png\na.png,bob,1,1\n", "no row of user 'ann'; it has rows of bob"),
         ("", "has no column image, user, x, y"),
     ],
 )
@@ -71,6 +73,15 @@ def test_a_malformed_table_names_file_and_line(tmp_path, table, message):
     with pytest.raises(ValueError, match=message) as refusal:
         read_gaze_table(path, "ann")
     assert str(path) in str(refusal.value)
+
+
+def test_a_fixation_outside_its_picture_names_table_and_picture(tiny_run, pictures, capsys):
+    (pictures / "gaze.csv").write_text("image,user,x,y\na.png,ann,10,20\nb.png,ann,40,3\n")
+    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
+    out = pictures / "e.npz"
+    assert main(["embed", str(tiny_run), *table, "--user", "ann", "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "gaze.csv: gaze of ann on b.png[0] is (x, y) = (40, 3); allowed: inside" in error
 
 
 def test_evaluate_prints_the_tables(tiny_run, capsys):

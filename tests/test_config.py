@@ -81,7 +81,6 @@ def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch):
     register(config, [])
     # Validation and saving go through to_dict, which reads no value by name.
     monkeypatch.setattr(ConfigDict, "__getitem__", spy)
-    monkeypatch.setattr(loop, "load_config", lambda workdir: config)
     loop.train_and_evaluate(config, tmp_path / "run")
     monkeypatch.undo()
     unread = set(_leaves(config.to_dict())) - read

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from conftest import ROOT
 
-from gazejax import data, loop, stages
+from gazejax import data, loop, stages, workdir
 from tfds_builders.build import build
 from tfds_builders.synthetic_gaze import generative_model
 
@@ -53,15 +53,13 @@ def test_strangers_maps_are_their_own(demo):
 @pytest.fixture(scope="module")
 def test_embeddings(demo):
     """Mean embedding of every user over the test images, the data set and its splits."""
-    config = loop.load_config(demo)
+    config = workdir.load_config(demo)
     dataset = loop.load_dataset(config)
-    splits = loop._make_splits(config, dataset)
-    params = loop.load_params(demo, "encoder", config, len(splits.seen_users))
+    splits = loop.make_config_splits(config, dataset)
     pairs = stages.embed_pairs(
         config,
-        params,
-        dataset,
-        splits,
+        workdir.load_params(demo, "encoder"),
+        stages.make_viewings("encoder", config, dataset, splits),
         users=np.arange(len(dataset.user_ids)),
         images=splits.test_images,
         devices=jax.local_devices()[:1],

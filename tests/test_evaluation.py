@@ -16,7 +16,7 @@ def features_of(num_users, num_images, person_strength):
 
 def verify(features, size, viewed=None):
     viewed = np.ones(features.shape[:2], bool) if viewed is None else viewed
-    orders = evaluation.draw_image_sets(features.shape[1], 50, 0)
+    orders = evaluation.draw_image_orders(features.shape[1], 50, 0)
     return evaluation.verify(
         features, viewed, orders, size=size, similarity=evaluation.negative_distance
     )
@@ -42,14 +42,29 @@ def test_what_an_image_does_to_everybody_does_not_tell_people_apart():
     )
 
 
-def test_users_who_missed_images_are_compared_by_the_others():
+def test_users_who_missed_images_are_compared_by_as_many_others():
     features = features_of(6, 40, 2.0)
     viewed = GENERATOR.random((6, 40)) < 0.7
     spoiled = np.where(viewed[..., None], features, 1e6)
     assert verify(spoiled, 10, viewed)["rank1"] > 0.95
-    viewed[2] = False
-    with pytest.raises(ValueError, match="user 2 of the group saw none of the 10 images drawn"):
+    viewed[2, 15:] = False
+    with pytest.raises(ValueError, match=r"a user saw .* images; allowed: at least 20"):
         verify(spoiled, 10, viewed)
+
+
+def test_enrolment_and_probe_images_are_disjoint_and_equally_many():
+    viewed = GENERATOR.random((6, 40)) < 0.7
+    order = GENERATOR.permutation(40)
+    enrolled, probed = (
+        evaluation.first_viewed(viewed, order, start=start, size=8) for start in (0, 8)
+    )
+    for weights in (enrolled, probed):
+        assert ((weights > 0).sum(axis=1) == 8).all()
+        assert (viewed[weights > 0]).all()
+        np.testing.assert_allclose(weights.sum(axis=1), 1.0)
+    assert not ((enrolled > 0) & (probed > 0)).any()
+    everything = evaluation.first_viewed(np.ones((3, 40), bool), order, start=0, size=8)
+    assert set(np.flatnonzero(everything[1])) == set(order[:8])
 
 
 def test_enrolment_sizes_shrink_to_half_of_the_test_images():

@@ -8,14 +8,15 @@ import pytest
 from conftest import tiny_config
 
 from gazejax import checkpoints, loop
+from gazejax.workdir import load_config, load_params
 
 
 class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-def final_params(workdir, config, name):
-    return jax.device_get(loop.load_params(workdir, name, config, loop.num_seen_users(workdir)))
+def final_params(workdir, name):
+    return jax.device_get(load_params(workdir, name))
 
 
 @pytest.mark.parametrize("name", ["encoder", "saliency"])
@@ -40,8 +41,8 @@ def test_a_killed_training_resumes_bitwise(name, tiny_run, data_dir, tmp_path, m
 
     loop.train_and_evaluate(config, workdir)
     for expected, found in zip(
-        jax.tree.leaves(final_params(tiny_run, config, name)),
-        jax.tree.leaves(final_params(workdir, config, name)),
+        jax.tree.leaves(final_params(tiny_run, name)),
+        jax.tree.leaves(final_params(workdir, name)),
         strict=True,
     ):
         np.testing.assert_array_equal(found, expected)
@@ -54,10 +55,18 @@ def losses(folder):
 
 
 def test_training_lowers_both_losses(tiny_run):
-    for name in ("encoder", "saliency"):
-        curve = losses(tiny_run / name)
-        assert [step for step, _ in curve] == [2, 4, 6, 8, 10, 12]
-        assert curve[-1][1] < curve[0][1]
+    curves = {
+        name: [
+            json.loads(line)
+            for line in (tiny_run / name / "metrics.jsonl").read_text().splitlines()
+        ]
+        for name in ("encoder", "saliency")
+    }
+    for curve in curves.values():
+        assert [line["step"] for line in curve] == [2, 4, 6, 8, 10, 12]
+    assert curves["encoder"][-1]["loss"] < curves["encoder"][0]["loss"]
+    # The network starts at the universal map; on the same maps it must have become better.
+    assert curves["saliency"][-1]["loss"] < curves["saliency"][-1]["universal_loss"]
 
 
 def test_finished_training_is_not_repeated(tiny_run, data_dir):
@@ -93,18 +102,21 @@ def test_evaluation_has_the_published_shape(tiny_run):
     assert "| unseen, own |" in (tiny_run / "evaluation.md").read_text()
 
 
-def test_evaluation_refuses_a_data_set_with_other_users(tiny_run, tiny_dataset):
-    renamed = tiny_dataset._replace(user_ids=("stranger", *tiny_dataset.user_ids[1:]))
-    with pytest.raises(ValueError, match=r"unseen_users of the training differ"):
-        loop.evaluate(tiny_run, dataset=renamed)
+def test_evaluation_refuses_two_users_swapped_between_splits(tiny_run, tiny_dataset, monkeypatch):
+    """The checkpoint's own record of who was seen counts, whatever config and data say now."""
+    first, second, *others = tiny_dataset.user_ids
+    swapped = tiny_dataset._replace(user_ids=(second, first, *others))
+    monkeypatch.setattr(loop, "load_dataset", lambda config: swapped)
+    with pytest.raises(ValueError, match=r"seen_users of the encoder's training differ"):
+        loop.evaluate(tiny_run)
 
 
-def test_figures_do_not_depend_on_the_evaluation_batch(tiny_run, tiny_dataset, monkeypatch):
-    config = loop.load_config(tiny_run)
+def test_figures_do_not_depend_on_the_evaluation_batch(tiny_run, monkeypatch):
+    config = load_config(tiny_run)
     config.eval.batch_size = 7
     expected = json.loads((tiny_run / "evaluation.json").read_text())
     monkeypatch.setattr(loop, "load_config", lambda workdir: config)
-    found = loop.evaluate(tiny_run, dataset=tiny_dataset)
+    found = loop.evaluate(tiny_run)
     for users in ("seen", "unseen"):
         for stage in ("encoder", "saliency"):
             for one, other in zip(
@@ -118,8 +130,60 @@ def test_figures_do_not_depend_on_the_evaluation_batch(tiny_run, tiny_dataset, m
 def test_stage_two_alone_needs_a_trained_encoder(data_dir, tmp_path):
     config = tiny_config(data_dir)
     config.stage = "saliency"
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint in .*encoder/checkpoints; train"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no checkpoint in .*; stage saliency needs a trained"
+    ):
         loop.train_and_evaluate(config, tmp_path / "run")
+
+
+def test_stage_two_refuses_an_unfinished_encoder(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "trained_steps", lambda workdir, stage: 4)
+    monkeypatch.setattr(loop, "refuse_another_experiment", lambda *arguments: None)
+    config = tiny_config(data_dir)
+    config.stage = "saliency"
+    with pytest.raises(ValueError, match=r"is at step 4 of 12; stage saliency needs it finished"):
+        loop.train_and_evaluate(config, tmp_path / "run")
+
+
+def incomplete(dataset, missing):
+    """The data set as if some users had not seen some images: pairs of (user, image)."""
+    length = dataset.gaze.viewing_length.copy()
+    for user, image in missing:
+        length[user, image] = 0
+    return dataset._replace(gaze=dataset.gaze._replace(viewing_length=length))
+
+
+def test_users_who_saw_different_images_train_and_evaluate(
+    data_dir, tiny_dataset, tmp_path, monkeypatch
+):
+    config = tiny_config(data_dir)
+    config.encoder.num_steps = config.saliency.num_steps = 2
+    splits = loop.make_config_splits(config, tiny_dataset)
+    gaps = [(user, image) for user in range(8) for image in range(user, 40, 8)]
+    # Two images that nobody saw: no target of stage 2, and no harm.
+    nobody = [(user, image) for user in range(8) for image in splits.train_images[:2]]
+    dataset = incomplete(tiny_dataset, gaps + nobody)
+    monkeypatch.setattr(loop, "load_dataset", lambda config: dataset)
+    loop.train_and_evaluate(config, tmp_path / "run")
+    result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert np.isfinite(jax.tree.leaves(result["saliency"])).all()
+
+
+def test_a_user_with_no_test_image_is_named_before_training(
+    data_dir, tiny_dataset, tmp_path, monkeypatch
+):
+    config = tiny_config(data_dir)
+    splits = loop.make_config_splits(config, tiny_dataset)
+    dataset = incomplete(tiny_dataset, [(3, image) for image in splits.test_images])
+    monkeypatch.setattr(loop, "load_dataset", lambda config: dataset)
+    with pytest.raises(ValueError, match=r"user 'observer_003' saw 0 of the .* test images"):
+        loop.train_and_evaluate(config, tmp_path / "run")
+
+
+def test_a_curve_cut_in_the_middle_of_a_line_is_continued(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 2, "loss": 1.0}\n{"step": 4, "loss": 0.5}\n{"step": 6, "lo')
+    assert loop._lines_until(path, 4) == path.read_text().splitlines()[:2]
 
 
 def test_data_that_cannot_fill_a_batch_is_refused(data_dir, tmp_path):

@@ -47,6 +47,14 @@ def test_a_map_is_a_round_gaussian_of_the_given_width():
     assert np.sqrt((one * (row - 30) ** 2).sum()) == pytest.approx(4.0, rel=1e-3)
 
 
+@pytest.mark.parametrize("aspect_ratio", [0.002, 1.0, 500.0])
+def test_a_fixation_on_a_narrow_picture_does_not_vanish(aspect_ratio):
+    one = render.gaze_map(
+        jnp.array([[0.5, 0.503]]), jnp.array([True]), aspect_ratio=aspect_ratio, **OPTIONS
+    )
+    assert one.sum() == pytest.approx(1.0, abs=1e-5)
+
+
 def test_gathering_keeps_viewings_apart(gaze):
     xy_frac, mask = viewing_fixations(
         gaze, jnp.array([1, 2, 2]), jnp.array([1, 0, 1]), max_fixations=2
@@ -71,6 +79,8 @@ def test_universal_map_counts_only_who_saw_the_image(gaze):
     mine = personal(gaze, [1], [1])
     universal = render.universal_maps(group, gaze, jnp.array([1]), jnp.array([1]), mine)
     np.testing.assert_allclose(universal[0], personal(gaze, [0], [1])[0], atol=1e-6)
+    alone = render.group_maps(gaze, jnp.array([1, 2]), max_fixations=2, **OPTIONS)
+    assert (render.universal_maps(alone, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
     nobody = render.group_maps(gaze, jnp.array([2]), max_fixations=2, **OPTIONS)
     assert (render.universal_maps(nobody, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
 

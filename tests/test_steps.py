@@ -15,19 +15,21 @@ from gazejax.splits import make_splits
 def tiny(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
     splits = make_splits(tiny_dataset.user_ids, tiny_dataset.image_ids, **config.split)
-    return config, tiny_dataset, splits
+    viewings = {
+        name: stages.make_viewings(name, config, tiny_dataset, splits) for name in stages.STAGES
+    }
+    return config, viewings
 
 
 def gradient_on(name, tiny, num_devices):
     """Gradient of the first step: SGD with learning rate 1 moves the parameters by minus that."""
-    config, dataset, splits = tiny
+    config, viewings = tiny
     devices = jax.local_devices()[:num_devices]
-    encoder = stages.encoder_network(config, num_users=len(splits.seen_users))
+    encoder = stages.encoder_network(config, num_users=len(viewings["encoder"].users))
     stage = stages.make_stage(
         name,
         config,
-        dataset,
-        splits,
+        viewings,
         encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
         devices=devices,
     )
@@ -56,11 +58,9 @@ def test_gradient_does_not_depend_on_the_number_of_devices(name, tiny):
 
 
 def test_several_steps_per_dispatch_equal_single_ones(tiny):
-    config, dataset, splits = tiny
+    config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = stages.make_stage(
-        "encoder", config, dataset, splits, encoder_params=None, devices=devices
-    )
+    stage = stages.make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
 
     def run(steps_per_dispatch, dispatches):
         step = steps.make_train_step(
@@ -118,28 +118,25 @@ def test_map_rows_does_not_depend_on_batches_or_devices():
 
 
 def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
-    config, dataset, splits = tiny
+    config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = stages.make_stage(
-        "encoder", config, dataset, splits, encoder_params=None, devices=devices
-    )
+    stage = stages.make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
 
     def poisoned(params, constants, key, device):
         loss, metrics = stage.loss(params, constants, key, device)
         return loss * jnp.nan, metrics
 
     with pytest.raises(FloatingPointError, match=r"not finite in 10 updates in a row \(step 10\)"):
-        loop.train(stage._replace(loss=poisoned), config, tmp_path, devices)
+        loop.train(stage._replace(loss=poisoned), config, tmp_path, metadata={}, devices=devices)
 
 
 def test_batch_that_devices_cannot_share_is_refused(tiny):
-    config, dataset, splits = tiny
+    config, viewings = tiny
     with pytest.raises(ValueError, match=r"config.encoder.sampling gives a batch of 16 to share"):
         stages.make_stage(
             "encoder",
             config,
-            dataset,
-            splits,
+            viewings,
             encoder_params=None,
             devices=jax.local_devices()[:3],
         )

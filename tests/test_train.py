@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, read_config, tiny_config
 
-from gazejax import loop
+from gazejax.workdir import load_params
 
 
 def command(data_dir, workdir, *overrides):
@@ -80,10 +80,8 @@ def test_kill_minus_nine_loses_nothing(data_dir, tmp_path):
     resumed = run(command(data_dir, workdir, *longer))
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert "encoder: resumed at step" in resumed.stderr
-    config = loop.load_config(workdir)
     for name in ("encoder", "saliency"):
         expected, found = (
-            loop.load_params(folder, name, config, 6)
-            for folder in (tmp_path / "undisturbed", workdir)
+            load_params(folder, name) for folder in (tmp_path / "undisturbed", workdir)
         )
         jax.tree.map(np.testing.assert_array_equal, found, expected)

@@ -37,8 +37,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS: ClassVar[list[SyntheticGazeConfig]] = [
         SyntheticGazeConfig(
             name="default",
-            description="128 observers, 500 scenes.",
-            num_users=128,
+            description="64 observers, 500 scenes.",
+            num_users=64,
             num_images=500,
             seed=0,
         ),
@@ -57,7 +57,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
+        self,
+        dl_manager: tfds.download.DownloadManager,  # noqa: ARG002 - of TFDS's interface
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         config = self.builder_config
         observers = generative_model.make_observers(config.seed, config.num_users)

@@ -104,7 +104,7 @@ def test_the_first_observers_do_not_depend_on_how_many_there_are() -> None:
 
 def test_configs_share_nothing() -> None:
     default, tiny = synthetic_gaze_dataset_builder.Builder.BUILDER_CONFIGS
-    assert (default.name, default.num_users, default.num_images) == ("default", 128, 500)
+    assert (default.name, default.num_users, default.num_images) == ("default", 64, 500)
     assert (tiny.name, tiny.num_users, tiny.num_images) == ("tiny", 8, 40)
     assert default.seed != tiny.seed
 

@@ -1,0 +1,196 @@
+"""A run's folder, which needs no data set to be used afterwards, and what may be written to it.
+
+config.json                 the config, package versions, commit and command
+splits.json                 who and what was seen
+center_prior.npz            mean of the training maps, for pictures nobody has looked at
+<stage>/checkpoints/        Orbax checkpoints, each with its own copy of config and splits
+<stage>/metrics.jsonl       the training curve
+evaluation.json, .md        figures
+"""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from gazejax import checkpoints, stages, steps
+from gazejax.arrays import Dataset
+from gazejax.config import difference, validate
+from gazejax.splits import Splits
+from gazejax.stages import STAGES, Viewings
+
+_PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
+
+
+def checkpoint_folder(workdir: Path, stage: str) -> Path:
+    """Where the checkpoints of a stage are."""
+    return workdir / stage / "checkpoints"
+
+
+def trained_steps(workdir: Path, stage: str) -> int | None:
+    """Step of a stage's newest checkpoint, None if there is none."""
+    return checkpoints.latest_step(checkpoint_folder(workdir, stage))
+
+
+def load_config(workdir: Path) -> ConfigDict:
+    """Reads the config that a workdir was trained with.
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; is {workdir} the workdir of a training?")
+    return _as_config(json.loads(path.read_text())["config"])
+
+
+def load_params(workdir: Path, stage: str) -> Any:
+    """Loads the parameters of a trained stage, by the config and splits saved beside them.
+
+    Raises:
+        FileNotFoundError: if the stage has no checkpoint.
+        ValueError: if the checkpoint does not load.
+    """
+    folder = checkpoint_folder(workdir, stage)
+    metadata = checkpoints.read_metadata(folder)
+    config = _as_config(metadata["config"])
+    if stage == "encoder":
+        num_users = len(metadata["splits"]["seen_users"])
+        network = stages.encoder_network(config, num_users=num_users)
+    else:
+        network = stages.saliency_network(config)
+    abstract = jax.eval_shape(network.init, jax.random.key(0))
+    sharding = steps.replicated(jax.local_devices()[:1])
+    _, trees = checkpoints.restore(folder, {"params": abstract}, sharding)
+    return trees["params"]
+
+
+def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height width"]]:
+    """Reads the mean training map at the map size of each stage.
+
+    Raises:
+        FileNotFoundError: if it is missing.
+    """
+    path = workdir / "center_prior.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
+    with np.load(path, allow_pickle=False) as stored:
+        return {stage: stored[stage].astype(np.float32) for stage in STAGES}
+
+
+def refuse_another_experiment(
+    workdir: Path, config: ConfigDict, splits: Splits, dataset: Dataset
+) -> None:
+    """Keeps a workdir to one experiment, once something was trained in it.
+
+    Raises:
+        ValueError: naming the value, or the part of the splits, that differs.
+    """
+    for stage in STAGES:
+        if trained_steps(workdir, stage) is None:
+            continue
+        metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
+        changed = difference(metadata["config"], config.to_dict())
+        if changed:
+            raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
+        refuse_other_splits(workdir, stage, splits, dataset)
+
+
+def refuse_other_splits(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
+    """Holds the splits of now against those a stage was trained with, as its checkpoint says.
+
+    Raises:
+        ValueError: if they differ: figures would not be about unseen users and images.
+    """
+    stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
+    for name, members in named_splits(splits, dataset).items():
+        if stored[name] != members:
+            raise ValueError(
+                f"{workdir}: {name} of the {stage}'s training differ from those of the data set "
+                "now, so nobody could say who is unseen; use the data set of the training"
+            )
+
+
+def write_description(
+    workdir: Path,
+    config: ConfigDict,
+    splits: Splits,
+    dataset: Dataset,
+    viewings: dict[str, Viewings],
+) -> None:
+    """Writes all that a run's folder holds beside what training and evaluation write."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    write_json(
+        workdir / "config.json",
+        {
+            "config": config.to_dict(),
+            "versions": {"python": sys.version.split()[0], **versions},
+            "commit": source_commit(),
+            "command": " ".join(sys.argv),
+        },
+    )
+    write_json(workdir / "splits.json", named_splits(splits, dataset))
+    priors = {}
+    for stage, arrays in viewings.items():
+        total = np.asarray(arrays.group.total)[splits.train_images].sum(axis=0)
+        priors[stage] = total / total.sum()
+    temporary = workdir / "center_prior.tmp.npz"
+    np.savez(temporary, **priors)
+    temporary.replace(workdir / "center_prior.npz")
+
+
+def named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:
+    """The splits by name, which stay true when indices do not."""
+    return {
+        name: [
+            (dataset.user_ids if name.endswith("users") else dataset.image_ids)[index]
+            for index in members
+        ]
+        for name, members in splits._asdict().items()
+    }
+
+
+def source_commit() -> str | None:
+    """Commit of the checkout this package runs from; None for an installed copy, or without git."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        git = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    return git.stdout.strip() or None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a file whole or not at all; a value that is no number of JSON's is an error."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    temporary.replace(path)
+
+
+def _as_config(values: dict[str, Any]) -> ConfigDict:
+    config = ConfigDict(_with_tuples(values))
+    validate(config)
+    return config
+
+
+def _with_tuples(value: Any) -> Any:
+    """Undoes what JSON does to tuples."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(entry) for key, entry in value.items()}
+    return tuple(_with_tuples(entry) for entry in value) if isinstance(value, list) else value
