@@ -1,4 +1,5 @@
-# Everything starts from a checkout and a Python of 3.11 to 3.13; `make PYTHON=python3.12 test` picks one.
+# Everything starts from a checkout and a Python of 3.11 to 3.13. `make PYTHON=python3.12 test` picks
+# one, for a new $(VENV): `make clean` first, or give another one, VENV=.venv-3.12.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

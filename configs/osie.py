@@ -40,7 +40,8 @@ def get_config() -> ConfigDict:
                 "stride": 2,
                 "norm_groups": 8,
                 # mean: over all positions; gaze: beside it, weighted by where this person looks
-                # more than others, at every level, a product hard to discover for convolutions.
+                # more than others, at every level. Here gaze overfitted: unseen ROC-AUC at n = 10
+                # of .803 against .835 (fold 0, 1200 steps, seed 0).
                 "pooling": "mean",
                 "embedding_size": 64,
                 "sampling": {

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from gazejax import data
+from tfds_builders.synthetic_gaze import generative_model
+
+
+def table(user, trial, xy_px):
+    number = len(user)
+    return {
+        "user": np.array(user, np.int32),
+        "trial": np.array(trial, np.int32),
+        "xy_px": np.array(xy_px, np.float32).reshape(number, 2),
+        "duration_ms": np.arange(number, dtype=np.float32) + 100,
+    }
+
+
+def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3):
+    ids = [f"{number}.png" for number in range(len(tables))]
+    return data._flatten_gaze(tables, ids, sizes[: len(tables)], num_users)
+
+
+def test_viewings_are_found_where_offset_and_length_say():
+    # Image 0 is 100 wide and 50 high; user 1 did not see it. User 0's trials come out of order.
+    gaze = flatten(
+        table([2, 0, 0, 0], [0, 1, 0, 0], [[90, 5], [30, 40], [10, 20], [11, 21]]),
+        table([1], [0], [[39, 19]]),
+    )
+    np.testing.assert_array_equal(gaze.viewing_length, [[3, 0], [0, 1], [1, 0]])
+    first = slice(gaze.viewing_offset[0, 0], gaze.viewing_offset[0, 0] + 3)
+    # x / 100 and y / 50: read as (y, x) the first would be (.2, .2).
+    np.testing.assert_allclose(gaze.xy_frac[first], [[0.1, 0.4], [0.11, 0.42], [0.3, 0.8]])
+    np.testing.assert_array_equal(gaze.duration_ms[first], [102, 103, 101])
+    np.testing.assert_allclose(gaze.xy_frac[gaze.viewing_offset[1, 1]], [39 / 40, 19 / 20])
+    np.testing.assert_allclose(gaze.aspect_ratio, [2.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("user", "xy_px", "message"),
+    [
+        ([0, 3], [[1, 1], [2, 2]], r"image '0.png' row 1: user 3 .* 0 <= user < 3"),
+        ([0, 1], [[100, 1], [2, 2]], r"row 0: user 0 at \[100.0, 1.0\]; .* 0 <= x < 100"),
+        ([0, 1], [[1, 1], [2, np.nan]], r"row 1: user 1 at \[2.0, nan\]"),
+    ],
+)
+def test_a_bad_row_is_named(user, xy_px, message):
+    with pytest.raises(ValueError, match=message):
+        flatten(table(user, [0] * len(user), xy_px))
+
+
+def test_a_data_set_without_gaze_is_refused():
+    with pytest.raises(ValueError, match="1 images and no fixation"):
+        flatten(table([], [], np.zeros((0, 2))))
+
+
+def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
+    dataset = data.load("synthetic_gaze/tiny", data_dir, {"whole": (120, 160), "half": (60, 80)})
+    assert len(dataset.user_ids) == 8
+    assert list(dataset.image_ids) == sorted(dataset.image_ids)
+    number = generative_model.parse_image_id(dataset.image_ids[7])
+    picture = generative_model.draw_scene(generative_model.make_scene(1, number))
+    np.testing.assert_array_equal(dataset.images["whole"][7], picture)
+    half = np.asarray(Image.fromarray(picture).resize((80, 60), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(dataset.images["half"][7], half)
+    assert dataset.gaze.viewing_length.sum() == len(dataset.gaze.xy_frac)
+
+
+def test_a_name_without_its_configuration_is_helped(data_dir):
+    with pytest.raises(FileNotFoundError, match=r"must be one of 'synthetic_gaze/tiny'"):
+        data.prepared_folder("synthetic_gaze", data_dir)
+
+
+def test_what_an_interrupted_build_left_is_not_opened(data_dir, tmp_path):
+    leftover = tmp_path / "osie" / "gaze" / "incomplete.A1B2_1.0.0"
+    leftover.mkdir(parents=True)
+    (leftover / "dataset_info.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="is not prepared"):
+        data.prepared_folder("osie/gaze", tmp_path)
