@@ -123,7 +123,7 @@ def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
         if number < 2:
             raise ValueError(f"config.split gives {number} {name}; allowed: at least 2 to compare")
     viewed = np.asarray(dataset.gaze.viewing_length)[:, splits.test_images] > 0
-    fewest = int(viewed.sum(axis=1).argmin())
+    fewest = int(np.argmin(viewed.sum(axis=1)))
     if viewed[fewest].sum() < 2:
         raise ValueError(
             f"user {dataset.user_ids[fewest]!r} saw {viewed[fewest].sum()} of the "
@@ -274,7 +274,7 @@ def _evaluate(
         for name, users in groups.items()
     }
     # So that every user can enrol with n images and be compared on n others.
-    available = min(int(of_group.sum(axis=1).min()) for of_group in viewed.values())
+    available = min(int(np.min(of_group.sum(axis=1))) for of_group in viewed.values())
     refuse_other_splits(workdir, "encoder", splits, dataset)
     encoder_params = load_params(workdir, "encoder")
     embeddings = {
