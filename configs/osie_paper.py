@@ -3,9 +3,10 @@
     python train.py --config=configs/osie_paper.py --workdir=runs/osie_paper
 
 Known of the paper's encoder: RGB and personal map as four channels at 160 x 120, four blocks of
-convolution, normalisation and ReLU, a triplet margin loss. All other values are ours, and with them
-the encoder stands still: the loss ends at .1997 with a margin of .2, and unseen users are told apart
-with a ROC-AUC of .712 at n = 10 (stage 1, 8 minutes on two cores). configs/osie.py has what woke it.
+convolution, normalisation and ReLU, a triplet margin loss. All other values are ours, and with
+them the encoder stands still: the loss ends at .1997 with a margin of .2, and unseen users are told
+apart with a ROC-AUC of .712 at n = 10 (stage 1, 8 minutes on two cores). configs/osie.py has what
+woke it.
 """
 
 from ml_collections import ConfigDict
