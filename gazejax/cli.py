@@ -64,11 +64,11 @@ def read_gaze_table(path: Path, user: str) -> dict[str, np.ndarray]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        rows = list(reader)
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is not a CSV table in UTF-8: {error}") from error
-    columns = set(next(csv.reader(io.StringIO(text)), ()))
-    missing = {"image", "user", "x", "y"} - columns
+    missing = {"image", "user", "x", "y"} - set(reader.fieldnames or ())
     if missing:
         raise ValueError(
             f"{path} has no column {', '.join(sorted(missing))}; its first line must name "

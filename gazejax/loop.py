@@ -31,6 +31,7 @@ from gazejax.workdir import (
     trained_steps,
     write_description,
     write_json,
+    write_text,
 )
 
 
@@ -202,10 +203,7 @@ class _Curve:
         self.text = ""
         self.window_started = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
-        kept = _lines_until(path, done)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept))
-        temporary.replace(path)
+        write_text(path, "".join(line + "\n" for line in _lines_until(path, done)))
 
     def add(self, metrics: dict[str, jax.Array]) -> str:
         """Takes the metrics of one dispatch; returns a line for people."""
@@ -340,7 +338,7 @@ def _evaluate(
     }
     write_json(workdir / "evaluation.json", result)
     tables = evaluation.format_tables(result)
-    (workdir / "evaluation.md").write_text(tables + "\n")
+    write_text(workdir / "evaluation.md", tables + "\n")
     print(tables)
     return result
 

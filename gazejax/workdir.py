@@ -176,11 +176,16 @@ def source_commit() -> str | None:
     return git.stdout.strip() or None
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes a file whole or not at all; a value that is no number of JSON's is an error."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    temporary.replace(path)
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _as_config(values: dict[str, Any]) -> ConfigDict:

@@ -10,15 +10,19 @@ from gazejax.models.saliency import SaliencyNetwork
 SIZE = 3
 
 
-@pytest.fixture(scope="module")
-def network():
-    network = SaliencyNetwork(
+def untrained_network():
+    return SaliencyNetwork(
         trunk_filters=(4, 4, 4),
         decoder_filters=(4, 4),
         norm_groups=2,
         embedding_size=SIZE,
         rngs=nnx.Rngs(0),
     )
+
+
+@pytest.fixture(scope="module")
+def network():
+    network = untrained_network()
     # Both start at zero, which would hide whatever comes before them.
     network.head.kernel[...] += 0.5
     for film in network.films:
@@ -42,13 +46,7 @@ def test_inputs_are_stacked_in_the_order_asked_for():
 
 
 def test_an_untrained_network_returns_the_universal_map(inputs):
-    fresh = SaliencyNetwork(
-        trunk_filters=(4, 4, 4),
-        decoder_filters=(4, 4),
-        norm_groups=2,
-        embedding_size=SIZE,
-        rngs=nnx.Rngs(0),
-    )
+    fresh = untrained_network()
     images, universal, embedding = inputs
     predicted = fresh(images, universal, embedding)
     # Up to the floor of a hundredth of uniform that is put under the universal map.
