@@ -8,7 +8,8 @@ from ml_collections import config_flags
 
 from gazejax.cli import one_line_errors
 from gazejax.config import validate
-from gazejax.loop import configure_host_devices, train_and_evaluate
+from gazejax.evaluation import evaluate
+from gazejax.loop import configure_host_devices, train_folds
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file; it is executed.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same again resumes it.")
@@ -25,7 +26,9 @@ def main(argv: list[str]) -> int:
         )
     validate(_CONFIG.value)
     configure_host_devices(_CONFIG.value)
-    train_and_evaluate(_CONFIG.value, Path(str(_WORKDIR.value)))
+    workdir = Path(str(_WORKDIR.value))
+    train_folds(_CONFIG.value, workdir)
+    evaluate(workdir)
     return 0
 
 

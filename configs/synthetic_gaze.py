@@ -15,11 +15,12 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         {
             "seed": 0,
-            "stage": "all",  # encoder, saliency, or all: one after the other
+            "stage": "all",  # one stage, or all: one after the other
             "data": {
                 "name": "synthetic_gaze/default",
                 "data_dir": placeholder(str),  # None: the default folder of TFDS
                 "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
+                "drop_first_fixation": False,  # of every trial
             },
             "split": {
                 "test_rule": "hash",  # osie or hash
@@ -86,6 +87,23 @@ def get_config() -> ConfigDict:
                     "clip_norm": 1.0,
                 },
             },
+            # The universal map of an image that nobody has looked at, predicted: the saliency network
+            # without a person, starting from the mean training map.
+            "universal": {
+                "num_images": 16,
+                "num_steps": 300,
+                "optimizer": {
+                    "learning_rate": 2e-3,
+                    "schedule": "one_cycle",
+                    "warmup_steps": 100,
+                    "weight_decay": 1e-4,
+                    "clip_norm": 1.0,
+                },
+            },
+            "controls": {
+                # Trains a second encoder on gaze whose owners are permuted within each image.
+                "permuted_users": True,
+            },
             "training": {
                 "steps_per_dispatch": 1,  # more only on accelerators
                 "log_every": 20,
@@ -93,13 +111,19 @@ def get_config() -> ConfigDict:
             },
             "checkpoint": {"every": 100, "keep": 2},
             "eval": {
+                # 1: the one fold of `split`. More: cross-validation, a training for each fold of so
+                # many, in workdir/fold_0, ...; it sets split.folds and split.fold.
+                "folds": 1,
                 "seed": 0,
                 "batch_size": 256,
-                "num_images": (1, 5, 10, 50),  # enrolment and probe images of stage 1
+                "num_images": (1, 5, 10, 20, 50),  # enrolment and probe images of stage 1
                 "num_draws": 100,
+                "samples_per_user": 10,  # of MAP@R, at most; each from n other images
+                "common_fixations": 4,  # the control with scanpaths cut to equally many
                 "saliency_num_images": (10, 50),  # enrolment images of stage 2
                 "saliency_num_draws": 1,
-                "num_derangements": 3,
+                "num_derangements": 4,
+                "num_resamples": 1000,  # of the bootstrap and the permutation test
             },
         }
     )

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from gazejax.api import check_fixations, load
-from gazejax.loop import configure_host_devices, evaluate
+from gazejax.evaluation import evaluate
+from gazejax.loop import configure_host_devices
 from gazejax.pictures import draw_prediction
 from gazejax.workdir import load_config
 from tfds_builders.build import build

@@ -74,11 +74,12 @@ _OPTIMIZER = {
 
 RULES: dict[str, Any] = {
     "seed": _integer(0),
-    "stage": _choice("encoder", "saliency", "all"),
+    "stage": _choice("encoder", "saliency", "universal", "permuted_encoder", "all"),
     "data": {
         "name": _TEXT,
         "data_dir": Rule("a folder, or None", lambda value: value is None or _TEXT.test(value)),
         "sigma_frac": _number(0.0, 1.0, open_below=True),
+        "drop_first_fixation": _BOOLEAN,
     },
     "split": {
         "test_rule": _choice("osie", "hash"),
@@ -135,6 +136,12 @@ RULES: dict[str, Any] = {
         "num_steps": _integer(1),
         "optimizer": _OPTIMIZER,
     },
+    "universal": {
+        "num_images": _integer(1),
+        "num_steps": _integer(1),
+        "optimizer": _OPTIMIZER,
+    },
+    "controls": {"permuted_users": _BOOLEAN},
     "training": {
         "steps_per_dispatch": _integer(1),
         "log_every": _integer(1),
@@ -142,18 +149,23 @@ RULES: dict[str, Any] = {
     },
     "checkpoint": {"every": _integer(1), "keep": _integer(1)},
     "eval": {
+        "folds": _integer(1),
         "seed": _integer(0),
         "batch_size": _integer(1),
         "num_images": _integers(1),
         "num_draws": _integer(1),
+        "samples_per_user": _integer(2),
+        "common_fixations": _integer(1),
         "saliency_num_images": _integers(1),
         "saliency_num_draws": _integer(1),
-        "num_derangements": _integer(1),
+        "num_derangements": _integer(3),
+        "num_resamples": _integer(1000),
     },
 }
 
-# What may change between two runs in one workdir without making it another experiment.
-NOT_PART_OF_THE_EXPERIMENT = ("stage", "data.data_dir", "checkpoint", "eval")
+# What may change between two runs in one workdir without making it another experiment; of `eval`
+# all but the number of folds.
+NOT_PART_OF_THE_EXPERIMENT = ("stage", "data.data_dir", "checkpoint", "controls", "eval")
 
 
 def validate(config: ConfigDict) -> None:
@@ -202,7 +214,7 @@ def validate(config: ConfigDict) -> None:
         f"at most eval.num_draws {draws}",
         saliency_draws <= draws,
     )
-    for stage in ("encoder", "saliency"):
+    for stage in ("encoder", "saliency", "universal"):
         steps, warmup = values[stage]["num_steps"], values[stage]["optimizer"]["warmup_steps"]
         _require(
             f"{stage}.optimizer.warmup_steps", warmup, f"at most num_steps {steps}", warmup <= steps
@@ -233,7 +245,10 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """
     flat_one, flat_other = _flatten(one), _flatten(other)
     for key in sorted(flat_one.keys() | flat_other.keys()):
-        if any(key == name or key.startswith(f"{name}.") for name in NOT_PART_OF_THE_EXPERIMENT):
+        is_other = any(
+            key == name or key.startswith(f"{name}.") for name in NOT_PART_OF_THE_EXPERIMENT
+        )
+        if is_other and key != "eval.folds":
             continue
         if flat_one.get(key) != flat_other.get(key):
             return f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"

@@ -19,7 +19,11 @@ from gazejax.arrays import Dataset, Gaze
 
 
 def load(
-    name: str, data_dir: str | Path | None, image_sizes: Mapping[str, tuple[int, int]]
+    name: str,
+    data_dir: str | Path | None,
+    image_sizes: Mapping[str, tuple[int, int]],
+    *,
+    drop_first_fixation: bool,
 ) -> Dataset:
     """Reads a prepared data set whole.
 
@@ -27,6 +31,8 @@ def load(
         name: name and configuration, such as `osie/gaze`.
         data_dir: folder of prepared data sets; None is TFDS's own default.
         image_sizes: (height, width) to resize the images to, for each key of `Dataset.images`.
+        drop_first_fixation: whether to leave out the first fixation of every trial: it is where the
+            eye was when the image came up, often at its centre. A trial of one fixation is gone.
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
@@ -55,7 +61,13 @@ def load(
         user_ids=user_ids,
         image_ids=image_ids,
         images=images,
-        gaze=_flatten_gaze([record["gaze"] for record in records], image_ids, sizes, len(user_ids)),
+        gaze=_flatten_gaze(
+            [record["gaze"] for record in records],
+            image_ids,
+            sizes,
+            len(user_ids),
+            drop_first_fixation=drop_first_fixation,
+        ),
     )
 
 
@@ -109,6 +121,8 @@ def _flatten_gaze(
     image_ids: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     num_users: int,
+    *,
+    drop_first_fixation: bool,
 ) -> Gaze:
     """Joins the tables of all images; rows of one viewing become neighbours, in viewing order."""
     length = np.zeros((num_users, len(tables)), np.int32)
@@ -122,12 +136,16 @@ def _flatten_gaze(
                 f"image {image_ids[image]!r} row {row}: user {user[row]} at {xy_px[row].tolist()}; "
                 f"allowed: 0 <= user < {num_users}, 0 <= x < {width}, 0 <= y < {height}"
             )
-        order = np.lexsort((np.asarray(table["trial"]), user))
+        trial = np.asarray(table["trial"])
+        order = np.lexsort((trial, user))
+        if drop_first_fixation:
+            is_first = np.diff(user[order], prepend=-1) | np.diff(trial[order], prepend=-1)
+            order = order[is_first == 0]
         xy_frac.append(xy_px[order] / np.array([width, height], np.float32))
         duration_ms.append(np.asarray(table["duration_ms"], np.float32)[order])
-        length[:, image] = np.bincount(user, minlength=num_users)
+        length[:, image] = np.bincount(user[order], minlength=num_users)
         offset[:, image] = start + np.cumsum(length[:, image]) - length[:, image]
-        start += len(user)
+        start += len(order)
     if start == 0:
         raise ValueError(f"the data set has {len(tables)} images and no fixation")
     return Gaze(

@@ -1,6 +1,5 @@
-"""Training and evaluation from a config: the one loop that both stages share."""
+"""Training from a config: the one loop that all stages share."""
 
-import datetime
 import json
 import math
 import os
@@ -11,26 +10,24 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
 from ml_collections import ConfigDict
 
-from gazejax import checkpoints, data, evaluation, stages, steps
+from gazejax import checkpoints, stages, steps
 from gazejax.arrays import Dataset
 from gazejax.config import validate
 from gazejax.progress import track
-from gazejax.splits import Splits, make_splits
-from gazejax.stages import STAGES, Stage, Viewings
+from gazejax.splits import Splits
+from gazejax.stages import INPUTS, STAGES, Stage
 from gazejax.workdir import (
     checkpoint_folder,
-    load_config,
+    fold_configs,
     load_params,
     named_splits,
     refuse_another_experiment,
-    refuse_other_splits,
-    source_commit,
+    refuse_other_folds,
     trained_steps,
+    write_config,
     write_description,
-    write_json,
     write_text,
 )
 
@@ -38,7 +35,7 @@ from gazejax.workdir import (
 def configure_host_devices(config: ConfigDict) -> None:
     """Makes JAX split a CPU into several devices; has no effect on accelerators.
 
-    As many as the largest number that divides the batches of both stages and does not exceed the
+    As many as the largest number that divides the batches of all stages and does not exceed the
     cores. Does nothing once JAX has started, or where the user has set a number.
     """
     is_set = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
@@ -53,20 +50,20 @@ def configure_host_devices(config: ConfigDict) -> None:
 
 
 def choose_devices(config: ConfigDict) -> list[jax.Device]:
-    """As many local devices as can share the batches of both stages evenly."""
+    """As many local devices as can share the batches of all stages evenly."""
     every = jax.local_devices()
     number = _devices_to_share(config, len(every))
     if number < len(every):
         print(
             f"using {number} of {len(every)} devices: more cannot share the batches of "
-            "config.encoder.sampling and config.saliency.sampling evenly",
+            "config.encoder.sampling, config.saliency.sampling and config.universal evenly",
             file=sys.stderr,
         )
     return every[:number]
 
 
-def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
-    """Trains the stages that the config asks for, or what is left of them, and evaluates.
+def train_folds(config: ConfigDict, workdir: Path) -> None:
+    """Trains what is left of the stages that the config asks for, on every fold it asks for.
 
     Raises:
         ValueError: if the config is impossible, or the workdir holds another experiment.
@@ -74,14 +71,27 @@ def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
         FloatingPointError: if too many updates in a row were not finite.
     """
     validate(config)
-    dataset = load_dataset(config)
-    splits = make_config_splits(config, dataset)
-    refuse_too_little_to_compare(splits, dataset)
+    dataset = stages.load_dataset(config)
+    folds = fold_configs(config, workdir)
+    for fold_config in folds.values():
+        splits = stages.make_config_splits(fold_config, dataset)
+        refuse_too_little_to_compare(splits, dataset)
+    refuse_other_folds(workdir, config)
+    if len(folds) > 1:
+        write_config(workdir, config)
+    for folder, fold_config in folds.items():
+        if len(folds) > 1:
+            print(f"training fold {fold_config.split.fold} of {len(folds)}", file=sys.stderr)
+        _train_fold(fold_config, folder, dataset)
+
+
+def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
+    splits = stages.make_config_splits(config, dataset)
     refuse_another_experiment(workdir, config, splits, dataset)
     devices = choose_devices(config)
-    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in STAGES}
+    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
     write_description(workdir, config, splits, dataset, viewings)
-    for name in STAGES if config.stage == "all" else (config.stage,):
+    for name in _stages_to_train(config):
         encoder_params = None
         if name == "saliency":
             _refuse_unfinished_encoder(workdir, config)
@@ -95,21 +105,6 @@ def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
             "splits": named_splits(splits, dataset),
         }
         train(stage, config, workdir, metadata=metadata, devices=devices)
-    _evaluate(workdir, config, dataset, splits, viewings)
-
-
-def load_dataset(config: ConfigDict) -> Dataset:
-    """Reads the config's data set at the input sizes of both stages."""
-    return data.load(
-        config.data.name,
-        config.data.data_dir,
-        {name: config[name].image_size for name in STAGES},
-    )
-
-
-def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
-    """The splits that a config makes of its data set."""
-    return make_splits(dataset.user_ids, dataset.image_ids, **config.split)
 
 
 def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
@@ -122,7 +117,7 @@ def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
     for name in ("seen_users", "unseen_users"):
         number = len(getattr(splits, name))
         if number < 2:
-            raise ValueError(f"config.split gives {number} {name}; allowed: at least 2 to compare")
+            raise ValueError(f"the split gives {number} {name}; allowed: at least 2 to compare")
     viewed = np.asarray(dataset.gaze.viewing_length)[:, splits.test_images] > 0
     fewest = int(np.argmin(viewed.sum(axis=1)))
     if viewed[fewest].sum() < 2:
@@ -240,185 +235,16 @@ class _Curve:
         self.window, self.window_started = [], now
 
 
-def evaluate(workdir: Path) -> dict[str, Any]:
-    """Evaluates the stages that a workdir holds, prints the tables and writes them there.
-
-    Returns:
-        What `evaluation.json` holds.
-
-    Raises:
-        FileNotFoundError: if the folder is no workdir, or its data set is not prepared.
-        ValueError: if the data set is not the one of the training.
-    """
-    config = load_config(workdir)
-    dataset = load_dataset(config)
-    splits = make_config_splits(config, dataset)
-    refuse_too_little_to_compare(splits, dataset)
-    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in STAGES}
-    return _evaluate(workdir, config, dataset, splits, viewings)
-
-
-def _evaluate(
-    workdir: Path,
-    config: ConfigDict,
-    dataset: Dataset,
-    splits: Splits,
-    viewings: dict[str, Viewings],
-) -> dict[str, Any]:
-    options = config.eval
-    groups = {"seen": splits.seen_users, "unseen": splits.unseen_users}
-    viewed = {
-        name: np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)] > 0
-        for name, users in groups.items()
-    }
-    # So that every user can enrol with n images and be compared on n others.
-    available = min(int(np.min(of_group.sum(axis=1))) for of_group in viewed.values())
-    refuse_other_splits(workdir, "encoder", splits, dataset)
-    encoder_params = load_params(workdir, "encoder")
-    embeddings = {
-        name: stages.embed_pairs(
-            config,
-            encoder_params,
-            viewings["encoder"],
-            users=users,
-            images=splits.test_images,
-            devices=jax.local_devices(),
-        )
-        for name, users in groups.items()
-    }
-    orders = evaluation.draw_image_orders(len(splits.test_images), options.num_draws, options.seed)
-    result: dict[str, Any] = {"encoder": {}}
-    for name, users in groups.items():
-        residual = evaluation.residual_maps(
-            viewings["saliency"].group,
-            dataset.gaze,
-            users=users,
-            images=splits.test_images,
-            sigma_frac=config.data.sigma_frac,
-            max_fixations=stages.longest_viewing(dataset.gaze),
-        )
-        result["encoder"][name] = {
-            method: {
-                str(size): evaluation.verify(
-                    features, viewed[name], orders, size=size, similarity=similarity
-                )
-                for size in evaluation.usable_sizes(options.num_images, available)
-            }
-            for method, features, similarity in (
-                ("encoder", embeddings[name], evaluation.negative_distance),
-                ("residual_map", residual, evaluation.correlation),
-            )
-        }
-    if trained_steps(workdir, "saliency") is not None:
-        refuse_other_splits(workdir, "saliency", splits, dataset)
-        result["saliency"] = _evaluate_saliency(
-            config,
-            load_params(workdir, "saliency"),
-            viewings["saliency"],
-            groups=groups,
-            images=splits.test_images,
-            embeddings=embeddings,
-            viewed=viewed,
-            orders=orders[: options.saliency_num_draws],
-            sizes=evaluation.usable_sizes(options.saliency_num_images, available),
-        )
-    result["compared"] = {
-        "data": config.data.name,
-        **{name: len(members) for name, members in splits._asdict().items()},
-        **{f"{name}_steps": trained_steps(workdir, name) for name in STAGES},
-        "encoder_draws": options.num_draws,
-        "saliency_draws": options.saliency_num_draws,
-        "derangements": options.num_derangements,
-        "training_seed": config.seed,
-        "evaluation_seed": options.seed,
-        "fold": config.split.fold,
-        "folds": config.split.folds,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": source_commit(),
-    }
-    write_json(workdir / "evaluation.json", result)
-    tables = evaluation.format_tables(result)
-    write_text(workdir / "evaluation.md", tables + "\n")
-    print(tables)
-    return result
-
-
-def _evaluate_saliency(
-    config: ConfigDict,
-    params: Any,
-    viewings: Viewings,
-    *,
-    groups: dict[str, Int[np.ndarray, " user"]],
-    images: Int[np.ndarray, " image"],
-    embeddings: dict[str, Float[np.ndarray, "user image embedding"]],
-    viewed: dict[str, Bool[np.ndarray, "user image"]],
-    orders: Int[np.ndarray, "draw image"],
-    sizes: list[int],
-) -> dict[str, Any]:
-    """Stage 2: enrols every user with n test images, and predicts the user's other ones."""
-    options = config.eval
-    network = stages.saliency_network(config)
-    enrolments = [(size, order) for size in sizes for order in orders]
-    weights = {
-        name: [
-            evaluation.first_viewed(viewed[name], order, start=0, size=size)
-            for size, order in enrolments
-        ]
-        for name in groups
-    }
-    enrolled = {
-        name: [evaluation.mean_features(embeddings[name], weight) for weight in weights[name]]
-        for name in groups
-    }
-    result: dict[str, Any] = {}
-    for name, users in groups.items():
-        is_query = np.stack([viewed[name] & (weight == 0) for weight in weights[name]])
-        enrolment, column = np.nonzero(is_query.any(axis=1))
-        swaps = evaluation.derangements(len(users), options.num_derangements, options.seed)
-        conditions = [
-            evaluation.conditions_of(own, seen.mean(axis=0), swaps)
-            for own, seen in zip(enrolled[name], enrolled["seen"], strict=True)
-        ]
-        batches = evaluation.score_maps(
-            lambda params, *inputs: network.apply(params)(*inputs),
-            params,
-            viewings.pixels,
-            viewings.gaze,
-            viewings.group,
-            users=users,
-            images=images[column],
-            enrolments=enrolment,
-            embeddings=np.stack(conditions),
-            sigma_frac=config.data.sigma_frac,
-            max_fixations=stages.longest_viewing(viewings.gaze),
-            devices=jax.local_devices(),
-            batch_size=options.batch_size,
-        )
-        scored: list[np.ndarray] = []
-        with track(f"evaluation, {name} users", len(column)) as show:
-            for batch in batches:
-                scored.extend(batch)
-                show(len(scored), "images")
-        # No score where a user was enrolled with the image, or did not see it.
-        queried = is_query[enrolment, :, column][:, None, :, None]
-        scores = np.where(queried, np.stack(scored), np.nan)
-        result[name] = {
-            str(size): evaluation.summarise_conditions(
-                [
-                    scores[enrolment == number]
-                    for number, (of_size, _) in enumerate(enrolments)
-                    if of_size == size
-                ]
-            )
-            for size in sizes
-        }
-    return result
-
-
 def _devices_to_share(config: ConfigDict, most: int) -> int:
     pairs = config.encoder.sampling.num_users * config.encoder.sampling.images_per_user
-    batch = math.gcd(pairs, config.saliency.sampling.num_images)
+    batch = math.gcd(pairs, config.saliency.sampling.num_images, config.universal.num_images)
     return max(number for number in range(1, most + 1) if batch % number == 0)
+
+
+def _stages_to_train(config: ConfigDict) -> list[str]:
+    if config.stage != "all":
+        return [config.stage]
+    return [name for name in STAGES if name != "permuted_encoder" or config.controls.permuted_users]
 
 
 def _refuse_unfinished_encoder(workdir: Path, config: ConfigDict) -> None:

@@ -1,4 +1,8 @@
-"""The two stages as plain data: what each trains, on which arrays, with which loss.
+"""The stages as plain data: what each trains, on which arrays, with which loss.
+
+Stages `encoder` and `saliency` are the model. Stage `universal` predicts the universal map of an
+image that nobody has looked at, for use without one. Stage `permuted_encoder` is a control: the
+same encoder, trained on gaze whose owners are permuted.
 
 Everything a loss reads beside the parameters is in `Stage.constants`: arrays that lie on the device
 for the whole training. A stage turns names of the config into arguments of functions; the functions
@@ -16,13 +20,15 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 from ml_collections import ConfigDict
 
-from gazejax import losses, render, sampling, steps
+from gazejax import controls, data, losses, render, sampling, steps
 from gazejax.arrays import AnyArray, Dataset, Gaze
 from gazejax.models.encoder import CHANNELS, EarlyEncoder, SiameseEncoder, stack_inputs
 from gazejax.models.saliency import SaliencyNetwork
-from gazejax.splits import Splits
+from gazejax.splits import Splits, make_splits
 
-STAGES = ("encoder", "saliency")
+STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
+# The networks with an input size of their own; the other stages share theirs.
+INPUTS = ("encoder", "saliency")
 
 
 class Network(NamedTuple):
@@ -41,13 +47,13 @@ class Stage(NamedTuple):
     """One stage of training.
 
     Attributes:
-        name: `encoder` or `saliency`.
+        name: one of `STAGES`.
         network: what is trained.
         loss: mean loss over one device's share of a batch.
         constants: arrays the loss reads.
         optimizer: of Optax.
         num_steps: length of training.
-        examples_per_step: pairs (stage 1) or maps (stage 2) in a global batch.
+        examples_per_step: pairs (encoders) or maps (the others) in a global batch.
         unit: what an example is called.
     """
 
@@ -81,6 +87,21 @@ class Viewings(NamedTuple):
     viewed: Bool[AnyArray, "user image"]
 
 
+def load_dataset(config: ConfigDict) -> Dataset:
+    """Reads the config's data set at the input sizes of the networks."""
+    return data.load(
+        config.data.name,
+        config.data.data_dir,
+        {name: config[name].image_size for name in INPUTS},
+        drop_first_fixation=config.data.drop_first_fixation,
+    )
+
+
+def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
+    """The splits that a config makes of its data set."""
+    return make_splits(dataset.user_ids, dataset.image_ids, **config.split)
+
+
 def make_stage(
     name: str,
     config: ConfigDict,
@@ -92,9 +113,9 @@ def make_stage(
     """Builds a stage from the config.
 
     Args:
-        name: `encoder` or `saliency`.
+        name: one of `STAGES`.
         config: a validated config.
-        viewings: what each stage reads, from `make_viewings`.
+        viewings: for each of `INPUTS`, from `make_viewings`.
         encoder_params: parameters of the trained encoder; stage `saliency` only.
         devices: the devices that will train.
 
@@ -103,7 +124,13 @@ def make_stage(
     """
     match name:
         case "encoder":
-            return _encoder_stage(config, viewings["encoder"], devices)
+            return _encoder_stage(name, config, viewings["encoder"], devices)
+        case "permuted_encoder":
+            arrays = viewings["encoder"]
+            gaze = controls.permute_users(arrays.gaze, np.asarray(arrays.users), config.seed)
+            return _encoder_stage(name, config, arrays._replace(gaze=gaze), devices)
+        case "universal":
+            return _universal_stage(config, viewings["saliency"], devices)
         case "saliency":
             embeddings = embed_pairs(
                 config,
@@ -118,7 +145,9 @@ def make_stage(
             raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
 
 
-def _encoder_stage(config: ConfigDict, viewings: Viewings, devices: list[jax.Device]) -> Stage:
+def _encoder_stage(
+    name: str, config: ConfigDict, viewings: Viewings, devices: list[jax.Device]
+) -> Stage:
     sizes = config.encoder.sampling
     _require_pool("encoder.sampling.num_users", sizes.num_users, "seen users", len(viewings.users))
     _require_pool(
@@ -128,10 +157,10 @@ def _encoder_stage(config: ConfigDict, viewings: Viewings, devices: list[jax.Dev
         int(np.asarray(viewings.viewed).sum(axis=1).min()),
     )
     num_pairs = sizes.num_users * sizes.images_per_user
-    _require_even_shares("encoder", num_pairs, devices)
+    _require_even_shares("encoder.sampling", num_pairs, devices)
     network = encoder_network(config, num_users=len(viewings.users))
     return Stage(
-        name="encoder",
+        name=name,
         network=network,
         loss=_encoder_loss(
             config,
@@ -177,7 +206,7 @@ def _saliency_stage(
         "training images (one of them is the target)",
         len(viewings.images),
     )
-    _require_even_shares("saliency", sizes.num_images, devices)
+    _require_even_shares("saliency.sampling", sizes.num_images, devices)
     network = saliency_network(config)
     network = network._replace(init=_starting_at(network.init, embeddings, viewings.viewed))
     return Stage(
@@ -195,6 +224,27 @@ def _saliency_stage(
         ),
         num_steps=config.saliency.num_steps,
         examples_per_step=sizes.num_images * sizes.users_per_image,
+        unit="maps",
+    )
+
+
+def _universal_stage(config: ConfigDict, viewings: Viewings, devices: list[jax.Device]) -> Stage:
+    options = config.universal
+    images = np.asarray(viewings.images)
+    targets = images[np.asarray(viewings.group.num_viewers)[images] > 0]
+    _require_pool("universal.num_images", options.num_images, "viewed images", len(targets))
+    _require_even_shares("universal.num_images", options.num_images, devices)
+    return Stage(
+        name="universal",
+        network=saliency_network(config),
+        loss=_universal_loss(config, num_devices=len(devices)),
+        constants=jax.device_put(
+            (viewings.pixels, viewings.group.total, targets, center_prior(viewings)),
+            steps.replicated(devices),
+        ),
+        optimizer=steps.make_optimizer(num_steps=options.num_steps, **options.optimizer),
+        num_steps=options.num_steps,
+        examples_per_step=options.num_images,
         unit="maps",
     )
 
@@ -237,6 +287,31 @@ def saliency_network(config: ConfigDict) -> Network:
             rngs=rngs,
         )
     )
+
+
+def predict_universal(config: ConfigDict) -> Callable[[Any, Array, Array], Array]:
+    """How stage `universal` predicts: (params, images, center prior) -> universal maps.
+
+    The saliency network with nobody's embedding, on the mean training map in place of a universal.
+    """
+    network = saliency_network(config)
+
+    def predict(
+        params: Any,
+        pixels: UInt8[Array, "image height width 3"],
+        prior: Float[Array, "map_height map_width"],
+    ) -> Float[Array, "image map_height map_width"]:
+        nobody = jnp.zeros((len(pixels), 1, config.encoder.embedding_size))
+        start = jnp.broadcast_to(prior, (len(pixels), 1, *prior.shape))
+        return network.apply(params)(pixels, start, nobody)[:, 0]
+
+    return predict
+
+
+def center_prior(viewings: Viewings) -> Float[np.ndarray, "height width"]:
+    """Mean of all training maps: where people look, whatever the image."""
+    total = np.asarray(viewings.group.total)[np.asarray(viewings.images)].sum(axis=0)
+    return total / total.sum()
 
 
 def map_size(config: ConfigDict, name: str) -> tuple[int, int]:
@@ -488,6 +563,28 @@ def _saliency_loss(
     return loss
 
 
+def _universal_loss(config: ConfigDict, *, num_devices: int) -> steps.LossFunction:
+    predict = predict_universal(config)
+
+    def loss(
+        params: Any, constants: Any, key: Array, device: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        pixels, total, targets, prior = constants
+        drawn = jax.random.permutation(key, targets)[: config.universal.num_images]
+        images = steps.my_share(drawn, device, num_devices)
+        scale = config.saliency.target_scale
+        target = render.normalise(total[images], scale)
+        start = render.normalise(jnp.broadcast_to(prior, target.shape), scale)
+        error = losses.mean_squared_error(
+            prediction=render.normalise(predict(params, pixels[images], prior), scale),
+            target=target,
+        )
+        start_error = losses.mean_squared_error(prediction=start, target=target)
+        return error.mean(), {"center_prior_loss": start_error.mean()}
+
+    return loss
+
+
 def _require_pool(key: str, value: int, what: str, available: int) -> None:
     if value > available:
         raise ValueError(f"config.{key} needs {value} {what}; the data has {available}")
@@ -496,6 +593,6 @@ def _require_pool(key: str, value: int, what: str, available: int) -> None:
 def _require_even_shares(name: str, batch: int, devices: list[jax.Device]) -> None:
     if batch % len(devices):
         raise ValueError(
-            f"config.{name}.sampling gives a batch of {batch} to share among "
+            f"config.{name} gives a batch of {batch} to share among "
             f"{len(devices)} devices; allowed: a multiple of the devices"
         )

@@ -24,7 +24,7 @@ from gazejax import checkpoints, stages, steps
 from gazejax.arrays import Dataset
 from gazejax.config import difference, validate
 from gazejax.splits import Splits
-from gazejax.stages import STAGES, Viewings
+from gazejax.stages import INPUTS, STAGES, Viewings
 
 _PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
@@ -51,6 +51,19 @@ def load_config(workdir: Path) -> ConfigDict:
     return _as_config(json.loads(path.read_text())["config"])
 
 
+def fold_configs(config: ConfigDict, workdir: Path) -> dict[Path, ConfigDict]:
+    """Config of each fold by its folder: the config itself, or those of a cross-validation."""
+    if config.eval.folds == 1:
+        return {workdir: config}
+    configs = {}
+    for fold in range(config.eval.folds):
+        one = config.copy_and_resolve_references()
+        one.split.update(folds=config.eval.folds, fold=fold)
+        one.eval.folds = 1
+        configs[workdir / f"fold_{fold}"] = one
+    return configs
+
+
 def load_params(workdir: Path, stage: str) -> Any:
     """Loads the parameters of a trained stage, by the config and splits saved beside them.
 
@@ -61,7 +74,7 @@ def load_params(workdir: Path, stage: str) -> Any:
     folder = checkpoint_folder(workdir, stage)
     metadata = checkpoints.read_metadata(folder)
     config = _as_config(metadata["config"])
-    if stage == "encoder":
+    if stage in ("encoder", "permuted_encoder"):
         num_users = len(metadata["splits"]["seen_users"])
         network = stages.encoder_network(config, num_users=num_users)
     else:
@@ -73,7 +86,7 @@ def load_params(workdir: Path, stage: str) -> Any:
 
 
 def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height width"]]:
-    """Reads the mean training map at the map size of each stage.
+    """Reads the mean training map at the map size of each of `stages.INPUTS`.
 
     Raises:
         FileNotFoundError: if it is missing.
@@ -82,7 +95,7 @@ def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height widt
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
     with np.load(path, allow_pickle=False) as stored:
-        return {stage: stored[stage].astype(np.float32) for stage in STAGES}
+        return {name: stored[name].astype(np.float32) for name in INPUTS}
 
 
 def refuse_another_experiment(
@@ -101,6 +114,22 @@ def refuse_another_experiment(
         if changed:
             raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
         refuse_other_splits(workdir, stage, splits, dataset)
+
+
+def refuse_other_folds(workdir: Path, config: ConfigDict) -> None:
+    """Keeps a workdir to one fold, or to one cross-validation.
+
+    Raises:
+        ValueError: naming the first value by which the experiments differ.
+    """
+    if not (workdir / "config.json").is_file():
+        return
+    stored = load_config(workdir)
+    if stored.eval.folds == config.eval.folds == 1:
+        return  # Its checkpoints say more, and a folder without any may hold any experiment.
+    changed = difference(stored.to_dict(), config.to_dict())
+    if changed:
+        raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
 
 
 def refuse_other_splits(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
@@ -126,6 +155,16 @@ def write_description(
     viewings: dict[str, Viewings],
 ) -> None:
     """Writes all that a run's folder holds beside what training and evaluation write."""
+    write_config(workdir, config)
+    write_json(workdir / "splits.json", named_splits(splits, dataset))
+    priors = {name: stages.center_prior(arrays) for name, arrays in viewings.items()}
+    temporary = workdir / "center_prior.tmp.npz"
+    np.savez(temporary, **priors)
+    temporary.replace(workdir / "center_prior.npz")
+
+
+def write_config(workdir: Path, config: ConfigDict) -> None:
+    """Writes config.json: every value, package versions, commit and command."""
     workdir.mkdir(parents=True, exist_ok=True)
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     write_json(
@@ -137,14 +176,6 @@ def write_description(
             "command": " ".join(sys.argv),
         },
     )
-    write_json(workdir / "splits.json", named_splits(splits, dataset))
-    priors = {}
-    for stage, arrays in viewings.items():
-        total = np.asarray(arrays.group.total)[splits.train_images].sum(axis=0)
-        priors[stage] = total / total.sum()
-    temporary = workdir / "center_prior.tmp.npz"
-    np.savez(temporary, **priors)
-    temporary.replace(workdir / "center_prior.npz")
 
 
 def named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:

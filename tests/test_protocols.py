@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gazejax import evaluation
+from gazejax import protocols
 
 GENERATOR = np.random.default_rng(0)
 
@@ -16,9 +16,9 @@ def features_of(num_users, num_images, person_strength):
 
 def verify(features, size, viewed=None):
     viewed = np.ones(features.shape[:2], bool) if viewed is None else viewed
-    orders = evaluation.draw_image_orders(features.shape[1], 50, 0)
-    return evaluation.verify(
-        features, viewed, orders, size=size, similarity=evaluation.negative_distance
+    orders = protocols.draw_image_orders(features.shape[1], 50, 0)
+    return protocols.verify(
+        features, viewed, orders, size=size, similarity=protocols.negative_distance
     )
 
 
@@ -56,34 +56,34 @@ def test_enrolment_and_probe_images_are_disjoint_and_equally_many():
     viewed = GENERATOR.random((6, 40)) < 0.7
     order = GENERATOR.permutation(40)
     enrolled, probed = (
-        evaluation.first_viewed(viewed, order, start=start, size=8) for start in (0, 8)
+        protocols.first_viewed(viewed, order, start=start, size=8) for start in (0, 8)
     )
     for weights in (enrolled, probed):
         assert ((weights > 0).sum(axis=1) == 8).all()
         assert (viewed[weights > 0]).all()
         np.testing.assert_allclose(weights.sum(axis=1), 1.0)
     assert not ((enrolled > 0) & (probed > 0)).any()
-    everything = evaluation.first_viewed(np.ones((3, 40), bool), order, start=0, size=8)
+    everything = protocols.first_viewed(np.ones((3, 40), bool), order, start=0, size=8)
     assert set(np.flatnonzero(everything[1])) == set(order[:8])
 
 
 def test_enrolment_sizes_shrink_to_half_of_the_test_images():
-    assert evaluation.usable_sizes((1, 5, 10, 50), 140) == [1, 5, 10, 50]
-    assert evaluation.usable_sizes((1, 5, 10, 50), 20) == [1, 5, 10]
+    assert protocols.usable_sizes((1, 5, 10, 50), 140) == [1, 5, 10, 50]
+    assert protocols.usable_sizes((1, 5, 10, 50), 20) == [1, 5, 10]
 
 
 def test_derangements_leave_nobody_in_place():
-    swaps = evaluation.derangements(5, 20, 0)
+    swaps = protocols.derangements(5, 20, 0)
     assert swaps.shape == (20, 5)
     assert (swaps != np.arange(5)).all()
     assert (np.sort(swaps, axis=1) == np.arange(5)).all()
     with pytest.raises(ValueError, match="cannot swap the embeddings of 1 user"):
-        evaluation.derangements(1, 3, 0)
+        protocols.derangements(1, 3, 0)
 
 
 def test_conditions_are_own_mean_and_swapped():
     embeddings = np.array([[1.0], [2.0], [3.0]])
-    conditions = evaluation.conditions_of(
+    conditions = protocols.conditions_of(
         embeddings, np.array([9.0]), np.array([[1, 2, 0], [2, 0, 1]])
     )
     np.testing.assert_array_equal(conditions[..., 0], [[1, 2, 3], [9, 9, 9], [2, 3, 1], [3, 1, 2]])
@@ -95,6 +95,6 @@ def test_summary_averages_images_first_then_users():
     scores = np.zeros((2, 5, 2, 3))
     scores[:, 1] = own[..., None]
     # User 0: mean 1, user 1: mean 4, so 2.5; over all viewings it would be 2.
-    summary = evaluation.summarise_conditions([scores])
+    summary = protocols.summarise_conditions([scores])
     assert summary["own"] == {"cc": 2.5, "kld": 2.5, "nss": 2.5}
     assert summary["universal"]["cc"] == 0.0
