@@ -124,6 +124,13 @@ def get_config() -> ConfigDict:
                 "saliency_num_draws": 1,
                 "num_derangements": 4,
                 "num_resamples": 1000,  # of the bootstrap and the permutation test
+                # The baseline without learning: what is tried for each user; see
+                # `controls.calibrate`.
+                "calibration": {
+                    "spread_frac": (0.0, 0.02, 0.04),
+                    "gain": (0.6, 0.8, 1.0, 1.25, 1.5),
+                    "center_weight": (-0.25, 0.0, 0.25, 0.5),
+                },
             },
         }
     )

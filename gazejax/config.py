@@ -61,6 +61,15 @@ def _integers(least: int, length: int | None = None) -> Rule:
     return Rule(f"a tuple of {number} integers of at least {least}", test)
 
 
+def _numbers(least: float) -> Rule:
+    one = _number(least)
+
+    def test(value: Any) -> bool:
+        return isinstance(value, tuple) and len(value) > 0 and all(map(one.test, value))
+
+    return Rule(f"a tuple of one or more numbers of at least {least}", test)
+
+
 _BOOLEAN = Rule("True or False", lambda value: isinstance(value, bool))
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
 _MAP_SCALE = _choice("sum", "mean", "max")
@@ -160,6 +169,11 @@ RULES: dict[str, Any] = {
         "saliency_num_draws": _integer(1),
         "num_derangements": _integer(3),
         "num_resamples": _integer(1000),
+        "calibration": {
+            "spread_frac": _numbers(0.0),
+            "gain": _numbers(0.0),
+            "center_weight": _numbers(-1.0),
+        },
     },
 }
 

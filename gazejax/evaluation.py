@@ -1,199 +1,503 @@
-"""Evaluates a workdir: runs the protocols on what it holds and writes the figures."""
+"""Evaluates a workdir: runs the protocols on every fold it holds and writes the figures."""
 
 import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from gazejax import protocols, stages
-from gazejax.arrays import Dataset
+from gazejax import bootstrap, controls, protocols, stages, steps, verification
+from gazejax.arrays import AnyArray, Dataset
 from gazejax.progress import track
+from gazejax.report import format_evaluation
 from gazejax.splits import Splits
 from gazejax.stages import INPUTS, STAGES, Viewings
 from gazejax.workdir import (
+    fold_configs,
     load_config,
     load_params,
-    refuse_other_splits,
+    refuse_leaks,
     source_commit,
     trained_steps,
     write_json,
     write_text,
 )
 
+GROUPS = ("seen", "unseen")
+# Paired differences of stage 2 that are reported.
+_DIFFERENCES = (
+    ("own", "swapped"),
+    ("own", "mean"),
+    ("own", "calibrated"),
+    ("own", "universal"),
+)
+
+
+class Fold(NamedTuple):
+    """One trained fold, ready to be evaluated.
+
+    Attributes:
+        workdir: its folder.
+        config: its config.
+        splits: who and what is seen.
+        viewings: what the networks read.
+        compared: for the seen and the unseen users, what each method of stage 1 knows of them.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    splits: Splits
+    viewings: dict[str, Viewings]
+    compared: dict[str, dict[str, protocols.Compared]]
+
 
 def evaluate(workdir: Path) -> dict[str, Any]:
-    """Evaluates the stages that a workdir holds, prints the tables and writes them there.
+    """Evaluates the stages that a workdir holds, prints the tables and writes everything there.
 
     Returns:
         What `evaluation.json` holds.
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or its data set is not prepared.
-        ValueError: if the data set is not the one of the training.
+        ValueError: if the data set is not the one of the training, or a user or image that is to
+            be unseen took part in it.
     """
     config = load_config(workdir)
     dataset = stages.load_dataset(config)
+    configs = fold_configs(config, workdir)
+    folds = []
+    with track("evaluation, embeddings", len(configs)) as show:
+        for folder, fold_config in configs.items():
+            folds.append(_open_fold(folder, fold_config, dataset))
+            show(len(folds), "folds")
+    result: dict[str, Any] = {"encoder": {}, "encoder_differences": {}}
+    with track("evaluation, stage 1", len(GROUPS)) as show:
+        for number, group in enumerate(GROUPS, start=1):
+            table, differences = _verify(group, folds, config, dataset)
+            result["encoder"][group] = table
+            result["encoder_differences"][group] = differences
+            show(number, f"{group} users")
+    if all(trained_steps(fold.workdir, "saliency") is not None for fold in folds):
+        result |= {"saliency": {}, "saliency_differences": {}, "saliency_users": {}}
+        for group in GROUPS:
+            for key, table in _predict(group, folds, config, dataset).items():
+                result[key][group] = table
+    result["compared"] = _describe(config, folds)
+    write_json(workdir / "evaluation.json", result)
+    text = format_evaluation(result)
+    write_text(workdir / "evaluation.md", text)
+    print(text)
+    return result
+
+
+def _open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
     splits = stages.make_config_splits(config, dataset)
+    trained = [stage for stage in STAGES if trained_steps(workdir, stage) is not None]
+    for stage in trained:
+        refuse_leaks(workdir, stage, splits, dataset)
     viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
-    return _evaluate(workdir, config, dataset, splits, viewings)
+    for arrays in viewings.values():
+        protocols.refuse_members(arrays.group, splits.unseen_users)
+    methods = _methods(workdir, config, dataset, splits, viewings)
+    compared = {
+        group: {
+            method: protocols.Compared(
+                users=users,
+                features=known.features[users],
+                viewed=np.asarray(known.length)[np.ix_(users, splits.test_images)] > 0,
+                similarity=known.similarity,
+                permuted=known.permuted,
+            )
+            for method, known in methods.items()
+        }
+        for group, users in _groups(splits).items()
+    }
+    return Fold(workdir, config, splits, viewings, compared)
 
 
-def _evaluate(
+def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
+    return {"seen": splits.seen_users, "unseen": splits.unseen_users}
+
+
+class _Known(NamedTuple):
+    """What a method knows of all users; see `protocols.Compared`."""
+
+    features: Float[np.ndarray, "user image feature"]
+    length: Int[AnyArray, "user all_images"]
+    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    permuted: bool = False
+
+
+def _methods(
     workdir: Path,
     config: ConfigDict,
     dataset: Dataset,
     splits: Splits,
     viewings: dict[str, Viewings],
-) -> dict[str, Any]:
-    options = config.eval
-    groups = {"seen": splits.seen_users, "unseen": splits.unseen_users}
-    viewed = {
-        name: np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)] > 0
-        for name, users in groups.items()
-    }
-    # So that every user can enrol with n images and be compared on n others.
-    available = min(int(np.min(of_group.sum(axis=1))) for of_group in viewed.values())
-    refuse_other_splits(workdir, "encoder", splits, dataset)
-    encoder_params = load_params(workdir, "encoder")
-    embeddings = {
-        name: stages.embed_pairs(
+) -> dict[str, _Known]:
+    """The encoder and every control of stage 1."""
+    gaze, images = dataset.gaze, splits.test_images
+    users = np.arange(len(dataset.user_ids))
+
+    def embed(stage: str, viewings: Viewings) -> Float[np.ndarray, "user image embedding"]:
+        return stages.embed_pairs(
             config,
-            encoder_params,
-            viewings["encoder"],
+            load_params(workdir, stage),
+            viewings,
             users=users,
-            images=splits.test_images,
+            images=images,
             devices=jax.local_devices(),
         )
-        for name, users in groups.items()
+
+    distance = verification.negative_distance
+    scalars = controls.two_scalars(gaze, users, images)
+    training = controls.two_scalars(gaze, splits.seen_users, splits.train_images)
+    residual = controls.residual_maps(
+        viewings["saliency"].group,
+        gaze,
+        users=users,
+        images=images,
+        sigma_frac=config.data.sigma_frac,
+        max_fixations=stages.longest_viewing(gaze),
+    )
+    methods = {
+        "encoder": _Known(embed("encoder", viewings["encoder"]), gaze.viewing_length, distance),
+        "residual_map": _Known(residual, gaze.viewing_length, verification.correlation),
+        "two_scalars": _Known(
+            scalars / training[training[..., 0] > 0].std(axis=0), gaze.viewing_length, distance
+        ),
     }
-    orders = protocols.draw_image_orders(len(splits.test_images), options.num_draws, options.seed)
-    result: dict[str, Any] = {"encoder": {}}
-    for name, users in groups.items():
-        residual = protocols.residual_maps(
-            viewings["saliency"].group,
-            dataset.gaze,
-            users=users,
-            images=splits.test_images,
-            sigma_frac=config.data.sigma_frac,
-            max_fixations=stages.longest_viewing(dataset.gaze),
+    cut = controls.cut_scanpaths(gaze, config.eval.common_fixations)
+    if np.min((cut.viewing_length[:, images] > 0).sum(axis=1)) >= 2:
+        cut_viewings = stages.make_viewings("encoder", config, dataset._replace(gaze=cut), splits)
+        methods["encoder_cut"] = _Known(
+            embed("encoder", cut_viewings), cut.viewing_length, distance
         )
-        result["encoder"][name] = {
-            method: {
-                str(size): protocols.verify(
-                    features, viewed[name], orders, size=size, similarity=similarity
+    if trained_steps(workdir, "permuted_encoder") is not None:
+        permuted = embed("permuted_encoder", viewings["encoder"])
+        methods["permuted_users"] = _Known(permuted, gaze.viewing_length, distance, permuted=True)
+        methods["permuted_training"] = _Known(permuted, gaze.viewing_length, distance)
+    return methods
+
+
+def _verify(
+    group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Stage 1 for the seen or the unseen users: the table, and the encoder minus each control."""
+    options = config.eval
+    num_images = len(folds[0].splits.test_images)
+    orders = protocols.draw_image_orders(num_images, options.num_draws, options.seed)
+    user_weight = _resample_users(group, folds, config, dataset)
+    table: dict[str, Any] = {}
+    resampled: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    # A method that one fold lacks says nothing about all of them.
+    for method in folds[0].compared[group]:
+        compared = [
+            fold.compared[group][method] for fold in folds if method in fold.compared[group]
+        ]
+        if len(compared) < len(folds):
+            continue
+        table[method], resampled[method] = {}, {}
+        # So that every user can enrol with n images and be compared on n others.
+        available = min(int(np.min(one.viewed.sum(axis=1))) for one in compared)
+        for size in protocols.usable_sizes(options.num_images, available):
+            scores = [
+                protocols.compare(
+                    one,
+                    orders,
+                    size=size,
+                    samples_per_user=options.samples_per_user,
+                    seed=options.seed,
                 )
-                for size in protocols.usable_sizes(options.num_images, available)
+                for one in compared
+            ]
+            values = protocols.resampled_verification_figures(
+                scores, user_weight, size=size, num_images=num_images, seed=options.seed
+            )
+            resampled[method][str(size)] = values
+            table[method][str(size)] = {
+                **_with_intervals(protocols.verification_figures(scores), values),
+                "num_users": len(np.unique(np.concatenate([one.users for one in scores]))),
+                "num_images": num_images,
+                "num_draws": options.num_draws,
             }
-            for method, features, similarity in (
-                ("encoder", embeddings[name], protocols.negative_distance),
-                ("residual_map", residual, protocols.correlation),
+    differences = {
+        f"encoder_minus_{method}": {
+            size: _difference(
+                table["encoder"][size],
+                row,
+                resampled["encoder"][size],
+                resampled[method][size],
+            )
+            for size, row in rows.items()
+            if size in table["encoder"]
+        }
+        for method, rows in table.items()
+        if method != "encoder"
+    }
+    table["chance"] = {
+        size: protocols.chance_figures(
+            [len(fold.compared[group]["encoder"].users) for fold in folds],
+            samples_per_user=min(num_images // int(size), options.samples_per_user),
+        )
+        for size in table["encoder"]
+    }
+    return table, differences
+
+
+def _resample_users(
+    group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
+) -> Int[np.ndarray, "resample user"]:
+    return bootstrap.resample_users(
+        [_groups(fold.splits)[group] for fold in folds],
+        num_users=len(dataset.user_ids),
+        num_resamples=config.eval.num_resamples,
+        generator=np.random.default_rng(config.eval.seed),
+    )
+
+
+def _with_intervals(
+    figures: Mapping[str, float | None], resampled: Mapping[str, Float[np.ndarray, " resample"]]
+) -> dict[str, Any]:
+    """Each figure, a plain number, and beside it its interval; None for both if not known."""
+    row: dict[str, Any] = {}
+    for name, value in figures.items():
+        row[name] = value
+        row[f"{name}_interval"] = None if value is None else bootstrap.interval(resampled[name])
+    return row
+
+
+def _difference(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    resampled_one: Mapping[str, Float[np.ndarray, " resample"]],
+    resampled_other: Mapping[str, Float[np.ndarray, " resample"]],
+) -> dict[str, Any]:
+    """The paired difference of two rows of figures, with intervals."""
+    figures = {
+        name: None if None in (one[name], other[name]) else one[name] - other[name]
+        for name in resampled_one
+    }
+    resampled = {name: values - resampled_other[name] for name, values in resampled_one.items()}
+    return _with_intervals(figures, resampled)
+
+
+def _predict(
+    group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
+) -> dict[str, dict[str, Any]]:
+    """Stage 2 for the seen or the unseen users: figures, paired differences, single users."""
+    options = config.eval
+    num_images = len(folds[0].splits.test_images)
+    viewed = [fold.compared[group]["encoder"].viewed for fold in folds]
+    sizes = protocols.usable_sizes(
+        options.saliency_num_images, min(int(np.min(one.sum(axis=1))) for one in viewed)
+    )
+    user_weight = _resample_users(group, folds, config, dataset)
+    generator = np.random.default_rng(options.seed)
+    image_weight = bootstrap.resample(
+        num_images, num_images, num_resamples=options.num_resamples, generator=generator
+    )
+    scored = [_score_fold(group, fold, sizes) for fold in folds]
+    everybody = np.ones((1, len(dataset.user_ids)), int)
+    every_image = np.ones((1, num_images), int)
+    tables: dict[str, dict[str, Any]] = {
+        "saliency": {},
+        "saliency_differences": {},
+        "saliency_users": {},
+    }
+    for size in sizes:
+        of_size = [scores[size] for scores in scored]
+        figures = protocols.mean_over_users(of_size, everybody, every_image)[0]
+        resampled = protocols.mean_over_users(of_size, user_weight, image_weight)
+        tables["saliency"][str(size)] = {
+            condition: {
+                **_with_intervals(_by_metric(figures[row]), _by_metric(resampled[:, row].T)),
+                "num_users": len(np.unique(np.concatenate([one.users for one in of_size]))),
+                "num_images": num_images,
+                "num_draws": options.saliency_num_draws,
+            }
+            for row, condition in enumerate(protocols.CONDITIONS)
+            if not np.isnan(figures[row]).any()
+        }
+        differences = {}
+        for one, other in _DIFFERENCES:
+            row, column = (protocols.CONDITIONS.index(name) for name in (one, other))
+            differences[f"{one}_minus_{other}"] = _with_intervals(
+                _by_metric(figures[row] - figures[column]),
+                _by_metric((resampled[:, row] - resampled[:, column]).T),
+            )
+        tables["saliency_differences"][str(size)] = differences | {
+            "own_minus_swapped_p_value": protocols.swap_test(
+                of_size, num_permutations=options.num_resamples, seed=options.seed
             )
         }
-    if trained_steps(workdir, "saliency") is not None:
-        refuse_other_splits(workdir, "saliency", splits, dataset)
-        result["saliency"] = _evaluate_saliency(
-            config,
-            load_params(workdir, "saliency"),
-            viewings["saliency"],
-            groups=groups,
-            images=splits.test_images,
-            embeddings=embeddings,
-            viewed=viewed,
-            orders=orders[: options.saliency_num_draws],
-            sizes=protocols.usable_sizes(options.saliency_num_images, available),
+        tables["saliency_users"][str(size)] = _single_users(of_size, image_weight, dataset)
+    return tables
+
+
+def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
+    """Values under the names of the metrics; single ones as plain numbers."""
+    plain = values.tolist() if values.ndim == 1 else values
+    return dict(zip(protocols.MAP_METRICS, plain, strict=True))
+
+
+def _score_fold(group: str, fold: Fold, sizes: Sequence[int]) -> dict[int, protocols.Predicted]:
+    """Enrols every user with n test images, predicts the user's other ones and scores the maps."""
+    config, options = fold.config, fold.config.eval
+    images, viewings = fold.splits.test_images, fold.viewings["saliency"]
+    prior = stages.center_prior(viewings)
+    known, seen = fold.compared[group]["encoder"], fold.compared["seen"]["encoder"]
+    orders = protocols.draw_image_orders(len(images), options.num_draws, options.seed)
+    enrolments = [(size, order) for size in sizes for order in orders[: options.saliency_num_draws]]
+    swaps = protocols.derangements(len(known.users), options.num_derangements, options.seed)
+    grid = controls.calibration_grid(**options.calibration)
+    common: dict[str, Any] = {
+        "sigma_frac": config.data.sigma_frac,
+        "max_fixations": stages.longest_viewing(viewings.gaze),
+    }
+    likelihoods = controls.calibration_likelihoods(
+        viewings.group, viewings.gaze, prior, grid, users=known.users, images=images, **common
+    )
+    is_enrolled, embeddings, settings = [], [], []
+    for size, order in enrolments:
+        weight = protocols.first_viewed(known.viewed, order, start=0, size=size)
+        seen_weight = protocols.first_viewed(seen.viewed, order, start=0, size=size)
+        is_enrolled.append(weight > 0)
+        embeddings.append(
+            protocols.conditions_of(
+                protocols.mean_features(known.features, weight),
+                protocols.mean_features(seen.features, seen_weight).mean(axis=0),
+                swaps,
+            )
         )
-    result["compared"] = {
+        settings.append(protocols.mean_features(likelihoods, weight).argmax(axis=-1))
+    asked = protocols.Prediction(
+        users=known.users,
+        images=images,
+        is_enrolled=np.stack(is_enrolled),
+        is_query=known.viewed & ~np.stack(is_enrolled),
+        embeddings=np.stack(embeddings),
+        calibration=controls.Calibration(*(values[np.stack(settings)] for values in grid)),
+    )
+    network = stages.saliency_network(config)
+    is_predicted = trained_steps(fold.workdir, "universal") is not None
+    batches = protocols.predict_maps(
+        lambda params, *inputs: network.apply(params)(*inputs),
+        load_params(fold.workdir, "saliency"),
+        viewings.pixels,
+        viewings.gaze,
+        protocols.Universals(
+            viewings.group,
+            prior,
+            _predict_universals(fold, prior)
+            if is_predicted
+            else np.broadcast_to(prior, (len(images), *prior.shape)),
+        ),
+        asked,
+        devices=jax.local_devices(),
+        batch_size=options.batch_size,
+        **common,
+    )
+    counts = protocols.other_fixation_counts(viewings.gaze, images, map_size=prior.shape)
+    scores = np.full(
+        (
+            len(enrolments),
+            len(images),
+            len(protocols.CONDITIONS) - 1 + len(swaps),
+            len(known.users),
+            len(protocols.MAP_METRICS),
+        ),
+        np.nan,
+    )
+    description = f"evaluation, stage 2, {group} users, fold {config.split.fold}"
+    with track(description, int(asked.is_query.any(axis=1).sum())) as show:
+        done = 0
+        for batch in batches:
+            scores[batch["enrolment"], batch["image"]] = protocols.score_maps(
+                batch, center_prior=prior, other_counts=counts
+            )
+            done += len(batch["image"])
+            show(done, "images")
+    if not is_predicted:  # The center prior stood in for it.
+        scores[:, :, protocols.CONDITIONS.index("predicted")] = np.nan
+    return {
+        size: protocols.Predicted(
+            known.users,
+            protocols.mean_over_draws(scores[[of_size == size for of_size, _ in enrolments]]),
+        )
+        for size in sizes
+    }
+
+
+def _predict_universals(
+    fold: Fold, prior: Float[np.ndarray, "height width"]
+) -> Float[np.ndarray, "image height width"]:
+    """The predicted universal map of every test image."""
+    predict = stages.predict_universal(fold.config)
+
+    def of_images(constants: Any, image: jax.Array) -> jax.Array:
+        params, pixels, prior = constants
+        return predict(params, pixels[image], prior)
+
+    batches = steps.map_rows(
+        of_images,
+        (load_params(fold.workdir, "universal"), fold.viewings["saliency"].pixels, prior),
+        (fold.splits.test_images,),
+        devices=jax.local_devices(),
+        batch_size=fold.config.eval.batch_size,
+    )
+    return np.concatenate(list(batches))
+
+
+def _single_users(
+    folds: Sequence[protocols.Predicted],
+    image_weight: Int[np.ndarray, "resample image"],
+    dataset: Dataset,
+) -> dict[str, Any]:
+    """Own minus swapped of each user; the intervals are over images alone."""
+    own, swapped = (protocols.CONDITIONS.index(name) for name in ("own", "swapped"))
+
+    def gains(weight: np.ndarray) -> dict[int, np.ndarray]:
+        found: dict[int, list[np.ndarray]] = {}
+        for fold in folds:
+            scores = protocols.user_scores(fold, weight)
+            for position, user in enumerate(fold.users.tolist()):
+                gain = scores[:, own, position] - scores[:, swapped, position]
+                found.setdefault(user, []).append(gain)
+        return {user: np.mean(values, axis=0) for user, values in found.items()}
+
+    figures = gains(np.ones((1, image_weight.shape[1]), int))
+    resampled = gains(image_weight)
+    return {
+        dataset.user_ids[user]: _with_intervals(
+            _by_metric(figures[user][0]), _by_metric(resampled[user].T)
+        )
+        for user in sorted(figures)
+    }
+
+
+def _describe(config: ConfigDict, folds: Sequence[Fold]) -> dict[str, Any]:
+    """What exactly was compared."""
+    first, options = folds[0], config.eval
+    return {
         "data": config.data.name,
-        **{name: len(members) for name, members in splits._asdict().items()},
-        **{f"{name}_steps": trained_steps(workdir, name) for name in STAGES},
+        **{name: len(members) for name, members in first.splits._asdict().items()},
+        **{f"{name}_steps": trained_steps(first.workdir, name) for name in STAGES},
         "encoder_draws": options.num_draws,
         "saliency_draws": options.saliency_num_draws,
         "derangements": options.num_derangements,
+        "resamples": options.num_resamples,
+        "common_fixations": options.common_fixations,
+        "drop_first_fixation": config.data.drop_first_fixation,
         "training_seed": config.seed,
         "evaluation_seed": options.seed,
-        "fold": config.split.fold,
-        "folds": config.split.folds,
+        "evaluated_folds": [fold.config.split.fold for fold in folds],
+        "fold": first.config.split.fold if len(folds) == 1 else None,
+        "folds": first.config.split.folds,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": source_commit(),
     }
-    write_json(workdir / "evaluation.json", result)
-    tables = protocols.format_tables(result)
-    write_text(workdir / "evaluation.md", tables + "\n")
-    print(tables)
-    return result
-
-
-def _evaluate_saliency(
-    config: ConfigDict,
-    params: Any,
-    viewings: Viewings,
-    *,
-    groups: dict[str, Int[np.ndarray, " user"]],
-    images: Int[np.ndarray, " image"],
-    embeddings: dict[str, Float[np.ndarray, "user image embedding"]],
-    viewed: dict[str, Bool[np.ndarray, "user image"]],
-    orders: Int[np.ndarray, "draw image"],
-    sizes: list[int],
-) -> dict[str, Any]:
-    """Stage 2: enrols every user with n test images, and predicts the user's other ones."""
-    options = config.eval
-    network = stages.saliency_network(config)
-    enrolments = [(size, order) for size in sizes for order in orders]
-    weights = {
-        name: [
-            protocols.first_viewed(viewed[name], order, start=0, size=size)
-            for size, order in enrolments
-        ]
-        for name in groups
-    }
-    enrolled = {
-        name: [protocols.mean_features(embeddings[name], weight) for weight in weights[name]]
-        for name in groups
-    }
-    result: dict[str, Any] = {}
-    for name, users in groups.items():
-        is_query = np.stack([viewed[name] & (weight == 0) for weight in weights[name]])
-        enrolment, column = np.nonzero(is_query.any(axis=1))
-        swaps = protocols.derangements(len(users), options.num_derangements, options.seed)
-        conditions = [
-            protocols.conditions_of(own, seen.mean(axis=0), swaps)
-            for own, seen in zip(enrolled[name], enrolled["seen"], strict=True)
-        ]
-        batches = protocols.score_maps(
-            lambda params, *inputs: network.apply(params)(*inputs),
-            params,
-            viewings.pixels,
-            viewings.gaze,
-            viewings.group,
-            users=users,
-            images=images[column],
-            enrolments=enrolment,
-            embeddings=np.stack(conditions),
-            sigma_frac=config.data.sigma_frac,
-            max_fixations=stages.longest_viewing(viewings.gaze),
-            devices=jax.local_devices(),
-            batch_size=options.batch_size,
-        )
-        scored: list[np.ndarray] = []
-        with track(f"evaluation, {name} users", len(column)) as show:
-            for batch in batches:
-                scored.extend(batch)
-                show(len(scored), "images")
-        # No score where a user was enrolled with the image, or did not see it.
-        queried = is_query[enrolment, :, column][:, None, :, None]
-        scores = np.where(queried, np.stack(scored), np.nan)
-        result[name] = {
-            str(size): protocols.summarise_conditions(
-                [
-                    scores[enrolment == number]
-                    for number, (of_size, _) in enumerate(enrolments)
-                    if of_size == size
-                ]
-            )
-            for size in sizes
-        }
-    return result

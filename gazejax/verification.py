@@ -1,8 +1,94 @@
-"""How well embeddings tell people apart, from scores alone. A higher score means more alike."""
+"""How well embeddings tell people apart, from scores alone. A higher score means more alike.
+
+*Verification* asks of two samples whether they are of one user: a genuine score is of two samples
+of one user, an impostor score of samples of two users. At a threshold, the false match rate (FMR)
+is the share of impostor scores at or above it, the false non-match rate (FNMR) the share of genuine
+scores below it. *Identification* asks whose a sample is, among all enrolled users.
+
+NaN, a class without scores and a lone user are refused. Scores that are all the same are chance
+for verification (ROC-AUC and EER .5) and the worst for identification, where a tie is broken
+against us.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
-from scipy import stats
+from jaxtyping import Float, Int, Shaped
+from scipy.spatial import distance
+
+# The rule of three: an FMR is known only where three false matches were to be expected.
+_LEAST_EXPECTED_FALSE_MATCHES = 3
+
+
+class RocCurve(NamedTuple):
+    """Error rates at falling thresholds, the first above all scores; several curves at once.
+
+    Attributes:
+        fmr: false match rate, rising from 0 to 1.
+        fnmr: false non-match rate, falling from 1 to 0.
+    """
+
+    fmr: Float[np.ndarray, "*curve threshold"]
+    fnmr: Float[np.ndarray, "*curve threshold"]
+
+
+def roc_curve(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -> RocCurve:
+    """Error rates at every threshold that changes them.
+
+    Args:
+        genuine: scores of two samples of one user, any shape.
+        impostor: scores of samples of two users, any shape.
+
+    Raises:
+        ValueError: if either is empty or holds a NaN.
+    """
+    for name, scores in (("genuine", genuine), ("impostor", impostor)):
+        if scores.size == 0 or np.isnan(scores).any():
+            raise ValueError(f"{name} has {scores.size} scores; allowed: at least 1, none NaN")
+    levels, level = np.unique(
+        np.concatenate([genuine.ravel(), impostor.ravel()]), return_inverse=True
+    )
+    counts = (np.bincount(part, minlength=len(levels)) for part in np.split(level, [genuine.size]))
+    return curve_of_counts(*counts)
+
+
+def curve_of_counts(
+    genuine: Shaped[np.ndarray, "*curve level"], impostor: Shaped[np.ndarray, "*curve level"]
+) -> RocCurve:
+    """The curve of scores that were counted, or weighed, at rising levels; something must count."""
+
+    def share_at_or_above(counts: np.ndarray) -> Float[np.ndarray, "*curve threshold"]:
+        total = np.cumsum(np.flip(counts, axis=-1), axis=-1)
+        none = np.zeros((*total.shape[:-1], 1))
+        return np.concatenate([none, total], axis=-1) / total[..., -1:]
+
+    return RocCurve(fmr=share_at_or_above(impostor), fnmr=1 - share_at_or_above(genuine))
+
+
+def area_under(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
+    """Area under a ROC curve: the probability that a genuine score exceeds an impostor score."""
+    hits = 1 - curve.fnmr
+    steps = np.diff(curve.fmr, axis=-1)
+    return np.asarray(np.sum(steps * (hits[..., 1:] + hits[..., :-1]) / 2, axis=-1))
+
+
+def equal_error_rate(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
+    """Where the linearly interpolated ROC curve meets FNMR = FMR."""
+    excess = curve.fnmr - curve.fmr  # Falls from 1 to -1.
+    after = np.argmax(excess <= 0, axis=-1, keepdims=True)
+    above, below = (np.take_along_axis(excess, at, axis=-1) for at in (after - 1, after))
+    start, end = (np.take_along_axis(curve.fmr, at, axis=-1) for at in (after - 1, after))
+    return np.asarray((start + (end - start) * above / (above - below))[..., 0])
+
+
+def false_non_match_rate(curve: RocCurve, fmr: float) -> Float[np.ndarray, "*curve"]:
+    """Lowest FNMR of the thresholds whose FMR is at most `fmr`; nothing is interpolated."""
+    return np.asarray(np.where(curve.fmr <= fmr, curve.fnmr, 1.0).min(axis=-1))
+
+
+def allows_fmr(num_impostor_scores: int, fmr: float) -> bool:
+    """Whether there are enough impostor scores to speak of an FMR: at least 3 / FMR."""
+    return num_impostor_scores * fmr >= _LEAST_EXPECTED_FALSE_MATCHES
 
 
 def roc_auc(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -> float:
@@ -17,17 +103,41 @@ def roc_auc(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."
 
     Source: the Mann-Whitney statistic.
     """
-    for name, scores in (("genuine", genuine), ("impostor", impostor)):
-        if scores.size == 0 or np.isnan(scores).any():
-            raise ValueError(f"{name} has {scores.size} scores; allowed: at least 1, none NaN")
-    ranks = stats.rankdata(np.concatenate([genuine.ravel(), impostor.ravel()]))
-    num_genuine, num_impostor = genuine.size, impostor.size
-    wins = ranks[:num_genuine].sum() - num_genuine * (num_genuine + 1) / 2
-    return float(wins / (num_genuine * num_impostor))
+    return float(area_under(roc_curve(genuine, impostor)))
 
 
-def rank1(scores: Float[np.ndarray, "*batch user user"]) -> float:
-    """Share of probes whose own user scores highest; a tie is broken against us.
+def eer(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -> float:
+    """Equal error rate: where the linearly interpolated ROC curve meets FNMR = FMR.
+
+    Raises:
+        ValueError: if either is empty or holds a NaN.
+    """
+    return float(equal_error_rate(roc_curve(genuine, impostor)))
+
+
+def fnmr_at_fmr(
+    genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."], *, fmr: float
+) -> float:
+    """False non-match rate at the lowest threshold whose false match rate is at most `fmr`.
+
+    No interpolation. 1 if no threshold but one above all scores is strict enough.
+
+    Raises:
+        ValueError: if either is empty or holds a NaN, `fmr` is not between 0 and 1, or there are
+            fewer than 3 / `fmr` impostor scores, too few to speak of such a rate.
+    """
+    if not 0 < fmr < 1:
+        raise ValueError(f"fmr is {fmr}; allowed: above 0, below 1")
+    if not allows_fmr(impostor.size, fmr):
+        raise ValueError(
+            f"impostor has {impostor.size} scores; allowed: at least "
+            f"{_LEAST_EXPECTED_FALSE_MATCHES / fmr:.0f} for a false match rate of {fmr:g}"
+        )
+    return float(false_non_match_rate(roc_curve(genuine, impostor), fmr))
+
+
+def own_rank(scores: Float[np.ndarray, "*batch user user"]) -> Int[np.ndarray, "*batch user"]:
+    """Place of each probe's own user among the enrolled, from 1; a tie is broken against us.
 
     Args:
         scores: score of each probe user (row) with each enrolled user (column), same order.
@@ -35,11 +145,127 @@ def rank1(scores: Float[np.ndarray, "*batch user user"]) -> float:
     Raises:
         ValueError: if there are fewer than two users, or a score is NaN.
     """
-    num_users = scores.shape[-1]
-    if num_users < 2 or scores.shape[-2] != num_users or np.isnan(scores).any():
+    if scores.shape[-1] < 2 or scores.shape[-2] != scores.shape[-1] or np.isnan(scores).any():
         raise ValueError(
             f"scores has shape {scores.shape}; allowed: [..., user, user], 2 users or more, no NaN"
         )
-    is_own = np.eye(num_users, dtype=bool)
-    best_other = np.where(is_own, -np.inf, scores).max(axis=-1)
-    return float((np.diagonal(scores, axis1=-2, axis2=-1) > best_other).mean())
+    own = np.diagonal(scores, axis1=-2, axis2=-1)[..., None]
+    return (scores >= own).sum(axis=-1)
+
+
+def cmc(scores: Float[np.ndarray, "*batch user user"]) -> Float[np.ndarray, " user"]:
+    """Cumulative match curve: share of probes whose own user is among the first 1, 2, ... users.
+
+    Args:
+        scores: score of each probe user (row) with each enrolled user (column), same order.
+
+    Raises:
+        ValueError: if there are fewer than two users, or a score is NaN.
+    """
+    rank = own_rank(scores).ravel()
+    return (rank[:, None] <= 1 + np.arange(scores.shape[-1])).mean(axis=0)
+
+
+def rank1(scores: Float[np.ndarray, "*batch user user"]) -> float:
+    """Share of probes whose own user scores highest; a tie is broken against us. See `cmc`."""
+    return float(cmc(scores)[0])
+
+
+def average_precision_at_r(
+    scores: Float[np.ndarray, "sample sample"], users: Int[np.ndarray, " sample"]
+) -> Float[np.ndarray, " sample"]:
+    """Average precision at R of each sample as a query for the user's R other samples.
+
+    Of the R nearest other samples, the mean over the R places of the precision up to that place
+    where it holds the same user, and of 0 where it does not. A tie is broken against us.
+
+    Args:
+        scores: score of each sample (row) with each other one; the diagonal is not read.
+        users: whose each sample is.
+
+    Returns:
+        Between 0 and 1; NaN for a user's only sample, which is nobody's query.
+
+    Raises:
+        ValueError: if there are fewer than two users, nobody has two samples, or a score is NaN.
+
+    Source: Musgrave et al. 2020, A Metric Learning Reality Check.
+    """
+    num_samples = len(users)
+    is_other = ~np.eye(num_samples, dtype=bool)
+    names, counts = np.unique(users, return_counts=True)
+    if len(names) < 2 or counts.max() < 2:
+        raise ValueError(
+            f"users has {len(names)} users with at most {counts.max(initial=0)} samples; allowed: "
+            "at least 2 users, one of them with 2 samples"
+        )
+    if scores.shape != (num_samples, num_samples) or np.isnan(scores[is_other]).any():
+        raise ValueError(
+            f"scores has shape {scores.shape}; allowed: [{num_samples}, {num_samples}], no NaN"
+        )
+    precision = np.full(num_samples, np.nan)
+    for name, count in zip(names, counts, strict=True):
+        if count < 2:
+            continue
+        queries = np.flatnonzero(users == name)
+        others = np.where(is_other, scores, -np.inf)[queries]
+        genuine = others[:, queries][is_other[np.ix_(queries, queries)]].reshape(count, count - 1)
+        genuine = -np.sort(-genuine, axis=1)  # The best first.
+        impostor = np.delete(others, queries, axis=1)
+        beaten_by = (impostor[:, None, :] >= genuine[:, :, None]).sum(axis=-1)
+        number = 1 + np.arange(count - 1)
+        place = number + beaten_by
+        precision[queries] = np.where(place <= count - 1, number / place, 0.0).mean(axis=1)
+    return precision
+
+
+def map_at_r(
+    scores: Float[np.ndarray, "sample sample"], users: Int[np.ndarray, " sample"]
+) -> float:
+    """Mean average precision at R over all samples that have a partner.
+
+    See `average_precision_at_r`, also for what is raised.
+    """
+    return float(np.nanmean(average_precision_at_r(scores, users)))
+
+
+def chance_map_at_r(*, num_users: int, samples_per_user: int) -> float:
+    """MAP@R of scores in random order, when all users have equally many samples.
+
+    Source: ours. Place i holds the own user with probability p = R / (N - 1), N samples in all;
+    given that, each of the i - 1 places before does with (R - 1) / (N - 2). The mean of
+    p (1 + (i - 1) (R - 1) / (N - 2)) / i over the R places.
+    """
+    relevant = samples_per_user - 1
+    others = num_users * samples_per_user - 1
+    place = 1 + np.arange(relevant)
+    before = (place - 1) * (relevant - 1) / max(others - 1, 1)
+    return float(np.mean(relevant / others * (1 + before) / place))
+
+
+def negative_distance(
+    probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
+) -> Float[np.ndarray, "sample other"]:
+    """Similarity of embeddings: minus the Euclidean distance."""
+    return -distance.cdist(probe, enrolled)
+
+
+def cosine(
+    probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
+) -> Float[np.ndarray, "sample other"]:
+    """Similarity of directions: the cosine; a zero vector scores 0 with everything."""
+
+    def unit(features: np.ndarray) -> np.ndarray:
+        length = np.linalg.norm(features, axis=-1, keepdims=True)
+        return features / np.where(length > 0, length, 1.0)
+
+    return unit(probe) @ unit(enrolled).T
+
+
+def correlation(
+    probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
+) -> Float[np.ndarray, "sample other"]:
+    """Similarity of maps: Pearson correlation; a constant map scores 0 with everything."""
+    return cosine(
+        probe - probe.mean(axis=-1, keepdims=True), enrolled - enrolled.mean(axis=-1, keepdims=True)
+    )

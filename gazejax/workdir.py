@@ -132,6 +132,27 @@ def refuse_other_folds(workdir: Path, config: ConfigDict) -> None:
         raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
 
 
+def refuse_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
+    """Refuses to call a user or an image unseen that a stage was trained with.
+
+    The stage's checkpoint says who and what that was, not the config.
+
+    Raises:
+        ValueError: naming the first user or image that leaked, or the part of the splits that
+            differs otherwise.
+    """
+    stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
+    now = named_splits(splits, dataset)
+    for held_out, trained in (("unseen_users", "seen_users"), ("test_images", "train_images")):
+        leaked = sorted(set(now[held_out]) & set(stored[trained]))
+        if leaked:
+            raise ValueError(
+                f"{workdir}: {leaked[0]!r} is one of {len(leaked)} of the {held_out} that stage "
+                f"{stage} was trained with; figures for {held_out} would be false"
+            )
+    refuse_other_splits(workdir, stage, splits, dataset)
+
+
 def refuse_other_splits(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
     """Holds the splits of now against those a stage was trained with, as its checkpoint says.
 
@@ -157,7 +178,9 @@ def write_description(
     """Writes all that a run's folder holds beside what training and evaluation write."""
     write_config(workdir, config)
     write_json(workdir / "splits.json", named_splits(splits, dataset))
-    priors = {name: stages.center_prior(arrays) for name, arrays in viewings.items()}
+    priors: dict[str, Any] = {
+        name: stages.center_prior(arrays) for name, arrays in viewings.items()
+    }
     temporary = workdir / "center_prior.tmp.npz"
     np.savez(temporary, **priors)
     temporary.replace(workdir / "center_prior.npz")

@@ -20,7 +20,7 @@ install_import_hook(CHECKED, "beartype.beartype").__enter__()
 import pytest
 from ml_collections import ConfigDict
 
-from gazejax import loop
+from gazejax import evaluation, loop, stages
 from tfds_builders.build import build
 
 ROOT = Path(__file__).parent.parent
@@ -49,7 +49,8 @@ def tiny_config(data_dir: Path) -> ConfigDict:
         num_steps=12,
     )
     config.saliency.sampling.update(num_images=4, users_per_image=3, enrolment_images=(2, 4))
-    for stage in ("encoder", "saliency"):
+    config.universal.update(num_images=4, num_steps=12)
+    for stage in ("encoder", "saliency", "universal"):
         config[stage].optimizer.warmup_steps = 2
     config.training.log_every = 2
     config.checkpoint.every = 4
@@ -66,12 +67,18 @@ def data_dir(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_dataset(data_dir):
-    return loop.load_dataset(tiny_config(data_dir))
+    return stages.load_dataset(tiny_config(data_dir))
 
 
 @pytest.fixture(scope="session")
 def tiny_run(data_dir, tmp_path_factory) -> Path:
     """Workdir of a finished tiny training."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    loop.train_and_evaluate(tiny_config(data_dir), workdir)
+    train_and_evaluate(tiny_config(data_dir), workdir)
     return workdir
+
+
+def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
+    """What train.py does."""
+    loop.train_folds(config, workdir)
+    evaluation.evaluate(workdir)

@@ -1,0 +1,108 @@
+"""How sure a figure is: bootstrap intervals over users and images, and a permutation test.
+
+A resample is a weight for each user, and one for each image or each draw of images: how often it
+was drawn with replacement. The same resamples serve every method, so that differences are paired.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+_PERCENTILES = (2.5, 97.5)
+_EXACT_UP_TO = 20_000
+
+
+def resample_users(
+    groups: Sequence[Int[np.ndarray, " member"]],
+    *,
+    num_users: int,
+    num_resamples: int,
+    generator: np.random.Generator,
+) -> Int[np.ndarray, "resample user"]:
+    """Draws users with replacement, as many as the groups have between them.
+
+    Args:
+        groups: users who are compared with each other; a user may be in several.
+        num_users: number of users of the data set, into which the groups index.
+        num_resamples: number of resamples.
+        generator: source of chance.
+
+    Returns:
+        How often each user was drawn. A resample that leaves a group with fewer than two different
+        users is drawn again: nobody could be compared in it.
+
+    Raises:
+        ValueError: if a group has fewer than two users.
+    """
+    members = np.unique(np.concatenate(groups))
+    if min(len(np.unique(group)) for group in groups) < 2:
+        raise ValueError("a group has fewer than two users; allowed: at least two to compare")
+    found: list[np.ndarray] = []
+    while len(found) < num_resamples:
+        drawn = generator.choice(members, len(members))
+        weight = np.bincount(drawn, minlength=num_users)
+        if all((weight[group] > 0).sum() >= 2 for group in groups):
+            found.append(weight)
+    return np.stack(found)
+
+
+def resample(
+    num_items: int, size: int, *, num_resamples: int, generator: np.random.Generator
+) -> Int[np.ndarray, "resample item"]:
+    """How often each item is drawn, when `size` are drawn with replacement."""
+    return generator.multinomial(size, np.full(num_items, 1 / num_items), num_resamples)
+
+
+def interval(values: Float[np.ndarray, " resample"]) -> list[float]:
+    """The 95 % percentile interval, [low, high], of the resamples that say anything (not NaN)."""
+    return [float(bound) for bound in np.nanpercentile(values, _PERCENTILES)]
+
+
+def mean_over_images(
+    scores: Float[np.ndarray, "*figure image"], image_weight: Int[np.ndarray, "resample image"]
+) -> Float[np.ndarray, "resample *figure"]:
+    """Weighted mean over the images that have a score; NaN where none of them has any weight."""
+    rows = scores.reshape(-1, scores.shape[-1])
+    has_score = ~np.isnan(rows)
+    total = image_weight @ np.where(has_score, rows, 0.0).T
+    weight = image_weight @ has_score.T
+    means = np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
+    return means.reshape(len(image_weight), *scores.shape[:-1])
+
+
+def permutation_test(
+    own: Float[np.ndarray, " user"],
+    others: Float[np.ndarray, "other user"],
+    *,
+    num_permutations: int,
+    generator: np.random.Generator,
+) -> float:
+    """Chance of a mean as high as that of `own`, if a user's scores were interchangeable.
+
+    Exchanges, for each user independently, the score with their own embedding for one of the scores
+    with somebody else's. All (others + 1) ^ users exchanges where there are at most 20,000; else a
+    sample, to which the observed one is added.
+
+    Args:
+        own: each user's score with their own embedding; higher is better.
+        others: each user's scores with the embeddings of others.
+        num_permutations: size of the sample.
+        generator: source of chance.
+
+    Returns:
+        The one-sided p-value.
+    """
+    scores = np.concatenate([own[None], others])
+    num_choices, num_users = scores.shape
+    if num_choices**num_users <= _EXACT_UP_TO:
+        choices = np.array(list(itertools.product(range(num_choices), repeat=num_users)))
+        added = 0
+    else:
+        choices = generator.integers(num_choices, size=(num_permutations, num_users))
+        added = 1
+    means = scores[choices, np.arange(num_users)].mean(axis=1)
+    # The observed exchange is among them; rounding must not make it beat itself.
+    reached = (means >= own.mean() - 1e-12).sum()
+    return float((reached + added) / (len(choices) + added))
