@@ -48,7 +48,9 @@ def load_config(workdir: Path) -> ConfigDict:
     path = workdir / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; is {workdir} the workdir of a training?")
-    return _as_config(json.loads(path.read_text())["config"])
+    config = ConfigDict(_with_tuples(json.loads(path.read_text())["config"]))
+    validate(config)
+    return config
 
 
 def fold_configs(config: ConfigDict, workdir: Path) -> dict[Path, ConfigDict]:
@@ -73,7 +75,8 @@ def load_params(workdir: Path, stage: str) -> Any:
     """
     folder = checkpoint_folder(workdir, stage)
     metadata = checkpoints.read_metadata(folder)
-    config = _as_config(metadata["config"])
+    # Valid when it was saved; keys that came since do not matter to a network.
+    config = ConfigDict(_with_tuples(metadata["config"]))
     if stage in ("encoder", "permuted_encoder"):
         num_users = len(metadata["splits"]["seen_users"])
         network = stages.encoder_network(config, num_users=num_users)
@@ -240,12 +243,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Writes a file whole or not at all; a value that is no number of JSON's is an error."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def _as_config(values: dict[str, Any]) -> ConfigDict:
-    config = ConfigDict(_with_tuples(values))
-    validate(config)
-    return config
 
 
 def _with_tuples(value: Any) -> Any:

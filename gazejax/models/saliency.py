@@ -143,11 +143,25 @@ class SaliencyNetwork(nnx.Module):
             self.image_features(images), self.decoder, self.decoder_norms, self.films, strict=True
         ):
             level_size = features.shape[1:3]
-            parts = [
-                jnp.repeat(features, num_persons, axis=0),
-                jax.image.resize(log_universal, (num_maps, *level_size, 1), "linear"),
-                jax.image.resize(x, (num_maps, *level_size, x.shape[-1]), "nearest"),
-            ]
-            x = nnx.relu(film(norm(convolution(jnp.concatenate(parts, axis=-1))), embedding))
+            own = jnp.concatenate(
+                [
+                    jax.image.resize(log_universal, (num_maps, *level_size, 1), "linear"),
+                    jax.image.resize(x, (num_maps, *level_size, x.shape[-1]), "nearest"),
+                ],
+                axis=-1,
+            )
+            # A convolution of concatenated features is a sum of two: that of the image features is
+            # the same for every person.
+            of_image, of_person = jnp.split(convolution.kernel[...], [features.shape[-1]], axis=2)
+            shared = jnp.repeat(_convolve(features, of_image), num_persons, axis=0)
+            x = nnx.relu(film(norm(shared + _convolve(own, of_person)), embedding))
         logits = (self.head(x) + log_universal).reshape(num_images, num_persons, -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)
+
+
+def _convolve(
+    x: Float[Array, "map height width channel"], kernel: Float[Array, "kernel kernel channel out"]
+) -> Float[Array, "map height width out"]:
+    return jax.lax.conv_general_dilated(
+        x, kernel, window_strides=(1, 1), padding="SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
