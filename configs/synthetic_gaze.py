@@ -87,7 +87,7 @@ def get_config() -> ConfigDict:
                     "clip_norm": 1.0,
                 },
             },
-            # The universal map of an image that nobody has looked at, predicted: the saliency network
+            # The universal map of an image nobody has looked at, predicted: the saliency network
             # without a person, starting from the mean training map.
             "universal": {
                 "num_images": 16,

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
 from gazejax import render, stages
 from gazejax.data import resize_image
-from gazejax.workdir import load_center_prior, load_config, load_params
+from gazejax.workdir import load_center_prior, load_config, load_params, trained_steps
 
 # Pairs and fixations are padded to multiples of these, so that few shapes are ever compiled.
 _PAIRS = 8
@@ -25,11 +25,11 @@ _FIXATIONS = 32
 
 
 def load(workdir: str | Path) -> "Model":
-    """Loads both trained stages of a workdir.
+    """Loads the trained stages of a workdir.
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or a stage has no checkpoint.
-        ValueError: if a checkpoint does not load.
+        ValueError: if a checkpoint does not load, or the folder holds several folds.
     """
     return Model(Path(workdir))
 
@@ -44,6 +44,11 @@ class Model:
 
     def __init__(self, workdir: Path) -> None:
         config = load_config(workdir)
+        if config.eval.folds > 1:
+            raise ValueError(
+                f"{workdir} holds {config.eval.folds} folds; load one of them, such as "
+                f"{workdir / 'fold_0'}"
+            )
         self.config = config
         self.embedding_size: int = config.encoder.embedding_size
         self._center_prior = load_center_prior(workdir)
@@ -52,6 +57,10 @@ class Model:
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         self._embed_pairs = jax.jit(_make_embed(config, num_users))
         self._predict_map = jax.jit(_make_predict(config))
+        self._universal_params = None
+        if trained_steps(workdir, "universal") is not None:
+            self._universal_params = load_params(workdir, "universal")
+        self._predict_universal = jax.jit(stages.predict_universal(config))
 
     def embed(
         self,
@@ -66,7 +75,7 @@ class Model:
             fixations: where the person looked in each, [fixation, 2], x then y in pixels of that
                 picture, whose top left corner is (0, 0); its first pixel is centred on (0.5, 0.5).
             universal: where other people looked in each picture, [height, width] at any size and
-                any positive scale. Without it the mean of the training maps stands in.
+                any positive scale. Without it a predicted one stands in.
 
         Returns:
             The user embedding: the mean over the pairs, float32.
@@ -98,10 +107,11 @@ class Model:
             aspect_ratios.append(image.shape[1] / image.shape[0])
             pixels.append(resize_image(image, (height, width)))
             groups.append(
-                self._center_prior["encoder"]
-                if universal is None
-                else _resize_map(
-                    _checked_map(universal[number], f"universal[{number}]"), (height, width)
+                _resize_map(
+                    self._universal_of(image)
+                    if universal is None
+                    else _checked_map(universal[number], f"universal[{number}]"),
+                    (height, width),
                 )
             )
         num_pairs = len(pixels)
@@ -137,8 +147,7 @@ class Model:
             embedding: the person, [embedding], as `embed` returns it. Without it the universal
                 map is returned.
             universal: where other people looked in this picture, [height, width] at any size and
-                any positive scale. Without it the mean of the training maps stands in, until a
-                predicted one exists.
+                any positive scale. Without it a predicted one stands in.
 
         Returns:
             A map of the image's size that sums to 1, float32.
@@ -149,7 +158,7 @@ class Model:
         """
         image = _checked_image(image, "image")
         if universal is None:
-            universal = self._center_prior["saliency"]
+            universal = self._universal_of(image)
         else:
             universal = _checked_map(universal, "universal")
         if embedding is None:
@@ -161,6 +170,16 @@ class Model:
             _checked_embedding(embedding, self.embedding_size),
         )
         return _resize_map(np.asarray(saliency), image.shape[:2])
+
+    def _universal_of(
+        self, image: UInt8[np.ndarray, "height width 3"]
+    ) -> Float[np.ndarray, "map_height map_width"]:
+        """Predicts a universal map; the mean training map, if its stage was not trained."""
+        prior = self._center_prior["saliency"]
+        if self._universal_params is None:
+            return prior
+        pixels = resize_image(image, self.config.saliency.image_size)
+        return np.asarray(self._predict_universal(self._universal_params, pixels[None], prior))[0]
 
 
 def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:

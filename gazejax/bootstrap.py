@@ -15,7 +15,7 @@ _EXACT_UP_TO = 20_000
 
 
 def resample_users(
-    groups: Sequence[Int[np.ndarray, " member"]],
+    groups: Sequence[Int[np.ndarray, "_"]],
     *,
     num_users: int,
     num_resamples: int,

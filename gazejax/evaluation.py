@@ -28,6 +28,9 @@ from gazejax.workdir import (
 )
 
 GROUPS = ("seen", "unseen")
+# For the plots alone.
+_NUM_EXAMPLES = 6
+_IMAGES_PER_POINT = 10
 # Paired differences of stage 2 that are reported.
 _DIFFERENCES = (
     ("own", "swapped"),
@@ -75,21 +78,25 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             folds.append(_open_fold(folder, fold_config, dataset))
             show(len(folds), "folds")
     result: dict[str, Any] = {"encoder": {}, "encoder_differences": {}}
+    curves = {}
     with track("evaluation, stage 1", len(GROUPS)) as show:
         for number, group in enumerate(GROUPS, start=1):
-            table, differences = _verify(group, folds, config, dataset)
+            table, differences, curves[group] = _verify(group, folds, config, dataset)
             result["encoder"][group] = table
             result["encoder_differences"][group] = differences
             show(number, f"{group} users")
+    examples: list[dict[str, Any]] = []
     if all(trained_steps(fold.workdir, "saliency") is not None for fold in folds):
         result |= {"saliency": {}, "saliency_differences": {}, "saliency_users": {}}
         for group in GROUPS:
-            for key, table in _predict(group, folds, config, dataset).items():
+            tables, examples = _predict(group, folds, config, dataset)
+            for key, table in tables.items():
                 result[key][group] = table
     result["compared"] = _describe(config, folds)
     write_json(workdir / "evaluation.json", result)
     text = format_evaluation(result)
     write_text(workdir / "evaluation.md", text)
+    _draw(workdir / "plots", result, curves, examples, folds[0], dataset)
     print(text)
     return result
 
@@ -186,14 +193,15 @@ def _methods(
 
 def _verify(
     group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Stage 1 for the seen or the unseen users: the table, and the encoder minus each control."""
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, verification.RocCurve]]:
+    """Stage 1 for the seen or the unseen users: table, encoder minus each control, ROC curves."""
     options = config.eval
     num_images = len(folds[0].splits.test_images)
     orders = protocols.draw_image_orders(num_images, options.num_draws, options.seed)
     user_weight = _resample_users(group, folds, config, dataset)
     table: dict[str, Any] = {}
     resampled: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    curves: dict[str, verification.RocCurve] = {}
     # A method that one fold lacks says nothing about all of them.
     for method in folds[0].compared[group]:
         compared = [
@@ -215,6 +223,8 @@ def _verify(
                 )
                 for one in compared
             ]
+            if method in ("encoder", "residual_map"):
+                curves[f"{method.replace('_', ' ')}, n = {size}"] = protocols.mean_curve(scores)
             values = protocols.resampled_verification_figures(
                 scores, user_weight, size=size, num_images=num_images, seed=options.seed
             )
@@ -246,7 +256,7 @@ def _verify(
         )
         for size in table["encoder"]
     }
-    return table, differences
+    return table, differences, curves
 
 
 def _resample_users(
@@ -288,8 +298,11 @@ def _difference(
 
 def _predict(
     group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
-) -> dict[str, dict[str, Any]]:
-    """Stage 2 for the seen or the unseen users: figures, paired differences, single users."""
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Stage 2 for the seen or the unseen users: figures, paired differences, single users.
+
+    Beside these tables, some maps of the first fold to look at.
+    """
     options = config.eval
     num_images = len(folds[0].splits.test_images)
     viewed = [fold.compared[group]["encoder"].viewed for fold in folds]
@@ -301,7 +314,7 @@ def _predict(
     image_weight = bootstrap.resample(
         num_images, num_images, num_resamples=options.num_resamples, generator=generator
     )
-    scored = [_score_fold(group, fold, sizes) for fold in folds]
+    scored, examples = zip(*(_score_fold(group, fold, sizes) for fold in folds), strict=True)
     everybody = np.ones((1, len(dataset.user_ids)), int)
     every_image = np.ones((1, num_images), int)
     tables: dict[str, dict[str, Any]] = {
@@ -336,7 +349,7 @@ def _predict(
             )
         }
         tables["saliency_users"][str(size)] = _single_users(of_size, image_weight, dataset)
-    return tables
+    return tables, examples[0]
 
 
 def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
@@ -345,8 +358,14 @@ def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
     return dict(zip(protocols.MAP_METRICS, plain, strict=True))
 
 
-def _score_fold(group: str, fold: Fold, sizes: Sequence[int]) -> dict[int, protocols.Predicted]:
-    """Enrols every user with n test images, predicts the user's other ones and scores the maps."""
+def _score_fold(
+    group: str, fold: Fold, sizes: Sequence[int]
+) -> tuple[dict[int, protocols.Predicted], list[dict[str, Any]]]:
+    """Enrols every user with n test images, predicts the user's other ones and scores the maps.
+
+    Returns:
+        The scores of each n, and the maps of a few users and images at the last n.
+    """
     config, options = fold.config, fold.config.eval
     images, viewings = fold.splits.test_images, fold.viewings["saliency"]
     prior = stages.center_prior(viewings)
@@ -413,6 +432,7 @@ def _score_fold(group: str, fold: Fold, sizes: Sequence[int]) -> dict[int, proto
         ),
         np.nan,
     )
+    examples: list[dict[str, Any]] = []
     description = f"evaluation, stage 2, {group} users, fold {config.split.fold}"
     with track(description, int(asked.is_query.any(axis=1).sum())) as show:
         done = 0
@@ -420,17 +440,44 @@ def _score_fold(group: str, fold: Fold, sizes: Sequence[int]) -> dict[int, proto
             scores[batch["enrolment"], batch["image"]] = protocols.score_maps(
                 batch, center_prior=prior, other_counts=counts
             )
+            examples += _examples(batch, asked)
             done += len(batch["image"])
             show(done, "images")
     if not is_predicted:  # The center prior stood in for it.
         scores[:, :, protocols.CONDITIONS.index("predicted")] = np.nan
-    return {
+    predicted = {
         size: protocols.Predicted(
             known.users,
             protocols.mean_over_draws(scores[[of_size == size for of_size, _ in enrolments]]),
         )
         for size in sizes
     }
+    return predicted, examples
+
+
+def _examples(batch: Mapping[str, Any], asked: protocols.Prediction) -> list[dict[str, Any]]:
+    """Of the last enrolment, maps of a few images in even steps, each of another user."""
+    last = len(asked.is_query) - 1
+    columns = np.flatnonzero(asked.is_query[last].any(axis=0))
+    chosen = columns[np.linspace(0, len(columns) - 1, _NUM_EXAMPLES).astype(int)].tolist()
+    found = []
+    for row in np.flatnonzero(batch["enrolment"] == last):
+        column = int(batch["image"][row])
+        if column not in chosen:
+            continue
+        askable = np.flatnonzero(asked.is_query[last, :, column])
+        user = askable[chosen.index(column) % len(askable)]
+        own, universal = (protocols.CONDITIONS.index(name) for name in ("own", "universal"))
+        found.append(
+            {
+                "user": int(asked.users[user]),
+                "image": int(asked.images[column]),
+                "universal": batch["maps"][row, universal, user],
+                "own": batch["maps"][row, own, user],
+                "truth": batch["truth"][row, user],
+            }
+        )
+    return found
 
 
 def _predict_universals(
@@ -478,6 +525,87 @@ def _single_users(
         )
         for user in sorted(figures)
     }
+
+
+def _draw(
+    folder: Path,
+    result: dict[str, Any],
+    curves: Mapping[str, Mapping[str, verification.RocCurve]],
+    examples: Sequence[Mapping[str, Any]],
+    fold: Fold,
+    dataset: Dataset,
+) -> None:
+    """Draws what one would rather look at than read."""
+    from gazejax import plots  # Here, since it takes a second and embedding a person needs none.
+
+    folder.mkdir(exist_ok=True)
+    plots.draw_roc_curves(folder / "roc_curves.png", curves=curves)
+    for figure in ("roc_auc", "rank1"):
+        plots.draw_figures_against_size(
+            folder / f"{figure}_against_images.png", table=result["encoder"], figure=figure
+        )
+    _draw_embeddings(folder / "embeddings.png", fold, dataset)
+    if not examples:
+        return
+    largest = list(result["saliency_users"]["seen"])[-1]
+    plots.draw_user_bars(
+        folder / "own_minus_swapped.png",
+        per_user={
+            group: {
+                user: {
+                    "value": row["information_gain"],
+                    "interval": row["information_gain_interval"],
+                }
+                for user, row in sizes[largest].items()
+            }
+            for group, sizes in result["saliency_users"].items()
+        },
+        unit="bits per fixation",
+        title=f"Information gain of own over swapped, {largest} enrolment images",
+    )
+    gaze = dataset.gaze
+    rows = []
+    for example in examples:
+        user, image = example["user"], example["image"]
+        start = gaze.viewing_offset[user, image]
+        rows.append(
+            plots.MapRow(
+                label=f"{dataset.user_ids[user]}, {dataset.image_ids[image]}",
+                image=dataset.images["saliency"][image],
+                xy_frac=np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[user, image]],
+                **{key: example[key] for key in ("universal", "own", "truth")},
+            )
+        )
+    plots.draw_map_grid(folder / "maps.png", rows=rows)
+
+
+def _draw_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
+    """Draws samples of all users of a fold, each the mean embedding of as many test images."""
+    from gazejax import plots
+
+    groups = [fold.compared[group]["encoder"] for group in GROUPS]
+    users = np.concatenate([group.users for group in groups])
+    fewest = min(int(np.min(group.viewed.sum(axis=1))) for group in groups)
+    size = min(_IMAGES_PER_POINT, fewest // 2)
+    number = fewest // size
+    samples = [
+        protocols.cut_into_samples(
+            group.features,
+            group.viewed,
+            np.arange(group.viewed.shape[1]),
+            size=size,
+            number=number,
+        )
+        for group in groups
+    ]
+    embeddings = np.concatenate(samples, axis=1)
+    plots.draw_embedding_scatter(
+        path,
+        embeddings=embeddings.reshape(-1, embeddings.shape[-1]),
+        users=np.tile(users, number),
+        names=list(dataset.user_ids),
+        is_seen=np.isin(np.arange(len(dataset.user_ids)), fold.splits.seen_users),
+    )
 
 
 def _describe(config: ConfigDict, folds: Sequence[Fold]) -> dict[str, Any]:

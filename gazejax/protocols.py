@@ -87,6 +87,23 @@ def mean_features(
     return np.einsum("ui,uif->uf", weights, features)
 
 
+def cut_into_samples(
+    features: Float[np.ndarray, "user image feature"],
+    viewed: Bool[np.ndarray, "user image"],
+    order: Int[np.ndarray, " image"],
+    *,
+    size: int,
+    number: int,
+) -> Float[np.ndarray, "sample user feature"]:
+    """Mean features of `number` samples of each user, each of `size` other images."""
+    return np.stack(
+        [
+            mean_features(features, first_viewed(viewed, order, start=sample * size, size=size))
+            for sample in range(number)
+        ]
+    )
+
+
 class Compared(NamedTuple):
     """What one method knows of the users of one fold, who are compared with each other.
 
@@ -144,17 +161,12 @@ def compare(
     """
     generator = np.random.default_rng(seed)
 
-    def samples(order: Int[np.ndarray, " image"], number: int) -> list[np.ndarray]:
+    def samples(order: Int[np.ndarray, " image"], number: int) -> np.ndarray:
         features = compared.features
         if compared.permuted:
             owner = controls.permute_viewers(compared.viewed, generator)
             features = np.take_along_axis(features, owner[..., None], axis=0)
-        return [
-            mean_features(
-                features, first_viewed(compared.viewed, order, start=sample * size, size=size)
-            )
-            for sample in range(number)
-        ]
+        return cut_into_samples(features, compared.viewed, order, size=size, number=number)
 
     similarity = []
     for order in orders:
@@ -190,6 +202,22 @@ def verification_figures(folds: Sequence[Scores]) -> dict[str, float | None]:
         figures["map_at_r"].append(float(fold.precision.mean()))
     means = {name: float(np.mean(values)) for name, values in figures.items()}
     return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
+
+
+def mean_curve(folds: Sequence[Scores]) -> verification.RocCurve:
+    """The ROC curve of all draws, as the mean over folds of the FNMR at some FMRs, for a plot."""
+    curves = []
+    for fold in folds:
+        is_own = np.eye(len(fold.users), dtype=bool)
+        curves.append(
+            verification.roc_curve(fold.similarity[:, is_own], fold.similarity[:, ~is_own])
+        )
+    fmr = np.append(0.0, np.geomspace(1e-3, 1.0, 200))
+    fnmr = [
+        np.mean([verification.false_non_match_rate(curve, rate) for curve in curves])
+        for rate in fmr
+    ]
+    return verification.RocCurve(fmr, np.array(fnmr))
 
 
 def chance_figures(num_users: Sequence[int], *, samples_per_user: int) -> dict[str, float]:

@@ -16,25 +16,29 @@ LAYERS = [
         "losses",
         "metrics",
         "verification",
+        "bootstrap",
+        "report",
         "splits",
         "data",
         "checkpoints",
         "models.encoder",
         "models.saliency",
+        "plots",
     ],
-    ["sampling", "steps", "config"],
-    ["evaluation"],
+    ["sampling", "steps", "config", "controls"],
+    ["protocols"],
     ["stages"],
     ["workdir"],
-    ["loop", "api"],
+    ["loop", "evaluation", "api"],
     ["cli"],
 ]
 # Which modules may know which library.
 KEEPERS = {
     "tensorflow_datasets": {"data"},
     "orbax": {"checkpoints"},
-    "ml_collections": {"config", "stages", "workdir", "loop", "api"},
+    "ml_collections": {"config", "stages", "workdir", "loop", "evaluation", "api"},
     "tfds_builders": {"cli"},
+    "matplotlib": {"plots"},
     "PIL": {"data", "api", "cli"},
     "absl": set(),
     "tensorflow": set(),
@@ -108,10 +112,10 @@ def test_builders_import_neither_the_package_nor_jax():
         assert not libraries & {"gazejax", "jax", "flax", "tensorflow", "torch"}, path
 
 
-def test_package_imports_no_tensorflow_or_torch():
+def test_package_imports_no_tensorflow_or_torch_and_matplotlib_only_to_plot():
     code = (
         "import sys, gazejax, gazejax.cli\n"
-        "heavy = {'tensorflow', 'torch'} & set(sys.modules)\n"
+        "heavy = {'tensorflow', 'torch', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
