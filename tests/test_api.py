@@ -44,10 +44,10 @@ def test_api_embeds_as_training_did(tiny_run, tiny_dataset, model):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""
     import jax
 
-    from gazejax import loop, stages, workdir
+    from gazejax import stages, workdir
 
     config = workdir.load_config(tiny_run)
-    splits = loop.make_config_splits(config, tiny_dataset)
+    splits = stages.make_config_splits(config, tiny_dataset)
     user, image = splits.unseen_users[:1], splits.test_images[:1]
     viewings = stages.make_viewings("encoder", config, tiny_dataset, splits)
     expected = stages.embed_pairs(

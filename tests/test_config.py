@@ -2,7 +2,7 @@ import pytest
 from conftest import ROOT, read_config, tiny_config
 from ml_collections import ConfigDict
 
-from gazejax import loop
+from gazejax import evaluation
 from gazejax.config import difference, validate
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
@@ -100,11 +100,13 @@ def test_the_spy_sees_what_is_read_and_nothing_else():
     assert values_read(config, action) == {"encoder", "encoder.loss", "encoder.loss.margin", "seed"}
 
 
-def test_every_config_value_is_read(data_dir, tmp_path):
+def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch):
     """From the first step to the last table: a value that nothing reads would be a lie."""
     config = tiny_config(data_dir)
-    config.encoder.num_steps = config.saliency.num_steps = 2
-    read = values_read(config, lambda: loop.train_and_evaluate(config, tmp_path / "run"))
+    for stage in ("encoder", "saliency", "universal"):
+        config[stage].num_steps = 2
+    monkeypatch.setattr(evaluation, "load_config", lambda workdir: config)
+    read = values_read(config, lambda: train_and_evaluate(config, tmp_path / "run"))
     assert set(_leaves(config.to_dict())) - read == set()
 
 

@@ -16,9 +16,11 @@ def table(user, trial, xy_px):
     }
 
 
-def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3):
+def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, drop_first_fixation=False):
     ids = [f"{number}.png" for number in range(len(tables))]
-    return data._flatten_gaze(tables, ids, sizes[: len(tables)], num_users)
+    return data._flatten_gaze(
+        tables, ids, sizes[: len(tables)], num_users, drop_first_fixation=drop_first_fixation
+    )
 
 
 def test_viewings_are_found_where_offset_and_length_say():
@@ -55,7 +57,12 @@ def test_a_data_set_without_gaze_is_refused():
 
 
 def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
-    dataset = data.load("synthetic_gaze/tiny", data_dir, {"whole": (120, 160), "half": (60, 80)})
+    dataset = data.load(
+        "synthetic_gaze/tiny",
+        data_dir,
+        {"whole": (120, 160), "half": (60, 80)},
+        drop_first_fixation=False,
+    )
     assert len(dataset.user_ids) == 8
     assert list(dataset.image_ids) == sorted(dataset.image_ids)
     number = generative_model.parse_image_id(dataset.image_ids[7])
@@ -77,3 +84,12 @@ def test_what_an_interrupted_build_left_is_not_opened(data_dir, tmp_path):
     (leftover / "dataset_info.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match="is not prepared"):
         data.prepared_folder("osie/gaze", tmp_path)
+
+
+def test_the_first_fixation_of_every_trial_can_be_dropped():
+    # User 0 looked twice; user 2's only fixation is a first one.
+    first = table([0, 0, 0, 0, 2], [0, 0, 1, 1, 0], [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]])
+    gaze = flatten(first, drop_first_fixation=True)
+    np.testing.assert_array_equal(gaze.viewing_length[:, 0], [2, 0, 0])
+    np.testing.assert_allclose(gaze.xy_frac * [100, 50], [[2, 2], [4, 4]])
+    np.testing.assert_array_equal(gaze.duration_ms, [101, 103])

@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 from conftest import ROOT
 
-from gazejax import data, loop, stages, workdir
+from gazejax import data, stages, workdir
 from tfds_builders.build import build
 from tfds_builders.synthetic_gaze import generative_model
 
@@ -54,8 +54,8 @@ def test_strangers_maps_are_their_own(demo):
 def test_embeddings(demo):
     """Mean embedding of every user over the test images, the data set and its splits."""
     config = workdir.load_config(demo)
-    dataset = loop.load_dataset(config)
-    splits = loop.make_config_splits(config, dataset)
+    dataset = stages.load_dataset(config)
+    splits = stages.make_config_splits(config, dataset)
     pairs = stages.embed_pairs(
         config,
         workdir.load_params(demo, "encoder"),

@@ -5,10 +5,10 @@ import json
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import tiny_config, train_and_evaluate
 
-from gazejax import checkpoints, loop
-from gazejax.workdir import load_config, load_params
+from gazejax import checkpoints, loop, stages
+from gazejax.workdir import load_params
 
 
 class KilledError(Exception):
@@ -32,14 +32,14 @@ def test_a_killed_training_resumes_bitwise(name, tiny_run, data_dir, tmp_path, m
 
     monkeypatch.setattr(loop._Curve, "add", killed_at_step_7)
     with pytest.raises(KilledError):
-        loop.train_and_evaluate(config, workdir)
+        train_and_evaluate(config, workdir)
     monkeypatch.undo()
     assert checkpoints.latest_step(workdir / name / "checkpoints") == 4
     # The last line before the kill is of a step after the checkpoint: it must not come twice.
     curve = workdir / name / "metrics.jsonl"
     assert [json.loads(line)["step"] for line in curve.read_text().splitlines()] == [2, 4, 6]
 
-    loop.train_and_evaluate(config, workdir)
+    train_and_evaluate(config, workdir)
     for expected, found in zip(
         jax.tree.leaves(final_params(tiny_run, name)),
         jax.tree.leaves(final_params(workdir, name)),
@@ -71,7 +71,7 @@ def test_training_lowers_both_losses(tiny_run):
 
 def test_finished_training_is_not_repeated(tiny_run, data_dir):
     before = losses(tiny_run / "encoder"), (tiny_run / "config.json").read_text()
-    loop.train_and_evaluate(tiny_config(data_dir), tiny_run)
+    train_and_evaluate(tiny_config(data_dir), tiny_run)
     assert (losses(tiny_run / "encoder"), (tiny_run / "config.json").read_text()) == before
 
 
@@ -79,52 +79,7 @@ def test_another_experiment_in_the_workdir_is_refused(tiny_run, data_dir):
     config = tiny_config(data_dir)
     config.encoder.loss.margin = 9.0
     with pytest.raises(ValueError, match=r"holds another experiment: config.encoder.loss.margin"):
-        loop.train_and_evaluate(config, tiny_run)
-
-
-def test_evaluation_has_the_published_shape(tiny_run):
-    result = json.loads((tiny_run / "evaluation.json").read_text())
-    compared = result["compared"]
-    assert compared["seen_users"] + compared["unseen_users"] == 8
-    assert compared["train_images"] + compared["test_images"] == 40
-    for users in ("seen", "unseen"):
-        for method in ("encoder", "residual_map"):
-            for row in result["encoder"][users][method].values():
-                assert row.keys() == {"roc_auc", "rank1"}
-                assert all(0 <= value <= 1 for value in row.values())
-        for conditions in result["saliency"][users].values():
-            assert conditions.keys() == {"universal", "own", "mean", "swapped"}
-            for row in conditions.values():
-                assert row.keys() == {"cc", "kld", "nss"}
-                assert all(np.isfinite(value) for value in row.values())
-    # 50 images were asked for; half of the test images is what there is.
-    assert set(result["saliency"]["seen"]) == {"2", str(compared["test_images"] // 2)}
-    assert "| unseen, own |" in (tiny_run / "evaluation.md").read_text()
-
-
-def test_evaluation_refuses_two_users_swapped_between_splits(tiny_run, tiny_dataset, monkeypatch):
-    """The checkpoint's own record of who was seen counts, whatever config and data say now."""
-    first, second, *others = tiny_dataset.user_ids
-    swapped = tiny_dataset._replace(user_ids=(second, first, *others))
-    monkeypatch.setattr(loop, "load_dataset", lambda config: swapped)
-    with pytest.raises(ValueError, match=r"seen_users of the encoder's training differ"):
-        loop.evaluate(tiny_run)
-
-
-def test_figures_do_not_depend_on_the_evaluation_batch(tiny_run, monkeypatch):
-    config = load_config(tiny_run)
-    config.eval.batch_size = 7
-    expected = json.loads((tiny_run / "evaluation.json").read_text())
-    monkeypatch.setattr(loop, "load_config", lambda workdir: config)
-    found = loop.evaluate(tiny_run)
-    for users in ("seen", "unseen"):
-        for stage in ("encoder", "saliency"):
-            for one, other in zip(
-                jax.tree.leaves(expected[stage][users]),
-                jax.tree.leaves(found[stage][users]),
-                strict=True,
-            ):
-                assert one == pytest.approx(other, abs=1e-4)
+        train_and_evaluate(config, tiny_run)
 
 
 def test_stage_two_alone_needs_a_trained_encoder(data_dir, tmp_path):
@@ -133,7 +88,7 @@ def test_stage_two_alone_needs_a_trained_encoder(data_dir, tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"no checkpoint in .*; stage saliency needs a trained"
     ):
-        loop.train_and_evaluate(config, tmp_path / "run")
+        train_and_evaluate(config, tmp_path / "run")
 
 
 def test_stage_two_refuses_an_unfinished_encoder(data_dir, tmp_path, monkeypatch):
@@ -142,7 +97,7 @@ def test_stage_two_refuses_an_unfinished_encoder(data_dir, tmp_path, monkeypatch
     config = tiny_config(data_dir)
     config.stage = "saliency"
     with pytest.raises(ValueError, match=r"is at step 4 of 12; stage saliency needs it finished"):
-        loop.train_and_evaluate(config, tmp_path / "run")
+        train_and_evaluate(config, tmp_path / "run")
 
 
 def incomplete(dataset, missing):
@@ -157,14 +112,15 @@ def test_users_who_saw_different_images_train_and_evaluate(
     data_dir, tiny_dataset, tmp_path, monkeypatch
 ):
     config = tiny_config(data_dir)
-    config.encoder.num_steps = config.saliency.num_steps = 2
-    splits = loop.make_config_splits(config, tiny_dataset)
+    for stage in ("encoder", "saliency", "universal"):
+        config[stage].num_steps = 2
+    splits = stages.make_config_splits(config, tiny_dataset)
     gaps = [(user, image) for user in range(8) for image in range(user, 40, 8)]
     # Two images that nobody saw: no target of stage 2, and no harm.
     nobody = [(user, image) for user in range(8) for image in splits.train_images[:2]]
     dataset = incomplete(tiny_dataset, gaps + nobody)
-    monkeypatch.setattr(loop, "load_dataset", lambda config: dataset)
-    loop.train_and_evaluate(config, tmp_path / "run")
+    monkeypatch.setattr(stages, "load_dataset", lambda config: dataset)
+    train_and_evaluate(config, tmp_path / "run")
     result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert np.isfinite(jax.tree.leaves(result["saliency"])).all()
 
@@ -173,11 +129,46 @@ def test_a_user_with_no_test_image_is_named_before_training(
     data_dir, tiny_dataset, tmp_path, monkeypatch
 ):
     config = tiny_config(data_dir)
-    splits = loop.make_config_splits(config, tiny_dataset)
+    splits = stages.make_config_splits(config, tiny_dataset)
     dataset = incomplete(tiny_dataset, [(3, image) for image in splits.test_images])
-    monkeypatch.setattr(loop, "load_dataset", lambda config: dataset)
+    monkeypatch.setattr(stages, "load_dataset", lambda config: dataset)
     with pytest.raises(ValueError, match=r"user 'observer_003' saw 0 of the .* test images"):
-        loop.train_and_evaluate(config, tmp_path / "run")
+        train_and_evaluate(config, tmp_path / "run")
+
+
+def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_path, monkeypatch):
+    config = tiny_config(data_dir)
+    for stage in ("encoder", "saliency", "universal"):
+        config[stage].num_steps = 2
+    config.eval.folds = 4
+    original, trained = loop.train, []
+
+    def killed_in_fold_1(stage, config, workdir, **options):
+        trained.append((config.split.fold, stage.name))
+        if trained[-1] == (1, "saliency") and trained.count((1, "saliency")) == 1:
+            raise KilledError
+        original(stage, config, workdir, **options)
+
+    monkeypatch.setattr(loop, "train", killed_in_fold_1)
+    with pytest.raises(KilledError):
+        train_and_evaluate(config, tmp_path / "run")
+    train_and_evaluate(config, tmp_path / "run")
+    monkeypatch.undo()
+    result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert result["compared"]["evaluated_folds"] == [0, 1, 2, 3]
+    for method in ("encoder", "permuted_users"):
+        assert result["encoder"]["unseen"][method]["1"]["num_users"] == 8
+    assert set(result["saliency_users"]["unseen"]["2"]) == set(tiny_dataset.user_ids)
+    held_out = [
+        json.loads((tmp_path / "run" / f"fold_{fold}" / "splits.json").read_text())["unseen_users"]
+        for fold in range(4)
+    ]
+    assert sorted(user for users in held_out for user in users) == list(tiny_dataset.user_ids)
+    # Neither another number of folds nor one of them alone fits into the same folder.
+    for folds in (1, 2):
+        config.eval.folds = folds
+        with pytest.raises(ValueError, match=f"config.eval.folds was 4 and is now {folds}"):
+            loop.train_folds(config, tmp_path / "run")
 
 
 def test_a_curve_cut_in_the_middle_of_a_line_is_continued(tmp_path):
@@ -191,11 +182,11 @@ def test_data_that_cannot_fill_a_batch_is_refused(data_dir, tmp_path):
     config.encoder.sampling.num_users = 7
     message = r"config.encoder.sampling.num_users needs 7 seen users; the data has 6"
     with pytest.raises(ValueError, match=message):
-        loop.train_and_evaluate(config, tmp_path / "run")
+        train_and_evaluate(config, tmp_path / "run")
 
 
 def test_a_data_set_that_is_not_prepared_names_the_command(data_dir, tmp_path):
     config = tiny_config(data_dir)
     config.data.data_dir = str(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"run: gazejax data build synthetic_gaze/tiny"):
-        loop.train_and_evaluate(config, tmp_path / "run")
+        train_and_evaluate(config, tmp_path / "run")

@@ -32,7 +32,7 @@ def osie_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def osie(osie_dir):
-    return data.load("osie/gaze", osie_dir, {"small": (9, 12)})
+    return data.load("osie/gaze", osie_dir, {"small": (9, 12)}, drop_first_fixation=False)
 
 
 def test_arrays_hold_the_whole_release(osie):
@@ -88,6 +88,8 @@ def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
         "encoder.optimizer.warmup_steps": 1,
         "saliency.num_steps": 4,
         "saliency.optimizer.warmup_steps": 1,
+        "universal.num_steps": 4,
+        "universal.optimizer.warmup_steps": 1,
         "training.log_every": 2,
         "checkpoint.every": 4,
         "eval.num_draws": 10,

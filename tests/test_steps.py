@@ -16,7 +16,7 @@ def tiny(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
     splits = make_splits(tiny_dataset.user_ids, tiny_dataset.image_ids, **config.split)
     viewings = {
-        name: stages.make_viewings(name, config, tiny_dataset, splits) for name in stages.STAGES
+        name: stages.make_viewings(name, config, tiny_dataset, splits) for name in stages.INPUTS
     }
     return config, viewings
 

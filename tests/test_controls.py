@@ -1,0 +1,115 @@
+"""The controls by hand: what each keeps, and what it takes away."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gazejax import controls, render
+from gazejax.arrays import Gaze
+
+GENERATOR = np.random.default_rng(0)
+
+
+def gaze_of(lengths, xy_frac=None):
+    """Gaze of users x images with as many fixations as said; durations count up from 100 ms."""
+    lengths = np.array(lengths, np.int32)
+    ends = np.cumsum(lengths.ravel()).reshape(lengths.shape)
+    number = int(lengths.sum())
+    return Gaze(
+        xy_frac=GENERATOR.random((number, 2)).astype(np.float32) if xy_frac is None else xy_frac,
+        duration_ms=np.arange(number, dtype=np.float32) + 100,
+        viewing_offset=(ends - lengths).astype(np.int32),
+        viewing_length=lengths,
+        aspect_ratio=np.full(lengths.shape[1], 4 / 3, np.float32),
+    )
+
+
+def test_permuted_users_share_out_the_same_viewings_of_each_image():
+    lengths = GENERATOR.integers(0, 5, (6, 30))
+    gaze = gaze_of(lengths)
+    members = np.array([0, 2, 3, 5])
+    permuted = controls.permute_users(gaze, members, seed=1)
+    viewings = [
+        np.stack([np.asarray(one.viewing_offset), np.asarray(one.viewing_length)], axis=-1)
+        for one in (gaze, permuted)
+    ]
+    np.testing.assert_array_equal(viewings[0][[1, 4]], viewings[1][[1, 4]])
+    is_moved = (viewings[0] != viewings[1]).any(axis=-1)
+    assert is_moved[members].mean() > 0.3
+    # Nobody gets an image they did not see, nor loses one they did.
+    np.testing.assert_array_equal(viewings[0][..., 1] > 0, viewings[1][..., 1] > 0)
+    for image in range(30):
+        old, new = (sorted(map(tuple, one[members, image])) for one in viewings)
+        assert old == new
+
+
+def test_cut_scanpaths_keep_the_first_fixations_of_long_viewings_only():
+    gaze = gaze_of([[3, 5], [2, 7]])
+    cut = controls.cut_scanpaths(gaze, 3)
+    np.testing.assert_array_equal(cut.viewing_length, [[3, 3], [0, 3]])
+    np.testing.assert_array_equal(cut.viewing_offset, gaze.viewing_offset)
+
+
+def test_two_scalars_by_hand():
+    # Durations: user 0 has 100, 101 on image 0; user 1 102, 103, 104 on image 0 and 105 on image 1.
+    gaze = gaze_of([[2, 0], [3, 1]])
+    found = controls.two_scalars(gaze, np.array([1, 0]), np.array([0, 1]))
+    np.testing.assert_allclose(found, [[[3, 103], [1, 105]], [[2, 100.5], [0, 0]]])
+
+
+UNIVERSAL = jnp.asarray(GENERATOR.random((9, 12)) ** 3, jnp.float32)
+UNIVERSAL = UNIVERSAL / UNIVERSAL.sum()
+PRIOR = jnp.asarray(np.exp(-((np.arange(12) - 5.5) ** 2) / 8)[None] * np.ones((9, 1)), jnp.float32)
+PRIOR = PRIOR / PRIOR.sum()
+
+
+def calibrated(spread_frac, gain, center_weight):
+    setting = controls.Calibration(*map(jnp.float32, (spread_frac, gain, center_weight)))
+    return controls.calibrate(UNIVERSAL, PRIOR, setting, aspect_ratio=jnp.float32(4 / 3))
+
+
+def test_calibration_does_what_its_settings_say():
+    same, wide, sharp, central = (
+        calibrated(*setting)
+        for setting in ((0.0, 1.0, 0.0), (0.1, 1.0, 0.0), (0.0, 2.0, 0.0), (0.0, 1.0, 1.0))
+    )
+    for map_ in (same, wide, sharp, central):
+        assert float(map_.sum()) == pytest.approx(1.0, abs=1e-5)
+    # Unchanged but for the floor at a hundredth of uniform.
+    floored = (UNIVERSAL * 108 + 0.01) / 1.01 / 108
+    np.testing.assert_allclose(same, floored, rtol=1e-4)
+    assert wide.max() < same.max() < sharp.max()
+    middle = slice(4, 8)
+    assert central[:, middle].sum() > same[:, middle].sum() + 0.2
+
+
+def test_calibration_finds_who_stays_at_the_centre():
+    """Three users on 20 images: the group, one who stays central, one who looks anywhere."""
+    number = 20
+    column = [GENERATOR.random((number * 6, 1)) for _ in range(3)]
+    column[1] = 0.5 + 0.05 * (column[1] - 0.5)
+    xy_frac = np.concatenate(
+        [np.concatenate([x, GENERATOR.random((number * 6, 1))], axis=1) for x in column]
+    ).astype(np.float32)
+    gaze = gaze_of(np.full((3, number), 6), xy_frac)
+    options = {"sigma_frac": 0.05, "max_fixations": 6}
+    group = jax.jit(
+        lambda gaze: render.group_maps(gaze, jnp.array([0, 2]), map_size=(9, 12), **options)
+    )(gaze)
+    grid = controls.calibration_grid(
+        spread_frac=(0.0, 0.1), gain=(0.5, 1.0), center_weight=(-0.5, 0.0, 1.0)
+    )
+    found = controls.calibration_likelihoods(
+        group,
+        gaze,
+        np.asarray(PRIOR),
+        grid,
+        users=np.array([1, 2]),
+        images=np.arange(number),
+        **options,
+    )
+    assert found.shape == (2, number, 12)
+    central, anywhere = grid.center_weight[found.mean(axis=1).argmax(axis=-1)]
+    assert central == 1.0
+    assert anywhere <= 0.0

@@ -1,0 +1,127 @@
+"""What an evaluation writes, and that nothing but the training changes it."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from conftest import tiny_config
+from PIL import Image
+
+from gazejax import evaluation, protocols, report, stages
+from gazejax.workdir import load_config
+
+
+@pytest.fixture(scope="module")
+def result(tiny_run):
+    return json.loads((tiny_run / "evaluation.json").read_text())
+
+
+def has_intervals(row, figures):
+    for figure in figures:
+        if row[figure] is None:
+            assert row[f"{figure}_interval"] is None
+        else:
+            low, high = row[f"{figure}_interval"]
+            assert low <= high
+            assert isinstance(row[figure], float)
+    return True
+
+
+def test_every_figure_stands_beside_its_controls_and_interval(result):
+    compared = result["compared"]
+    assert compared["seen_users"] + compared["unseen_users"] == 8
+    assert compared["train_images"] + compared["test_images"] == 40
+    # 50 images were asked for; half of the test images is what there is.
+    largest = str(compared["test_images"] // 2)
+    for users, number in (("seen", compared["seen_users"]), ("unseen", compared["unseen_users"])):
+        methods = result["encoder"][users]
+        assert methods.keys() == {
+            "encoder",
+            "encoder_cut",
+            "residual_map",
+            "two_scalars",
+            "permuted_users",
+            "permuted_training",
+            "chance",
+        }
+        for method, sizes in methods.items():
+            for row in sizes.values():
+                assert set(protocols.VERIFICATION_FIGURES) <= row.keys()
+                assert 0 <= row["rank1"] <= 1
+                if method != "chance":
+                    assert row["num_users"] == number
+                    assert has_intervals(row, protocols.VERIFICATION_FIGURES)
+        assert set(methods["encoder"]) == {"1", largest}
+        assert methods["chance"]["1"]["rank1"] == pytest.approx(1 / number)
+        for sizes in result["encoder_differences"][users].values():
+            assert has_intervals(sizes["1"], protocols.VERIFICATION_FIGURES)
+        for conditions in result["saliency"][users].values():
+            assert set(conditions) == set(protocols.CONDITIONS)
+            for row in conditions.values():
+                assert all(np.isfinite(row[metric]) for metric in protocols.MAP_METRICS)
+                assert has_intervals(row, protocols.MAP_METRICS)
+        for rows in result["saliency_differences"][users].values():
+            assert has_intervals(rows["own_minus_swapped"], protocols.MAP_METRICS)
+            assert 0 < rows["own_minus_swapped_p_value"]["information_gain"] <= 1
+        assert len(result["saliency_users"][users][largest]) == number
+
+
+def test_differences_are_those_of_the_figures(result):
+    rows = result["saliency"]["unseen"]["2"]
+    found = result["saliency_differences"]["unseen"]["2"]["own_minus_mean"]["information_gain"]
+    expected = rows["own"]["information_gain"] - rows["mean"]["information_gain"]
+    assert found == pytest.approx(expected, abs=1e-9)
+    gains = [row["information_gain"] for row in result["saliency_users"]["unseen"]["2"].values()]
+    together = result["saliency_differences"]["unseen"]["2"]["own_minus_swapped"]
+    assert np.mean(gains) == pytest.approx(together["information_gain"], abs=1e-9)
+
+
+def test_tables_and_plots_are_written(tiny_run, result):
+    text = (tiny_run / "evaluation.md").read_text()
+    assert text == report.format_evaluation(result)
+    row = result["encoder"]["unseen"]["encoder"]["1"]
+    low, high = row["roc_auc_interval"]
+    assert f"{row['roc_auc']:.3f} [{low:.3f}, {high:.3f}]" in report.headline(text)
+    assert report.DETAILS not in report.headline(text)
+    for name in ("roc_curves", "roc_auc_against_images", "embeddings", "own_minus_swapped", "maps"):
+        with Image.open(tiny_run / "plots" / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+
+
+@pytest.mark.parametrize("change", ["batch", "devices"])
+def test_figures_depend_on_neither_the_batch_nor_the_devices(
+    change, tiny_run, result, tmp_path, monkeypatch
+):
+    workdir = shutil.copytree(tiny_run, tmp_path / "run")
+    config = load_config(workdir)
+    if change == "batch":
+        config.eval.batch_size = 7
+    else:
+        monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+    monkeypatch.setattr(evaluation, "load_config", lambda workdir: config)
+    found = evaluation.evaluate(workdir)
+    for part in set(result) - {"compared"}:
+        for one, other in zip(
+            jax.tree.leaves(result[part]), jax.tree.leaves(found[part]), strict=True
+        ):
+            assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_without_the_control_stages_their_rows_are_left_out(tiny_run, tmp_path):
+    workdir = shutil.copytree(tiny_run, tmp_path / "run")
+    for stage in ("universal", "permuted_encoder"):
+        shutil.rmtree(workdir / stage)
+    found = evaluation.evaluate(workdir)
+    assert "permuted_users" not in found["encoder"]["seen"]
+    assert "predicted" not in found["saliency"]["seen"]["2"]
+    assert "own" in found["saliency"]["seen"]["2"]
+
+
+def test_dropping_the_first_fixation_is_a_config_value(data_dir, tiny_dataset):
+    config = tiny_config(data_dir)
+    config.data.drop_first_fixation = True
+    shorter = stages.load_dataset(config).gaze.viewing_length
+    whole = tiny_dataset.gaze.viewing_length
+    np.testing.assert_array_equal(shorter, np.maximum(whole - 1, 0))

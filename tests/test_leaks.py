@@ -1,0 +1,275 @@
+"""Every way in which a figure could be false: planted here, and seen to be caught.
+
+A leak is one of: an unseen user or a test image that took part in training, of any stage or of the
+universal maps; an embedding made from the image it is scored on, in evaluation or in training; a
+universal map that holds the very gaze it is compared with.
+"""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import tiny_config
+
+from gazejax import evaluation, protocols, render, sampling, splits, stages, verification
+from gazejax.splits import OSIE_IMAGES_IN_PS, make_splits
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A copy of the tiny run, to be tampered with."""
+    return shutil.copytree(tiny_run, tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def tiny(data_dir, tiny_dataset):
+    config = tiny_config(data_dir)
+    return config, stages.make_config_splits(config, tiny_dataset)
+
+
+def tamper(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+# Users and images: what the checkpoints say counts, for every stage, whatever else is changed.
+
+
+def test_a_config_that_calls_trained_users_unseen_is_caught(run):
+    tamper(run / "config.json", lambda content: content["config"]["split"].update(fold=2))
+    message = r"'observer_002' is one of 2 of the unseen_users that stage encoder was trained with"
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate(run)
+
+
+def test_a_config_that_calls_trained_images_test_images_is_caught(run):
+    tamper(run / "config.json", lambda content: content["config"]["split"].update(hash_seed=5))
+    with pytest.raises(ValueError, match=r"of the test_images that stage encoder was trained"):
+        evaluation.evaluate(run)
+
+
+@pytest.mark.parametrize("stage", stages.STAGES)
+def test_a_stage_of_another_fold_is_caught(stage, run, monkeypatch):
+    """A stage brought from a run that trained with a user who is unseen here."""
+    original = evaluation.refuse_leaks
+
+    def with_other_stage(workdir, name, now, dataset):
+        if name == stage:
+            first, *seen = now.seen_users
+            unseen, *others = now.unseen_users
+            now = now._replace(
+                seen_users=np.array([unseen, *seen]), unseen_users=np.array([first, *others])
+            )
+        original(workdir, name, now, dataset)
+
+    monkeypatch.setattr(evaluation, "refuse_leaks", with_other_stage)
+    with pytest.raises(ValueError, match=rf"unseen_users that stage {stage} was trained with"):
+        evaluation.evaluate(run)
+
+
+def test_users_swapped_in_the_data_are_caught(tiny_run, tiny_dataset, monkeypatch):
+    first, second, *others = tiny_dataset.user_ids
+    swapped = tiny_dataset._replace(user_ids=(second, first, *others))
+    monkeypatch.setattr(stages, "load_dataset", lambda config: swapped)
+    with pytest.raises(ValueError, match=r"unseen_users that stage encoder was trained with"):
+        evaluation.evaluate(tiny_run)
+
+
+def test_overlapping_splits_are_caught():
+    good = splits.Splits(*(np.array(part) for part in ([0, 1], [2, 3], [0, 2], [1, 3])))
+    splits.check(good, num_users=4, num_images=4)
+    for change in (
+        {"seen_users": np.array([0, 1, 2])},
+        {"train_images": np.array([0, 2, 3])},
+        {"unseen_users": np.array([2])},
+    ):
+        with pytest.raises(ValueError, match="overlap or do not cover"):
+            splits.check(good._replace(**change), num_users=4, num_images=4)
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_no_osie_image_of_ps_is_ever_trained_with(fold):
+    """So that a model trained on OSIE can be tested on PS, and the other way round."""
+    names = [f"{number}.jpg" for number in range(1001, 1701)]
+    found = make_splits(
+        [str(user) for user in range(15)],
+        names,
+        test_rule="osie",
+        hash_seed=0,
+        hash_one_in=5,
+        folds=3,
+        fold=fold,
+    )
+    assert (len(found.train_images), len(found.test_images)) == (560, 140)
+    trained = {int(names[image][:4]) for image in found.train_images}
+    assert not trained & OSIE_IMAGES_IN_PS
+    assert not any(number % 8 == 0 for number in trained)
+    np.testing.assert_array_equal(found.unseen_users, np.arange(fold, 15, 3))
+
+
+# Universal maps.
+
+
+def altered_gaze(gaze, users, images):
+    """All gaze of some users on some images moved into the upper left corner."""
+    xy_frac = np.array(gaze.xy_frac)
+    for user in users:
+        for image in images:
+            start = gaze.viewing_offset[user, image]
+            xy_frac[start : start + gaze.viewing_length[user, image]] = 0.01
+    return gaze._replace(xy_frac=xy_frac)
+
+
+def test_unseen_users_and_test_images_change_nothing_that_is_learnt_from(tiny, tiny_dataset):
+    config, parts = tiny
+    every_user, every_image = np.arange(8), np.arange(40)
+    before = stages.make_viewings("saliency", config, tiny_dataset, parts)
+
+    def after(users, images):
+        gaze = altered_gaze(tiny_dataset.gaze, users, images)
+        return stages.make_viewings("saliency", config, tiny_dataset._replace(gaze=gaze), parts)
+
+    by_unseen = after(parts.unseen_users, every_image)
+    np.testing.assert_array_equal(by_unseen.group.total, before.group.total)
+    on_test = after(every_user, parts.test_images)
+    np.testing.assert_array_equal(
+        on_test.group.total[parts.train_images], before.group.total[parts.train_images]
+    )
+    np.testing.assert_array_equal(stages.center_prior(on_test), stages.center_prior(before))
+    assert not np.array_equal(
+        stages.center_prior(after(parts.seen_users, parts.train_images)),
+        stages.center_prior(before),
+    )
+
+
+def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, tiny_dataset):
+    config, parts = tiny
+    viewings = {"saliency": stages.make_viewings("saliency", config, tiny_dataset, parts)}
+    stage = stages.make_stage(
+        "universal", config, viewings, encoder_params=None, devices=jax.local_devices()[:1]
+    )
+    _, _, targets, _ = stage.constants
+    assert set(np.asarray(targets).tolist()) <= set(parts.train_images.tolist())
+
+
+def test_a_universal_map_that_unseen_users_contributed_to_is_caught(run, tiny_dataset, monkeypatch):
+    original = stages.make_viewings
+
+    def with_everybody(name, config, dataset, parts):
+        everybody = parts._replace(seen_users=np.arange(len(dataset.user_ids)))
+        return original(name, config, dataset, everybody)
+
+    monkeypatch.setattr(stages, "make_viewings", with_everybody)
+    with pytest.raises(ValueError, match=r"user 1 is unseen, but contributes to the universal"):
+        evaluation.evaluate(run)
+
+
+def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset):
+    config, parts = tiny
+    user = jnp.array(parts.seen_users[:1])
+    image = jnp.array(parts.test_images[:1])
+    options = {
+        "sigma_frac": config.data.sigma_frac,
+        "map_size": config.saliency.map_size,
+        "max_fixations": stages.longest_viewing(tiny_dataset.gaze),
+    }
+
+    def universal_and_mean(gaze):
+        gaze = jax.tree.map(jnp.asarray, gaze)
+        group = render.group_maps(gaze, jnp.asarray(parts.seen_users), **options)
+        personal = render.personal_maps(gaze, user, image, **options)
+        universal = render.universal_maps(group, gaze, user, image, personal)
+        return np.asarray(universal), np.asarray(group.total[image])
+
+    before = universal_and_mean(tiny_dataset.gaze)
+    after = universal_and_mean(altered_gaze(tiny_dataset.gaze, [user[0]], [image[0]]))
+    np.testing.assert_allclose(after[0], before[0], atol=1e-6)
+    # The leak itself: the mean with the user in it changes a lot.
+    assert np.abs(after[1] - before[1]).max() > 1e-2
+
+
+# Enrolment and query.
+
+
+def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
+    original = protocols.Prediction
+
+    def leaking(**parts):
+        is_query = parts["is_query"].copy()
+        user, image = np.argwhere(parts["is_enrolled"][0])[0]
+        is_query[0, user, image] = True
+        return original(**parts | {"is_query": is_query})
+
+    monkeypatch.setattr(protocols, "Prediction", leaking)
+    with pytest.raises(ValueError, match="asks for 1 maps of images that the user enrolled with"):
+        evaluation.evaluate(tiny_run)
+
+
+def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control(monkeypatch):
+    """Permuted users have nothing in common with themselves but an image that is in both samples."""
+    generator = np.random.default_rng(0)
+    compared = protocols.Compared(
+        users=np.arange(6),
+        features=generator.normal(size=(6, 40, 8)),
+        viewed=np.ones((6, 40), bool),
+        similarity=verification.negative_distance,
+        permuted=True,
+    )
+    orders = protocols.draw_image_orders(40, 100, 0)
+
+    def roc_auc():
+        scores = protocols.compare(compared, orders, size=4, samples_per_user=2, seed=0)
+        return protocols.verification_figures([scores])["roc_auc"]
+
+    assert roc_auc() == pytest.approx(0.5, abs=0.03)
+    original = protocols.first_viewed
+
+    def overlapping(viewed, order, *, start, size):
+        return original(viewed, order, start=start - 1 if start else 0, size=size)
+
+    monkeypatch.setattr(protocols, "first_viewed", overlapping)
+    assert roc_auc() > 0.55
+
+
+def leaked_weight(tiny, tiny_dataset):
+    """Weight of the target image in the embeddings that a batch of stage 2 is trained with."""
+    config, parts = tiny
+    viewings = stages.make_viewings("saliency", config, tiny_dataset, parts)
+    # An image's pixels say which it is, and a pair's embedding which image it was made of.
+    pixels = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 3))
+    embeddings = np.broadcast_to(np.eye(len(viewings.images)), (6, *[len(viewings.images)] * 2))
+    found = []
+
+    def capture(images, universal, embedding):
+        target = np.searchsorted(np.asarray(viewings.images), np.asarray(images)[:, 0, 0, 0])
+        found.append(np.asarray(embedding)[np.arange(len(target)), :, target])
+        np.testing.assert_allclose(embedding.sum(axis=-1), 1.0, rtol=1e-5)
+        return universal
+
+    network = stages.Network(init=lambda key: {}, apply=lambda params: capture)
+    loss = stages._saliency_loss(
+        config,
+        network,
+        max_fixations=stages.longest_viewing(viewings.gaze),
+        num_devices=1,
+    )
+    arrays = jax.tree.map(jnp.asarray, viewings._replace(pixels=pixels))
+    constants = (arrays, jnp.arange(len(viewings.images)), jnp.asarray(embeddings, jnp.float32))
+    for seed in range(3):
+        loss({}, constants, jax.random.key(seed), jnp.int32(0))
+    return np.max(found)
+
+
+def test_a_training_target_is_never_in_its_own_embedding(tiny, tiny_dataset, monkeypatch):
+    assert leaked_weight(tiny, tiny_dataset) == 0.0
+    original = sampling.draw_enrolment
+    monkeypatch.setattr(
+        sampling,
+        "draw_enrolment",
+        lambda key, allowed, **sizes: original(key, jnp.ones_like(allowed), **sizes),
+    )
+    assert leaked_weight(tiny, tiny_dataset) > 0.0
