@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-real clean
+.PHONY: demo test test-real benchmark-metrics clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
@@ -20,8 +20,12 @@ test: $(VENV)/installed-dev
 test-real: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "real or slow"
 
+# Next to pysaliency, which needs an older NumPy than ours: it gets an environment of its own.
+benchmark-metrics: $(VENV)/installed .venv-peers/installed
+	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
+
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) .venv-peers runs build *.egg-info
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,4 +34,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+.venv-peers/installed: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@

@@ -15,6 +15,7 @@ the map, or a NaN, gives NaN. `score` is the checked entry for batches.
 """
 
 import functools
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,12 +23,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 _KLD_EPSILON = 2.2204e-16
 # Fixations that are counted in one pass over the map: their two comparisons fit into 8 bits.
 _FIXATIONS_PER_PASS = 32
 _SUM_TOLERANCE = 1e-3
+_MAPS_PER_CALL = 512
 
 _jit = functools.partial(jax.jit, inline=True)
 
@@ -98,8 +100,9 @@ def sauc(
     saliency = _checked_map(saliency, "saliency")
     fixations = _checked_fixations(xy_px, mask, saliency)
     others = _checked_fixations(other_xy_px, other_mask, saliency, "other_xy_px", "other_mask")
-    negatives = jnp.where(others.is_valid, _values(saliency, others), jnp.nan)
-    return _sauc(saliency, fixations, negatives, others.counts.astype(saliency.dtype))
+    # Counted by pixel: there may be many more of them than pixels.
+    other_counts = jnp.where(others.is_valid, _counts(others, saliency), jnp.nan)
+    return _sauc(saliency, fixations, other_counts)
 
 
 def nss(
@@ -232,7 +235,7 @@ def score(
     other_counts: npt.ArrayLike | None = None,
     baseline: npt.ArrayLike | None = None,
 ) -> dict[str, Float[np.ndarray, " map"]]:
-    """Scores a batch of maps: everything is checked first, then computed in one compiled call.
+    """Scores a batch of maps: everything is checked first, then computed by compiled calls.
 
     Args:
         names: which of `METRICS` to compute.
@@ -287,7 +290,19 @@ def score(
         arrays[key] = jnp.broadcast_to(checked, maps.shape)
     if xy_px is not None:
         arrays["fixations"] = _checked_fixations(xy_px, mask, maps)
-    return jax.device_get(_score(tuple(names), arrays))
+    parts = []
+    for start in range(0, len(maps), _MAPS_PER_CALL):
+        rows = slice(start, start + _MAPS_PER_CALL)
+        part = jax.tree.map(operator.itemgetter(rows), arrays)
+        parts.append(_score(tuple(names), jax.tree.map(_padded, part)))
+    found = jax.device_get(parts)
+    return {name: np.concatenate([part[name] for part in found])[: len(maps)] for name in names}
+
+
+def _padded(rows: Shaped[Array, "row *axis"]) -> Shaped[Array, "padded_row *axis"]:
+    """Repeats the last row up to a power of two of rows, so that few shapes are ever compiled."""
+    length = 1 << (len(rows) - 1).bit_length()
+    return rows[jnp.minimum(jnp.arange(length), len(rows) - 1)] if length > len(rows) else rows
 
 
 class _Fixations(NamedTuple):
@@ -308,7 +323,7 @@ def _score(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, Array]:
         compute: dict[str, Any] = {
             "auc": lambda: _auc(saliency, fixations),
             "auc_judd": lambda: _auc_judd(saliency, fixations),
-            "sauc": lambda: _sauc(saliency, fixations, saliency, arrays["other_counts"]),
+            "sauc": lambda: _sauc(saliency, fixations, arrays["other_counts"]),
             "nss": lambda: _nss(saliency, fixations),
             "information_gain": lambda: _information_gain(saliency, arrays["baseline"], fixations),
             "cc": lambda: _cc(saliency, target),
@@ -332,14 +347,12 @@ def _auc(saliency: Float[Array, "height width"], fixations: _Fixations) -> Float
 def _sauc(
     saliency: Float[Array, "height width"],
     fixations: _Fixations,
-    negatives: Float[Array, "*negative"],
-    weight: Float[Array, "*negative"],
+    other_counts: Float[Array, "height width"],
 ) -> Float[Array, ""]:
     values = _values(saliency, fixations)
     thresholds = jnp.where(fixations.counts, values, jnp.inf)
-    lost = _count_above(negatives, weight, thresholds, thresholds, strict=True)
-    share_lost = lost / weight.sum() / fixations.counts.sum()
-    share_lost = jnp.where(jnp.isnan(negatives).any(), jnp.nan, share_lost)
+    lost = _count_above(saliency, other_counts, thresholds, thresholds, strict=True)
+    share_lost = lost / other_counts.sum() / fixations.counts.sum()
     return _or_nan(1 - share_lost, saliency, fixations)
 
 
@@ -360,8 +373,8 @@ def _auc_judd(saliency: Float[Array, "height width"], fixations: _Fixations) -> 
 
 @_jit
 def _nss(saliency: Float[Array, "height width"], fixations: _Fixations) -> Float[Array, ""]:
-    standardised, _ = _standardised(saliency)
-    return _or_nan(_mean_at(standardised, fixations), saliency, fixations)
+    deviation = _deviation(saliency)
+    return _or_nan(_mean_at(deviation, fixations) / _norm(deviation), saliency, fixations)
 
 
 @_jit
@@ -379,48 +392,57 @@ def _information_gain(
 
 @_jit
 def _cc(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Float[Array, ""]:
-    deviation_a, is_constant_a = _standardised(a)
-    deviation_b, is_constant_b = _standardised(b)
-    return jnp.where(is_constant_a | is_constant_b, 0.0, (deviation_a * deviation_b).mean())
+    a, b = _deviation(a), _deviation(b)
+    return (a * b).mean() / (_norm(a) * _norm(b))
 
 
 @_jit
 def _sim(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Float[Array, ""]:
-    return jnp.minimum(_normalised(a), _normalised(b)).sum()
+    a, b = _relative(a), _relative(b)
+    # As jnp.minimum, but XLA's kernels on CPU are much slower where they fuse it with the sum.
+    smaller = jnp.where((a < b) | jnp.isnan(a), a, b)
+    return smaller.mean()
 
 
 @_jit
 def _kld(
     target: Float[Array, "height width"], prediction: Float[Array, "height width"]
 ) -> Float[Array, ""]:
-    target, prediction = _normalised(target), _normalised(prediction)
-    return (target * jnp.log(_KLD_EPSILON + target / (prediction + _KLD_EPSILON))).sum()
+    target, prediction = _relative(target), _relative(prediction)
+    # Both are as many times larger as the map has pixels, and so is what is added to one.
+    ratio = target / (prediction + target.size * _KLD_EPSILON)
+    terms = target * jnp.log(_KLD_EPSILON + ratio)
+    # NaN as the logarithm has it; the choice keeps XLA on CPU from a slow kernel, see `_sim`.
+    return jnp.where(target < 0, jnp.nan, terms).mean()
 
 
-def _standardised(
-    saliency: Float[Array, "height width"],
-) -> tuple[Float[Array, "height width"], Bool[Array, ""]]:
-    """Zero mean and unit standard deviation, and whether the map is constant (then all zero).
+def _deviation(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
+    """Deviation from the mean, in units of the map's range: float32 can square that at any scale.
 
-    Divided by the largest value first, so that float32 survives maps of 1e-30 and of 1e30; constant
-    is decided by the range, since rounding gives a map of all 0.1 a tiny deviation.
+    Zero for a constant map, which is one without a range: rounding gives a map of all 0.1 a small
+    deviation. The unit cancels out of every result, and so takes no part in gradients.
     """
-    is_constant = saliency.max() == saliency.min()
-    largest = jnp.abs(saliency).max()
-    scaled = saliency / jnp.where(largest > 0, largest, 1.0)
-    deviation = jnp.where(is_constant, 0.0, scaled - scaled.mean())
-    # The squares of a range below 1e-19 would vanish in float32: scaled once more.
-    spread = jnp.where(is_constant, 1.0, jnp.abs(deviation).max())
-    deviation = deviation / jnp.where(spread > 0, spread, 1.0)
-    variance = (deviation**2).mean()
-    return deviation / jnp.sqrt(jnp.where(variance > 0, variance, 1.0)), is_constant
+    span = jax.lax.stop_gradient(saliency.max() - saliency.min())
+    return (saliency - _mean(saliency)) * jnp.where(span == 0, 0.0, 1 / span)
 
 
-def _normalised(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
-    """Divided by its sum; a zero map becomes uniform."""
-    largest = saliency.max()
-    scaled = jnp.where(largest > 0, saliency / jnp.where(largest > 0, largest, 1.0), 1.0)
-    return scaled / scaled.sum()
+def _norm(deviation: Float[Array, "height width"]) -> Float[Array, ""]:
+    """Standard deviation of a map of mean zero; 1 if it is zero everywhere."""
+    variance = (deviation * deviation).mean()
+    return jnp.sqrt(jnp.where(variance == 0, 1.0, variance))
+
+
+def _relative(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
+    """Divided by its mean; a zero map becomes uniform."""
+    mean = _mean(saliency)
+    is_zero = mean == 0
+    # Chosen per map: choosing per pixel takes longer.
+    return saliency * (1 / jnp.where(is_zero, 1.0, mean)) + jnp.where(is_zero, 1.0, 0.0)
+
+
+def _mean(saliency: Float[Array, "height width"]) -> Float[Array, ""]:
+    """Mean of the rows' means: no sum grows so large that float32 overflows on a map of 1e30."""
+    return saliency.mean(axis=1).mean()
 
 
 def _values(
@@ -442,8 +464,8 @@ def _counts(
 
 
 def _count_above(
-    pixels: Float[Array, "*pixel"],
-    weight: Float[Array, "*pixel"] | None,
+    saliency: Float[Array, "height width"],
+    weight: Float[Array, "height width"] | None,
     lower: Float[Array, " threshold"],
     upper: Float[Array, " threshold"],
     *,
@@ -457,23 +479,25 @@ def _count_above(
     thresholds. Instead each pass goes over the pixels once, with 8-bit counts that stay in
     registers.
     """
-    total = jnp.zeros((), pixels.dtype)
+    total = jnp.zeros((), saliency.dtype)
     for start in range(0, lower.shape[0], _FIXATIONS_PER_PASS):
-        counts = jnp.zeros(pixels.shape, jnp.int8)
+        counts = jnp.zeros(saliency.shape, jnp.int8)
         for number in range(start, min(start + _FIXATIONS_PER_PASS, lower.shape[0])):
-            is_above = pixels > upper[number] if strict else pixels >= upper[number]
-            counts += (pixels >= lower[number]).astype(jnp.int8) + is_above.astype(jnp.int8)
+            is_above = saliency > upper[number] if strict else saliency >= upper[number]
+            counts += (saliency >= lower[number]).astype(jnp.int8) + is_above.astype(jnp.int8)
         if weight is None:
-            total += counts.sum(dtype=jnp.int32).astype(pixels.dtype)
+            total += counts.sum(dtype=jnp.int32).astype(saliency.dtype)
         else:
-            total += (counts * weight).sum()
+            # Without the choice, XLA on CPU writes each comparison to memory: ten times slower.
+            total += jnp.where(weight > 0, counts * weight, 0.0).sum()
     return total / 2
 
 
 def _or_nan(
     value: Float[Array, ""], saliency: Float[Array, "height width"], fixations: _Fixations
 ) -> Float[Array, ""]:
-    is_valid = fixations.is_valid & ~jnp.isnan(saliency.max())
+    # By the mean: XLA's maximum on CPU passes over NaN.
+    is_valid = fixations.is_valid & ~jnp.isnan(_mean(saliency))
     return jnp.where(is_valid & fixations.counts.any(), value, jnp.nan)
 
 
@@ -522,9 +546,8 @@ def _require_density(density: Float[Array, "*map height width"], name: str) -> N
     _require(bool((host > 0).all()), name, f"holds {host.min():g}", "positive numbers everywhere")
     sums = host.sum(axis=(-2, -1), dtype=np.float64)
     worst = np.ravel(sums)[np.argmax(np.abs(np.ravel(sums) - 1))]
-    _require(
-        abs(worst - 1) <= _SUM_TOLERANCE, name, f"sums to {worst:g}", "a density that sums to 1"
-    )
+    is_close = bool(abs(worst - 1) <= _SUM_TOLERANCE)
+    _require(is_close, name, f"sums to {worst:g}", "a density that sums to 1")
 
 
 def _checked_fixations(

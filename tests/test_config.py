@@ -1,5 +1,5 @@
 import pytest
-from conftest import ROOT, read_config, tiny_config
+from conftest import ROOT, read_config, tiny_config, train_and_evaluate
 from ml_collections import ConfigDict
 
 from gazejax import evaluation

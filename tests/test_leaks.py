@@ -210,7 +210,7 @@ def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
 
 
 def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control(monkeypatch):
-    """Permuted users have nothing in common with themselves but an image that is in both samples."""
+    """Permuted users have nothing in common with themselves but an image in both samples."""
     generator = np.random.default_rng(0)
     compared = protocols.Compared(
         users=np.arange(6),

@@ -1,0 +1,235 @@
+"""How fast the metrics are, next to pysaliency: `make benchmark-metrics`.
+
+Both run on one and the same core, in a process each, in rounds that alternate. Each process takes
+its own CPU time: on one core that is what a clock shows where nothing else runs. Ours are the
+functions of `gazejax.metrics` under `jax.jit(jax.vmap(...))`; pysaliency's are called map by map,
+as it is made to be. Compilation is not timed. Without `--peer` only ours runs.
+"""
+
+import argparse
+import functools
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# The other images' fixations: 15 people, 20 each on 139 images, the size of OSIE's test split.
+NUM_OTHERS = 15 * 20 * 139
+# Of ours: one call takes all maps and about a millisecond, the peer's loop some ten times that.
+CALLS_PER_ROUND = 10
+PEER_DTYPES = ("float64", "float32")
+SIDES = ("gazejax", *(f"pysaliency {dtype}" for dtype in PEER_DTYPES))
+NOTES = """\
+Microseconds of CPU time per map: the median round, and the quartiles. Ours works on float32 maps,
+pysaliency on the same in float64, which is what its models and NumPy make, and in float32; the
+differences are those of float32. pysaliency has no function for the information gain of one map,
+and where it has two for an AUC, the faster one is timed. For `sauc` all maps share the other
+fixations, which ours counts by pixel once for all maps. `AUC_Judd` of pysaliency adds noise to
+break ties first; here it is called without. Otherwise the definitions agree, but for constant maps:
+pysaliency's `CC` is NaN where the second map is one, and its `NSS` 1 for a float64 map of all
+0.1."""
+
+
+def make_data(num_maps: int, map_size: tuple[int, int], num_fixations: int, num_others: int):
+    """Smooth densities, float32 [map, height, width], and fixations drawn evenly."""
+    import numpy as np
+    from scipy.ndimage import gaussian_filter
+
+    generator = np.random.default_rng(0)
+    height, width = map_size
+    maps = generator.random((2, num_maps, height, width)) ** 4
+    maps = gaussian_filter(maps, (0, 0, height / 30, width / 30)).astype(np.float32)
+    saliency, target = maps / maps.sum(axis=(-2, -1), keepdims=True)
+    # Not to be rounded up to the border in float32.
+    corner = np.array([width, height]) * (1 - 1e-6)
+    return {
+        "saliency": saliency,
+        "target": target,
+        "xy_px": (generator.random((num_maps, num_fixations, 2)) * corner).astype(np.float32),
+        "other_xy_px": (generator.random((num_others, 2)) * corner).astype(np.float32),
+    }
+
+
+def our_calls(data: dict) -> dict[str, Callable]:
+    """For each metric a call that computes it for all maps."""
+    import jax
+    import jax.numpy as jnp
+
+    from gazejax import metrics
+
+    def compute(name: str, saliency, target, xy_px, other_xy_px):
+        arguments = {
+            "sauc": {"saliency": saliency, "xy_px": xy_px, "other_xy_px": other_xy_px},
+            "information_gain": {"density": saliency, "baseline": target, "xy_px": xy_px},
+            "cc": {"a": saliency, "b": target},
+            "sim": {"a": saliency, "b": target},
+            "kld": {"target": target, "prediction": saliency},
+        }.get(name, {"saliency": saliency, "xy_px": xy_px})
+        return getattr(metrics, name)(**arguments)
+
+    arrays = [jnp.asarray(data[key]) for key in ("saliency", "target", "xy_px", "other_xy_px")]
+
+    def call(name: str) -> Callable:
+        one = functools.partial(compute, name)
+        batched = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None)))
+        return lambda: jax.block_until_ready(batched(*arrays))
+
+    return {name: call(name) for name in metrics.METRICS}
+
+
+class Peer:
+    """pysaliency in a process of its own; see metrics_peer.py."""
+
+    def __init__(self, python: Path, data_file: Path):
+        self.process = subprocess.Popen(
+            [python, HERE / "metrics_peer.py", data_file],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.about = self._read()
+
+    def _read(self) -> dict:
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the peer ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def run(self, name: str, dtype: str) -> dict:
+        """One round of one metric: {"seconds": ..., "values": [...]}."""
+        print(name, dtype, file=self.process.stdin, flush=True)
+        return self._read()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(data: dict, rounds: int, peer: Peer | None) -> list[dict]:
+    """Rounds of all metrics, ours and the peer's in turn: a row of figures for each metric."""
+    import numpy as np
+
+    calls = our_calls(data)
+    num_maps = len(data["saliency"])
+    shared = peer.about["metrics"] if peer else []
+    seconds: dict = {name: {side: [] for side in SIDES} for name in calls}
+    values: dict = {name: {} for name in calls}
+    # The first round compiles, here and there, and does not count.
+    for number in range(rounds + 1):
+        for name, call in calls.items():
+            values[name]["gazejax"] = np.asarray(call(), np.float64)
+            start = time.process_time()
+            for _ in range(CALLS_PER_ROUND):
+                call()
+            elapsed = {"gazejax": (time.process_time() - start) / CALLS_PER_ROUND}
+            for dtype in PEER_DTYPES if name in shared else ():
+                answer = peer.run(name, dtype)
+                values[name]["pysaliency"] = np.array(answer["values"])
+                elapsed[f"pysaliency {dtype}"] = answer["seconds"]
+            if number:
+                for side in elapsed:
+                    seconds[name][side].append(elapsed[side])
+    rows = []
+    for name in calls:
+        row: dict = {"metric": name}
+        for side, elapsed in seconds[name].items():
+            if not elapsed:
+                continue
+            low, median, high = np.quantile(elapsed, [0.25, 0.5, 0.75]) / num_maps * 1e6
+            row[side] = {"median": median, "quartiles": [low, high]}
+        if name in shared:
+            for dtype in PEER_DTYPES:
+                peer_median = row[f"pysaliency {dtype}"]["median"]
+                row[f"ratio {dtype}"] = peer_median / row["gazejax"]["median"]
+            difference = np.abs(values[name]["gazejax"] - values[name]["pysaliency"])
+            row["largest_difference"] = difference.max()
+        rows.append(row)
+    return rows
+
+
+def as_markdown(rows: list[dict]) -> str:
+    """The rows as a Markdown table."""
+
+    def cell(figures: dict | None) -> str:
+        if figures is None:
+            return ""
+        low, high = figures["quartiles"]
+        return f"{figures['median']:.1f} ({low:.1f} to {high:.1f})"
+
+    ratios = [f"ratio {dtype}" for dtype in PEER_DTYPES]
+    header = ["metric", *SIDES, *ratios, "largest difference"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for row in rows:
+        figures = [cell(row.get(side)) for side in SIDES]
+        compared = [f"{row[ratio]:.1f}" if ratio in row else "" for ratio in ratios]
+        difference = row.get("largest_difference")
+        compared.append("" if difference is None else f"{difference:.1e}")
+        lines.append(f"| `{row['metric']}` | {' | '.join(figures + compared)} |")
+    return "\n".join(lines)
+
+
+def machine() -> dict:
+    """What this ran on."""
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return {"system": platform.system(), "cpu": model, "cores": os.cpu_count(), "cores_used": 1}
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints the table and writes the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--peer", type=Path, help="a Python that has pysaliency")
+    parser.add_argument("--out", type=Path, default=HERE / "results/metrics.json")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--maps", type=int, default=64)
+    parser.add_argument("--map-size", type=int, nargs=2, default=(96, 128))
+    parser.add_argument("--fixations", type=int, default=20)
+    parser.add_argument("--others", type=int, default=NUM_OTHERS)
+    options = parser.parse_args(arguments)
+
+    # Before JAX starts, which makes as many threads as there are cores. The peer inherits it.
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    import jax
+    import numpy as np
+
+    data = make_data(options.maps, tuple(options.map_size), options.fixations, options.others)
+    peer = None
+    with tempfile.TemporaryDirectory() as folder:
+        if options.peer:
+            data_file = Path(folder) / "data.npz"
+            np.savez(data_file, **data)
+            peer = Peer(options.peer, data_file)
+        try:
+            rows = measure(data, options.rounds, peer)
+        finally:
+            if peer:
+                peer.close()
+
+    ours = {"python": platform.python_version(), "jax": jax.__version__, "numpy": np.__version__}
+    report = {
+        "machine": machine(),
+        "versions": {"gazejax": ours, "pysaliency": peer.about["versions"] if peer else None},
+        "setting": {key: getattr(options, key) for key in ("maps", "map_size", "fixations")}
+        | {"others": options.others, "rounds": options.rounds},
+        "notes": NOTES.replace("\n", " "),
+        "microseconds_per_map": rows,
+    }
+    for key in ("machine", "versions", "setting"):
+        print(f"{key}: {json.dumps(report[key])}")
+    print(f"\n{as_markdown(rows)}\n\n{NOTES}")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
