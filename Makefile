@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-real benchmark-metrics clean
+.PHONY: demo test test-real benchmark-metrics readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
@@ -19,6 +19,11 @@ test: $(VENV)/installed-dev
 
 test-real: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "real or slow"
+
+# The results in the README, from the evaluations of `runs/osie` and `runs/synthetic_gaze`.
+readme: $(VENV)/installed
+	$(BIN)/python docs/insert_results.py README.md \
+		osie=runs/osie/evaluation.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
 
 # Next to pysaliency, which needs an older NumPy than ours: it gets an environment of its own.
 benchmark-metrics: $(VENV)/installed .venv-peers/installed

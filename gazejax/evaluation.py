@@ -210,15 +210,15 @@ def _verify(
         if len(compared) < len(folds):
             continue
         table[method], resampled[method] = {}, {}
-        # So that every user can enrol with n images and be compared on n others.
-        available = min(int(np.min(one.viewed.sum(axis=1))) for one in compared)
-        for size in protocols.usable_sizes(options.num_images, available):
+        fewest = _fewest_images(folds, method)
+        for size in protocols.usable_sizes(options.num_images, fewest):
+            samples_per_user = min(fewest // size, options.samples_per_user)
             scores = [
                 protocols.compare(
                     one,
                     orders,
                     size=size,
-                    samples_per_user=options.samples_per_user,
+                    samples_per_user=samples_per_user,
                     seed=options.seed,
                 )
                 for one in compared
@@ -252,11 +252,25 @@ def _verify(
     table["chance"] = {
         size: protocols.chance_figures(
             [len(fold.compared[group]["encoder"].users) for fold in folds],
-            samples_per_user=min(num_images // int(size), options.samples_per_user),
+            samples_per_user=min(
+                _fewest_images(folds, "encoder") // int(size), options.samples_per_user
+            ),
         )
         for size in table["encoder"]
     }
     return table, differences, curves
+
+
+def _fewest_images(folds: Sequence[Fold], method: str) -> int:
+    """Test images that every user of every fold and group saw at least, as the method counts.
+
+    The same for seen and unseen users: all can enrol with n images and be compared on n others.
+    """
+    return min(
+        int(np.min(methods[method].viewed.sum(axis=1)))
+        for fold in folds
+        for methods in fold.compared.values()
+    )
 
 
 def _resample_users(
@@ -305,10 +319,7 @@ def _predict(
     """
     options = config.eval
     num_images = len(folds[0].splits.test_images)
-    viewed = [fold.compared[group]["encoder"].viewed for fold in folds]
-    sizes = protocols.usable_sizes(
-        options.saliency_num_images, min(int(np.min(one.sum(axis=1))) for one in viewed)
-    )
+    sizes = protocols.usable_sizes(options.saliency_num_images, _fewest_images(folds, "encoder"))
     user_weight = _resample_users(group, folds, config, dataset)
     generator = np.random.default_rng(options.seed)
     image_weight = bootstrap.resample(
@@ -334,7 +345,7 @@ def _predict(
                 "num_draws": options.saliency_num_draws,
             }
             for row, condition in enumerate(protocols.CONDITIONS)
-            if not np.isnan(figures[row]).any()
+            if condition != "predicted" or all(map(_has_universal, folds))
         }
         differences = {}
         for one, other in _DIFFERENCES:
@@ -403,7 +414,6 @@ def _score_fold(
         calibration=controls.Calibration(*(values[np.stack(settings)] for values in grid)),
     )
     network = stages.saliency_network(config)
-    is_predicted = trained_steps(fold.workdir, "universal") is not None
     batches = protocols.predict_maps(
         lambda params, *inputs: network.apply(params)(*inputs),
         load_params(fold.workdir, "saliency"),
@@ -412,8 +422,9 @@ def _score_fold(
         protocols.Universals(
             viewings.group,
             prior,
+            # Without that stage something must stand in its place; `_predict` leaves it out.
             _predict_universals(fold, prior)
-            if is_predicted
+            if _has_universal(fold)
             else np.broadcast_to(prior, (len(images), *prior.shape)),
         ),
         asked,
@@ -443,8 +454,6 @@ def _score_fold(
             examples += _examples(batch, asked)
             done += len(batch["image"])
             show(done, "images")
-    if not is_predicted:  # The center prior stood in for it.
-        scores[:, :, protocols.CONDITIONS.index("predicted")] = np.nan
     predicted = {
         size: protocols.Predicted(
             known.users,
@@ -478,6 +487,10 @@ def _examples(batch: Mapping[str, Any], asked: protocols.Prediction) -> list[dic
             }
         )
     return found
+
+
+def _has_universal(fold: Fold) -> bool:
+    return trained_steps(fold.workdir, "universal") is not None
 
 
 def _predict_universals(

@@ -153,11 +153,11 @@ def compare(
         orders: orders of the test images. Of those a user saw, the first `size` enrol and the next
             are the probe; for MAP@R, the images are cut into samples of `size` all the way.
         size: number of images of a sample.
-        samples_per_user: most samples of a user for MAP@R.
+        samples_per_user: into how many samples the images of a user are cut for MAP@R.
         seed: of the permutations, for a method that permutes.
 
     Raises:
-        ValueError: if a user saw fewer than two times `size` images.
+        ValueError: if a user saw fewer images than that takes, or than two times `size`.
     """
     generator = np.random.default_rng(seed)
 
@@ -172,16 +172,15 @@ def compare(
     for order in orders:
         enrolled, probe = samples(order, 2)
         similarity.append(compared.similarity(probe, enrolled))
-    number = min(int(np.min(compared.viewed.sum(axis=1))) // size, samples_per_user)
     num_users = len(compared.users)
-    owner = np.tile(np.arange(num_users), number)
+    owner = np.tile(np.arange(num_users), samples_per_user)
     precision = []
     # A cut has as many samples of a user as so many draws.
-    for order in orders[: -(-len(orders) // number)]:
-        every = np.concatenate(samples(order, number))
+    for order in orders[: -(-len(orders) // samples_per_user)]:
+        every = np.concatenate(samples(order, samples_per_user))
         found = verification.average_precision_at_r(compared.similarity(every, every), owner)
-        precision.append(found.reshape(number, num_users).mean(axis=0))
-    return Scores(compared.users, np.stack(similarity), np.stack(precision), number)
+        precision.append(found.reshape(samples_per_user, num_users).mean(axis=0))
+    return Scores(compared.users, np.stack(similarity), np.stack(precision), samples_per_user)
 
 
 def verification_figures(folds: Sequence[Scores]) -> dict[str, float | None]:
@@ -255,7 +254,7 @@ def resampled_verification_figures(
     sample, which then is worth fewer images.)
 
     Args:
-        folds: scores of each fold.
+        folds: scores of each fold, from equally many draws and cuts.
         user_weight: how often each user of the data set was drawn.
         size: number of images of a sample.
         num_images: number of test images.
@@ -274,7 +273,7 @@ def resampled_verification_figures(
         )
         for number, samples in (
             (len(first.similarity), 2),
-            (len(first.precision), min(fold.samples_per_user for fold in folds)),
+            (len(first.precision), first.samples_per_user),
         )
     )
     sums = {name: np.zeros(len(user_weight)) for name in VERIFICATION_FIGURES}

@@ -97,7 +97,9 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
                 continue
             rows = methods[method]
             name = title.format(**result["compared"])
-            for figure in ("roc_auc", "rank1"):
+            # The rank only where it says more than the area: chance depends on the users.
+            is_main = method in ("encoder", "residual_map", "chance")
+            for figure in ("roc_auc", "rank1") if is_main else ("roc_auc",):
                 values = [_value(rows[size], figure) if size in rows else "" for size in sizes]
                 lines.append([f"{group}: {name}", _FIGURES[figure], *values])
     count = {group: rows["encoder"][sizes[0]]["num_users"] for group, rows in groups.items()}
@@ -190,13 +192,12 @@ def _value(row: Mapping[str, Any], key: str, *, signed: bool = False) -> str:
     """A figure with its interval; a dash where it is not known."""
     if row[key] is None:
         return "-"
-    sign = "+" if signed else ""
-    text = f"{row[key]:{sign}.3f}"
-    interval = row.get(f"{key}_interval")
-    if interval is None:
-        return text
-    low, high = interval
-    return f"{text} [{low:{sign}.3f}, {high:{sign}.3f}]"
+    form = "+.3f" if signed else ".3f"
+    # What rounds to zero has no sign.
+    number, *interval = (
+        f"{round(value, 3) + 0.0:{form}}" for value in (row[key], *row.get(f"{key}_interval", []))
+    )
+    return f"{number} [{', '.join(interval)}]" if interval else number
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

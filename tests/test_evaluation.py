@@ -103,10 +103,15 @@ def test_figures_depend_on_neither_the_batch_nor_the_devices(
     monkeypatch.setattr(evaluation, "load_config", lambda workdir: config)
     found = evaluation.evaluate(workdir)
     for part in set(result) - {"compared"}:
-        for one, other in zip(
-            jax.tree.leaves(result[part]), jax.tree.leaves(found[part]), strict=True
+        for (path, one), other in zip(
+            jax.tree_util.tree_leaves_with_path(result[part]),
+            jax.tree.leaves(found[part]),
+            strict=True,
         ):
-            assert one == pytest.approx(other, abs=1e-4)
+            # Hardly trained, own and swapped maps differ by rounding alone, which a test of ranks
+            # amplifies.
+            tolerance = 1e-2 if "p_value" in str(path) else 1e-4
+            assert one == pytest.approx(other, abs=tolerance), path
 
 
 def test_without_the_control_stages_their_rows_are_left_out(tiny_run, tmp_path):

@@ -20,7 +20,8 @@ def scores_of(features, size, viewed=None, permuted=False):
         np.arange(len(features)), features, viewed, verification.negative_distance, permuted
     )
     orders = protocols.draw_image_orders(features.shape[1], 50, 0)
-    return protocols.compare(compared, orders, size=size, samples_per_user=4, seed=0)
+    number = min(max(viewed.sum(axis=1).min() // size, 2), 4)
+    return protocols.compare(compared, orders, size=size, samples_per_user=int(number), seed=0)
 
 
 def figures_of(features, size, viewed=None, permuted=False):
@@ -66,7 +67,7 @@ def test_users_who_missed_images_are_compared_by_as_many_others():
     spoiled = np.where(viewed[..., None], features, 1e6)
     assert figures_of(spoiled, 10, viewed)["rank1"] > 0.95
     viewed[2, 15:] = False
-    with pytest.raises(ValueError, match=r"a user saw .* images; allowed: at least 20"):
+    with pytest.raises(ValueError, match=r"a user saw \d+ images; allowed: at least \d+"):
         figures_of(spoiled, 10, viewed)
 
 
