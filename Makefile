@@ -9,7 +9,7 @@ DEMO := runs/demo
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
-	$(BIN)/python train.py --config=configs/synthetic_gaze.py --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data
+	$(BIN)/python train.py --config=configs/synthetic_gaze.py --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.permuted_users=False
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

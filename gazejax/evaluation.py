@@ -1,6 +1,7 @@
 """Evaluates a workdir: runs the protocols on every fold it holds and writes the figures."""
 
 import datetime
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -171,15 +172,22 @@ def _methods(
         sigma_frac=config.data.sigma_frac,
         max_fixations=stages.longest_viewing(gaze),
     )
+    spread = training[training[..., 0] > 0].std(axis=0)
     methods = {
         "encoder": _Known(embed("encoder", viewings["encoder"]), gaze.viewing_length, distance),
         "residual_map": _Known(residual, gaze.viewing_length, verification.correlation),
         "two_scalars": _Known(
-            scalars / training[training[..., 0] > 0].std(axis=0), gaze.viewing_length, distance
+            scalars / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
         ),
     }
     cut = controls.cut_scanpaths(gaze, config.eval.common_fixations)
-    if np.min((cut.viewing_length[:, images] > 0).sum(axis=1)) >= 2:
+    if np.min((np.asarray(cut.viewing_length)[:, images] > 0).sum(axis=1)) < 2:
+        print(
+            f"control encoder_cut left out: a user has fewer than 2 test images with "
+            f"config.eval.common_fixations = {config.eval.common_fixations} fixations",
+            file=sys.stderr,
+        )
+    else:
         cut_viewings = stages.make_viewings("encoder", config, dataset._replace(gaze=cut), splits)
         methods["encoder_cut"] = _Known(
             embed("encoder", cut_viewings), cut.viewing_length, distance

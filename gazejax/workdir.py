@@ -6,6 +6,8 @@ center_prior.npz            mean of the training maps, for pictures nobody has l
 <stage>/checkpoints/        Orbax checkpoints, each with its own copy of config and splits
 <stage>/metrics.jsonl       the training curve
 evaluation.json, .md        figures
+plots/                      the same to look at
+fold_<number>/              of a cross-validation: such a folder for each fold, and no stage here
 """
 
 import importlib.metadata
@@ -64,6 +66,12 @@ def fold_configs(config: ConfigDict, workdir: Path) -> dict[Path, ConfigDict]:
         one.eval.folds = 1
         configs[workdir / f"fold_{fold}"] = one
     return configs
+
+
+def is_evaluable(workdir: Path) -> bool:
+    """Whether there is an encoder in every fold; all else of an evaluation can be left out."""
+    folders = fold_configs(load_config(workdir), workdir)
+    return all(trained_steps(folder, "encoder") is not None for folder in folders)
 
 
 def load_params(workdir: Path, stage: str) -> Any:
