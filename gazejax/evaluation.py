@@ -219,7 +219,8 @@ def _verify(
             continue
         table[method], resampled[method] = {}, {}
         fewest = _fewest_images(folds, method)
-        for size in protocols.usable_sizes(options.num_images, fewest):
+        sizes = protocols.usable_sizes(options.num_images, fewest)
+        for size in sizes:
             samples_per_user = min(fewest // size, options.samples_per_user)
             scores = [
                 protocols.compare(
@@ -231,7 +232,7 @@ def _verify(
                 )
                 for one in compared
             ]
-            if method in ("encoder", "residual_map"):
+            if method == "encoder" or (method == "residual_map" and size == sizes[-1]):
                 curves[f"{method.replace('_', ' ')}, n = {size}"] = protocols.mean_curve(scores)
             values = protocols.resampled_verification_figures(
                 scores, user_weight, size=size, num_images=num_images, seed=options.seed

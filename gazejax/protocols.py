@@ -174,11 +174,15 @@ def compare(
         similarity.append(compared.similarity(probe, enrolled))
     num_users = len(compared.users)
     owner = np.tile(np.arange(num_users), samples_per_user)
+    # Two people's samples of the same images are alike for the images' sake. Samples of one person
+    # never share images, so neither may the others they are held against.
+    shares_images = np.kron(np.eye(samples_per_user), np.ones((num_users, num_users))) > 0
     precision = []
     # A cut has as many samples of a user as so many draws.
     for order in orders[: -(-len(orders) // samples_per_user)]:
         every = np.concatenate(samples(order, samples_per_user))
-        found = verification.average_precision_at_r(compared.similarity(every, every), owner)
+        similarities = np.where(shares_images, -np.inf, compared.similarity(every, every))
+        found = verification.average_precision_at_r(similarities, owner)
         precision.append(found.reshape(samples_per_user, num_users).mean(axis=0))
     return Scores(compared.users, np.stack(similarity), np.stack(precision), samples_per_user)
 
@@ -221,8 +225,9 @@ def mean_curve(folds: Sequence[Scores]) -> verification.RocCurve:
 
 def chance_figures(num_users: Sequence[int], *, samples_per_user: int) -> dict[str, float]:
     """The figures of scores that say nothing, as the mean over folds of so many users."""
+    relevant = samples_per_user - 1
     map_at_r = [
-        verification.chance_map_at_r(num_users=number, samples_per_user=samples_per_user)
+        verification.chance_map_at_r(num_relevant=relevant, num_others=number * relevant)
         for number in num_users
     ]
     return {

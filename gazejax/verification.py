@@ -180,7 +180,8 @@ def average_precision_at_r(
     where it holds the same user, and of 0 where it does not. A tie is broken against us.
 
     Args:
-        scores: score of each sample (row) with each other one; the diagonal is not read.
+        scores: score of each sample (row) with each other one; the diagonal is not read, and minus
+            infinity is not near.
         users: whose each sample is.
 
     Returns:
@@ -229,18 +230,16 @@ def map_at_r(
     return float(np.nanmean(average_precision_at_r(scores, users)))
 
 
-def chance_map_at_r(*, num_users: int, samples_per_user: int) -> float:
-    """MAP@R of scores in random order, when all users have equally many samples.
+def chance_map_at_r(*, num_relevant: int, num_others: int) -> float:
+    """MAP@R of scores in random order.
 
-    Source: ours. Place i holds the own user with probability p = R / (N - 1), N samples in all;
-    given that, each of the i - 1 places before does with (R - 1) / (N - 2). The mean of
-    p (1 + (i - 1) (R - 1) / (N - 2)) / i over the R places.
+    Source: ours. Of N others, R relevant, place i holds a relevant one with probability p = R / N;
+    given that, each of the i - 1 places before does with (R - 1) / (N - 1). The mean of
+    p (1 + (i - 1) (R - 1) / (N - 1)) / i over the R places.
     """
-    relevant = samples_per_user - 1
-    others = num_users * samples_per_user - 1
-    place = 1 + np.arange(relevant)
-    before = (place - 1) * (relevant - 1) / max(others - 1, 1)
-    return float(np.mean(relevant / others * (1 + before) / place))
+    place = 1 + np.arange(num_relevant)
+    before = (place - 1) * (num_relevant - 1) / max(num_others - 1, 1)
+    return float(np.mean(num_relevant / num_others * (1 + before) / place))
 
 
 def negative_distance(

@@ -102,10 +102,10 @@ def test_average_precision_at_r_by_hand():
 def test_map_at_r_of_random_scores_is_its_chance():
     users = np.repeat(np.arange(4), 5)
     found = [verification.map_at_r(GENERATOR.random((20, 20)), users) for _ in range(400)]
-    expected = verification.chance_map_at_r(num_users=4, samples_per_user=5)
+    expected = verification.chance_map_at_r(num_relevant=4, num_others=19)
     assert np.mean(found) == pytest.approx(expected, abs=0.01)
     # Two samples each, R = 1: one of the N - 1 others is right.
-    assert verification.chance_map_at_r(num_users=3, samples_per_user=2) == pytest.approx(1 / 5)
+    assert verification.chance_map_at_r(num_relevant=1, num_others=5) == pytest.approx(1 / 5)
 
 
 def test_map_at_r_refuses_what_says_nothing():
