@@ -195,10 +195,11 @@ def average_precision_at_r(
     num_samples = len(users)
     is_other = ~np.eye(num_samples, dtype=bool)
     names, counts = np.unique(users, return_counts=True)
-    if len(names) < 2 or counts.max() < 2:
+    most = int(np.max(counts, initial=0))
+    if len(names) < 2 or most < 2:
         raise ValueError(
-            f"users has {len(names)} users with at most {counts.max(initial=0)} samples; allowed: "
-            "at least 2 users, one of them with 2 samples"
+            f"users has {len(names)} users with at most {most} samples; allowed: at least 2 users, "
+            "one of them with 2 samples"
         )
     if scores.shape != (num_samples, num_samples) or np.isnan(scores[is_other]).any():
         raise ValueError(
