@@ -6,8 +6,10 @@ import os
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 
 import importlib.util
+import tempfile
 from pathlib import Path
 
+import jax
 from jaxtyping import install_import_hook
 
 PACKAGE = Path(__file__).parent.parent / "gazejax"
@@ -24,6 +26,12 @@ from gazejax import evaluation, loop, stages
 from tfds_builders.build import build
 
 ROOT = Path(__file__).parent.parent
+
+# Many tests train the same tiny networks, each in a loop of its own: they share what XLA compiles.
+_compiled = tempfile.TemporaryDirectory(prefix="gazejax_compiled_")
+jax.config.update("jax_compilation_cache_dir", _compiled.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def read_config(name: str) -> ConfigDict:

@@ -87,8 +87,8 @@ def test_a_fixation_outside_its_picture_names_table_and_picture(tiny_run, pictur
 def test_evaluate_prints_the_tables(tiny_run, capsys):
     assert main(["evaluate", str(tiny_run)]) == 0
     out = capsys.readouterr().out
-    assert "| unseen, encoder |" in out
-    assert "| unseen, swapped |" in out
+    assert "| unseen: **encoder** |" in out
+    assert "| network, another's embedding |" in out
 
 
 def test_unknown_data_set_and_workdir_are_one_line(tmp_path, capsys):
