@@ -32,7 +32,7 @@ def demo(tmp_path_factory) -> Path:
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "| unseen, own |" in done.stdout
+    assert "| **network, own embedding** |" in done.stdout
     return folder / "run"
 
 
