@@ -21,6 +21,8 @@ LAYERS = [
         "splits",
         "data",
         "checkpoints",
+        "pretrained",
+        "models.backbone",
         "models.encoder",
         "models.saliency",
         "plots",
@@ -41,6 +43,7 @@ KEEPERS = {
     "matplotlib": {"plots"},
     "PIL": {"data", "api", "cli"},
     "absl": set(),
+    "pickle": {"pretrained"},
     "tensorflow": set(),
     "torch": set(),
 }

