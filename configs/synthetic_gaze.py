@@ -23,9 +23,11 @@ def get_config() -> ConfigDict:
                 "drop_first_fixation": False,  # of every trial
             },
             "split": {
+                # validation: without the users and images of the figures, to choose a config by
+                "purpose": "test",
                 "test_rule": "hash",  # osie or hash
-                "hash_seed": 0,  # rule hash only
-                "hash_one_in": 5,  # rule hash only: one in five images is a test image
+                "hash_seed": 0,  # rule hash, validation
+                "hash_one_in": 5,  # rule hash, validation: one in five images is a test image
                 "folds": 4,  # of users
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
             },

@@ -91,6 +91,7 @@ RULES: dict[str, Any] = {
         "drop_first_fixation": _BOOLEAN,
     },
     "split": {
+        "purpose": _choice("test", "validation"),
         "test_rule": _choice("osie", "hash"),
         "hash_seed": _integer(0),
         "hash_one_in": _integer(2),

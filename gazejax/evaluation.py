@@ -635,6 +635,7 @@ def _describe(config: ConfigDict, folds: Sequence[Fold]) -> dict[str, Any]:
     first, options = folds[0], config.eval
     return {
         "data": config.data.name,
+        "purpose": config.split.purpose,
         **{name: len(members) for name, members in first.splits._asdict().items()},
         **{f"{name}_steps": trained_steps(first.workdir, name) for name in STAGES},
         "encoder_draws": options.num_draws,

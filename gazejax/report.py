@@ -77,6 +77,8 @@ def _what_was_compared(compared: Mapping[str, Any]) -> str:
         who = f"{len(folds)} folds of users, each held out once"
     else:
         who = f"fold {folds[0]} of {compared['folds']}"
+    if compared["purpose"] == "validation":
+        who = f"validation, not the users and images of the figures; {who}"
         who += f", {compared['seen_users']} seen and {compared['unseen_users']} unseen users"
     return (
         f"{compared['data']}: {who}; {compared['test_images']} test images; "

@@ -2,6 +2,9 @@
 
 Users are *seen* (they train both stages) or *unseen* (first met at evaluation); images are *train*
 or *test*. The four sets are disjoint by construction and checked once more by `check`.
+
+Purpose `validation` is for choosing among configs: whom and what purpose `test` would keep for the
+figures takes no part in anything, and what is left is split by the same rules once more.
 """
 
 import hashlib
@@ -25,7 +28,10 @@ OSIE_IMAGES_IN_PS = frozenset({
 
 
 class Splits(NamedTuple):
-    """Indices into a data set's users and images, ascending."""
+    """Indices into a data set's users and images, ascending.
+
+    With purpose `validation` the users and images kept for the figures are in none of the four.
+    """
 
     seen_users: Int[np.ndarray, " seen"]
     unseen_users: Int[np.ndarray, " unseen"]
@@ -37,6 +43,7 @@ def make_splits(
     user_ids: Sequence[str],
     image_ids: Sequence[str],
     *,
+    purpose: Literal["test", "validation"],
     test_rule: Literal["osie", "hash"],
     hash_seed: int,
     hash_one_in: int,
@@ -48,30 +55,40 @@ def make_splits(
     Args:
         user_ids: the users, in the release's order.
         image_ids: the images.
+        purpose: `test`: the split of the figures. `validation`: of its seen users, and folds as
+            before, fold `fold` once more is unseen; of its training images one in `hash_one_in` are
+            the test images, whatever the rule was.
         test_rule: `osie`: an image is a test image if its number is divisible by 8 or if PS has it
             too. `hash`: one in `hash_one_in`, by a seeded hash of the image's name.
-        hash_seed: seed of the hash (rule `hash` only).
-        hash_one_in: inverse share of test images (rule `hash` only).
+        hash_seed: seed of the hash (rule `hash` and validation only).
+        hash_one_in: inverse share of test images (rule `hash` and validation only).
         folds: number of folds of users.
         fold: fold that is held out: users fold, fold + folds, fold + 2 folds, ...
 
     Raises:
         ValueError: if an OSIE name is no number, or if one of the four sets is empty.
     """
-    user = np.arange(len(user_ids))
-    is_unseen = user % folds == fold
+    users, images = np.arange(len(user_ids)), np.arange(len(image_ids))
+    is_unseen = users % folds == fold
     if test_rule == "osie":
         is_test = np.array([_is_osie_test_image(name) for name in image_ids])
     else:
         is_test = np.array([_hash(name, hash_seed) % hash_one_in == 0 for name in image_ids])
-    image = np.arange(len(image_ids))
-    splits = Splits(user[~is_unseen], user[is_unseen], image[~is_test], image[is_test])
-    check(splits, num_users=len(user), num_images=len(image))
+    if purpose == "validation":
+        users, images = users[~is_unseen], images[~is_test]
+        is_unseen = np.arange(len(users)) % folds == fold
+        # Another seed than the test images': by the same one, none would be left.
+        names = [image_ids[image] for image in images]
+        is_test = np.array([_hash(name, hash_seed + 1) % hash_one_in == 0 for name in names])
+    splits = Splits(users[~is_unseen], users[is_unseen], images[~is_test], images[is_test])
+    check(splits, users=users, images=images)
     return splits
 
 
-def check(splits: Splits, *, num_users: int, num_images: int) -> None:
-    """Refuses splits that overlap, leave somebody out or are empty.
+def check(
+    splits: Splits, *, users: Int[np.ndarray, " user"], images: Int[np.ndarray, " image"]
+) -> None:
+    """Refuses splits that overlap, do not cover the given users and images or are empty.
 
     Raises:
         ValueError: naming the set.
@@ -79,15 +96,15 @@ def check(splits: Splits, *, num_users: int, num_images: int) -> None:
     for name, members in splits._asdict().items():
         if len(members) == 0:
             raise ValueError(
-                f"{name} is empty with {num_users} users and {num_images} images; "
+                f"{name} is empty with {len(users)} users and {len(images)} images; "
                 "allowed: at least one each of seen and unseen users, train and test images"
             )
-    for kind, one, other, number in (
-        ("users", splits.seen_users, splits.unseen_users, num_users),
-        ("images", splits.train_images, splits.test_images, num_images),
+    for kind, one, other, every in (
+        ("users", splits.seen_users, splits.unseen_users, users),
+        ("images", splits.train_images, splits.test_images, images),
     ):
-        if sorted([*one, *other]) != list(range(number)):
-            raise ValueError(f"the {kind} of the split overlap or do not cover all {number}")
+        if sorted([*one, *other]) != every.tolist():
+            raise ValueError(f"the {kind} of the split overlap or do not cover all {len(every)}")
 
 
 def _is_osie_test_image(image_id: str) -> bool:

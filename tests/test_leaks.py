@@ -81,14 +81,14 @@ def test_users_swapped_in_the_data_are_caught(tiny_run, tiny_dataset, monkeypatc
 
 def test_overlapping_splits_are_caught():
     good = splits.Splits(*(np.array(part) for part in ([0, 1], [2, 3], [0, 2], [1, 3])))
-    splits.check(good, num_users=4, num_images=4)
+    splits.check(good, users=np.arange(4), images=np.arange(4))
     for change in (
         {"seen_users": np.array([0, 1, 2])},
         {"train_images": np.array([0, 2, 3])},
         {"unseen_users": np.array([2])},
     ):
         with pytest.raises(ValueError, match="overlap or do not cover"):
-            splits.check(good._replace(**change), num_users=4, num_images=4)
+            splits.check(good._replace(**change), users=np.arange(4), images=np.arange(4))
 
 
 @pytest.mark.parametrize("fold", range(3))
@@ -98,6 +98,7 @@ def test_no_osie_image_of_ps_is_ever_trained_with(fold):
     found = make_splits(
         [str(user) for user in range(15)],
         names,
+        purpose="test",
         test_rule="osie",
         hash_seed=0,
         hash_one_in=5,

@@ -51,6 +51,7 @@ def test_group_map_reaches_the_reference_figures(osie):
     splits = make_splits(
         osie.user_ids,
         osie.image_ids,
+        purpose="test",
         test_rule="osie",
         hash_seed=0,
         hash_one_in=5,

@@ -5,17 +5,30 @@ from gazejax.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits
 
 USERS = [str(number) for number in range(1, 16)]
 OSIE = [f"{number}.jpg" for number in range(1001, 1701)]
-HASH = {"test_rule": "hash", "hash_seed": 0, "hash_one_in": 5}
+EVERYBODY = {"users": np.arange(15), "images": np.arange(700)}
+HASH = {"purpose": "test", "test_rule": "hash", "hash_seed": 0, "hash_one_in": 5}
 
 
 def test_osie_split_is_the_published_one():
-    splits = make_splits(USERS, OSIE, test_rule="osie", hash_seed=0, hash_one_in=5, folds=3, fold=1)
+    splits = make_splits(USERS, OSIE, **{**HASH, "test_rule": "osie"}, folds=3, fold=1)
     assert len(OSIE_IMAGES_IN_PS) == 59
     assert (len(splits.train_images), len(splits.test_images)) == (560, 140)
     tested = {OSIE[index] for index in splits.test_images}
     assert {"1008.jpg", "1020.jpg", "1697.jpg"} <= tested
     assert "1001.jpg" not in tested
     assert [USERS[index] for index in splits.unseen_users] == ["2", "5", "8", "11", "14"]
+
+
+@pytest.mark.parametrize("rule", ["osie", "hash"])
+def test_validation_keeps_away_from_everything_that_the_figures_come_from(rule):
+    options = {**HASH, "test_rule": rule, "folds": 3, "fold": 1}
+    kept = make_splits(USERS, OSIE, **options)
+    tried = make_splits(USERS, OSIE, **{**options, "purpose": "validation"})
+    assert sorted([*tried.seen_users, *tried.unseen_users]) == kept.seen_users.tolist()
+    assert sorted([*tried.train_images, *tried.test_images]) == kept.train_images.tolist()
+    # Of users 1 3 4 6 7 9 10 12 13 15, every third from the second on.
+    assert [USERS[index] for index in tried.unseen_users] == ["3", "7", "12"]
+    assert 0.15 < len(tried.test_images) / len(kept.train_images) < 0.25
 
 
 def test_every_user_is_unseen_in_exactly_one_fold():
@@ -35,25 +48,23 @@ def test_hash_split_does_not_depend_on_the_other_images():
 
 def test_two_users_swapped_between_splits_are_noticed():
     good = make_splits(USERS, OSIE, **HASH, folds=3, fold=0)
-    check(good, num_users=15, num_images=700)
+    check(good, **EVERYBODY)
     leaked = good.seen_users.copy()
     leaked[0] = good.unseen_users[0]
     with pytest.raises(ValueError, match="the users of the split overlap"):
-        check(good._replace(seen_users=leaked), num_users=15, num_images=700)
+        check(good._replace(seen_users=leaked), **EVERYBODY)
     leaked = np.append(good.train_images, good.test_images[0])
     with pytest.raises(ValueError, match="the images of the split overlap"):
-        check(good._replace(train_images=leaked), num_users=15, num_images=700)
+        check(good._replace(train_images=leaked), **EVERYBODY)
 
 
 def test_an_empty_set_is_named():
     empty = np.array([], int)
     some = np.array([0])
     with pytest.raises(ValueError, match="unseen_users is empty with 1 users"):
-        check(Splits(some, empty, some, some), num_users=1, num_images=1)
+        check(Splits(some, empty, some, some), users=some, images=some)
 
 
 def test_osie_rule_refuses_other_names():
     with pytest.raises(ValueError, match=r"image 'scene_1.png' has no number"):
-        make_splits(
-            USERS, ["scene_1.png"], test_rule="osie", hash_seed=0, hash_one_in=5, folds=3, fold=0
-        )
+        make_splits(USERS, ["scene_1.png"], **{**HASH, "test_rule": "osie"}, folds=3, fold=0)
