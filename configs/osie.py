@@ -32,40 +32,38 @@ def get_config() -> ConfigDict:
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
             },
             "encoder": {
-                "architecture": "early",  # all inputs as channels: the paper's
-                # The paper's: ("image", "personal"). The group map tells the encoder what
-                # everybody looks at, which is noise for telling people apart.
-                "inputs": ("image", "personal", "group"),
-                "image_size": (96, 128),  # height, width
-                "map_scale": "mean",  # maps as input have mean 1: density relative to uniform
-                "filters": (32, 64, 128, 256),
-                "kernel_size": 3,
-                "stride": 2,
-                "norm_groups": 8,
-                # mean: over all positions; gaze: beside it, weighted by where this person looks
-                # more than others, at every level. Here gaze overfitted: unseen ROC-AUC at n = 10
-                # of .803 against .835 (fold 0, 1200 steps, seed 0).
-                "pooling": "mean",
+                "architecture": "scanpath",  # every fixation described, then a deep set
+                "inputs": ("position", "duration", "order", "step", "density"),
+                "image_size": (36, 48),  # height, width; here of the universal map alone
+                "width": 128,
                 "embedding_size": 64,
                 "sampling": {
                     "num_users": 10,
-                    "images_per_user": 6,
+                    "images_per_user": 12,
                     "share_images": True,  # nothing but gaze tells the users of a batch apart
+                    # Users made of the drawn ones by warping all their gaze in one way; ours.
+                    "virtual_users": {
+                        "number": 10,
+                        "mirror": True,
+                        "scale_spread": 0.15,
+                        "duration_spread": 0.15,
+                        "shift_frac": 0.05,
+                    },
                 },
                 "loss": {
-                    "margin": 0.2,
+                    "margin": 1.0,
                     "distance": "squared_euclidean",
-                    "unit_length": True,  # triplets compare embeddings of length 1
+                    "unit_length": False,
                     "mining": "batch_all",
-                    # Beside the triplets, since those alone collapsed in our probes; 0: the paper.
-                    "classification_weight": 1.0,
+                    "pairs_per_embedding": 6,  # triplets compare means of so many pairs
+                    "classification_weight": 1.0,  # beside the triplets; 0: the paper
                 },
-                "num_steps": 1200,
+                "num_steps": 1500,
                 "optimizer": {
                     "learning_rate": 2e-3,
                     "schedule": "one_cycle",
-                    "warmup_steps": 100,
-                    "weight_decay": 1e-4,
+                    "warmup_steps": 150,
+                    "weight_decay": 1e-2,
                     "clip_norm": 1.0,
                 },
             },
@@ -112,7 +110,7 @@ def get_config() -> ConfigDict:
                 "log_every": 20,
                 "max_skipped_in_a_row": 10,  # updates that were not finite, before training stops
             },
-            "checkpoint": {"every": 200, "keep": 2},
+            "checkpoint": {"every": 300, "keep": 2},
             "eval": {
                 # 1: the one fold of `split`. More: cross-validation, a training for each fold of so
                 # many, in workdir/fold_0, ...; it sets split.folds and split.fold.

@@ -49,12 +49,21 @@ def get_config() -> ConfigDict:
                     "num_users": 10,
                     "images_per_user": 6,
                     "share_images": True,  # nothing but gaze tells the users of a batch apart
+                    # Users made of the drawn ones by warping all their gaze in one way; ours.
+                    "virtual_users": {
+                        "number": 0,
+                        "mirror": True,
+                        "scale_spread": 0.15,
+                        "duration_spread": 0.15,
+                        "shift_frac": 0.05,
+                    },
                 },
                 "loss": {
                     "margin": 0.2,
                     "distance": "squared_euclidean",
                     "unit_length": True,  # triplets compare embeddings of length 1
                     "mining": "batch_all",
+                    "pairs_per_embedding": 1,  # triplets compare means of so many pairs
                     "classification_weight": 0.0,  # triplets alone: the paper's
                 },
                 "num_steps": 1200,

@@ -15,7 +15,8 @@ from jaxtyping import Float, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gazejax import render, stages
+from gazejax import stages
+from gazejax.arrays import Scanpaths
 from gazejax.data import resize_image
 from gazejax.workdir import load_center_prior, load_config, load_params, trained_steps
 
@@ -40,6 +41,7 @@ class Model:
     Attributes:
         config: the config of the training.
         embedding_size: number of entries of an embedding.
+        needs_durations: whether the encoder was trained on the durations of fixations.
     """
 
     def __init__(self, workdir: Path) -> None:
@@ -51,6 +53,7 @@ class Model:
             )
         self.config = config
         self.embedding_size: int = config.encoder.embedding_size
+        self.needs_durations = bool({"duration", "order"} & set(config.encoder.inputs))
         self._center_prior = load_center_prior(workdir)
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
@@ -67,6 +70,7 @@ class Model:
         images: Sequence[npt.ArrayLike],
         fixations: Sequence[npt.ArrayLike],
         universal: Sequence[npt.ArrayLike] | None = None,
+        durations_ms: Sequence[npt.ArrayLike] | None = None,
     ) -> Float[np.ndarray, " embedding"]:
         """Embeds one person from pictures they looked at.
 
@@ -74,16 +78,20 @@ class Model:
             images: pictures, uint8 [height, width, 3], any sizes; at least one.
             fixations: where the person looked in each, [fixation, 2], x then y in pixels of that
                 picture, whose top left corner is (0, 0); its first pixel is centred on (0.5, 0.5).
+                In the order of looking.
             universal: where other people looked in each picture, [height, width] at any size and
                 any positive scale. Without it a predicted one stands in.
+            durations_ms: duration of each fixation in milliseconds, [fixation]; for an encoder
+                with `needs_durations`, others ignore it.
 
         Returns:
             The user embedding: the mean over the pairs, float32.
 
         Raises:
             TypeError: if an image is not uint8, or fixations are not numbers.
-            ValueError: if shapes or counts are wrong, a scanpath is empty, or a fixation is NaN,
-                infinite or outside of its picture; the message names the argument.
+            ValueError: if shapes or counts are wrong, a scanpath is empty, a fixation is NaN,
+                infinite or outside of its picture, or durations are missing or not above 0; the
+                message names the argument.
         """
         images = _checked_list(images, "images")
         fixations = _checked_list(fixations, "fixations")
@@ -114,22 +122,26 @@ class Model:
                     (height, width),
                 )
             )
+        times = self._checked_durations(durations_ms, points)
         num_pairs = len(pixels)
         longest = max(len(xy_frac) for xy_frac in points)
         shape = (-(-num_pairs // _PAIRS) * _PAIRS, -(-longest // _FIXATIONS) * _FIXATIONS)
         xy_frac = np.zeros((*shape, 2), np.float32)
-        mask = np.zeros(shape, bool)
-        for row, xy in enumerate(points):
-            xy_frac[row, : len(xy)], mask[row, : len(xy)] = xy, True
+        times_ms, mask = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        for row, (xy, duration_ms) in enumerate(zip(points, times, strict=True)):
+            used = slice(len(xy))
+            xy_frac[row, used], times_ms[row, used], mask[row, used] = xy, duration_ms, True
         batch = (
             _padded(np.stack(pixels), shape[0]),
-            xy_frac,
-            mask,
+            Scanpaths(*map(jnp.asarray, (xy_frac, times_ms, mask))),
             _padded(np.array(aspect_ratios, np.float32), shape[0]),
             _padded(np.stack(groups).astype(np.float32), shape[0]),
         )
         chunks = [
-            self._embed_pairs(self._encoder_params, *(a[start : start + _PAIRS] for a in batch))
+            self._embed_pairs(
+                self._encoder_params,
+                *jax.tree.map(lambda rows: rows[start : start + _PAIRS], batch),  # noqa: B023
+            )
             for start in range(0, shape[0], _PAIRS)
         ]
         return np.concatenate(chunks)[:num_pairs].mean(axis=0)
@@ -170,6 +182,36 @@ class Model:
             _checked_embedding(embedding, self.embedding_size),
         )
         return _resize_map(np.asarray(saliency), image.shape[:2])
+
+    def _checked_durations(
+        self, durations_ms: Any, fixations: Sequence[np.ndarray]
+    ) -> list[Float[np.ndarray, " fixation"]]:
+        """Durations of the fixations of each image; zeros if the encoder needs none."""
+        if not self.needs_durations:
+            return [np.zeros(len(xy_frac)) for xy_frac in fixations]
+        if durations_ms is None:
+            raise ValueError(
+                "durations_ms is missing; this encoder was trained on the durations of fixations"
+            )
+        durations = _checked_list(durations_ms, "durations_ms")
+        if len(durations) != len(fixations):
+            raise ValueError(
+                f"durations_ms has {len(durations)} entries; allowed: one for each of the "
+                f"{len(fixations)} images"
+            )
+        checked = []
+        for number, (duration_ms, xy_frac) in enumerate(zip(durations, fixations, strict=True)):
+            name = f"durations_ms[{number}]"
+            values = _checked_numbers(duration_ms, name)
+            if values.shape != (len(xy_frac),):
+                raise ValueError(
+                    f"{name} has shape {values.shape}; allowed: one for each of the "
+                    f"{len(xy_frac)} fixations"
+                )
+            if (values <= 0).any():
+                raise ValueError(f"{name} holds {values.min():g}; allowed: above 0")
+            checked.append(values)
+        return checked
 
     def _universal_of(
         self, image: UInt8[np.ndarray, "height width 3"]
@@ -215,22 +257,19 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
     def embed(
         params: Any,
         pixels: jax.Array,
-        xy_frac: jax.Array,
-        mask: jax.Array,
+        scanpaths: Scanpaths,
         aspect_ratio: jax.Array,
         universal: jax.Array,
     ) -> jax.Array:
-        personal = jax.vmap(
-            lambda xy_frac, mask, aspect_ratio: render.gaze_map(
-                xy_frac,
-                mask,
-                aspect_ratio=aspect_ratio,
-                sigma_frac=config.data.sigma_frac,
-                map_size=config.encoder.image_size,
-            )
-        )(xy_frac, mask, aspect_ratio)
-        inputs = stages.encoder_inputs(config, pixels, personal, universal)
-        return network.apply(params).encoder(*inputs)
+        pairs = stages.make_pairs(
+            config,
+            "encoder",
+            scanpaths,
+            pixels=pixels,
+            aspect_ratio=aspect_ratio,
+            universal_of=lambda _: universal,
+        )
+        return network.apply(params).encoder(*stages.encoder_inputs(config, pairs))
 
     return embed
 

@@ -58,22 +58,37 @@ class Dataset(NamedTuple):
     gaze: Gaze
 
 
-def viewing_fixations(
+class Scanpaths(NamedTuple):
+    """Fixations of viewings in the order of looking, padded to a common length.
+
+    Attributes:
+        xy_frac: position of each fixation, x then y, as a fraction of image width and height.
+        duration_ms: duration of each fixation in milliseconds.
+        mask: False on padding, where the rest may hold anything.
+    """
+
+    xy_frac: Float[Array, "*batch fixation 2"]
+    duration_ms: Float[Array, "*batch fixation"]
+    mask: Bool[Array, "*batch fixation"]
+
+
+def viewing_scanpaths(
     gaze: Gaze, user: Int[Array, "*batch"], image: Int[Array, "*batch"], *, max_fixations: int
-) -> tuple[Float[Array, "*batch fixation 2"], Bool[Array, "*batch fixation"]]:
-    """Gathers the fixations of viewings, padded to a common length.
+) -> Scanpaths:
+    """Gathers the fixations of viewings.
 
     Args:
         gaze: the fixations of a data set.
         user: user index of each viewing.
         image: image index of each viewing.
         max_fixations: length to pad to. At least the longest viewing, or its tail is cut.
-
-    Returns:
-        Positions as fractions of the image, and a mask that is False on padding.
     """
     offset = jnp.asarray(gaze.viewing_offset)[user, image][..., None]
     length = jnp.asarray(gaze.viewing_length)[user, image][..., None]
     position = jnp.arange(max_fixations)
     row = jnp.clip(offset + position, 0, gaze.xy_frac.shape[0] - 1)
-    return jnp.asarray(gaze.xy_frac)[row], position < length
+    return Scanpaths(
+        xy_frac=jnp.asarray(gaze.xy_frac)[row],
+        duration_ms=jnp.asarray(gaze.duration_ms)[row],
+        mask=position < length,
+    )

@@ -8,9 +8,10 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from PIL import Image
 
 from gazejax.api import check_fixations, load
@@ -48,20 +49,32 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def read_gaze_table(path: Path, user: str) -> dict[str, np.ndarray]:
+class TableGaze(NamedTuple):
+    """One user's gaze on one image.
+
+    Attributes:
+        xy_px: fixations, x then y in pixels of the image.
+        duration_ms: their durations; None if the table has no such column.
+    """
+
+    xy_px: Float[np.ndarray, "fixation 2"]
+    duration_ms: Float[np.ndarray, " fixation"] | None
+
+
+def read_gaze_table(path: Path, user: str) -> dict[str, TableGaze]:
     """Reads one user's fixations from a CSV table with columns `image, user, x, y`.
 
     Args:
         path: the table; one row a fixation, in viewing order. x and y in pixels of the image, whose
-            top left corner is (0, 0). Other columns are ignored.
+            top left corner is (0, 0). A column `duration_ms` is read as well, others are ignored.
         user: whose rows to read.
 
     Returns:
-        Fixations [n, 2] of each image, in the order of the table.
+        The gaze on each image, in the order of the table.
 
     Raises:
-        ValueError: naming the file and row, if it is no such table, a coordinate is no finite
-            number, or the user has no row.
+        ValueError: naming the file and row, if it is no such table, a coordinate or duration is no
+            finite number, or the user has no row.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -75,25 +88,30 @@ def read_gaze_table(path: Path, user: str) -> dict[str, np.ndarray]:
             f"{path} has no column {', '.join(sorted(missing))}; its first line must name "
             "the columns image, user, x, y"
         )
-    fixations: dict[str, list[tuple[float, float]]] = {}
+    columns = ["x", "y", *({"duration_ms"} & set(reader.fieldnames or ()))]
+    fixations: dict[str, list[list[float]]] = {}
     users = sorted({row["user"] for row in rows if row["user"]})
     for number, row in enumerate(rows, start=1):
         if row["user"] != user:
             continue
         try:
-            point = float(row["x"]), float(row["y"])
+            values = [float(row[column]) for column in columns]
         except (TypeError, ValueError):
-            point = (math.nan, math.nan)
-        if not all(math.isfinite(value) for value in point) or not row["image"]:
+            values = [math.nan]
+        if not all(math.isfinite(value) for value in values) or not row["image"]:
+            found = ", ".join(f"{column} is {row[column]!r}" for column in ["image", *columns])
             raise ValueError(
-                f"{path} row {number}: image is {row['image']!r}, x is {row['x']!r}, y is "
-                f"{row['y']!r}; allowed: a file name and two finite numbers"
+                f"{path} row {number}: {found}; allowed: a file name and finite numbers"
             )
-        fixations.setdefault(row["image"], []).append(point)
+        fixations.setdefault(row["image"], []).append(values)
     if not fixations:
         known = ", ".join(users[:10]) or "nobody"
         raise ValueError(f"{path} has no row of user {user!r}; it has rows of {known}")
-    return {image: np.array(points) for image, points in fixations.items()}
+    gaze = {}
+    for image, rows_of_image in fixations.items():
+        table = np.array(rows_of_image)
+        gaze[image] = TableGaze(table[:, :2], table[:, 2] if len(columns) > 2 else None)
+    return gaze
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
 
     embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
     embedding.add_argument("workdir", type=Path)
-    embedding.add_argument("--table", type=Path, required=True, help="CSV: image, user, x, y")
+    embedding.add_argument(
+        "--table", type=Path, required=True, help="CSV: image, user, x, y[, duration_ms]"
+    )
     embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
     embedding.add_argument("--user", required=True, help="name in the column user")
     embedding.add_argument("--out", type=Path, required=True, metavar="E.npz")
@@ -140,11 +160,21 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _embed(arguments: argparse.Namespace) -> None:
-    fixations = read_gaze_table(arguments.table, arguments.user)
-    images = [_read_image(arguments.images / name) for name in fixations]
-    for (name, points), image in zip(fixations.items(), images, strict=True):
-        check_fixations(points, image, f"{arguments.table}: gaze of {arguments.user} on {name}")
-    embedding = load(arguments.workdir).embed(images, list(fixations.values()))
+    gaze = read_gaze_table(arguments.table, arguments.user)
+    images = [_read_image(arguments.images / name) for name in gaze]
+    fixations, durations = [], []
+    for (name, (xy_px, duration_ms)), image in zip(gaze.items(), images, strict=True):
+        check_fixations(xy_px, image, f"{arguments.table}: gaze of {arguments.user} on {name}")
+        fixations.append(xy_px)
+        if duration_ms is not None:
+            durations.append(duration_ms)
+    model = load(arguments.workdir)
+    if model.needs_durations and not durations:
+        raise ValueError(
+            f"{arguments.table} has no column duration_ms; the encoder of {arguments.workdir} was "
+            "trained on the durations of fixations"
+        )
+    embedding = model.embed(images, fixations, durations_ms=durations or None)
     with arguments.out.open("wb") as file:
         np.savez(file, embedding=embedding, user=arguments.user, num_images=len(images))
     print(f"embedded {arguments.user} from {len(images)} images: {arguments.out}")

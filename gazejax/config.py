@@ -5,12 +5,13 @@ value means is said where it stands, in `configs/`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 from gazejax.models.encoder import CHANNELS
+from gazejax.models.scanpath import FEATURES
 
 
 class Rule(NamedTuple):
@@ -51,6 +52,18 @@ def _choice(*choices: str) -> Rule:
     )
 
 
+def _some_of(choices: Iterable[str]) -> Rule:
+    names = tuple(choices)
+    return Rule(
+        "a tuple of different entries of " + ", ".join(repr(name) for name in names),
+        lambda value: (
+            isinstance(value, tuple)
+            and len(value) == len(set(value)) > 0
+            and set(value) <= set(names)
+        ),
+    )
+
+
 def _integers(least: int, length: int | None = None) -> Rule:
     def test(value: Any) -> bool:
         if not isinstance(value, tuple) or not value or (length and len(value) != length):
@@ -81,6 +94,20 @@ _OPTIMIZER = {
     "clip_norm": _number(0.0, open_below=True),
 }
 
+# What `encoder` holds beside the rest, for each of its architectures.
+ARCHITECTURES: dict[str, dict[str, Rule]] = {
+    "early": {
+        "inputs": _some_of(CHANNELS),
+        "map_scale": _MAP_SCALE,
+        "filters": _integers(1),
+        "kernel_size": _integer(1),
+        "stride": _integer(1),
+        "norm_groups": _integer(1),
+        "pooling": _choice("mean", "gaze"),
+    },
+    "scanpath": {"inputs": _some_of(FEATURES), "width": _integer(1)},
+}
+
 RULES: dict[str, Any] = {
     "seed": _integer(0),
     "stage": _choice("encoder", "saliency", "universal", "permuted_encoder", "all"),
@@ -99,33 +126,27 @@ RULES: dict[str, Any] = {
         "fold": _integer(0),
     },
     "encoder": {
-        "architecture": _choice("early"),
-        "inputs": Rule(
-            "a tuple of different entries of " + ", ".join(repr(name) for name in CHANNELS),
-            lambda value: (
-                isinstance(value, tuple)
-                and len(value) == len(set(value)) > 0
-                and set(value) <= set(CHANNELS)
-            ),
-        ),
+        "architecture": _choice(*ARCHITECTURES),
         "image_size": _integers(8, 2),
-        "map_scale": _MAP_SCALE,
-        "filters": _integers(1),
-        "kernel_size": _integer(1),
-        "stride": _integer(1),
-        "norm_groups": _integer(1),
-        "pooling": _choice("mean", "gaze"),
         "embedding_size": _integer(1),
         "sampling": {
             "num_users": _integer(2),
             "images_per_user": _integer(2),
             "share_images": _BOOLEAN,
+            "virtual_users": {
+                "number": _integer(0),
+                "mirror": _BOOLEAN,
+                "scale_spread": _number(0.0),
+                "duration_spread": _number(0.0),
+                "shift_frac": _number(0.0),
+            },
         },
         "loss": {
             "margin": _number(0.0),
             "distance": _choice("euclidean", "squared_euclidean"),
             "unit_length": _BOOLEAN,
             "mining": _choice("random", "batch_all", "semi_hard", "batch_hard"),
+            "pairs_per_embedding": _integer(1),
             "classification_weight": _number(0.0),
         },
         "num_steps": _integer(1),
@@ -190,19 +211,16 @@ def validate(config: ConfigDict) -> None:
         ValueError: one line with the key, the value and what is allowed.
     """
     values = config.to_dict()
-    _validate_keys(values, RULES, "config")
+    _validate_keys(values, _rules_for(values), "config")
     encoder, saliency, training = values["encoder"], values["saliency"], values["training"]
     split, checkpoint = values["split"], values["checkpoint"]
 
     _require("split.fold", split["fold"], "less than split.folds", split["fold"] < split["folds"])
-    for key, filters, groups in (
-        ("encoder.norm_groups", encoder["filters"], encoder["norm_groups"]),
-        (
-            "saliency.norm_groups",
-            saliency["trunk_filters"] + saliency["decoder_filters"],
-            saliency["norm_groups"],
-        ),
-    ):
+    normed = [("saliency", saliency, saliency["trunk_filters"] + saliency["decoder_filters"])]
+    if encoder["architecture"] == "early":
+        normed.append(("encoder", encoder, encoder["filters"]))
+    for section, options, filters in normed:
+        key, groups = f"{section}.norm_groups", options["norm_groups"]
         fits = all(width % groups == 0 for width in filters)
         _require(key, groups, f"a divisor of each of the filters {filters}", fits)
     trunk, decoder = saliency["trunk_filters"], saliency["decoder_filters"]
@@ -219,6 +237,14 @@ def validate(config: ConfigDict) -> None:
         saliency["map_size"],
         f"{size}, since {len(decoder)} decoder levels end at 1/{2**halvings} of the image size",
         saliency["map_size"] == size,
+    )
+    sampling, size = encoder["sampling"], encoder["loss"]["pairs_per_embedding"]
+    images_per_user = sampling["images_per_user"]
+    _require(
+        "encoder.loss.pairs_per_embedding",
+        size,
+        f"a divisor of encoder.sampling.images_per_user {images_per_user}, and at most half of it",
+        images_per_user % size == 0 and images_per_user >= 2 * size,
     )
     fewest, most = saliency["sampling"]["enrolment_images"]
     _require("saliency.sampling.enrolment_images", (fewest, most), "(least, most)", fewest <= most)
@@ -268,6 +294,16 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
         if flat_one.get(key) != flat_other.get(key):
             return f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"
     return None
+
+
+def _rules_for(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`RULES` with those of the encoder's architecture."""
+    match values:
+        case {"encoder": {"architecture": str(name)}} if name in ARCHITECTURES:
+            own = ARCHITECTURES[name]
+        case _:  # To be refused for its architecture and not for any other key.
+            own = {key: rule for rules in ARCHITECTURES.values() for key, rule in rules.items()}
+    return RULES | {"encoder": RULES["encoder"] | own}
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

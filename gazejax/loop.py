@@ -236,7 +236,7 @@ class _Curve:
 
 
 def _devices_to_share(config: ConfigDict, most: int) -> int:
-    pairs = config.encoder.sampling.num_users * config.encoder.sampling.images_per_user
+    pairs = stages.pairs_per_batch(config)
     batch = math.gcd(pairs, config.saliency.sampling.num_images, config.universal.num_images)
     return max(number for number in range(1, most + 1) if batch % number == 0)
 

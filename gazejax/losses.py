@@ -45,8 +45,20 @@ def triplet_margin_loss(
     return jnp.maximum(positive_distance - negative_distance + margin, 0.0)
 
 
+def mean_over_sets(
+    embeddings: Float[Array, "user image embedding"], *, size: int
+) -> Float[Array, "user set embedding"]:
+    """Averages each user's pairs in sets of `size`, as an enrolment does; size 1 is the paper's.
+
+    Contrasting means of as many pairs as are used later lets a pair say little when it shows
+    little. Ours, after the prototypes of Snell et al. 2017.
+    """
+    users, images, _ = embeddings.shape
+    return embeddings.reshape(users, images // size, size, -1).mean(axis=2)
+
+
 def mined_triplet_loss(
-    embeddings: Float[Array, "user image embedding"],
+    embeddings: Float[Array, "user set embedding"],
     key: Key[Array, ""],
     *,
     margin: float,
@@ -55,10 +67,10 @@ def mined_triplet_loss(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Triplet margin loss over triplets that are mined among a batch of users and their pairs.
 
-    Anchor and positive are two pairs of one user, the negative is a pair of another user.
+    Anchor and positive are two embeddings of one user, the negative is one of another user.
 
     Args:
-        embeddings: the pairs of each user; at least two users and two pairs each.
+        embeddings: pairs, or sets of pairs, of each user; at least two users and two each.
         key: random key; only `random` uses it.
         margin: by how much the negative should be farther away than the positive.
         distance: Euclidean distance or its square.

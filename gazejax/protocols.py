@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from gazejax import bootstrap, controls, metrics, render, steps, verification
-from gazejax.arrays import AnyArray, Gaze, viewing_fixations
+from gazejax.arrays import AnyArray, Gaze, viewing_scanpaths
 
 VERIFICATION_FIGURES = ("roc_auc", "rank1", "eer", "fnmr_at_fmr_1", "fnmr_at_fmr_10", "map_at_r")
 _FMRS = {"fnmr_at_fmr_1": 0.01, "fnmr_at_fmr_10": 0.1}
@@ -508,12 +508,12 @@ def predict_maps(
             *(jnp.broadcast_to(map_, universal.shape) for map_ in fixed),
             calibrated,
         ]
-        xy_frac, mask = viewing_fixations(gaze, users, at, max_fixations=max_fixations)
+        scanpaths = viewing_scanpaths(gaze, users, at, max_fixations=max_fixations)
         return {
             "maps": jnp.concatenate([jnp.stack(baselines), predicted]),
             "truth": truth,
-            "xy_px": xy_frac * jnp.array([width, height]),
-            "mask": mask & is_asked[:, None],
+            "xy_px": scanpaths.xy_frac * jnp.array([width, height]),
+            "mask": scanpaths.mask & is_asked[:, None],
         }
 
     refuse_enrolled_queries(asked)

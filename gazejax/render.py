@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from gazejax.arrays import Gaze, viewing_fixations
+from gazejax.arrays import Gaze, Scanpaths, viewing_scanpaths
 
 
 def gaze_map(
@@ -60,18 +60,44 @@ def personal_maps(
     max_fixations: int,
 ) -> Float[Array, "pair height width"]:
     """Renders the viewings of (user, image) pairs; see `gaze_map`."""
-    xy_frac, mask = viewing_fixations(gaze, user, image, max_fixations=max_fixations)
+    return scanpath_maps(
+        viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
+        jnp.asarray(gaze.aspect_ratio)[image],
+        sigma_frac=sigma_frac,
+        map_size=map_size,
+    )
 
-    def render(
-        xy_frac: Float[Array, "fixation 2"],
-        mask: Bool[Array, " fixation"],
-        aspect_ratio: Float[Array, ""],
-    ) -> Float[Array, "height width"]:
+
+def scanpath_maps(
+    scanpaths: Scanpaths,
+    aspect_ratio: Float[Array, " pair"],
+    *,
+    sigma_frac: float,
+    map_size: tuple[int, int],
+) -> Float[Array, "pair height width"]:
+    """Renders the scanpath of each pair; see `gaze_map`."""
+
+    def render(scanpath: Scanpaths, aspect_ratio: Float[Array, ""]) -> Float[Array, "height width"]:
         return gaze_map(
-            xy_frac, mask, aspect_ratio=aspect_ratio, sigma_frac=sigma_frac, map_size=map_size
+            scanpath.xy_frac,
+            scanpath.mask,
+            aspect_ratio=aspect_ratio,
+            sigma_frac=sigma_frac,
+            map_size=map_size,
         )
 
-    return jax.vmap(render)(xy_frac, mask, jnp.asarray(gaze.aspect_ratio)[image])
+    return jax.vmap(render)(scanpaths, aspect_ratio)
+
+
+def density_at(
+    maps: Float[Array, "pair height width"], scanpaths: Scanpaths
+) -> Float[Array, "pair fixation"]:
+    """Density of a map at each fixation's cell, relative to a uniform density."""
+    height, width = maps.shape[1:]
+    cells = jnp.array([width, height])
+    cell = jnp.clip(jnp.floor(scanpaths.xy_frac * cells), 0, cells - 1).astype(int)
+    pair = jnp.arange(len(maps))[:, None]
+    return maps[pair, cell[..., 1], cell[..., 0]] * (height * width)
 
 
 class GroupMaps(NamedTuple):

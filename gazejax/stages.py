@@ -9,6 +9,7 @@ for the whole training. A stage turns names of the config into arguments of func
 themselves know no config.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,10 +21,11 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, UInt8
 from ml_collections import ConfigDict
 
-from gazejax import controls, data, losses, render, sampling, steps
-from gazejax.arrays import AnyArray, Dataset, Gaze
+from gazejax import controls, data, losses, render, sampling, steps, virtual
+from gazejax.arrays import AnyArray, Dataset, Gaze, Scanpaths, viewing_scanpaths
 from gazejax.models.encoder import CHANNELS, EarlyEncoder, SiameseEncoder, stack_inputs
 from gazejax.models.saliency import SaliencyNetwork
+from gazejax.models.scanpath import FEATURES, ScanpathEncoder, describe_fixations
 from gazejax.splits import Splits, make_splits
 
 STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
@@ -85,6 +87,26 @@ class Viewings(NamedTuple):
     users: Int[AnyArray, " user"]
     images: Int[AnyArray, " image"]
     viewed: Bool[AnyArray, "user image"]
+
+
+class Pairs(NamedTuple):
+    """Images and what one person each looked at in them.
+
+    Attributes:
+        pixels: 8-bit RGB at the stage's input size.
+        aspect_ratio: width of the image divided by its height, as it was shown.
+        scanpaths: the fixations.
+        personal: the map of the fixations, at the stage's map size.
+        universal: where other people looked; it sums to 1, or to 0 where that is not known.
+        density: of the universal map at each fixation, relative to a uniform one.
+    """
+
+    pixels: UInt8[Array, "pair height width 3"]
+    aspect_ratio: Float[Array, " pair"]
+    scanpaths: Scanpaths
+    personal: Float[Array, "pair map_height map_width"]
+    universal: Float[Array, "pair map_height map_width"]
+    density: Float[Array, "pair fixation"]
 
 
 def load_dataset(config: ConfigDict) -> Dataset:
@@ -156,7 +178,7 @@ def _encoder_stage(
         "training images of every seen user",
         int(np.asarray(viewings.viewed).sum(axis=1).min()),
     )
-    num_pairs = sizes.num_users * sizes.images_per_user
+    num_pairs = pairs_per_batch(config)
     _require_even_shares("encoder.sampling", num_pairs, devices)
     network = encoder_network(config, num_users=len(viewings.users))
     return Stage(
@@ -176,6 +198,12 @@ def _encoder_stage(
         examples_per_step=num_pairs,
         unit="pairs",
     )
+
+
+def pairs_per_batch(config: ConfigDict) -> int:
+    """Pairs in a batch of stage 1, those of virtual users included."""
+    sizes = config.encoder.sampling
+    return (sizes.num_users + sizes.virtual_users.number) * sizes.images_per_user
 
 
 def _saliency_stage(
@@ -254,6 +282,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
     encoder = config.encoder
 
     def make(rngs: nnx.Rngs) -> SiameseEncoder:
+        module: nnx.Module
         match encoder.architecture:
             case "early":
                 module = EarlyEncoder(
@@ -266,8 +295,15 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     embedding_size=encoder.embedding_size,
                     rngs=rngs,
                 )
+            case "scanpath":
+                module = ScanpathEncoder(
+                    num_features=sum(FEATURES[name] for name in encoder.inputs),
+                    width=encoder.width,
+                    embedding_size=encoder.embedding_size,
+                    rngs=rngs,
+                )
             case other:
-                raise ValueError(f"encoder.architecture is {other!r}; allowed: 'early'")
+                raise ValueError(f"encoder.architecture is {other!r}; allowed: 'early', 'scanpath'")
         return SiameseEncoder(
             module, embedding_size=encoder.embedding_size, users=num_users, rngs=rngs
         )
@@ -349,21 +385,46 @@ def longest_viewing(gaze: Gaze) -> int:
     return int(np.max(gaze.viewing_length))
 
 
-def encoder_inputs(
+def make_pairs(
     config: ConfigDict,
+    name: str,
+    scanpaths: Scanpaths,
+    *,
     pixels: UInt8[Array, "pair height width 3"],
-    personal: Float[Array, "pair height width"],
-    universal: Float[Array, "pair height width"],
-) -> tuple[Float[Array, "pair height width channel"], Float[Array, "pair height width"]]:
-    """What the encoder sees of pairs, scaled as the config says, and the residual maps."""
-    scale = config.encoder.map_scale
+    aspect_ratio: Float[Array, " pair"],
+    universal_of: Callable[[Array], Array],
+) -> Pairs:
+    """Renders scanpaths and reads where they meet the universal map.
+
+    Args:
+        config: the validated config.
+        name: one of `INPUTS`.
+        scanpaths: the fixations of each pair.
+        pixels: the image of each pair, at the stage's input size.
+        aspect_ratio: of each image.
+        universal_of: personal maps -> universal maps, at the stage's map size.
+    """
+    personal = _personal_maps(config, name, scanpaths, aspect_ratio)
+    universal = universal_of(personal)
+    density = render.density_at(universal, scanpaths)
+    return Pairs(pixels, aspect_ratio, scanpaths, personal, universal, density)
+
+
+def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array, ...]:
+    """What the encoder is called with, for pairs of stage `encoder`."""
+    encoder = config.encoder
+    if encoder.architecture == "scanpath":
+        features = describe_fixations(
+            pairs.scanpaths, pairs.density, pairs.aspect_ratio, encoder.inputs
+        )
+        return features, jnp.asarray(pairs.scanpaths.mask)
     stacked = stack_inputs(
-        pixels,
-        render.normalise(personal, scale),
-        render.normalise(universal, scale),
-        config.encoder.inputs,
+        pairs.pixels,
+        render.normalise(pairs.personal, encoder.map_scale),
+        render.normalise(pairs.universal, encoder.map_scale),
+        encoder.inputs,
     )
-    return stacked, personal - universal
+    return stacked, pairs.personal - pairs.universal
 
 
 def embed_pairs(
@@ -391,10 +452,8 @@ def embed_pairs(
 
     def embed(constants: Any, user: Array, image: Array) -> Array:
         params, viewings = constants
-        pixels, personal, universal = _maps_of(
-            config, "encoder", viewings, user, image, max_fixations
-        )
-        inputs = encoder_inputs(config, pixels, personal, universal)
+        pairs = _gather_pairs(config, "encoder", viewings, user, image, max_fixations)
+        inputs = encoder_inputs(config, pairs)
         return network.apply(params).encoder(*inputs)
 
     user, image = (grid.ravel() for grid in np.meshgrid(users, images, indexing="ij"))
@@ -433,68 +492,103 @@ def _starting_at(
     return lambda key: {**init(key), "embedding_scale": start}
 
 
-def _maps_of(
+def _personal_maps(
+    config: ConfigDict, name: str, scanpaths: Scanpaths, aspect_ratio: Float[Array, " pair"]
+) -> Float[Array, "pair height width"]:
+    return render.scanpath_maps(
+        scanpaths,
+        aspect_ratio,
+        sigma_frac=config.data.sigma_frac,
+        map_size=map_size(config, name),
+    )
+
+
+def _gather_pairs(
     config: ConfigDict,
     name: str,
     viewings: Viewings,
     user: Int[Array, " pair"],
     image: Int[Array, " pair"],
     max_fixations: int,
-) -> tuple[Array, Array, Array]:
-    """Pixels, personal maps and universal maps of pairs, given as data-set indices."""
-    personal = render.personal_maps(
-        viewings.gaze,
-        user,
-        image,
-        sigma_frac=config.data.sigma_frac,
-        map_size=map_size(config, name),
-        max_fixations=max_fixations,
+) -> Pairs:
+    """The pairs of users and images, given as data-set indices."""
+    gaze = viewings.gaze
+    return make_pairs(
+        config,
+        name,
+        viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
+        pixels=jnp.asarray(viewings.pixels)[image],
+        aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
+        universal_of=lambda personal: render.universal_maps(
+            viewings.group, gaze, user, image, personal
+        ),
     )
-    universal = render.universal_maps(viewings.group, viewings.gaze, user, image, personal)
-    return jnp.asarray(viewings.pixels)[image], personal, universal
+
+
+def _warp_pairs(config: ConfigDict, warp: virtual.Warp, pairs: Pairs) -> Pairs:
+    """Makes pairs of virtual users; what others look at stays as it was where they looked."""
+    scanpaths = virtual.warp_scanpaths(warp, pairs.scanpaths)
+    return pairs._replace(
+        pixels=virtual.mirror_columns(warp, pairs.pixels),
+        scanpaths=scanpaths,
+        personal=_personal_maps(config, "encoder", scanpaths, pairs.aspect_ratio),
+        universal=virtual.mirror_columns(warp, pairs.universal),
+    )
 
 
 def _encoder_loss(
     config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
 ) -> steps.LossFunction:
     sizes, terms = config.encoder.sampling, config.encoder.loss
-    num_users, images_per_user = sizes.num_users, sizes.images_per_user
+    num_users, num_virtual = sizes.num_users, sizes.virtual_users.number
 
     def loss(
         params: Any, constants: Viewings, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        draw_key, mining_key = jax.random.split(key)
+        draw_key, warp_key, mining_key = jax.random.split(key, 3)
         users, images = sampling.draw_pairs(
             draw_key,
             constants.viewed,
             num_users=num_users,
-            images_per_user=images_per_user,
+            images_per_user=sizes.images_per_user,
             share_images=sizes.share_images,
         )
+        # Virtual users follow the real ones that they are made of.
+        made_of = jnp.concatenate([jnp.arange(num_users), jnp.arange(num_virtual) % num_users])
+        warps = jax.tree.map(
+            lambda *parts: jnp.concatenate(parts),
+            virtual.no_warps(num_users),
+            virtual.draw_warps(warp_key, **sizes.virtual_users),
+        )
         # Every device draws the whole batch, embeds its share and mines triplets in the whole.
-        user = jnp.repeat(jnp.asarray(constants.users)[users], images_per_user)
-        image = jnp.asarray(constants.images)[images.reshape(-1)]
-        pixels, personal, universal = _maps_of(
+        share = functools.partial(steps.my_share, device=device, num_devices=num_devices)
+        of_pair = functools.partial(jnp.repeat, repeats=sizes.images_per_user, axis=0)
+        pairs = _gather_pairs(
             config,
             "encoder",
             constants,
-            steps.my_share(user, device, num_devices),
-            steps.my_share(image, device, num_devices),
+            share(of_pair(jnp.asarray(constants.users)[users[made_of]])),
+            share(jnp.asarray(constants.images)[images[made_of].reshape(-1)]),
             max_fixations,
         )
+        if num_virtual:
+            warp = jax.tree.map(lambda entries: share(of_pair(entries)), warps)
+            pairs = _warp_pairs(config, warp, pairs)
         model = network.apply(params)
-        mine = model.encoder(*encoder_inputs(config, pixels, personal, universal))
-        embeddings = jax.lax.all_gather(mine, steps.DEVICE_AXIS, tiled=True)
-        compared = losses.unit_length(embeddings) if terms.unit_length else embeddings
+        mine = model.encoder(*encoder_inputs(config, pairs))
+        everyone = jax.lax.all_gather(mine, steps.DEVICE_AXIS, tiled=True)
+        embeddings = everyone.reshape(num_users + num_virtual, sizes.images_per_user, -1)
+        sets = losses.mean_over_sets(embeddings, size=terms.pairs_per_embedding)
         triplet, active = losses.mined_triplet_loss(
-            compared.reshape(num_users, images_per_user, -1),
+            losses.unit_length(sets) if terms.unit_length else sets,
             mining_key,
             margin=terms.margin,
             distance=terms.distance,
             mining=terms.mining,
         )
         classification = optax.losses.softmax_cross_entropy_with_integer_labels(
-            model.classifier(embeddings), jnp.repeat(users, images_per_user)
+            model.classifier(embeddings[:num_users]),
+            jnp.broadcast_to(users[:, None], (num_users, sizes.images_per_user)),
         ).mean()
         total = triplet + terms.classification_weight * classification
         return total, {
@@ -536,7 +630,7 @@ def _saliency_loss(
         )
         embedding = jnp.einsum("ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled])
         image = jnp.asarray(viewings.images)[jnp.repeat(images, sizes.users_per_image)]
-        _, personal, universal = _maps_of(
+        pairs = _gather_pairs(
             config,
             "saliency",
             viewings,
@@ -544,19 +638,19 @@ def _saliency_loss(
             image,
             max_fixations,
         )
-        shape = (*users.shape, *personal.shape[1:])
+        shape = (*users.shape, *pairs.personal.shape[1:])
         prediction = network.apply(params)(
             viewings.pixels[jnp.asarray(viewings.images)[images]],
-            universal.reshape(shape),
+            pairs.universal.reshape(shape),
             embedding,
         )
         scale = config.saliency.target_scale
-        target = render.normalise(personal, scale).reshape(shape)
+        target = render.normalise(pairs.personal, scale).reshape(shape)
         error = losses.mean_squared_error(
             prediction=render.normalise(prediction, scale), target=target
         )
         universal_error = losses.mean_squared_error(
-            prediction=render.normalise(universal, scale).reshape(shape), target=target
+            prediction=render.normalise(pairs.universal, scale).reshape(shape), target=target
         )
         return error.mean(), {"universal_loss": universal_error.mean()}
 

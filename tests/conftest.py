@@ -23,6 +23,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from gazejax import evaluation, loop, stages
+from gazejax.config import ARCHITECTURES
+from gazejax.models.scanpath import FEATURES
 from tfds_builders.build import build
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +51,8 @@ def tiny_config(data_dir: Path) -> ConfigDict:
     config.data.data_dir = str(data_dir)
     config.encoder.update(image_size=(30, 40), filters=(8, 8), embedding_size=6, num_steps=12)
     config.encoder.sampling.update(num_users=4, images_per_user=4)
+    config.encoder.sampling.virtual_users.number = 1
+    config.encoder.loss.pairs_per_embedding = 2
     config.saliency.update(
         image_size=(32, 48),
         map_size=(8, 12),
@@ -64,6 +68,16 @@ def tiny_config(data_dir: Path) -> ConfigDict:
     config.checkpoint.every = 4
     config.eval.update(num_draws=5, num_images=(1, 5), saliency_num_images=(2, 50), batch_size=32)
     return config
+
+
+def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
+    """The same with the encoder of scanpaths."""
+    config = tiny_config(data_dir)
+    encoder = config.encoder.to_dict()
+    for key in ARCHITECTURES["early"]:
+        del encoder[key]
+    encoder |= {"architecture": "scanpath", "inputs": tuple(FEATURES), "width": 8}
+    return ConfigDict({**config.to_dict(), "encoder": encoder})
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +97,14 @@ def tiny_run(data_dir, tmp_path_factory) -> Path:
     """Workdir of a finished tiny training."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny"
     train_and_evaluate(tiny_config(data_dir), workdir)
+    return workdir
+
+
+@pytest.fixture(scope="session")
+def tiny_scanpath_run(data_dir, tmp_path_factory) -> Path:
+    """The same of the encoder of scanpaths."""
+    workdir = tmp_path_factory.mktemp("runs") / "tiny_scanpath"
+    loop.train_folds(tiny_scanpath_config(data_dir), workdir)
     return workdir
 
 

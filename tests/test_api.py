@@ -40,19 +40,21 @@ def test_embedding_is_the_mean_over_pairs_however_many(model):
     np.testing.assert_allclose(many, both, atol=1e-5)
 
 
-def test_api_embeds_as_training_did(tiny_run, tiny_dataset, model):
+@pytest.mark.parametrize("run", ["tiny_run", "tiny_scanpath_run"])
+def test_api_embeds_as_training_did(run, tiny_dataset, request):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""
     import jax
 
     from gazejax import stages, workdir
 
-    config = workdir.load_config(tiny_run)
+    folder = request.getfixturevalue(run)
+    config = workdir.load_config(folder)
     splits = stages.make_config_splits(config, tiny_dataset)
     user, image = splits.unseen_users[:1], splits.test_images[:1]
     viewings = stages.make_viewings("encoder", config, tiny_dataset, splits)
     expected = stages.embed_pairs(
         config,
-        workdir.load_params(tiny_run, "encoder"),
+        workdir.load_params(folder, "encoder"),
         viewings,
         users=user,
         images=image,
@@ -61,11 +63,33 @@ def test_api_embeds_as_training_did(tiny_run, tiny_dataset, model):
     universal = np.asarray(viewings.group.total)[image[0]] / viewings.group.num_viewers[image[0]]
     gaze = tiny_dataset.gaze
     start = gaze.viewing_offset[user[0], image[0]]
-    xy_frac = gaze.xy_frac[start : start + gaze.viewing_length[user[0], image[0]]]
+    used = slice(start, start + gaze.viewing_length[user[0], image[0]])
     pixels = tiny_dataset.images["encoder"][image[0]]
     height, width = pixels.shape[:2]
-    found = model.embed([pixels], [xy_frac * [width, height]], universal=[universal])
+    found = gazejax.load(folder).embed(
+        [pixels],
+        [gaze.xy_frac[used] * [width, height]],
+        universal=[universal],
+        durations_ms=[gaze.duration_ms[used]],
+    )
     np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("durations_ms", "message"),
+    [
+        (None, "durations_ms is missing; this encoder was trained on the durations"),
+        ([], "durations_ms has 0 entries; allowed: one for each of the 1 images"),
+        ([[200, 300]], r"durations_ms\[0\] has shape \(2,\); allowed: one for each of the 3 fix"),
+        ([[200, 300, 0]], r"durations_ms\[0\] holds 0; allowed: above 0"),
+        ([[200, 300, np.nan]], r"durations_ms\[0\] holds a NaN"),
+    ],
+)
+def test_an_encoder_of_durations_names_what_is_wrong_with_them(
+    tiny_scanpath_run, durations_ms, message
+):
+    with pytest.raises(ValueError, match=message):
+        gazejax.load(tiny_scanpath_run).embed([IMAGE], [FIXATIONS], durations_ms=durations_ms)
 
 
 def test_a_person_changes_the_map_and_nobody_gives_the_universal_one(model):

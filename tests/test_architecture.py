@@ -25,6 +25,8 @@ LAYERS = [
         "models.backbone",
         "models.encoder",
         "models.saliency",
+        "models.scanpath",
+        "virtual",
         "plots",
     ],
     ["sampling", "steps", "config", "controls"],

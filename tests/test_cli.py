@@ -20,10 +20,13 @@ def pictures(tmp_path):
 
 
 def test_gaze_table_is_read_by_image_in_order(pictures):
-    fixations = read_gaze_table(pictures / "gaze.csv", "ann")
-    assert list(fixations) == ["a.png", "b.png"]
-    np.testing.assert_array_equal(fixations["a.png"], [[10, 20], [11, 21]])
-    np.testing.assert_array_equal(fixations["b.png"], [[39.5, 0.5]])
+    gaze = read_gaze_table(pictures / "gaze.csv", "ann")
+    assert list(gaze) == ["a.png", "b.png"]
+    np.testing.assert_array_equal(gaze["a.png"].xy_px, [[10, 20], [11, 21]])
+    np.testing.assert_array_equal(gaze["a.png"].duration_ms, [200, 300])
+    np.testing.assert_array_equal(gaze["b.png"].xy_px, [[39.5, 0.5]])
+    (pictures / "short.csv").write_text("image,user,x,y\na.png,ann,10,20\n")
+    assert read_gaze_table(pictures / "short.csv", "ann")["a.png"].duration_ms is None
 
 
 def test_embed_then_predict(tiny_run, pictures, capsys):
@@ -62,6 +65,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(tiny_run, pictures, capsys, ar
     [
         ("image,user,x\na.png,ann,1\n", "has no column y"),
         ("image,user,x,y\na.png,ann,one,2\n", "row 1: image is 'a.png', x is 'one', y is '2'"),
+        (
+            "image,user,x,y,duration_ms\na.png,ann,1,2,\n",
+            "row 1: .*duration_ms is ''; allowed: a file name and finite numbers",
+        ),
         ("image,user,x,y\na.png,bob,1,1\na.png,ann,nan,2\n", "row 2: .* x is 'nan'"),
         ("image,user,x,y\na.png\na.png,bob,1,1\n", "no row of user 'ann'; it has rows of bob"),
         ("", "has no column image, user, x, y"),
@@ -82,6 +89,16 @@ def test_a_fixation_outside_its_picture_names_table_and_picture(tiny_run, pictur
     assert main(["embed", str(tiny_run), *table, "--user", "ann", "--out", str(out)]) == 1
     error = capsys.readouterr().err
     assert "gaze.csv: gaze of ann on b.png[0] is (x, y) = (40, 3); allowed: inside" in error
+
+
+def test_an_encoder_of_durations_asks_the_table_for_them(tiny_scanpath_run, pictures, capsys):
+    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures), "--user", "ann"]
+    out = pictures / "e.npz"
+    assert main(["embed", str(tiny_scanpath_run), *table, "--out", str(out)]) == 0
+    (pictures / "gaze.csv").write_text("image,user,x,y\na.png,ann,10,20\n")
+    capsys.readouterr()
+    assert main(["embed", str(tiny_scanpath_run), *table, "--out", str(out)]) == 1
+    assert "gaze.csv has no column duration_ms; the encoder" in capsys.readouterr().err
 
 
 def test_evaluate_prints_the_tables(tiny_run, capsys):

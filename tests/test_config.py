@@ -22,6 +22,9 @@ def test_every_config_file_is_valid(name):
         ("encoder.inputs", ("image", "gaze"), r"config.encoder.inputs is .*'residual'"),
         ("encoder.filters", (32, 0), r"config.encoder.filters is \(32, 0\); allowed: a tuple"),
         ("encoder.norm_groups", 5, r"config.encoder.norm_groups is 5; allowed: a divisor"),
+        ("encoder.architecture", "late", r"config.encoder.architecture is 'late'; allowed: one of"),
+        ("encoder.loss.pairs_per_embedding", 4, r"a divisor of encoder.sampling.images_per_user 6"),
+        ("encoder.loss.pairs_per_embedding", 6, r"and at most half of it"),
         ("split.fold", 4, r"config.split.fold is 4; allowed: less than split.folds"),
         ("saliency.map_size", (10, 10), r"config.saliency.map_size .* allowed: \(30, 40\)"),
         ("training.log_every", 7, r"config.checkpoint.every is .* a multiple of training.log_ev"),
@@ -42,7 +45,11 @@ def test_unknown_and_missing_keys_are_refused():
     values["encoder"]["label_smoothing"] = 0.1
     with pytest.raises(ValueError, match=r"config.encoder.label_smoothing is unknown"):
         validate(ConfigDict(values))
-    del values["encoder"]["label_smoothing"], values["encoder"]["loss"]["margin"]
+    del values["encoder"]["label_smoothing"]
+    values["encoder"]["width"] = 8  # Of another architecture.
+    with pytest.raises(ValueError, match=r"config.encoder.width is unknown"):
+        validate(ConfigDict(values))
+    del values["encoder"]["width"], values["encoder"]["loss"]["margin"]
     with pytest.raises(ValueError, match=r"config.encoder.loss.margin is missing"):
         validate(ConfigDict(values))
 

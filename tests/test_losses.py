@@ -93,6 +93,13 @@ def test_gradient_is_finite_where_embeddings_are_equal_or_zero(mining, distance)
         assert jnp.isfinite(jax.grad(loss)(embeddings)).all()
 
 
+def test_means_over_sets_by_hand():
+    embeddings = jnp.arange(8.0).reshape(1, 4, 2)
+    # Pairs (0, 1), (2, 3), (4, 5), (6, 7): means of the first two and of the last two.
+    np.testing.assert_array_equal(losses.mean_over_sets(embeddings, size=2), [[[1, 2], [5, 6]]])
+    np.testing.assert_array_equal(losses.mean_over_sets(embeddings, size=1), embeddings)
+
+
 def test_unknown_choices_are_named():
     with pytest.raises(ValueError, match=r"mining is 'hardest'; allowed: 'random'"):
         mined("hardest", margin=1.0)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from gazejax import render
-from gazejax.arrays import Gaze, viewing_fixations
+from gazejax.arrays import Gaze, viewing_scanpaths
 
 SIZE = (12, 16)
 OPTIONS = {"sigma_frac": 0.1, "map_size": SIZE}
@@ -56,7 +56,7 @@ def test_a_fixation_on_a_narrow_picture_does_not_vanish(aspect_ratio):
 
 
 def test_gathering_keeps_viewings_apart(gaze):
-    xy_frac, mask = viewing_fixations(
+    xy_frac, _, mask = viewing_scanpaths(
         gaze, jnp.array([1, 2, 2]), jnp.array([1, 0, 1]), max_fixations=2
     )
     np.testing.assert_array_equal(mask, [[True, True], [True, False], [False, False]])

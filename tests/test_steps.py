@@ -132,7 +132,7 @@ def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
 
 def test_batch_that_devices_cannot_share_is_refused(tiny):
     config, viewings = tiny
-    with pytest.raises(ValueError, match=r"config.encoder.sampling gives a batch of 16 to share"):
+    with pytest.raises(ValueError, match=r"config.encoder.sampling gives a batch of 20 to share"):
         stages.make_stage(
             "encoder",
             config,

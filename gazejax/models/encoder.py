@@ -122,6 +122,6 @@ class SiameseEncoder(nnx.Module):
     The classifier serves the optional classification term only and is dropped afterwards.
     """
 
-    def __init__(self, encoder: EarlyEncoder, *, embedding_size: int, users: int, rngs: nnx.Rngs):
+    def __init__(self, encoder: nnx.Module, *, embedding_size: int, users: int, rngs: nnx.Rngs):
         self.encoder = encoder
         self.classifier = nnx.Linear(embedding_size, users, rngs=rngs)

@@ -1,0 +1,102 @@
+"""Stage 1 from the scanpath itself: every fixation is described, and a deep set averages them.
+
+A personal map keeps where somebody looked, and blurs how: for how long, in which order, how far
+from one fixation to the next. People differ in that as stably as in what they look at, and few
+people are enough to learn it from. Ours.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from gazejax.arrays import Scanpaths
+
+ScanpathInput = Literal["position", "duration", "order", "step", "density"]
+FEATURES: dict[str, int] = {"position": 2, "duration": 2, "order": 2, "step": 3, "density": 2}
+# A usual viewing's: they bring every feature to about one.
+_DURATION_MS = 250.0
+_ONSET_MS = 1500.0
+_FIXATIONS = 10.0
+
+
+def describe_fixations(
+    scanpaths: Scanpaths,
+    density: Float[Array, "pair fixation"],
+    aspect_ratio: Float[Array, " pair"],
+    inputs: Sequence[ScanpathInput],
+) -> Float[Array, "pair fixation feature"]:
+    """Describes each fixation by numbers of about one.
+
+    Args:
+        scanpaths: the fixations of pairs.
+        density: how much other people look there, relative to a uniform density.
+        aspect_ratio: width of each image divided by its height.
+        inputs: what to tell: `position`, from the centre of the image; `duration`; `order`: the
+            number of the fixation and its onset; `step`: the way from the fixation before (of the
+            first, from the centre); `density`, here and at the fixation before.
+
+    Returns:
+        The features in the order of `inputs`; zero on padding.
+
+    Source: ours.
+    """
+    x, y = scanpaths.xy_frac[..., 0] - 0.5, scanpaths.xy_frac[..., 1] - 0.5
+    y = y / aspect_ratio[:, None]  # In image widths, as x.
+    step_x, step_y = (side - _one_before(side) for side in (x, y))
+    length = jnp.sqrt(step_x**2 + step_y**2)
+    duration = scanpaths.duration_ms
+    onset = jnp.cumsum(duration, axis=-1) - duration
+    number = jnp.broadcast_to(jnp.arange(x.shape[-1], dtype=x.dtype), x.shape)
+    log_density = jnp.log(density + 0.05)
+    parts: dict[str, list[Array]] = {
+        "position": [3 * x, 4 * y],
+        "duration": [
+            duration / _DURATION_MS - 1,
+            jnp.log(jnp.maximum(duration, 20.0) / _DURATION_MS),
+        ],
+        "order": [2 * number / _FIXATIONS - 1, onset / _ONSET_MS - 1],
+        "step": [4 * step_x, 4 * step_y, jnp.log(length + 0.02) + 1.5],
+        "density": [log_density, _one_before(log_density)],
+    }
+    features = jnp.stack([part for name in inputs for part in parts[name]], axis=-1)
+    return jnp.where(scanpaths.mask[..., None], features, 0.0)
+
+
+class ScanpathEncoder(nnx.Module):
+    """A deep set: one small network for each fixation, their sum, another network for the sum.
+
+    A sum, not a mean: how many fixations there were is part of it. Source: Zaheer et al. 2017,
+    Theorem 2.
+    """
+
+    def __init__(self, *, num_features: int, width: int, embedding_size: int, rngs: nnx.Rngs):
+        self.of_fixation = nnx.List(
+            nnx.Linear(width_in, width, rngs=rngs) for width_in in (num_features, width)
+        )
+        self.of_pair = nnx.Linear(width, width, rngs=rngs)
+        self.head = nnx.Linear(width, embedding_size, rngs=rngs)
+
+    def __call__(
+        self,
+        features: Float[Array, "pair fixation feature"],
+        mask: Bool[Array, "pair fixation"],
+    ) -> Float[Array, "pair embedding"]:
+        """Embeds pairs; a user's embedding is the mean over pairs.
+
+        Args:
+            features: what `describe_fixations` made of the pairs.
+            mask: True for real fixations.
+        """
+        x = features
+        for layer in self.of_fixation:
+            x = nnx.relu(layer(x))
+        total = jnp.where(mask[..., None], x, 0.0).sum(axis=1) / _FIXATIONS
+        return self.head(nnx.relu(self.of_pair(total)))
+
+
+def _one_before(values: Float[Array, "pair fixation"]) -> Float[Array, "pair fixation"]:
+    """The value at the fixation before; zero at the first."""
+    return jnp.pad(values[:, :-1], ((0, 0), (1, 0)))
