@@ -31,11 +31,21 @@ def get_config() -> ConfigDict:
                 "folds": 3,  # of users
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
             },
+            # Frozen: every image goes through the backbone once. Needs the extra `pretrained`.
+            "features": {
+                "backbone": "efficientnet_lite0",
+                "image_size": (288, 384),
+                "strides": (8, 16, 32),  # levels of the backbone
+                "components": (12, 24, 24),  # principal components of each
+            },
             "encoder": {
                 "architecture": "scanpath",  # every fixation described, then a deep set
                 "inputs": ("position", "duration", "order", "step", "density"),
                 "image_size": (36, 48),  # height, width; here of the universal map alone
                 "width": 128,
+                # The embedding ends with the features of what the person looks at more than others
+                # do, times this: enough for stage 2, little enough for stage 1.
+                "taste_scale": 0.2,
                 "embedding_size": 64,
                 "sampling": {
                     "num_users": 10,
@@ -68,23 +78,23 @@ def get_config() -> ConfigDict:
                 },
             },
             "saliency": {
-                "image_size": (144, 192),
+                "architecture": "taste",  # features weighed by the person's taste
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
-                "trunk_filters": (32, 64, 128, 128),
-                "decoder_filters": (32, 32, 32),  # from the deepest level up
-                "norm_groups": 8,
+                "loss": {"mse_weight": 1.0, "kld_weight": 1.0},  # MSE alone: the paper's
+                "width": 32,
+                "has_habit": False,  # Helped known people and hurt strangers.
                 "sampling": {
                     "num_images": 8,
                     "users_per_image": 8,
-                    "enrolment_images": (10, 50),  # drawn anew for each map, uniform in this range
+                    "enrolment_images": (5, 50),  # drawn anew for each map, uniform in this range
                 },
-                "num_steps": 1200,
+                "num_steps": 400,
                 "optimizer": {
-                    "learning_rate": 2e-3,
+                    "learning_rate": 1e-2,
                     "schedule": "one_cycle",
-                    "warmup_steps": 100,
-                    "weight_decay": 1e-4,
+                    "warmup_steps": 40,
+                    "weight_decay": 1e-2,
                     "clip_norm": 1.0,
                 },
             },
@@ -94,9 +104,9 @@ def get_config() -> ConfigDict:
                 "num_images": 16,
                 "num_steps": 400,
                 "optimizer": {
-                    "learning_rate": 2e-3,
+                    "learning_rate": 1e-2,
                     "schedule": "one_cycle",
-                    "warmup_steps": 100,
+                    "warmup_steps": 40,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
                 },

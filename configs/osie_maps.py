@@ -31,6 +31,7 @@ def get_config() -> ConfigDict:
                 "folds": 3,  # of users
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
             },
+            "features": {"backbone": "none"},
             "encoder": {
                 "architecture": "early",  # all inputs as channels: the paper's
                 # The paper's: ("image", "personal"). The group map tells the encoder what
@@ -79,9 +80,11 @@ def get_config() -> ConfigDict:
                 },
             },
             "saliency": {
+                "architecture": "unet",
                 "image_size": (144, 192),
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
+                "loss": {"mse_weight": 1.0, "kld_weight": 0.0},  # MSE alone: the paper's
                 "trunk_filters": (32, 64, 128, 128),
                 "decoder_filters": (32, 32, 32),  # from the deepest level up
                 "norm_groups": 8,

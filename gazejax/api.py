@@ -11,14 +11,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gazejax import stages
+from gazejax import features, pretrained, stages
 from gazejax.arrays import Scanpaths
 from gazejax.data import resize_image
-from gazejax.workdir import load_center_prior, load_config, load_params, trained_steps
+from gazejax.workdir import (
+    load_basis,
+    load_center_prior,
+    load_config,
+    load_params,
+    trained_steps,
+)
 
 # Pairs and fixations are padded to multiples of these, so that few shapes are ever compiled.
 _PAIRS = 8
@@ -52,8 +58,11 @@ class Model:
                 f"{workdir / 'fold_0'}"
             )
         self.config = config
-        self.embedding_size: int = config.encoder.embedding_size
+        self.embedding_size = stages.embedding_size(config)
         self.needs_durations = bool({"duration", "order"} & set(config.encoder.inputs))
+        self._backbone_params, self._basis = None, load_basis(workdir)
+        if self._basis is not None:
+            self._backbone_params = pretrained.load_parameters()["backbone"]
         self._center_prior = load_center_prior(workdir)
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
@@ -113,7 +122,7 @@ class Model:
             image = _checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
             aspect_ratios.append(image.shape[1] / image.shape[0])
-            pixels.append(resize_image(image, (height, width)))
+            pixels.append(self._network_input(image, "encoder"))
             groups.append(
                 _resize_map(
                     self._universal_of(image)
@@ -177,11 +186,23 @@ class Model:
             return _resize_map(universal, image.shape[:2])
         saliency = self._predict_map(
             self._saliency_params,
-            resize_image(image, self.config.saliency.image_size),
+            self._network_input(image, "saliency"),
             _resize_map(universal, self.config.saliency.map_size),
             _checked_embedding(embedding, self.embedding_size),
         )
         return _resize_map(np.asarray(saliency), image.shape[:2])
+
+    def _network_input(
+        self, image: UInt8[np.ndarray, "height width 3"], name: str
+    ) -> Shaped[np.ndarray, "_height _width _channel"]:
+        """The pixels of a picture at a network's input size, or its frozen features."""
+        if not stages.uses_features(self.config, name):
+            return resize_image(image, stages.input_size(self.config, name))
+        options = self.config.features
+        pixels = resize_image(image, options.image_size)[None]
+        levels = features.backbone_levels(self._backbone_params, pixels, options.strides)
+        assert self._basis is not None  # `load` has read it.
+        return features.project(self._basis, levels, self.config.saliency.map_size)[0]
 
     def _checked_durations(
         self, durations_ms: Any, fixations: Sequence[np.ndarray]
@@ -220,7 +241,7 @@ class Model:
         prior = self._center_prior["saliency"]
         if self._universal_params is None:
             return prior
-        pixels = resize_image(image, self.config.saliency.image_size)
+        pixels = self._network_input(image, "saliency")
         return np.asarray(self._predict_universal(self._universal_params, pixels[None], prior))[0]
 
 

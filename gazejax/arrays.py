@@ -10,11 +10,11 @@ Conventions, said once:
   image with the map of one viewing. The *universal* map of an image is the mean over users.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Float16, Int, UInt8
 
 # The same data are NumPy arrays on the host and JAX arrays on the device.
 AnyArray = Array | np.ndarray
@@ -49,6 +49,8 @@ class Dataset(NamedTuple):
         image_ids: name of each image, sorted; arrays hold indices into it.
         images: one array for each asked input size, keyed by the name that asked for it.
         gaze: the fixations.
+        features: frozen features of every image; None where the config asks for none.
+        basis: what made them of the backbone's levels, a `features.FeatureBasis`.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Dataset(NamedTuple):
     image_ids: tuple[str, ...]
     images: dict[str, UInt8[np.ndarray, "image height width 3"]]
     gaze: Gaze
+    features: Float16[np.ndarray, "image height width feature"] | None
+    basis: Any
 
 
 class Scanpaths(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.encoder import CHANNELS
 from gazejax.models.scanpath import FEATURES
 
@@ -52,7 +53,7 @@ def _choice(*choices: str) -> Rule:
     )
 
 
-def _some_of(choices: Iterable[str]) -> Rule:
+def _some_of(choices: Iterable[Any]) -> Rule:
     names = tuple(choices)
     return Rule(
         "a tuple of different entries of " + ", ".join(repr(name) for name in names),
@@ -105,7 +106,29 @@ ARCHITECTURES: dict[str, dict[str, Rule]] = {
         "norm_groups": _integer(1),
         "pooling": _choice("mean", "gaze"),
     },
-    "scanpath": {"inputs": _some_of(FEATURES), "width": _integer(1)},
+    "scanpath": {
+        "inputs": _some_of(FEATURES),
+        "width": _integer(1),
+        "taste_scale": _number(0.0),
+    },
+}
+# The same of `saliency`, and what `features` holds with a backbone.
+SALIENCY_ARCHITECTURES: dict[str, dict[str, Rule]] = {
+    "unet": {
+        "image_size": _integers(8, 2),
+        "trunk_filters": _integers(1),
+        "decoder_filters": _integers(1),
+        "norm_groups": _integer(1),
+    },
+    "taste": {"width": _integer(1), "has_habit": _BOOLEAN},
+}
+BACKBONES: dict[str, dict[str, Rule]] = {
+    "none": {},
+    "efficientnet_lite0": {
+        "image_size": _integers(8, 2),
+        "strides": _some_of(LEVEL_CHANNELS),
+        "components": _integers(1),
+    },
 }
 
 RULES: dict[str, Any] = {
@@ -125,6 +148,7 @@ RULES: dict[str, Any] = {
         "folds": _integer(2),
         "fold": _integer(0),
     },
+    "features": {"backbone": _choice(*BACKBONES)},
     "encoder": {
         "architecture": _choice(*ARCHITECTURES),
         "image_size": _integers(8, 2),
@@ -153,12 +177,10 @@ RULES: dict[str, Any] = {
         "optimizer": _OPTIMIZER,
     },
     "saliency": {
-        "image_size": _integers(8, 2),
+        "architecture": _choice(*SALIENCY_ARCHITECTURES),
         "map_size": _integers(1, 2),
         "target_scale": _MAP_SCALE,
-        "trunk_filters": _integers(1),
-        "decoder_filters": _integers(1),
-        "norm_groups": _integer(1),
+        "loss": {"mse_weight": _number(0.0), "kld_weight": _number(0.0)},
         "sampling": {
             "num_images": _integer(1),
             "users_per_image": _integer(1),
@@ -216,28 +238,11 @@ def validate(config: ConfigDict) -> None:
     split, checkpoint = values["split"], values["checkpoint"]
 
     _require("split.fold", split["fold"], "less than split.folds", split["fold"] < split["folds"])
-    normed = [("saliency", saliency, saliency["trunk_filters"] + saliency["decoder_filters"])]
     if encoder["architecture"] == "early":
-        normed.append(("encoder", encoder, encoder["filters"]))
-    for section, options, filters in normed:
-        key, groups = f"{section}.norm_groups", options["norm_groups"]
-        fits = all(width % groups == 0 for width in filters)
-        _require(key, groups, f"a divisor of each of the filters {filters}", fits)
-    trunk, decoder = saliency["trunk_filters"], saliency["decoder_filters"]
-    _require(
-        "saliency.decoder_filters",
-        decoder,
-        f"at most as many levels as saliency.trunk_filters, {len(trunk)}",
-        len(decoder) <= len(trunk),
-    )
-    halvings = len(trunk) - len(decoder) + 1
-    size = tuple(-(-side // 2**halvings) for side in saliency["image_size"])
-    _require(
-        "saliency.map_size",
-        saliency["map_size"],
-        f"{size}, since {len(decoder)} decoder levels end at 1/{2**halvings} of the image size",
-        saliency["map_size"] == size,
-    )
+        _require_groups("encoder", encoder, encoder["filters"])
+    if saliency["architecture"] == "unet":
+        _validate_unet(saliency)
+    _validate_features(values)
     sampling, size = encoder["sampling"], encoder["loss"]["pairs_per_embedding"]
     images_per_user = sampling["images_per_user"]
     _require(
@@ -279,6 +284,76 @@ def validate(config: ConfigDict) -> None:
         _require(key, value, f"a multiple of {divisor_key} {divisor}", value % divisor == 0)
 
 
+def _require_groups(section: str, options: Mapping[str, Any], filters: tuple[int, ...]) -> None:
+    groups = options["norm_groups"]
+    fits = all(width % groups == 0 for width in filters)
+    key = f"{section}.norm_groups"
+    _require(key, groups, f"a divisor of each of the filters {filters}", fits)
+
+
+def _validate_unet(saliency: Mapping[str, Any]) -> None:
+    trunk, decoder = saliency["trunk_filters"], saliency["decoder_filters"]
+    _require_groups("saliency", saliency, trunk + decoder)
+    _require(
+        "saliency.decoder_filters",
+        decoder,
+        f"at most as many levels as saliency.trunk_filters, {len(trunk)}",
+        len(decoder) <= len(trunk),
+    )
+    halvings = len(trunk) - len(decoder) + 1
+    size = tuple(-(-side // 2**halvings) for side in saliency["image_size"])
+    _require(
+        "saliency.map_size",
+        saliency["map_size"],
+        f"{size}, since {len(decoder)} decoder levels end at 1/{2**halvings} of the image size",
+        saliency["map_size"] == size,
+    )
+
+
+def _validate_features(values: Mapping[str, Any]) -> None:
+    """Frozen features are there for those that use them, and all on one grid."""
+    options, encoder, saliency = values["features"], values["encoder"], values["saliency"]
+    has_taste = encoder.get("taste_scale", 0) > 0
+    is_used = saliency["architecture"] == "taste"
+    backbone = options["backbone"]
+    _require(
+        "saliency.architecture",
+        saliency["architecture"],
+        "'unet' where the embedding has no taste (encoder.taste_scale)",
+        has_taste or not is_used,
+    )
+    _require(
+        "features.backbone",
+        backbone,
+        "a backbone, for saliency.architecture 'taste'"
+        if is_used
+        else "'none', as nothing uses it",
+        is_used == (backbone != "none"),
+    )
+    _require(
+        "encoder.taste_scale",
+        encoder.get("taste_scale", 0),
+        "0 unless saliency.architecture is 'taste'",
+        is_used or not has_taste,
+    )
+    if not is_used:
+        return
+    strides, components = options["strides"], options["components"]
+    _require(
+        "features.components",
+        components,
+        f"one number for each of features.strides {strides}, at most its channels",
+        len(components) == len(strides)
+        and all(n <= LEVEL_CHANNELS[s] for n, s in zip(components, strides, strict=True)),
+    )
+    _require(
+        "encoder.image_size",
+        encoder["image_size"],
+        f"saliency.map_size {saliency['map_size']}, the grid of the features",
+        encoder["image_size"] == saliency["map_size"],
+    )
+
+
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """First value by which two configs are different experiments, in words; None if they are not.
 
@@ -297,13 +372,21 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
 
 
 def _rules_for(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`RULES` with those of the encoder's architecture."""
-    match values:
-        case {"encoder": {"architecture": str(name)}} if name in ARCHITECTURES:
-            own = ARCHITECTURES[name]
-        case _:  # To be refused for its architecture and not for any other key.
-            own = {key: rule for rules in ARCHITECTURES.values() for key, rule in rules.items()}
-    return RULES | {"encoder": RULES["encoder"] | own}
+    """`RULES` with those of the chosen architectures and backbone."""
+    rules = dict(RULES)
+    for section, key, choices in (
+        ("features", "backbone", BACKBONES),
+        ("encoder", "architecture", ARCHITECTURES),
+        ("saliency", "architecture", SALIENCY_ARCHITECTURES),
+    ):
+        options = values.get(section)
+        match options.get(key) if isinstance(options, Mapping) else None:
+            case str(choice) if choice in choices:
+                own = choices[choice]
+            case _:  # To be refused for its choice and not for any other key.
+                own = {name: rule for all_of in choices.values() for name, rule in all_of.items()}
+        rules[section] = RULES[section] | own
+    return rules
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

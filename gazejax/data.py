@@ -68,6 +68,8 @@ def load(
             len(user_ids),
             drop_first_fixation=drop_first_fixation,
         ),
+        features=None,
+        basis=None,
     )
 
 

@@ -19,6 +19,7 @@ from gazejax.splits import Splits
 from gazejax.stages import INPUTS, STAGES, Viewings
 from gazejax.workdir import (
     fold_configs,
+    load_basis,
     load_config,
     load_params,
     refuse_leaks,
@@ -71,7 +72,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             be unseen took part in it.
     """
     config = load_config(workdir)
-    dataset = stages.load_dataset(config)
+    dataset = stages.load_dataset(config, load_basis(workdir))
     configs = fold_configs(config, workdir)
     folds = []
     with track("evaluation, embeddings", len(configs)) as show:

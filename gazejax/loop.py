@@ -21,6 +21,7 @@ from gazejax.stages import INPUTS, STAGES, Stage
 from gazejax.workdir import (
     checkpoint_folder,
     fold_configs,
+    load_basis,
     load_params,
     named_splits,
     refuse_another_experiment,
@@ -71,7 +72,7 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
         FloatingPointError: if too many updates in a row were not finite.
     """
     validate(config)
-    dataset = stages.load_dataset(config)
+    dataset = stages.load_dataset(config, load_basis(workdir))
     folds = fold_configs(config, workdir)
     for fold_config in folds.values():
         splits = stages.make_config_splits(fold_config, dataset)

@@ -138,6 +138,17 @@ def mean_squared_error(
     return ((prediction - target) ** 2).mean(axis=(-2, -1))
 
 
+def cross_entropy(
+    *, prediction: Float[Array, "*batch height width"], target: Float[Array, "*batch height width"]
+) -> Float[Array, "*batch"]:
+    """-sum target log prediction, in nats, of maps that sum to 1; one value per map.
+
+    It differs from the Kullback-Leibler divergence by the entropy of the target, which no network
+    changes. Ours: the paper trains with MSE alone.
+    """
+    return -(target * jnp.log(prediction + 1e-9)).sum(axis=(-2, -1))
+
+
 def _safe_sqrt(squared: Array, is_positive: Array) -> Array:
     return jnp.sqrt(jnp.where(is_positive, squared, 1.0))
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from gazejax import bootstrap, controls, metrics, render, steps, verification
 from gazejax.arrays import AnyArray, Gaze, viewing_scanpaths
@@ -439,7 +439,7 @@ class Universals(NamedTuple):
 def predict_maps(
     network: Callable[[Any, Array, Array, Array], Array],
     params: Any,
-    pixels: UInt8[AnyArray, "all_images image_height image_width 3"],
+    pixels: Shaped[AnyArray, "all_images image_height image_width channel"],
     gaze: Gaze,
     universals: Universals,
     asked: Prediction,
@@ -454,7 +454,7 @@ def predict_maps(
     Args:
         network: (params, images, universal, embedding) -> maps, as `SaliencyNetwork`.
         params: its parameters.
-        pixels: all images of the data set.
+        pixels: all images of the data set as the network sees them.
         gaze: all fixations.
         universals: the universal maps, at the size everything is scored at.
         asked: what to predict.

@@ -18,14 +18,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, Shaped
 from ml_collections import ConfigDict
 
-from gazejax import controls, data, losses, render, sampling, steps, virtual
+from gazejax import controls, data, features, losses, pretrained, render, sampling, steps, virtual
 from gazejax.arrays import AnyArray, Dataset, Gaze, Scanpaths, viewing_scanpaths
 from gazejax.models.encoder import CHANNELS, EarlyEncoder, SiameseEncoder, stack_inputs
 from gazejax.models.saliency import SaliencyNetwork
-from gazejax.models.scanpath import FEATURES, ScanpathEncoder, describe_fixations
+from gazejax.models.scanpath import (
+    FEATURES,
+    ScanpathEncoder,
+    average_at_gaze,
+    describe_fixations,
+)
+from gazejax.models.taste import TasteSaliencyNetwork
 from gazejax.splits import Splits, make_splits
 
 STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
@@ -73,7 +79,8 @@ class Viewings(NamedTuple):
     """Images and gaze on the device, with the pool that training draws from.
 
     Attributes:
-        pixels: all images of the data set at the stage's input size.
+        pixels: all images of the data set at the stage's input size; or their frozen features, if
+            that is what the stage's network sees.
         gaze: all fixations.
         group: maps of the seen users at the stage's map size.
         users: data-set index of each pool user.
@@ -81,7 +88,7 @@ class Viewings(NamedTuple):
         viewed: which pool user saw which pool image.
     """
 
-    pixels: UInt8[AnyArray, "all_images height width 3"]
+    pixels: Shaped[AnyArray, "all_images height width channel"]
     gaze: Gaze
     group: render.GroupMaps
     users: Int[AnyArray, " user"]
@@ -93,7 +100,7 @@ class Pairs(NamedTuple):
     """Images and what one person each looked at in them.
 
     Attributes:
-        pixels: 8-bit RGB at the stage's input size.
+        pixels: 8-bit RGB at the stage's input size, or frozen features.
         aspect_ratio: width of the image divided by its height, as it was shown.
         scanpaths: the fixations.
         personal: the map of the fixations, at the stage's map size.
@@ -101,7 +108,7 @@ class Pairs(NamedTuple):
         density: of the universal map at each fixation, relative to a uniform one.
     """
 
-    pixels: UInt8[Array, "pair height width 3"]
+    pixels: Shaped[Array, "pair height width channel"]
     aspect_ratio: Float[Array, " pair"]
     scanpaths: Scanpaths
     personal: Float[Array, "pair map_height map_width"]
@@ -109,14 +116,58 @@ class Pairs(NamedTuple):
     density: Float[Array, "pair fixation"]
 
 
-def load_dataset(config: ConfigDict) -> Dataset:
-    """Reads the config's data set at the input sizes of the networks."""
-    return data.load(
+def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None) -> Dataset:
+    """Reads the config's data set at the input sizes of the networks.
+
+    Args:
+        config: a validated config.
+        basis: that of a run's frozen features; None: one is fitted on the training images, if the
+            config asks for features.
+
+    Raises:
+        FileNotFoundError: if the data set is not prepared, or the backbone's weights are missing.
+    """
+    has_features = config.features.backbone != "none"
+    if has_features:
+        params = pretrained.load_parameters()["backbone"]
+    dataset = data.load(
         config.data.name,
         config.data.data_dir,
-        {name: config[name].image_size for name in INPUTS},
+        {name: input_size(config, name) for name in INPUTS},
         drop_first_fixation=config.data.drop_first_fixation,
     )
+    if not has_features:
+        return dataset
+    levels = features.backbone_levels(params, dataset.images["saliency"], config.features.strides)
+    if basis is None:
+        training = make_config_splits(config, dataset).train_images
+        basis = features.fit_basis(
+            [level[training] for level in levels], config.features.components
+        )
+    grid = features.project(basis, levels, config.saliency.map_size)
+    return dataset._replace(features=grid, basis=basis)
+
+
+def input_size(config: ConfigDict, name: str) -> tuple[int, int]:
+    """(height, width) of the pictures that a stage's network, or its backbone, looks at."""
+    if name == "saliency" and config.saliency.architecture == "taste":
+        return config.features.image_size
+    return config[name].image_size
+
+
+def uses_features(config: ConfigDict, name: str) -> bool:
+    """Whether a stage's network sees frozen features instead of pixels."""
+    if name == "encoder":
+        return config.encoder.architecture == "scanpath" and config.encoder.taste_scale > 0
+    return config.saliency.architecture == "taste"
+
+
+def embedding_size(config: ConfigDict) -> int:
+    """Entries of a user embedding: what is learnt, then the taste if there is one."""
+    taste = 0
+    if uses_features(config, "encoder"):
+        taste = features.num_features(config.features.components)
+    return config.encoder.embedding_size + taste
 
 
 def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
@@ -236,7 +287,8 @@ def _saliency_stage(
     )
     _require_even_shares("saliency.sampling", sizes.num_images, devices)
     network = saliency_network(config)
-    network = network._replace(init=_starting_at(network.init, embeddings, viewings.viewed))
+    start = _start_of_scale(embeddings, viewings.viewed, config.encoder.embedding_size)
+    network = network._replace(init=_starting_at(network.init, start))
     return Stage(
         name="saliency",
         network=network,
@@ -300,12 +352,13 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     num_features=sum(FEATURES[name] for name in encoder.inputs),
                     width=encoder.width,
                     embedding_size=encoder.embedding_size,
+                    taste_scale=encoder.taste_scale,
                     rngs=rngs,
                 )
             case other:
                 raise ValueError(f"encoder.architecture is {other!r}; allowed: 'early', 'scanpath'")
         return SiameseEncoder(
-            module, embedding_size=encoder.embedding_size, users=num_users, rngs=rngs
+            module, embedding_size=embedding_size(config), users=num_users, rngs=rngs
         )
 
     return _functional(make)
@@ -314,15 +367,29 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
 def saliency_network(config: ConfigDict) -> Network:
     """The conditioned saliency network."""
     saliency = config.saliency
-    return _functional(
-        lambda rngs: SaliencyNetwork(
-            trunk_filters=saliency.trunk_filters,
-            decoder_filters=saliency.decoder_filters,
-            norm_groups=saliency.norm_groups,
-            embedding_size=config.encoder.embedding_size,
-            rngs=rngs,
-        )
-    )
+
+    def make(rngs: nnx.Rngs) -> nnx.Module:
+        match saliency.architecture:
+            case "unet":
+                return SaliencyNetwork(
+                    trunk_filters=saliency.trunk_filters,
+                    decoder_filters=saliency.decoder_filters,
+                    norm_groups=saliency.norm_groups,
+                    embedding_size=embedding_size(config),
+                    rngs=rngs,
+                )
+            case "taste":
+                return TasteSaliencyNetwork(
+                    num_features=features.num_features(config.features.components),
+                    habit_size=config.encoder.embedding_size,
+                    width=saliency.width,
+                    has_habit=saliency.has_habit,
+                    rngs=rngs,
+                )
+            case other:
+                raise ValueError(f"saliency.architecture is {other!r}; allowed: 'unet', 'taste'")
+
+    return _functional(make)
 
 
 def predict_universal(config: ConfigDict) -> Callable[[Any, Array, Array], Array]:
@@ -334,10 +401,10 @@ def predict_universal(config: ConfigDict) -> Callable[[Any, Array, Array], Array
 
     def predict(
         params: Any,
-        pixels: UInt8[Array, "image height width 3"],
+        pixels: Shaped[Array, "image height width channel"],
         prior: Float[Array, "map_height map_width"],
     ) -> Float[Array, "image map_height map_width"]:
-        nobody = jnp.zeros((len(pixels), 1, config.encoder.embedding_size))
+        nobody = jnp.zeros((len(pixels), 1, embedding_size(config)))
         start = jnp.broadcast_to(prior, (len(pixels), 1, *prior.shape))
         return network.apply(params)(pixels, start, nobody)[:, 0]
 
@@ -370,8 +437,12 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
         )
 
     seen_lengths = np.asarray(dataset.gaze.viewing_length)[splits.seen_users]
+    pixels: np.ndarray = dataset.images[name]
+    if uses_features(config, name):
+        assert dataset.features is not None  # The config asks for them.
+        pixels = dataset.features
     return Viewings(
-        pixels=dataset.images[name],
+        pixels=pixels,
         gaze=dataset.gaze,
         group=jax.device_get(group_of(dataset.gaze, splits.seen_users)),
         users=splits.seen_users,
@@ -390,7 +461,7 @@ def make_pairs(
     name: str,
     scanpaths: Scanpaths,
     *,
-    pixels: UInt8[Array, "pair height width 3"],
+    pixels: Shaped[Array, "pair height width channel"],
     aspect_ratio: Float[Array, " pair"],
     universal_of: Callable[[Array], Array],
 ) -> Pairs:
@@ -400,7 +471,7 @@ def make_pairs(
         config: the validated config.
         name: one of `INPUTS`.
         scanpaths: the fixations of each pair.
-        pixels: the image of each pair, at the stage's input size.
+        pixels: the image of each pair, at the stage's input size, or its frozen features.
         aspect_ratio: of each image.
         universal_of: personal maps -> universal maps, at the stage's map size.
     """
@@ -410,14 +481,17 @@ def make_pairs(
     return Pairs(pixels, aspect_ratio, scanpaths, personal, universal, density)
 
 
-def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array, ...]:
+def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]:
     """What the encoder is called with, for pairs of stage `encoder`."""
     encoder = config.encoder
     if encoder.architecture == "scanpath":
-        features = describe_fixations(
+        described = describe_fixations(
             pairs.scanpaths, pairs.density, pairs.aspect_ratio, encoder.inputs
         )
-        return features, jnp.asarray(pairs.scanpaths.mask)
+        taste = None
+        if uses_features(config, "encoder"):
+            taste = average_at_gaze(pairs.pixels, pairs.personal - pairs.universal)
+        return described, pairs.scanpaths.mask, taste
     stacked = stack_inputs(
         pairs.pixels,
         render.normalise(pairs.personal, encoder.map_scale),
@@ -458,7 +532,7 @@ def embed_pairs(
 
     user, image = (grid.ravel() for grid in np.meshgrid(users, images, indexing="ij"))
     seen = np.asarray(viewings.gaze.viewing_length)[user, image] > 0
-    embeddings = np.zeros((len(user), config.encoder.embedding_size), np.float32)
+    embeddings = np.zeros((len(user), embedding_size(config)), np.float32)
     batches = steps.map_rows(
         embed,
         (encoder_params, viewings),
@@ -478,17 +552,28 @@ def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     )
 
 
-def _starting_at(
-    init: Callable[[Array], Any],
+def _start_of_scale(
     embeddings: Float[np.ndarray, "user image embedding"],
     viewed: Bool[AnyArray, "user image"],
-) -> Callable[[Array], Any]:
-    """Starts the network's `EmbeddingScale` at the center and spread of the seen users."""
+    num_learnt: int,
+) -> dict[str, Array]:
+    """Center and spread of the seen users, where the network's `EmbeddingScale` starts.
+
+    What is learnt and the taste have a spread each; entries of one kind keep their ratio.
+    """
     viewings = np.asarray(viewed).sum(axis=1, keepdims=True)
     users = embeddings.sum(axis=1) / viewings
     center = users.mean(axis=0)
-    spread = max(float(np.sqrt(((users - center) ** 2).mean())), 1e-6)
-    start = {"center": jnp.asarray(center), "scale": jnp.float32(1 / spread)}
+    scale = np.ones_like(center)
+    for part in (slice(num_learnt), slice(num_learnt, None)):
+        deviation = (users - center)[:, part]
+        if deviation.size:
+            scale[part] = 1 / max(float(np.sqrt((deviation**2).mean())), 1e-6)
+    return {"center": jnp.asarray(center), "scale": jnp.asarray(scale)}
+
+
+def _starting_at(init: Callable[[Array], Any], start: dict[str, Array]) -> Callable[[Array], Any]:
+    """Starts the network's `EmbeddingScale` there."""
     return lambda key: {**init(key), "embedding_scale": start}
 
 
@@ -652,7 +737,16 @@ def _saliency_loss(
         universal_error = losses.mean_squared_error(
             prediction=render.normalise(pairs.universal, scale).reshape(shape), target=target
         )
-        return error.mean(), {"universal_loss": universal_error.mean()}
+        divergence = losses.cross_entropy(
+            prediction=prediction, target=pairs.personal.reshape(shape)
+        )
+        terms = config.saliency.loss
+        total = terms.mse_weight * error.mean() + terms.kld_weight * divergence.mean()
+        return total, {
+            "mse": error.mean(),
+            "cross_entropy": divergence.mean(),
+            "universal_loss": universal_error.mean(),
+        }
 
     return loss
 

@@ -3,6 +3,7 @@
 config.json                 the config, package versions, commit and command
 splits.json                 who and what was seen
 center_prior.npz            mean of the training maps, for pictures nobody has looked at
+features.npz                what reduces the backbone's levels to features, if the config has one
 <stage>/checkpoints/        Orbax checkpoints, each with its own copy of config and splits
 <stage>/metrics.jsonl       the training curve
 evaluation.json, .md        figures
@@ -25,10 +26,13 @@ from ml_collections import ConfigDict
 from gazejax import checkpoints, stages, steps
 from gazejax.arrays import Dataset
 from gazejax.config import difference, validate
+from gazejax.features import FeatureBasis
 from gazejax.splits import Splits
 from gazejax.stages import INPUTS, STAGES, Viewings
 
 _PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
+
+_BASIS = "features.npz"
 
 
 def checkpoint_folder(workdir: Path, stage: str) -> Path:
@@ -107,6 +111,22 @@ def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height widt
         raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name].astype(np.float32) for name in INPUTS}
+
+
+def load_basis(workdir: Path) -> FeatureBasis | None:
+    """Reads the basis of a run's frozen features; None if it has none, or nothing was trained yet.
+
+    Of a run with several folds that of the first: they are fitted on the same images.
+    """
+    paths = [workdir / _BASIS, workdir / "fold_0" / _BASIS]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        number = len(stored.files) // 2
+        return FeatureBasis(
+            *(tuple(stored[f"{name}_{i}"] for i in range(number)) for name in FeatureBasis._fields)
+        )
 
 
 def refuse_another_experiment(
@@ -192,9 +212,17 @@ def write_description(
     priors: dict[str, Any] = {
         name: stages.center_prior(arrays) for name, arrays in viewings.items()
     }
-    temporary = workdir / "center_prior.tmp.npz"
-    np.savez(temporary, **priors)
-    temporary.replace(workdir / "center_prior.npz")
+    _write_arrays(workdir / "center_prior.npz", priors)
+    if dataset.basis is not None:
+        parts = dataset.basis._asdict().items()
+        arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}
+        _write_arrays(workdir / _BASIS, arrays)
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, **arrays)
+    temporary.replace(path)
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:

@@ -29,6 +29,8 @@ LAYERS = [
         "virtual",
         "plots",
     ],
+    ["features"],
+    ["models.taste"],
     ["sampling", "steps", "config", "controls"],
     ["protocols"],
     ["stages"],

@@ -53,14 +53,18 @@ def test_the_order_of_looking_counts():
 
 
 def test_encoder_sums_over_real_fixations_of_each_pair_alone():
-    encoder = ScanpathEncoder(num_features=3, width=8, embedding_size=5, rngs=nnx.Rngs(0))
+    encoder = ScanpathEncoder(
+        num_features=3, width=8, embedding_size=5, taste_scale=0.5, rngs=nnx.Rngs(0)
+    )
     features = jax.random.normal(jax.random.key(0), (4, 6, 3))
     mask = jnp.arange(6) < jnp.array([6, 3, 1, 2])[:, None]
-    together = encoder(features, mask)
+    together = encoder(features, mask, None)
     assert together.shape == (4, 5)
     for pair, length in enumerate([6, 3, 1, 2]):
         # Neither the other pairs nor the padding, whatever it holds, nor the order of the set.
-        alone = encoder(features[pair : pair + 1, :length][:, ::-1], jnp.ones((1, length), bool))
+        alone = encoder(
+            features[pair : pair + 1, :length][:, ::-1], jnp.ones((1, length), bool), None
+        )
         np.testing.assert_allclose(alone[0], together[pair], atol=1e-5)
-    twice = encoder(jnp.tile(features[2:3, :1], (1, 2, 1)), jnp.ones((1, 2), bool))
+    twice = encoder(jnp.tile(features[2:3, :1], (1, 2, 1)), jnp.ones((1, 2), bool), None)
     assert np.abs(twice[0] - together[2]).max() > 1e-4  # How many there were is part of it.

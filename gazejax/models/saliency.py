@@ -45,7 +45,7 @@ class EmbeddingScale(nnx.Module):
 
     def __init__(self, embedding_size: int):
         self.center = nnx.Param(jnp.zeros(embedding_size))
-        self.scale = nnx.Param(jnp.ones(()))
+        self.scale = nnx.Param(jnp.ones(embedding_size))
 
     def __call__(self, embedding: Float[Array, "map embedding"]) -> Float[Array, "map embedding"]:
         """Applies the same shift and scale to every embedding."""

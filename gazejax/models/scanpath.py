@@ -10,7 +10,7 @@ from typing import Literal
 
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Float16
 
 from gazejax.arrays import Scanpaths
 
@@ -65,6 +65,23 @@ def describe_fixations(
     return jnp.where(scanpaths.mask[..., None], features, 0.0)
 
 
+def average_at_gaze(
+    image_features: Float16[Array, "pair height width feature"],
+    residual: Float[Array, "pair height width"],
+) -> Float[Array, "pair feature"]:
+    """A person's taste: image features averaged with the residual map as the weight.
+
+    What is where this person looks more than others do, minus what is where they look less. The
+    average is linear in the map and nothing in it is learnt from people, so that a stranger's taste
+    means what anybody's does.
+
+    Args:
+        image_features: see `features.project`.
+        residual: personal minus universal map, both summing to 1.
+    """
+    return jnp.einsum("phwc,phw->pc", image_features.astype(residual.dtype), residual)
+
+
 class ScanpathEncoder(nnx.Module):
     """A deep set: one small network for each fixation, their sum, another network for the sum.
 
@@ -72,7 +89,16 @@ class ScanpathEncoder(nnx.Module):
     Theorem 2.
     """
 
-    def __init__(self, *, num_features: int, width: int, embedding_size: int, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        *,
+        num_features: int,
+        width: int,
+        embedding_size: int,
+        taste_scale: float,
+        rngs: nnx.Rngs,
+    ):
+        self.taste_scale = taste_scale
         self.of_fixation = nnx.List(
             nnx.Linear(width_in, width, rngs=rngs) for width_in in (num_features, width)
         )
@@ -83,18 +109,23 @@ class ScanpathEncoder(nnx.Module):
         self,
         features: Float[Array, "pair fixation feature"],
         mask: Bool[Array, "pair fixation"],
+        taste: Float[Array, "pair taste"] | None,
     ) -> Float[Array, "pair embedding"]:
         """Embeds pairs; a user's embedding is the mean over pairs.
 
         Args:
             features: what `describe_fixations` made of the pairs.
             mask: True for real fixations.
+            taste: what `average_at_gaze` made of the pairs, if the embedding is to end with it.
         """
         x = features
         for layer in self.of_fixation:
             x = nnx.relu(layer(x))
         total = jnp.where(mask[..., None], x, 0.0).sum(axis=1) / _FIXATIONS
-        return self.head(nnx.relu(self.of_pair(total)))
+        embedding = self.head(nnx.relu(self.of_pair(total)))
+        if taste is None:
+            return embedding
+        return jnp.concatenate([embedding, self.taste_scale * taste], axis=-1)
 
 
 def _one_before(values: Float[Array, "pair fixation"]) -> Float[Array, "pair fixation"]:

@@ -1,0 +1,146 @@
+"""Frozen image features: what a network trained on ImageNet sees, in few numbers for each place.
+
+560 pictures are too few to learn what a face or a word is. The backbone's levels are reduced to
+their principal components, fitted on training images and scaled to variance one, at the grid of the
+maps. Every image goes through the backbone once; then its features lie on the device.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Float16, UInt8
+
+from gazejax.models.backbone import EfficientNetLite0
+
+_IMAGES_PER_CALL = 10
+
+
+class FeatureBasis(NamedTuple):
+    """What reduces the levels of the backbone; an entry for each level, finest first.
+
+    Attributes:
+        mean: mean of each channel over the places of the training images.
+        projection: channels -> components of variance one, the largest first.
+    """
+
+    mean: tuple[Float[np.ndarray, " channel"], ...]
+    projection: tuple[Float[np.ndarray, "channel component"], ...]
+
+
+Levels = list[Float16[np.ndarray, "image level_height level_width channel"]]
+
+
+def backbone_levels(
+    params: Any, pixels: UInt8[np.ndarray, "image height width 3"], strides: Sequence[int]
+) -> Levels:
+    """Runs the backbone on images, in batches, on the first device.
+
+    Args:
+        params: of `EfficientNetLite0`; see `pretrained.load_parameters`.
+        pixels: 8-bit RGB.
+        strides: which levels; see `models.backbone.LEVEL_CHANNELS`.
+
+    Returns:
+        The levels in half precision: a data set of them would be large otherwise.
+    """
+    parts = []
+    for start in range(0, len(pixels), _IMAGES_PER_CALL):
+        batch = pixels[start : start + _IMAGES_PER_CALL]
+        padded = np.concatenate(
+            [batch, np.repeat(batch[-1:], _IMAGES_PER_CALL - len(batch), axis=0)]
+        )
+        levels = _run_backbone(tuple(strides), params, padded)
+        parts.append([np.asarray(level)[: len(batch)] for level in levels])
+    return [np.concatenate(of_level) for of_level in zip(*parts, strict=True)]
+
+
+def fit_basis(levels: Levels, components: Sequence[int]) -> FeatureBasis:
+    """Principal components of each level over all places of the given images.
+
+    Args:
+        levels: of training images only.
+        components: how many of each level to keep.
+    """
+    mean, projection = [], []
+    for level, number in zip(levels, components, strict=True):
+        places = level.reshape(-1, level.shape[-1])
+        total = places.mean(axis=0, dtype=np.float64)
+        # Image by image, so that no copy in double precision is ever whole.
+        products = sum(_products(image, total) for image in level)
+        variance, directions = np.linalg.eigh(products / len(places))
+        largest = np.argsort(variance)[::-1][:number]
+        mean.append(total.astype(np.float32))
+        scaled = directions[:, largest] / np.sqrt(variance[largest])
+        projection.append(scaled.astype(np.float32))
+    return FeatureBasis(tuple(mean), tuple(projection))
+
+
+def project(
+    basis: FeatureBasis, levels: Levels, size: tuple[int, int]
+) -> Float16[np.ndarray, "image height width feature"]:
+    """Reduces levels to their components on one grid, beside the five features of the place.
+
+    Args:
+        basis: from `fit_basis`.
+        levels: of any images.
+        size: (height, width) of the grid.
+
+    Returns:
+        The components of all levels, then x, y, their squares and their product, all of variance
+        one or about.
+    """
+    parts = []
+    for start in range(0, len(levels[0]), _IMAGES_PER_CALL):
+        batch = [level[start : start + _IMAGES_PER_CALL] for level in levels]
+        parts.append(np.asarray(_project(size, basis, batch)))
+    return np.concatenate(parts)
+
+
+def num_features(components: Sequence[int]) -> int:
+    """Features of each place: components and `NUM_PLACE_FEATURES`."""
+    return sum(components) + NUM_PLACE_FEATURES
+
+
+NUM_PLACE_FEATURES = 5
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _run_backbone(strides: tuple[int, ...], params: Any, pixels: Array) -> list[Array]:
+    graph, _ = nnx.split(nnx.eval_shape(lambda: EfficientNetLite0(rngs=nnx.Rngs(0))), nnx.Param)
+    levels = nnx.merge(graph, params)(pixels, strides)
+    return [level.astype(jnp.float16) for level in levels]
+
+
+def _products(
+    image: Float16[np.ndarray, "level_height level_width channel"],
+    mean: Float[np.ndarray, " channel"],
+) -> Float[np.ndarray, "channel channel"]:
+    centred = image.reshape(-1, len(mean)) - mean
+    return centred.T @ centred
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _project(size: tuple[int, int], basis: FeatureBasis, levels: list[Array]) -> Array:
+    components = [
+        (level.astype(jnp.float32) - mean) @ projection
+        for level, mean, projection in zip(levels, *basis, strict=True)
+    ]
+    number = len(levels[0])
+    resized = [
+        jax.image.resize(part, (number, *size, part.shape[-1]), "linear") for part in components
+    ]
+    place = jnp.broadcast_to(_place_features(size), (number, *size, NUM_PLACE_FEATURES))
+    return jnp.concatenate([*resized, place], axis=-1).astype(jnp.float16)
+
+
+def _place_features(size: tuple[int, int]) -> Float[Array, "height width feature"]:
+    height, width = size
+    # From -1.73 to 1.73: variance one over the picture.
+    y, x = (jnp.sqrt(12.0) * ((jnp.arange(side) + 0.5) / side - 0.5) for side in (height, width))
+    y, x = jnp.meshgrid(y, x, indexing="ij")
+    return jnp.stack([x, y, x**2 - 1, y**2 - 1, x * y], axis=-1)
