@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Float16, Shaped, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
 from gazejax import features, pretrained, stages
 from gazejax.arrays import Scanpaths
 from gazejax.data import resize_image
+from gazejax.models.scanpath import average_at_gaze
 from gazejax.workdir import (
     load_basis,
     load_center_prior,
@@ -116,13 +117,14 @@ class Model:
                     f"universal has {len(universal)} entries; allowed: one for each of the "
                     f"{len(images)} images"
                 )
-        pixels, points, groups, aspect_ratios = [], [], [], []
+        pixels, points, groups, aspect_ratios, grids = [], [], [], [], []
         height, width = self.config.encoder.image_size
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = _checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
             aspect_ratios.append(image.shape[1] / image.shape[0])
             pixels.append(self._network_input(image, "encoder"))
+            grids.append(self._features_of(image) if stages.has_taste(self.config) else np.zeros(0))
             groups.append(
                 _resize_map(
                     self._universal_of(image)
@@ -145,6 +147,7 @@ class Model:
             Scanpaths(*map(jnp.asarray, (xy_frac, times_ms, mask))),
             _padded(np.array(aspect_ratios, np.float32), shape[0]),
             _padded(np.stack(groups).astype(np.float32), shape[0]),
+            _padded(np.stack(grids), shape[0]),
         )
         chunks = [
             self._embed_pairs(
@@ -196,8 +199,13 @@ class Model:
         self, image: UInt8[np.ndarray, "height width 3"], name: str
     ) -> Shaped[np.ndarray, "_height _width _channel"]:
         """The pixels of a picture at a network's input size, or its frozen features."""
-        if not stages.uses_features(self.config, name):
+        if not stages.sees_features(self.config, name):
             return resize_image(image, stages.input_size(self.config, name))
+        return self._features_of(image)
+
+    def _features_of(
+        self, image: UInt8[np.ndarray, "height width 3"]
+    ) -> Float16[np.ndarray, "map_height map_width feature"]:
         options = self.config.features
         pixels = resize_image(image, options.image_size)[None]
         levels = features.backbone_levels(self._backbone_params, pixels, options.strides)
@@ -281,6 +289,7 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
         scanpaths: Scanpaths,
         aspect_ratio: jax.Array,
         universal: jax.Array,
+        grids: jax.Array,
     ) -> jax.Array:
         pairs = stages.make_pairs(
             config,
@@ -289,6 +298,9 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
             pixels=pixels,
             aspect_ratio=aspect_ratio,
             universal_of=lambda _: universal,
+            taste_of=lambda residual: (
+                average_at_gaze(grids, residual) if stages.has_taste(config) else None
+            ),
         )
         return network.apply(params).encoder(*stages.encoder_inputs(config, pairs))
 

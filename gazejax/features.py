@@ -28,11 +28,11 @@ class FeatureBasis(NamedTuple):
         projection: channels -> components of variance one, the largest first.
     """
 
-    mean: tuple[Float[np.ndarray, " channel"], ...]
-    projection: tuple[Float[np.ndarray, "channel component"], ...]
+    mean: tuple[Float[np.ndarray, " _channel"], ...]
+    projection: tuple[Float[np.ndarray, "_channel _component"], ...]
 
 
-Levels = list[Float16[np.ndarray, "image level_height level_width channel"]]
+Levels = list[Float16[np.ndarray, "image _height _width _channel"]]
 
 
 def backbone_levels(
@@ -107,6 +107,16 @@ def num_features(components: Sequence[int]) -> int:
 
 
 NUM_PLACE_FEATURES = 5
+
+
+def mirrored_signs(number: int) -> Float[np.ndarray, " feature"]:
+    """Factor of each feature's average over a picture when picture and gaze are mirrored.
+
+    Only x and x times y change, the first and the last of the place.
+    """
+    signs = np.ones(number, np.float32)
+    signs[[-NUM_PLACE_FEATURES, -1]] = -1
+    return signs
 
 
 @functools.partial(jax.jit, static_argnums=0)

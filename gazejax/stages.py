@@ -86,6 +86,7 @@ class Viewings(NamedTuple):
         users: data-set index of each pool user.
         images: data-set index of each pool image.
         viewed: which pool user saw which pool image.
+        taste: of every viewing, for an encoder that is told; see `scanpath.average_at_gaze`.
     """
 
     pixels: Shaped[AnyArray, "all_images height width channel"]
@@ -94,6 +95,7 @@ class Viewings(NamedTuple):
     users: Int[AnyArray, " user"]
     images: Int[AnyArray, " image"]
     viewed: Bool[AnyArray, "user image"]
+    taste: Float[AnyArray, "all_users all_images taste"] | None
 
 
 class Pairs(NamedTuple):
@@ -106,6 +108,7 @@ class Pairs(NamedTuple):
         personal: the map of the fixations, at the stage's map size.
         universal: where other people looked; it sums to 1, or to 0 where that is not known.
         density: of the universal map at each fixation, relative to a uniform one.
+        taste: image features averaged at the gaze, if the encoder is told.
     """
 
     pixels: Shaped[Array, "pair height width channel"]
@@ -114,6 +117,7 @@ class Pairs(NamedTuple):
     personal: Float[Array, "pair map_height map_width"]
     universal: Float[Array, "pair map_height map_width"]
     density: Float[Array, "pair fixation"]
+    taste: Float[Array, "pair taste"] | None
 
 
 def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None) -> Dataset:
@@ -155,17 +159,20 @@ def input_size(config: ConfigDict, name: str) -> tuple[int, int]:
     return config[name].image_size
 
 
-def uses_features(config: ConfigDict, name: str) -> bool:
+def has_taste(config: ConfigDict) -> bool:
+    """Whether an embedding ends with the person's taste."""
+    return config.encoder.architecture == "scanpath" and config.encoder.taste_scale > 0
+
+
+def sees_features(config: ConfigDict, name: str) -> bool:
     """Whether a stage's network sees frozen features instead of pixels."""
-    if name == "encoder":
-        return config.encoder.architecture == "scanpath" and config.encoder.taste_scale > 0
-    return config.saliency.architecture == "taste"
+    return name == "saliency" and config.saliency.architecture == "taste"
 
 
 def embedding_size(config: ConfigDict) -> int:
     """Entries of a user embedding: what is learnt, then the taste if there is one."""
     taste = 0
-    if uses_features(config, "encoder"):
+    if has_taste(config):
         taste = features.num_features(config.features.components)
     return config.encoder.embedding_size + taste
 
@@ -438,17 +445,46 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
 
     seen_lengths = np.asarray(dataset.gaze.viewing_length)[splits.seen_users]
     pixels: np.ndarray = dataset.images[name]
-    if uses_features(config, name):
+    group = jax.device_get(group_of(dataset.gaze, splits.seen_users))
+    taste = None
+    if sees_features(config, name):
         assert dataset.features is not None  # The config asks for them.
         pixels = dataset.features
+    elif has_taste(config):
+        taste = _tastes(config, dataset, group)
     return Viewings(
         pixels=pixels,
         gaze=dataset.gaze,
-        group=jax.device_get(group_of(dataset.gaze, splits.seen_users)),
+        group=group,
         users=splits.seen_users,
         images=splits.train_images,
         viewed=seen_lengths[:, splits.train_images] > 0,
+        taste=taste,
     )
+
+
+def _tastes(
+    config: ConfigDict, dataset: Dataset, group: render.GroupMaps
+) -> Float[np.ndarray, "user image taste"]:
+    """The taste that every viewing shows: for each image one matrix product for all users."""
+    users = np.arange(len(dataset.user_ids))
+    max_fixations = longest_viewing(dataset.gaze)
+
+    @jax.jit
+    def of_image(image: Array, image_features: Array, gaze: Gaze, group: render.GroupMaps) -> Array:
+        at = jnp.broadcast_to(image, users.shape)
+        scanpaths = viewing_scanpaths(gaze, jnp.asarray(users), at, max_fixations=max_fixations)
+        aspect_ratio = jnp.asarray(gaze.aspect_ratio)[at]
+        personal = _personal_maps(config, "encoder", scanpaths, aspect_ratio)
+        universal = render.universal_maps(group, gaze, jnp.asarray(users), at, personal)
+        return average_at_gaze(image_features[None], personal - universal)
+
+    gaze, group = jax.device_put((dataset.gaze, group))
+    assert dataset.features is not None  # The config asks for them.
+    tastes = [
+        of_image(np.int32(image), grid, gaze, group) for image, grid in enumerate(dataset.features)
+    ]
+    return np.stack(jax.device_get(tastes), axis=1)
 
 
 def longest_viewing(gaze: Gaze) -> int:
@@ -464,6 +500,7 @@ def make_pairs(
     pixels: Shaped[Array, "pair height width channel"],
     aspect_ratio: Float[Array, " pair"],
     universal_of: Callable[[Array], Array],
+    taste_of: Callable[[Array], Array | None],
 ) -> Pairs:
     """Renders scanpaths and reads where they meet the universal map.
 
@@ -474,11 +511,19 @@ def make_pairs(
         pixels: the image of each pair, at the stage's input size, or its frozen features.
         aspect_ratio: of each image.
         universal_of: personal maps -> universal maps, at the stage's map size.
+        taste_of: personal minus universal maps -> tastes, or None.
     """
     personal = _personal_maps(config, name, scanpaths, aspect_ratio)
     universal = universal_of(personal)
-    density = render.density_at(universal, scanpaths)
-    return Pairs(pixels, aspect_ratio, scanpaths, personal, universal, density)
+    return Pairs(
+        pixels,
+        aspect_ratio,
+        scanpaths,
+        personal,
+        universal,
+        density=render.density_at(universal, scanpaths),
+        taste=taste_of(personal - universal),
+    )
 
 
 def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]:
@@ -488,10 +533,7 @@ def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]
         described = describe_fixations(
             pairs.scanpaths, pairs.density, pairs.aspect_ratio, encoder.inputs
         )
-        taste = None
-        if uses_features(config, "encoder"):
-            taste = average_at_gaze(pairs.pixels, pairs.personal - pairs.universal)
-        return described, pairs.scanpaths.mask, taste
+        return described, pairs.scanpaths.mask, pairs.taste
     stacked = stack_inputs(
         pairs.pixels,
         render.normalise(pairs.personal, encoder.map_scale),
@@ -607,18 +649,29 @@ def _gather_pairs(
         universal_of=lambda personal: render.universal_maps(
             viewings.group, gaze, user, image, personal
         ),
+        taste_of=lambda _: (
+            None if viewings.taste is None else jnp.asarray(viewings.taste)[user, image]
+        ),
     )
 
 
 def _warp_pairs(config: ConfigDict, warp: virtual.Warp, pairs: Pairs) -> Pairs:
-    """Makes pairs of virtual users; what others look at stays as it was where they looked."""
+    """Makes pairs of virtual users; what is where they looked, and who else, stays as it was."""
     scanpaths = virtual.warp_scanpaths(warp, pairs.scanpaths)
     return pairs._replace(
         pixels=virtual.mirror_columns(warp, pairs.pixels),
         scanpaths=scanpaths,
         personal=_personal_maps(config, "encoder", scanpaths, pairs.aspect_ratio),
         universal=virtual.mirror_columns(warp, pairs.universal),
+        taste=None if pairs.taste is None else _mirror_tastes(warp, pairs.taste),
     )
+
+
+def _mirror_tastes(
+    warp: virtual.Warp, taste: Float[Array, "pair taste"]
+) -> Float[Array, "pair taste"]:
+    sign = jnp.asarray(features.mirrored_signs(taste.shape[-1]))
+    return jnp.where(warp.is_mirrored[:, None], taste * sign, taste)
 
 
 def _encoder_loss(

@@ -23,13 +23,15 @@ import pytest
 from ml_collections import ConfigDict
 
 from gazejax import evaluation, loop, stages
-from gazejax.config import ARCHITECTURES
+from gazejax.config import ARCHITECTURES, SALIENCY_ARCHITECTURES
 from gazejax.models.scanpath import FEATURES
 from tfds_builders.build import build
 
 ROOT = Path(__file__).parent.parent
 
 # Many tests train the same tiny networks, each in a loop of its own: they share what XLA compiles.
+_cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
+os.environ["XDG_CACHE_HOME"] = _cached.name  # Where pretrained weights are kept: not the user's.
 _compiled = tempfile.TemporaryDirectory(prefix="gazejax_compiled_")
 jax.config.update("jax_compilation_cache_dir", _compiled.name)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
@@ -71,13 +73,22 @@ def tiny_config(data_dir: Path) -> ConfigDict:
 
 
 def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
-    """The same with the encoder of scanpaths."""
+    """The same with the encoder of scanpaths, and taste on frozen features."""
     config = tiny_config(data_dir)
     encoder = config.encoder.to_dict()
     for key in ARCHITECTURES["early"]:
         del encoder[key]
     encoder |= {"architecture": "scanpath", "inputs": tuple(FEATURES), "width": 8}
-    return ConfigDict({**config.to_dict(), "encoder": encoder})
+    encoder |= {"taste_scale": 0.5, "image_size": (8, 12)}
+    saliency = config.saliency.to_dict()
+    for key in SALIENCY_ARCHITECTURES["unet"]:
+        del saliency[key]
+    saliency |= {"architecture": "taste", "width": 4, "has_habit": True}
+    saliency["loss"]["kld_weight"] = 0.5
+    features = {"backbone": "efficientnet_lite0", "image_size": (72, 96)}
+    features |= {"strides": (16, 32), "components": (3, 2)}
+    changed = {"encoder": encoder, "saliency": saliency, "features": features}
+    return ConfigDict({**config.to_dict(), **changed})
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +113,9 @@ def tiny_run(data_dir, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_scanpath_run(data_dir, tmp_path_factory) -> Path:
-    """The same of the encoder of scanpaths."""
+    """The same of the encoder of scanpaths, and taste."""
     workdir = tmp_path_factory.mktemp("runs") / "tiny_scanpath"
-    loop.train_folds(tiny_scanpath_config(data_dir), workdir)
+    train_and_evaluate(tiny_scanpath_config(data_dir), workdir)
     return workdir
 
 

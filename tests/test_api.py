@@ -41,7 +41,7 @@ def test_embedding_is_the_mean_over_pairs_however_many(model):
 
 
 @pytest.mark.parametrize("run", ["tiny_run", "tiny_scanpath_run"])
-def test_api_embeds_as_training_did(run, tiny_dataset, request):
+def test_api_embeds_as_training_did(run, request):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""
     import jax
 
@@ -49,9 +49,10 @@ def test_api_embeds_as_training_did(run, tiny_dataset, request):
 
     folder = request.getfixturevalue(run)
     config = workdir.load_config(folder)
-    splits = stages.make_config_splits(config, tiny_dataset)
+    dataset = stages.load_dataset(config, workdir.load_basis(folder))
+    splits = stages.make_config_splits(config, dataset)
     user, image = splits.unseen_users[:1], splits.test_images[:1]
-    viewings = stages.make_viewings("encoder", config, tiny_dataset, splits)
+    viewings = stages.make_viewings("encoder", config, dataset, splits)
     expected = stages.embed_pairs(
         config,
         workdir.load_params(folder, "encoder"),
@@ -61,10 +62,12 @@ def test_api_embeds_as_training_did(run, tiny_dataset, request):
         devices=jax.local_devices()[:1],
     )[0, 0]
     universal = np.asarray(viewings.group.total)[image[0]] / viewings.group.num_viewers[image[0]]
-    gaze = tiny_dataset.gaze
+    gaze = dataset.gaze
     start = gaze.viewing_offset[user[0], image[0]]
     used = slice(start, start + gaze.viewing_length[user[0], image[0]])
-    pixels = tiny_dataset.images["encoder"][image[0]]
+    # At the size that the encoder, or the backbone before it, looks at.
+    name = "saliency" if stages.has_taste(config) else "encoder"
+    pixels = dataset.images[name][image[0]]
     height, width = pixels.shape[:2]
     found = gazejax.load(folder).embed(
         [pixels],

@@ -1,5 +1,5 @@
 import pytest
-from conftest import ROOT, read_config, tiny_config, train_and_evaluate
+from conftest import ROOT, read_config, tiny_config, tiny_scanpath_config, train_and_evaluate
 from ml_collections import ConfigDict
 
 from gazejax import evaluation
@@ -52,6 +52,24 @@ def test_unknown_and_missing_keys_are_refused():
     del values["encoder"]["width"], values["encoder"]["loss"]["margin"]
     with pytest.raises(ValueError, match=r"config.encoder.loss.margin is missing"):
         validate(ConfigDict(values))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("encoder.taste_scale", 0.0, r"saliency.architecture is 'taste'; allowed: 'unet' where"),
+        ("encoder.image_size", (9, 12), r"encoder.image_size .* allowed: saliency.map_size"),
+        ("features.components", (3,), r"one number for each of features.strides \(16, 32\)"),
+        ("features.components", (3, 400), r"at most its channels"),
+        ("features.strides", (16, 3), r"config.features.strides is \(16, 3\); allowed: a tuple"),
+        ("features.backbone", "vgg", r"config.features.backbone is 'vgg'; allowed: one of 'none'"),
+    ],
+)
+def test_features_that_do_not_fit_are_refused(data_dir, key, value, message):
+    config = tiny_scanpath_config(data_dir)
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(ValueError, match=message):
+        validate(config)
 
 
 def test_difference_ignores_what_is_not_part_of_the_experiment():
@@ -107,9 +125,10 @@ def test_the_spy_sees_what_is_read_and_nothing_else():
     assert values_read(config, action) == {"encoder", "encoder.loss", "encoder.loss.margin", "seed"}
 
 
-def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch):
+@pytest.mark.parametrize("make", [tiny_config, tiny_scanpath_config])
+def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch, make):
     """From the first step to the last table: a value that nothing reads would be a lie."""
-    config = tiny_config(data_dir)
+    config = make(data_dir)
     for stage in ("encoder", "saliency", "universal"):
         config[stage].num_steps = 2
     monkeypatch.setattr(evaluation, "load_config", lambda workdir: config)

@@ -74,7 +74,7 @@ def test_a_stage_of_another_fold_is_caught(stage, run, monkeypatch):
 def test_users_swapped_in_the_data_are_caught(tiny_run, tiny_dataset, monkeypatch):
     first, second, *others = tiny_dataset.user_ids
     swapped = tiny_dataset._replace(user_ids=(second, first, *others))
-    monkeypatch.setattr(stages, "load_dataset", lambda config: swapped)
+    monkeypatch.setattr(stages, "load_dataset", lambda *_: swapped)
     with pytest.raises(ValueError, match=r"unseen_users that stage encoder was trained with"):
         evaluation.evaluate(tiny_run)
 

@@ -119,7 +119,7 @@ def test_users_who_saw_different_images_train_and_evaluate(
     # Two images that nobody saw: no target of stage 2, and no harm.
     nobody = [(user, image) for user in range(8) for image in splits.train_images[:2]]
     dataset = incomplete(tiny_dataset, gaps + nobody)
-    monkeypatch.setattr(stages, "load_dataset", lambda config: dataset)
+    monkeypatch.setattr(stages, "load_dataset", lambda *_: dataset)
     train_and_evaluate(config, tmp_path / "run")
     result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert np.isfinite(jax.tree.leaves(result["saliency"])).all()
@@ -131,7 +131,7 @@ def test_a_user_with_no_test_image_is_named_before_training(
     config = tiny_config(data_dir)
     splits = stages.make_config_splits(config, tiny_dataset)
     dataset = incomplete(tiny_dataset, [(3, image) for image in splits.test_images])
-    monkeypatch.setattr(stages, "load_dataset", lambda config: dataset)
+    monkeypatch.setattr(stages, "load_dataset", lambda *_: dataset)
     with pytest.raises(ValueError, match=r"user 'observer_003' saw 0 of the .* test images"):
         train_and_evaluate(config, tmp_path / "run")
 

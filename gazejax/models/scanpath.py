@@ -66,20 +66,23 @@ def describe_fixations(
 
 
 def average_at_gaze(
-    image_features: Float16[Array, "pair height width feature"],
+    image_features: Float16[Array, "image height width feature"],
     residual: Float[Array, "pair height width"],
 ) -> Float[Array, "pair feature"]:
-    """A person's taste: image features averaged with the residual map as the weight.
+    """The taste that viewings of one image show: its features, averaged by the residual map.
 
     What is where this person looks more than others do, minus what is where they look less. The
     average is linear in the map and nothing in it is learnt from people, so that a stranger's taste
     means what anybody's does.
 
     Args:
-        image_features: see `features.project`.
+        image_features: see `features.project`; one image for all pairs, or one for each.
         residual: personal minus universal map, both summing to 1.
     """
-    return jnp.einsum("phwc,phw->pc", image_features.astype(residual.dtype), residual)
+    grid = image_features.astype(residual.dtype)
+    if len(grid) == 1:  # One matrix product for all who saw the image.
+        return jnp.einsum("hwc,phw->pc", grid[0], residual)
+    return jnp.einsum("phwc,phw->pc", grid, residual)
 
 
 class ScanpathEncoder(nnx.Module):

@@ -36,11 +36,12 @@ class TasteSaliencyNetwork(nnx.Module):
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
         self.taste_weight = nnx.Param(jnp.zeros(num_features))
-        self.habit = None
-        if has_habit:
-            self.habit = nnx.Linear(
-                habit_size, 1 + NUM_PLACE_FEATURES, use_bias=False, kernel_init=zeros, rngs=rngs
-            )
+        num_habits = 1 + NUM_PLACE_FEATURES
+        self.habit = (
+            nnx.Linear(habit_size, num_habits, use_bias=False, kernel_init=zeros, rngs=rngs)
+            if has_habit
+            else None
+        )
 
     def __call__(
         self,
