@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import tiny_config
+from conftest import tiny_config, tiny_scanpath_config
 
-from gazejax import evaluation, protocols, render, sampling, splits, stages, verification
+from gazejax import data, evaluation, protocols, render, sampling, splits, stages, verification
 from gazejax.splits import OSIE_IMAGES_IN_PS, make_splits
 
 
@@ -274,3 +274,27 @@ def test_a_training_target_is_never_in_its_own_embedding(tiny, tiny_dataset, mon
         lambda key, allowed, **sizes: original(key, jnp.ones_like(allowed), **sizes),
     )
     assert leaked_weight(tiny, tiny_dataset) > 0.0
+
+
+def test_frozen_features_are_fitted_on_training_images_alone(data_dir, monkeypatch):
+    config = tiny_scanpath_config(data_dir)
+    whole = stages.load_dataset(config)
+    parts = stages.make_config_splits(config, whole)
+    load = data.load
+
+    def changed(images):
+        def load_changed(*arguments, **options):
+            dataset = load(*arguments, **options)
+            pixels = dataset.images["saliency"].copy()
+            pixels[images] = 255 - pixels[images]
+            return dataset._replace(images={**dataset.images, "saliency": pixels})
+
+        monkeypatch.setattr(data, "load", load_changed)
+        return stages.load_dataset(config)
+
+    of_test, of_training = changed(parts.test_images), changed(parts.train_images)
+    np.testing.assert_array_equal(of_test.basis.projection[0], whole.basis.projection[0])
+    assert np.abs(of_training.basis.projection[0] - whole.basis.projection[0]).max() > 1e-3
+    # A run's own basis is used as it is.
+    again = stages.load_dataset(config, whole.basis)
+    np.testing.assert_array_equal(again.basis.mean[0], whole.basis.mean[0])
