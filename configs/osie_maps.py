@@ -1,7 +1,7 @@
-"""Both stages on OSIE: 15 users, 700 images, free viewing for 3 s.
+"""Both stages from maps alone, without pretrained features: the paper's kind of networks, on OSIE.
 
     gazejax data build osie/gaze --raw DIR
-    python train.py --config=configs/osie.py --workdir=runs/osie
+    python train.py --config=configs/osie_maps.py --workdir=runs/osie_maps
 
 All values are ours: the paper did not use OSIE, and most of its numbers are not known to us.
 """
