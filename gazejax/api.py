@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Float16, Shaped, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -117,17 +117,17 @@ class Model:
                     f"universal has {len(universal)} entries; allowed: one for each of the "
                     f"{len(images)} images"
                 )
-        pixels, points, groups, aspect_ratios, grids = [], [], [], [], []
+        pixels, points, groups, aspect_ratios, seen = [], [], [], [], []
         height, width = self.config.encoder.image_size
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = _checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
             aspect_ratios.append(image.shape[1] / image.shape[0])
-            pixels.append(self._network_input(image, "encoder"))
-            grids.append(self._features_of(image) if stages.has_taste(self.config) else np.zeros(0))
+            pixels.append(resize_image(image, (height, width)))
+            seen.append(self._saliency_input(image))
             groups.append(
                 _resize_map(
-                    self._universal_of(image)
+                    self._universal_of(seen[-1])
                     if universal is None
                     else _checked_map(universal[number], f"universal[{number}]"),
                     (height, width),
@@ -147,7 +147,7 @@ class Model:
             Scanpaths(*map(jnp.asarray, (xy_frac, times_ms, mask))),
             _padded(np.array(aspect_ratios, np.float32), shape[0]),
             _padded(np.stack(groups).astype(np.float32), shape[0]),
-            _padded(np.stack(grids), shape[0]),
+            _padded(np.stack(seen), shape[0]),
         )
         chunks = [
             self._embed_pairs(
@@ -181,36 +181,33 @@ class Model:
             ValueError: if a shape is wrong or a value is NaN, infinite or (in a map) negative.
         """
         image = _checked_image(image, "image")
+        seen = self._saliency_input(image)
         if universal is None:
-            universal = self._universal_of(image)
+            universal = self._universal_of(seen)
         else:
             universal = _checked_map(universal, "universal")
         if embedding is None:
             return _resize_map(universal, image.shape[:2])
         saliency = self._predict_map(
             self._saliency_params,
-            self._network_input(image, "saliency"),
+            seen,
             _resize_map(universal, self.config.saliency.map_size),
             _checked_embedding(embedding, self.embedding_size),
         )
         return _resize_map(np.asarray(saliency), image.shape[:2])
 
-    def _network_input(
-        self, image: UInt8[np.ndarray, "height width 3"], name: str
-    ) -> Shaped[np.ndarray, "_height _width _channel"]:
-        """The pixels of a picture at a network's input size, or its frozen features."""
-        if not stages.sees_features(self.config, name):
-            return resize_image(image, stages.input_size(self.config, name))
-        return self._features_of(image)
-
-    def _features_of(
+    def _saliency_input(
         self, image: UInt8[np.ndarray, "height width 3"]
-    ) -> Float16[np.ndarray, "map_height map_width feature"]:
-        options = self.config.features
-        pixels = resize_image(image, options.image_size)[None]
-        levels = features.backbone_levels(self._backbone_params, pixels, options.strides)
-        assert self._basis is not None  # `load` has read it.
-        return features.project(self._basis, levels, self.config.saliency.map_size)[0]
+    ) -> Shaped[np.ndarray, "_height _width _channel"]:
+        """What the saliency network sees of a picture: its pixels, or its frozen features."""
+        config = self.config
+        pixels = resize_image(image, stages.input_size(config, "saliency"))
+        if self._basis is None:
+            return pixels
+        levels = features.backbone_levels(
+            self._backbone_params, pixels[None], config.features.strides
+        )
+        return features.project(self._basis, levels, config.saliency.map_size)[0]
 
     def _checked_durations(
         self, durations_ms: Any, fixations: Sequence[np.ndarray]
@@ -243,14 +240,13 @@ class Model:
         return checked
 
     def _universal_of(
-        self, image: UInt8[np.ndarray, "height width 3"]
+        self, seen: Shaped[np.ndarray, "_height _width _channel"]
     ) -> Float[np.ndarray, "map_height map_width"]:
         """Predicts a universal map; the mean training map, if its stage was not trained."""
         prior = self._center_prior["saliency"]
         if self._universal_params is None:
             return prior
-        pixels = self._network_input(image, "saliency")
-        return np.asarray(self._predict_universal(self._universal_params, pixels[None], prior))[0]
+        return np.asarray(self._predict_universal(self._universal_params, seen[None], prior))[0]
 
 
 def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:
@@ -289,7 +285,7 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
         scanpaths: Scanpaths,
         aspect_ratio: jax.Array,
         universal: jax.Array,
-        grids: jax.Array,
+        seen: jax.Array,
     ) -> jax.Array:
         pairs = stages.make_pairs(
             config,
@@ -299,7 +295,7 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
             aspect_ratio=aspect_ratio,
             universal_of=lambda _: universal,
             taste_of=lambda residual: (
-                average_at_gaze(grids, residual) if stages.has_taste(config) else None
+                average_at_gaze(seen, residual) if stages.has_taste(config) else None
             ),
         )
         return network.apply(params).encoder(*stages.encoder_inputs(config, pairs))

@@ -51,11 +51,7 @@ def backbone_levels(
     parts = []
     for start in range(0, len(pixels), _IMAGES_PER_CALL):
         batch = pixels[start : start + _IMAGES_PER_CALL]
-        padded = np.concatenate(
-            [batch, np.repeat(batch[-1:], _IMAGES_PER_CALL - len(batch), axis=0)]
-        )
-        levels = _run_backbone(tuple(strides), params, padded)
-        parts.append([np.asarray(level)[: len(batch)] for level in levels])
+        parts.append(jax.device_get(_run_backbone(tuple(strides), params, batch)))
     return [np.concatenate(of_level) for of_level in zip(*parts, strict=True)]
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Float16, Int, Shaped
 from ml_collections import ConfigDict
 
 from gazejax import controls, data, features, losses, pretrained, render, sampling, steps, virtual
@@ -131,8 +131,7 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
     Raises:
         FileNotFoundError: if the data set is not prepared, or the backbone's weights are missing.
     """
-    has_features = config.features.backbone != "none"
-    if has_features:
+    if has_taste(config):
         params = pretrained.load_parameters()["backbone"]
     dataset = data.load(
         config.data.name,
@@ -140,7 +139,7 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
         {name: input_size(config, name) for name in INPUTS},
         drop_first_fixation=config.data.drop_first_fixation,
     )
-    if not has_features:
+    if not has_taste(config):
         return dataset
     levels = features.backbone_levels(params, dataset.images["saliency"], config.features.strides)
     if basis is None:
@@ -154,19 +153,17 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
 
 def input_size(config: ConfigDict, name: str) -> tuple[int, int]:
     """(height, width) of the pictures that a stage's network, or its backbone, looks at."""
-    if name == "saliency" and config.saliency.architecture == "taste":
+    if name == "saliency" and has_taste(config):
         return config.features.image_size
     return config[name].image_size
 
 
 def has_taste(config: ConfigDict) -> bool:
-    """Whether an embedding ends with the person's taste."""
-    return config.encoder.architecture == "scanpath" and config.encoder.taste_scale > 0
+    """Whether embeddings end with the person's taste, for a saliency network that sees features.
 
-
-def sees_features(config: ConfigDict, name: str) -> bool:
-    """Whether a stage's network sees frozen features instead of pixels."""
-    return name == "saliency" and config.saliency.architecture == "taste"
+    A valid config has a backbone for both or for neither.
+    """
+    return config.features.backbone != "none"
 
 
 def embedding_size(config: ConfigDict) -> int:
@@ -447,11 +444,10 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
     pixels: np.ndarray = dataset.images[name]
     group = jax.device_get(group_of(dataset.gaze, splits.seen_users))
     taste = None
-    if sees_features(config, name):
-        assert dataset.features is not None  # The config asks for them.
+    if dataset.features is not None and name == "saliency":
         pixels = dataset.features
-    elif has_taste(config):
-        taste = _tastes(config, dataset, group)
+    elif dataset.features is not None:
+        taste = _tastes(config, dataset.features, dataset.gaze, group)
     return Viewings(
         pixels=pixels,
         gaze=dataset.gaze,
@@ -464,25 +460,32 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
 
 
 def _tastes(
-    config: ConfigDict, dataset: Dataset, group: render.GroupMaps
+    config: ConfigDict,
+    image_features: Float16[np.ndarray, "image height width feature"],
+    gaze: Gaze,
+    group: render.GroupMaps,
 ) -> Float[np.ndarray, "user image taste"]:
     """The taste that every viewing shows: for each image one matrix product for all users."""
-    users = np.arange(len(dataset.user_ids))
-    max_fixations = longest_viewing(dataset.gaze)
+    users = jnp.arange(len(gaze.viewing_length))
+    max_fixations = longest_viewing(gaze)
 
     @jax.jit
-    def of_image(image: Array, image_features: Array, gaze: Gaze, group: render.GroupMaps) -> Array:
+    def of_image(image: Array, grid: Array, gaze: Gaze, group: render.GroupMaps) -> Array:
         at = jnp.broadcast_to(image, users.shape)
-        scanpaths = viewing_scanpaths(gaze, jnp.asarray(users), at, max_fixations=max_fixations)
-        aspect_ratio = jnp.asarray(gaze.aspect_ratio)[at]
-        personal = _personal_maps(config, "encoder", scanpaths, aspect_ratio)
-        universal = render.universal_maps(group, gaze, jnp.asarray(users), at, personal)
-        return average_at_gaze(image_features[None], personal - universal)
+        personal = render.personal_maps(
+            gaze,
+            users,
+            at,
+            sigma_frac=config.data.sigma_frac,
+            map_size=map_size(config, "encoder"),
+            max_fixations=max_fixations,
+        )
+        universal = render.universal_maps(group, gaze, users, at, personal)
+        return average_at_gaze(grid[None], personal - universal)
 
-    gaze, group = jax.device_put((dataset.gaze, group))
-    assert dataset.features is not None  # The config asks for them.
+    gaze, group = jax.device_put((gaze, group))
     tastes = [
-        of_image(np.int32(image), grid, gaze, group) for image, grid in enumerate(dataset.features)
+        of_image(np.int32(image), grid, gaze, group) for image, grid in enumerate(image_features)
     ]
     return np.stack(jax.device_get(tastes), axis=1)
 

@@ -29,9 +29,9 @@ from tfds_builders.build import build
 
 ROOT = Path(__file__).parent.parent
 
-# Many tests train the same tiny networks, each in a loop of its own: they share what XLA compiles.
 _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
 os.environ["XDG_CACHE_HOME"] = _cached.name  # Where pretrained weights are kept: not the user's.
+# Many tests train the same tiny networks, each in a loop of its own: they share what XLA compiles.
 _compiled = tempfile.TemporaryDirectory(prefix="gazejax_compiled_")
 jax.config.update("jax_compilation_cache_dir", _compiled.name)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
