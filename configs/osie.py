@@ -24,6 +24,7 @@ def get_config() -> ConfigDict:
                 "data_dir": placeholder(str),  # None: the default folder of TFDS
                 "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
                 "drop_first_fixation": False,  # of every trial
+                "keep_one_in": 1,  # of a trial's rows; more where a mouse was tracked
             },
             "split": {
                 # validation: without the users and images of the figures, to choose a config by
@@ -33,6 +34,8 @@ def get_config() -> ConfigDict:
                 "hash_one_in": 5,  # rule hash, validation: one in five images is a test image
                 "folds": 3,  # of users
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
+                "min_images": 2,  # users who saw fewer training or test images take no part
+                "max_seen_users": placeholder(int),  # None: all
             },
             # Frozen: every image goes through the backbone once. Needs the extra `pretrained`.
             "features": {
@@ -85,8 +88,16 @@ def get_config() -> ConfigDict:
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
                 "loss": {"mse_weight": 1.0, "kld_weight": 1.0},  # MSE alone: the paper's
-                "width": 32,
-                "has_habit": False,  # Helped known people and hurt strangers.
+                "width": 16,
+                # What else is known of people of the training: nothing (`taste`), weights of
+                # features (`filters`), or scale and shift of the layers (`film`).
+                "conditioning": "film",
+                # Who is known: see `gazejax.models.taste.KnownPeople`.
+                "recognition": {
+                    "radius": 0.35,
+                    "softness": 0.05,
+                    "forget_share": 0.3,  # of a batch is treated as strangers
+                },
                 "sampling": {
                     "num_images": 8,
                     "users_per_image": 8,

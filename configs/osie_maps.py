@@ -21,6 +21,7 @@ def get_config() -> ConfigDict:
                 "data_dir": placeholder(str),  # None: the default folder of TFDS
                 "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
                 "drop_first_fixation": False,  # of every trial
+                "keep_one_in": 1,  # of a trial's rows; more where a mouse was tracked
             },
             "split": {
                 # validation: without the users and images of the figures, to choose a config by
@@ -30,6 +31,8 @@ def get_config() -> ConfigDict:
                 "hash_one_in": 5,  # rule hash, validation: one in five images is a test image
                 "folds": 3,  # of users
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
+                "min_images": 2,  # users who saw fewer training or test images take no part
+                "max_seen_users": placeholder(int),  # None: all
             },
             "features": {"backbone": "none"},
             "encoder": {

@@ -69,7 +69,7 @@ class Model:
         self._saliency_params = load_params(workdir, "saliency")
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         self._embed_pairs = jax.jit(_make_embed(config, num_users))
-        self._predict_map = jax.jit(_make_predict(config))
+        self._predict_map = jax.jit(_make_predict(config, num_users))
         self._universal_params = None
         if trained_steps(workdir, "universal") is not None:
             self._universal_params = load_params(workdir, "universal")
@@ -303,8 +303,8 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
     return embed
 
 
-def _make_predict(config: ConfigDict) -> Any:
-    network = stages.saliency_network(config)
+def _make_predict(config: ConfigDict, num_users: int) -> Any:
+    network = stages.saliency_network(config, num_users=num_users)
 
     def predict(
         params: Any, pixels: jax.Array, universal: jax.Array, embedding: jax.Array

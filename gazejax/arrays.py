@@ -49,6 +49,7 @@ class Dataset(NamedTuple):
         image_ids: name of each image, sorted; arrays hold indices into it.
         images: one array for each asked input size, keyed by the name that asked for it.
         gaze: the fixations.
+        has_durations: whether the durations of the fixations are known; if not, they are 0.
         features: frozen features of every image; None where the config asks for none.
         basis: what made them of the backbone's levels, a `features.FeatureBasis`.
     """
@@ -58,6 +59,7 @@ class Dataset(NamedTuple):
     image_ids: tuple[str, ...]
     images: dict[str, UInt8[np.ndarray, "image height width 3"]]
     gaze: Gaze
+    has_durations: bool
     features: Float16[np.ndarray, "image height width feature"] | None
     basis: Any
 

@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     building = data.add_parser("build", help="build a TFDS data set once, for all trainings")
     building.add_argument("name", metavar="NAME[/CONFIG]", help="such as osie/gaze")
     building.add_argument("--raw", type=Path, metavar="DIR", help="folder of the release")
+    building.add_argument(
+        "--images", type=Path, metavar="DIR", help="folder of the images, if the release has none"
+    )
     building.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
     building.set_defaults(run=_build)
 
@@ -151,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    build(arguments.name, arguments.raw, arguments.data_dir)
+    build(arguments.name, arguments.raw, arguments.data_dir, arguments.images)
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.encoder import CHANNELS
 from gazejax.models.scanpath import FEATURES
+from gazejax.models.taste import CONDITIONINGS
 
 
 class Rule(NamedTuple):
@@ -113,14 +114,22 @@ ARCHITECTURES: dict[str, dict[str, Rule]] = {
     },
 }
 # The same of `saliency`, and what `features` holds with a backbone.
-SALIENCY_ARCHITECTURES: dict[str, dict[str, Rule]] = {
+SALIENCY_ARCHITECTURES: dict[str, dict[str, Any]] = {
     "unet": {
         "image_size": _integers(8, 2),
         "trunk_filters": _integers(1),
         "decoder_filters": _integers(1),
         "norm_groups": _integer(1),
     },
-    "taste": {"width": _integer(1), "has_habit": _BOOLEAN},
+    "taste": {
+        "width": _integer(1),
+        "conditioning": _choice(*CONDITIONINGS),
+        "recognition": {
+            "radius": _number(0.0),
+            "softness": _number(0.0, open_below=True),
+            "forget_share": _number(0.0, 1.0),
+        },
+    },
 }
 BACKBONES: dict[str, dict[str, Rule]] = {
     "none": {},
@@ -139,6 +148,7 @@ RULES: dict[str, Any] = {
         "data_dir": Rule("a folder, or None", lambda value: value is None or _TEXT.test(value)),
         "sigma_frac": _number(0.0, 1.0, open_below=True),
         "drop_first_fixation": _BOOLEAN,
+        "keep_one_in": _integer(1),
     },
     "split": {
         "purpose": _choice("test", "validation"),
@@ -147,6 +157,11 @@ RULES: dict[str, Any] = {
         "hash_one_in": _integer(2),
         "folds": _integer(2),
         "fold": _integer(0),
+        "min_images": _integer(0),
+        "max_seen_users": Rule(
+            "an integer of at least 2, or None",
+            lambda value: value is None or _integer(2).test(value),
+        ),
     },
     "features": {"backbone": _choice(*BACKBONES)},
     "encoder": {

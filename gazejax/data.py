@@ -24,6 +24,7 @@ def load(
     image_sizes: Mapping[str, tuple[int, int]],
     *,
     drop_first_fixation: bool,
+    keep_one_in: int,
 ) -> Dataset:
     """Reads a prepared data set whole.
 
@@ -33,16 +34,23 @@ def load(
         image_sizes: (height, width) to resize the images to, for each key of `Dataset.images`.
         drop_first_fixation: whether to leave out the first fixation of every trial: it is where the
             eye was when the image came up, often at its centre. A trial of one fixation is gone.
+        keep_one_in: of the rows of every trial, the first of so many is kept: 1 keeps all. A mouse
+            is sampled many times in one place.
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
-        ValueError: if it holds no gaze records.
+        ValueError: if it holds no gaze records, or is of an older version of its builder.
     """
     folder = prepared_folder(name, data_dir)
     builder = tfds.builder_from_directory(folder)
     source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     records: list[Mapping[str, Any]] = sorted(source, key=lambda record: record["image_id"])
-    user_ids = tuple(builder.info.metadata["user_ids"])
+    metadata = builder.info.metadata
+    if "has_durations" not in metadata:
+        raise ValueError(
+            f"{folder} is of an older version of its builder: run gazejax data build {name} again"
+        )
+    user_ids = tuple(metadata["user_ids"])
     image_ids = tuple(record["image_id"].decode() for record in records)
 
     def decode(record: Mapping[str, Any]) -> tuple[tuple[int, int], list[np.ndarray]]:
@@ -67,7 +75,9 @@ def load(
             sizes,
             len(user_ids),
             drop_first_fixation=drop_first_fixation,
+            keep_one_in=keep_one_in,
         ),
+        has_durations=metadata["has_durations"],
         features=None,
         basis=None,
     )
@@ -125,6 +135,7 @@ def _flatten_gaze(
     num_users: int,
     *,
     drop_first_fixation: bool,
+    keep_one_in: int,
 ) -> Gaze:
     """Joins the tables of all images; rows of one viewing become neighbours, in viewing order."""
     length = np.zeros((num_users, len(tables)), np.int32)
@@ -140,9 +151,10 @@ def _flatten_gaze(
             )
         trial = np.asarray(table["trial"])
         order = np.lexsort((trial, user))
-        if drop_first_fixation:
-            is_first = np.diff(user[order], prepend=-1) | np.diff(trial[order], prepend=-1)
-            order = order[is_first == 0]
+        is_first = (np.diff(user[order], prepend=-1) | np.diff(trial[order], prepend=-1)) != 0
+        row = np.arange(len(order))
+        number = row - np.maximum.accumulate(np.where(is_first, row, 0)) - drop_first_fixation
+        order = order[(number >= 0) & (number % keep_one_in == 0)]
         xy_frac.append(xy_px[order] / np.array([width, height], np.float32))
         duration_ms.append(np.asarray(table["duration_ms"], np.float32)[order])
         length[:, image] = np.bincount(user[order], minlength=num_users)

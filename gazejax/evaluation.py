@@ -423,7 +423,7 @@ def _score_fold(
         embeddings=np.stack(embeddings),
         calibration=controls.Calibration(*(values[np.stack(settings)] for values in grid)),
     )
-    network = stages.saliency_network(config)
+    network = stages.saliency_network(config, num_users=len(fold.splits.seen_users))
     batches = protocols.predict_maps(
         lambda params, *inputs: network.apply(params)(*inputs),
         load_params(fold.workdir, "saliency"),

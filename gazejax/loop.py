@@ -27,6 +27,7 @@ from gazejax.workdir import (
     refuse_another_experiment,
     refuse_other_folds,
     trained_steps,
+    users_left_out,
     write_config,
     write_description,
     write_text,
@@ -77,6 +78,7 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     for fold_config in folds.values():
         splits = stages.make_config_splits(fold_config, dataset)
         refuse_too_little_to_compare(splits, dataset)
+    _say_who_is_left_out(config, splits, dataset)
     refuse_other_folds(workdir, config)
     if len(folds) > 1:
         write_config(workdir, config)
@@ -108,6 +110,18 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         train(stage, config, workdir, metadata=metadata, devices=devices)
 
 
+def _say_who_is_left_out(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
+    left_out = users_left_out(splits, dataset)
+    if left_out:
+        names = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
+        print(
+            f"{len(left_out)} of {len(dataset.user_ids)} users take no part, by config.split "
+            f"(purpose {config.split.purpose!r}, min_images {config.split.min_images}, "
+            f"max_seen_users {config.split.max_seen_users}): {names}",
+            file=sys.stderr,
+        )
+
+
 def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
     """Refuses, before anything is trained, a data set on which nothing could be evaluated.
 
@@ -119,13 +133,15 @@ def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
         number = len(getattr(splits, name))
         if number < 2:
             raise ValueError(f"the split gives {number} {name}; allowed: at least 2 to compare")
-    viewed = np.asarray(dataset.gaze.viewing_length)[:, splits.test_images] > 0
-    fewest = int(np.argmin(viewed.sum(axis=1)))
-    if viewed[fewest].sum() < 2:
+    users = np.union1d(splits.seen_users, splits.unseen_users)
+    lengths = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)]
+    num_images = (lengths > 0).sum(axis=1)
+    fewest = int(np.argmin(num_images))
+    if num_images[fewest] < 2:
         raise ValueError(
-            f"user {dataset.user_ids[fewest]!r} saw {viewed[fewest].sum()} of the "
+            f"user {dataset.user_ids[users[fewest]]!r} saw {num_images[fewest]} of the "
             f"{len(splits.test_images)} test images; allowed: at least 2, one to enrol and one to "
-            "compare with"
+            "compare with (config.split.min_images leaves such users out)"
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 # OSIE images that are also in the PS data set, so that a model trained on one can be tested on the
 # other: they are always test images. Found by file name and confirmed by their gaze.
@@ -30,7 +30,8 @@ OSIE_IMAGES_IN_PS = frozenset({
 class Splits(NamedTuple):
     """Indices into a data set's users and images, ascending.
 
-    With purpose `validation` the users and images kept for the figures are in none of the four.
+    With purpose `validation` the users and images kept for the figures are in none of the four, and
+    users whom a rule leaves out never are.
     """
 
     seen_users: Int[np.ndarray, " seen"]
@@ -42,7 +43,10 @@ class Splits(NamedTuple):
 def make_splits(
     user_ids: Sequence[str],
     image_ids: Sequence[str],
+    viewed: Bool[np.ndarray, "user image"],
     *,
+    min_images: int,
+    max_seen_users: int | None,
     purpose: Literal["test", "validation"],
     test_rule: Literal["osie", "hash"],
     hash_seed: int,
@@ -55,33 +59,44 @@ def make_splits(
     Args:
         user_ids: the users, in the release's order.
         image_ids: the images.
+        viewed: who saw what.
+        min_images: users who saw fewer training images, or fewer test images, take no part.
+        max_seen_users: the most seen users, None for all. Who of them stays is the same for every
+            data set that has them: a seeded hash of the user's name says it, and fewer are always
+            some of more.
         purpose: `test`: the split of the figures. `validation`: of its seen users, and folds as
             before, fold `fold` once more is unseen; of its training images one in `hash_one_in` are
             the test images, whatever the rule was.
         test_rule: `osie`: an image is a test image if its number is divisible by 8 or if PS has it
             too. `hash`: one in `hash_one_in`, by a seeded hash of the image's name.
-        hash_seed: seed of the hash (rule `hash` and validation only).
+        hash_seed: seed of the hashes (of images: rule `hash` and validation only).
         hash_one_in: inverse share of test images (rule `hash` and validation only).
         folds: number of folds of users.
-        fold: fold that is held out: users fold, fold + folds, fold + 2 folds, ...
+        fold: fold that is held out: users fold, fold + folds, fold + 2 folds, ... of those who take
+            part.
 
     Raises:
         ValueError: if an OSIE name is no number, or if one of the four sets is empty.
     """
-    users, images = np.arange(len(user_ids)), np.arange(len(image_ids))
-    is_unseen = users % folds == fold
+    images = np.arange(len(image_ids))
     if test_rule == "osie":
         is_test = np.array([_is_osie_test_image(name) for name in image_ids])
     else:
         is_test = np.array([_hash(name, hash_seed) % hash_one_in == 0 for name in image_ids])
+    num_images = np.minimum(viewed[:, is_test].sum(axis=1), viewed[:, ~is_test].sum(axis=1))
+    users = np.flatnonzero(num_images >= min_images)
+    is_unseen = np.arange(len(users)) % folds == fold
     if purpose == "validation":
         users, images = users[~is_unseen], images[~is_test]
         is_unseen = np.arange(len(users)) % folds == fold
         # Another seed than the test images': by the same one, none would be left.
         names = [image_ids[image] for image in images]
         is_test = np.array([_hash(name, hash_seed + 1) % hash_one_in == 0 for name in names])
-    splits = Splits(users[~is_unseen], users[is_unseen], images[~is_test], images[is_test])
-    check(splits, users=users, images=images)
+    seen, unseen = users[~is_unseen], users[is_unseen]
+    by_hash = sorted(seen, key=lambda user: _hash(user_ids[user], hash_seed))
+    seen = np.array(sorted(by_hash[:max_seen_users]), int)
+    splits = Splits(seen, unseen, images[~is_test], images[is_test])
+    check(splits, users=np.union1d(seen, unseen), images=images)
     return splits
 
 

@@ -130,6 +130,7 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
 
     Raises:
         FileNotFoundError: if the data set is not prepared, or the backbone's weights are missing.
+        ValueError: if the encoder is to read durations that are not known.
     """
     if has_taste(config):
         params = pretrained.load_parameters()["backbone"]
@@ -138,7 +139,14 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
         config.data.data_dir,
         {name: input_size(config, name) for name in INPUTS},
         drop_first_fixation=config.data.drop_first_fixation,
+        keep_one_in=config.data.keep_one_in,
     )
+    asked = sorted({"duration", "order"} & set(config.encoder.inputs))
+    if asked and not dataset.has_durations:
+        raise ValueError(
+            f"config.encoder.inputs has {asked[0]!r}, but nobody knows the durations of "
+            f"{config.data.name!r}; allowed: the inputs without 'duration' and 'order'"
+        )
     if not has_taste(config):
         return dataset
     levels = features.backbone_levels(params, dataset.images["saliency"], config.features.strides)
@@ -176,7 +184,8 @@ def embedding_size(config: ConfigDict) -> int:
 
 def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
     """The splits that a config makes of its data set."""
-    return make_splits(dataset.user_ids, dataset.image_ids, **config.split)
+    viewed = np.asarray(dataset.gaze.viewing_length) > 0
+    return make_splits(dataset.user_ids, dataset.image_ids, viewed, **config.split)
 
 
 def make_stage(
@@ -290,8 +299,8 @@ def _saliency_stage(
         len(viewings.images),
     )
     _require_even_shares("saliency.sampling", sizes.num_images, devices)
-    network = saliency_network(config)
-    start = _start_of_scale(embeddings, viewings.viewed, config.encoder.embedding_size)
+    network = saliency_network(config, num_users=len(viewings.users))
+    start = _start_of_people(embeddings, viewings.viewed, config.encoder.embedding_size)
     network = network._replace(init=_starting_at(network.init, start))
     return Stage(
         name="saliency",
@@ -302,9 +311,12 @@ def _saliency_stage(
             max_fixations=longest_viewing(viewings.gaze),
             num_devices=len(devices),
         ),
-        constants=jax.device_put((viewings, targets, embeddings), steps.replicated(devices)),
+        constants=jax.device_put(
+            (viewings, targets, embeddings, start["embedding_scale"]["center"]),
+            steps.replicated(devices),
+        ),
         optimizer=steps.make_optimizer(
-            num_steps=config.saliency.num_steps, **config.saliency.optimizer
+            num_steps=config.saliency.num_steps, undecayed=start, **config.saliency.optimizer
         ),
         num_steps=config.saliency.num_steps,
         examples_per_step=sizes.num_images * sizes.users_per_image,
@@ -320,7 +332,7 @@ def _universal_stage(config: ConfigDict, viewings: Viewings, devices: list[jax.D
     _require_even_shares("universal.num_images", options.num_images, devices)
     return Stage(
         name="universal",
-        network=saliency_network(config),
+        network=saliency_network(config, num_users=0),
         loss=_universal_loss(config, num_devices=len(devices)),
         constants=jax.device_put(
             (viewings.pixels, viewings.group.total, targets, center_prior(viewings)),
@@ -368,8 +380,8 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
     return _functional(make)
 
 
-def saliency_network(config: ConfigDict) -> Network:
-    """The conditioned saliency network."""
+def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
+    """The conditioned saliency network; for stage `universal`, that of 0 seen users."""
     saliency = config.saliency
 
     def make(rngs: nnx.Rngs) -> nnx.Module:
@@ -386,8 +398,11 @@ def saliency_network(config: ConfigDict) -> Network:
                 return TasteSaliencyNetwork(
                     num_features=features.num_features(config.features.components),
                     habit_size=config.encoder.embedding_size,
+                    num_people=num_users,
                     width=saliency.width,
-                    has_habit=saliency.has_habit,
+                    conditioning=saliency.conditioning,
+                    radius=saliency.recognition.radius,
+                    softness=saliency.recognition.softness,
                     rngs=rngs,
                 )
             case other:
@@ -401,7 +416,7 @@ def predict_universal(config: ConfigDict) -> Callable[[Any, Array, Array], Array
 
     The saliency network with nobody's embedding, on the mean training map in place of a universal.
     """
-    network = saliency_network(config)
+    network = saliency_network(config, num_users=0)
 
     def predict(
         params: Any,
@@ -597,14 +612,15 @@ def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     )
 
 
-def _start_of_scale(
+def _start_of_people(
     embeddings: Float[np.ndarray, "user image embedding"],
     viewed: Bool[AnyArray, "user image"],
     num_learnt: int,
-) -> dict[str, Array]:
-    """Center and spread of the seen users, where the network's `EmbeddingScale` starts.
+) -> dict[str, dict[str, Array]]:
+    """Where the parts of the network start that say who is who among the seen users.
 
-    What is learnt and the taste have a spread each; entries of one kind keep their ratio.
+    `embedding_scale`: center and spread of them all; what is learnt and the taste have a spread
+    each, so that entries of one kind keep their ratio. `known_people`: the learnt part of each.
     """
     viewings = np.asarray(viewed).sum(axis=1, keepdims=True)
     users = embeddings.sum(axis=1) / viewings
@@ -614,12 +630,27 @@ def _start_of_scale(
         deviation = (users - center)[:, part]
         if deviation.size:
             scale[part] = 1 / max(float(np.sqrt((deviation**2).mean())), 1e-6)
-    return {"center": jnp.asarray(center), "scale": jnp.asarray(scale)}
+    learnt = users[:, :num_learnt]
+    variance = ((learnt - center[:num_learnt]) ** 2).sum(axis=1).mean()
+    return {
+        "embedding_scale": {"center": jnp.asarray(center), "scale": jnp.asarray(scale)},
+        "known_people": {
+            "centers": jnp.asarray(learnt),
+            "variance": jnp.asarray(np.maximum(variance, 1e-12)),
+        },
+    }
 
 
-def _starting_at(init: Callable[[Array], Any], start: dict[str, Array]) -> Callable[[Array], Any]:
-    """Starts the network's `EmbeddingScale` there."""
-    return lambda key: {**init(key), "embedding_scale": start}
+def _starting_at(
+    init: Callable[[Array], Any], start: dict[str, dict[str, Array]]
+) -> Callable[[Array], Any]:
+    """Starts those parts there that the network has."""
+
+    def init_there(key: Array) -> Any:
+        params = init(key)
+        return params | {name: part for name, part in start.items() if name in params}
+
+    return init_there
 
 
 def _personal_maps(
@@ -750,8 +781,8 @@ def _saliency_loss(
     def loss(
         params: Any, constants: Any, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        viewings, targets, pair_embeddings = constants
-        draw_key, enrolment_key = jax.random.split(key)
+        viewings, targets, pair_embeddings, nobody = constants
+        draw_key, enrolment_key, forget_key = jax.random.split(key, 3)
         drawn, users = sampling.draw_viewings(
             draw_key,
             viewings.viewed[:, targets],
@@ -770,6 +801,7 @@ def _saliency_loss(
             steps.my_share(rows, device, num_devices) for rows in (images, users, enrolled, weight)
         )
         embedding = jnp.einsum("ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled])
+        embedding = _forget(config, forget_key, embedding, nobody)
         image = jnp.asarray(viewings.images)[jnp.repeat(images, sizes.users_per_image)]
         pairs = _gather_pairs(
             config,
@@ -805,6 +837,21 @@ def _saliency_loss(
         }
 
     return loss
+
+
+def _forget(
+    config: ConfigDict,
+    key: Array,
+    embedding: Float[Array, "image person embedding"],
+    nobody: Float[Array, " embedding"],
+) -> Float[Array, "image person embedding"]:
+    """Makes strangers of some: their taste stays, how they look becomes nobody's."""
+    if config.saliency.architecture != "taste":
+        return embedding
+    share, num_learnt = config.saliency.recognition.forget_share, config.encoder.embedding_size
+    is_forgotten = jax.random.bernoulli(key, share, embedding.shape[:2])
+    is_learnt = jnp.arange(embedding.shape[-1]) < num_learnt
+    return jnp.where(is_forgotten[..., None] & is_learnt, nobody, embedding)
 
 
 def _universal_loss(config: ConfigDict, *, num_devices: int) -> steps.LossFunction:

@@ -5,7 +5,7 @@ the device, from which a loss takes its share of the global batch. The global ba
 result, does not depend on how many devices there are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -49,6 +49,7 @@ def make_optimizer(
     warmup_steps: int,
     weight_decay: float,
     clip_norm: float,
+    undecayed: Collection[str] = (),
 ) -> optax.GradientTransformation:
     """AdamW after clipping by the global norm. Ours: the paper's optimiser is not known to us.
 
@@ -59,6 +60,7 @@ def make_optimizer(
         warmup_steps: steps of the warm-up.
         weight_decay: of AdamW; 0 is Adam.
         clip_norm: largest global norm of the gradient.
+        undecayed: parts of the model, by name, that have a meaning to keep: no weight decay there.
     """
     warmup = optax.linear_schedule(0.0, learning_rate, warmup_steps)
     if schedule == "one_cycle":
@@ -66,8 +68,13 @@ def make_optimizer(
     else:
         after = optax.constant_schedule(learning_rate)
     rate = optax.join_schedules([warmup, after], [warmup_steps])
+
+    def is_decayed(params: Params) -> Params:
+        return jax.tree.map_with_path(lambda path, _: path[0].key not in undecayed, params)
+
     return optax.chain(
-        optax.clip_by_global_norm(clip_norm), optax.adamw(rate, weight_decay=weight_decay)
+        optax.clip_by_global_norm(clip_norm),
+        optax.adamw(rate, weight_decay=weight_decay, mask=is_decayed),
     )
 
 

@@ -89,11 +89,12 @@ def load_params(workdir: Path, stage: str) -> Any:
     metadata = checkpoints.read_metadata(folder)
     # Valid when it was saved; keys that came since do not matter to a network.
     config = ConfigDict(_with_tuples(metadata["config"]))
+    num_users = len(metadata["splits"]["seen_users"])
     if stage in ("encoder", "permuted_encoder"):
-        num_users = len(metadata["splits"]["seen_users"])
         network = stages.encoder_network(config, num_users=num_users)
     else:
-        network = stages.saliency_network(config)
+        num_people = num_users if stage == "saliency" else 0
+        network = stages.saliency_network(config, num_users=num_people)
     abstract = jax.eval_shape(network.init, jax.random.key(0))
     sharding = steps.replicated(jax.local_devices()[:1])
     _, trees = checkpoints.restore(folder, {"params": abstract}, sharding)
@@ -208,7 +209,10 @@ def write_description(
 ) -> None:
     """Writes all that a run's folder holds beside what training and evaluation write."""
     write_config(workdir, config)
-    write_json(workdir / "splits.json", named_splits(splits, dataset))
+    write_json(
+        workdir / "splits.json",
+        named_splits(splits, dataset) | {"users_left_out": users_left_out(splits, dataset)},
+    )
     priors: dict[str, Any] = {
         name: stages.center_prior(arrays) for name, arrays in viewings.items()
     }
@@ -249,6 +253,12 @@ def named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:
         ]
         for name, members in splits._asdict().items()
     }
+
+
+def users_left_out(splits: Splits, dataset: Dataset) -> list[str]:
+    """Names of those who are neither seen nor unseen: the rules of the split leave them out."""
+    members = {*splits.seen_users.tolist(), *splits.unseen_users.tolist()}
+    return [name for user, name in enumerate(dataset.user_ids) if user not in members]
 
 
 def source_commit() -> str | None:

@@ -83,7 +83,8 @@ def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
     saliency = config.saliency.to_dict()
     for key in SALIENCY_ARCHITECTURES["unet"]:
         del saliency[key]
-    saliency |= {"architecture": "taste", "width": 4, "has_habit": True}
+    saliency |= {"architecture": "taste", "width": 4, "conditioning": "film"}
+    saliency["recognition"] = {"radius": 0.4, "softness": 0.1, "forget_share": 0.3}
     saliency["loss"]["kld_weight"] = 0.5
     features = {"backbone": "efficientnet_lite0", "image_size": (72, 96)}
     features |= {"strides": (16, 32), "components": (3, 2)}

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,11 +19,10 @@ def table(user, trial, xy_px):
     }
 
 
-def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, drop_first_fixation=False):
+def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, **options):
     ids = [f"{number}.png" for number in range(len(tables))]
-    return data._flatten_gaze(
-        tables, ids, sizes[: len(tables)], num_users, drop_first_fixation=drop_first_fixation
-    )
+    options = {"drop_first_fixation": False, "keep_one_in": 1} | options
+    return data._flatten_gaze(tables, ids, sizes[: len(tables)], num_users, **options)
 
 
 def test_viewings_are_found_where_offset_and_length_say():
@@ -62,6 +64,7 @@ def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
         data_dir,
         {"whole": (120, 160), "half": (60, 80)},
         drop_first_fixation=False,
+        keep_one_in=1,
     )
     assert len(dataset.user_ids) == 8
     assert list(dataset.image_ids) == sorted(dataset.image_ids)
@@ -93,3 +96,23 @@ def test_the_first_fixation_of_every_trial_can_be_dropped():
     np.testing.assert_array_equal(gaze.viewing_length[:, 0], [2, 0, 0])
     np.testing.assert_allclose(gaze.xy_frac * [100, 50], [[2, 2], [4, 4]])
     np.testing.assert_array_equal(gaze.duration_ms, [101, 103])
+
+
+def test_rows_can_be_thinned_from_the_start_of_every_trial():
+    rows = [[number, 0] for number in range(8)]
+    gaze = flatten(table([0, 0, 0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 0, 0, 0], rows), keep_one_in=2)
+    # User 0: rows 0 and 2 of the first trial, 3 of the second; 5 and 7 are first ones too.
+    np.testing.assert_allclose(gaze.xy_frac[:, 0] * 100, [0, 2, 3, 5, 7])
+    np.testing.assert_array_equal(gaze.viewing_length[:, 0], [3, 1, 1])
+    both = flatten(table([0] * 5, [0] * 5, rows[:5]), keep_one_in=2, drop_first_fixation=True)
+    np.testing.assert_allclose(both.xy_frac[:, 0] * 100, [1, 3])
+
+
+def test_a_data_set_of_an_older_builder_is_refused(data_dir, tmp_path):
+    old = tmp_path / "synthetic_gaze" / "tiny" / "1.0.0"
+    shutil.copytree(data.prepared_folder("synthetic_gaze/tiny", data_dir), old)
+    metadata = json.loads((old / "metadata.json").read_text())
+    del metadata["has_durations"]
+    (old / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match=r"1\.0\.0 is of an older version of its builder: run gaz"):
+        data.load("synthetic_gaze/tiny", tmp_path, {}, drop_first_fixation=False, keep_one_in=1)

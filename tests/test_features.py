@@ -6,7 +6,7 @@ from flax import nnx
 from gazejax import features
 from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.scanpath import average_at_gaze
-from gazejax.models.taste import TasteSaliencyNetwork
+from gazejax.models.taste import CONDITIONINGS, TasteSaliencyNetwork
 
 STRIDES = (8, 32)
 COMPONENTS = (3, 2)
@@ -79,11 +79,38 @@ def test_a_mirrored_picture_and_gaze_change_the_sign_of_the_horizontal_features_
     np.testing.assert_allclose(found, before * features.mirrored_signs(NUM), atol=5e-3)
 
 
-def make_network(*, has_habit):
+PEOPLE = 3
+HABIT = 4
+# Far enough from each other and from nobody to be told apart.
+CENTERS = 3 * np.eye(PEOPLE, HABIT, dtype=np.float32)
+
+
+def make_network(*, conditioning):
     network = TasteSaliencyNetwork(
-        num_features=NUM, habit_size=4, width=8, has_habit=has_habit, rngs=nnx.Rngs(0)
+        num_features=NUM,
+        habit_size=HABIT,
+        num_people=PEOPLE,
+        width=8,
+        conditioning=conditioning,
+        radius=0.35,
+        softness=0.05,
+        rngs=nnx.Rngs(0),
     )
-    network.embedding_scale.scale[...] = jnp.ones(4 + NUM)
+    if network.known_people is not None:
+        network.known_people.centers[...] = jnp.asarray(CENTERS)
+        network.known_people.variance[...] = jnp.float32(9 * (1 - 1 / PEOPLE))
+    return network
+
+
+def remembering(conditioning):
+    """A network in which everything learnt counts."""
+    network = make_network(conditioning=conditioning)
+    network.taste_weight[...] = jnp.ones(NUM)
+    network.head.kernel[...] = jnp.ones_like(network.head.kernel[...])
+    if network.memory is not None:
+        generator = np.random.default_rng(2)
+        shape = network.memory[...].shape
+        network.memory[...] = jnp.asarray(generator.normal(size=shape), jnp.float32)
     return network
 
 
@@ -93,21 +120,22 @@ def inputs(levels):
     generator = np.random.default_rng(1)
     universal = generator.random((2, 3, 4, 6)).astype(np.float32)
     universal /= universal.sum(axis=(2, 3), keepdims=True)
-    embedding = generator.normal(size=(2, 3, 4 + NUM)).astype(np.float32)
+    embedding = generator.normal(size=(2, 3, HABIT + NUM)).astype(np.float32)
+    embedding[..., :HABIT] = CENTERS  # The three persons are the known ones.
     return jnp.asarray(grid), jnp.asarray(universal), jnp.asarray(embedding)
 
 
-@pytest.mark.parametrize("has_habit", [False, True])
-def test_untrained_the_universal_map_comes_back(inputs, has_habit):
-    predicted = make_network(has_habit=has_habit)(*inputs)
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_untrained_the_universal_map_comes_back(inputs, conditioning):
+    predicted = make_network(conditioning=conditioning)(*inputs)
     np.testing.assert_allclose(predicted, (inputs[1] + 0.01 / 24) / 1.01, rtol=1e-4)
 
 
-def test_taste_draws_gaze_to_its_features_and_habit_counts_only_if_asked_for(inputs):
+def test_taste_draws_gaze_to_its_features(inputs):
     grid, universal, embedding = inputs
-    network = make_network(has_habit=False)
+    network = make_network(conditioning="taste")
     network.taste_weight[...] = jnp.zeros(NUM).at[1].set(1.0)
-    someone = jnp.zeros_like(embedding).at[..., 4 + 1].set(1.0)
+    someone = jnp.zeros_like(embedding).at[..., HABIT + 1].set(1.0)
     gain = jnp.log(network(grid, universal, someone) / network(grid, universal, 0 * embedding))
     for image in range(2):
         feature = np.asarray(grid[image, ..., 1], np.float32).ravel()
@@ -115,22 +143,44 @@ def test_taste_draws_gaze_to_its_features_and_habit_counts_only_if_asked_for(inp
             # log(own / nobody's) is the feature itself, up to the softmax's constant.
             found = np.asarray(gain[image, person]).ravel()
             np.testing.assert_allclose(found - found.mean(), feature - feature.mean(), atol=1e-2)
-    habit = embedding.at[..., 4:].set(0)
-    np.testing.assert_allclose(
-        network(grid, universal, habit), network(grid, universal, 0 * habit), rtol=1e-5
-    )
-    other = make_network(has_habit=True)
-    other.habit.kernel[...] = jnp.ones_like(other.habit.kernel[...])
-    changed = other(grid, universal, habit) - other(grid, universal, 0 * habit)
-    assert np.abs(changed).max() > 1e-3
 
 
-def test_each_person_is_predicted_as_if_alone(inputs):
+def test_known_people_are_recognised_within_the_radius_and_strangers_are_nobody():
+    network = make_network(conditioning="film")
+    variance = float(network.known_people.variance[...])
+    away = np.zeros(HABIT, np.float32)
+    away[-1] = 1.0  # Away from everybody alike.
+    at_radius = CENTERS[0] + away * np.sqrt(0.35 * variance)
+    habits = np.stack([CENTERS[0], CENTERS[2], at_radius, CENTERS.mean(axis=0), 10 * away])
+    weight = network.known_people(jnp.asarray(habits)[None])[0]
+    assert weight[0, 0] > 0.99
+    assert weight[1, 2] > 0.99
+    np.testing.assert_allclose(weight[2], [0.5, 0, 0], atol=1e-4)  # As likely a stranger.
+    assert (weight.sum(axis=1)[3:] < 0.01).all()  # The mean of all is nobody.
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_memory_counts_for_known_people_and_not_for_strangers(inputs, conditioning):
     grid, universal, embedding = inputs
-    network = make_network(has_habit=True)
-    network.taste_weight[...] = jnp.ones(NUM)
-    network.habit.kernel[...] = jnp.ones_like(network.habit.kernel[...]) / 10
-    network.head.kernel[...] = jnp.ones_like(network.head.kernel[...])
+    network = remembering(conditioning)
+    strangers = embedding.at[..., :HABIT].set(20.0)
+    others = embedding.at[..., :HABIT].set(-20.0)
+    nobody = network(grid, universal, strangers)
+    np.testing.assert_allclose(nobody, network(grid, universal, others), rtol=1e-5)
+    known = network(grid, universal, embedding)
+    if conditioning == "taste":
+        np.testing.assert_allclose(known, nobody, rtol=1e-5)
+    else:
+        assert (np.abs(known - nobody).max(axis=(0, 2, 3)) > 1e-3).all()
+        # Each by a memory of their own.
+        swapped = embedding.at[..., :HABIT].set(CENTERS[[1, 2, 0]])
+        assert (np.abs(known - network(grid, universal, swapped)).max(axis=(0, 2, 3)) > 1e-3).all()
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_each_person_is_predicted_as_if_alone(inputs, conditioning):
+    grid, universal, embedding = inputs
+    network = remembering(conditioning)
     together = network(grid, universal, embedding)
     np.testing.assert_allclose(together.sum(axis=(2, 3)), 1.0, rtol=1e-5)
     alone = network(grid[1:], universal[1:, 2:], embedding[1:, 2:])

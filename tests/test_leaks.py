@@ -98,10 +98,13 @@ def test_no_osie_image_of_ps_is_ever_trained_with(fold):
     found = make_splits(
         [str(user) for user in range(15)],
         names,
+        np.ones((15, 700), bool),
         purpose="test",
         test_rule="osie",
         hash_seed=0,
         hash_one_in=5,
+        min_images=0,
+        max_seen_users=None,
         folds=3,
         fold=fold,
     )

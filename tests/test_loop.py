@@ -126,14 +126,24 @@ def test_users_who_saw_different_images_train_and_evaluate(
 
 
 def test_a_user_with_no_test_image_is_named_before_training(
-    data_dir, tiny_dataset, tmp_path, monkeypatch
+    data_dir, tiny_dataset, tmp_path, monkeypatch, capsys
 ):
     config = tiny_config(data_dir)
+    config.split.min_images = 0
     splits = stages.make_config_splits(config, tiny_dataset)
     dataset = incomplete(tiny_dataset, [(3, image) for image in splits.test_images])
     monkeypatch.setattr(stages, "load_dataset", lambda *_: dataset)
     with pytest.raises(ValueError, match=r"user 'observer_003' saw 0 of the .* test images"):
         train_and_evaluate(config, tmp_path / "run")
+    # Left out instead, and said so.
+    config.split.min_images = 1
+    config.update(stage="encoder")
+    config.encoder.num_steps = 2
+    loop.train_folds(config, tmp_path / "run")
+    assert "1 of 8 users take no part, by config.split (purpose 'test'" in capsys.readouterr().err
+    stored = json.loads((tmp_path / "run" / "splits.json").read_text())
+    assert stored["users_left_out"] == ["observer_003"]
+    assert "observer_003" not in stored["seen_users"] + stored["unseen_users"]
 
 
 def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_path, monkeypatch):

@@ -32,7 +32,9 @@ def osie_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def osie(osie_dir):
-    return data.load("osie/gaze", osie_dir, {"small": (9, 12)}, drop_first_fixation=False)
+    return data.load(
+        "osie/gaze", osie_dir, {"small": (9, 12)}, drop_first_fixation=False, keep_one_in=1
+    )
 
 
 def test_arrays_hold_the_whole_release(osie):
@@ -51,10 +53,13 @@ def test_group_map_reaches_the_reference_figures(osie):
     splits = make_splits(
         osie.user_ids,
         osie.image_ids,
+        np.asarray(osie.gaze.viewing_length) > 0,
         purpose="test",
         test_rule="osie",
         hash_seed=0,
         hash_one_in=5,
+        min_images=0,
+        max_seen_users=None,
         folds=3,
         fold=0,
     )

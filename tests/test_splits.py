@@ -6,11 +6,19 @@ from gazejax.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits
 USERS = [str(number) for number in range(1, 16)]
 OSIE = [f"{number}.jpg" for number in range(1001, 1701)]
 EVERYBODY = {"users": np.arange(15), "images": np.arange(700)}
-HASH = {"purpose": "test", "test_rule": "hash", "hash_seed": 0, "hash_one_in": 5}
+EVERYTHING = np.ones((15, 700), bool)
+HASH = {
+    "purpose": "test",
+    "test_rule": "hash",
+    "hash_seed": 0,
+    "hash_one_in": 5,
+    "min_images": 0,
+    "max_seen_users": None,
+}
 
 
 def test_osie_split_is_the_published_one():
-    splits = make_splits(USERS, OSIE, **{**HASH, "test_rule": "osie"}, folds=3, fold=1)
+    splits = make_splits(USERS, OSIE, EVERYTHING, **{**HASH, "test_rule": "osie"}, folds=3, fold=1)
     assert len(OSIE_IMAGES_IN_PS) == 59
     assert (len(splits.train_images), len(splits.test_images)) == (560, 140)
     tested = {OSIE[index] for index in splits.test_images}
@@ -22,8 +30,8 @@ def test_osie_split_is_the_published_one():
 @pytest.mark.parametrize("rule", ["osie", "hash"])
 def test_validation_keeps_away_from_everything_that_the_figures_come_from(rule):
     options = {**HASH, "test_rule": rule, "folds": 3, "fold": 1}
-    kept = make_splits(USERS, OSIE, **options)
-    tried = make_splits(USERS, OSIE, **{**options, "purpose": "validation"})
+    kept = make_splits(USERS, OSIE, EVERYTHING, **options)
+    tried = make_splits(USERS, OSIE, EVERYTHING, **{**options, "purpose": "validation"})
     assert sorted([*tried.seen_users, *tried.unseen_users]) == kept.seen_users.tolist()
     assert sorted([*tried.train_images, *tried.test_images]) == kept.train_images.tolist()
     # Of users 1 3 4 6 7 9 10 12 13 15, every third from the second on.
@@ -33,21 +41,24 @@ def test_validation_keeps_away_from_everything_that_the_figures_come_from(rule):
 
 def test_every_user_is_unseen_in_exactly_one_fold():
     unseen = np.concatenate(
-        [make_splits(USERS, OSIE, **HASH, folds=4, fold=fold).unseen_users for fold in range(4)]
+        [
+            make_splits(USERS, OSIE, EVERYTHING, **HASH, folds=4, fold=fold).unseen_users
+            for fold in range(4)
+        ]
     )
     assert sorted(unseen) == list(range(15))
 
 
 def test_hash_split_does_not_depend_on_the_other_images():
-    whole = make_splits(USERS, OSIE, **HASH, folds=3, fold=0)
-    half = make_splits(USERS, OSIE[::2], **HASH, folds=3, fold=0)
+    whole = make_splits(USERS, OSIE, EVERYTHING, **HASH, folds=3, fold=0)
+    half = make_splits(USERS, OSIE[::2], EVERYTHING[:, ::2], **HASH, folds=3, fold=0)
     tested = {OSIE[index] for index in whole.test_images}
     assert {OSIE[::2][index] for index in half.test_images} == tested & set(OSIE[::2])
     assert 0.15 < len(tested) / 700 < 0.25
 
 
 def test_two_users_swapped_between_splits_are_noticed():
-    good = make_splits(USERS, OSIE, **HASH, folds=3, fold=0)
+    good = make_splits(USERS, OSIE, EVERYTHING, **HASH, folds=3, fold=0)
     check(good, **EVERYBODY)
     leaked = good.seen_users.copy()
     leaked[0] = good.unseen_users[0]
@@ -67,4 +78,34 @@ def test_an_empty_set_is_named():
 
 def test_osie_rule_refuses_other_names():
     with pytest.raises(ValueError, match=r"image 'scene_1.png' has no number"):
-        make_splits(USERS, ["scene_1.png"], **{**HASH, "test_rule": "osie"}, folds=3, fold=0)
+        make_splits(
+            USERS,
+            ["scene_1.png"],
+            EVERYTHING[:, :1],
+            **{**HASH, "test_rule": "osie"},
+            folds=3,
+            fold=0,
+        )
+
+
+def test_users_who_saw_too_little_take_no_part_and_move_nobody_into_another_set():
+    whole = make_splits(USERS, OSIE, EVERYTHING, **HASH, folds=3, fold=0)
+    viewed = EVERYTHING.copy()
+    viewed[4, whole.test_images[3:]] = False  # Three test images left.
+    viewed[6, whole.train_images[2:]] = False  # Two training images left.
+    for least, left_out in ((2, set()), (3, {6}), (4, {4, 6})):
+        found = make_splits(USERS, OSIE, viewed, **{**HASH, "min_images": least}, folds=3, fold=0)
+        assert {*range(15)} - {*found.seen_users, *found.unseen_users} == left_out
+    assert found.unseen_users.tolist() == [0, 3, 8, 11, 14]  # Every third of those who stay.
+
+
+def test_fewer_seen_users_are_some_of_more_and_strangers_stay_the_same():
+    options = {**HASH, "folds": 3, "fold": 1}
+    whole = make_splits(USERS, OSIE, EVERYTHING, **options)
+    before = set(whole.seen_users)
+    for number in (7, 3, 2):
+        found = make_splits(USERS, OSIE, EVERYTHING, **{**options, "max_seen_users": number})
+        assert len(found.seen_users) == number
+        assert set(found.seen_users) < before
+        assert found.unseen_users.tolist() == whole.unseen_users.tolist()
+        before = set(found.seen_users)

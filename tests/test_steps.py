@@ -8,13 +8,12 @@ import pytest
 from conftest import tiny_config
 
 from gazejax import loop, stages, steps
-from gazejax.splits import make_splits
 
 
 @pytest.fixture(scope="module")
 def tiny(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
-    splits = make_splits(tiny_dataset.user_ids, tiny_dataset.image_ids, **config.split)
+    splits = stages.make_config_splits(config, tiny_dataset)
     viewings = {
         name: stages.make_viewings(name, config, tiny_dataset, splits) for name in stages.INPUTS
     }

@@ -5,6 +5,9 @@ jax nor TensorFlow, so a data set prepared with it is usable from any framework.
 """
 
 from tfds_builders.osie import osie_dataset_builder as osie_dataset_builder
+from tfds_builders.personalized_saliency import (
+    personalized_saliency_dataset_builder as personalized_saliency_dataset_builder,
+)
 from tfds_builders.synthetic_gaze import (
     synthetic_gaze_dataset_builder as synthetic_gaze_dataset_builder,
 )

@@ -14,12 +14,16 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from tfds_builders.osie import osie_dataset_builder
+from tfds_builders.personalized_saliency import personalized_saliency_dataset_builder
 from tfds_builders.synthetic_gaze import synthetic_gaze_dataset_builder
 
 BUILDER_CLASSES: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
     "osie": osie_dataset_builder.Builder,
+    "personalized_saliency": personalized_saliency_dataset_builder.Builder,
     "synthetic_gaze": synthetic_gaze_dataset_builder.Builder,
 }
+# Those whose release comes without images.
+WITH_IMAGES_APART = {"personalized_saliency"}
 
 
 def list_names() -> list[str]:
@@ -31,7 +35,12 @@ def list_names() -> list[str]:
     ]
 
 
-def build(name: str, raw_dir: Path | None = None, data_dir: Path | None = None) -> Path:
+def build(
+    name: str,
+    raw_dir: Path | None = None,
+    data_dir: Path | None = None,
+    images_dir: Path | None = None,
+) -> Path:
     """Builds a data set, or finds it built.
 
     Args:
@@ -39,12 +48,13 @@ def build(name: str, raw_dir: Path | None = None, data_dir: Path | None = None) 
         raw_dir: folder of the release as its authors publish it; None for a data set that is
             generated.
         data_dir: folder of all prepared data sets; None is TFDS's own default.
+        images_dir: folder of the images, for a release that comes without them.
 
     Returns:
         Folder of the prepared data set, which `tfds.builder_from_directory` opens.
 
     Raises:
-        ValueError: unknown name, `raw_dir` missing or not applicable, or malformed raw data.
+        ValueError: unknown name, a folder missing or not applicable, or malformed raw data.
         FileNotFoundError: raw data that is not there.
         BlockingIOError: another process is building the same data set.
 
@@ -53,9 +63,15 @@ def build(name: str, raw_dir: Path | None = None, data_dir: Path | None = None) 
     builder_name, _, config_name = name.partition("/")
     if builder_name not in BUILDER_CLASSES or ("/" in name and name not in list_names()):
         raise ValueError(f"unknown data set {name!r}, expected one of: {', '.join(list_names())}")
+    options: dict[str, Path] = {}
+    if images_dir is not None:
+        if builder_name not in WITH_IMAGES_APART:
+            raise ValueError(f"--images {images_dir} does not apply to {name}: leave it out")
+        options["images_dir"] = Path(images_dir).expanduser()
     builder = BUILDER_CLASSES[builder_name](
         data_dir=None if data_dir is None else Path(data_dir).expanduser(),
         config=config_name or None,
+        **options,
     )
     return prepare(builder, raw_dir)
 
@@ -101,9 +117,11 @@ def prepare(builder: tfds.core.GeneratorBasedBuilder, raw_dir: Path | None = Non
                 download_config=tfds.download.DownloadConfig(manual_dir=raw_dir),
             )
     num_images = builder.info.splits["train"].num_examples
-    num_dropped = builder.info.metadata["dropped_fixations"]["total"]
+    metadata = builder.info.metadata
+    num_dropped = metadata["dropped_fixations"]["total"]
     _say(
-        f"built {name}: {num_images} images in {time.monotonic() - start_s:.0f} s, "
+        f"built {name}: {num_images} images, {len(metadata['user_ids'])} users, "
+        f"{metadata['tracking']} tracking, in {time.monotonic() - start_s:.0f} s; "
         f"{num_dropped} fixations outside their image dropped"
     )
     return prepared_dir

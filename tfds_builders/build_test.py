@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import tensorflow_datasets as tfds
 
-from tfds_builders.build import build, list_names
-from tfds_builders.osie import osie_dataset_builder
-from tfds_builders.synthetic_gaze import generative_model, synthetic_gaze_dataset_builder
+import tfds_builders
+from tfds_builders.build import BUILDER_CLASSES, build, list_names
+from tfds_builders.synthetic_gaze import generative_model
 
 REPOSITORY_DIR = Path(__file__).parents[1]
 
@@ -32,20 +32,29 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def assert_nothing_looks_finished(data_dir: Path) -> None:
     """Asserts that no prepared data set and no part of one can be found."""
     assert not list(data_dir.rglob("dataset_info.json"))
-    assert not (data_dir / "synthetic_gaze" / "tiny" / "1.0.0").exists()
+    assert not (data_dir / "synthetic_gaze" / "tiny" / "1.1.0").exists()
 
 
 def test_names_are_listed() -> None:
-    assert list_names() == ["osie/gaze", "synthetic_gaze/default", "synthetic_gaze/tiny"]
+    assert list_names() == [
+        "osie/gaze",
+        "osie/mouse_lab",
+        "osie/mouse_amt",
+        "personalized_saliency/gaze",
+        "personalized_saliency/osie_overlap",
+        "personalized_saliency/fixations_only",
+        "synthetic_gaze/default",
+        "synthetic_gaze/tiny",
+    ]
 
 
 @pytest.mark.parametrize(
-    "name", ["", "osi", "osie/", "osie/mouse", "tiny", "osie/gaze/1.0.0", "synthetic_gaze/gaze"]
+    "name", ["", "osi", "osie/", "osie/mouse", "tiny", "osie/gaze/1.1.0", "synthetic_gaze/gaze"]
 )
 def test_an_unknown_name_is_refused_with_the_known_ones(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"unknown data set '{name}', expected one of") as error:
         build(name, data_dir=tmp_path)
-    assert "osie/gaze, synthetic_gaze/default, synthetic_gaze/tiny" in str(error.value)
+    assert str(error.value).endswith(": " + ", ".join(list_names()))
     assert not list(tmp_path.iterdir())
 
 
@@ -54,21 +63,30 @@ def test_raw_data_for_generated_data_is_refused(tmp_path: Path) -> None:
         build("synthetic_gaze/tiny", tmp_path, tmp_path)
 
 
-def test_importing_the_package_registers_the_builders() -> None:
-    assert tfds.builder_cls("osie") is osie_dataset_builder.Builder
-    assert tfds.builder_cls("synthetic_gaze") is synthetic_gaze_dataset_builder.Builder
+@pytest.mark.parametrize("name", ["osie/mouse_lab", "synthetic_gaze/tiny"])
+def test_images_for_data_that_have_their_own_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"--images .* does not apply to {name}: leave it out"):
+        build(name, None, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", BUILDER_CLASSES)
+def test_importing_the_package_registers_the_builder(name: str) -> None:
+    module = getattr(tfds_builders, f"{name}_dataset_builder")
+    assert tfds.builder_cls(name) is module.Builder is BUILDER_CLASSES[name]
 
 
 def test_what_is_built_is_not_built_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     prepared_dir = build("synthetic_gaze/tiny", data_dir=tmp_path)
-    assert prepared_dir == tmp_path / "synthetic_gaze" / "tiny" / "1.0.0"
+    assert prepared_dir == tmp_path / "synthetic_gaze" / "tiny" / "1.1.0"
     captured = capfd.readouterr()
     # Plain lines: nothing of TFDS, and no bar where there is no terminal.
     assert captured.out == ""
     assert captured.err.splitlines()[0] == f"building synthetic_gaze/tiny in {prepared_dir}"
-    assert captured.err.splitlines()[1].startswith("built synthetic_gaze/tiny: 40 images in ")
+    assert captured.err.splitlines()[1].startswith(
+        "built synthetic_gaze/tiny: 40 images, 8 users, generated tracking, in "
+    )
     assert len(captured.err.splitlines()) == 2
 
     files = {path: path.stat().st_mtime_ns for path in prepared_dir.iterdir()}
@@ -80,10 +98,10 @@ def test_what_is_built_is_not_built_again(
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
-    prepared_dir = tmp_path / "synthetic_gaze" / "tiny" / "1.0.0"
+    prepared_dir = tmp_path / "synthetic_gaze" / "tiny" / "1.1.0"
     prepared_dir.mkdir(parents=True)
     with pytest.raises(
-        ValueError, match=r"1\.0\.0 exists but is not a prepared data set: remove it"
+        ValueError, match=r"1\.1\.0 exists but is not a prepared data set: remove it"
     ):
         build("synthetic_gaze/tiny", data_dir=tmp_path)
 
@@ -129,12 +147,12 @@ build("synthetic_gaze/tiny", data_dir=Path(sys.argv[1]))
     assert_nothing_looks_finished(tmp_path)
 
     build("synthetic_gaze/tiny", data_dir=tmp_path)
-    assert [path.name for path in config_dir.iterdir()] == ["1.0.0"]
+    assert [path.name for path in config_dir.iterdir()] == ["1.1.0"]
 
 
 def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:
     config_dir = tmp_path / "synthetic_gaze" / "tiny"
-    unfinished_dir = config_dir / "incomplete.ABCDEF_1.0.0"
+    unfinished_dir = config_dir / "incomplete.ABCDEF_1.1.0"
     unfinished_dir.mkdir(parents=True)
     folder_descriptor = os.open(config_dir, os.O_RDONLY)
     fcntl.flock(folder_descriptor, fcntl.LOCK_EX)

@@ -5,7 +5,8 @@ Coordinates are in pixels of the stored image, x before y. The top left corner o
 0 <= y < height.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,38 @@ def make_features() -> tfds.features.FeaturesDict:
             ),
         }
     )
+
+
+def make_metadata(
+    *,
+    user_ids: Sequence[str],
+    tracking: Literal["eye", "mouse", "generated"],
+    has_durations: bool,
+    has_images: bool,
+    pixels_per_degree: float | None,
+    num_dropped_by_image_id: Mapping[str, int],
+) -> dict[str, Any]:
+    """Returns the metadata that every prepared data set has.
+
+    Args:
+        user_ids: name of each user; `gaze/user` counts in this order.
+        tracking: what was tracked.
+        has_durations: whether `gaze/duration_ms` is known; if not, it is 0 throughout.
+        has_images: whether `image` is what was shown; if not, it is a plain grey screen.
+        pixels_per_degree: of visual angle, in pixels of the images; None: not known.
+        num_dropped_by_image_id: fixations outside the image, for each image that had any.
+    """
+    return {
+        "user_ids": list(user_ids),
+        "tracking": tracking,
+        "has_durations": has_durations,
+        "has_images": has_images,
+        "pixels_per_degree": pixels_per_degree,
+        "dropped_fixations": {
+            "total": sum(num_dropped_by_image_id.values()),
+            "by_image_id": dict(num_dropped_by_image_id),
+        },
+    }
 
 
 def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple[GazeTable, int]:

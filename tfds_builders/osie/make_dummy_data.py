@@ -27,6 +27,26 @@ SCANPATHS: Scanpaths = {
     ],
 }
 
+# Image -> rows of the mouse: subj, coord (row before column, MATLAB's, first pixel 1), order.
+Tracks = dict[str, list[tuple[float, float, float, float]]]
+
+TRACKS: Tracks = {
+    # The numbers of the users have gaps, and two of them are in two places of the file: user 5 goes
+    # on there, user 2 starts again, which is a second trial.
+    "1001.jpg": [
+        (5, 1, 1, 1),
+        (5, 10, 20, 2),
+        (2, 15, 20, 1),
+        (2, 16, 22, 2),
+        (5, 30, 40, 3),
+        (2, 7, 8, 1),
+    ],
+    # The first sample is outside: its column of 41 is x 40.5.
+    "1002.jpg": [(9, 15, 41, 1), (9, 12, 13, 2)],
+    # A trial of a single sample, and another.
+    "1003.jpg": [(2, 4, 3, 1), (9, 24, 13, 1), (9, 25, 14, 1)],
+}
+
 
 def make_fixations(scanpaths: Scanpaths) -> np.ndarray:
     """Returns OSIE's cell array of structs: [images, 1] object, as `scipy.io.savemat` takes it."""
@@ -55,5 +75,22 @@ def write_release(raw_dir: Path, scanpaths: Scanpaths) -> None:
     scipy.io.savemat(eye_dir / "fixations.mat", {"fixations": make_fixations(scanpaths)})
 
 
+def make_track(rows: list[tuple[float, float, float, float]]) -> dict[str, np.ndarray]:
+    """Returns OSIE's struct of one image's samples of the mouse."""
+    columns = np.asarray(rows, np.float64)
+    return {"subj": columns[:, [0]], "coord": columns[:, 1:3], "order": columns[:, [3]]}
+
+
+def write_mouse(raw_dir: Path, tracks: Tracks) -> None:
+    """Writes a file of samples for each image below `raw_dir`; the crowd's have the same layout."""
+    folder = raw_dir / "data" / "mouse_lab"
+    folder.mkdir(parents=True, exist_ok=True)
+    for image_id, rows in tracks.items():
+        path = folder / f"{Path(image_id).stem}.mat"
+        scipy.io.savemat(path, {"fixations": make_track(rows)})
+
+
 if __name__ == "__main__":
-    write_release(Path(__file__).parent / "dummy_data", SCANPATHS)
+    dummy_dir = Path(__file__).parent / "dummy_data"
+    write_release(dummy_dir, SCANPATHS)
+    write_mouse(dummy_dir, TRACKS)

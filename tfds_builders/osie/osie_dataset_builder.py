@@ -1,22 +1,17 @@
 """OSIE (Xu, Jiang, Wang, Kankanhalli, Zhao, Journal of Vision 2014), from the authors' release."""
 
 import dataclasses
-import hashlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.io
 import tensorflow_datasets as tfds
-from PIL import Image
 from tqdm import tqdm
 
-from tfds_builders import gaze_schema
+from tfds_builders import gaze_schema, raw_files
 
-# MATLAB counts pixels from 1: its (1, 1) is the centre of the first pixel, here (0.5, 0.5).
-MATLAB_TO_CORNER_ORIGIN_PX = -0.5
+GazeByImageId = dict[str, gaze_schema.GazeTable]
 
 
 @dataclasses.dataclass
@@ -24,26 +19,35 @@ class OsieConfig(tfds.core.BuilderConfig):
     """What the release must hold.
 
     Attributes:
-        num_images: images in `data/eye/fixations.mat`.
-        num_users: users who looked at every image.
-        num_fixations: fixations of all users on all images, before any is dropped.
-        fixations_sha256: digest of `data/eye/fixations.mat` as released.
+        tracking: what was tracked, `eye` or `mouse`.
+        folder: folder below `data` that holds the tracks.
+        num_images: images.
+        num_users: users; with `eye` each of them looked at every image.
+        num_rows: fixations, or samples of the mouse, of all users on all images, before any is
+            dropped.
+        sha256: digest of `data/eye/fixations.mat`, or of the files of the mouse in the order of
+            their numbers (`raw_files.digest`), as released.
     """
 
+    tracking: str = "eye"
+    folder: str = "eye"
     num_images: int = 0
     num_users: int = 0
-    num_fixations: int = 0
-    fixations_sha256: str = ""
+    num_rows: int = 0
+    sha256: str = ""
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Builder of OSIE; `--raw` is the folder that holds data/stimuli and data/eye."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version: gaze."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First version: gaze.",
+        "1.1.0": "The mouse; metadata say what was tracked and whether durations are known.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "give the unpacked OSIE release, the folder that holds data/stimuli/*.jpg and "
-        "data/eye/fixations.mat"
+        "data/eye/fixations.mat (for the mouse: data/mouse_lab/*.mat or data/mouse_amt/*.mat)"
     )
     BUILDER_CONFIGS: ClassVar[list[OsieConfig]] = [
         OsieConfig(
@@ -51,9 +55,29 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             description="Eye tracking: 15 observers, 3 s of free viewing.",
             num_images=700,
             num_users=15,
-            num_fixations=98_321,
-            fixations_sha256="2aab9133a407e4eff3f57ab5799872b162dbc77ca462c0391762eb5e67deadb9",
-        )
+            num_rows=98_321,
+            sha256="2aab9133a407e4eff3f57ab5799872b162dbc77ca462c0391762eb5e67deadb9",
+        ),
+        OsieConfig(
+            name="mouse_lab",
+            description="MOUSE tracking, no gaze: 16 users in a laboratory, 10 to 16 an image.",
+            tracking="mouse",
+            folder="mouse_lab",
+            num_images=700,
+            num_users=16,
+            num_rows=984_458,
+            sha256="0cc88dc1651fb9e11d8d1e88078980711978f40e9f641597f6d50323802643b4",
+        ),
+        OsieConfig(
+            name="mouse_amt",
+            description="MOUSE tracking, no gaze: 835 crowd users, 88 to 122 an image.",
+            tracking="mouse",
+            folder="mouse_amt",
+            num_images=700,
+            num_users=835,
+            num_rows=8_626_960,
+            sha256="ff2a01074cfde3b1a70c1327fe720f1a5aa0c2003fcd785dbf416ce3ae70cf38",
+        ),
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -67,16 +91,21 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         config = self.builder_config
-        examples, num_dropped_by_image_id = read_release(Path(dl_manager.manual_dir), config)
+        user_ids, examples, num_dropped_by_image_id = read_release(
+            Path(dl_manager.manual_dir), config
+        )
         self.info.metadata.update(
-            user_ids=[str(user + 1) for user in range(config.num_users)],
-            # The release does not state the viewing distance in a form we could check.
-            pixels_per_degree=None,
-            dropped_fixations={
-                "total": sum(num_dropped_by_image_id.values()),
-                "by_image_id": num_dropped_by_image_id,
-            },
-            fixations_sha256=config.fixations_sha256,
+            gaze_schema.make_metadata(
+                # Eye and mouse alike number their users from 1, but they are not the same people.
+                user_ids=user_ids,
+                tracking=config.tracking,
+                has_durations=config.tracking == "eye",
+                has_images=True,
+                # The release does not state the viewing distance in a form we could check.
+                pixels_per_degree=None,
+                num_dropped_by_image_id=num_dropped_by_image_id,
+            ),
+            source_sha256=config.sha256,
         )
         return {"train": self._generate_examples(examples)}
 
@@ -87,16 +116,19 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             yield example["image_id"], example
 
 
-def read_release(raw_dir: Path, config: OsieConfig) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def read_release(
+    raw_dir: Path, config: OsieConfig
+) -> tuple[list[str], list[dict[str, Any]], dict[str, int]]:
     """Reads and checks the whole release, so that nothing is written from a bad one.
 
     Args:
-        raw_dir: the folder that holds `data/stimuli` and `data/eye/fixations.mat`.
+        raw_dir: the folder that holds `data/stimuli` and `data/eye/fixations.mat`, or the folders
+            of the mouse.
         config: what the release must hold.
 
     Returns:
-        The records in the order of the release, and the number of dropped fixations of each image
-        that lost any.
+        The users, the records in the order of the release, and the number of dropped fixations of
+        each image that lost any.
 
     Raises:
         FileNotFoundError: a folder or file that is not there.
@@ -105,157 +137,142 @@ def read_release(raw_dir: Path, config: OsieConfig) -> tuple[list[dict[str, Any]
     Source: the release's README.md and `src/dataset/showEyeData.m`; the shift of the origin is
     ours.
     """
-    fixations_path = raw_dir / "data" / "eye" / "fixations.mat"
-    stimuli_dir = raw_dir / "data" / "stimuli"
+    stimuli_dir, tracks_dir = raw_dir / "data" / "stimuli", raw_dir / "data" / config.folder
     if not stimuli_dir.is_dir():
         raise FileNotFoundError(
             f"{stimuli_dir} is missing: point --raw at the folder that holds data/stimuli"
         )
-    gaze_by_image_id = read_fixations(fixations_path, config)
-
+    if config.tracking == "eye":
+        paths = [tracks_dir / "fixations.mat"]
+        user_ids = [str(user + 1) for user in range(config.num_users)]
+        gaze_by_image_id = read_fixations(paths[0], config)
+    else:
+        paths = list_tracks(tracks_dir, config)
+        user_ids, gaze_by_image_id = read_mouse(paths, config)
+    num_rows = sum(len(gaze.user) for gaze in gaze_by_image_id.values())
+    if num_rows != config.num_rows:
+        raise ValueError(
+            f"{tracks_dir} holds {num_rows} fixations or samples, expected {config.num_rows}: "
+            "take the files of the release"
+        )
+    # Last, since every check before it says more about what is wrong.
+    sha256 = raw_files.digest(paths)
+    if sha256 != config.sha256:
+        raise ValueError(
+            f"{tracks_dir} has SHA-256 {sha256}, expected {config.sha256}: "
+            "take the files of the release"
+        )
     examples = []
     num_dropped_by_image_id = {}
     for image_id, gaze in tqdm(
         gaze_by_image_id.items(), desc="checking images", unit="image", disable=None
     ):
-        image_bytes, width, height = read_image(stimuli_dir / image_id)
+        image_bytes, width, height = raw_files.read_image(stimuli_dir / image_id)
         gaze, num_dropped = gaze_schema.drop_fixations_outside(gaze, width=width, height=height)
         if num_dropped:
             num_dropped_by_image_id[image_id] = num_dropped
         examples.append(gaze_schema.make_example(image_bytes, image_id, *gaze))
-    return examples, num_dropped_by_image_id
+    return user_ids, examples, num_dropped_by_image_id
 
 
-def read_image(path: Path) -> tuple[bytes, int, int]:
-    """Reads an encoded image and proves that it decodes.
-
-    Returns:
-        The bytes of the file, the width and the height in pixels.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a whole RGB image.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: unpack the whole release again")
-    image_bytes = path.read_bytes()
-    try:
-        with Image.open(io.BytesIO(image_bytes)) as image:
-            image.load()
-            mode, (width, height) = image.mode, image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path} does not decode ({_one_line(error)}): unpack the release again"
-        ) from error
-    if mode != "RGB":
-        raise ValueError(f"{path} is a {mode} image, expected RGB: unpack the release again")
-    return image_bytes, width, height
-
-
-def read_fixations(path: Path, config: OsieConfig) -> dict[str, gaze_schema.GazeTable]:
-    """Reads `fixations.mat` and checks it against the configuration.
+def read_fixations(path: Path, config: OsieConfig) -> GazeByImageId:
+    """Reads `fixations.mat`.
 
     Returns:
         Image id -> the fixations of all users, in viewing order, with our origin of coordinates.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: unreadable, another layout, rows that are not finite, other counts or digest.
+        ValueError: unreadable, another layout, other images or users, rows that are not finite.
     """
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: point --raw at the folder that holds data/eye/fixations.mat"
-        )
-    try:
-        images = scipy.io.loadmat(path, simplify_cells=True)["fixations"]
-    except Exception as error:  # scipy raises a dozen unrelated types on a broken file.
-        raise ValueError(
-            f"{path} cannot be read as a MATLAB file with the variable 'fixations' "
-            f"({_one_line(error)}): take the file of the release"
-        ) from error
-
-    gaze_by_image_id: dict[str, gaze_schema.GazeTable] = {}
-    images = _cell(images, f"{path}: fixations", length=config.num_images)
+    gaze_by_image_id: GazeByImageId = {}
+    images = raw_files.read_variable(path, "fixations")
+    images = raw_files.cell(images, f"{path}: fixations", length=config.num_images)
     for image_number, image in enumerate(images, start=1):
         place = f"{path}: fixations{{{image_number}}}"
-        image_id = _field(image, "img", place)
+        image_id = raw_files.field(image, "img", place)
         # The name becomes a path below data/stimuli, so it must not lead elsewhere.
         if not isinstance(image_id, str) or not image_id or Path(image_id).name != image_id:
             raise ValueError(f"{place}.img is {image_id!r}, expected a file name")
         if image_id in gaze_by_image_id:
             raise ValueError(f"{place}.img is {image_id!r} again, expected different file names")
-        users = _cell(
-            _field(image, "subjects", place), f"{place}.subjects", length=config.num_users
+        users = raw_files.cell(
+            raw_files.field(image, "subjects", place), f"{place}.subjects", length=config.num_users
         )
-        gaze_by_image_id[image_id] = _join_users(
-            [_scanpath(user, f"{place}.subjects{{{i}}}") for i, user in enumerate(users, start=1)]
-        )
-
-    num_fixations = sum(len(gaze.user) for gaze in gaze_by_image_id.values())
-    if num_fixations != config.num_fixations:
-        raise ValueError(
-            f"{path} holds {num_fixations} fixations, expected {config.num_fixations}: "
-            "take the file of the release"
-        )
-    # Last, since every check before it says more about what is wrong.
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    if sha256 != config.fixations_sha256:
-        raise ValueError(
-            f"{path} has SHA-256 {sha256}, expected {config.fixations_sha256}: "
-            "take the file of the release"
+        scanpaths = []
+        for user_number, user in enumerate(users, start=1):
+            user_place = f"{place}.subjects{{{user_number}}}"
+            scanpath = raw_files.columns(user, ("fix_x", "fix_y", "fix_duration"), user_place)
+            for row in np.flatnonzero(scanpath[:, 2] < 0)[:1]:
+                raise ValueError(
+                    f"{user_place}: fixation {row + 1} has duration {scanpath[row, 2]}, "
+                    "expected no negative one"
+                )
+            scanpaths.append(scanpath)
+        rows = np.concatenate(scanpaths)
+        gaze_by_image_id[image_id] = gaze_schema.GazeTable(
+            user=np.repeat(np.arange(len(scanpaths)), [len(scanpath) for scanpath in scanpaths]),
+            trial=np.zeros(len(rows), np.int32),
+            xy_px=rows[:, :2] + raw_files.MATLAB_TO_CORNER_ORIGIN_PX,
+            duration_ms=rows[:, 2],
         )
     return gaze_by_image_id
 
 
-def _scanpath(user: Any, place: str) -> np.ndarray:
-    """Returns one user's fixations on one image, float64 [n, 3]: x, y (MATLAB), duration in ms."""
-    columns = {}
-    for name in ("fix_x", "fix_y", "fix_duration"):
-        # A scanpath of a single fixation arrives as a scalar.
-        column = np.atleast_1d(_field(user, name, place))
-        if column.ndim != 1 or not np.issubdtype(column.dtype, np.number):
-            raise ValueError(
-                f"{place}.{name} has shape {column.shape} and type {column.dtype}, "
-                "expected a row of numbers"
-            )
-        columns[name] = column.astype(np.float64)
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"{place} has columns of lengths {lengths}, expected equal lengths")
-    rows = np.stack(list(columns.values()), axis=1)
-    for row, values in enumerate(rows, start=1):
-        if not np.all(np.isfinite(values)) or values[2] < 0:
-            raise ValueError(
-                f"{place}: fixation {row} is x {values[0]}, y {values[1]}, duration {values[2]}, "
-                "expected finite numbers and no negative duration"
-            )
-    return rows
+def list_tracks(folder: Path, config: OsieConfig) -> list[Path]:
+    """Finds the files of the mouse, one an image, in the order of their numbers.
+
+    Raises:
+        FileNotFoundError: if there are not so many.
+    """
+    paths = sorted(folder.glob("*.mat"))
+    if len(paths) != config.num_images:
+        raise FileNotFoundError(
+            f"{folder} holds {len(paths)} files *.mat, expected {config.num_images}: "
+            "unpack the whole release again"
+        )
+    return paths
 
 
-def _join_users(scanpaths: list[np.ndarray]) -> gaze_schema.GazeTable:
-    """Puts the users' fixations below one another and moves the origin to the image's corner."""
-    rows = np.concatenate(scanpaths)
+def read_mouse(paths: list[Path], config: OsieConfig) -> tuple[list[str], GazeByImageId]:
+    """Reads the tracks of the mouse: a row a sample, of which no time is known.
+
+    Returns:
+        The users, whose numbers have gaps; and image id -> the samples of all users, in viewing
+        order, with our origin of coordinates. A track whose `order` starts again is another trial.
+        Durations are 0: not known.
+
+    Raises:
+        ValueError: unreadable, another layout, other users, rows that are not finite.
+    """
+    tracks = {}
+    for path in tqdm(paths, desc="reading tracks", unit="file", disable=None):
+        rows = raw_files.columns(
+            raw_files.read_variable(path, "fixations"), ("subj", "coord", "order"), f"{path}"
+        )
+        if rows.shape[1] != 4:
+            raise ValueError(f"{path}: coord has {rows.shape[1] - 2} columns, expected 2")
+        tracks[f"{path.stem}.jpg"] = rows[np.argsort(rows[:, 0], kind="stable")]
+    subjects = np.unique(np.concatenate([np.unique(rows[:, 0]) for rows in tracks.values()]))
+    if len(subjects) != config.num_users:
+        raise ValueError(
+            f"{paths[0].parent} has {len(subjects)} users, expected {config.num_users}: "
+            "take the files of the release"
+        )
+    user_ids = [str(int(subject)) for subject in subjects]
+    return user_ids, {image_id: _as_gaze(rows, subjects) for image_id, rows in tracks.items()}
+
+
+def _as_gaze(rows: np.ndarray, subjects: np.ndarray) -> gaze_schema.GazeTable:
+    """Turns rows of subject, row, column and order, sorted by subject, into a table."""
+    user, order = np.searchsorted(subjects, rows[:, 0]), rows[:, 3]
+    is_first = np.diff(user, prepend=-1) != 0
+    starts_again = ~is_first & (np.diff(order, prepend=0) <= 0)
+    num_before = np.cumsum(starts_again)
+    num_before_user = np.maximum.accumulate(np.where(is_first, num_before, 0))
     return gaze_schema.GazeTable(
-        user=np.repeat(np.arange(len(scanpaths)), [len(scanpath) for scanpath in scanpaths]),
-        trial=np.zeros(len(rows), np.int32),
-        xy_px=rows[:, :2] + MATLAB_TO_CORNER_ORIGIN_PX,
-        duration_ms=rows[:, 2],
+        user=user.astype(np.int32),
+        trial=(num_before - num_before_user).astype(np.int32),
+        xy_px=(rows[:, [2, 1]] + raw_files.MATLAB_TO_CORNER_ORIGIN_PX).astype(np.float32),
+        duration_ms=np.zeros(len(rows), np.float32),
     )
-
-
-def _field(struct: Any, name: str, place: str) -> Any:
-    if not isinstance(struct, dict) or name not in struct:
-        found = sorted(struct) if isinstance(struct, dict) else type(struct).__name__
-        raise ValueError(f"{place} has no field {name!r}, found {found}: take the file as released")
-    return struct[name]
-
-
-def _cell(cell: Any, place: str, *, length: int) -> Any:
-    if not isinstance(cell, (list, np.ndarray)) or len(cell) != length:
-        found = f"{len(cell)} elements" if isinstance(cell, (list, np.ndarray)) else "no cell array"
-        raise ValueError(f"{place} has {found}, expected {length}: take the file as released")
-    return cell
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

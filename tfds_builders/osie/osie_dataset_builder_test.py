@@ -1,6 +1,5 @@
-"""Who and what is in OSIE, and what is refused."""
+"""Who and what is in OSIE, gaze and mouse, and what is refused."""
 
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -20,16 +19,26 @@ DUMMY_DIR = Path(__file__).parent / "dummy_data"
 
 
 def make_config(raw_dir: Path, **counts: Any) -> osie_dataset_builder.OsieConfig:
-    """Returns a configuration that fits the dummy release, apart from `counts`."""
+    """Returns a configuration that fits the gaze of the dummy release, apart from `counts`."""
     fixations_path = raw_dir / "data" / "eye" / "fixations.mat"
     sha256 = hashlib.sha256(fixations_path.read_bytes()).hexdigest()
-    expected: dict[str, Any] = {
-        "num_images": 3,
-        "num_users": 2,
-        "num_fixations": 12,
-        "fixations_sha256": sha256,
-    }
+    expected: dict[str, Any] = {"num_images": 3, "num_users": 2, "num_rows": 12, "sha256": sha256}
     return osie_dataset_builder.OsieConfig(name="dummy", **(expected | counts))
+
+
+def make_mouse_config(raw_dir: Path, **counts: Any) -> osie_dataset_builder.OsieConfig:
+    """Returns a configuration that fits the mouse of the dummy release, apart from `counts`."""
+    paths = sorted((raw_dir / "data" / "mouse_lab").glob("*.mat"))
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    expected: dict[str, Any] = {
+        "tracking": "mouse",
+        "folder": "mouse_lab",
+        "num_images": 3,
+        "num_users": 3,
+        "num_rows": 11,
+        "sha256": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+    }
+    return osie_dataset_builder.OsieConfig(name="dummy_mouse", **(expected | counts))
 
 
 def prepare_release(
@@ -93,10 +102,51 @@ def test_metadata_says_who_looked_and_what_was_dropped(tmp_path: Path) -> None:
     metadata = dict(prepare_release(DUMMY_DIR, tmp_path).info.metadata)
     assert metadata == {
         "user_ids": ["1", "2"],
+        "tracking": "eye",
+        "has_durations": True,
+        "has_images": True,
         "pixels_per_degree": None,
         "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
-        "fixations_sha256": make_config(DUMMY_DIR).fixations_sha256,
+        "source_sha256": make_config(DUMMY_DIR).sha256,
     }
+
+
+def test_every_sample_of_the_dummy_mouse_is_where_it_belongs(tmp_path: Path) -> None:
+    prepared = prepare_release(DUMMY_DIR, tmp_path, make_mouse_config(DUMMY_DIR))
+    assert dict(prepared.info.metadata) == {
+        "user_ids": ["2", "5", "9"],
+        "tracking": "mouse",
+        "has_durations": False,
+        "has_images": True,
+        "pixels_per_degree": None,
+        "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
+        "source_sha256": make_mouse_config(DUMMY_DIR).sha256,
+    }
+    records = read_records(prepared)
+    assert sorted(records) == ["1001.jpg", "1002.jpg", "1003.jpg"]
+
+    # The file has users 5, 2, 5 and 2 again. The first 2 starts again, which is another viewing,
+    # the 5 does not. Each coordinate is 0.5 less than in make_dummy_data.TRACKS, where the row
+    # comes before the column: x before y here.
+    first = records["1001.jpg"]["gaze"]
+    np.testing.assert_array_equal(first["user"], [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(first["trial"], [0, 0, 1, 0, 0, 0])
+    np.testing.assert_array_equal(
+        first["xy_px"],
+        [[19.5, 14.5], [21.5, 15.5], [7.5, 6.5], [0.5, 0.5], [19.5, 9.5], [39.5, 29.5]],
+    )
+    np.testing.assert_array_equal(first["duration_ms"], np.zeros(6))
+
+    # The sample in column 41 of the release is at 40.5 here, outside a width of 40.
+    second = records["1002.jpg"]["gaze"]
+    np.testing.assert_array_equal(second["user"], [2])
+    np.testing.assert_array_equal(second["xy_px"], [[12.5, 11.5]])
+
+    # A viewing of a single sample is followed by another: the order stays 1.
+    third = records["1003.jpg"]["gaze"]
+    np.testing.assert_array_equal(third["user"], [0, 2, 2])
+    np.testing.assert_array_equal(third["trial"], [0, 0, 1])
+    np.testing.assert_array_equal(third["xy_px"], [[2.5, 3.5], [12.5, 23.5], [13.5, 24.5]])
 
 
 def test_images_are_the_released_bytes(tmp_path: Path) -> None:
@@ -129,7 +179,7 @@ def test_an_image_all_of_whose_fixations_are_outside_is_kept_without_gaze(tmp_pa
             "2.jpg": [([2.0], [2.0], [100]), ([3.0], [3.0], [100])],
         },
     )
-    config = make_config(raw_dir, num_images=2, num_fixations=3)
+    config = make_config(raw_dir, num_images=2, num_rows=3)
     prepared = prepare_release(raw_dir, tmp_path, config)
     gaze = read_records(prepared)["1.jpg"]["gaze"]
     assert gaze["xy_px"].shape == (0, 2)
@@ -214,8 +264,8 @@ def test_a_file_without_the_variable_is_named(release_dir: Path) -> None:
     [
         ({"num_images": 4}, "fixations has 3 elements, expected 4"),
         ({"num_users": 3}, r"fixations\{1\}.subjects has 2 elements, expected 3"),
-        ({"num_fixations": 13}, "holds 12 fixations, expected 13"),
-        ({"fixations_sha256": "0" * 64}, "has SHA-256 [0-9a-f]{64}, expected 0000"),
+        ({"num_rows": 13}, "data/eye holds 12 fixations or samples, expected 13"),
+        ({"sha256": "0" * 64}, "data/eye has SHA-256 [0-9a-f]{64}, expected 0000"),
     ],
 )
 def test_other_counts_are_refused(release_dir: Path, counts: dict[str, Any], message: str) -> None:
@@ -244,7 +294,7 @@ def spoil_field(images: np.ndarray, name: str) -> None:
         ),
         (
             lambda images: images[0, 0]["subjects"][1, 0].update(fix_x=np.asarray([[1, np.nan]])),
-            r"fixations\{1\}.subjects\{2\}: fixation 2 is x nan, y 22.5",
+            r"subjects\{2\}: row 2 of fix_x, fix_y, fix_duration is \[nan, 22.5, 175.0\], expected",
         ),
         (
             lambda images: images[0, 0]["subjects"][1, 0].update(
@@ -254,7 +304,7 @@ def spoil_field(images: np.ndarray, name: str) -> None:
         ),
         (
             lambda images: images[0, 0]["subjects"][1, 0].update(fix_x="text"),
-            r"subjects\{2\}.fix_x has .* expected a row of numbers",
+            r"subjects\{2\}.fix_x has .* expected rows of numbers",
         ),
         (
             lambda images: images[0, 0].update(img="../1001.jpg"),
@@ -268,6 +318,10 @@ def spoil_field(images: np.ndarray, name: str) -> None:
             lambda images: images.__setitem__((2, 0), 7.0),
             r"fixations\{3\} has no field 'img', found float",
         ),
+        (
+            lambda images: images[2, 0].update(subjects=7.0),
+            r"fixations\{3\}.subjects is no cell array, expected 2",
+        ),
     ],
 )
 def test_another_layout_is_refused(release_dir: Path, spoil: Any, message: str) -> None:
@@ -278,10 +332,59 @@ def test_another_layout_is_refused(release_dir: Path, spoil: Any, message: str) 
     assert_refused(release_dir, ValueError, message)
 
 
+@pytest.mark.parametrize(
+    ("counts", "error_type", "message"),
+    [
+        ({"num_users": 4}, ValueError, "mouse_lab has 3 users, expected 4"),
+        ({"num_images": 4}, FileNotFoundError, r"mouse_lab holds 3 files \*.mat, expected 4"),
+        ({"num_rows": 12}, ValueError, "mouse_lab holds 11 fixations or samples, expected 12"),
+        ({"sha256": "0" * 64}, ValueError, "mouse_lab has SHA-256 [0-9a-f]{64}, expected 0000"),
+        ({"folder": "mouse_amt"}, FileNotFoundError, "mouse_amt holds 0 files"),
+    ],
+)
+def test_other_counts_of_the_mouse_are_refused(
+    release_dir: Path, counts: dict[str, Any], error_type: type[Exception], message: str
+) -> None:
+    assert_refused(release_dir, error_type, message, make_mouse_config(release_dir, **counts))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"subj": None}, "1002.mat has no field 'subj', found .'coord', 'order'"),
+        ({"coord": None}, "1002.mat has no field 'coord'"),
+        ({"order": None}, "1002.mat has no field 'order'"),
+        ({"order": [[1], [2], [3]]}, "1002.mat has columns of lengths .*'order': 3}, expected"),
+        ({"coord": [[15, 41, 1], [12, 13, 1]]}, "1002.mat: coord has 3 columns, expected 2"),
+        ({"coord": [[15, 41], [12, np.nan]]}, r"1002.mat: row 2 of .* is \[9.0, 12.0, nan, 2.0\]"),
+    ],
+)
+def test_another_layout_of_the_mouse_is_refused(
+    release_dir: Path, changed: dict[str, Any], message: str
+) -> None:
+    struct = make_dummy_data.make_track(make_dummy_data.TRACKS["1002.jpg"]) | changed
+    struct = {name: column for name, column in struct.items() if column is not None}
+    path = release_dir / "data" / "mouse_lab" / "1002.mat"
+    scipy.io.savemat(path, {"fixations": struct})
+    assert_refused(release_dir, ValueError, message, make_mouse_config(release_dir))
+
+
+def test_a_track_without_its_image_is_refused(release_dir: Path) -> None:
+    folder = release_dir / "data" / "mouse_lab"
+    (folder / "1003.mat").rename(folder / "1004.mat")
+    config = make_mouse_config(release_dir)
+    assert_refused(release_dir, FileNotFoundError, "1004.jpg is missing", config)
+
+
 def test_the_release_is_pinned() -> None:
-    [config] = osie_dataset_builder.Builder.BUILDER_CONFIGS
-    assert (config.name, config.num_images, config.num_users) == ("gaze", 700, 15)
-    assert dataclasses.asdict(config)["num_fixations"] == 98_321
+    assert [
+        (config.name, config.tracking, config.num_images, config.num_users, config.num_rows)
+        for config in osie_dataset_builder.Builder.BUILDER_CONFIGS
+    ] == [
+        ("gaze", "eye", 700, 15, 98_321),
+        ("mouse_lab", "mouse", 700, 16, 984_458),
+        ("mouse_amt", "mouse", 700, 835, 8_626_960),
+    ]
 
 
 @pytest.mark.real
@@ -308,3 +411,53 @@ def test_real_osie_is_complete(tmp_path: Path) -> None:
     np.testing.assert_allclose([xy_px[:, 1].min(), xy_px[:, 1].max()], [0.7, 598.7], rtol=1e-6)
     # The first fixations of the first user on the first image, 395.5 and 390.6 in the release.
     np.testing.assert_allclose(records["1001.jpg"]["gaze"]["xy_px"][:2, 0], [395, 390.1], rtol=1e-6)
+
+
+@pytest.mark.real
+@pytest.mark.skipif("GAZEJAX_RAW_DATA" not in os.environ, reason="GAZEJAX_RAW_DATA is not set")
+@pytest.mark.parametrize(
+    ("name", "num_samples", "users_an_image", "images_a_user", "num_viewings"),
+    [
+        # Fewest and most users of an image; fewest, median and most images of a user; first and
+        # second viewings.
+        ("mouse_lab", 984_458, (10, 16), (342, 656.5, 700), [9_726]),
+        ("mouse_amt", 8_626_960, (88, 122), (1, 40, 673), [69_323, 126]),
+    ],
+)
+def test_real_mouse_is_complete(
+    tmp_path: Path,
+    name: str,
+    num_samples: int,
+    users_an_image: tuple[int, int],
+    images_a_user: tuple[int, float, int],
+    num_viewings: list[int],
+) -> None:
+    prepared = tfds.builder_from_directory(
+        build(f"osie/{name}", Path(os.environ["GAZEJAX_RAW_DATA"]) / "osie", tmp_path)
+    )
+    metadata = prepared.info.metadata
+    assert (metadata["tracking"], metadata["has_durations"]) == ("mouse", False)
+    assert metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
+    records = prepared.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    image_ids, num_rows, viewings = [], 0, []
+    lowest_px, highest_px = np.full(2, np.inf), np.zeros(2)
+    for record in records:
+        image_ids.append(record["image_id"].decode())
+        gaze = record["gaze"]
+        num_rows += len(gaze["user"])
+        viewings.append(np.unique(np.stack([gaze["user"], gaze["trial"]], axis=1), axis=0))
+        lowest_px = np.minimum(lowest_px, gaze["xy_px"].min(axis=0))
+        highest_px = np.maximum(highest_px, gaze["xy_px"].max(axis=0))
+        assert not np.any(gaze["duration_ms"])
+    assert sorted(image_ids) == [f"{number}.jpg" for number in range(1001, 1701)]
+    assert num_rows == num_samples
+    num_users = [len(np.unique(rows[:, 0])) for rows in viewings]
+    assert (min(num_users), max(num_users)) == users_an_image
+    all_viewings = np.concatenate(viewings)
+    num_images = np.bincount(all_viewings[all_viewings[:, 1] == 0, 0])
+    assert len(num_images) == len(metadata["user_ids"])
+    assert (np.min(num_images), np.median(num_images), np.max(num_images)) == images_a_user
+    assert np.bincount(all_viewings[:, 1]).tolist() == num_viewings
+    # Columns up to 800 and rows up to 600, less 0.5: exchanged, a row would be above 600.
+    assert np.all(lowest_px == 0.5)
+    assert np.all((highest_px > [700, 500]) & (highest_px < [800, 600]))

@@ -1,16 +1,14 @@
 """Synthetic gaze: the data set that needs no download and whose truth is known."""
 
 import dataclasses
-import io
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 from tqdm import tqdm
 
-from tfds_builders import gaze_schema
+from tfds_builders import gaze_schema, raw_files
 from tfds_builders.synthetic_gaze import generative_model
 
 
@@ -32,8 +30,11 @@ class SyntheticGazeConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Builder of synthetic gaze; takes no raw data."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First version.",
+        "1.1.0": "Metadata say what was tracked and whether durations are known.",
+    }
     BUILDER_CONFIGS: ClassVar[list[SyntheticGazeConfig]] = [
         SyntheticGazeConfig(
             name="default",
@@ -63,9 +64,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         observers = generative_model.make_observers(config.seed, config.num_users)
         self.info.metadata.update(
-            user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
-            pixels_per_degree=None,  # Nobody sat at any distance from a screen.
-            dropped_fixations={"total": 0, "by_image_id": {}},
+            gaze_schema.make_metadata(
+                user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
+                tracking="generated",
+                has_durations=True,
+                has_images=True,
+                pixels_per_degree=None,  # Nobody sat at any distance from a screen.
+                num_dropped_by_image_id={},
+            ),
             seed=config.seed,
             class_names=list(generative_model.CLASS_NAMES),
             # One entry a user in every list, in the order of user_ids.
@@ -91,7 +97,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             yield (
                 image_id,
                 gaze_schema.make_example(
-                    encode_png(generative_model.draw_scene(scene)), image_id, *gaze
+                    raw_files.encode_png(generative_model.draw_scene(scene)), image_id, *gaze
                 ),
             )
 
@@ -117,13 +123,3 @@ def make_gaze_table(
         xy_px=np.concatenate([xy_px for xy_px, _ in viewings]),
         duration_ms=np.concatenate([duration_ms for _, duration_ms in viewings]),
     )
-
-
-def encode_png(image: np.ndarray) -> bytes:
-    """Returns the PNG file of a uint8 [h, w, 3] image.
-
-    The bytes depend on the version of the compressor, the pixels do not.
-    """
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -58,9 +58,15 @@ def test_tiny_holds_everybody_on_every_scene(tiny_dir: Path) -> None:
 
 def test_metadata_holds_the_traits(tiny_dir: Path) -> None:
     metadata = tfds.builder_from_directory(tiny_dir).info.metadata
-    assert metadata["user_ids"] == [f"observer_{user:03d}" for user in range(8)]
-    assert metadata["pixels_per_degree"] is None
-    assert metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
+    common = {
+        "user_ids": [f"observer_{user:03d}" for user in range(8)],
+        "tracking": "generated",
+        "has_durations": True,
+        "has_images": True,
+        "pixels_per_degree": None,
+        "dropped_fixations": {"total": 0, "by_image_id": {}},
+    }
+    assert {name: metadata[name] for name in common} == common
     assert metadata["class_names"] == ["disc", "square", "triangle", "star", "ring", "cross"]
     assert np.shape(metadata["traits"]["class_log_salience"]) == (8, 6)
     observers = generative_model.make_observers(metadata["seed"], 8)

@@ -1,0 +1,162 @@
+"""Both stages on mouse tracks of OSIE's crowd: 835 users, each on 1 to 673 of the 700 images.
+
+    gazejax data build osie/mouse_amt --raw DIR
+    python train.py --config=configs/osie_mouse.py --workdir=runs/osie_mouse
+
+The mouse, not gaze: it moves a window of sharp sight. Nobody saw all images, half the users saw 40
+or fewer, and no time is known. Half the images are test images, since people are compared by ten
+images and ten others. What was tried, with figures, is in docs/experiments.md.
+
+All values are ours: the paper did not use these data.
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def get_config() -> ConfigDict:
+    """Every value of the experiment."""
+    return ConfigDict(
+        {
+            "seed": 0,
+            "stage": "all",  # one stage, or all: one after the other
+            "data": {
+                "name": "osie/mouse_amt",
+                "data_dir": placeholder(str),  # None: the default folder of TFDS
+                "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
+                "drop_first_fixation": False,  # of every trial
+                "keep_one_in": 8,  # of a trial's rows: some 16 samples of the mouse are left
+            },
+            "split": {
+                # validation: without the users and images of the figures, to choose a config by
+                "purpose": "test",
+                "test_rule": "hash",  # osie or hash
+                "hash_seed": 0,  # rule hash, validation
+                "hash_one_in": 2,  # rule hash, validation: half of the images are test images
+                "folds": 10,  # of users
+                "fold": 1,  # users fold, fold + folds, ... are never seen in training
+                "min_images": 20,  # users who saw fewer training or test images take no part
+                "max_seen_users": placeholder(int),  # None: all
+            },
+            # Frozen: every image goes through the backbone once. Needs the extra `pretrained`.
+            "features": {
+                "backbone": "efficientnet_lite0",
+                "image_size": (288, 384),
+                "strides": (8, 16, 32),  # levels of the backbone
+                "components": (12, 24, 24),  # principal components of each
+            },
+            "encoder": {
+                "architecture": "scanpath",  # every fixation described, then a deep set
+                "inputs": ("position", "step", "density"),
+                "image_size": (36, 48),  # height, width; here of the universal map alone
+                "width": 128,
+                # The embedding ends with the features of what the person looks at more than others
+                # do, times this: enough for stage 2, little enough for stage 1.
+                "taste_scale": 0.5,
+                "embedding_size": 64,
+                "sampling": {
+                    "num_users": 15,
+                    "images_per_user": 12,
+                    "share_images": True,  # nothing but gaze tells the users of a batch apart
+                    # Users made of the drawn ones by warping all their gaze in one way; ours.
+                    "virtual_users": {
+                        "number": 15,
+                        "mirror": True,
+                        "scale_spread": 0.15,
+                        "duration_spread": 0.15,
+                        "shift_frac": 0.05,
+                    },
+                },
+                "loss": {
+                    "margin": 1.0,
+                    "distance": "squared_euclidean",
+                    "unit_length": False,
+                    "mining": "batch_all",
+                    "pairs_per_embedding": 3,  # triplets compare means of so many pairs
+                    "classification_weight": 1.0,  # beside the triplets; 0: the paper
+                },
+                "num_steps": 1500,
+                "optimizer": {
+                    "learning_rate": 2e-3,
+                    "schedule": "one_cycle",
+                    "warmup_steps": 150,
+                    "weight_decay": 1e-2,
+                    "clip_norm": 1.0,
+                },
+            },
+            "saliency": {
+                "architecture": "taste",  # features weighed by the person's taste
+                "map_size": (36, 48),  # of the universal, true and predicted maps
+                "target_scale": "mean",  # both maps of the MSE have mean 1
+                "loss": {"mse_weight": 1.0, "kld_weight": 1.0},  # MSE alone: the paper's
+                "width": 16,
+                # What else is known of people of the training: nothing (`taste`), weights of
+                # features (`filters`), or scale and shift of the layers (`film`).
+                "conditioning": "film",
+                # Who is known: see `gazejax.models.taste.KnownPeople`.
+                "recognition": {
+                    "radius": 0.35,
+                    "softness": 0.05,
+                    "forget_share": 0.3,  # of a batch is treated as strangers
+                },
+                "sampling": {
+                    "num_images": 8,
+                    "users_per_image": 8,
+                    "enrolment_images": (5, 50),  # drawn anew for each map, uniform in this range
+                },
+                "num_steps": 400,
+                "optimizer": {
+                    "learning_rate": 1e-2,
+                    "schedule": "one_cycle",
+                    "warmup_steps": 40,
+                    "weight_decay": 1e-2,
+                    "clip_norm": 1.0,
+                },
+            },
+            # The universal map of an image nobody has looked at, predicted: the saliency network
+            # without a person, starting from the mean training map.
+            "universal": {
+                "num_images": 16,
+                "num_steps": 400,
+                "optimizer": {
+                    "learning_rate": 1e-2,
+                    "schedule": "one_cycle",
+                    "warmup_steps": 40,
+                    "weight_decay": 1e-4,
+                    "clip_norm": 1.0,
+                },
+            },
+            "controls": {
+                # Trains a second encoder on gaze whose owners are permuted within each image.
+                "permuted_users": True,
+            },
+            "training": {
+                "steps_per_dispatch": 1,  # more only on accelerators
+                "log_every": 20,
+                "max_skipped_in_a_row": 10,  # updates that were not finite, before training stops
+            },
+            "checkpoint": {"every": 300, "keep": 2},
+            "eval": {
+                # 1: the one fold of `split`. More: cross-validation, a training for each fold of so
+                # many, in workdir/fold_0, ...; it sets split.folds and split.fold.
+                "folds": 1,
+                "seed": 0,
+                "batch_size": 256,
+                "num_images": (1, 5, 10),  # enrolment and probe images of stage 1
+                "num_draws": 100,
+                "samples_per_user": 10,  # of MAP@R, at most; each from n other images
+                "common_fixations": 6,  # the control with scanpaths cut to equally many
+                "saliency_num_images": (10,),  # enrolment images of stage 2
+                "saliency_num_draws": 2,
+                "num_derangements": 4,
+                "num_resamples": 1000,  # of the bootstrap and the permutation test
+                # The baseline without learning: what is tried for each user; see
+                # `controls.calibrate`.
+                "calibration": {
+                    "spread_frac": (0.0, 0.02, 0.04),
+                    "gain": (0.6, 0.8, 1.0, 1.25, 1.5),
+                    "center_weight": (-0.25, 0.0, 0.25, 0.5),
+                },
+            },
+        }
+    )

@@ -1,0 +1,136 @@
+"""Reads the files of a release, images and MATLAB structs; refuses any other in one line."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+# MATLAB counts pixels from 1: its (1, 1) is the centre of the first pixel, here (0.5, 0.5).
+MATLAB_TO_CORNER_ORIGIN_PX = -0.5
+
+
+def read_image(path: Path) -> tuple[bytes, int, int]:
+    """Reads an encoded image and proves that it decodes.
+
+    Returns:
+        The bytes of the file, the width and the height in pixels.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a whole RGB image.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: unpack the whole release again")
+    image_bytes = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(image_bytes)) as image:
+            image.load()
+            mode, (width, height) = image.mode, image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{path} does not decode ({_one_line(error)}): unpack the release again"
+        ) from error
+    if mode != "RGB":
+        raise ValueError(f"{path} is a {mode} image, expected RGB: unpack the release again")
+    return image_bytes, width, height
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Returns the PNG file of a uint8 [h, w, 3] image.
+
+    The bytes depend on the version of the compressor, the pixels do not.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def read_variable(path: Path, name: str) -> Any:
+    """Reads a variable of a MATLAB file; structs become dictionaries, cells lists or arrays.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no MATLAB file, or without the variable.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: point --raw at the folder of the release")
+    try:
+        return scipy.io.loadmat(path, simplify_cells=True)[name]
+    except Exception as error:  # scipy raises a dozen unrelated types on a broken file.
+        raise ValueError(
+            f"{path} cannot be read as a MATLAB file with the variable {name!r} "
+            f"({_one_line(error)}): take the file of the release"
+        ) from error
+
+
+def field(struct: Any, name: str, place: str) -> Any:
+    """Returns a field of a struct.
+
+    Raises:
+        ValueError: no struct, or without the field; `place` says which.
+    """
+    if not isinstance(struct, dict) or name not in struct:
+        found = sorted(struct) if isinstance(struct, dict) else type(struct).__name__
+        raise ValueError(f"{place} has no field {name!r}, found {found}: take the file as released")
+    return struct[name]
+
+
+def cell(value: Any, place: str, *, length: int) -> Any:
+    """Returns a cell array of a known length.
+
+    Raises:
+        ValueError: no cell array, or of another length; `place` says which.
+    """
+    is_cell = isinstance(value, (list, np.ndarray))
+    if not is_cell or len(value) != length:
+        found = f"has {len(value)} elements" if is_cell else "is no cell array"
+        raise ValueError(f"{place} {found}, expected {length}: take the file as released")
+    return value
+
+
+def columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
+    """Returns fields of a struct, of one entry a row each, side by side.
+
+    Returns:
+        float64 [rows, columns]. A field of shape [rows, k] gives k columns.
+
+    Raises:
+        ValueError: a field that is missing, no number or not finite, or of another length.
+    """
+    parts = {}
+    for name in names:
+        # A scanpath of a single row arrives as a scalar.
+        part = np.atleast_1d(field(struct, name, place))
+        if part.ndim > 2 or not np.issubdtype(part.dtype, np.number):
+            raise ValueError(
+                f"{place}.{name} has shape {part.shape} and type {part.dtype}, "
+                "expected rows of numbers"
+            )
+        parts[name] = part.astype(np.float64)
+    lengths = {name: len(part) for name, part in parts.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{place} has columns of lengths {lengths}, expected equal lengths")
+    rows = np.column_stack(list(parts.values()))
+    for row in np.flatnonzero(~np.isfinite(rows).all(axis=1))[:1]:
+        raise ValueError(
+            f"{place}: row {row + 1} of {', '.join(names)} is {rows[row].tolist()}, "
+            "expected finite numbers"
+        )
+    return rows
+
+
+def digest(paths: Sequence[Path]) -> str:
+    """SHA-256 of a file; of several, that of the lines of their digests in the given order."""
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
