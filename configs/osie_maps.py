@@ -20,6 +20,7 @@ def get_config() -> ConfigDict:
                 "name": "osie/gaze",
                 "data_dir": placeholder(str),  # None: the default folder of TFDS
                 "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
+                "first_trial_only": False,  # where somebody looked at an image several times
                 "drop_first_fixation": False,  # of every trial
                 "keep_one_in": 1,  # of a trial's rows; more where a mouse was tracked
             },

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from gazejax.api import check_fixations, load
-from gazejax.evaluation import evaluate
+from gazejax.evaluation import evaluate, evaluate_elsewhere
 from gazejax.loop import configure_host_devices
 from gazejax.pictures import draw_prediction
 from gazejax.workdir import load_config
@@ -132,6 +132,14 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluating = commands.add_parser("evaluate", help="print and store the figures of a training")
     evaluating.add_argument("workdir", type=Path)
+    evaluating.add_argument(
+        "--people-of",
+        metavar="NAME/CONFIG",
+        help="tell apart the people of another prepared data set instead",
+    )
+    evaluating.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="of that data set; default: TFDS's own"
+    )
     evaluating.set_defaults(run=_evaluate)
 
     embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
@@ -159,7 +167,12 @@ def _build(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     configure_host_devices(load_config(arguments.workdir))
-    evaluate(arguments.workdir)
+    if arguments.people_of is not None:
+        evaluate_elsewhere(arguments.workdir, arguments.people_of, arguments.data_dir)
+    elif arguments.data_dir is not None:
+        raise ValueError("--data-dir applies with --people-of only: the config says where the rest")
+    else:
+        evaluate(arguments.workdir)
 
 
 def _embed(arguments: argparse.Namespace) -> None:

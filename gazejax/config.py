@@ -147,6 +147,7 @@ RULES: dict[str, Any] = {
         "name": _TEXT,
         "data_dir": Rule("a folder, or None", lambda value: value is None or _TEXT.test(value)),
         "sigma_frac": _number(0.0, 1.0, open_below=True),
+        "first_trial_only": _BOOLEAN,
         "drop_first_fixation": _BOOLEAN,
         "keep_one_in": _integer(1),
     },

@@ -23,6 +23,7 @@ def load(
     data_dir: str | Path | None,
     image_sizes: Mapping[str, tuple[int, int]],
     *,
+    first_trial_only: bool,
     drop_first_fixation: bool,
     keep_one_in: int,
 ) -> Dataset:
@@ -32,6 +33,7 @@ def load(
         name: name and configuration, such as `osie/gaze`.
         data_dir: folder of prepared data sets; None is TFDS's own default.
         image_sizes: (height, width) to resize the images to, for each key of `Dataset.images`.
+        first_trial_only: whether to leave out every later look of a user at the same image.
         drop_first_fixation: whether to leave out the first fixation of every trial: it is where the
             eye was when the image came up, often at its centre. A trial of one fixation is gone.
         keep_one_in: of the rows of every trial, the first of so many is kept: 1 keeps all. A mouse
@@ -74,6 +76,7 @@ def load(
             image_ids,
             sizes,
             len(user_ids),
+            first_trial_only=first_trial_only,
             drop_first_fixation=drop_first_fixation,
             keep_one_in=keep_one_in,
         ),
@@ -134,6 +137,7 @@ def _flatten_gaze(
     sizes: Sequence[tuple[int, int]],
     num_users: int,
     *,
+    first_trial_only: bool,
     drop_first_fixation: bool,
     keep_one_in: int,
 ) -> Gaze:
@@ -151,6 +155,10 @@ def _flatten_gaze(
             )
         trial = np.asarray(table["trial"])
         order = np.lexsort((trial, user))
+        if first_trial_only:
+            first = np.full(num_users, np.iinfo(np.int32).max, np.int32)
+            np.minimum.at(first, user, trial)
+            order = order[trial[order] == first[user[order]]]
         is_first = (np.diff(user[order], prepend=-1) | np.diff(trial[order], prepend=-1)) != 0
         row = np.arange(len(order))
         number = row - np.maximum.accumulate(np.where(is_first, row, 0)) - drop_first_fixation

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from gazejax import bootstrap, controls, protocols, stages, steps, verification
 from gazejax.arrays import AnyArray, Dataset
 from gazejax.progress import track
-from gazejax.report import format_evaluation
+from gazejax.report import format_elsewhere, format_evaluation
 from gazejax.splits import Splits
 from gazejax.stages import INPUTS, STAGES, Viewings
 from gazejax.workdir import (
@@ -23,6 +23,7 @@ from gazejax.workdir import (
     load_config,
     load_params,
     refuse_leaks,
+    refuse_trained_images,
     source_commit,
     trained_steps,
     write_json,
@@ -103,6 +104,59 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     return result
 
 
+def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[str, Any]:
+    """Evaluates the encoder of a workdir on the people of another data set, whom it never met.
+
+    Each viewing is somebody's first look at an image, as in most training data; the universal map
+    of an image is that of the others there. Prints the table and writes it to the workdir.
+
+    Args:
+        workdir: of a finished stage `encoder`, with one fold or several; figures are the mean over
+            the encoders of the folds.
+        name: name and configuration of a prepared data set.
+        data_dir: folder of prepared data sets; None is TFDS's own default.
+
+    Returns:
+        What `evaluation_<name>.json` holds.
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir, or the data set is not prepared.
+        ValueError: if the encoder was trained with an image of that data set, or needs durations
+            that nobody knows.
+    """
+    config = load_config(workdir)
+    config.data.update(name=name, first_trial_only=True)
+    config.data.data_dir = None if data_dir is None else str(data_dir)
+    dataset = stages.load_dataset(config, load_basis(workdir))
+    users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
+    nobody = np.array([], int)
+    folds = []
+    for folder, fold_config in fold_configs(config, workdir).items():
+        refuse_trained_images(folder, "encoder", dataset)
+        # All may be part of the universal map, from which everybody's own is left out.
+        splits = Splits(users, nobody, images, images)
+        viewings = {key: stages.make_viewings(key, fold_config, dataset, splits) for key in INPUTS}
+        methods = _methods(folder, fold_config, dataset, splits, viewings)
+        compared = {"unseen": _compared(methods, users, images)}
+        folds.append(Fold(folder, fold_config, splits, viewings, compared))
+    table, differences, _ = _verify("unseen", folds, config, dataset)
+    result = {
+        "encoder": table,
+        "encoder_differences": differences,
+        "compared": {
+            **_describe(config, folds),
+            "data": name,
+            "trained_on": load_config(workdir).data.name,
+        },
+    }
+    text = format_elsewhere(result)
+    stem = f"evaluation_{name.replace('/', '_')}"
+    write_json(workdir / f"{stem}.json", result)
+    write_text(workdir / f"{stem}.md", text)
+    print(text)
+    return result
+
+
 def _open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
     splits = stages.make_config_splits(config, dataset)
     trained = [stage for stage in STAGES if trained_steps(workdir, stage) is not None]
@@ -113,16 +167,7 @@ def _open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
         protocols.refuse_members(arrays.group, splits.unseen_users)
     methods = _methods(workdir, config, dataset, splits, viewings)
     compared = {
-        group: {
-            method: protocols.Compared(
-                users=users,
-                features=known.features[users],
-                viewed=np.asarray(known.length)[np.ix_(users, splits.test_images)] > 0,
-                similarity=known.similarity,
-                permuted=known.permuted,
-            )
-            for method, known in methods.items()
-        }
+        group: _compared(methods, users, splits.test_images)
         for group, users in _groups(splits).items()
     }
     return Fold(workdir, config, splits, viewings, compared)
@@ -198,6 +243,23 @@ def _methods(
         methods["permuted_users"] = _Known(permuted, gaze.viewing_length, distance, permuted=True)
         methods["permuted_training"] = _Known(permuted, gaze.viewing_length, distance)
     return methods
+
+
+def _compared(
+    methods: Mapping[str, _Known],
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+) -> dict[str, protocols.Compared]:
+    return {
+        method: protocols.Compared(
+            users=users,
+            features=known.features[users],
+            viewed=np.asarray(known.length)[np.ix_(users, images)] > 0,
+            similarity=known.similarity,
+            permuted=known.permuted,
+        )
+        for method, known in methods.items()
+    }
 
 
 def _verify(
@@ -644,6 +706,7 @@ def _describe(config: ConfigDict, folds: Sequence[Fold]) -> dict[str, Any]:
         "derangements": options.num_derangements,
         "resamples": options.num_resamples,
         "common_fixations": options.common_fixations,
+        "first_trial_only": config.data.first_trial_only,
         "drop_first_fixation": config.data.drop_first_fixation,
         "training_seed": config.seed,
         "evaluation_seed": options.seed,

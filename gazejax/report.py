@@ -46,6 +46,23 @@ _METRICS = {
 }
 
 
+def format_elsewhere(result: Mapping[str, Any]) -> str:
+    """Writes what `evaluation.evaluate_elsewhere` found as Markdown."""
+    compared = result["compared"]
+    first = next(iter(result["encoder"]["encoder"].values()))
+    return "\n\n".join(
+        [
+            f"{first['num_users']} people of `{compared['data']}`, {first['num_images']} images; "
+            f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
+            f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
+            f"{compared['commit']}, {compared['date']}. Brackets: 95 % interval over users.",
+            _figures_table(result["encoder"], compared),
+            "Encoder minus control, paired:",
+            _differences_table(result["encoder_differences"], _FIGURES),
+        ]
+    )
+
+
 def format_evaluation(result: Mapping[str, Any]) -> str:
     """Writes an evaluation as Markdown: headline, `DETAILS`, every table."""
     parts = [_what_was_compared(result["compared"]), _headline_of_stage_1(result)]

@@ -138,6 +138,7 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
         config.data.name,
         config.data.data_dir,
         {name: input_size(config, name) for name in INPUTS},
+        first_trial_only=config.data.first_trial_only,
         drop_first_fixation=config.data.drop_first_fixation,
         keep_one_in=config.data.keep_one_in,
     )

@@ -185,6 +185,21 @@ def refuse_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) ->
     refuse_other_splits(workdir, stage, splits, dataset)
 
 
+def refuse_trained_images(workdir: Path, stage: str, dataset: Dataset) -> None:
+    """Refuses a data set that has an image, by name, that a stage was trained with.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
+    leaked = sorted(set(dataset.image_ids) & set(stored["train_images"]))
+    if leaked:
+        raise ValueError(
+            f"{workdir}: stage {stage} was trained with {len(leaked)} images of {dataset.name}, "
+            f"such as {leaked[0]!r}; allowed: a data set without any"
+        )
+
+
 def refuse_other_splits(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
     """Holds the splits of now against those a stage was trained with, as its checkpoint says.
 

@@ -21,7 +21,7 @@ def table(user, trial, xy_px):
 
 def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, **options):
     ids = [f"{number}.png" for number in range(len(tables))]
-    options = {"drop_first_fixation": False, "keep_one_in": 1} | options
+    options = {"first_trial_only": False, "drop_first_fixation": False, "keep_one_in": 1} | options
     return data._flatten_gaze(tables, ids, sizes[: len(tables)], num_users, **options)
 
 
@@ -63,6 +63,7 @@ def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
         "synthetic_gaze/tiny",
         data_dir,
         {"whole": (120, 160), "half": (60, 80)},
+        first_trial_only=False,
         drop_first_fixation=False,
         keep_one_in=1,
     )
@@ -115,4 +116,19 @@ def test_a_data_set_of_an_older_builder_is_refused(data_dir, tmp_path):
     del metadata["has_durations"]
     (old / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(ValueError, match=r"1\.0\.0 is of an older version of its builder: run gaz"):
-        data.load("synthetic_gaze/tiny", tmp_path, {}, drop_first_fixation=False, keep_one_in=1)
+        data.load(
+            "synthetic_gaze/tiny",
+            tmp_path,
+            {},
+            first_trial_only=False,
+            drop_first_fixation=False,
+            keep_one_in=1,
+        )
+
+
+def test_only_the_first_trial_of_each_user_can_be_kept():
+    # User 2 has no trial 0: a first trial may be lost and a later one kept.
+    rows = table([0, 0, 0, 2, 2], [1, 0, 0, 1, 2], [[1, 1], [2, 2], [3, 3], [4, 4], [5, 5]])
+    gaze = flatten(rows, first_trial_only=True)
+    np.testing.assert_array_equal(gaze.viewing_length[:, 0], [2, 0, 1])
+    np.testing.assert_allclose(gaze.xy_frac[:, 0] * 100, [2, 3, 4])

@@ -130,3 +130,28 @@ def test_dropping_the_first_fixation_is_a_config_value(data_dir, tiny_dataset):
     shorter = stages.load_dataset(config).gaze.viewing_length
     whole = tiny_dataset.gaze.viewing_length
     np.testing.assert_array_equal(shorter, np.maximum(whole - 1, 0))
+
+
+def test_people_of_another_data_set_are_told_apart_but_never_on_trained_images(
+    tiny_run, data_dir, monkeypatch, capsys
+):
+    with pytest.raises(ValueError, match=r"trained with .* images of synthetic_gaze/tiny"):
+        evaluation.evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
+    load_dataset = stages.load_dataset
+
+    def with_other_images(config, basis):
+        dataset = load_dataset(config, basis)
+        return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
+
+    monkeypatch.setattr(stages, "load_dataset", with_other_images)
+    result = evaluation.evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
+    table = result["encoder"]
+    assert set(table) >= {"encoder", "residual_map", "two_scalars", "chance"}
+    # All 8 people and all 40 images: nobody and nothing is held out there.
+    assert table["encoder"]["5"]["num_users"] == 8
+    assert table["encoder"]["5"]["num_images"] == 40
+    assert table["encoder"]["5"]["roc_auc"] > 0.5
+    assert json.loads((tiny_run / "evaluation_synthetic_gaze_tiny.json").read_text()) == result
+    printed = capsys.readouterr().out
+    assert "8 people of `synthetic_gaze/tiny`, 40 images" in printed
+    assert printed.strip() == (tiny_run / "evaluation_synthetic_gaze_tiny.md").read_text().strip()

@@ -33,7 +33,12 @@ def osie_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def osie(osie_dir):
     return data.load(
-        "osie/gaze", osie_dir, {"small": (9, 12)}, drop_first_fixation=False, keep_one_in=1
+        "osie/gaze",
+        osie_dir,
+        {"small": (9, 12)},
+        first_trial_only=False,
+        drop_first_fixation=False,
+        keep_one_in=1,
     )
 
 

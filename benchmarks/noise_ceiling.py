@@ -1,0 +1,92 @@
+"""How well could a map be predicted? The person's own other viewings of a picture say.
+
+    gazejax data build personalized_saliency/fixations_only --raw DIR
+    python benchmarks/noise_ceiling.py --data-dir DIR
+
+PS users looked at a picture up to four times. One viewing is the target. What predicts it: the map
+of other people, the person's own other viewings, and the two mixed in the best proportion. No model
+that has never seen the person look at this picture can know more of them than those viewings show,
+but for what averaging over more of them would take away: the gain is therefore shown for one, two
+and three of them.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from scipy.ndimage import gaussian_filter
+
+from gazejax.data import prepared_folder
+
+GRID_HEIGHT, GRID_WIDTH = 27, 48  # Of the 1920 x 1080 screen.
+SIGMA_FRAC = 0.03 * 1440 / 1920  # 3 % of an image of 4:3 on that screen, as in the evaluation.
+WEIGHTS = np.linspace(0.0, 1.0, 21)
+
+
+def map_of(xy_px: np.ndarray) -> np.ndarray:
+    """Returns the smoothed density of fixations on the screen; it sums to 1."""
+    cell_px = 1920 / GRID_WIDTH
+    column, row = (xy_px / cell_px).astype(int).T
+    counts = np.zeros((GRID_HEIGHT, GRID_WIDTH))
+    np.add.at(counts, (np.minimum(row, GRID_HEIGHT - 1), np.minimum(column, GRID_WIDTH - 1)), 1)
+    smooth = gaussian_filter(counts, SIGMA_FRAC * GRID_WIDTH, mode="constant")
+    return smooth / smooth.sum()
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Pearson correlation of maps along the last two axes."""
+    one = one - one.mean(axis=(-2, -1), keepdims=True)
+    other = other - other.mean(axis=(-2, -1), keepdims=True)
+    norm = np.sqrt((one**2).sum(axis=(-2, -1)) * (other**2).sum(axis=(-2, -1)))
+    return (one * other).sum(axis=(-2, -1)) / norm
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=200, help="so many images, drawn by seed")
+    parser.add_argument("--others", type=int, default=9, help="people of the map of the others")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    generator = np.random.default_rng(arguments.seed)
+    folder = prepared_folder("personalized_saliency/fixations_only", arguments.data_dir)
+    source = tfds.builder_from_directory(folder).as_data_source(
+        split="train", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    found: dict[str, list[np.ndarray]] = {}
+    for index in generator.permutation(len(source))[: arguments.images]:
+        gaze = source[int(index)]["gaze"]
+        viewings: dict[int, list[np.ndarray]] = {}
+        for user in np.unique(gaze["user"]):
+            mine = gaze["user"] == user
+            viewings[int(user)] = [
+                map_of(gaze["xy_px"][mine & (gaze["trial"] == trial)])
+                for trial in np.unique(gaze["trial"][mine])
+            ]
+        complete = [user for user, maps in viewings.items() if len(maps) >= 4]
+        for user in complete:
+            others = generator.permutation([other for other in viewings if other != user])
+            # The first viewing of each, as in a data set where everybody looked once.
+            group = np.mean([viewings[other][0] for other in others[: arguments.others]], axis=0)
+            target, *own = viewings[user][:4]
+            found.setdefault("group", []).append(correlation(group, target))
+            for number in (1, 2, 3):
+                mine = np.mean(own[:number], axis=0)
+                mixed = WEIGHTS[:, None, None] * mine + (1 - WEIGHTS[:, None, None]) * group
+                found.setdefault(f"own {number}", []).append(correlation(mixed, target))
+    group = np.mean(found["group"])
+    print(f"{len(found['group'])} first viewings, {arguments.images} images, seed {arguments.seed}")
+    print(f"map of {arguments.others} others: CC {group:.3f}")
+    for number in (1, 2, 3):
+        by_weight = np.mean(found[f"own {number}"], axis=0)
+        best = int(by_weight.argmax())
+        print(
+            f"with {number} own viewings of the same picture: CC {by_weight[best]:.3f} "
+            f"({by_weight[best] - group:+.3f}) at a weight of {WEIGHTS[best]:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
