@@ -96,6 +96,16 @@ _OPTIMIZER = {
     "clip_norm": _number(0.0, open_below=True),
 }
 
+# An encoder with a trunk for the maps always sees the image too.
+_TWO_TRUNKS = {
+    "inputs": _some_of(name for name in CHANNELS if name != "image"),
+    "map_scale": _MAP_SCALE,
+    "filters": _integers(1),
+    "map_filters": _integers(1),
+    "kernel_size": _integer(1),
+    "stride": _integer(1),
+    "norm_groups": _integer(1),
+}
 # What `encoder` holds beside the rest, for each of its architectures.
 ARCHITECTURES: dict[str, dict[str, Rule]] = {
     "early": {
@@ -107,6 +117,8 @@ ARCHITECTURES: dict[str, dict[str, Rule]] = {
         "norm_groups": _integer(1),
         "pooling": _choice("mean", "gaze"),
     },
+    "two_trunk": _TWO_TRUNKS,
+    "gaze_pooled": _TWO_TRUNKS,
     "scanpath": {
         "inputs": _some_of(FEATURES),
         "width": _integer(1),
@@ -254,8 +266,16 @@ def validate(config: ConfigDict) -> None:
     split, checkpoint = values["split"], values["checkpoint"]
 
     _require("split.fold", split["fold"], "less than split.folds", split["fold"] < split["folds"])
-    if encoder["architecture"] == "early":
-        _require_groups("encoder", encoder, encoder["filters"])
+    if "filters" in encoder:
+        filters, map_filters = encoder["filters"], encoder.get("map_filters", ())
+        _require_groups("encoder", encoder, filters + map_filters)
+        if encoder["architecture"] == "two_trunk":
+            _require(
+                "encoder.map_filters",
+                map_filters,
+                f"as many as encoder.filters, {len(filters)}, since the last levels are joined",
+                len(map_filters) == len(filters),
+            )
     if saliency["architecture"] == "unet":
         _validate_unet(saliency)
     _validate_features(values)

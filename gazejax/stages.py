@@ -23,7 +23,13 @@ from ml_collections import ConfigDict
 
 from gazejax import controls, data, features, losses, pretrained, render, sampling, steps, virtual
 from gazejax.arrays import AnyArray, Dataset, Gaze, Scanpaths, viewing_scanpaths
-from gazejax.models.encoder import CHANNELS, EarlyEncoder, SiameseEncoder, stack_inputs
+from gazejax.models.encoder import (
+    CHANNELS,
+    EarlyEncoder,
+    SiameseEncoder,
+    TwoTrunkEncoder,
+    stack_inputs,
+)
 from gazejax.models.saliency import SaliencyNetwork
 from gazejax.models.scanpath import (
     FEATURES,
@@ -364,6 +370,18 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     embedding_size=encoder.embedding_size,
                     rngs=rngs,
                 )
+            case "two_trunk" | "gaze_pooled":
+                module = TwoTrunkEncoder(
+                    map_channels=sum(CHANNELS[name] for name in encoder.inputs),
+                    filters=encoder.filters,
+                    map_filters=encoder.map_filters,
+                    kernel_size=encoder.kernel_size,
+                    stride=encoder.stride,
+                    norm_groups=encoder.norm_groups,
+                    pooling="gaze" if encoder.architecture == "gaze_pooled" else "mean",
+                    embedding_size=encoder.embedding_size,
+                    rngs=rngs,
+                )
             case "scanpath":
                 module = ScanpathEncoder(
                     num_features=sum(FEATURES[name] for name in encoder.inputs),
@@ -373,7 +391,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     rngs=rngs,
                 )
             case other:
-                raise ValueError(f"encoder.architecture is {other!r}; allowed: 'early', 'scanpath'")
+                raise ValueError(f"encoder.architecture is {other!r}; see config.ARCHITECTURES")
         return SiameseEncoder(
             module, embedding_size=embedding_size(config), users=num_users, rngs=rngs
         )
@@ -553,11 +571,12 @@ def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]
             pairs.scanpaths, pairs.density, pairs.aspect_ratio, encoder.inputs
         )
         return described, pairs.scanpaths.mask, pairs.taste
+    inputs = encoder.inputs if encoder.architecture == "early" else ("image", *encoder.inputs)
     stacked = stack_inputs(
         pairs.pixels,
         render.normalise(pairs.personal, encoder.map_scale),
         render.normalise(pairs.universal, encoder.map_scale),
-        encoder.inputs,
+        inputs,
     )
     return stacked, pairs.personal - pairs.universal
 

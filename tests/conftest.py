@@ -39,11 +39,12 @@ jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def read_config(name: str) -> ConfigDict:
-    """Reads `configs/<name>.py` as train.py does."""
+    """Reads `configs/<name>.py`, or `<name>:<argument>`, as train.py does."""
+    name, *argument = name.split(":")
     spec = importlib.util.spec_from_file_location(f"config_{name}", ROOT / f"configs/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config()
+    return module.get_config(*argument)
 
 
 def tiny_config(data_dir: Path) -> ConfigDict:

@@ -8,7 +8,7 @@ from gazejax.config import difference, validate
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", [*CONFIGS, "osie_maps:two_trunk", "osie_maps:gaze_pooled"])
 def test_every_config_file_is_valid(name):
     validate(read_config(name))
 
@@ -38,6 +38,18 @@ def test_an_impossible_value_is_refused_in_one_line(key, value, message):
     with pytest.raises(ValueError, match=message) as refusal:
         validate(config)
     assert "\n" not in str(refusal.value)
+
+
+def test_an_unknown_variant_of_a_config_file_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'late'; allowed: early, two_trunk, gaze_pooled"):
+        read_config("osie_maps:late")
+
+
+def test_levels_that_cannot_be_joined_are_refused():
+    config = read_config("osie_maps:two_trunk")
+    config.encoder.map_filters = (32, 64)
+    with pytest.raises(ValueError, match=r"config.encoder.map_filters is \(32, 64\); .*filters, 4"):
+        validate(config)
 
 
 def test_unknown_and_missing_keys_are_refused():

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gazejax.models.encoder import EarlyEncoder, _average_at_gaze, stack_inputs
+from gazejax.models.encoder import (
+    EarlyEncoder,
+    TwoTrunkEncoder,
+    _average_at_gaze,
+    stack_inputs,
+)
 from gazejax.models.saliency import SaliencyNetwork
 
 SIZE = 3
@@ -75,17 +80,28 @@ def test_the_embedding_and_the_image_both_reach_the_map(network, inputs):
     assert np.abs(network(images[::-1], universal, embedding) - predicted).max() > 1e-4
 
 
-def test_encoder_embeds_each_pair_on_its_own():
-    encoder = EarlyEncoder(
-        in_channels=4,
+BLOCK = {"kernel_size": 3, "stride": 2, "norm_groups": 2, "embedding_size": 5}
+
+
+def early(pooling):
+    return EarlyEncoder(in_channels=4, filters=(4, 8), pooling=pooling, rngs=nnx.Rngs(0), **BLOCK)
+
+
+def two_trunks(pooling):
+    return TwoTrunkEncoder(
+        map_channels=1,
         filters=(4, 8),
-        kernel_size=3,
-        stride=2,
-        norm_groups=2,
-        pooling="gaze",
-        embedding_size=5,
+        map_filters=(2, 6),
+        pooling=pooling,
         rngs=nnx.Rngs(0),
+        **BLOCK,
     )
+
+
+@pytest.mark.parametrize("pooling", ["mean", "gaze"])
+@pytest.mark.parametrize("make", [early, two_trunks])
+def test_encoder_embeds_each_pair_on_its_own(make, pooling):
+    encoder = make(pooling)
     pairs = jax.random.normal(jax.random.key(0), (3, 12, 16, 4))
     residual = jax.random.normal(jax.random.key(1), (3, 12, 16))
     together = encoder(pairs, residual)
@@ -93,6 +109,18 @@ def test_encoder_embeds_each_pair_on_its_own():
     for pair in range(3):
         alone = encoder(pairs[pair : pair + 1], residual[pair : pair + 1])
         np.testing.assert_allclose(alone[0], together[pair], atol=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "gaze"])
+def test_two_trunks_see_image_and_map_and_gaze_pooling_the_residual(pooling):
+    encoder = two_trunks(pooling)
+    pairs = jax.random.normal(jax.random.key(0), (2, 12, 16, 4))
+    residual = jax.random.normal(jax.random.key(1), (2, 12, 16))
+    before = encoder(pairs, residual)
+    for channel in range(4):
+        assert np.abs(encoder(pairs.at[..., channel].add(1.0), residual) - before).max() > 1e-4
+    changes = np.abs(encoder(pairs, 2 * residual) - before).max() > 1e-4
+    assert changes == (pooling == "gaze")
 
 
 def test_gaze_pooling_averages_what_is_looked_at():

@@ -42,11 +42,52 @@ def stack_inputs(
     return jnp.concatenate([parts[name] for name in inputs], axis=-1)
 
 
+class Trunk(nnx.Module):
+    """Blocks of convolution, GroupNorm and ReLU.
+
+    GroupNorm computes the same in training and evaluation, and on one device or several.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        filters: Sequence[int],
+        kernel_size: int,
+        stride: int,
+        norm_groups: int,
+        rngs: nnx.Rngs,
+    ):
+        self.convolutions = nnx.List(
+            nnx.Conv(
+                width_in,
+                width_out,
+                kernel_size=(kernel_size, kernel_size),
+                strides=stride,
+                use_bias=False,
+                rngs=rngs,
+            )
+            for width_in, width_out in pairwise([in_channels, *filters])
+        )
+        self.norms = nnx.List(
+            nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in filters
+        )
+
+    def __call__(
+        self, inputs: Float[Array, "pair height width channel"]
+    ) -> list[Float[Array, "pair level_height level_width filter"]]:
+        """Returns the level of each block, the first one first."""
+        x, levels = inputs, []
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = nnx.relu(norm(convolution(x)))
+            levels.append(x)
+        return levels
+
+
 class EarlyEncoder(nnx.Module):
     """Early fusion: everything enters as channels of one convolutional trunk (the paper's kind).
 
-    Each block is convolution, GroupNorm and ReLU; then pooling over positions and a linear layer.
-    GroupNorm computes the same in training and evaluation, and on one device or several.
+    A trunk, then pooling over positions and a linear layer.
 
     Pooling `mean` averages the last level over all positions. Pooling `gaze` puts beside it, for
     every level, the features averaged with the residual map as the weight: what is where this
@@ -66,19 +107,13 @@ class EarlyEncoder(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.pooling = pooling
-        self.convolutions = nnx.List(
-            nnx.Conv(
-                width_in,
-                width_out,
-                kernel_size=(kernel_size, kernel_size),
-                strides=stride,
-                use_bias=False,
-                rngs=rngs,
-            )
-            for width_in, width_out in pairwise([in_channels, *filters])
-        )
-        self.norms = nnx.List(
-            nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in filters
+        self.trunk = Trunk(
+            in_channels=in_channels,
+            filters=filters,
+            kernel_size=kernel_size,
+            stride=stride,
+            norm_groups=norm_groups,
+            rngs=rngs,
         )
         pooled = filters[-1] + (sum(filters) if pooling == "gaze" else 0)
         self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
@@ -94,15 +129,62 @@ class EarlyEncoder(nnx.Module):
             inputs: what `stack_inputs` made of the pairs.
             residual: personal minus universal map, both summing to 1; pooling `gaze` only.
         """
-        x = inputs
-        levels = []
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = nnx.relu(norm(convolution(x)))
-            levels.append(x)
-        pooled = [x.mean(axis=(1, 2))]
+        levels = self.trunk(inputs)
+        pooled = [levels[-1].mean(axis=(1, 2))]
         if self.pooling == "gaze":
             pooled += [_average_at_gaze(level, residual) for level in levels]
         return self.head(jnp.concatenate(pooled, axis=-1))
+
+
+class TwoTrunkEncoder(nnx.Module):
+    """Late fusion: the image and the maps have a trunk each. Ours.
+
+    Pooling `mean` joins the last levels of both, place by place, in a layer of their own and
+    averages it. Pooling `gaze` averages every level of the image with the residual map as the
+    weight, and puts the mean of the last level of the maps beside it: what is looked at more than
+    others do, and the form of the map. The image's half then is the same for everybody.
+    """
+
+    def __init__(
+        self,
+        *,
+        map_channels: int,
+        filters: Sequence[int],
+        map_filters: Sequence[int],
+        kernel_size: int,
+        stride: int,
+        norm_groups: int,
+        pooling: str,
+        embedding_size: int,
+        rngs: nnx.Rngs,
+    ):
+        self.pooling = pooling
+        block = {"kernel_size": kernel_size, "stride": stride, "norm_groups": norm_groups}
+        self.of_image = Trunk(in_channels=CHANNELS["image"], filters=filters, rngs=rngs, **block)
+        self.of_maps = Trunk(in_channels=map_channels, filters=map_filters, rngs=rngs, **block)
+        joined = filters[-1] + map_filters[-1]
+        self.join = nnx.Linear(joined, joined, rngs=rngs) if pooling == "mean" else None
+        pooled = joined if pooling == "mean" else sum(filters) + map_filters[-1]
+        self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
+
+    def __call__(
+        self,
+        inputs: Float[Array, "pair height width channel"],
+        residual: Float[Array, "pair height width"],
+    ) -> Float[Array, "pair embedding"]:
+        """Embeds pairs; a user's embedding is the mean over pairs.
+
+        Args:
+            inputs: what `stack_inputs` made of the pairs, the image first.
+            residual: personal minus universal map, both summing to 1; pooling `gaze` only.
+        """
+        image, maps = jnp.split(inputs, [CHANNELS["image"]], axis=-1)
+        image_levels, map_level = self.of_image(image), self.of_maps(maps)[-1]
+        if self.join is not None:
+            both = jnp.concatenate([image_levels[-1], map_level], axis=-1)
+            return self.head(nnx.relu(self.join(both)).mean(axis=(1, 2)))
+        pooled = [_average_at_gaze(level, residual) for level in image_levels]
+        return self.head(jnp.concatenate([*pooled, map_level.mean(axis=(1, 2))], axis=-1))
 
 
 def _average_at_gaze(
