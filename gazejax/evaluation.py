@@ -349,7 +349,7 @@ def _resample_users(
     group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
 ) -> Int[np.ndarray, "resample user"]:
     return bootstrap.resample_users(
-        [_groups(fold.splits)[group] for fold in folds],
+        [fold.compared[group]["encoder"].users for fold in folds],
         num_users=len(dataset.user_ids),
         num_resamples=config.eval.num_resamples,
         generator=np.random.default_rng(config.eval.seed),
