@@ -90,27 +90,29 @@ def get_config() -> ConfigDict:
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
                 "loss": {"mse_weight": 1.0, "kld_weight": 1.0},  # MSE alone: the paper's
-                "width": 16,
-                # What else is known of people of the training: nothing (`taste`), weights of
-                # features (`filters`), or scale and shift of the layers (`film`).
+                "width": 32,
+                # What counts of people of the training: their `taste` alone, or as well what is
+                # remembered of them: weights of features (`filters`), or scale and shift of two
+                # layers (`film`).
                 "conditioning": "film",
-                # Who is known: see `gazejax.models.taste.KnownPeople`.
-                "recognition": {
+                "memory": {
+                    # Who is known: see `gazejax.models.taste.KnownPeople`.
                     "radius": 0.35,
                     "softness": 0.05,
-                    "forget_share": 0.3,  # of a batch is treated as strangers
+                    "width": 16,
+                    "weight_decay": 0.3,  # Strong: what is remembered overfits first.
                 },
                 "sampling": {
                     "num_images": 8,
                     "users_per_image": 8,
                     "enrolment_images": (5, 50),  # drawn anew for each map, uniform in this range
                 },
-                "num_steps": 800,
+                "num_steps": 600,
                 "optimizer": {
-                    "learning_rate": 3e-3,
+                    "learning_rate": 5e-3,
                     "schedule": "one_cycle",
-                    "warmup_steps": 80,
-                    "weight_decay": 0.3,  # Strong: what is remembered of people overfits first.
+                    "warmup_steps": 60,
+                    "weight_decay": 1e-2,
                     "clip_norm": 1.0,
                 },
             },

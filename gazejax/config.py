@@ -136,10 +136,11 @@ SALIENCY_ARCHITECTURES: dict[str, dict[str, Any]] = {
     "taste": {
         "width": _integer(1),
         "conditioning": _choice(*CONDITIONINGS),
-        "recognition": {
+        "memory": {
             "radius": _number(0.0),
             "softness": _number(0.0, open_below=True),
-            "forget_share": _number(0.0, 1.0),
+            "width": _integer(1),
+            "weight_decay": _number(0.0),
         },
     },
 }

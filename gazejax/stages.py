@@ -181,6 +181,11 @@ def has_taste(config: ConfigDict) -> bool:
     return config.features.backbone != "none"
 
 
+def has_memory(config: ConfigDict) -> bool:
+    """Whether the saliency network remembers the people of the training."""
+    return has_taste(config) and config.saliency.conditioning != "taste"
+
+
 def embedding_size(config: ConfigDict) -> int:
     """Entries of a user embedding: what is learnt, then the taste if there is one."""
     taste = 0
@@ -318,12 +323,12 @@ def _saliency_stage(
             max_fixations=longest_viewing(viewings.gaze),
             num_devices=len(devices),
         ),
-        constants=jax.device_put(
-            (viewings, targets, embeddings, start["embedding_scale"]["center"]),
-            steps.replicated(devices),
-        ),
+        constants=jax.device_put((viewings, targets, embeddings), steps.replicated(devices)),
         optimizer=steps.make_optimizer(
-            num_steps=config.saliency.num_steps, undecayed=start, **config.saliency.optimizer
+            num_steps=config.saliency.num_steps,
+            # What says who is who has a meaning to keep.
+            decay_of_part=dict.fromkeys(start, 0.0) | _memory_decay(config),
+            **config.saliency.optimizer,
         ),
         num_steps=config.saliency.num_steps,
         examples_per_step=sizes.num_images * sizes.users_per_image,
@@ -420,8 +425,9 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                     num_people=num_users,
                     width=saliency.width,
                     conditioning=saliency.conditioning,
-                    radius=saliency.recognition.radius,
-                    softness=saliency.recognition.softness,
+                    memory_width=saliency.memory.width,
+                    radius=saliency.memory.radius,
+                    softness=saliency.memory.softness,
                     rngs=rngs,
                 )
             case other:
@@ -801,8 +807,8 @@ def _saliency_loss(
     def loss(
         params: Any, constants: Any, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        viewings, targets, pair_embeddings, nobody = constants
-        draw_key, enrolment_key, forget_key = jax.random.split(key, 3)
+        viewings, targets, pair_embeddings = constants
+        draw_key, enrolment_key = jax.random.split(key)
         drawn, users = sampling.draw_viewings(
             draw_key,
             viewings.viewed[:, targets],
@@ -821,7 +827,6 @@ def _saliency_loss(
             steps.my_share(rows, device, num_devices) for rows in (images, users, enrolled, weight)
         )
         embedding = jnp.einsum("ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled])
-        embedding = _forget(config, forget_key, embedding, nobody)
         image = jnp.asarray(viewings.images)[jnp.repeat(images, sizes.users_per_image)]
         pairs = _gather_pairs(
             config,
@@ -832,46 +837,45 @@ def _saliency_loss(
             max_fixations,
         )
         shape = (*users.shape, *pairs.personal.shape[1:])
-        prediction = network.apply(params)(
+        inputs = (
             viewings.pixels[jnp.asarray(viewings.images)[images]],
             pairs.universal.reshape(shape),
             embedding,
         )
-        scale = config.saliency.target_scale
+        scale, terms = config.saliency.target_scale, config.saliency.loss
         target = render.normalise(pairs.personal, scale).reshape(shape)
-        error = losses.mean_squared_error(
-            prediction=render.normalise(prediction, scale), target=target
-        )
+
+        def compare(prediction: Array) -> tuple[Array, Array, Array]:
+            error = losses.mean_squared_error(
+                prediction=render.normalise(prediction, scale), target=target
+            ).mean()
+            divergence = losses.cross_entropy(
+                prediction=prediction, target=pairs.personal.reshape(shape)
+            ).mean()
+            return terms.mse_weight * error + terms.kld_weight * divergence, error, divergence
+
+        if has_memory(config):
+            # All but the memory learns as if everybody were a stranger, the memory on top of it.
+            others, _, _ = compare(network.apply(params)(*inputs, as_strangers=True))
+            kept = jax.lax.stop_gradient(params) | {"memory": params["memory"]}
+            total, error, divergence = compare(network.apply(kept)(*inputs))
+            total += others
+        else:
+            total, error, divergence = compare(network.apply(params)(*inputs))
         universal_error = losses.mean_squared_error(
             prediction=render.normalise(pairs.universal, scale).reshape(shape), target=target
         )
-        divergence = losses.cross_entropy(
-            prediction=prediction, target=pairs.personal.reshape(shape)
-        )
-        terms = config.saliency.loss
-        total = terms.mse_weight * error.mean() + terms.kld_weight * divergence.mean()
         return total, {
-            "mse": error.mean(),
-            "cross_entropy": divergence.mean(),
+            "mse": error,
+            "cross_entropy": divergence,
             "universal_loss": universal_error.mean(),
         }
 
     return loss
 
 
-def _forget(
-    config: ConfigDict,
-    key: Array,
-    embedding: Float[Array, "image person embedding"],
-    nobody: Float[Array, " embedding"],
-) -> Float[Array, "image person embedding"]:
-    """Makes strangers of some: their taste stays, how they look becomes nobody's."""
-    if config.saliency.architecture != "taste":
-        return embedding
-    share, num_learnt = config.saliency.recognition.forget_share, config.encoder.embedding_size
-    is_forgotten = jax.random.bernoulli(key, share, embedding.shape[:2])
-    is_learnt = jnp.arange(embedding.shape[-1]) < num_learnt
-    return jnp.where(is_forgotten[..., None] & is_learnt, nobody, embedding)
+def _memory_decay(config: ConfigDict) -> dict[str, float]:
+    return {"memory": config.saliency.memory.weight_decay} if has_memory(config) else {}
 
 
 def _universal_loss(config: ConfigDict, *, num_devices: int) -> steps.LossFunction:

@@ -5,7 +5,7 @@ the device, from which a loss takes its share of the global batch. The global ba
 result, does not depend on how many devices there are.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -49,7 +49,7 @@ def make_optimizer(
     warmup_steps: int,
     weight_decay: float,
     clip_norm: float,
-    undecayed: Collection[str] = (),
+    decay_of_part: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """AdamW after clipping by the global norm. Ours: the paper's optimiser is not known to us.
 
@@ -60,7 +60,7 @@ def make_optimizer(
         warmup_steps: steps of the warm-up.
         weight_decay: of AdamW; 0 is Adam.
         clip_norm: largest global norm of the gradient.
-        undecayed: parts of the model, by name, that have a meaning to keep: no weight decay there.
+        decay_of_part: other weight decays, for parts of the model by their names.
     """
     warmup = optax.linear_schedule(0.0, learning_rate, warmup_steps)
     if schedule == "one_cycle":
@@ -68,13 +68,20 @@ def make_optimizer(
     else:
         after = optax.constant_schedule(learning_rate)
     rate = optax.join_schedules([warmup, after], [warmup_steps])
+    parts = dict(decay_of_part or {})
 
-    def is_decayed(params: Params) -> Params:
-        return jax.tree.map_with_path(lambda path, _: path[0].key not in undecayed, params)
+    def decay(number: float, is_decayed: Callable[[str], bool]) -> optax.GradientTransformation:
+        def mask(params: Params) -> Params:
+            return jax.tree.map_with_path(lambda path, _: is_decayed(path[0].key), params)
+
+        return optax.add_decayed_weights(number, mask)
 
     return optax.chain(
         optax.clip_by_global_norm(clip_norm),
-        optax.adamw(rate, weight_decay=weight_decay, mask=is_decayed),
+        optax.scale_by_adam(),
+        decay(weight_decay, lambda name: name not in parts),
+        *(decay(number, part.__eq__) for part, number in parts.items()),
+        optax.scale_by_learning_rate(rate),
     )
 
 

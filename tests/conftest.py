@@ -85,7 +85,7 @@ def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
     for key in SALIENCY_ARCHITECTURES["unet"]:
         del saliency[key]
     saliency |= {"architecture": "taste", "width": 4, "conditioning": "film"}
-    saliency["recognition"] = {"radius": 0.4, "softness": 0.1, "forget_share": 0.3}
+    saliency["memory"] = {"radius": 0.4, "softness": 0.1, "width": 4, "weight_decay": 0.3}
     saliency["loss"]["kld_weight"] = 0.5
     features = {"backbone": "efficientnet_lite0", "image_size": (72, 96)}
     features |= {"strides": (16, 32), "components": (3, 2)}

@@ -92,6 +92,7 @@ def make_network(*, conditioning):
         num_people=PEOPLE,
         width=8,
         conditioning=conditioning,
+        memory_width=8,
         radius=0.35,
         softness=0.05,
         rngs=nnx.Rngs(0),
@@ -109,8 +110,10 @@ def remembering(conditioning):
     network.head.kernel[...] = jnp.ones_like(network.head.kernel[...])
     if network.memory is not None:
         generator = np.random.default_rng(2)
-        shape = network.memory[...].shape
-        network.memory[...] = jnp.asarray(generator.normal(size=shape), jnp.float32)
+        shape = network.memory.of_person[...].shape
+        network.memory.of_person[...] = jnp.asarray(generator.normal(size=shape), jnp.float32)
+        if network.memory.head is not None:
+            network.memory.head.kernel[...] = jnp.ones_like(network.memory.head.kernel[...])
     return network
 
 
@@ -167,6 +170,9 @@ def test_memory_counts_for_known_people_and_not_for_strangers(inputs, conditioni
     others = embedding.at[..., :HABIT].set(-20.0)
     nobody = network(grid, universal, strangers)
     np.testing.assert_allclose(nobody, network(grid, universal, others), rtol=1e-5)
+    np.testing.assert_allclose(
+        nobody, network(grid, universal, embedding, as_strangers=True), rtol=1e-5
+    )
     known = network(grid, universal, embedding)
     if conditioning == "taste":
         np.testing.assert_allclose(known, nobody, rtol=1e-5)

@@ -5,9 +5,9 @@ features agree with the person's taste, that is with the features of what the pe
 than others. One weight for each feature is learnt, the same for all people, so that a stranger's
 taste counts as a known person's does.
 
-Of the people in the training more is known than a taste: hundreds of their viewings. The network
-remembers them, recognises them by the learnt part of the embedding, and lets the memory change its
-layers. A stranger is recognised as nobody, and nothing of the memory counts for them.
+Of the people in the training more is known than a taste: hundreds of their viewings. A memory of
+them, recognised by the learnt part of the embedding, adds to that. A stranger is recognised as
+nobody, and nothing is added; nor does the memory change what the other layers learn.
 """
 
 import jax
@@ -52,19 +52,78 @@ class KnownPeople(nnx.Module):
         return jax.nn.softmax(logits, axis=-1)[..., :-1]
 
 
+class Memory(nnx.Module):
+    """What is remembered of the people of the training; it starts with nothing.
+
+    Args:
+        num_features: of `gazejax.features.project`.
+        num_people: people of the training.
+        width: of the layers.
+        has_film: whether a person is remembered by scale and shift of each channel of two layers
+            (Perez et al. 2018), or by the weights of features and of one layer.
+        rngs: for the weights.
+    """
+
+    def __init__(
+        self, *, num_features: int, num_people: int, width: int, has_film: bool, rngs: nnx.Rngs
+    ):
+        self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), rngs=rngs)
+        self.of_universal = nnx.Linear(2, width, use_bias=False, rngs=rngs)
+        self.second = nnx.Conv(width, width, kernel_size=(3, 3), rngs=rngs) if has_film else None
+        zeros = nnx.initializers.zeros_init()
+        self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs) if has_film else None
+        size = 4 * width if has_film else num_features + width
+        self.of_person = nnx.Param(jnp.zeros((num_people, size)))
+
+    def __call__(
+        self,
+        features: Float[Array, "image height width feature"],
+        universal: Float[Array, "image person height width 2"],
+        known: Float[Array, "image person known"],
+    ) -> Float[Array, "image person height width"]:
+        """What to add to the logarithm of the map: 0 for a stranger.
+
+        Args:
+            features: frozen features of the images.
+            universal: what the network is told of the universal map.
+            known: weight of each known person.
+        """
+        of_person = known @ self.of_person[...]
+        x = self.of_image(features)[:, None] + self.of_universal(universal)
+        if self.second is None or self.head is None:
+            of_feature, of_layer = jnp.split(of_person, [features.shape[-1]], axis=-1)
+            return jnp.einsum("ihwc,ipc->iphw", features, of_feature) + jnp.einsum(
+                "iphwc,ipc->iphw", nnx.relu(x), of_layer
+            )
+        first, second = jnp.split(of_person, 2, axis=-1)
+        x = nnx.relu(_modulate(x, first))
+        x = self.second(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
+        own = self.head(nnx.relu(_modulate(x, second)))[..., 0]
+        return known.sum(axis=-1)[..., None, None] * own
+
+
+def _modulate(
+    features: Float[Array, "image person height width channel"],
+    modulation: Float[Array, "image person modulation"],
+) -> Float[Array, "image person height width channel"]:
+    scale, shift = jnp.split(modulation[:, :, None, None, :], 2, axis=-1)
+    return features * (1.0 + scale) + shift
+
+
 class TasteSaliencyNetwork(nnx.Module):
     """Universal map, frozen features, and an embedding that ends with a taste -> personal map.
 
     The logarithm of the universal map, with what `of_image` and `of_universal` add for everybody,
-    and with features times weighted taste; then a softmax.
+    with features times weighted taste, and with what is remembered; then a softmax.
 
     Args:
         num_features: of `gazejax.features.project`.
         habit_size: entries of the learnt part of an embedding.
-        num_people: people of the training; 0 for a network without people (`universal`).
-        width: of the layers.
-        conditioning: what a known person changes beside: nothing (`taste`); the weights of features
-            and of the last layer (`filters`); scale and shift of both layers (`film`).
+        num_people: people of the training; 0 for a network without people (stage `universal`).
+        width: of the layer for everybody.
+        conditioning: what counts of a known person: their `taste` alone, or a `Memory` as well, of
+            `filters` or `film`.
+        memory_width: of the layers of the memory.
         radius: see `KnownPeople`.
         softness: see `KnownPeople`.
         rngs: for the weights.
@@ -78,6 +137,7 @@ class TasteSaliencyNetwork(nnx.Module):
         num_people: int,
         width: int,
         conditioning: str,
+        memory_width: int,
         radius: float,
         softness: float,
         rngs: nnx.Rngs,
@@ -86,11 +146,6 @@ class TasteSaliencyNetwork(nnx.Module):
         self.embedding_scale = EmbeddingScale(habit_size + num_features)
         self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), rngs=rngs)
         self.of_universal = nnx.Linear(2, width, use_bias=False, rngs=rngs)
-        self.second = (
-            nnx.Conv(width, width, kernel_size=(3, 3), rngs=rngs)
-            if conditioning == "film"
-            else None
-        )
         # These start at zero: an untrained network returns the universal map, whoever looks.
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
@@ -103,14 +158,25 @@ class TasteSaliencyNetwork(nnx.Module):
             if has_memory
             else None
         )
-        size = 4 * width if conditioning == "film" else num_features + width
-        self.memory = nnx.Param(jnp.zeros((num_people, size))) if has_memory else None
+        self.memory = (
+            Memory(
+                num_features=num_features,
+                num_people=num_people,
+                width=memory_width,
+                has_film=conditioning == "film",
+                rngs=rngs,
+            )
+            if has_memory
+            else None
+        )
 
     def __call__(
         self,
         features: Float16[Array, "image height width feature"],
         universal: Float[Array, "image person height width"],
         embedding: Float[Array, "image person embedding"],
+        *,
+        as_strangers: bool = False,
     ) -> Float[Array, "image person height width"]:
         """Predicts the map of each person on each image.
 
@@ -118,6 +184,7 @@ class TasteSaliencyNetwork(nnx.Module):
             features: frozen features of the images, see `gazejax.features.project`.
             universal: universal map for each person (it leaves the person out), summing to 1.
             embedding: user embedding of each person.
+            as_strangers: whether to recognise nobody.
 
         Returns:
             Maps that sum to 1.
@@ -126,44 +193,12 @@ class TasteSaliencyNetwork(nnx.Module):
         relative = universal * (universal.shape[2] * universal.shape[3])
         # Floor at a hundredth of uniform: nothing is so unlikely that no person can look there.
         log_universal = jnp.log(relative + 0.01)
+        told = jnp.stack([log_universal, relative / 5], axis=-1)
         person = self.embedding_scale(embedding.reshape(-1, embedding.shape[-1]))
         taste = person.reshape(embedding.shape)[..., self.habit_size :] * self.taste_weight[...]
-        remembered = self._remember(embedding[..., : self.habit_size])
-
-        of_universal = self.of_universal(jnp.stack([log_universal, relative / 5], axis=-1))
-        x = self.of_image(image)[:, None] + of_universal
-        if self.second is None:
-            x = nnx.relu(x)
-        else:
-            first, second = None, None
-            if remembered is not None:
-                first, second = jnp.split(remembered, 2, axis=-1)
-            x = nnx.relu(_modulate(x, first))
-            maps = self.second(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
-            x = nnx.relu(_modulate(maps, second))
-        own = self.head(x)[..., 0]
-        if remembered is not None and self.second is None:
-            of_feature, of_layer = jnp.split(remembered, [self.num_features], axis=-1)
-            taste = taste + of_feature
-            own += jnp.einsum("iphwc,ipc->iphw", x, of_layer)
+        own = self.head(nnx.relu(self.of_image(image)[:, None] + self.of_universal(told)))[..., 0]
         own += jnp.einsum("ihwc,ipc->iphw", image, taste)
+        if self.memory is not None and self.known_people is not None and not as_strangers:
+            own += self.memory(image, told, self.known_people(embedding[..., : self.habit_size]))
         logits = (log_universal + own).reshape(*universal.shape[:2], -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)
-
-    def _remember(
-        self, habit: Float[Array, "image person habit"]
-    ) -> Float[Array, "image person memory"] | None:
-        if self.known_people is None or self.memory is None:
-            return None
-        return self.known_people(habit) @ self.memory[...]
-
-
-def _modulate(
-    features: Float[Array, "image person height width channel"],
-    modulation: Float[Array, "image person modulation"] | None,
-) -> Float[Array, "image person height width channel"]:
-    """FiLM: scale and shift of each channel, where 0 changes nothing."""
-    if modulation is None:
-        return features
-    scale, shift = jnp.split(modulation[:, :, None, None, :], 2, axis=-1)
-    return features * (1.0 + scale) + shift
