@@ -20,10 +20,10 @@ test: $(VENV)/installed-dev
 test-real: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "real or slow"
 
-# The results in the README, from the evaluations of `runs/osie` and `runs/synthetic_gaze`.
+# The results in the README, from the evaluations of the runs that it names.
 readme: $(VENV)/installed
 	$(BIN)/python docs/insert_results.py README.md \
-		osie=runs/osie/evaluation.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
+		osie=runs/osie/evaluation.md osie_paper=runs/osie_paper/evaluation.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
 
 # Next to pysaliency, which needs an older NumPy than ours: it gets an environment of its own.
 benchmark-metrics: $(VENV)/installed .venv-peers/installed

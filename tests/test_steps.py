@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import tiny_config
+from conftest import tiny_config, tiny_scanpath_config
 
 from gazejax import loop, stages, steps
 
@@ -139,3 +139,59 @@ def test_batch_that_devices_cannot_share_is_refused(tiny):
             encoder_params=None,
             devices=jax.local_devices()[:3],
         )
+
+
+def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir):
+    gradients = {}
+    for conditioning in ("taste", "film"):
+        config = tiny_scanpath_config(data_dir)
+        config.saliency.conditioning = conditioning
+        dataset = stages.load_dataset(config)
+        splits = stages.make_config_splits(config, dataset)
+        viewings = {
+            name: stages.make_viewings(name, config, dataset, splits) for name in stages.INPUTS
+        }
+        encoder = stages.encoder_network(config, num_users=len(splits.seen_users))
+        stage = stages.make_stage(
+            "saliency",
+            config,
+            viewings,
+            encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
+            devices=jax.local_devices()[:1],
+        )
+        params = jax.jit(stage.network.init)(jax.random.key(0))
+        # What starts at zero would hide the gradient of all below it.
+        params["head"]["kernel"] += 0.1
+        params["of_image"]["kernel"] = jnp.full_like(params["of_image"]["kernel"], 0.05)
+        params["of_universal"]["kernel"] = jnp.full_like(params["of_universal"]["kernel"], 0.05)
+        if conditioning == "film":
+            params["memory"]["head"]["kernel"] += 0.1
+            params["memory"]["of_person"] += 0.1
+        gradients[conditioning], _ = jax.jit(jax.grad(stage.loss, has_aux=True))(
+            params, stage.constants, jax.random.key(1), jnp.int32(0)
+        )
+    memory, known = (gradients["film"].pop(name) for name in ("memory", "known_people"))
+    assert float(optax.tree.norm(memory)) > 1e-3
+    assert float(optax.tree.norm(known)) == 0.0
+    assert float(optax.tree.norm(gradients["taste"])) > 1e-3
+    for path, expected in jax.tree_util.tree_leaves_with_path(gradients["taste"]):
+        found = dict(jax.tree_util.tree_leaves_with_path(gradients["film"]))[path]
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5, err_msg=str(path))
+
+
+def test_weight_decay_spares_the_parts_that_have_another():
+    params = {"layer": {"kernel": jnp.ones(2)}, "kept": jnp.ones(2), "memory": jnp.ones(2)}
+    optimizer = steps.make_optimizer(
+        num_steps=10,
+        learning_rate=0.1,
+        schedule="constant",
+        warmup_steps=0,
+        weight_decay=0.5,
+        clip_norm=1.0,
+        decay_of_part={"kept": 0.0, "memory": 2.0},
+    )
+    nothing = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimizer.update(nothing, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["layer"]["kernel"], -0.1 * 0.5, rtol=1e-6)
+    np.testing.assert_allclose(updates["kept"], 0.0)
+    np.testing.assert_allclose(updates["memory"], -0.1 * 2.0, rtol=1e-6)
