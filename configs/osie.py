@@ -3,8 +3,8 @@
     gazejax data build osie/gaze --raw DIR
     python train.py --config=configs/osie.py --workdir=runs/osie
 
-About a minute on two CPU cores, and as long for the evaluation. What was tried, with figures, is in
-docs/experiments.md.
+About three minutes on one CPU core, controls and evaluation included. What was tried, with figures,
+is in docs/experiments.md.
 
 All values are ours: the paper did not use OSIE, and most of its numbers are not known to us.
 """
