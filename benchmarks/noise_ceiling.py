@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 from scipy.ndimage import gaussian_filter
 
 from gazejax.data import prepared_folder
+from gazejax.verification import correlation
 
 GRID_HEIGHT, GRID_WIDTH = 27, 48  # Of the 1920 x 1080 screen.
 SIGMA_FRAC = 0.03 * 1440 / 1920  # 3 % of an image of 4:3 on that screen, as in the evaluation.
@@ -25,21 +26,13 @@ WEIGHTS = np.linspace(0.0, 1.0, 21)
 
 
 def map_of(xy_px: np.ndarray) -> np.ndarray:
-    """Returns the smoothed density of fixations on the screen; it sums to 1."""
+    """Returns the smoothed density of fixations on the screen, flat; it sums to 1."""
     cell_px = 1920 / GRID_WIDTH
     column, row = (xy_px / cell_px).astype(int).T
     counts = np.zeros((GRID_HEIGHT, GRID_WIDTH))
     np.add.at(counts, (np.minimum(row, GRID_HEIGHT - 1), np.minimum(column, GRID_WIDTH - 1)), 1)
     smooth = gaussian_filter(counts, SIGMA_FRAC * GRID_WIDTH, mode="constant")
-    return smooth / smooth.sum()
-
-
-def correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Pearson correlation of maps along the last two axes."""
-    one = one - one.mean(axis=(-2, -1), keepdims=True)
-    other = other - other.mean(axis=(-2, -1), keepdims=True)
-    norm = np.sqrt((one**2).sum(axis=(-2, -1)) * (other**2).sum(axis=(-2, -1)))
-    return (one * other).sum(axis=(-2, -1)) / norm
+    return smooth.ravel() / smooth.sum()
 
 
 def main() -> None:
@@ -71,11 +64,11 @@ def main() -> None:
             # The first viewing of each, as in a data set where everybody looked once.
             group = np.mean([viewings[other][0] for other in others[: arguments.others]], axis=0)
             target, *own = viewings[user][:4]
-            found.setdefault("group", []).append(correlation(group, target))
+            found.setdefault("group", []).append(correlation(group[None], target[None])[0])
             for number in (1, 2, 3):
                 mine = np.mean(own[:number], axis=0)
-                mixed = WEIGHTS[:, None, None] * mine + (1 - WEIGHTS[:, None, None]) * group
-                found.setdefault(f"own {number}", []).append(correlation(mixed, target))
+                mixed = WEIGHTS[:, None] * mine + (1 - WEIGHTS[:, None]) * group
+                found.setdefault(f"own {number}", []).append(correlation(mixed, target[None])[:, 0])
     group = np.mean(found["group"])
     print(f"{len(found['group'])} first viewings, {arguments.images} images, seed {arguments.seed}")
     print(f"map of {arguments.others} others: CC {group:.3f}")

@@ -125,6 +125,7 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
             that nobody knows.
     """
     config = load_config(workdir)
+    trained_on = config.data.name
     config.data.update(name=name, first_trial_only=True)
     config.data.data_dir = None if data_dir is None else str(data_dir)
     dataset = stages.load_dataset(config, load_basis(workdir))
@@ -143,11 +144,7 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
     result = {
         "encoder": table,
         "encoder_differences": differences,
-        "compared": {
-            **_describe(config, folds),
-            "data": name,
-            "trained_on": load_config(workdir).data.name,
-        },
+        "compared": _describe(config, folds) | {"trained_on": trained_on},
     }
     text = format_elsewhere(result)
     stem = f"evaluation_{name.replace('/', '_')}"

@@ -5,12 +5,13 @@ Coordinates are in pixels of the stored image, x before y. The top left corner o
 0 <= y < height.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow_datasets as tfds
+from tqdm import tqdm
 
 
 class GazeTable(NamedTuple):
@@ -113,6 +114,38 @@ def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple
     outside_mask = np.any((xy_px < 0) | (xy_px >= np.asarray([width, height])), axis=1)
     kept = GazeTable(*(np.asarray(column)[~outside_mask] for column in gaze))
     return kept, int(np.sum(outside_mask))
+
+
+def make_examples(
+    gaze_by_image_id: Mapping[str, GazeTable],
+    read_image: Callable[[str], tuple[bytes, int, int]],
+    to_image_px: Callable[..., np.ndarray] | None = None,
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Joins the gaze of a release with its images.
+
+    Args:
+        gaze_by_image_id: the fixations on each image, see `make_example`.
+        read_image: image id -> encoded bytes, width and height in pixels.
+        to_image_px: (xy_px, width, height) -> xy_px, for gaze in pixels of something else.
+
+    Returns:
+        The records, and the number of dropped fixations of each image that lost any.
+
+    Raises:
+        FileNotFoundError, ValueError: what `read_image` and `make_example` raise.
+    """
+    examples, num_dropped_by_image_id = [], {}
+    for image_id, gaze in tqdm(
+        gaze_by_image_id.items(), desc="checking images", unit="image", disable=None
+    ):
+        image_bytes, width, height = read_image(image_id)
+        if to_image_px is not None:
+            gaze = gaze._replace(xy_px=to_image_px(gaze.xy_px, width=width, height=height))
+        gaze, num_dropped = drop_fixations_outside(gaze, width=width, height=height)
+        if num_dropped:
+            num_dropped_by_image_id[image_id] = num_dropped
+        examples.append(make_example(image_bytes, image_id, *gaze))
+    return examples, num_dropped_by_image_id
 
 
 def make_example(

@@ -132,5 +132,40 @@ def digest(paths: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
+def refuse_other_release(
+    folder: Path,
+    paths: Sequence[Path],
+    *,
+    rows: str,
+    num_rows: int,
+    expected_num_rows: int,
+    expected_sha256: str,
+) -> None:
+    """Refuses files that are not the ones that were released, after every check that says more.
+
+    Args:
+        folder: the folder they are in, to be named.
+        paths: the files, in the order of the digest.
+        rows: what a row is called.
+        num_rows: rows that were read.
+        expected_num_rows: rows of the release.
+        expected_sha256: what `digest` says of the release.
+
+    Raises:
+        ValueError: if they hold another number of rows, or have another digest.
+    """
+    if num_rows != expected_num_rows:
+        raise ValueError(
+            f"{folder} holds {num_rows} {rows}, expected {expected_num_rows}: "
+            "take the files of the release"
+        )
+    sha256 = digest(paths)
+    if sha256 != expected_sha256:
+        raise ValueError(
+            f"{folder} has SHA-256 {sha256}, expected {expected_sha256}: "
+            "take the files of the release"
+        )
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

@@ -150,28 +150,17 @@ def read_release(
         paths = list_tracks(tracks_dir, config)
         user_ids, gaze_by_image_id = read_mouse(paths, config)
     num_rows = sum(len(gaze.user) for gaze in gaze_by_image_id.values())
-    if num_rows != config.num_rows:
-        raise ValueError(
-            f"{tracks_dir} holds {num_rows} fixations or samples, expected {config.num_rows}: "
-            "take the files of the release"
-        )
-    # Last, since every check before it says more about what is wrong.
-    sha256 = raw_files.digest(paths)
-    if sha256 != config.sha256:
-        raise ValueError(
-            f"{tracks_dir} has SHA-256 {sha256}, expected {config.sha256}: "
-            "take the files of the release"
-        )
-    examples = []
-    num_dropped_by_image_id = {}
-    for image_id, gaze in tqdm(
-        gaze_by_image_id.items(), desc="checking images", unit="image", disable=None
-    ):
-        image_bytes, width, height = raw_files.read_image(stimuli_dir / image_id)
-        gaze, num_dropped = gaze_schema.drop_fixations_outside(gaze, width=width, height=height)
-        if num_dropped:
-            num_dropped_by_image_id[image_id] = num_dropped
-        examples.append(gaze_schema.make_example(image_bytes, image_id, *gaze))
+    raw_files.refuse_other_release(
+        tracks_dir,
+        paths,
+        rows="fixations or samples",
+        num_rows=num_rows,
+        expected_num_rows=config.num_rows,
+        expected_sha256=config.sha256,
+    )
+    examples, num_dropped_by_image_id = gaze_schema.make_examples(
+        gaze_by_image_id, lambda image_id: raw_files.read_image(stimuli_dir / image_id)
+    )
     return user_ids, examples, num_dropped_by_image_id
 
 

@@ -160,18 +160,14 @@ def read_release(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByIma
             )
             num_fixations += len(rows)
             viewings.setdefault(image_id, []).append(np.insert(rows, 0, user, axis=1))
-    if num_fixations != config.num_fixations:
-        raise ValueError(
-            f"{folder} holds {num_fixations} fixations, expected {config.num_fixations}: "
-            "take the files of the release"
-        )
-    # Last, since every check before it says more about what is wrong.
-    sha256 = raw_files.digest(paths)
-    if sha256 != config.sha256:
-        raise ValueError(
-            f"{folder} has SHA-256 {sha256}, expected {config.sha256}: "
-            "take the files of the release"
-        )
+    raw_files.refuse_other_release(
+        folder,
+        paths,
+        rows="fixations",
+        num_rows=num_fixations,
+        expected_num_rows=config.num_fixations,
+        expected_sha256=config.sha256,
+    )
     return {
         image_id: _join_users(viewings[image_id])
         for image_id in image_ids
@@ -225,23 +221,14 @@ def on_images(
         FileNotFoundError: an image that is not there.
         ValueError: an image that does not decode, or names that cannot be told apart.
     """
-    paths = {} if images_dir is None else find_images(list(gaze_by_image_id), images_dir)
-    screen_shape = (SCREEN_HEIGHT_PX, SCREEN_WIDTH_PX, 3)
-    screen_bytes = raw_files.encode_png(np.full(screen_shape, 128, np.uint8))
-    examples, num_dropped_by_image_id = [], {}
-    for image_id, gaze in tqdm(
-        gaze_by_image_id.items(), desc="checking images", unit="image", disable=None
-    ):
-        if images_dir is None:
-            image_bytes, width, height = screen_bytes, SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX
-        else:
-            image_bytes, width, height = raw_files.read_image(paths[image_id])
-        gaze = gaze._replace(xy_px=screen_to_image(gaze.xy_px, width=width, height=height))
-        gaze, num_dropped = gaze_schema.drop_fixations_outside(gaze, width=width, height=height)
-        if num_dropped:
-            num_dropped_by_image_id[image_id] = num_dropped
-        examples.append(gaze_schema.make_example(image_bytes, image_id, *gaze))
-    return examples, num_dropped_by_image_id
+    if images_dir is None:
+        screen = np.full((SCREEN_HEIGHT_PX, SCREEN_WIDTH_PX, 3), 128, np.uint8)
+        grey = raw_files.encode_png(screen), SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX
+        return gaze_schema.make_examples(gaze_by_image_id, lambda _: grey)
+    paths = find_images(list(gaze_by_image_id), images_dir)
+    return gaze_schema.make_examples(
+        gaze_by_image_id, lambda image_id: raw_files.read_image(paths[image_id]), screen_to_image
+    )
 
 
 def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
