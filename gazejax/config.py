@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gazejax.models.backbone import LEVEL_CHANNELS
-from gazejax.models.encoder import CHANNELS
+from gazejax.models.encoder import CHANNELS, POOLINGS
 from gazejax.models.scanpath import FEATURES
 from gazejax.models.taste import CONDITIONINGS
 
@@ -115,7 +115,7 @@ ARCHITECTURES: dict[str, dict[str, Rule]] = {
         "kernel_size": _integer(1),
         "stride": _integer(1),
         "norm_groups": _integer(1),
-        "pooling": _choice("mean", "gaze"),
+        "pooling": _choice(*POOLINGS),
     },
     "two_trunk": _TWO_TRUNKS,
     "gaze_pooled": _TWO_TRUNKS,

@@ -366,6 +366,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
         match encoder.architecture:
             case "early":
                 module = EarlyEncoder(
+                    image_size=encoder.image_size,
                     in_channels=sum(CHANNELS[name] for name in encoder.inputs),
                     filters=encoder.filters,
                     kernel_size=encoder.kernel_size,

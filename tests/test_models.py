@@ -5,6 +5,7 @@ import pytest
 from flax import nnx
 
 from gazejax.models.encoder import (
+    POOLINGS,
     EarlyEncoder,
     TwoTrunkEncoder,
     _average_at_gaze,
@@ -84,7 +85,14 @@ BLOCK = {"kernel_size": 3, "stride": 2, "norm_groups": 2, "embedding_size": 5}
 
 
 def early(pooling):
-    return EarlyEncoder(in_channels=4, filters=(4, 8), pooling=pooling, rngs=nnx.Rngs(0), **BLOCK)
+    return EarlyEncoder(
+        image_size=(11, 16),  # Halved twice, and rounded up: (3, 4).
+        in_channels=4,
+        filters=(4, 8),
+        pooling=pooling,
+        rngs=nnx.Rngs(0),
+        **BLOCK,
+    )
 
 
 def two_trunks(pooling):
@@ -98,12 +106,14 @@ def two_trunks(pooling):
     )
 
 
-@pytest.mark.parametrize("pooling", ["mean", "gaze"])
-@pytest.mark.parametrize("make", [early, two_trunks])
+@pytest.mark.parametrize(
+    ("make", "pooling"),
+    [*((early, name) for name in POOLINGS), (two_trunks, "mean"), (two_trunks, "gaze")],
+)
 def test_encoder_embeds_each_pair_on_its_own(make, pooling):
     encoder = make(pooling)
-    pairs = jax.random.normal(jax.random.key(0), (3, 12, 16, 4))
-    residual = jax.random.normal(jax.random.key(1), (3, 12, 16))
+    pairs = jax.random.normal(jax.random.key(0), (3, 11, 16, 4))
+    residual = jax.random.normal(jax.random.key(1), (3, 11, 16))
     together = encoder(pairs, residual)
     assert together.shape == (3, 5)
     for pair in range(3):

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, UInt8
 
 EncoderInput = Literal["image", "personal", "group", "residual"]
 CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "group": 1, "residual": 1}
+POOLINGS = ("mean", "gaze", "flatten")  # of early fusion
 
 
 def stack_inputs(
@@ -91,12 +92,14 @@ class EarlyEncoder(nnx.Module):
 
     Pooling `mean` averages the last level over all positions. Pooling `gaze` puts beside it, for
     every level, the features averaged with the residual map as the weight: what is where this
-    person looks more than others do, minus what is where they look less.
+    person looks more than others do, minus what is where they look less. Pooling `flatten` keeps
+    every position of the last level apart, so that the layer knows where something is.
     """
 
     def __init__(
         self,
         *,
+        image_size: tuple[int, int],
         in_channels: int,
         filters: Sequence[int],
         kernel_size: int,
@@ -115,7 +118,16 @@ class EarlyEncoder(nnx.Module):
             norm_groups=norm_groups,
             rngs=rngs,
         )
-        pooled = filters[-1] + (sum(filters) if pooling == "gaze" else 0)
+        match pooling:
+            case "mean":
+                pooled = filters[-1]
+            case "gaze":
+                pooled = filters[-1] + sum(filters)
+            case "flatten":
+                shrink = stride ** len(filters)
+                pooled = filters[-1] * math.prod(-(-side // shrink) for side in image_size)
+            case _:
+                raise ValueError(f"pooling is {pooling!r}; allowed: {', '.join(POOLINGS)}")
         self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
 
     def __call__(
@@ -130,6 +142,8 @@ class EarlyEncoder(nnx.Module):
             residual: personal minus universal map, both summing to 1; pooling `gaze` only.
         """
         levels = self.trunk(inputs)
+        if self.pooling == "flatten":
+            return self.head(levels[-1].reshape(len(inputs), -1))
         pooled = [levels[-1].mean(axis=(1, 2))]
         if self.pooling == "gaze":
             pooled += [_average_at_gaze(level, residual) for level in levels]
