@@ -38,12 +38,15 @@ def get_config() -> ConfigDict:
                 "min_images": 2,  # users who saw fewer training or test images take no part
                 "max_seen_users": placeholder(int),  # None: all
             },
-            # Frozen: every image goes through the backbone once. Needs the extra `pretrained`.
+            # Needs the extra `pretrained`.
             "features": {
                 "backbone": "efficientnet_lite0",
                 "image_size": (288, 384),
                 "strides": (8, 16, 32),  # levels of the backbone
                 "components": (12, 24, 24),  # principal components of each
+                # Learning rate of backbone and components in stage 2 and in the universal map,
+                # relative to the other layers'. 0: frozen, and every image goes through it once.
+                "fine_tuning_rate": 0.0,
             },
             "encoder": {
                 "architecture": "scanpath",  # every fixation described, then a deep set

@@ -45,6 +45,7 @@ def get_config() -> ConfigDict:
                 "image_size": (288, 384),
                 "strides": (8, 16, 32),  # levels of the backbone
                 "components": (12, 24, 24),  # principal components of each
+                "fine_tuning_rate": 0.0,  # of the backbone in stage 2; 0: frozen
             },
             "encoder": {
                 "architecture": "scanpath",  # every fixation described, then a deep set

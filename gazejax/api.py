@@ -124,10 +124,11 @@ class Model:
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
             aspect_ratios.append(image.shape[1] / image.shape[0])
             pixels.append(resize_image(image, (height, width)))
-            seen.append(self._saliency_input(image))
+            saliency_input, at_gaze = self._see(image)
+            seen.append(at_gaze)
             groups.append(
                 _resize_map(
-                    self._universal_of(seen[-1])
+                    self._universal_of(saliency_input)
                     if universal is None
                     else _checked_map(universal[number], f"universal[{number}]"),
                     (height, width),
@@ -181,33 +182,39 @@ class Model:
             ValueError: if a shape is wrong or a value is NaN, infinite or (in a map) negative.
         """
         image = _checked_image(image, "image")
-        seen = self._saliency_input(image)
+        saliency_input, _ = self._see(image)
         if universal is None:
-            universal = self._universal_of(seen)
+            universal = self._universal_of(saliency_input)
         else:
             universal = _checked_map(universal, "universal")
         if embedding is None:
             return _resize_map(universal, image.shape[:2])
         saliency = self._predict_map(
             self._saliency_params,
-            seen,
+            saliency_input,
             _resize_map(universal, self.config.saliency.map_size),
             _checked_embedding(embedding, self.embedding_size),
         )
         return _resize_map(np.asarray(saliency), image.shape[:2])
 
-    def _saliency_input(
+    def _see(
         self, image: UInt8[np.ndarray, "height width 3"]
-    ) -> Shaped[np.ndarray, "_height _width _channel"]:
-        """What the saliency network sees of a picture: its pixels, or its frozen features."""
+    ) -> tuple[
+        Shaped[np.ndarray, "_height _width _channel"], Shaped[np.ndarray, "_height _width _channel"]
+    ]:
+        """What the saliency network sees of a picture, and what a taste is made of.
+
+        Its frozen features are both; a network that was fine-tuned sees the pixels.
+        """
         config = self.config
         pixels = resize_image(image, stages.input_size(config, "saliency"))
         if self._basis is None:
-            return pixels
+            return pixels, pixels
         levels = features.backbone_levels(
             self._backbone_params, pixels[None], config.features.strides
         )
-        return features.project(self._basis, levels, config.saliency.map_size)[0]
+        frozen = features.project(self._basis, levels, config.saliency.map_size)[0]
+        return (pixels if stages.is_fine_tuned(config) else frozen), frozen
 
     def _checked_durations(
         self, durations_ms: Any, fixations: Sequence[np.ndarray]

@@ -150,6 +150,7 @@ BACKBONES: dict[str, dict[str, Rule]] = {
         "image_size": _integers(8, 2),
         "strides": _some_of(LEVEL_CHANNELS),
         "components": _integers(1),
+        "fine_tuning_rate": _number(0.0),
     },
 }
 

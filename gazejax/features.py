@@ -1,8 +1,9 @@
-"""Frozen image features: what a network trained on ImageNet sees, in few numbers for each place.
+"""Image features: what a network trained on ImageNet sees, in few numbers for each place.
 
 560 pictures are too few to learn what a face or a word is. The backbone's levels are reduced to
 their principal components, fitted on training images and scaled to variance one, at the grid of the
-maps. Every image goes through the backbone once; then its features lie on the device.
+maps. Frozen, every image goes through the backbone once; then its features lie on the device. The
+saliency network may also go on training backbone and components, from where they stood.
 """
 
 import functools
@@ -15,7 +16,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float16, UInt8
 
-from gazejax.models.backbone import EfficientNetLite0
+from gazejax.arrays import AnyArray
+from gazejax.models.backbone import LEVEL_CHANNELS, EfficientNetLite0
 
 _IMAGES_PER_CALL = 10
 
@@ -93,8 +95,54 @@ def project(
     parts = []
     for start in range(0, len(levels[0]), _IMAGES_PER_CALL):
         batch = [level[start : start + _IMAGES_PER_CALL] for level in levels]
-        parts.append(np.asarray(_project(size, basis, batch)))
+        parts.append(np.asarray(_project_frozen(size, basis, batch)))
     return np.concatenate(parts)
+
+
+class FineTunedFeatures(nnx.Module):
+    """Pixels -> features, as `backbone_levels` and `project` make them, with all of it trainable.
+
+    It is made empty; training starts it from the pretrained weights and the basis
+    (`fine_tuned_start`).
+
+    Args:
+        strides: which levels of the backbone; see `models.backbone.LEVEL_CHANNELS`.
+        components: how many of each level.
+        size: (height, width) of the grid.
+    """
+
+    def __init__(
+        self,
+        *,
+        strides: Sequence[int],
+        components: Sequence[int],
+        size: tuple[int, int],
+    ):
+        self.strides, self.size = tuple(strides), size
+        self.network = EfficientNetLite0(trainable=True, rngs=nnx.Rngs(0))
+        widths = [LEVEL_CHANNELS[stride] for stride in strides]
+        self.mean = nnx.List(nnx.Param(jnp.zeros(width)) for width in widths)
+        self.projection = nnx.List(
+            nnx.Param(jnp.zeros((width, number)))
+            for width, number in zip(widths, components, strict=True)
+        )
+
+    def __call__(
+        self, pixels: UInt8[Array, "image height width 3"]
+    ) -> Float[Array, "image grid_height grid_width feature"]:
+        """Computes the features of images at the size of the grid."""
+        means = [mean[...] for mean in self.mean]
+        projections = [projection[...] for projection in self.projection]
+        return _project(self.size, means, projections, self.network(pixels, self.strides))
+
+
+def fine_tuned_start(backbone_params: Any, basis: FeatureBasis) -> dict[str, Any]:
+    """Parameters of `FineTunedFeatures` that compute the frozen features."""
+    return {
+        "network": backbone_params,
+        "mean": dict(enumerate(map(jnp.asarray, basis.mean))),
+        "projection": dict(enumerate(map(jnp.asarray, basis.projection))),
+    }
 
 
 def num_features(components: Sequence[int]) -> int:
@@ -131,17 +179,26 @@ def _products(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _project(size: tuple[int, int], basis: FeatureBasis, levels: list[Array]) -> Array:
+def _project_frozen(size: tuple[int, int], basis: FeatureBasis, levels: list[Array]) -> Array:
+    return _project(size, *basis, levels).astype(jnp.float16)
+
+
+def _project(
+    size: tuple[int, int],
+    means: Sequence[AnyArray],
+    projections: Sequence[AnyArray],
+    levels: list[Array],
+) -> Float[Array, "image height width feature"]:
     components = [
         (level.astype(jnp.float32) - mean) @ projection
-        for level, mean, projection in zip(levels, *basis, strict=True)
+        for level, mean, projection in zip(levels, means, projections, strict=True)
     ]
     number = len(levels[0])
     resized = [
         jax.image.resize(part, (number, *size, part.shape[-1]), "linear") for part in components
     ]
     place = jnp.broadcast_to(_place_features(size), (number, *size, NUM_PLACE_FEATURES))
-    return jnp.concatenate([*resized, place], axis=-1).astype(jnp.float16)
+    return jnp.concatenate([*resized, place], axis=-1)
 
 
 def _place_features(size: tuple[int, int]) -> Float[Array, "height width feature"]:

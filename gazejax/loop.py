@@ -100,7 +100,12 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             _refuse_unfinished_encoder(workdir, config)
             encoder_params = load_params(workdir, "encoder")
         stage = stages.make_stage(
-            name, config, viewings, encoder_params=encoder_params, devices=devices
+            name,
+            config,
+            viewings,
+            basis=dataset.basis,
+            encoder_params=encoder_params,
+            devices=devices,
         )
         metadata = {
             "stage": name,

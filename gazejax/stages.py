@@ -181,6 +181,14 @@ def has_taste(config: ConfigDict) -> bool:
     return config.features.backbone != "none"
 
 
+def is_fine_tuned(config: ConfigDict) -> bool:
+    """Whether the saliency network sees pixels, through a backbone that it goes on training.
+
+    Tastes are averages of the frozen features all the same: embeddings come before stage 2.
+    """
+    return has_taste(config) and config.features.fine_tuning_rate > 0
+
+
 def has_memory(config: ConfigDict) -> bool:
     """Whether the saliency network remembers the people of the training."""
     return has_taste(config) and config.saliency.conditioning != "taste"
@@ -205,6 +213,7 @@ def make_stage(
     config: ConfigDict,
     viewings: dict[str, Viewings],
     *,
+    basis: features.FeatureBasis | None,
     encoder_params: Any,
     devices: list[jax.Device],
 ) -> Stage:
@@ -214,6 +223,7 @@ def make_stage(
         name: one of `STAGES`.
         config: a validated config.
         viewings: for each of `INPUTS`, from `make_viewings`.
+        basis: that of the data set's frozen features, if it has any.
         encoder_params: parameters of the trained encoder; stage `saliency` only.
         devices: the devices that will train.
 
@@ -228,7 +238,7 @@ def make_stage(
             gaze = controls.permute_users(arrays.gaze, np.asarray(arrays.users), config.seed)
             return _encoder_stage(name, config, arrays._replace(gaze=gaze), devices)
         case "universal":
-            return _universal_stage(config, viewings["saliency"], devices)
+            return _universal_stage(config, viewings["saliency"], basis, devices)
         case "saliency":
             embeddings = embed_pairs(
                 config,
@@ -238,7 +248,7 @@ def make_stage(
                 images=np.asarray(viewings["saliency"].images),
                 devices=devices,
             )
-            return _saliency_stage(config, viewings["saliency"], embeddings, devices)
+            return _saliency_stage(config, viewings["saliency"], basis, embeddings, devices)
         case _:
             raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
 
@@ -285,6 +295,7 @@ def pairs_per_batch(config: ConfigDict) -> int:
 def _saliency_stage(
     config: ConfigDict,
     viewings: Viewings,
+    basis: features.FeatureBasis | None,
     embeddings: Float[np.ndarray, "user image embedding"],
     devices: list[jax.Device],
 ) -> Stage:
@@ -312,7 +323,8 @@ def _saliency_stage(
     )
     _require_even_shares("saliency.sampling", sizes.num_images, devices)
     network = saliency_network(config, num_users=len(viewings.users))
-    start = _start_of_people(embeddings, viewings.viewed, config.encoder.embedding_size)
+    people = _start_of_people(embeddings, viewings.viewed, config.encoder.embedding_size)
+    start = people | _start_of_backbone(config, basis)
     network = network._replace(init=_starting_at(network.init, start))
     return Stage(
         name="saliency",
@@ -326,8 +338,9 @@ def _saliency_stage(
         constants=jax.device_put((viewings, targets, embeddings), steps.replicated(devices)),
         optimizer=steps.make_optimizer(
             num_steps=config.saliency.num_steps,
-            # What says who is who has a meaning to keep.
+            # What says who is who, or what is seen, has a meaning to keep.
             decay_of_part=dict.fromkeys(start, 0.0) | _memory_decay(config),
+            relative_rate_of_part=_backbone_rate(config),
             **config.saliency.optimizer,
         ),
         num_steps=config.saliency.num_steps,
@@ -336,21 +349,33 @@ def _saliency_stage(
     )
 
 
-def _universal_stage(config: ConfigDict, viewings: Viewings, devices: list[jax.Device]) -> Stage:
+def _universal_stage(
+    config: ConfigDict,
+    viewings: Viewings,
+    basis: features.FeatureBasis | None,
+    devices: list[jax.Device],
+) -> Stage:
     options = config.universal
     images = np.asarray(viewings.images)
     targets = images[np.asarray(viewings.group.num_viewers)[images] > 0]
     _require_pool("universal.num_images", options.num_images, "viewed images", len(targets))
     _require_even_shares("universal.num_images", options.num_images, devices)
+    network = saliency_network(config, num_users=0)
+    start = _start_of_backbone(config, basis)
     return Stage(
         name="universal",
-        network=saliency_network(config, num_users=0),
+        network=network._replace(init=_starting_at(network.init, start)),
         loss=_universal_loss(config, num_devices=len(devices)),
         constants=jax.device_put(
             (viewings.pixels, viewings.group.total, targets, center_prior(viewings)),
             steps.replicated(devices),
         ),
-        optimizer=steps.make_optimizer(num_steps=options.num_steps, **options.optimizer),
+        optimizer=steps.make_optimizer(
+            num_steps=options.num_steps,
+            decay_of_part=dict.fromkeys(start, 0.0),
+            relative_rate_of_part=_backbone_rate(config),
+            **options.optimizer,
+        ),
         num_steps=options.num_steps,
         examples_per_step=options.num_images,
         unit="maps",
@@ -429,12 +454,21 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                     memory_width=saliency.memory.width,
                     radius=saliency.memory.radius,
                     softness=saliency.memory.softness,
+                    backbone=_fine_tuned_features(config) if is_fine_tuned(config) else None,
                     rngs=rngs,
                 )
             case other:
                 raise ValueError(f"saliency.architecture is {other!r}; allowed: 'unet', 'taste'")
 
     return _functional(make)
+
+
+def _fine_tuned_features(config: ConfigDict) -> features.FineTunedFeatures:
+    return features.FineTunedFeatures(
+        strides=config.features.strides,
+        components=config.features.components,
+        size=config.saliency.map_size,
+    )
 
 
 def predict_universal(config: ConfigDict) -> Callable[[Any, Array, Array], Array]:
@@ -485,10 +519,10 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
     pixels: np.ndarray = dataset.images[name]
     group = jax.device_get(group_of(dataset.gaze, splits.seen_users))
     taste = None
-    if dataset.features is not None and name == "saliency":
-        pixels = dataset.features
-    elif dataset.features is not None:
+    if dataset.features is not None and name == "encoder":
         taste = _tastes(config, dataset.features, dataset.gaze, group)
+    elif dataset.features is not None and not is_fine_tuned(config):
+        pixels = dataset.features
     return Viewings(
         pixels=pixels,
         gaze=dataset.gaze,
@@ -668,8 +702,22 @@ def _start_of_people(
     }
 
 
+def _start_of_backbone(
+    config: ConfigDict, basis: features.FeatureBasis | None
+) -> dict[str, dict[str, Any]]:
+    """Where a backbone starts that is trained on: at the frozen features."""
+    if not is_fine_tuned(config) or basis is None:
+        return {}
+    params = pretrained.load_parameters()["backbone"]
+    return {"backbone": features.fine_tuned_start(params, basis)}
+
+
+def _backbone_rate(config: ConfigDict) -> dict[str, float]:
+    return {"backbone": config.features.fine_tuning_rate} if is_fine_tuned(config) else {}
+
+
 def _starting_at(
-    init: Callable[[Array], Any], start: dict[str, dict[str, Array]]
+    init: Callable[[Array], Any], start: dict[str, dict[str, Any]]
 ) -> Callable[[Array], Any]:
     """Starts those parts there that the network has."""
 

@@ -50,6 +50,7 @@ def make_optimizer(
     weight_decay: float,
     clip_norm: float,
     decay_of_part: Mapping[str, float] | None = None,
+    relative_rate_of_part: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
     """AdamW after clipping by the global norm. Ours: the paper's optimiser is not known to us.
 
@@ -61,6 +62,7 @@ def make_optimizer(
         weight_decay: of AdamW; 0 is Adam.
         clip_norm: largest global norm of the gradient.
         decay_of_part: other weight decays, for parts of the model by their names.
+        relative_rate_of_part: learning rates relative to that of the rest, likewise.
     """
     warmup = optax.linear_schedule(0.0, learning_rate, warmup_steps)
     if schedule == "one_cycle":
@@ -68,20 +70,18 @@ def make_optimizer(
     else:
         after = optax.constant_schedule(learning_rate)
     rate = optax.join_schedules([warmup, after], [warmup_steps])
-    parts = dict(decay_of_part or {})
+    decays, rates = dict(decay_of_part or {}), dict(relative_rate_of_part or {})
 
-    def decay(number: float, is_decayed: Callable[[str], bool]) -> optax.GradientTransformation:
-        def mask(params: Params) -> Params:
-            return jax.tree.map_with_path(lambda path, _: is_decayed(path[0].key), params)
-
-        return optax.add_decayed_weights(number, mask)
+    def where(is_meant: Callable[[str], bool]) -> Callable[[Params], Params]:
+        return lambda params: jax.tree.map_with_path(lambda path, _: is_meant(path[0].key), params)
 
     return optax.chain(
         optax.clip_by_global_norm(clip_norm),
         optax.scale_by_adam(),
-        decay(weight_decay, lambda name: name not in parts),
-        *(decay(number, part.__eq__) for part, number in parts.items()),
+        optax.add_decayed_weights(weight_decay, where(lambda name: name not in decays)),
+        *(optax.add_decayed_weights(decay, where(part.__eq__)) for part, decay in decays.items()),
         optax.scale_by_learning_rate(rate),
+        *(optax.masked(optax.scale(rate), where(part.__eq__)) for part, rate in rates.items()),
     )
 
 

@@ -95,6 +95,7 @@ def make_network(*, conditioning):
         memory_width=8,
         radius=0.35,
         softness=0.05,
+        backbone=None,
         rngs=nnx.Rngs(0),
     )
     if network.known_people is not None:

@@ -154,7 +154,12 @@ def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, t
     config, parts = tiny
     viewings = {"saliency": stages.make_viewings("saliency", config, tiny_dataset, parts)}
     stage = stages.make_stage(
-        "universal", config, viewings, encoder_params=None, devices=jax.local_devices()[:1]
+        "universal",
+        config,
+        viewings,
+        basis=None,
+        encoder_params=None,
+        devices=jax.local_devices()[:1],
     )
     _, _, targets, _ = stage.constants
     assert set(np.asarray(targets).tolist()) <= set(parts.train_images.tolist())

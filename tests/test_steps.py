@@ -29,6 +29,7 @@ def gradient_on(name, tiny, num_devices):
         name,
         config,
         viewings,
+        basis=None,
         encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
         devices=devices,
     )
@@ -59,7 +60,9 @@ def test_gradient_does_not_depend_on_the_number_of_devices(name, tiny):
 def test_several_steps_per_dispatch_equal_single_ones(tiny):
     config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = stages.make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
+    stage = stages.make_stage(
+        "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
+    )
 
     def run(steps_per_dispatch, dispatches):
         step = steps.make_train_step(
@@ -119,7 +122,9 @@ def test_map_rows_does_not_depend_on_batches_or_devices():
 def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
     config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = stages.make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
+    stage = stages.make_stage(
+        "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
+    )
 
     def poisoned(params, constants, key, device):
         loss, metrics = stage.loss(params, constants, key, device)
@@ -136,29 +141,73 @@ def test_batch_that_devices_cannot_share_is_refused(tiny):
             "encoder",
             config,
             viewings,
+            basis=None,
             encoder_params=None,
             devices=jax.local_devices()[:3],
         )
 
 
-def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir):
+def features_config(data_dir):
+    """With the first blocks of the backbone alone, which compile quickly."""
+    config = tiny_scanpath_config(data_dir)
+    config.features.update(strides=(4,), components=(5,))
+    return config
+
+
+@pytest.fixture(scope="module")
+def dataset_with_features(data_dir):
+    return stages.load_dataset(features_config(data_dir))
+
+
+def saliency_stage_on_features(config, dataset):
+    splits = stages.make_config_splits(config, dataset)
+    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in stages.INPUTS}
+    encoder = stages.encoder_network(config, num_users=len(splits.seen_users))
+    return stages.make_stage(
+        "saliency",
+        config,
+        viewings,
+        basis=dataset.basis,
+        encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
+        devices=jax.local_devices()[:1],
+    )
+
+
+def test_fine_tuning_starts_at_the_frozen_features_and_goes_on(data_dir, dataset_with_features):
+    config = features_config(data_dir)
+    # No warm-up: the first update has the whole rate.
+    config.saliency.optimizer.update(schedule="constant", warmup_steps=0)
+    losses, params = {}, {}
+    for rate in (0.0, 0.5):
+        config.features.fine_tuning_rate = rate
+        stage = saliency_stage_on_features(config, dataset_with_features)
+        state = steps.init_state(stage.network.init, stage.optimizer, 0)
+        # It starts at zero, which would hide the gradient of all below it.
+        state.params["head"]["kernel"] += 0.1
+        params[rate] = jax.device_get(state.params)
+        step = steps.make_train_step(
+            stage.loss, stage.optimizer, devices=jax.local_devices()[:1], steps_per_dispatch=1
+        )
+        state, metrics = step(state, stage.constants)
+        losses[rate] = metrics["loss"][0]
+    np.testing.assert_allclose(losses[0.5], losses[0.0], rtol=1e-3)  # Frozen ones are rounded.
+    assert params[0.5].keys() - params[0.0].keys() == {"backbone"}
+    moved = jax.tree.map(
+        lambda new, old: float(np.abs(new - old).max()), jax.device_get(state.params), params[0.5]
+    )
+    # The first step of Adam is as long as the rate, but for the smallest gradients.
+    rate = config.saliency.optimizer.learning_rate
+    assert moved["head"]["kernel"] == pytest.approx(rate, rel=0.2)
+    for part in ("network", "mean", "projection"):
+        assert max(jax.tree.leaves(moved["backbone"][part])) == pytest.approx(0.5 * rate, rel=0.01)
+
+
+def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset_with_features):
     gradients = {}
     for conditioning in ("taste", "film"):
-        config = tiny_scanpath_config(data_dir)
+        config = features_config(data_dir)
         config.saliency.conditioning = conditioning
-        dataset = stages.load_dataset(config)
-        splits = stages.make_config_splits(config, dataset)
-        viewings = {
-            name: stages.make_viewings(name, config, dataset, splits) for name in stages.INPUTS
-        }
-        encoder = stages.encoder_network(config, num_users=len(splits.seen_users))
-        stage = stages.make_stage(
-            "saliency",
-            config,
-            viewings,
-            encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
-            devices=jax.local_devices()[:1],
-        )
+        stage = saliency_stage_on_features(config, dataset_with_features)
         params = jax.jit(stage.network.init)(jax.random.key(0))
         # What starts at zero would hide the gradient of all below it.
         params["head"]["kernel"] += 0.1
@@ -179,7 +228,7 @@ def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5, err_msg=str(path))
 
 
-def test_weight_decay_spares_the_parts_that_have_another():
+def test_parts_have_a_weight_decay_and_a_rate_of_their_own():
     params = {"layer": {"kernel": jnp.ones(2)}, "kept": jnp.ones(2), "memory": jnp.ones(2)}
     optimizer = steps.make_optimizer(
         num_steps=10,
@@ -189,9 +238,10 @@ def test_weight_decay_spares_the_parts_that_have_another():
         weight_decay=0.5,
         clip_norm=1.0,
         decay_of_part={"kept": 0.0, "memory": 2.0},
+        relative_rate_of_part={"memory": 0.25},
     )
     nothing = jax.tree.map(jnp.zeros_like, params)
     updates, _ = optimizer.update(nothing, optimizer.init(params), params)
     np.testing.assert_allclose(updates["layer"]["kernel"], -0.1 * 0.5, rtol=1e-6)
     np.testing.assert_allclose(updates["kept"], 0.0)
-    np.testing.assert_allclose(updates["memory"], -0.1 * 2.0, rtol=1e-6)
+    np.testing.assert_allclose(updates["memory"], -0.1 * 0.25 * 2.0, rtol=1e-6)

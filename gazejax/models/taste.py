@@ -1,4 +1,4 @@
-"""Stage 2 on frozen features: a person's taste weighs what is in the picture. Ours.
+"""Stage 2 on pretrained features: a person's taste weighs what is in the picture. Ours.
 
 The universal map is first repaired, for everybody alike. Then each place gains by how much its
 features agree with the person's taste, that is with the features of what the person looked at more
@@ -10,10 +10,12 @@ them, recognised by the learnt part of the embedding, adds to that. A stranger i
 nobody, and nothing is added; nor does the memory change what the other layers learn.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Float16
+from jaxtyping import Array, Float, Shaped
 
 from gazejax.models.saliency import EmbeddingScale
 
@@ -126,6 +128,7 @@ class TasteSaliencyNetwork(nnx.Module):
         memory_width: of the layers of the memory.
         radius: see `KnownPeople`.
         softness: see `KnownPeople`.
+        backbone: makes features of pixels, with parameters of its own; None if they are frozen.
         rngs: for the weights.
     """
 
@@ -140,9 +143,11 @@ class TasteSaliencyNetwork(nnx.Module):
         memory_width: int,
         radius: float,
         softness: float,
+        backbone: Callable[[Array], Array] | None,
         rngs: nnx.Rngs,
     ):
         self.num_features, self.habit_size = num_features, habit_size
+        self.backbone = backbone
         self.embedding_scale = EmbeddingScale(habit_size + num_features)
         self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), rngs=rngs)
         self.of_universal = nnx.Linear(2, width, use_bias=False, rngs=rngs)
@@ -172,7 +177,7 @@ class TasteSaliencyNetwork(nnx.Module):
 
     def __call__(
         self,
-        features: Float16[Array, "image height width feature"],
+        seen: Shaped[Array, "image seen_height seen_width channel"],
         universal: Float[Array, "image person height width"],
         embedding: Float[Array, "image person embedding"],
         *,
@@ -181,7 +186,8 @@ class TasteSaliencyNetwork(nnx.Module):
         """Predicts the map of each person on each image.
 
         Args:
-            features: frozen features of the images, see `gazejax.features.project`.
+            seen: frozen features of the images, see `gazejax.features.project`; or their pixels,
+                with a backbone.
             universal: universal map for each person (it leaves the person out), summing to 1.
             embedding: user embedding of each person.
             as_strangers: whether to recognise nobody.
@@ -189,7 +195,7 @@ class TasteSaliencyNetwork(nnx.Module):
         Returns:
             Maps that sum to 1.
         """
-        image = features.astype(universal.dtype)
+        image = seen.astype(universal.dtype) if self.backbone is None else self.backbone(seen)
         relative = universal * (universal.shape[2] * universal.shape[3])
         # Floor at a hundredth of uniform: nothing is so unlikely that no person can look there.
         log_universal = jnp.log(relative + 0.01)
