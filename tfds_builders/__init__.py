@@ -4,6 +4,10 @@ All builders write the record of `tfds_builders.gaze_schema`. The package needs 
 jax nor TensorFlow, so a data set prepared with it is usable from any framework.
 """
 
+from tfds_builders.gaze_table import gaze_table_dataset_builder as gaze_table_dataset_builder
+from tfds_builders.individual_differences import (
+    individual_differences_dataset_builder as individual_differences_dataset_builder,
+)
 from tfds_builders.osie import osie_dataset_builder as osie_dataset_builder
 from tfds_builders.personalized_saliency import (
     personalized_saliency_dataset_builder as personalized_saliency_dataset_builder,

@@ -10,9 +10,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import tensorflow_datasets as tfds
 
+from tfds_builders import coordinates, gaze_schema
+from tfds_builders.gaze_table import gaze_table_dataset_builder
+from tfds_builders.individual_differences import individual_differences_dataset_builder
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import personalized_saliency_dataset_builder
 from tfds_builders.synthetic_gaze import synthetic_gaze_dataset_builder
@@ -20,18 +24,63 @@ from tfds_builders.synthetic_gaze import synthetic_gaze_dataset_builder
 BUILDER_CLASSES: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
     "osie": osie_dataset_builder.Builder,
     "personalized_saliency": personalized_saliency_dataset_builder.Builder,
+    "individual_differences": individual_differences_dataset_builder.Builder,
+    "gaze_table": gaze_table_dataset_builder.Builder,
     "synthetic_gaze": synthetic_gaze_dataset_builder.Builder,
 }
-# Those whose release comes without images.
-WITH_IMAGES_APART = {"personalized_saliency"}
+
+
+class Options(NamedTuple):
+    """Where a data set comes from, and how to read it; None and () are not given.
+
+    Attributes:
+        raw_dir: folder of the release as its authors publish it; for a table, the folder that
+            other paths start from.
+        images_dir: folder of the images, for gaze that comes without them.
+        table: for `gaze_table`, see `gaze_table.table_files.read`.
+        stored_name: for `gaze_table`, the name of the prepared data set.
+        convention: how a table gives coordinates; None: pixels of the image, (0, 0) its corner.
+        tracking: for `gaze_table`, what was tracked; None: the eye.
+        ignored_columns: columns of the table to leave out.
+        is_strict: for `individual_differences`, whether to check the counts that are known.
+    """
+
+    raw_dir: Path | None = None
+    images_dir: Path | None = None
+    table: Path | None = None
+    stored_name: str | None = None
+    convention: coordinates.Convention | None = None
+    tracking: Literal["eye", "mouse"] | None = None
+    ignored_columns: tuple[str, ...] = ()
+    is_strict: bool = True
+
+
+# Options as they are called on the command line, and the data sets that take them.
+_FLAGS = {
+    "raw_dir": "--raw",
+    "images_dir": "--images",
+    "table": "--table",
+    "stored_name": "--name",
+    "convention": "--origin, --units, --pixels-per-degree, --screen or --fit",
+    "tracking": "--tracking",
+    "ignored_columns": "--ignore-columns",
+    "is_strict": "--no-strict",
+}
+_APPLY = {
+    "osie": {"raw_dir"},
+    "personalized_saliency": {"raw_dir", "images_dir"},
+    "individual_differences": {"raw_dir", "images_dir", "convention", "is_strict"},
+    "gaze_table": _FLAGS.keys() - {"is_strict"},
+    "synthetic_gaze": set(),
+}
 
 
 def list_names() -> list[str]:
-    """Returns every NAME/CONFIG that `build` knows; the first of each NAME is its default."""
+    """Returns every NAME or NAME/CONFIG that `build` knows; the first of a NAME is its default."""
     return [
-        f"{name}/{config.name}"
+        f"{name}/{config.name}" if config else name
         for name, builder_class in BUILDER_CLASSES.items()
-        for config in builder_class.BUILDER_CONFIGS
+        for config in builder_class.BUILDER_CONFIGS or [None]
     ]
 
 
@@ -40,60 +89,145 @@ def build(
     raw_dir: Path | None = None,
     data_dir: Path | None = None,
     images_dir: Path | None = None,
+    **options: Any,
 ) -> Path:
     """Builds a data set, or finds it built.
 
     Args:
         name: NAME or NAME/CONFIG, such as "osie" or "synthetic_gaze/tiny".
-        raw_dir: folder of the release as its authors publish it; None for a data set that is
-            generated.
+        raw_dir: see `Options`.
         data_dir: folder of all prepared data sets; None is TFDS's own default.
-        images_dir: folder of the images, for a release that comes without them.
+        images_dir: see `Options`.
+        options: the others of `Options`.
 
     Returns:
         Folder of the prepared data set, which `tfds.builder_from_directory` opens.
 
     Raises:
-        ValueError: unknown name, a folder missing or not applicable, or malformed raw data.
+        ValueError: unknown name, an option missing or not applicable, or malformed raw data.
         FileNotFoundError: raw data that is not there.
         BlockingIOError: another process is building the same data set.
 
     Source: ours.
     """
+    every = Options(raw_dir, images_dir, **options)
+    refuse_options(name, every)
     builder_name, _, config_name = name.partition("/")
+    root = None if data_dir is None else Path(data_dir).expanduser()
+    match builder_name:
+        case "gaze_table":
+            if every.stored_name is None:
+                raise ValueError("gaze_table needs --name: what the data set is to be called")
+            builder_class = gaze_table_dataset_builder.named(
+                every.stored_name, set(BUILDER_CLASSES)
+            )
+            builder = builder_class(data_dir=root, source=table_source(every))
+        case "individual_differences":
+            builder = individual_differences_dataset_builder.Builder(
+                data_dir=root, source=_individual_differences_source(every)
+            )
+        case "personalized_saliency":
+            builder = personalized_saliency_dataset_builder.Builder(
+                data_dir=root, config=config_name or None, images_dir=_path(every.images_dir)
+            )
+        case _:
+            builder = BUILDER_CLASSES[builder_name](data_dir=root, config=config_name or None)
+    return prepare(builder, None if builder_name == "gaze_table" else every.raw_dir)
+
+
+def refuse_options(name: str, options: Options) -> None:
+    """Refuses an unknown name, and an option that the data set does not take.
+
+    Raises:
+        ValueError: naming it, and what is allowed.
+    """
+    builder_name = name.partition("/")[0]
     if builder_name not in BUILDER_CLASSES or ("/" in name and name not in list_names()):
         raise ValueError(f"unknown data set {name!r}, expected one of: {', '.join(list_names())}")
-    options: dict[str, Path] = {}
-    if images_dir is not None:
-        if builder_name not in WITH_IMAGES_APART:
-            raise ValueError(f"--images {images_dir} does not apply to {name}: leave it out")
-        options["images_dir"] = Path(images_dir).expanduser()
-    builder = BUILDER_CLASSES[builder_name](
-        data_dir=None if data_dir is None else Path(data_dir).expanduser(),
-        config=config_name or None,
-        **options,
+    for field, value in options._asdict().items():
+        is_given = value != Options._field_defaults[field]
+        # Of generated data it is said below, why.
+        if is_given and field not in _APPLY[builder_name] | {"raw_dir"}:
+            shown = f" {value}" if isinstance(value, (Path, str)) else ""
+            raise ValueError(f"{_FLAGS[field]}{shown} does not apply to {name}: leave it out")
+
+
+def table_source(options: Options) -> gaze_table_dataset_builder.Source:
+    """The source of a table, whose paths start from `raw_dir` if one is given.
+
+    Raises:
+        ValueError: without a table or a folder of images.
+    """
+    for field in ("table", "images_dir"):
+        if getattr(options, field) is None:
+            raise ValueError(f"gaze_table needs {_FLAGS[field]}: a table and a folder of images")
+    start = _path(options.raw_dir) or Path()
+    return gaze_table_dataset_builder.Source(
+        table=start / Path(options.table or "").expanduser(),
+        images_dir=start / Path(options.images_dir or "").expanduser(),
+        convention=options.convention or coordinates.IMAGE_PX,
+        tracking=options.tracking or "eye",
+        ignored_columns=options.ignored_columns,
     )
-    return prepare(builder, raw_dir)
+
+
+def _individual_differences_source(
+    options: Options,
+) -> individual_differences_dataset_builder.Source:
+    images_dir = _path(options.images_dir)
+    if images_dir is None:
+        raise ValueError("individual_differences needs --images: OSIE's data/stimuli")
+    return individual_differences_dataset_builder.Source(
+        images_dir=images_dir, convention=options.convention, is_strict=options.is_strict
+    )
+
+
+def read_release(name: str, options: Options) -> gaze_schema.Release:
+    """Reads and checks what a data set is made of, without building it.
+
+    Args:
+        name: as of `build`; a generated data set has nothing to read.
+        options: see `Options`.
+
+    Raises:
+        ValueError, FileNotFoundError: as of `build`.
+    """
+    refuse_options(name, options)
+    builder_name, _, config_name = name.partition("/")
+    if builder_name == "gaze_table":
+        return gaze_table_dataset_builder.read_release(table_source(options))
+    builder_class = BUILDER_CLASSES[builder_name]
+    raw_dir = _require_raw_dir(name, builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS, options.raw_dir)
+    configs = {config.name: config for config in builder_class.BUILDER_CONFIGS}
+    config: Any = configs[config_name] if config_name else next(iter(configs.values()), None)
+    match builder_name:
+        case "osie":
+            return osie_dataset_builder.read_release(raw_dir, config)
+        case "personalized_saliency":
+            return personalized_saliency_dataset_builder.read_release(
+                raw_dir, _path(options.images_dir), config
+            )
+        case "individual_differences":
+            return individual_differences_dataset_builder.read_release(
+                raw_dir, _individual_differences_source(options)
+            )
+        case _:
+            raise ValueError(f"{name} is generated: there is nothing to read")
 
 
 def prepare(builder: tfds.core.GeneratorBasedBuilder, raw_dir: Path | None = None) -> Path:
     """Builds the data set of one TFDS builder; see `build`."""
-    name = f"{builder.name}/{builder.builder_config.name}"
+    name = "/".join(builder.info.full_name.split("/")[:-1])
     prepared_dir = Path(builder.data_dir)
     if _is_built(builder):
+        _refuse_another_source(builder)
         _say(f"{name} is already built: {prepared_dir}")
         return prepared_dir
     raw_instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
     if raw_instructions is None and raw_dir is not None:
         raise ValueError(f"{name} is generated, so --raw {raw_dir} does not apply: leave it out")
     if raw_instructions is not None:
-        if raw_dir is None:
-            raise ValueError(f"{name} needs --raw: {raw_instructions}")
-        raw_dir = Path(raw_dir).expanduser()
-        if not raw_dir.is_dir() or not any(raw_dir.iterdir()):
-            raise FileNotFoundError(
-                f"--raw {raw_dir} is not a folder with files: {raw_instructions}"
-            )
+        raw_dir = _require_raw_dir(name, raw_instructions, raw_dir)
 
     prepared_dir.parent.mkdir(parents=True, exist_ok=True)
     with _only_builder_in(prepared_dir.parent, name):
@@ -121,8 +255,8 @@ def prepare(builder: tfds.core.GeneratorBasedBuilder, raw_dir: Path | None = Non
     num_dropped = metadata["dropped_fixations"]["total"]
     _say(
         f"built {name}: {num_images} images, {len(metadata['user_ids'])} users, "
-        f"{metadata['tracking']} tracking, in {time.monotonic() - start_s:.0f} s; "
-        f"{num_dropped} fixations outside their image dropped"
+        f"{metadata['num_fixations']} fixations, {metadata['tracking']} tracking, in "
+        f"{time.monotonic() - start_s:.0f} s; {num_dropped} fixations outside their image dropped"
     )
     return prepared_dir
 
@@ -150,6 +284,32 @@ def _only_builder_in(folder: Path, name: str) -> Iterator[None]:
         yield
     finally:
         os.close(folder_descriptor)
+
+
+def _require_raw_dir(name: str, instructions: str, raw_dir: Path | None) -> Path:
+    if raw_dir is None:
+        raise ValueError(f"{name} needs --raw: {instructions}")
+    raw_dir = Path(raw_dir).expanduser()
+    if not raw_dir.is_dir() or not any(raw_dir.iterdir()):
+        raise FileNotFoundError(f"--raw {raw_dir} is not a folder with files: {instructions}")
+    return raw_dir
+
+
+def _refuse_another_source(builder: tfds.core.GeneratorBasedBuilder) -> None:
+    """Refuses to take one table for another that was stored under the same name."""
+    if not isinstance(builder, gaze_table_dataset_builder.Builder):
+        return
+    asked = gaze_table_dataset_builder.describe(builder.source)
+    stored = builder.info.metadata.get("source")
+    if asked != stored:
+        raise ValueError(
+            f"{builder.data_dir} was built from {stored}, not from {asked}: "
+            "take another --name, or remove the folder"
+        )
+
+
+def _path(path: Path | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()
 
 
 def _say(message: str) -> None:

@@ -32,7 +32,7 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def assert_nothing_looks_finished(data_dir: Path) -> None:
     """Asserts that no prepared data set and no part of one can be found."""
     assert not list(data_dir.rglob("dataset_info.json"))
-    assert not (data_dir / "synthetic_gaze" / "tiny" / "1.1.0").exists()
+    assert not (data_dir / "synthetic_gaze" / "tiny" / "1.2.0").exists()
 
 
 def test_names_are_listed() -> None:
@@ -43,6 +43,8 @@ def test_names_are_listed() -> None:
         "personalized_saliency/gaze",
         "personalized_saliency/osie_overlap",
         "personalized_saliency/fixations_only",
+        "individual_differences",
+        "gaze_table",
         "synthetic_gaze/default",
         "synthetic_gaze/tiny",
     ]
@@ -79,13 +81,13 @@ def test_what_is_built_is_not_built_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     prepared_dir = build("synthetic_gaze/tiny", data_dir=tmp_path)
-    assert prepared_dir == tmp_path / "synthetic_gaze" / "tiny" / "1.1.0"
+    assert prepared_dir == tmp_path / "synthetic_gaze" / "tiny" / "1.2.0"
     captured = capfd.readouterr()
     # Plain lines: nothing of TFDS, and no bar where there is no terminal.
     assert captured.out == ""
     assert captured.err.splitlines()[0] == f"building synthetic_gaze/tiny in {prepared_dir}"
     assert captured.err.splitlines()[1].startswith(
-        "built synthetic_gaze/tiny: 40 images, 8 users, generated tracking, in "
+        "built synthetic_gaze/tiny: 40 images, 8 users, 3159 fixations, generated tracking, in "
     )
     assert len(captured.err.splitlines()) == 2
 
@@ -98,10 +100,10 @@ def test_what_is_built_is_not_built_again(
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
-    prepared_dir = tmp_path / "synthetic_gaze" / "tiny" / "1.1.0"
+    prepared_dir = tmp_path / "synthetic_gaze" / "tiny" / "1.2.0"
     prepared_dir.mkdir(parents=True)
     with pytest.raises(
-        ValueError, match=r"1\.1\.0 exists but is not a prepared data set: remove it"
+        ValueError, match=r"1\.2\.0 exists but is not a prepared data set: remove it"
     ):
         build("synthetic_gaze/tiny", data_dir=tmp_path)
 
@@ -147,12 +149,12 @@ build("synthetic_gaze/tiny", data_dir=Path(sys.argv[1]))
     assert_nothing_looks_finished(tmp_path)
 
     build("synthetic_gaze/tiny", data_dir=tmp_path)
-    assert [path.name for path in config_dir.iterdir()] == ["1.1.0"]
+    assert [path.name for path in config_dir.iterdir()] == ["1.2.0"]
 
 
 def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:
     config_dir = tmp_path / "synthetic_gaze" / "tiny"
-    unfinished_dir = config_dir / "incomplete.ABCDEF_1.1.0"
+    unfinished_dir = config_dir / "incomplete.ABCDEF_1.2.0"
     unfinished_dir.mkdir(parents=True)
     folder_descriptor = os.open(config_dir, os.O_RDONLY)
     fcntl.flock(folder_descriptor, fcntl.LOCK_EX)

@@ -5,13 +5,15 @@ Coordinates are in pixels of the stored image, x before y. The top left corner o
 0 <= y < height.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow_datasets as tfds
 from tqdm import tqdm
+
+from tfds_builders import digests, raw_files
 
 
 class GazeTable(NamedTuple):
@@ -30,6 +32,37 @@ class GazeTable(NamedTuple):
     duration_ms: np.ndarray
 
 
+def keep_px(xy_px: np.ndarray, *, width: int, height: int) -> np.ndarray:  # noqa: ARG001
+    """Returns coordinates that are in pixels of the image already."""
+    return xy_px
+
+
+class Release(NamedTuple):
+    """Gaze and images that were read and checked, but not joined.
+
+    Attributes:
+        user_ids: name of each user; `GazeTable.user` counts in this order.
+        gaze_by_image_id: the fixations on each image, in the unit of the release.
+        read_image: image id -> encoded bytes, width and height in pixels.
+        to_image_px: (xy_px, width, height) -> coordinates in pixels of the image.
+        tracking: what was tracked.
+        has_durations: whether `duration_ms` is known; if not, it is 0 throughout.
+        has_images: whether the images are what was shown; if not, they are a plain grey screen.
+        pixels_per_degree: of visual angle, in pixels of the images; None: not known.
+        metadata: what else to keep beside the records, such as digests of the sources.
+    """
+
+    user_ids: list[str]
+    gaze_by_image_id: Mapping[str, GazeTable]
+    read_image: Callable[[str], tuple[bytes, int, int]]
+    to_image_px: Callable[..., np.ndarray]
+    tracking: Literal["eye", "mouse", "generated"]
+    has_durations: bool
+    has_images: bool
+    pixels_per_degree: float | None
+    metadata: dict[str, Any]
+
+
 def make_features() -> tfds.features.FeaturesDict:
     """Returns the features of a record.
 
@@ -40,6 +73,9 @@ def make_features() -> tfds.features.FeaturesDict:
         {
             "image": tfds.features.Image(
                 shape=(None, None, 3), doc="Encoded bytes, as released (JPEG or PNG), RGB."
+            ),
+            "image_sha256": tfds.features.Text(
+                doc="SHA-256 of these bytes: a JPEG with a flipped byte decodes all the same."
             ),
             "image_id": tfds.features.Text(doc="Unique name of the image."),
             "gaze": tfds.features.FeaturesDict(
@@ -60,38 +96,6 @@ def make_features() -> tfds.features.FeaturesDict:
             ),
         }
     )
-
-
-def make_metadata(
-    *,
-    user_ids: Sequence[str],
-    tracking: Literal["eye", "mouse", "generated"],
-    has_durations: bool,
-    has_images: bool,
-    pixels_per_degree: float | None,
-    num_dropped_by_image_id: Mapping[str, int],
-) -> dict[str, Any]:
-    """Returns the metadata that every prepared data set has.
-
-    Args:
-        user_ids: name of each user; `gaze/user` counts in this order.
-        tracking: what was tracked.
-        has_durations: whether `gaze/duration_ms` is known; if not, it is 0 throughout.
-        has_images: whether `image` is what was shown; if not, it is a plain grey screen.
-        pixels_per_degree: of visual angle, in pixels of the images; None: not known.
-        num_dropped_by_image_id: fixations outside the image, for each image that had any.
-    """
-    return {
-        "user_ids": list(user_ids),
-        "tracking": tracking,
-        "has_durations": has_durations,
-        "has_images": has_images,
-        "pixels_per_degree": pixels_per_degree,
-        "dropped_fixations": {
-            "total": sum(num_dropped_by_image_id.values()),
-            "by_image_id": dict(num_dropped_by_image_id),
-        },
-    }
 
 
 def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple[GazeTable, int]:
@@ -116,36 +120,50 @@ def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple
     return kept, int(np.sum(outside_mask))
 
 
-def make_examples(
-    gaze_by_image_id: Mapping[str, GazeTable],
-    read_image: Callable[[str], tuple[bytes, int, int]],
-    to_image_px: Callable[..., np.ndarray] | None = None,
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
+def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Joins the gaze of a release with its images.
 
-    Args:
-        gaze_by_image_id: the fixations on each image, see `make_example`.
-        read_image: image id -> encoded bytes, width and height in pixels.
-        to_image_px: (xy_px, width, height) -> xy_px, for gaze in pixels of something else.
-
     Returns:
-        The records, and the number of dropped fixations of each image that lost any.
+        The records, see `make_example`; and the metadata that every prepared data set has:
+        `user_ids`, `tracking`, `has_durations`, `has_images` and `pixels_per_degree` of the
+        release, `num_fixations` of the records, `dropped_fixations` (those outside their image, in
+        total and of each image that lost any), `digest` (see `digests`), and the release's own.
 
     Raises:
         FileNotFoundError, ValueError: what `read_image` and `make_example` raise.
     """
     examples, num_dropped_by_image_id = [], {}
     for image_id, gaze in tqdm(
-        gaze_by_image_id.items(), desc="checking images", unit="image", disable=None
+        release.gaze_by_image_id.items(), desc="joining images", unit="image", disable=None
     ):
-        image_bytes, width, height = read_image(image_id)
-        if to_image_px is not None:
-            gaze = gaze._replace(xy_px=to_image_px(gaze.xy_px, width=width, height=height))
-        gaze, num_dropped = drop_fixations_outside(gaze, width=width, height=height)
+        image_bytes, width, height = release.read_image(image_id)
+        xy_px = release.to_image_px(gaze.xy_px, width=width, height=height)
+        gaze, num_dropped = drop_fixations_outside(
+            gaze._replace(xy_px=xy_px), width=width, height=height
+        )
         if num_dropped:
             num_dropped_by_image_id[image_id] = num_dropped
         examples.append(make_example(image_bytes, image_id, *gaze))
-    return examples, num_dropped_by_image_id
+    return examples, {
+        "user_ids": release.user_ids,
+        "tracking": release.tracking,
+        "has_durations": release.has_durations,
+        "has_images": release.has_images,
+        "pixels_per_degree": release.pixels_per_degree,
+        "num_fixations": sum(len(example["gaze"]["user"]) for example in examples),
+        "dropped_fixations": {
+            "total": sum(num_dropped_by_image_id.values()),
+            "by_image_id": num_dropped_by_image_id,
+        },
+        "digest": digests.of_records(examples, release.user_ids),
+        **release.metadata,
+    }
+
+
+def by_name(examples: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields records under the names that TFDS wants, with a bar."""
+    for example in tqdm(examples, desc="writing images", unit="image", disable=None):
+        yield example["image_id"], example
 
 
 def make_example(
@@ -208,6 +226,7 @@ def make_example(
         )
     return {
         "image": image_bytes,
+        "image_sha256": raw_files.sha256(image_bytes),
         "image_id": image_id,
         "gaze": {
             "user": user,

@@ -1,43 +1,141 @@
 """Reads the files of a release, images and MATLAB structs; refuses any other in one line."""
 
+import functools
 import hashlib
 import io
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.io
-from PIL import Image
+from PIL import Image, ImageFile
 
 # MATLAB counts pixels from 1: its (1, 1) is the centre of the first pixel, here (0.5, 0.5).
 MATLAB_TO_CORNER_ORIGIN_PX = -0.5
 
 
-def read_image(path: Path) -> tuple[bytes, int, int]:
-    """Reads an encoded image and proves that it decodes.
+def read_image(path: Path, folder: Path) -> tuple[bytes, int, int]:
+    """Reads an encoded image of a release and proves that it decodes.
+
+    Args:
+        path: the file.
+        folder: the folder that it must lie in, whatever links lead there.
 
     Returns:
         The bytes of the file, the width and the height in pixels.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a whole RGB image.
+        ValueError: outside of the folder, or not a whole RGB image in JPEG or PNG.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: unpack the whole release again")
+    image_bytes, image = decode_file(path, folder)
+    if image.mode != "RGB":
+        raise ValueError(f"{path} is a {image.mode} image, expected RGB: unpack the release again")
+    return image_bytes, *image.size
+
+
+def decode_file(path: Path, folder: Path) -> tuple[bytes, ImageFile.ImageFile]:
+    """Reads the bytes of an image file, and the image.
+
+    Raises:
+        ValueError: outside of the folder, or not a whole image in JPEG or PNG.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{path} leads out of {folder} to {path.resolve()}: copy the file there")
     image_bytes = path.read_bytes()
     try:
-        with Image.open(io.BytesIO(image_bytes)) as image:
-            image.load()
-            mode, (width, height) = image.mode, image.size
+        image = decode(image_bytes)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"{path} does not decode ({_one_line(error)}): unpack the release again"
+            f"{path} does not decode ({_one_line(error)}): fetch or unpack it again"
         ) from error
-    if mode != "RGB":
-        raise ValueError(f"{path} is a {mode} image, expected RGB: unpack the release again")
-    return image_bytes, width, height
+    if image.format not in ("JPEG", "PNG"):
+        raise ValueError(f"{path} is a {image.format} file, expected JPEG or PNG: convert it")
+    return image_bytes, image
+
+
+def decode(image_bytes: bytes) -> ImageFile.ImageFile:
+    """Decodes an image file to its last pixel."""
+    image = Image.open(io.BytesIO(image_bytes))
+    image.load()
+    return image
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 as a hexadecimal number."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
+    """Finds the file of each image below a folder: by its exact name, else its normalised one.
+
+    Args:
+        names: paths relative to the folder, with `/`.
+        folder: of the images.
+
+    Raises:
+        FileNotFoundError: no such folder, or naming the images without a file.
+        ValueError: if two of the names, or two files, have one normalised name.
+    """
+    found, errors = match_images(names, folder)
+    for error in errors:
+        raise ValueError(error)
+    missing = [name for name in names if name not in found]
+    if missing:
+        shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        raise FileNotFoundError(
+            f"--images {folder} lacks {len(missing)} of {len(names)} images: {shown}"
+        )
+    return found
+
+
+def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Like `find_images`, of what can be found; returns errors instead of raising them."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--images {folder} is not a folder")
+    files = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    alike: dict[str, list[str]] = {}
+    for file_name in files:
+        alike.setdefault(normalise_name(file_name), []).append(file_name)
+    found = {name: files[name] for name in names if name in files}
+    wanted: dict[str, str] = {}
+    errors = []
+    for name in names:
+        if name in found:
+            continue
+        key = normalise_name(name)
+        if key in wanted:
+            errors.append(f"{wanted[key]!r} and {name!r} are one name once normalised: {key!r}")
+            continue
+        wanted[key] = name
+        taken = {path for other, path in found.items() if normalise_name(other) == key}
+        candidates = [other for other in alike.get(key, []) if files[other] not in taken]
+        if len(candidates) > 1:
+            errors.append(
+                f"{folder}: {' and '.join(map(repr, candidates))} both could be {name!r}; "
+                "rename the right one to that"
+            )
+        elif candidates:
+            found[name] = files[candidates[0]]
+    return found, errors
+
+
+@functools.cache
+def normalise_name(name: str) -> str:
+    """Lower case, with every run of other characters than letters and digits as one underscore.
+
+    Archives and file systems change spaces, brackets, `#`, double dots and upper case.
+    """
+    return re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", name).casefold())
 
 
 def encode_png(image: np.ndarray) -> bytes:
@@ -80,16 +178,17 @@ def field(struct: Any, name: str, place: str) -> Any:
     return struct[name]
 
 
-def cell(value: Any, place: str, *, length: int) -> Any:
-    """Returns a cell array of a known length.
+def cell(value: Any, place: str, *, length: int | None) -> Any:
+    """Returns a cell array, of a known length if one is given.
 
     Raises:
         ValueError: no cell array, or of another length; `place` says which.
     """
     is_cell = isinstance(value, (list, np.ndarray))
-    if not is_cell or len(value) != length:
+    if not is_cell or (length is not None and len(value) != length):
         found = f"has {len(value)} elements" if is_cell else "is no cell array"
-        raise ValueError(f"{place} {found}, expected {length}: take the file as released")
+        expected = "one" if length is None else length
+        raise ValueError(f"{place} {found}, expected {expected}: take the file as released")
     return value
 
 
@@ -126,10 +225,10 @@ def columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
 
 def digest(paths: Sequence[Path]) -> str:
     """SHA-256 of a file; of several, that of the lines of their digests in the given order."""
-    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    digests = [sha256(path.read_bytes()) for path in paths]
     if len(digests) == 1:
         return digests[0]
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return sha256("\n".join(digests).encode())
 
 
 def refuse_other_release(

@@ -40,10 +40,11 @@ class OsieConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Builder of OSIE; `--raw` is the folder that holds data/stimuli and data/eye."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First version: gaze.",
         "1.1.0": "The mouse; metadata say what was tracked and whether durations are known.",
+        "1.2.0": "Digests of images and gaze.",
     }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "give the unpacked OSIE release, the folder that holds data/stimuli/*.jpg and "
@@ -83,6 +84,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             features=gaze_schema.make_features(),
+            license="MIT",
             homepage="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
             metadata=tfds.core.MetadataDict(),
         )
@@ -90,45 +92,24 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        config = self.builder_config
-        user_ids, examples, num_dropped_by_image_id = read_release(
-            Path(dl_manager.manual_dir), config
-        )
-        self.info.metadata.update(
-            gaze_schema.make_metadata(
-                # Eye and mouse alike number their users from 1, but they are not the same people.
-                user_ids=user_ids,
-                tracking=config.tracking,
-                has_durations=config.tracking == "eye",
-                has_images=True,
-                # The release does not state the viewing distance in a form we could check.
-                pixels_per_degree=None,
-                num_dropped_by_image_id=num_dropped_by_image_id,
-            ),
-            source_sha256=config.sha256,
-        )
+        release = read_release(Path(dl_manager.manual_dir), self.builder_config)
+        examples, metadata = gaze_schema.join(release)
+        self.info.metadata.update(metadata)
         return {"train": self._generate_examples(examples)}
 
     def _generate_examples(
         self, examples: list[dict[str, Any]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for example in tqdm(examples, desc="writing images", unit="image", disable=None):
-            yield example["image_id"], example
+        return gaze_schema.by_name(examples)
 
 
-def read_release(
-    raw_dir: Path, config: OsieConfig
-) -> tuple[list[str], list[dict[str, Any]], dict[str, int]]:
-    """Reads and checks the whole release, so that nothing is written from a bad one.
+def read_release(raw_dir: Path, config: OsieConfig) -> gaze_schema.Release:
+    """Reads and checks the gaze or the mouse of the whole release.
 
     Args:
         raw_dir: the folder that holds `data/stimuli` and `data/eye/fixations.mat`, or the folders
             of the mouse.
         config: what the release must hold.
-
-    Returns:
-        The users, the records in the order of the release, and the number of dropped fixations of
-        each image that lost any.
 
     Raises:
         FileNotFoundError: a folder or file that is not there.
@@ -145,7 +126,9 @@ def read_release(
     if config.tracking == "eye":
         paths = [tracks_dir / "fixations.mat"]
         user_ids = [str(user + 1) for user in range(config.num_users)]
-        gaze_by_image_id = read_fixations(paths[0], config)
+        gaze_by_image_id = read_fixations(
+            paths[0], num_images=config.num_images, num_users=config.num_users
+        )
     else:
         paths = list_tracks(tracks_dir, config)
         user_ids, gaze_by_image_id = read_mouse(paths, config)
@@ -158,14 +141,29 @@ def read_release(
         expected_num_rows=config.num_rows,
         expected_sha256=config.sha256,
     )
-    examples, num_dropped_by_image_id = gaze_schema.make_examples(
-        gaze_by_image_id, lambda image_id: raw_files.read_image(stimuli_dir / image_id)
+    return gaze_schema.Release(
+        # Eye and mouse alike number their users from 1, but they are not the same people.
+        user_ids=user_ids,
+        gaze_by_image_id=gaze_by_image_id,
+        read_image=lambda image_id: raw_files.read_image(stimuli_dir / image_id, stimuli_dir),
+        to_image_px=gaze_schema.keep_px,
+        tracking="eye" if config.tracking == "eye" else "mouse",
+        has_durations=config.tracking == "eye",
+        has_images=True,
+        # The release does not state the viewing distance in a form we could check.
+        pixels_per_degree=None,
+        metadata={"source_sha256": config.sha256},
     )
-    return user_ids, examples, num_dropped_by_image_id
 
 
-def read_fixations(path: Path, config: OsieConfig) -> GazeByImageId:
+def read_fixations(path: Path, *, num_images: int | None, num_users: int | None) -> GazeByImageId:
     """Reads `fixations.mat`.
+
+    Args:
+        path: the file.
+        num_images: images that must be in it; None: any number.
+        num_users: users that every image must have; None: as many as the first has, and somebody
+            who did not see an image has no fixation there.
 
     Returns:
         Image id -> the fixations of all users, in viewing order, with our origin of coordinates.
@@ -176,7 +174,7 @@ def read_fixations(path: Path, config: OsieConfig) -> GazeByImageId:
     """
     gaze_by_image_id: GazeByImageId = {}
     images = raw_files.read_variable(path, "fixations")
-    images = raw_files.cell(images, f"{path}: fixations", length=config.num_images)
+    images = raw_files.cell(images, f"{path}: fixations", length=num_images)
     for image_number, image in enumerate(images, start=1):
         place = f"{path}: fixations{{{image_number}}}"
         image_id = raw_files.field(image, "img", place)
@@ -186,8 +184,9 @@ def read_fixations(path: Path, config: OsieConfig) -> GazeByImageId:
         if image_id in gaze_by_image_id:
             raise ValueError(f"{place}.img is {image_id!r} again, expected different file names")
         users = raw_files.cell(
-            raw_files.field(image, "subjects", place), f"{place}.subjects", length=config.num_users
+            raw_files.field(image, "subjects", place), f"{place}.subjects", length=num_users
         )
+        num_users = len(users)
         scanpaths = []
         for user_number, user in enumerate(users, start=1):
             user_place = f"{place}.subjects{{{user_number}}}"

@@ -106,20 +106,25 @@ def test_metadata_says_who_looked_and_what_was_dropped(tmp_path: Path) -> None:
         "has_durations": True,
         "has_images": True,
         "pixels_per_degree": None,
+        "num_fixations": 11,
         "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
+        "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_config(DUMMY_DIR).sha256,
     }
 
 
 def test_every_sample_of_the_dummy_mouse_is_where_it_belongs(tmp_path: Path) -> None:
     prepared = prepare_release(DUMMY_DIR, tmp_path, make_mouse_config(DUMMY_DIR))
-    assert dict(prepared.info.metadata) == {
+    metadata = dict(prepared.info.metadata)
+    assert metadata == {
         "user_ids": ["2", "5", "9"],
         "tracking": "mouse",
         "has_durations": False,
         "has_images": True,
         "pixels_per_degree": None,
+        "num_fixations": 10,
         "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
+        "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_mouse_config(DUMMY_DIR).sha256,
     }
     records = read_records(prepared)

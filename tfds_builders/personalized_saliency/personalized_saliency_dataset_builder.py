@@ -3,8 +3,7 @@
 import dataclasses
 import functools
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +11,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders import gaze_schema, raw_files
+from tfds_builders import coordinates, gaze_schema, raw_files
 
-SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX = 1920, 1080
+SCREEN_PX = (1920, 1080)
 # PS has 59 of OSIE's images under OSIE's names, and no other name of this kind.
 OSIE_NAME = re.compile(r"\d{4}\.jpg")
 
@@ -44,8 +43,11 @@ class PersonalizedSaliencyConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Builder of PS; `--raw` is the folder that holds Data/fixData."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.0.0": "First version.",
+        "1.1.0": "Digests of images and gaze.",
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "give the unpacked PS release, the folder that holds Data/fixData/ImfixData_Sub_1.mat"
     )
@@ -73,6 +75,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             features=gaze_schema.make_features(),
+            license="none stated: measure with it, redistribute nothing",
             homepage="https://github.com/xuyanyu-shh/Personalized-Saliency",
             metadata=tfds.core.MetadataDict(),
         )
@@ -89,30 +92,56 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 )
         elif self.images_dir is None:
             raise ValueError(f"{name} needs --images: {config.description}")
-        gaze_by_image_id = read_release(Path(dl_manager.manual_dir), config)
-        examples, num_dropped_by_image_id = on_images(gaze_by_image_id, self.images_dir)
-        self.info.metadata.update(
-            gaze_schema.make_metadata(
-                user_ids=[str(user + 1) for user in range(config.num_users)],
-                tracking="eye",
-                has_durations=True,
-                has_images=config.images != "none",
-                # The release does not state the viewing distance.
-                pixels_per_degree=None,
-                num_dropped_by_image_id=num_dropped_by_image_id,
-            ),
-            source_sha256=config.sha256,
-        )
+        release = read_release(Path(dl_manager.manual_dir), self.images_dir, config)
+        examples, metadata = gaze_schema.join(release)
+        self.info.metadata.update(metadata)
         return {"train": self._generate_examples(examples)}
 
     def _generate_examples(
         self, examples: list[dict[str, Any]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        for example in tqdm(examples, desc="writing images", unit="image", disable=None):
-            yield example["image_id"], example
+        return gaze_schema.by_name(examples)
 
 
-def read_release(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByImageId:
+def read_release(
+    raw_dir: Path, images_dir: Path | None, config: PersonalizedSaliencyConfig
+) -> gaze_schema.Release:
+    """Reads and checks the release, and finds its images.
+
+    Args:
+        raw_dir: the folder that holds `Data/fixData`.
+        images_dir: folder of the images; None puts all gaze on images of the plain grey screen,
+            whose pixels are those of the screen.
+        config: which images, and what the release must hold.
+
+    Raises:
+        FileNotFoundError: a file that is not there.
+        ValueError: a file that is not what the release holds, or names that cannot be told apart.
+    """
+    gaze_by_image_id = read_fixations(raw_dir, config)
+    if images_dir is None:
+        grey = np.full((SCREEN_PX[1], SCREEN_PX[0], 3), 128, np.uint8)
+        screen = raw_files.encode_png(grey), *SCREEN_PX
+        read_image, to_image_px = (lambda _: screen), gaze_schema.keep_px
+    else:
+        paths = raw_files.find_images(list(gaze_by_image_id), images_dir)
+        read_image = lambda image_id: raw_files.read_image(paths[image_id], images_dir)  # noqa: E731
+        to_image_px = functools.partial(coordinates.screen_to_image, screen=SCREEN_PX, fit="centre")
+    return gaze_schema.Release(
+        user_ids=[str(user + 1) for user in range(config.num_users)],
+        gaze_by_image_id=gaze_by_image_id,
+        read_image=read_image,
+        to_image_px=to_image_px,
+        tracking="eye",
+        has_durations=True,
+        has_images=images_dir is not None,
+        # The release does not state the viewing distance.
+        pixels_per_degree=None,
+        metadata={"source_sha256": config.sha256},
+    )
+
+
+def read_fixations(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByImageId:
     """Reads and checks the fixations of all users on the images of a configuration.
 
     Args:
@@ -184,97 +213,3 @@ def _join_users(viewings: list[np.ndarray]) -> gaze_schema.GazeTable:
         xy_px=rows[:, 2:4] + raw_files.MATLAB_TO_CORNER_ORIGIN_PX,
         duration_ms=rows[:, 4] * 1000,
     )
-
-
-def screen_to_image(xy_px: np.ndarray, *, width: int, height: int) -> np.ndarray:
-    """Turns pixels of the screen into pixels of an image that was shown on it.
-
-    The image was fitted to the screen with its aspect kept, and centred. A point beside it gets
-    coordinates outside the image.
-
-    Args:
-        xy_px: [n, 2] x, y on the screen, whose top left corner is (0, 0).
-        width: width of the image in pixels.
-        height: height of the image in pixels.
-    """
-    screen = np.array([SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX])
-    size = np.array([width, height])
-    scale = (screen / size).min()
-    return (xy_px - (screen - size * scale) / 2) / scale
-
-
-def on_images(
-    gaze_by_image_id: GazeByImageId, images_dir: Path | None
-) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """Joins the gaze with the images.
-
-    Args:
-        gaze_by_image_id: fixations in pixels of the screen.
-        images_dir: folder of the images; None puts all gaze on an image of the plain grey screen,
-            whose pixels are those of the screen.
-
-    Returns:
-        The records, and the number of dropped fixations of each image that lost any: those beside
-        the image on the screen.
-
-    Raises:
-        FileNotFoundError: an image that is not there.
-        ValueError: an image that does not decode, or names that cannot be told apart.
-    """
-    if images_dir is None:
-        screen = np.full((SCREEN_HEIGHT_PX, SCREEN_WIDTH_PX, 3), 128, np.uint8)
-        grey = raw_files.encode_png(screen), SCREEN_WIDTH_PX, SCREEN_HEIGHT_PX
-        return gaze_schema.make_examples(gaze_by_image_id, lambda _: grey)
-    paths = find_images(list(gaze_by_image_id), images_dir)
-    return gaze_schema.make_examples(
-        gaze_by_image_id, lambda image_id: raw_files.read_image(paths[image_id]), screen_to_image
-    )
-
-
-def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
-    """Finds the file of each image: by its exact name, else by its normalised one.
-
-    Raises:
-        FileNotFoundError: naming the images without a file.
-        ValueError: if two names of the release, or two files, have one normalised name.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--images {folder} is not a folder")
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    exact = {path.name: path for path in files}
-    asked = [name for name in names if name not in exact]
-    alike: dict[str, list[str]] = {}
-    for path in files:
-        alike.setdefault(normalise_name(path.name), []).append(path.name)
-    found = {name: exact[name] for name in names if name in exact}
-    wanted: dict[str, str] = {}
-    for name in asked:
-        key = normalise_name(name)
-        if key in wanted:
-            raise ValueError(f"{wanted[key]!r} and {name!r} are one name once normalised: {key!r}")
-        wanted[key] = name
-        candidates = [other for other in alike.get(key, []) if exact[other] not in found.values()]
-        if len(candidates) > 1:
-            raise ValueError(
-                f"{folder}: {' and '.join(map(repr, candidates))} both could be {name!r}; "
-                "rename the right one to that"
-            )
-        if candidates:
-            found[name] = exact[candidates[0]]
-    missing = [name for name in names if name not in found]
-    if missing:
-        shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        raise FileNotFoundError(
-            f"--images {folder} lacks {len(missing)} of {len(names)} images: {shown}"
-        )
-    return found
-
-
-@functools.cache
-def normalise_name(name: str) -> str:
-    """Lower case, with every run of other characters than letters and digits as one underscore.
-
-    Archives and file systems change spaces, brackets, `#`, double dots and upper case. All names
-    of the release stay different.
-    """
-    return re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", name).casefold())

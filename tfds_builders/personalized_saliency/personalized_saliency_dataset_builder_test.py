@@ -12,6 +12,7 @@ import scipy.io
 import scipy.ndimage
 import tensorflow_datasets as tfds
 
+from tfds_builders import raw_files
 from tfds_builders.build import build, prepare
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import (
@@ -68,14 +69,17 @@ def release_dir(tmp_path: Path) -> Path:
 
 def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> None:
     prepared = prepare_release(DUMMY_DIR, tmp_path)
-    assert dict(prepared.info.metadata) == {
+    metadata = dict(prepared.info.metadata)
+    assert metadata == {
         "user_ids": ["1", "2"],
         "tracking": "eye",
         "has_durations": True,
         "has_images": True,
         "pixels_per_degree": None,
+        "num_fixations": 13,
         # Left and right of the first image, above and below the third.
         "dropped_fixations": {"total": 4, "by_image_id": {"2016 (1).JPG": 2, "1020.jpg": 2}},
+        "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_config(DUMMY_DIR).sha256,
     }
     records = read_records(prepared)
@@ -117,34 +121,6 @@ def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> N
         third["xy_px"] * 48, [[0.5, 0.5], [1919.5, 479.5], [960.5, 240.5]], rtol=1e-6
     )
     np.testing.assert_array_equal(third["duration_ms"], [100, 300, 600])
-
-
-@pytest.mark.parametrize(
-    ("size_px", "screen_px", "image_px"),
-    [
-        # OSIE's size: 1.8 times as large, 1440 of 1920 columns, the first at 240.
-        ((800, 600), [[240, 0], [241.8, 1.8], [960, 540], [1680, 1080]], "corners"),
-        ((1920, 1080), [[0, 0], [1, 1], [960, 540], [1920, 1080]], "corners"),
-        # Twice the screen: half as large.
-        ((3840, 2160), [[0, 0], [0.5, 0.5], [960, 540], [1920, 1080]], "corners"),
-        # 4.8 times as large, 480 of 1080 rows.
-        ((400, 100), [[0, 300], [4.8, 304.8], [960, 540], [1920, 780]], "corners"),
-        # 1.8 times as large, 540 of 1920 columns.
-        ((300, 600), [[690, 0], [691.8, 1.8], [960, 540], [1230, 1080]], "corners"),
-        # Beside the image: outside its 0 to 800.
-        ((800, 600), [[0, 0], [1920, 1080]], [[-240 / 1.8, 0], [800 + 240 / 1.8, 600]]),
-    ],
-)
-def test_a_point_of_the_screen_is_found_on_the_image(
-    size_px: tuple[int, int], screen_px: list[list[float]], image_px: Any
-) -> None:
-    width, height = size_px
-    if image_px == "corners":
-        image_px = [[0, 0], [1, 1], [width / 2, height / 2], [width, height]]
-    found = personalized_saliency_dataset_builder.screen_to_image(
-        np.asarray(screen_px), width=width, height=height
-    )
-    np.testing.assert_allclose(found, image_px, atol=1e-9)
 
 
 def test_fixations_only_needs_no_images_and_keeps_the_pixels_of_the_screen(tmp_path: Path) -> None:
@@ -213,63 +189,6 @@ def test_images_are_asked_for_and_refused_before_anything_is_read(tmp_path: Path
             build(name, tmp_path / "raw", tmp_path)
     with pytest.raises(ValueError, match=r"--images .* does not apply to .*/fixations_only: leave"):
         build("personalized_saliency/fixations_only", tmp_path / "raw", tmp_path, IMAGES_DIR)
-
-
-def find_images(names: list[str], folder: Path, file_names: list[str]) -> dict[str, str]:
-    """Returns which of the files, all of them empty, is found for which name."""
-    for file_name in file_names:
-        (folder / file_name).touch()
-    found = personalized_saliency_dataset_builder.find_images(names, folder)
-    return {name: path.name for name, path in found.items()}
-
-
-@pytest.mark.parametrize(
-    ("names", "file_names", "found"),
-    [
-        # The exact name goes first, so that the others are no rivals.
-        (["a b.jpg"], ["A_b.jpg", "a b.jpg", "a__b.JPG"], ["a b.jpg"]),
-        (["2016 (1).JPG"], ["2016_1_.jpg"], ["2016_1_.jpg"]),
-        (["a..b #0002.jpg"], ["a_b_0002.jpg", "a_b_0003.jpg"], ["a_b_0002.jpg"]),
-        # A file that is one name exactly is not another's, even if it is read before.
-        (["A-b.jpg", "a b.jpg"], ["a b.jpg", "a_b.jpg"], ["a_b.jpg", "a b.jpg"]),
-    ],
-)
-def test_an_image_is_found_by_its_name_or_one_alike(
-    tmp_path: Path, names: list[str], file_names: list[str], found: list[str]
-) -> None:
-    assert find_images(names, tmp_path, file_names) == dict(zip(names, found, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("names", "file_names", "error_type", "message"),
-    [
-        (
-            ["a b.jpg"],
-            ["a_b.jpg", "A-b.jpg"],
-            ValueError,
-            "'A-b.jpg' and 'a_b.jpg' both could be 'a b.jpg'; rename",
-        ),
-        (["a b.jpg", "A-b.jpg"], ["a_b.jpg"], ValueError, "'a b.jpg' and 'A-b.jpg' are one name"),
-        # One file is not the image of two names.
-        (["a b.jpg", "A-b.jpg"], ["a b.jpg"], FileNotFoundError, "lacks 1 of 2 images: 'A-b.jpg'"),
-        (
-            [f"{number}.jpg" for number in range(20)],
-            ["3.jpg"],
-            FileNotFoundError,
-            r"lacks 19 of 20 images: '0.jpg', '1.jpg', '2.jpg', '4.jpg'.* '10.jpg', \.\.\.$",
-        ),
-    ],
-)
-def test_images_that_are_missing_or_not_told_apart_are_refused(
-    tmp_path: Path,
-    names: list[str],
-    file_names: list[str],
-    error_type: type[Exception],
-    message: str,
-) -> None:
-    with pytest.raises(error_type, match=message) as error:
-        find_images(names, tmp_path, file_names)
-    assert "\n" not in str(error.value)
 
 
 def assert_refused(
@@ -405,8 +324,7 @@ def test_real_fixations_are_complete(tmp_path: Path) -> None:
     records = prepared.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     gaze_by_image_id = {record["image_id"].decode(): record["gaze"] for record in records}
     # No two names of the release are alike, so a name can be found under another spelling.
-    normalise_name = personalized_saliency_dataset_builder.normalise_name
-    assert len({normalise_name(image_id) for image_id in gaze_by_image_id}) == 1606
+    assert len({raw_files.normalise_name(image_id) for image_id in gaze_by_image_id}) == 1606
 
     num_fixations = 0
     num_viewings = np.zeros(5, int)
@@ -453,7 +371,8 @@ def test_real_gaze_lies_where_osie_says_people_look(tmp_path: Path) -> None:
 
     osie = osie_dataset_builder.read_fixations(
         osie_data_dir / "eye" / "fixations.mat",
-        osie_dataset_builder.Builder.builder_configs["gaze"],
+        num_images=700,
+        num_users=15,
     )
     correlations = []
     for image_id, record in records.items():

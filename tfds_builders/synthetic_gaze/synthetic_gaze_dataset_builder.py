@@ -30,10 +30,11 @@ class SyntheticGazeConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Builder of synthetic gaze; takes no raw data."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First version.",
         "1.1.0": "Metadata say what was tracked and whether durations are known.",
+        "1.2.0": "Digests of images and gaze.",
     }
     BUILDER_CONFIGS: ClassVar[list[SyntheticGazeConfig]] = [
         SyntheticGazeConfig(
@@ -54,7 +55,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=gaze_schema.make_features(), metadata=tfds.core.MetadataDict()
+            features=gaze_schema.make_features(),
+            license="Apache 2.0",
+            metadata=tfds.core.MetadataDict(),
         )
 
     def _split_generators(
@@ -62,44 +65,56 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         dl_manager: tfds.download.DownloadManager,  # noqa: ARG002 - of TFDS's interface
     ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
         config = self.builder_config
-        observers = generative_model.make_observers(config.seed, config.num_users)
-        self.info.metadata.update(
-            gaze_schema.make_metadata(
-                user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
-                tracking="generated",
-                has_durations=True,
-                has_images=True,
-                pixels_per_degree=None,  # Nobody sat at any distance from a screen.
-                num_dropped_by_image_id={},
-            ),
-            seed=config.seed,
-            class_names=list(generative_model.CLASS_NAMES),
+        examples, metadata = gaze_schema.join(generate(config))
+        self.info.metadata.update(metadata)
+        return {"train": self._generate_examples(examples)}
+
+    def _generate_examples(
+        self, examples: list[dict[str, Any]]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        return gaze_schema.by_name(examples)
+
+
+def generate(config: SyntheticGazeConfig) -> gaze_schema.Release:
+    """Makes the observers and lets them look at every scene."""
+    observers = generative_model.make_observers(config.seed, config.num_users)
+    scenes = {
+        generative_model.make_image_id(image_index): generative_model.make_scene(
+            config.seed, image_index
+        )
+        for image_index in range(config.num_images)
+    }
+
+    def draw(image_id: str) -> tuple[bytes, int, int]:
+        pixels = generative_model.draw_scene(scenes[image_id])
+        return raw_files.encode_png(pixels), pixels.shape[1], pixels.shape[0]
+
+    return gaze_schema.Release(
+        user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
+        gaze_by_image_id={
+            image_id: make_gaze_table(scene, observers)
+            for image_id, scene in tqdm(
+                scenes.items(), desc="looking at scenes", unit="image", disable=None
+            )
+        },
+        read_image=draw,
+        to_image_px=gaze_schema.keep_px,
+        tracking="generated",
+        has_durations=True,
+        has_images=True,
+        pixels_per_degree=None,  # Nobody sat at any distance from a screen.
+        metadata={
+            "seed": config.seed,
+            "class_names": list(generative_model.CLASS_NAMES),
             # One entry a user in every list, in the order of user_ids.
-            traits={
+            "traits": {
                 "class_log_salience": [o.class_log_salience.tolist() for o in observers],
                 "center_bias": [o.center_bias for o in observers],
                 "spread": [o.spread for o in observers],
                 "mean_fixations": [o.mean_fixations for o in observers],
             },
-        )
-        return {"train": self._generate_examples(observers)}
-
-    def _generate_examples(
-        self, observers: list[generative_model.Observer]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        config = self.builder_config
-        for image_index in tqdm(
-            range(config.num_images), desc="drawing scenes", unit="image", disable=None
-        ):
-            scene = generative_model.make_scene(config.seed, image_index)
-            gaze = make_gaze_table(scene, observers)
-            image_id = generative_model.make_image_id(image_index)
-            yield (
-                image_id,
-                gaze_schema.make_example(
-                    raw_files.encode_png(generative_model.draw_scene(scene)), image_id, *gaze
-                ),
-            )
+        },
+    )
 
 
 def make_gaze_table(

@@ -1,0 +1,86 @@
+"""Where gaze lies on an image, by units, origin and screen."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfds_builders import coordinates
+from tfds_builders.coordinates import Convention
+
+
+@pytest.mark.parametrize(
+    ("size_px", "screen_px", "image_px"),
+    [
+        # OSIE's size: 1.8 times as large, 1440 of 1920 columns, the first at 240.
+        ((800, 600), [[240, 0], [241.8, 1.8], [960, 540], [1680, 1080]], "corners"),
+        ((1920, 1080), [[0, 0], [1, 1], [960, 540], [1920, 1080]], "corners"),
+        # Twice the screen: half as large.
+        ((3840, 2160), [[0, 0], [0.5, 0.5], [960, 540], [1920, 1080]], "corners"),
+        # 4.8 times as large, 480 of 1080 rows.
+        ((400, 100), [[0, 300], [4.8, 304.8], [960, 540], [1920, 780]], "corners"),
+        # 1.8 times as large, 540 of 1920 columns.
+        ((300, 600), [[690, 0], [691.8, 1.8], [960, 540], [1230, 1080]], "corners"),
+        # Beside the image: outside its 0 to 800.
+        ((800, 600), [[0, 0], [1920, 1080]], [[-240 / 1.8, 0], [800 + 240 / 1.8, 600]]),
+    ],
+)
+def test_a_point_of_the_screen_is_found_on_the_image(
+    size_px: tuple[int, int], screen_px: list[list[float]], image_px: Any
+) -> None:
+    width, height = size_px
+    if image_px == "corners":
+        image_px = [[0, 0], [1, 1], [width / 2, height / 2], [width, height]]
+    found = coordinates.screen_to_image(
+        np.asarray(screen_px), screen=(1920, 1080), fit="centre", width=width, height=height
+    )
+    np.testing.assert_allclose(found, image_px, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("convention", "xy", "expected"),
+    [
+        # An image of 40 x 20. The centre of the first pixel is (0.5, 0.5) here, whatever it is
+        # called there.
+        (Convention("px", 0.5, None, None, None), [0.5, 0.5], [0.5, 0.5]),
+        (Convention("px", 0, None, None, None), [0, 0], [0.5, 0.5]),
+        (Convention("px", 1, None, None, None), [1, 1], [0.5, 0.5]),
+        (Convention("frac", 0.5, None, None, None), [0.25, 0.5], [10, 10]),
+        (Convention("deg", 0.5, 5, None, None), [-1, 2], [15, 20]),
+        # On a screen of 160 x 100: four times as large, with 10 rows above.
+        (Convention("px", 0.5, None, (160, 100), "centre"), [80, 50], [20, 10]),
+        (Convention("px", 0.5, None, (160, 100), "centre"), [0, 10], [0, 0]),
+        (Convention("px", 1, None, (160, 100), "centre"), [4.5, 14.5], [1, 1]),
+        (Convention("px", 0.5, None, (160, 100), "stretch"), [4, 5], [1, 1]),
+        (Convention("px", 0.5, None, (160, 100), "native"), [60, 40], [0, 0]),
+        (Convention("frac", 0.5, None, (160, 100), "centre"), [0.5, 0.1], [20, 0]),
+        (Convention("deg", 0.5, 10, (160, 100), "native"), [1, -1], [30, 0]),
+    ],
+)
+def test_every_convention_by_hand(
+    convention: Convention, xy: list[float], expected: list[float]
+) -> None:
+    coordinates.check(convention)
+    found = coordinates.to_image_px(
+        np.array([xy], float), convention=convention, width=40, height=20
+    )
+    np.testing.assert_allclose(found, [expected], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"units": "mm"}, "--units is 'mm', expected px, frac or deg"),
+        ({"origin_px": 2}, "--origin is 2, expected 0, 0.5 or 1"),
+        ({"units": "frac", "origin_px": 1}, "--origin 1 applies to --units px, not to frac"),
+        ({"units": "deg"}, "--units deg needs --pixels-per-degree"),
+        ({"pixels_per_degree": 0}, "--pixels-per-degree is 0, expected a number above 0"),
+        ({"pixels_per_degree": float("nan")}, "--pixels-per-degree is nan"),
+        ({"screen_px": (10, 10)}, "--screen and --fit go together"),
+        ({"fit": "centre"}, "--screen and --fit go together"),
+        ({"screen_px": (0, 10), "fit": "centre"}, r"--screen is \(0, 10\), expected at least"),
+    ],
+)
+def test_a_convention_that_cannot_be_is_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        coordinates.check(coordinates.IMAGE_PX._replace(**changed))

@@ -1,0 +1,1 @@
+"""Anybody's own gaze: a table and a folder of images."""

@@ -1,0 +1,1 @@
+"""ID: over 100 observers on the images of OSIE."""

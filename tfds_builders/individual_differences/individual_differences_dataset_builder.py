@@ -1,0 +1,149 @@
+"""ID (de Haas, Iakovidis, Schwarzkopf, Gegenfurtner, PNAS 2019): gaze on the images of OSIE.
+
+The layout of the authors' release could not be inspected. A folder with gaze in one of two layouts
+is taken, and the counts that are known are checked.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from tfds_builders import coordinates, gaze_schema, raw_files
+from tfds_builders.gaze_table import gaze_table_dataset_builder, table_files
+from tfds_builders.osie import osie_dataset_builder
+
+NUM_IMAGES, MIN_USERS = 700, 100
+STRUCT_NAME, TABLE_STEM = "fixations.mat", "fixations"
+
+
+class Source(NamedTuple):
+    """How to read the release.
+
+    Attributes:
+        images_dir: OSIE's `data/stimuli`.
+        convention: of a table's coordinates; None: pixels of the image, counted from (0, 0) at its
+            top left corner. The struct counts as MATLAB does, the first pixel's centre being 1.
+        is_strict: whether there must be 700 images, at least 100 users, and everybody's gaze on
+            every image.
+    """
+
+    images_dir: Path
+    convention: coordinates.Convention | None
+    is_strict: bool
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Builder of ID; `--raw` is the folder that holds the gaze."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        f"give the folder that holds the gaze, as {STRUCT_NAME} (in the layout of OSIE's) or as a "
+        f"table {TABLE_STEM}.csv, .parquet, .jsonl or .json (see the README of this data set)"
+    )
+
+    def __init__(self, *, source: Source, **kwargs: Any):
+        """Takes the source beside what every builder of TFDS takes."""
+        self.source = source
+        super().__init__(**kwargs)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=gaze_schema.make_features(),
+            license="not known",
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(
+        self, dl_manager: tfds.download.DownloadManager
+    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+        release = read_release(Path(dl_manager.manual_dir), self.source)
+        examples, metadata = gaze_schema.join(release)
+        self.info.metadata.update(metadata)
+        return {"train": self._generate_examples(examples)}
+
+    def _generate_examples(
+        self, examples: list[dict[str, Any]]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        return gaze_schema.by_name(examples)
+
+
+def read_release(raw_dir: Path, source: Source) -> gaze_schema.Release:
+    """Reads and checks the gaze, and finds the images.
+
+    Args:
+        raw_dir: the folder that holds the gaze.
+        source: how to read it.
+
+    Raises:
+        FileNotFoundError: no gaze, or an image that is not there.
+        ValueError: gaze in both layouts or another one, or (if strict) other counts.
+    """
+    paths = [
+        path
+        for path in sorted(raw_dir.iterdir())
+        if path.name == STRUCT_NAME
+        or (path.stem == TABLE_STEM and path.suffix in table_files.SUFFIXES)
+    ]
+    if len(paths) != 1:
+        found = f"holds {' and '.join(path.name for path in paths)}" if paths else "holds neither"
+        raise FileNotFoundError(
+            f"--raw {raw_dir} {found}, expected one of {STRUCT_NAME} or a table {TABLE_STEM} "
+            f"with {', '.join(table_files.SUFFIXES)}"
+        )
+    if paths[0].name == STRUCT_NAME:
+        release = _read_struct(paths[0], source)
+    else:
+        release = gaze_table_dataset_builder.read_release(
+            gaze_table_dataset_builder.Source(
+                table=paths[0],
+                images_dir=source.images_dir,
+                convention=source.convention or coordinates.IMAGE_PX,
+                tracking="eye",
+                ignored_columns=(),
+            )
+        )
+    if source.is_strict:
+        _refuse_other_counts(paths[0], release)
+    return release
+
+
+def _read_struct(path: Path, source: Source) -> gaze_schema.Release:
+    if source.convention is not None:
+        raise ValueError(
+            f"{path} is in the layout of OSIE's, whose coordinates are known: leave out --origin, "
+            "--units, --pixels-per-degree, --screen and --fit"
+        )
+    gaze_by_image_id = osie_dataset_builder.read_fixations(path, num_images=None, num_users=None)
+    num_users = 1 + max(int(gaze.user.max(initial=-1)) for gaze in gaze_by_image_id.values())
+    paths = raw_files.find_images(list(gaze_by_image_id), source.images_dir)
+    return gaze_schema.Release(
+        user_ids=[str(user + 1) for user in range(num_users)],
+        gaze_by_image_id=gaze_by_image_id,
+        read_image=lambda image_id: raw_files.read_image(paths[image_id], source.images_dir),
+        to_image_px=gaze_schema.keep_px,
+        tracking="eye",
+        has_durations=True,
+        has_images=True,
+        pixels_per_degree=None,
+        metadata={"source_sha256": raw_files.digest([path])},
+    )
+
+
+def _refuse_other_counts(path: Path, release: gaze_schema.Release) -> None:
+    num_images, num_users = len(release.gaze_by_image_id), len(release.user_ids)
+    relaxed = "; --no-strict takes it as it is"
+    if num_images != NUM_IMAGES:
+        raise ValueError(f"{path} has {num_images} images, expected {NUM_IMAGES}{relaxed}")
+    if num_users < MIN_USERS:
+        raise ValueError(f"{path} has {num_users} users, expected at least {MIN_USERS}{relaxed}")
+    for image_id, gaze in release.gaze_by_image_id.items():
+        missing = np.setdiff1d(np.arange(num_users), gaze.user)
+        if len(missing):
+            raise ValueError(
+                f"{path}: user {release.user_ids[missing[0]]!r} has no fixation on {image_id!r}, "
+                f"expected everybody's gaze on every image{relaxed}"
+            )

@@ -1,0 +1,148 @@
+"""What is prepared where, and whether it is still what was built."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tensorflow_datasets as tfds
+from tqdm import tqdm
+
+from tfds_builders import digests, gaze_schema, raw_files
+
+
+class Prepared(NamedTuple):
+    """One prepared data set.
+
+    Attributes:
+        name: NAME or NAME/CONFIG.
+        version: of its builder.
+        folder: where it is.
+        num_images: its records.
+        metadata: see `gaze_schema.join`.
+        licence: of its source.
+    """
+
+    name: str
+    version: str
+    folder: Path
+    num_images: int
+    metadata: Mapping[str, Any]
+    licence: str
+
+
+def default_data_dir() -> Path:
+    """Folder of all prepared data sets, unless another is given: TFDS's own."""
+    return Path(tfds.core.constants.DATA_DIR).expanduser()
+
+
+def find(data_dir: Path) -> list[Prepared]:
+    """Finds the newest version of every gaze data set below a folder, by name, and of no other."""
+    newest: dict[str, tuple[tuple[int, ...], Path]] = {}
+    for info in data_dir.glob("*/**/dataset_info.json"):
+        folder = info.parent
+        # An interrupted build may leave a folder that has no version for a name.
+        if not re.fullmatch(r"\d+\.\d+\.\d+", folder.name):
+            continue
+        name = folder.parent.relative_to(data_dir).as_posix()
+        version = tuple(int(part) for part in folder.name.split("."))
+        newest[name] = max(newest.get(name, ((), folder)), (version, folder))
+    found = (open_folder(name, folder) for name, (_, folder) in sorted(newest.items()))
+    return [prepared for prepared in found if "user_ids" in prepared.metadata]
+
+
+def open_folder(name: str, folder: Path) -> Prepared:
+    """Reads what a prepared data set says of itself.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        info = tfds.builder_from_directory(folder).info
+        num_images = info.splits["train"].num_examples
+    except Exception as error:  # TFDS raises whatever its parsers do.
+        raise ValueError(
+            f"{folder} is no prepared data set ({' '.join(str(error).split())[:200]}): "
+            "remove it and build it again"
+        ) from error
+    metadata = info.metadata if isinstance(info.metadata, Mapping) else {}
+    return Prepared(
+        name, folder.name, folder, num_images, metadata, info.redistribution_info.license
+    )
+
+
+def format_list(found: list[Prepared]) -> str:
+    """A table for people: a line a data set, with the beginning of its digest of gaze.
+
+    Data sets of older builders have neither a digest nor a count of fixations.
+    """
+    header = ("name", "version", "images", "users", "fixations", "tracking", "digest", "licence")
+    rows = [
+        (
+            one.name,
+            one.version,
+            str(one.num_images),
+            str(len(one.metadata["user_ids"])),
+            str(one.metadata.get("num_fixations", "?")),
+            one.metadata.get("tracking", "?"),
+            one.metadata.get("digest", {"gaze": "build again"})["gaze"][:12],
+            one.licence,
+        )
+        for one in found
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = (
+        "  ".join(
+            # Numbers to the right.
+            entry.rjust(width) if 2 <= position <= 4 else entry.ljust(width)
+            for position, (entry, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (header, *rows)
+    )
+    return "\n".join(lines)
+
+
+def verify(prepared: Prepared) -> None:
+    """Reads every record and compares it with what was written.
+
+    Raises:
+        ValueError: naming the first record that does not read, or whose image is another, or the
+            digest that is.
+    """
+    name, metadata = prepared.folder, prepared.metadata
+    if "digest" not in metadata:
+        raise ValueError(
+            f"{name} has no digest, so nothing tells whether it changed: build it again"
+        )
+    source = tfds.builder_from_directory(prepared.folder).as_data_source(
+        split="train", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    if len(source) != prepared.num_images:
+        raise ValueError(f"{name} has {len(source)} records, expected {prepared.num_images}")
+    records = []
+    for number in tqdm(range(len(source)), desc="verifying", unit="image", disable=None):
+        try:
+            record = source[number]
+        except Exception as error:  # array_record raises whatever its C++ does.
+            raise ValueError(
+                f"{name}: record {number} does not read ({' '.join(str(error).split())[:200]}): "
+                "build it again"
+            ) from error
+        image_id = record["image_id"].decode()
+        if raw_files.sha256(record["image"]) != record["image_sha256"].decode():
+            raise ValueError(f"{name}: image {image_id!r} is not the one that was written")
+        records.append(record)
+    found = digests.of_records(records, metadata["user_ids"])
+    for part, expected in metadata["digest"].items():
+        if found[part] != expected:
+            raise ValueError(
+                f"{name}: the digest of {part} is {found[part]}, expected {expected}: "
+                "build it again"
+            )
+    num_fixations = sum(len(record["gaze"]["user"]) for record in records)
+    if num_fixations != metadata["num_fixations"]:
+        raise ValueError(
+            f"{name} has {num_fixations} fixations, expected {metadata['num_fixations']}"
+        )
+    for record in records:
+        gaze_schema.make_example(record["image"], record["image_id"].decode(), **record["gaze"])

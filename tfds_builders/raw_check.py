@@ -1,0 +1,261 @@
+"""Looks at gaze before it is built: what is in it, what is wrong with it, and how it lies."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tfds_builders import build, coordinates, gaze_schema, raw_files
+from tfds_builders.gaze_table import gaze_table_dataset_builder, table_files
+
+_NUM_PICTURES = 6
+
+
+class Findings(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        facts: what is there: a name and a value each.
+        warnings: what will be dropped or left out.
+        errors: what a build would refuse, naming file, row and rule.
+        gaze: gaze on images that can be drawn, for `draw`; coordinates in pixels of the image.
+    """
+
+    facts: list[tuple[str, str]]
+    warnings: list[str]
+    errors: list[str]
+    gaze: list["Viewing"]
+
+
+class Viewing(NamedTuple):
+    """One person's gaze on one image.
+
+    Attributes:
+        image_id, user_id: whose.
+        image: the picture.
+        xy_px: [n, 2] x, y in pixels of it.
+    """
+
+    image_id: str
+    user_id: str
+    image: Image.Image
+    xy_px: np.ndarray
+
+
+def find_kind(path: Path) -> str:
+    """Says which data set a path is raw data of: NAME or NAME/CONFIG of `build.build`.
+
+    Raises:
+        FileNotFoundError: no such path.
+        ValueError: if it is of none.
+    """
+    if path.is_file():
+        return "gaze_table"
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} does not exist, expected a table or a folder")
+    if (path / "data" / "eye").is_dir():
+        return "osie/gaze"
+    if (path / "Data" / "fixData").is_dir():
+        return "personalized_saliency/gaze"
+    if any(path.glob("fixations.*")):
+        return "individual_differences"
+    raise ValueError(
+        f"{path} is no release that is known: it has no data/eye (osie), Data/fixData "
+        "(personalized_saliency) or fixations.* (individual_differences)"
+    )
+
+
+def check(name: str, options: build.Options, *, min_images: int, seed: int) -> Findings:
+    """Reads and checks what a data set would be built of.
+
+    Args:
+        name: as of `build.build`.
+        options: likewise; of a table, the images may be missing.
+        min_images: users with gaze on fewer images are named.
+        seed: of the viewings that are picked to be drawn.
+
+    Raises:
+        ValueError, FileNotFoundError: if so little can be read that there is nothing to report.
+    """
+    build.refuse_options(name, options)
+    if name == "gaze_table":
+        return _check_table(options, min_images=min_images, seed=seed)
+    try:
+        release = build.read_release(name, options)
+    except (ValueError, FileNotFoundError) as error:
+        return Findings([("data set", name)], [], [str(error)], [])
+    return _check_release(name, release, [], min_images=min_images, seed=seed)
+
+
+def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findings:
+    # Without a folder of images, the table is checked alone.
+    source = build.table_source(options._replace(images_dir=options.images_dir or Path()))
+    coordinates.check(source.convention)
+    table = table_files.read(source.table, source.ignored_columns)
+    fixations, errors = table_files.check(table)
+    if fixations is None:
+        return Findings([("rows", str(len(table)))], [], errors, [])
+    user_ids, gaze_by_image_id = table_files.by_image(fixations)
+    paths: dict[str, Path] = {}
+    if options.images_dir is not None:
+        paths, errors = raw_files.match_images(list(gaze_by_image_id), source.images_dir)
+        missing = [name for name in gaze_by_image_id if name not in paths]
+        errors += [
+            f"{source.table} row of image {name!r}: {source.images_dir} has no such file"
+            for name in missing
+        ]
+    release = gaze_schema.Release(
+        user_ids=user_ids,
+        gaze_by_image_id=gaze_by_image_id,
+        read_image=lambda name: gaze_table_dataset_builder.read_picture(
+            paths[name], source.images_dir
+        ),
+        to_image_px=lambda xy, **size: coordinates.to_image_px(
+            xy, convention=source.convention, **size
+        ),
+        tracking=source.tracking,
+        has_durations=fixations.duration_ms is not None,
+        has_images=options.images_dir is not None,
+        pixels_per_degree=source.convention.pixels_per_degree,
+        metadata={},
+    )
+    return _check_release(
+        str(source.table), release, errors, min_images=min_images, seed=seed, readable=paths
+    )
+
+
+def _check_release(
+    name: str,
+    release: gaze_schema.Release,
+    errors: list[str],
+    *,
+    min_images: int,
+    seed: int,
+    readable: Any = None,
+) -> Findings:
+    """Joins images and gaze one by one, and collects what a build would stop at."""
+    gaze_by_image_id = release.gaze_by_image_id
+    num_users, num_images = len(release.user_ids), len(gaze_by_image_id)
+    errors, warnings = list(errors), []
+    sizes: dict[tuple[int, int], int] = {}
+    num_rows, num_outside, lengths = 0, 0, []
+    images_of_user = np.zeros(num_users, np.int64)
+    has_gaze_inside = np.zeros(num_users, bool)
+    drawable = []
+    for image_id, gaze in gaze_by_image_id.items():
+        num_rows += len(gaze.user)
+        viewings = np.unique(np.stack([gaze.user, gaze.trial]), axis=1, return_counts=True)
+        lengths.append(viewings[1])
+        images_of_user[np.unique(gaze.user)] += 1
+        if not release.has_images or (readable is not None and image_id not in readable):
+            has_gaze_inside[gaze.user] = True
+            continue
+        try:
+            _, width, height = release.read_image(image_id)
+        except (ValueError, OSError) as error:
+            errors.append(str(error))
+            continue
+        xy_px = release.to_image_px(np.asarray(gaze.xy_px), width=width, height=height)
+        kept, num_dropped = gaze_schema.drop_fixations_outside(
+            gaze._replace(xy_px=xy_px), width=width, height=height
+        )
+        sizes[width, height] = sizes.get((width, height), 0) + 1
+        num_outside += num_dropped
+        has_gaze_inside[kept.user] = True
+        drawable.append((image_id, gaze._replace(xy_px=xy_px)))
+    per_viewing: np.ndarray = np.concatenate(lengths)
+    num_pairs = int(images_of_user.sum())
+    facts = [
+        ("data set", name),
+        ("images", str(num_images)),
+        ("users", str(num_users)),
+        ("fixations", str(num_rows)),
+        (
+            "fixations of a viewing",
+            f"{per_viewing.min()} to {per_viewing.max()}, median {np.median(per_viewing):g}",
+        ),
+        ("viewings", f"{len(per_viewing)} by {num_pairs} pairs of a user and an image"),
+        ("complete", f"{num_pairs / (num_users * num_images):.1%} of all such pairs were viewed"),
+        ("durations", "known" if release.has_durations else "not known"),
+    ]
+    if drawable:
+        shown = sorted(sizes, key=lambda size: -sizes[size])[:5]
+        facts.append(
+            (
+                "image sizes",
+                ", ".join(f"{width} x {height} ({sizes[width, height]})" for width, height in shown)
+                + (f" and {len(sizes) - 5} more" if len(sizes) > 5 else ""),
+            )
+        )
+        facts.append(("outside their image", f"{num_outside} ({num_outside / num_rows:.2%})"))
+    if num_outside > num_rows / 20:
+        warnings.append(
+            f"{num_outside / num_rows:.0%} of the fixations are outside their image and would be "
+            "dropped: look at the picture, and at --origin, --units, --screen and --fit"
+        )
+    for user in np.flatnonzero(~has_gaze_inside):
+        warnings.append(f"user {release.user_ids[user]!r} has no fixation inside an image")
+    few = np.flatnonzero(images_of_user < min_images)
+    if len(few):
+        names = ", ".join(f"{release.user_ids[user]!r} ({images_of_user[user]})" for user in few)
+        warnings.append(f"{len(few)} users have gaze on fewer than {min_images} images: {names}")
+    return Findings(facts, warnings, errors, _pick(release, drawable, seed))
+
+
+def _pick(
+    release: gaze_schema.Release,
+    drawable: Sequence[tuple[str, gaze_schema.GazeTable]],
+    seed: int,
+) -> list[Viewing]:
+    generator = np.random.default_rng(seed)
+    picked = []
+    for position in generator.permutation(len(drawable))[:_NUM_PICTURES]:
+        image_id, gaze = drawable[position]
+        user = generator.choice(np.unique(gaze.user))
+        first = (gaze.user == user) & (gaze.trial == gaze.trial[gaze.user == user].min())
+        image_bytes, _, _ = release.read_image(image_id)
+        picked.append(
+            Viewing(
+                image_id,
+                release.user_ids[user],
+                raw_files.decode(image_bytes),
+                gaze.xy_px[first],
+            )
+        )
+    return picked
+
+
+def draw(viewings: Sequence[Viewing], path: Path) -> None:
+    """Writes a picture of scanpaths on their images, so that a wrong convention is seen."""
+    columns = min(3, len(viewings))
+    rows = -(-len(viewings) // columns)
+    figure = Figure(figsize=(5 * columns, 4 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    for position, viewing in enumerate(viewings, start=1):
+        axes = figure.add_subplot(rows, columns, position)
+        width, height = viewing.image.size
+        # Beside the image there is room for gaze that missed it.
+        axes.imshow(viewing.image.convert("RGB"), extent=(0, width, height, 0), alpha=0.75)
+        x, y = viewing.xy_px.T
+        axes.plot(x, y, "-", color="white", linewidth=3)
+        axes.plot(x, y, "o-", color="tab:red", linewidth=1.2, markersize=11)
+        for number, (column, row) in enumerate(viewing.xy_px, start=1):
+            axes.text(
+                column,
+                row,
+                str(number),
+                color="white",
+                fontsize=7,
+                ha="center",
+                va="center",
+                clip_on=True,
+            )
+        axes.set_xlim(-0.1 * width, 1.1 * width)
+        axes.set_ylim(1.1 * height, -0.1 * height)
+        axes.set_title(f"{viewing.image_id}, user {viewing.user_id}", fontsize=9)
+        axes.tick_params(labelsize=7)
+    figure.savefig(path, format="png", dpi=100)
