@@ -36,6 +36,7 @@ LAYERS = [
     ["stages"],
     ["workdir"],
     ["loop", "evaluation", "api"],
+    ["data_commands"],
     ["cli"],
 ]
 # Which modules may know which library.
@@ -43,7 +44,7 @@ KEEPERS = {
     "tensorflow_datasets": {"data"},
     "orbax": {"checkpoints"},
     "ml_collections": {"config", "stages", "workdir", "loop", "evaluation", "api"},
-    "tfds_builders": {"cli"},
+    "tfds_builders": {"cli", "data_commands"},
     "matplotlib": {"plots"},
     "PIL": {"data", "api", "cli"},
     "absl": set(),

@@ -63,15 +63,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(tiny_run, pictures, capsys, ar
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("image,user,x\na.png,ann,1\n", "has no column y"),
-        ("image,user,x,y\na.png,ann,one,2\n", "row 1: image is 'a.png', x is 'one', y is '2'"),
-        (
-            "image,user,x,y,duration_ms\na.png,ann,1,2,\n",
-            "row 1: .*duration_ms is ''; allowed: a file name and finite numbers",
-        ),
-        ("image,user,x,y\na.png,bob,1,1\na.png,ann,nan,2\n", "row 2: .* x is 'nan'"),
-        ("image,user,x,y\na.png\na.png,bob,1,1\n", "no row of user 'ann'; it has rows of bob"),
-        ("", "has no column image, user, x, y"),
+        ("image,user,x\na.png,ann,1\n", "has no column 'y'"),
+        ("image,user,x,y\na.png,ann,one,2\n", "row 1: x is 'one', expected a number"),
+        ("image,user,x,y,duration_ms\na.png,ann,1,2,\n", "row 1: duration_ms is '', expected"),
+        ("image,user,x,y\na.png,bob,1,1\na.png,ann,nan,2\n", "row 2: x is 'nan'"),
+        ("image,user,x,y\na.png,bob,1,1\n", "no row of user 'ann'; it has rows of bob"),
+        ("image,user,x,y,z\na.png,ann,1,1,1\n", "unknown column 'z'"),
+        ("", "has no column 'image'"),
     ],
 )
 def test_a_malformed_table_names_file_and_line(tmp_path, table, message):
@@ -106,6 +104,57 @@ def test_evaluate_prints_the_tables(tiny_run, capsys):
     out = capsys.readouterr().out
     assert "| unseen: **encoder** |" in out
     assert "| network, another's embedding |" in out
+
+
+def test_a_table_is_checked_built_listed_and_verified(pictures, capsys):
+    table, images = str(pictures / "gaze.csv"), ["--images", str(pictures)]
+    data_dir = ["--data-dir", str(pictures / "data")]
+    picture = pictures / "look.png"
+    check = ["data", "check", table, *images, "--picture", str(picture), "--origin", "0"]
+    assert main(check) == 0
+    printed = capsys.readouterr().out
+    assert "images:                 2" in printed
+    assert "2 users have gaze on fewer than 10 images: 'ann' (2), 'bob' (1)" in printed
+    with Image.open(picture) as drawn:
+        assert min(drawn.size) > 300
+
+    build = ["data", "build", "gaze_table", "--table", table, "--name", "mine"]
+    assert main([*build, *images, *data_dir, "--origin", "0"]) == 0
+    assert "built mine: 2 images, 2 users, 3 fixations, eye tracking" in capsys.readouterr().err
+    assert main(["data", "list", *data_dir]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:5] == ["mine", "1.0.0", "2", "2", "3"]
+    assert main(["data", "verify", "mine", *data_dir]) == 0
+    assert "mine: 2 images and 3 fixations of 2 users are what was built" in capsys.readouterr().out
+    assert main(["data", "verify", "other", *data_dir]) == 1
+    assert "data set 'other' is not prepared" in capsys.readouterr().err
+
+
+def test_a_check_fails_with_all_errors_and_the_row_of_each(pictures, capsys):
+    (pictures / "gaze.csv").write_text("image,user,x,y\na.png,ann,one,nan\n")
+    assert main(["data", "check", str(pictures / "gaze.csv"), "--images", str(pictures)]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [error.split(": ", 2)[2] for error in errors[:2]] == [
+        "x is 'one', expected a number",
+        "y is 'nan', expected a finite number",
+    ]
+    assert errors[-1].endswith("gaze.csv would not build: 2 errors")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--screen", "1920"], "--screen is '1920', expected width and height such as 1920x1080"),
+        (["--screen", "1920x1080"], "--screen and --fit go together"),
+        (["--units", "deg"], "--units deg needs --pixels-per-degree"),
+    ],
+)
+def test_a_convention_that_cannot_be_is_one_line(pictures, capsys, options, message):
+    build = ["data", "build", "gaze_table", "--table", str(pictures / "gaze.csv"), "--name", "m"]
+    data_dir = pictures / "data"
+    arguments = [*build, "--images", str(pictures), "--data-dir", str(data_dir), *options]
+    assert main(arguments) == 1
+    assert message in capsys.readouterr().err
+    assert not data_dir.exists()
 
 
 def test_unknown_data_set_and_workdir_are_one_line(tmp_path, capsys):

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from tfds_builders import build, coordinates, gaze_schema, raw_files
@@ -231,10 +229,11 @@ def _pick(
 
 def draw(viewings: Sequence[Viewing], path: Path) -> None:
     """Writes a picture of scanpaths on their images, so that a wrong convention is seen."""
+    from matplotlib.figure import Figure  # Slow to import, and nothing else here needs it.
+
     columns = min(3, len(viewings))
     rows = -(-len(viewings) // columns)
     figure = Figure(figsize=(5 * columns, 4 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
     for position, viewing in enumerate(viewings, start=1):
         axes = figure.add_subplot(rows, columns, position)
         width, height = viewing.image.size

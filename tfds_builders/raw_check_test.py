@@ -1,0 +1,112 @@
+"""What a check reports before anything is built."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfds_builders import raw_check
+from tfds_builders.build import Options
+from tfds_builders.coordinates import IMAGE_PX
+from tfds_builders.gaze_table import make_dummy_data
+
+DUMMY_DIR = Path(make_dummy_data.__file__).parent / "dummy_data"
+BUILDERS_DIR = Path(raw_check.__file__).parent
+WHOLE = Options(table=DUMMY_DIR / "gaze.csv", images_dir=DUMMY_DIR / "images")
+
+
+def check(options: Options, min_images: int = 1) -> raw_check.Findings:
+    """Checks a table."""
+    return raw_check.check("gaze_table", options, min_images=min_images, seed=0)
+
+
+def test_facts_of_the_dummy_table() -> None:
+    findings = check(WHOLE, min_images=2)
+    facts = dict(findings.facts)
+    assert facts["images"] == "3"
+    assert facts["users"] == "2"
+    assert facts["fixations"] == "7"
+    assert facts["fixations of a viewing"] == "1 to 2, median 1"
+    assert facts["viewings"] == "5 by 4 pairs of a user and an image"
+    assert facts["complete"] == "66.7% of all such pairs were viewed"
+    assert facts["outside their image"] == "1 (14.29%)"
+    assert findings.errors == []
+    assert "14% of the fixations are outside their image" in findings.warnings[0]
+    assert check(WHOLE, min_images=3).warnings[-1] == (
+        "2 users have gaze on fewer than 3 images: 'ann' (2), 'bob' (2)"
+    )
+
+
+def test_the_table_is_checked_without_images_too() -> None:
+    findings = check(WHOLE._replace(images_dir=None))
+    assert dict(findings.facts)["fixations"] == "7"
+    assert "image sizes" not in dict(findings.facts)
+    assert (findings.errors, findings.gaze) == ([], [])
+
+
+def test_all_errors_are_reported_each_with_its_place(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("image,user,x,y,duration_ms\na.jpg,u,x,2,1\na.jpg,u,1,nan,-1\n")
+    assert check(WHOLE._replace(table=table)).errors == [
+        f"{table} row 1: x is 'x', expected a number",
+        f"{table} row 2: y is 'nan', expected a finite number",
+        f"{table} row 2: duration_ms is '-1', expected no negative number",
+    ]
+    images_dir = Path(shutil.copytree(DUMMY_DIR / "images", tmp_path / "images"))
+    (images_dir / "a.jpg").write_bytes(b"no image")
+    (images_dir / "b c.png").unlink()
+    missing, broken = check(WHOLE._replace(images_dir=images_dir)).errors
+    assert missing.endswith(f"gaze.csv row of image 'b c.png': {images_dir} has no such file")
+    assert "a.jpg does not decode" in broken
+
+
+def test_somebody_who_never_looked_at_an_image_is_named(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("image,user,x,y\na.jpg,u,1,2\na.jpg,away,-1,2\n")
+    warnings = check(WHOLE._replace(table=table)).warnings
+    assert "user 'away' has no fixation inside an image" in warnings
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [("osie", "osie/gaze"), ("personalized_saliency", "personalized_saliency/gaze")],
+)
+def test_a_release_is_known_by_its_files(folder: str, kind: str) -> None:
+    assert raw_check.find_kind(BUILDERS_DIR / folder / "dummy_data") == kind
+
+
+def test_other_paths_are_of_no_kind(tmp_path: Path) -> None:
+    assert raw_check.find_kind(WHOLE.table or tmp_path) == "gaze_table"
+    with pytest.raises(ValueError, match="is no release that is known: it has no data/eye"):
+        raw_check.find_kind(tmp_path)
+    with pytest.raises(FileNotFoundError, match="none does not exist"):
+        raw_check.find_kind(tmp_path / "none")
+    (tmp_path / "fixations.csv").touch()
+    assert raw_check.find_kind(tmp_path) == "individual_differences"
+
+
+def test_what_a_builder_refuses_is_an_error() -> None:
+    options = Options(raw_dir=BUILDERS_DIR / "osie" / "dummy_data")
+    findings = raw_check.check("osie/gaze", options, min_images=1, seed=0)
+    assert len(findings.errors) == 1
+    assert "fixations has 3 elements, expected 700" in findings.errors[0]
+
+
+def test_gaze_is_drawn_where_it_lies(tmp_path: Path) -> None:
+    """Two pictures of one viewing, one with another origin, differ at the gaze alone."""
+    pictures = []
+    for name, origin_px in (("one", 0.5), ("other", 0), ("again", 0.5)):
+        findings = check(WHOLE._replace(convention=IMAGE_PX._replace(origin_px=origin_px)))
+        assert {viewing.image_id for viewing in findings.gaze} == {
+            "a.jpg",
+            "b c.png",
+            "more/grey.png",
+        }
+        raw_check.draw(findings.gaze, tmp_path / f"{name}.png")
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            pictures.append(np.asarray(picture.convert("RGB")).astype(int))
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+    changed = np.abs(pictures[0] - pictures[1]).max(axis=-1) > 0
+    assert 0.001 < changed.mean() < 0.2
