@@ -8,7 +8,11 @@ from gazejax.config import difference, validate
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
-@pytest.mark.parametrize("name", [*CONFIGS, "osie_maps:two_trunk", "osie_maps:gaze_pooled"])
+VARIANTS = ["osie_maps:two_trunk", "osie_maps:gaze_pooled"]
+VARIANTS += [f"personalized_saliency:{part}" for part in ("osie_overlap", "fixations_only")]
+
+
+@pytest.mark.parametrize("name", [*CONFIGS, *VARIANTS])
 def test_every_config_file_is_valid(name):
     validate(read_config(name))
 

@@ -4,6 +4,7 @@ The files of two builds differ byte for byte, since the writer orders some of it
 and so do PNG files of different compressors. Equal here are the names, numbers and pixels.
 """
 
+import functools
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,7 @@ def of_gaze(gaze: Mapping[str, np.ndarray], user_ids: Sequence[str]) -> str:
     return total.hexdigest()
 
 
+@functools.lru_cache(maxsize=1)  # A grey screen stands for every image of gaze without any.
 def of_image(encoded: bytes) -> str:
     """SHA-256 of a JPEG file; of a PNG, which loses nothing, of its size and pixels."""
     if not encoded.startswith(_PNG_SIGNATURE):
