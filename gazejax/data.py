@@ -43,15 +43,7 @@ def load(
         FileNotFoundError: if the data set is not prepared there.
         ValueError: if it holds no gaze records, or is of an older version of its builder.
     """
-    folder = prepared_folder(name, data_dir)
-    builder = tfds.builder_from_directory(folder)
-    source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
-    records: list[Mapping[str, Any]] = sorted(source, key=lambda record: record["image_id"])
-    metadata = builder.info.metadata
-    if "has_durations" not in metadata:
-        raise ValueError(
-            f"{folder} is of an older version of its builder: run gazejax data build {name} again"
-        )
+    metadata, records = read_records(name, data_dir)
     user_ids = tuple(metadata["user_ids"])
     image_ids = tuple(record["image_id"].decode() for record in records)
 
@@ -84,6 +76,33 @@ def load(
         features=None,
         basis=None,
     )
+
+
+def read_records(
+    name: str, data_dir: str | Path | None
+) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """Reads a prepared data set as it is: its metadata, and its records with encoded images.
+
+    Args:
+        name: name and configuration, such as `osie/gaze`.
+        data_dir: folder of prepared data sets; None is TFDS's own default.
+
+    Returns:
+        See `tfds_builders.gaze_schema`; the records in the order of their image ids.
+
+    Raises:
+        FileNotFoundError: if the data set is not prepared there.
+        ValueError: if it is of an older version of its builder.
+    """
+    folder = prepared_folder(name, data_dir)
+    builder = tfds.builder_from_directory(folder)
+    metadata = builder.info.metadata
+    if "has_durations" not in metadata:
+        raise ValueError(
+            f"{folder} is of an older version of its builder: run gazejax data build {name} again"
+        )
+    source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    return metadata, sorted(source, key=lambda record: record["image_id"])
 
 
 def prepared_folder(name: str, data_dir: str | Path | None) -> Path:

@@ -38,6 +38,7 @@ LAYERS = [
     ["loop", "evaluation", "api"],
     ["data_commands"],
     ["cli"],
+    ["interop.pysaliency"],
 ]
 # Which modules may know which library.
 KEEPERS = {
@@ -46,7 +47,7 @@ KEEPERS = {
     "ml_collections": {"config", "stages", "workdir", "loop", "evaluation", "api"},
     "tfds_builders": {"cli", "data_commands"},
     "matplotlib": {"plots"},
-    "PIL": {"data", "api", "cli"},
+    "PIL": {"data", "api", "cli", "interop.pysaliency"},
     "absl": set(),
     "pickle": {"pretrained"},
     "tensorflow": set(),
