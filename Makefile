@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-real benchmark-metrics readme clean
+.PHONY: demo test test-real test-tensorflow benchmark-metrics readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
@@ -20,6 +20,10 @@ test: $(VENV)/installed-dev
 test-real: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "real or slow"
 
+# TFDS's own test case of a builder, in an environment of its own: nothing else needs TensorFlow.
+test-tensorflow: .venv-tensorflow/installed
+	.venv-tensorflow/bin/python -m pytest --noconftest -W ignore tests/with_tensorflow.py
+
 # The results in the README, from the evaluations of the runs that it names.
 readme: $(VENV)/installed
 	$(BIN)/python docs/insert_results.py README.md \
@@ -30,7 +34,7 @@ benchmark-metrics: $(VENV)/installed .venv-peers/installed
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
 
 clean:
-	rm -rf $(VENV) .venv-peers runs build *.egg-info
+	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build *.egg-info
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,6 +43,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+.venv-tensorflow/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/python -m pip install --quiet --disable-pip-version-check -e ".[tensorflow]"
 	touch $@
 
 .venv-peers/installed: benchmarks/requirements.txt
