@@ -11,6 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tfds_builders
+from tfds_builders import prepared
 from tfds_builders.build import BUILDER_CLASSES, build, list_names
 from tfds_builders.synthetic_gaze import generative_model
 
@@ -148,8 +149,10 @@ build("synthetic_gaze/tiny", data_dir=Path(sys.argv[1]))
     assert list(stale_dir.glob("*.array_record*"))
     assert_nothing_looks_finished(tmp_path)
 
-    build("synthetic_gaze/tiny", data_dir=tmp_path)
+    built = prepared.open_folder("", build("synthetic_gaze/tiny", data_dir=tmp_path))
     assert [path.name for path in config_dir.iterdir()] == ["1.2.0"]
+    undisturbed = prepared.open_folder("", build("synthetic_gaze/tiny", data_dir=tmp_path / "2"))
+    assert built.metadata["digest"] == undisturbed.metadata["digest"]
 
 
 def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:

@@ -392,6 +392,13 @@ def test_the_release_is_pinned() -> None:
     ]
 
 
+def assert_digests_are_in_the_readme(prepared: tfds.core.DatasetBuilder) -> None:
+    """Asserts that what was built is what everybody else builds."""
+    readme = (Path(osie_dataset_builder.__file__).parent / "README.md").read_text()
+    for digest in prepared.info.metadata["digest"].values():
+        assert digest in readme
+
+
 @pytest.mark.real
 @pytest.mark.skipif("GAZEJAX_RAW_DATA" not in os.environ, reason="GAZEJAX_RAW_DATA is not set")
 def test_real_osie_is_complete(tmp_path: Path) -> None:
@@ -400,6 +407,7 @@ def test_real_osie_is_complete(tmp_path: Path) -> None:
     )
     records = read_records(prepared)
     assert sorted(records) == [f"{number}.jpg" for number in range(1001, 1701)]
+    assert_digests_are_in_the_readme(prepared)
     assert prepared.info.metadata["user_ids"] == [str(user) for user in range(1, 16)]
     assert prepared.info.metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
 
@@ -440,6 +448,7 @@ def test_real_mouse_is_complete(
     prepared = tfds.builder_from_directory(
         build(f"osie/{name}", Path(os.environ["GAZEJAX_RAW_DATA"]) / "osie", tmp_path)
     )
+    assert_digests_are_in_the_readme(prepared)
     metadata = prepared.info.metadata
     assert (metadata["tracking"], metadata["has_durations"]) == ("mouse", False)
     assert metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}

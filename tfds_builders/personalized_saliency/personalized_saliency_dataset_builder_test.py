@@ -311,6 +311,13 @@ def test_the_release_is_pinned() -> None:
         assert config.num_fixations == 1_899_807
 
 
+def assert_digests_are_in_the_readme(prepared: tfds.core.DatasetBuilder) -> None:
+    """Asserts that what was built is what everybody else builds."""
+    folder = Path(personalized_saliency_dataset_builder.__file__).parent
+    for digest in prepared.info.metadata["digest"].values():
+        assert digest in (folder / "README.md").read_text()
+
+
 @pytest.mark.real
 @pytest.mark.skipif("GAZEJAX_RAW_DATA" not in os.environ, reason="GAZEJAX_RAW_DATA is not set")
 def test_real_fixations_are_complete(tmp_path: Path) -> None:
@@ -318,6 +325,7 @@ def test_real_fixations_are_complete(tmp_path: Path) -> None:
     prepared = tfds.builder_from_directory(
         build("personalized_saliency/fixations_only", raw_dir, tmp_path)
     )
+    assert_digests_are_in_the_readme(prepared)
     assert prepared.info.metadata["user_ids"] == [str(user) for user in range(1, 31)]
     # All on the screen.
     assert prepared.info.metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
@@ -364,6 +372,7 @@ def test_real_gaze_lies_where_osie_says_people_look(tmp_path: Path) -> None:
             osie_data_dir / "stimuli",
         )
     )
+    assert_digests_are_in_the_readme(prepared)
     assert prepared.info.metadata["dropped_fixations"]["total"] == 108
     records = read_records(prepared)
     assert len(records) == 59
