@@ -256,8 +256,12 @@ def prepare(builder: tfds.core.GeneratorBasedBuilder, raw_dir: Path | None = Non
     _say(
         f"built {name}: {num_images} images, {len(metadata['user_ids'])} users, "
         f"{metadata['num_fixations']} fixations, {metadata['tracking']} tracking, in "
-        f"{time.monotonic() - start_s:.0f} s; {num_dropped} fixations outside their image dropped"
+        f"{time.monotonic() - start_s:.0f} s; {num_dropped} fixations outside their image dropped, "
+        f"{metadata['num_dropped_viewings']} viewings with all of theirs"
     )
+    if metadata["users_without_gaze"]:
+        names = ", ".join(map(repr, metadata["users_without_gaze"]))
+        _say(f"users without any fixation inside an image, who can take no part: {names}")
     return prepared_dir
 
 

@@ -127,22 +127,26 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         The records, see `make_example`; and the metadata that every prepared data set has:
         `user_ids`, `tracking`, `has_durations`, `has_images` and `pixels_per_degree` of the
         release, `num_fixations` of the records, `dropped_fixations` (those outside their image, in
-        total and of each image that lost any), `digest` (see `digests`), and the release's own.
+        total and of each image that lost any), `num_dropped_viewings` (those with no fixation
+        left), `users_without_gaze` (names of those with no fixation left anywhere), `digest` (see
+        `digests`), and the release's own.
 
     Raises:
         FileNotFoundError, ValueError: what `read_image` and `make_example` raise.
     """
-    examples, num_dropped_by_image_id = [], {}
+    examples, num_dropped_by_image_id, num_dropped_viewings = [], {}, 0
     for image_id, gaze in tqdm(
         release.gaze_by_image_id.items(), desc="joining images", unit="image", disable=None
     ):
         image_bytes, width, height = release.read_image(image_id)
         xy_px = release.to_image_px(gaze.xy_px, width=width, height=height)
+        num_viewings = count_viewings(gaze)
         gaze, num_dropped = drop_fixations_outside(
             gaze._replace(xy_px=xy_px), width=width, height=height
         )
         if num_dropped:
             num_dropped_by_image_id[image_id] = num_dropped
+            num_dropped_viewings += num_viewings - count_viewings(gaze)
         examples.append(make_example(image_bytes, image_id, *gaze))
     return examples, {
         "user_ids": release.user_ids,
@@ -155,9 +159,22 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             "total": sum(num_dropped_by_image_id.values()),
             "by_image_id": num_dropped_by_image_id,
         },
+        "num_dropped_viewings": num_dropped_viewings,
+        "users_without_gaze": users_without_gaze(release.user_ids, examples),
         "digest": digests.of_records(examples, release.user_ids),
         **release.metadata,
     }
+
+
+def count_viewings(gaze: GazeTable) -> int:
+    """How many pairs of a user and a trial there are."""
+    return len(np.unique(np.stack([gaze.user, gaze.trial]), axis=1).T)
+
+
+def users_without_gaze(user_ids: Sequence[str], examples: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the users who have no fixation in any record."""
+    found = {int(user) for example in examples for user in np.unique(example["gaze"]["user"])}
+    return [name for user, name in enumerate(user_ids) if user not in found]
 
 
 def by_name(examples: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -65,6 +65,20 @@ def test_every_row_of_the_dummy_table_is_where_it_belongs(tmp_path: Path) -> Non
     assert stored[b"a.jpg"] == (DUMMY_DIR / "images" / "a.jpg").read_bytes()
 
 
+def test_viewings_wholly_outside_are_dropped_and_who_is_left_with_none_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = "a.jpg,u,1,2\na.jpg,away,-1,2\nb c.png,away,99,2\nb c.png,u,99,2\nb c.png,v,3,2\n"
+    prepared = build_table(write_csv(tmp_path, "image,user,x,y\n" + rows), tmp_path)
+    assert prepared.info.metadata["num_dropped_viewings"] == 3
+    assert prepared.info.metadata["users_without_gaze"] == ["away"]
+    # They keep their place among the users.
+    assert prepared.info.metadata["user_ids"] == ["away", "u", "v"]
+    told = capfd.readouterr().err
+    assert "3 fixations outside their image dropped, 3 viewings with all of theirs" in told
+    assert "users without any fixation inside an image, who can take no part: 'away'" in told
+
+
 def scanpaths_of(rows: Any) -> list[dict[str, Any]]:
     """The same gaze as JSON of scanpaths."""
     scanpaths: dict[Any, dict[str, Any]] = {}

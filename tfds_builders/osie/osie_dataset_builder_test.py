@@ -108,6 +108,8 @@ def test_metadata_says_who_looked_and_what_was_dropped(tmp_path: Path) -> None:
         "pixels_per_degree": None,
         "num_fixations": 11,
         "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
+        "num_dropped_viewings": 0,
+        "users_without_gaze": [],
         "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_config(DUMMY_DIR).sha256,
     }
@@ -124,6 +126,8 @@ def test_every_sample_of_the_dummy_mouse_is_where_it_belongs(tmp_path: Path) -> 
         "pixels_per_degree": None,
         "num_fixations": 10,
         "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
+        "num_dropped_viewings": 0,
+        "users_without_gaze": [],
         "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_mouse_config(DUMMY_DIR).sha256,
     }

@@ -79,6 +79,8 @@ def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> N
         "num_fixations": 13,
         # Left and right of the first image, above and below the third.
         "dropped_fixations": {"total": 4, "by_image_id": {"2016 (1).JPG": 2, "1020.jpg": 2}},
+        "num_dropped_viewings": 0,
+        "users_without_gaze": [],
         "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_config(DUMMY_DIR).sha256,
     }
