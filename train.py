@@ -10,7 +10,7 @@ from gazejax.cli import one_line_errors
 from gazejax.config import validate
 from gazejax.evaluation import evaluate
 from gazejax.loop import configure_host_devices, train_folds
-from gazejax.workdir import is_evaluable
+from gazejax.workdir import is_evaluable, locked
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file; it is executed.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same again resumes it.")
@@ -28,11 +28,12 @@ def main(argv: list[str]) -> int:
     validate(_CONFIG.value)
     configure_host_devices(_CONFIG.value)
     workdir = Path(str(_WORKDIR.value))
-    train_folds(_CONFIG.value, workdir)
-    if is_evaluable(workdir):
-        evaluate(workdir)
-    else:
-        print(f"trained stage {_CONFIG.value.stage}; there is no encoder to evaluate yet")
+    with locked(workdir):
+        train_folds(_CONFIG.value, workdir)
+        if is_evaluable(workdir):
+            evaluate(workdir)
+        else:
+            print(f"trained stage {_CONFIG.value.stage}; there is no encoder to evaluate yet")
     return 0
 
 

@@ -139,7 +139,12 @@ def get_config() -> ConfigDict:
                 "log_every": 20,
                 "max_skipped_in_a_row": 10,  # updates that were not finite, before training stops
             },
-            "checkpoint": {"every": 300, "keep": 2},
+            "checkpoint": {
+                "every": 300,
+                "keep": 2,  # of the newest
+                "best_metric": "none",  # loss: the one with the lowest training loss is kept too
+                "strict": False,  # True: stop where the newest one does not verify
+            },
             "eval": {
                 # 1: the one fold of `split`. More: cross-validation, a training for each fold of so
                 # many, in workdir/fold_0, ...; it sets split.folds and split.fold.

@@ -24,6 +24,7 @@ from gazejax.workdir import (
     load_center_prior,
     load_config,
     load_params,
+    refuse_another_encoder,
     trained_steps,
 )
 
@@ -37,7 +38,8 @@ def load(workdir: str | Path) -> "Model":
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or a stage has no checkpoint.
-        ValueError: if a checkpoint does not load, or the folder holds several folds.
+        ValueError: if a checkpoint does not load, its encoder is another than that of stage 2, or
+            the folder holds several folds.
     """
     return Model(Path(workdir))
 
@@ -67,6 +69,7 @@ class Model:
         self._center_prior = load_center_prior(workdir)
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
+        refuse_another_encoder(workdir, self._encoder_params)
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         self._embed_pairs = jax.jit(_make_embed(config, num_users))
         self._predict_map = jax.jit(_make_predict(config, num_users))

@@ -51,6 +51,7 @@ class Dataset(NamedTuple):
         gaze: the fixations.
         has_durations: whether the durations of the fixations are known; if not, they are 0.
         features: frozen features of every image; None where the config asks for none.
+        digest: of its records, `gaze` and `images`; None if an older builder prepared it.
         basis: what made them of the backbone's levels, a `features.FeatureBasis`.
     """
 
@@ -62,6 +63,7 @@ class Dataset(NamedTuple):
     has_durations: bool
     features: Float16[np.ndarray, "image height width feature"] | None
     basis: Any
+    digest: Any
 
 
 class Scanpaths(NamedTuple):

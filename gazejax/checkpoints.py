@@ -1,91 +1,350 @@
-"""Checkpoints on disk. The only module that knows Orbax.
+"""Checkpoints on disk, each verified before it is used. The only module that knows Orbax.
 
 A checkpoint of a stage holds two trees, `params` (all that using the model needs) and `progress`
-(what training needs beside them), and metadata: the config and the splits it was trained with.
+(what training needs beside them), and metadata: the config and the splits it was trained with. Its
+manifest, written once Orbax has committed it, has the SHA-256 of each of its files: a byte that
+changed in an array would load without a word.
 """
 
-from collections.abc import Mapping
+import contextlib
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-Checkpointer: TypeAlias = ocp.training.Checkpointer
+_MANIFEST = "manifest.json"
+_DAMAGED = "damaged_checkpoints"
 
 
-def open_for_saving(folder: Path, *, keep: int) -> Checkpointer:
-    """Opens a stage's checkpoints, keeping the newest `keep`; a context that waits for saves."""
-    return Checkpointer(
-        folder.absolute(),
-        save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-        preservation_policy=ocp.training.preservation_policies.LatestN(keep),
-        cleanup_tmp_directories=True,
-    )
+class Found(NamedTuple):
+    """A checkpoint on disk.
+
+    Attributes:
+        step: its step.
+        damage: why it does not verify; None if it does.
+        num_bytes: size of all its files.
+    """
+
+    step: int
+    damage: str | None
+    num_bytes: int
 
 
-def save(
-    checkpointer: Checkpointer, step: int, trees: Mapping[str, Any], metadata: Mapping[str, Any]
-) -> None:
-    """Saves in the background; the arrays are copied first and may change at once."""
-    checkpointer.save_checkpointables_async(
-        step, dict(trees), force=True, custom_metadata=dict(metadata)
-    )
+class Saver:
+    """Saves the checkpoints of one stage in the background; make it with `open_for_saving`."""
+
+    def __init__(self, folder: Path, keep: int, best_metric: str) -> None:
+        policies = ocp.training.preservation_policies
+        kept: list[Any] = [policies.LatestN(keep)]
+        if best_metric != "none":
+            # The lowest is the best: all metrics are losses.
+            kept.append(
+                policies.BestN(
+                    n=1,
+                    get_metric_fn=lambda metrics: metrics[best_metric],
+                    reverse=True,
+                    keep_checkpoints_without_metrics=False,
+                )
+            )
+        self._folder = folder
+        self._checkpointer = ocp.training.Checkpointer(
+            folder.absolute(),
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=policies.AnyPreservationPolicy(kept),
+            cleanup_tmp_directories=True,
+        )
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._pending: Future[None] | None = None
+
+    def save(
+        self,
+        step: int,
+        trees: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        metrics: Mapping[str, float],
+    ) -> None:
+        """Starts to save; the arrays are copied first and may change at once.
+
+        Raises:
+            OSError: if the save before this one failed.
+        """
+        self.wait()
+        with _saying_what_failed(self._folder / str(step)):
+            response = self._checkpointer.save_checkpointables_async(
+                step,
+                dict(trees),
+                force=True,
+                custom_metadata=dict(metadata),
+                metrics=dict(metrics),
+            )
+        self._pending = self._thread.submit(_complete, response, self._folder / str(step))
+
+    def wait(self) -> None:
+        """Waits for the save that is under way.
+
+        Raises:
+            OSError: if it failed; earlier checkpoints are intact.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Ends the thread and Orbax's."""
+        self._thread.shutdown()
+        self._checkpointer.close()
+
+
+@contextlib.contextmanager
+def open_for_saving(folder: Path, *, keep: int, best_metric: str) -> Iterator[Saver]:
+    """Opens a stage's checkpoints.
+
+    Args:
+        folder: the stage's checkpoint folder.
+        keep: how many of the newest to keep.
+        best_metric: name of the metric by which the one with the lowest is kept too, or `none`.
+    """
+    saver = Saver(folder, keep, best_metric)
+    try:
+        yield saver
+        saver.wait()
+    finally:
+        saver.close()
+
+
+def find(folder: Path) -> list[Found]:
+    """Looks at every checkpoint of a stage, the newest first, and reads all their files."""
+    return [
+        Found(step, find_damage(folder / str(step)), _num_bytes(folder / str(step)))
+        for step in _steps(folder)
+    ]
+
+
+def find_damage(checkpoint: Path) -> str | None:
+    """Says by which file a checkpoint differs from its manifest; None if by none."""
+    manifest = checkpoint / _MANIFEST
+    if not manifest.is_file():
+        return f"it has no {_MANIFEST}: saving it was not finished"
+    try:
+        listed = json.loads(manifest.read_bytes())["files"]
+        is_whole = manifest.read_text() == _manifest_text(listed)
+    except (ValueError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        return f"its {_MANIFEST} was changed"
+    found = _digests(checkpoint)
+    for name in sorted(listed.keys() | found.keys()):
+        if name not in found:
+            return f"its file {name} is missing"
+        if name not in listed:
+            return f"its file {name} is not in its {_MANIFEST}"
+        if found[name] != listed[name]:
+            is_empty = not (checkpoint / name).stat().st_size
+            return f"its file {name} {'is empty' if is_empty else 'was changed'}"
+    return None
 
 
 def latest_step(folder: Path) -> int | None:
-    """Step of the newest complete checkpoint of a stage, None if there is none."""
-    if not folder.is_dir():
-        return None
-    with Checkpointer(folder.absolute()) as checkpointer:
-        return None if checkpointer.latest is None else checkpointer.latest.step
+    """Step of the newest checkpoint of a stage that verifies, None if there is no checkpoint.
+
+    Raises:
+        ValueError: if there are some, and none verifies.
+    """
+    step, passed_over = _newest(folder)
+    if step is None and passed_over:
+        raise ValueError(f"no checkpoint in {folder} verifies: {'; '.join(passed_over)}")
+    return step
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Metadata of the newest checkpoint of a stage: its config and splits.
+    """Metadata of the newest checkpoint of a stage that verifies: its config and splits.
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
+        ValueError: if none verifies.
     """
-    step = _newest(folder)
-    with Checkpointer(folder.absolute()) as checkpointer:
+    step = _require_step(folder)
+    with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
         return checkpointer.metadata(step).custom_metadata
 
 
+def read_metrics(folder: Path, step: int) -> dict[str, float]:
+    """Metrics that were saved with a checkpoint that verifies."""
+    with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
+        return checkpointer.metadata(step).metrics or {}
+
+
 def restore(
-    folder: Path, abstract_trees: Mapping[str, Any], sharding: jax.sharding.Sharding
+    folder: Path,
+    abstract_trees: Mapping[str, Any],
+    sharding: jax.sharding.Sharding,
+    *,
+    is_strict: bool,
 ) -> tuple[int, dict[str, Any]]:
-    """Loads the newest checkpoint of a stage.
+    """Loads the newest checkpoint of a stage that verifies, and tells which were passed over.
 
     Args:
         folder: the stage's checkpoint folder.
         abstract_trees: the trees to load, with shapes and dtypes as leaves.
         sharding: where the arrays go; the number of devices may differ from the saved one.
+        is_strict: whether to stop at the newest one if it does not verify.
 
     Returns:
         Step and trees.
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
-        ValueError: if the newest one does not hold such trees.
+        ValueError: if none verifies, or the newest that does holds other trees.
     """
-    step = _newest(folder)
+    step, passed_over = _newest(folder)
+    if is_strict and passed_over:
+        raise ValueError(f"checkpoint {folder / passed_over[0]} (config.checkpoint.strict is True)")
+    step = _require_step(folder)
+    for one in passed_over:
+        print(f"passed over checkpoint {folder / one}", file=sys.stderr)
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         dict(abstract_trees),
     )
-    with Checkpointer(folder.absolute()) as checkpointer:
+    with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
+        _refuse_other_trees(
+            folder / str(step), checkpointer.checkpointables_metadata(step).metadata, abstract
+        )
         try:
             return step, checkpointer.load_checkpointables(step, abstract)
         except Exception as error:  # Orbax wraps every cause in an error about its own handlers.
-            cause: BaseException = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            raise ValueError(f"checkpoint {folder / str(step)} does not load: {cause}") from error
+            raise ValueError(
+                f"checkpoint {folder / str(step)} does not load: {_root_cause(error)}"
+            ) from error
 
 
-def _newest(folder: Path) -> int:
+def set_damaged_aside(folder: Path) -> None:
+    """Moves the checkpoints that do not verify out of the way of those to come, and keeps them."""
+    for found in find(folder):
+        if found.damage is not None:
+            target = folder.parent / _DAMAGED / str(found.step)
+            number = 1
+            while target.exists():
+                number += 1
+                target = folder.parent / _DAMAGED / f"{found.step}_{number}"
+            target.parent.mkdir(exist_ok=True)
+            shutil.move(folder / str(found.step), target)
+
+
+def digest(tree: Any) -> str:
+    """SHA-256 of the arrays of a tree, whatever the devices they lie on."""
+    total = hashlib.sha256()
+    for path, leaf in sorted(_leaves(tree).items()):
+        array = np.asarray(leaf)
+        total.update(f"{path} {array.dtype} {array.shape}\n".encode() + array.tobytes())
+    return total.hexdigest()
+
+
+def _newest(folder: Path) -> tuple[int | None, list[str]]:
+    """The newest step that verifies, and the newer ones: each with what is wrong with it."""
+    passed_over: list[str] = []
+    for step in _steps(folder):
+        damage = find_damage(folder / str(step))
+        if damage is None:
+            return step, passed_over
+        passed_over.append(f"{step}: {damage}")
+    return None, passed_over
+
+
+def _steps(folder: Path) -> list[int]:
+    """Steps of all checkpoints that Orbax has named, the newest first."""
+    names = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+
+def _require_step(folder: Path) -> int:
     step = latest_step(folder)
     if step is None:
         raise FileNotFoundError(f"no checkpoint in {folder}; train the stage first")
     return step
+
+
+def _complete(response: Any, checkpoint: Path) -> None:
+    """Waits until Orbax has committed, then writes the manifest."""
+    with _saying_what_failed(checkpoint):
+        response.result()
+        if checkpoint.is_dir():
+            temporary = checkpoint.parent / f"{_MANIFEST}.{checkpoint.name}.tmp"
+            temporary.write_text(_manifest_text(_digests(checkpoint)))
+            temporary.replace(checkpoint / _MANIFEST)
+
+
+@contextlib.contextmanager
+def _saying_what_failed(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise OSError(
+            f"saving {checkpoint} failed: {_root_cause(error)}; those before it are intact"
+        ) from error
+
+
+def _manifest_text(listed: Mapping[str, str]) -> str:
+    """The one text that says this: a changed byte makes it another, or no JSON."""
+    files = dict(sorted(listed.items()))
+    of_files = hashlib.sha256(json.dumps(files).encode()).hexdigest()
+    return json.dumps({"files": files, "sha256": of_files}, indent=1) + "\n"
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    return {
+        path.relative_to(checkpoint).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in checkpoint.rglob("*")
+        if path.is_file() and path != checkpoint / _MANIFEST
+    }
+
+
+def _num_bytes(checkpoint: Path) -> int:
+    return sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file())
+
+
+def _refuse_other_trees(
+    checkpoint: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]
+) -> None:
+    """Orbax casts another dtype without a word, and says little about another shape."""
+    for name, tree in asked.items():
+        found, expected = _leaves(saved[name]), _leaves(tree)
+        for path in sorted(found.keys() | expected.keys()):
+            have, want = (_describe(leaves.get(path)) for leaves in (found, expected))
+            if have != want:
+                raise ValueError(
+                    f"checkpoint {checkpoint}: {name}{path} is {have}, expected {want}"
+                )
+
+
+def _leaves(tree: Any) -> dict[str, Any]:
+    """Leaves by their path; Orbax names an entry of a list, tuple or dictionary alike."""
+    return {
+        "".join(f"/{_entry(key)}" for key in path): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _entry(key: Any) -> Any:
+    for name in ("key", "name", "idx"):
+        if hasattr(key, name):
+            return getattr(key, name)
+    return key
+
+
+def _describe(leaf: Any) -> str:
+    return "missing" if leaf is None else f"{np.dtype(leaf.dtype).name} {tuple(leaf.shape)}"
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -11,30 +11,34 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from gazejax import data_commands
+from gazejax import data_commands, interruption
 from gazejax.api import check_fixations, load
 from gazejax.evaluation import evaluate, evaluate_elsewhere
 from gazejax.loop import configure_host_devices
 from gazejax.pictures import draw_prediction
-from gazejax.workdir import load_config
+from gazejax.workdir import load_config, locked
 from tfds_builders.gaze_table import table_files
 
 _ERRORS = (ValueError, TypeError, OSError, FloatingPointError)
 
 
 def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
-    """Turns the errors a user can mend into one line on stderr and exit status 1."""
+    """Turns the errors a user can mend into one line on stderr and exit status 1.
+
+    SIGTERM and SIGINT end it with one line too, and `interruption.EXIT_STATUS`.
+    """
 
     @functools.wraps(function)
     def wrapped(*arguments: Any) -> int:
         try:
-            return function(*arguments)
+            with interruption.handled():
+                return function(*arguments)
         except _ERRORS as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
-        except KeyboardInterrupt:
-            print("interrupted; the same command resumes", file=sys.stderr)
-            return 130
+        except interruption.InterruptedRunError as interrupted:
+            print(f"interrupted: {interrupted}; the same command resumes", file=sys.stderr)
+            return interruption.EXIT_STATUS
 
     return wrapped
 
@@ -147,7 +151,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     elif arguments.data_dir is not None:
         raise ValueError("--data-dir applies with --people-of only: the config says where the rest")
     else:
-        evaluate(arguments.workdir)
+        with locked(arguments.workdir):
+            evaluate(arguments.workdir)
 
 
 def _embed(arguments: argparse.Namespace) -> None:

@@ -230,7 +230,12 @@ RULES: dict[str, Any] = {
         "log_every": _integer(1),
         "max_skipped_in_a_row": _integer(1),
     },
-    "checkpoint": {"every": _integer(1), "keep": _integer(1)},
+    "checkpoint": {
+        "every": _integer(1),
+        "keep": _integer(1),
+        "best_metric": _choice("none", "loss"),
+        "strict": _BOOLEAN,
+    },
     "eval": {
         "folds": _integer(1),
         "seed": _integer(0),

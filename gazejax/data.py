@@ -75,6 +75,7 @@ def load(
         has_durations=metadata["has_durations"],
         features=None,
         basis=None,
+        digest=metadata.get("digest"),
     )
 
 

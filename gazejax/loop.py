@@ -10,9 +10,10 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from ml_collections import ConfigDict
 
-from gazejax import checkpoints, stages, steps
+from gazejax import checkpoints, interruption, stages, steps
 from gazejax.arrays import Dataset
 from gazejax.config import validate
 from gazejax.progress import track
@@ -24,6 +25,7 @@ from gazejax.workdir import (
     load_basis,
     load_params,
     named_splits,
+    refuse_another_encoder,
     refuse_another_experiment,
     refuse_other_folds,
     trained_steps,
@@ -67,6 +69,8 @@ def choose_devices(config: ConfigDict) -> list[jax.Device]:
 def train_folds(config: ConfigDict, workdir: Path) -> None:
     """Trains what is left of the stages that the config asks for, on every fold it asks for.
 
+    The caller holds `workdir.locked`.
+
     Raises:
         ValueError: if the config is impossible, or the workdir holds another experiment.
         FileNotFoundError: if the data set is not prepared, or stage 1 is missing for stage 2.
@@ -99,6 +103,8 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         if name == "saliency":
             _refuse_unfinished_encoder(workdir, config)
             encoder_params = load_params(workdir, "encoder")
+            if trained_steps(workdir, "saliency") is not None:
+                refuse_another_encoder(workdir, encoder_params)
         stage = stages.make_stage(
             name,
             config,
@@ -111,6 +117,10 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             "stage": name,
             "config": config.to_dict(),
             "splits": named_splits(splits, dataset),
+            "data_digest": dataset.digest,
+            "encoder_digest": None
+            if encoder_params is None
+            else checkpoints.digest(encoder_params),
         }
         train(stage, config, workdir, metadata=metadata, devices=devices)
 
@@ -160,7 +170,8 @@ def train(
 ) -> None:
     """Trains a stage to its end, from its newest checkpoint if there is one.
 
-    The batch of a step depends on (seed, step) alone, so a resumed training continues exactly.
+    The batch of a step depends on (seed, step) alone, so a resumed training continues exactly. A
+    signal to end saves after the step under way; see `interruption`.
 
     Args:
         stage: what to train.
@@ -171,6 +182,9 @@ def train(
 
     Raises:
         FloatingPointError: if too many updates in a row were not finite.
+        ValueError: if no checkpoint verifies, or the newest does not and the config is strict.
+        OSError: if a checkpoint cannot be saved; those before it are intact.
+        InterruptedRunError: after a signal, once everything is saved.
     """
     train_step = steps.make_train_step(
         stage.loss,
@@ -181,15 +195,22 @@ def train(
     folder = checkpoint_folder(workdir, stage.name)
     sharding = steps.replicated(devices)
     state = steps.init_state(stage.network.init, stage.optimizer, config.seed)
-    done = 0
+    done, window = 0, []
     if checkpoints.latest_step(folder) is not None:
-        done, trees = checkpoints.restore(folder, _as_trees(state), sharding)
-        state = _from_trees(trees)
+        done, trees = checkpoints.restore(
+            folder, _as_trees(state), sharding, is_strict=config.checkpoint.strict
+        )
+        state, window = _from_trees(trees), checkpoints.read_metadata(folder)["window"]
+        checkpoints.set_damaged_aside(folder)
         print(f"{stage.name}: resumed at step {done} of {stage.num_steps}", file=sys.stderr)
     state = jax.device_put(state, sharding)
     curve = _Curve(workdir / stage.name / "metrics.jsonl", stage, config, len(devices), done)
+    curve.window = window
     with (
-        checkpoints.open_for_saving(folder, keep=config.checkpoint.keep) as checkpointer,
+        interruption.deferred(),
+        checkpoints.open_for_saving(
+            folder, keep=config.checkpoint.keep, best_metric=config.checkpoint.best_metric
+        ) as saver,
         track(stage.name, stage.num_steps, start=done) as show,
     ):
         pending = None
@@ -200,10 +221,31 @@ def train(
                 show(done, curve.add(pending))
             pending = metrics
             done += config.training.steps_per_dispatch
-            if done % config.checkpoint.every == 0 or done >= stage.num_steps:
+            is_asked = interruption.is_asked()
+            if is_asked or done % config.checkpoint.every == 0 or done >= stage.num_steps:
                 show(done, curve.add(pending))
                 pending = None
-                checkpoints.save(checkpointer, done, _as_trees(state), metadata)
+                _refuse_what_is_not_finite(stage.name, done, state.params)
+                saver.save(
+                    done,
+                    _as_trees(state),
+                    metadata | {"window": curve.window},
+                    {"loss": curve.loss},
+                )
+            if is_asked and done < stage.num_steps:
+                saver.wait()
+                raise interruption.InterruptedRunError(
+                    f"{stage.name} is saved at step {done} of {stage.num_steps}"
+                )
+    if interruption.is_asked():
+        raise interruption.InterruptedRunError(f"{stage.name} is finished and saved")
+
+
+def _refuse_what_is_not_finite(name: str, step: int, params: Any) -> None:
+    if not math.isfinite(optax.tree.norm(params)):
+        raise FloatingPointError(
+            f"{name}: a parameter is not finite at step {step}; the last checkpoint is intact"
+        )
 
 
 class _Curve:
@@ -218,6 +260,7 @@ class _Curve:
         self.step = done
         self.window: list[dict[str, float]] = []
         self.text = ""
+        self.loss = math.nan  # Mean over the last window that was written, or over the one begun.
         self.window_started = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, "".join(line + "\n" for line in _lines_until(path, done)))
@@ -235,6 +278,8 @@ class _Curve:
                     "the last checkpoint is intact; lower the learning rate, in another workdir"
                 )
             self.window.append(row)
+            finite = [row["loss"] for row in self.window if math.isfinite(row["loss"])]
+            self.loss = sum(finite) / len(finite) if finite else math.inf
             if self.step % self.log_every == 0 or self.step == self.stage.num_steps:
                 self._write()
         return self.text

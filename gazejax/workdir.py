@@ -11,10 +11,15 @@ plots/                      the same to look at
 fold_<number>/              of a cross-validation: such a folder for each fold, and no stage here
 """
 
+import contextlib
+import fcntl
 import importlib.metadata
 import json
+import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +102,24 @@ def load_params(workdir: Path, stage: str) -> Any:
         network = stages.saliency_network(config, num_users=num_people)
     abstract = jax.eval_shape(network.init, jax.random.key(0))
     sharding = steps.replicated(jax.local_devices()[:1])
-    _, trees = checkpoints.restore(folder, {"params": abstract}, sharding)
+    _, trees = checkpoints.restore(folder, {"params": abstract}, sharding, is_strict=False)
     return trees["params"]
+
+
+def refuse_another_encoder(workdir: Path, encoder_params: Any) -> None:
+    """Keeps stage 2 to the encoder whose embeddings it was trained with.
+
+    Raises:
+        ValueError: if its checkpoint names another.
+    """
+    folder = checkpoint_folder(workdir, "saliency")
+    stored = checkpoints.read_metadata(folder)["encoder_digest"]
+    found = checkpoints.digest(encoder_params)
+    if stored != found:
+        raise ValueError(
+            f"{workdir}: stage saliency was trained with the encoder {stored[:12]}, and the one "
+            f"here is {found[:12]}; train stage saliency again, in another workdir"
+        )
 
 
 def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height width"]]:
@@ -146,6 +167,11 @@ def refuse_another_experiment(
         if changed:
             raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
         refuse_other_splits(workdir, stage, splits, dataset)
+        if metadata["data_digest"] != dataset.digest:
+            raise ValueError(
+                f"{workdir} holds another experiment: the digest of {dataset.name} was "
+                f"{metadata['data_digest']} and is now {dataset.digest}; use another workdir"
+            )
 
 
 def refuse_other_folds(workdir: Path, config: ConfigDict) -> None:
@@ -236,6 +262,32 @@ def write_description(
         parts = dataset.basis._asdict().items()
         arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}
         _write_arrays(workdir / _BASIS, arrays)
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Keeps a workdir to one process; the system drops the lock with it, however it ends.
+
+    Raises:
+        BlockingIOError: if another one has it, naming its process and host.
+    """
+    workdir.mkdir(parents=True, exist_ok=True)
+    path = workdir / ".lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise BlockingIOError(
+                f"{workdir} is in use by {file.read().strip() or 'another process'}: wait for it, "
+                "or take another workdir"
+            ) from error
+        # Whatever an ended process left in it is stale: nobody holds the lock.
+        file.seek(0)
+        file.truncate()
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield
 
 
 def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:

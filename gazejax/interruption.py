@@ -1,0 +1,84 @@
+"""SIGTERM and SIGINT: a training saves first, everything else stops at once.
+
+A second signal ends the process at once, even while XLA compiles: Python runs no handler then, so a
+thread listens for it.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+EXIT_STATUS = 75  # EX_TEMPFAIL: a scheduler must not take an interrupted run for a finished one.
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class InterruptedRunError(BaseException):
+    """Somebody asked the process to end; the same command resumes.
+
+    Not an `Exception`: nothing may take it for an error of its own.
+    """
+
+
+class _State:
+    """Signals belong to the process, and so does what came of them."""
+
+    is_deferring = False
+    is_asked = False
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Handles both signals inside; main thread only."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    _State.is_deferring = _State.is_asked = False
+    old_descriptor = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_end_at_second, args=(receiver,), daemon=True).start()
+    for number in _SIGNALS:
+        signal.signal(number, _handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(old_descriptor)
+        sender.close()  # The thread reads the end and ends.
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Inside, the first signal is remembered only: see `is_asked`."""
+    _State.is_deferring = True
+    try:
+        yield
+    finally:
+        _State.is_deferring = False
+
+
+def is_asked() -> bool:
+    """Whether a signal came while it was deferred."""
+    return _State.is_asked
+
+
+def _handle(number: int, _frame: Any) -> None:
+    name = signal.Signals(number).name
+    if not _State.is_deferring:
+        raise InterruptedRunError(f"{name} came")
+    _State.is_asked = True
+    print(f"{name}: saving after this step; once more ends at once", file=sys.stderr)
+
+
+def _end_at_second(receiver: socket.socket) -> None:
+    num_signals = 0
+    with receiver:
+        while numbers := receiver.recv(16):
+            num_signals += sum(number in _SIGNALS for number in numbers)
+            if num_signals >= 2:
+                os._exit(EXIT_STATUS)
