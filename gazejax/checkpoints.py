@@ -82,8 +82,8 @@ class Saver:
                 step,
                 dict(trees),
                 force=True,
-                custom_metadata=dict(metadata),
-                metrics=dict(metrics),
+                custom_metadata={**metadata, "metrics": dict(metrics)},
+                metrics=dict(metrics),  # By these it knows the best.
             )
         self._pending = self._thread.submit(_complete, response, self._folder / str(step))
 
@@ -171,15 +171,12 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         FileNotFoundError: if there is no checkpoint.
         ValueError: if none verifies.
     """
-    step = _require_step(folder)
-    with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
-        return checkpointer.metadata(step).custom_metadata
+    return _open(folder / str(_require_step(folder))).custom_metadata
 
 
 def read_metrics(folder: Path, step: int) -> dict[str, float]:
     """Metrics that were saved with a checkpoint that verifies."""
-    with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
-        return checkpointer.metadata(step).metrics or {}
+    return _open(folder / str(step)).custom_metadata["metrics"]
 
 
 def restore(
@@ -214,16 +211,12 @@ def restore(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         dict(abstract_trees),
     )
-    with ocp.training.Checkpointer(folder.absolute()) as checkpointer:
-        _refuse_other_trees(
-            folder / str(step), checkpointer.checkpointables_metadata(step).metadata, abstract
-        )
-        try:
-            return step, checkpointer.load_checkpointables(step, abstract)
-        except Exception as error:  # Orbax wraps every cause in an error about its own handlers.
-            raise ValueError(
-                f"checkpoint {folder / str(step)} does not load: {_root_cause(error)}"
-            ) from error
+    checkpoint = folder / str(step)
+    _refuse_other_trees(checkpoint, _open(checkpoint).metadata, abstract)
+    try:
+        return step, ocp.load_checkpointables(checkpoint.absolute(), abstract)
+    except Exception as error:  # Orbax wraps every cause in an error about its own handlers.
+        raise ValueError(f"checkpoint {checkpoint} does not load: {_root_cause(error)}") from error
 
 
 def set_damaged_aside(folder: Path) -> None:
@@ -246,6 +239,12 @@ def digest(tree: Any) -> str:
         array = np.asarray(leaf)
         total.update(f"{path} {array.dtype} {array.shape}\n".encode() + array.tobytes())
     return total.hexdigest()
+
+
+def _open(checkpoint: Path) -> Any:
+    """What a checkpoint says of itself."""
+    # By its own folder: given the one above, Orbax reads the other checkpoints too, whole or not.
+    return ocp.checkpointables_metadata(checkpoint.absolute())
 
 
 def _newest(folder: Path) -> tuple[int | None, list[str]]:

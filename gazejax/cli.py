@@ -16,7 +16,7 @@ from gazejax.api import check_fixations, load
 from gazejax.evaluation import evaluate, evaluate_elsewhere
 from gazejax.loop import configure_host_devices
 from gazejax.pictures import draw_prediction
-from gazejax.workdir import load_config, locked
+from gazejax.workdir import list_checkpoints, load_config, locked
 from tfds_builders.gaze_table import table_files
 
 _ERRORS = (ValueError, TypeError, OSError, FloatingPointError)
@@ -121,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluating.set_defaults(run=_evaluate)
 
+    listing = commands.add_parser("checkpoints", help="list the checkpoints, verified or not")
+    listing.add_argument("workdir", type=Path)
+    listing.set_defaults(run=_list_checkpoints)
+
     embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
     embedding.add_argument("workdir", type=Path)
     embedding.add_argument(
@@ -153,6 +157,13 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     else:
         with locked(arguments.workdir):
             evaluate(arguments.workdir)
+
+
+def _list_checkpoints(arguments: argparse.Namespace) -> None:
+    lines, is_sound = list_checkpoints(arguments.workdir)
+    print("\n".join(lines) or f"no stage of {arguments.workdir} has a checkpoint")
+    if not is_sound:
+        raise ValueError(f"{arguments.workdir}: the newest checkpoint of a stage does not verify")
 
 
 def _embed(arguments: argparse.Namespace) -> None:

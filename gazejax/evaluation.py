@@ -22,6 +22,7 @@ from gazejax.workdir import (
     load_basis,
     load_config,
     load_params,
+    refuse_another_encoder,
     refuse_leaks,
     refuse_trained_images,
     source_commit,
@@ -159,6 +160,8 @@ def _open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
     trained = [stage for stage in STAGES if trained_steps(workdir, stage) is not None]
     for stage in trained:
         refuse_leaks(workdir, stage, splits, dataset)
+    if "saliency" in trained:
+        refuse_another_encoder(workdir, load_params(workdir, "encoder"))
     viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
     for arrays in viewings.values():
         protocols.refuse_members(arrays.group, splits.unseen_users)

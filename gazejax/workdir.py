@@ -106,6 +106,34 @@ def load_params(workdir: Path, stage: str) -> Any:
     return trees["params"]
 
 
+def list_checkpoints(workdir: Path) -> tuple[list[str], bool]:
+    """Describes every checkpoint of a workdir, a line each; reads all their files.
+
+    Returns:
+        The lines, and whether the newest checkpoint of every stage verifies.
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir.
+    """
+    lines, is_sound = [], True
+    for folder in fold_configs(load_config(workdir), workdir):
+        for stage in STAGES:
+            checkpoints_of_stage = checkpoint_folder(folder, stage)
+            found = checkpoints.find(checkpoints_of_stage)
+            if found and found[0].damage is not None:
+                is_sound = False
+            for one in found:
+                if one.damage is None:
+                    metrics = checkpoints.read_metrics(checkpoints_of_stage, one.step)
+                    told = ", ".join(f"{key} {value:.5g}" for key, value in metrics.items())
+                    state = f"verified   {told}"
+                else:
+                    state = f"UNVERIFIED {one.damage}"
+                name = (folder / stage).relative_to(workdir).as_posix()
+                lines.append(f"{name:<28}{one.step:>8}{one.num_bytes / 1e6:>10.2f} MB  {state}")
+    return lines, is_sound
+
+
 def refuse_another_encoder(workdir: Path, encoder_params: Any) -> None:
     """Keeps stage 2 to the encoder whose embeddings it was trained with.
 

@@ -47,6 +47,17 @@ def read_config(name: str) -> ConfigDict:
     return module.get_config(*argument)
 
 
+def differing(base: dict, other: dict, prefix: str = "") -> dict:
+    """Values of another nested dictionary that differ, by their keys joined with dots."""
+    found = {}
+    for key, value in other.items():
+        if isinstance(value, dict):
+            found |= differing(base[key], value, f"{prefix}{key}.")
+        elif base[key] != value:
+            found[prefix + key] = value
+    return found
+
+
 def tiny_config(data_dir: Path) -> ConfigDict:
     """The demo's config on a data set of 8 users and 40 images, small enough for seconds."""
     config = read_config("synthetic_gaze")

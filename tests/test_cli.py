@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -104,6 +107,37 @@ def test_evaluate_prints_the_tables(tiny_run, capsys):
     out = capsys.readouterr().out
     assert "| unseen: **encoder** |" in out
     assert "| network, another's embedding |" in out
+
+
+def test_checkpoints_are_listed_and_a_damaged_one_fails(tiny_run, tmp_path, capsys):
+    assert main(["checkpoints", str(tiny_run)]) == 0
+    listed = capsys.readouterr().out
+    lines = [line.split() for line in listed.splitlines()]
+    assert [(line[0], line[1], line[4]) for line in lines[:2]] == [
+        ("encoder", "12", "verified"),
+        ("encoder", "8", "verified"),
+    ]
+    assert {line[0] for line in lines} == {"encoder", "saliency", "universal", "permuted_encoder"}
+    assert main(["checkpoints", str(tiny_run)]) == 0
+    assert capsys.readouterr().out == listed
+
+    copy = Path(shutil.copytree(tiny_run, tmp_path / "copy"))
+    (copy / "saliency" / "checkpoints" / "12" / "commit_success.txt").write_text("")
+    assert main(["checkpoints", str(copy)]) == 1
+    printed = capsys.readouterr()
+    assert "UNVERIFIED its file commit_success.txt is empty" in printed.out
+    assert "the newest checkpoint of a stage does not verify" in printed.err
+
+
+def test_a_stage_of_another_encoder_is_refused(tiny_run, tmp_path, capsys, pictures):
+    copy = Path(shutil.copytree(tiny_run, tmp_path / "copy"))
+    shutil.rmtree(copy / "encoder")
+    shutil.copytree(copy / "permuted_encoder", copy / "encoder")
+    image = ["--image", str(pictures / "a.png"), "--out", str(pictures / "map.png")]
+    for command in (["predict", str(copy), *image], ["evaluate", str(copy)]):
+        assert main(command) == 1
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "stage saliency was trained with the encoder" in error
 
 
 def test_a_table_is_checked_built_listed_and_verified(pictures, capsys):

@@ -8,7 +8,7 @@ import pytest
 from conftest import tiny_config, train_and_evaluate
 
 from gazejax import checkpoints, loop, stages
-from gazejax.workdir import load_params
+from gazejax.workdir import load_params, refuse_another_experiment
 
 
 class KilledError(Exception):
@@ -80,6 +80,15 @@ def test_another_experiment_in_the_workdir_is_refused(tiny_run, data_dir):
     config.encoder.loss.margin = 9.0
     with pytest.raises(ValueError, match=r"holds another experiment: config.encoder.loss.margin"):
         train_and_evaluate(config, tiny_run)
+
+
+def test_other_data_under_the_same_name_are_refused(tiny_run, tiny_dataset, data_dir):
+    config = tiny_config(data_dir)
+    splits = stages.make_config_splits(config, tiny_dataset)
+    refuse_another_experiment(tiny_run, config, splits, tiny_dataset)
+    other = tiny_dataset._replace(digest={**tiny_dataset.digest, "gaze": "0"})
+    with pytest.raises(ValueError, match=r"the digest of synthetic_gaze/tiny was .* and is now"):
+        refuse_another_experiment(tiny_run, config, splits, other)
 
 
 def test_stage_two_alone_needs_a_trained_encoder(data_dir, tmp_path):

@@ -1,16 +1,10 @@
 """train.py as a program: what it says, and that killing it loses nothing."""
 
-import signal
 import subprocess
 import sys
-import time
 
-import jax
-import numpy as np
 import pytest
-from conftest import ROOT, read_config, tiny_config
-
-from gazejax.workdir import load_params
+from conftest import ROOT, differing, read_config, tiny_config
 
 
 def command(data_dir, workdir, *overrides):
@@ -24,16 +18,6 @@ def command(data_dir, workdir, *overrides):
         *(f"--config.{key}={value}" for key, value in changed.items()),
         *overrides,
     ]
-
-
-def differing(base, other, prefix=""):
-    found = {}
-    for key, value in other.items():
-        if isinstance(value, dict):
-            found |= differing(base[key], value, f"{prefix}{key}.")
-        elif base[key] != value:
-            found[prefix + key] = value
-    return found
 
 
 def run(arguments):
@@ -60,28 +44,10 @@ def test_a_bad_argument_is_one_line(data_dir, tmp_path, override, message):
 
 
 @pytest.mark.slow
-def test_kill_minus_nine_loses_nothing(data_dir, tmp_path):
-    """Killed in the middle of stage 1, started again: the same as a run nobody disturbed."""
-    longer = ["--config.encoder.num_steps=400", "--config.checkpoint.every=20"]
-    undisturbed = run(command(data_dir, tmp_path / "undisturbed", *longer))
-    assert undisturbed.returncode == 0, undisturbed.stderr[-2000:]
-
-    workdir = tmp_path / "killed"
-    process = subprocess.Popen(
-        command(data_dir, workdir, *longer), cwd=ROOT, env={"PATH": "/usr/bin:/bin", "HOME": "/tmp"}
-    )
-    curve = workdir / "encoder" / "metrics.jsonl"
-    while not curve.exists() or len(curve.read_text().splitlines()) < 45:  # Step 90 of 400.
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-
-    resumed = run(command(data_dir, workdir, *longer))
-    assert resumed.returncode == 0, resumed.stderr[-2000:]
-    assert "encoder: resumed at step" in resumed.stderr
-    for name in ("encoder", "saliency"):
-        expected, found = (
-            load_params(folder, name) for folder in (tmp_path / "undisturbed", workdir)
-        )
-        jax.tree.map(np.testing.assert_array_equal, found, expected)
+def test_kill_minus_nine_at_random_moments_loses_nothing():
+    """The short form of the soak; see its docstring."""
+    soak = [sys.executable, "tests/soak/kill_and_resume.py", "--kills=4", "--seed=1"]
+    done = run(soak)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "4 kills, " in done.stdout.splitlines()[-1]
+    assert done.stdout.splitlines()[-1].endswith("all equal to the undisturbed one")

@@ -1,0 +1,165 @@
+"""Signals: a training saves first, everything else ends, and a second one ends anything."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, tiny_config, train_and_evaluate
+from test_train import command
+
+from gazejax import checkpoints, interruption, loop
+from gazejax.cli import one_line_errors
+from gazejax.workdir import load_params, locked
+
+BLOCKED = """
+import ctypes, sys, time
+from gazejax import interruption
+from gazejax.cli import one_line_errors
+
+@one_line_errors
+def main():
+    with interruption.deferred():
+        print("ready", flush=True)
+        # As XLA's compiler does: no byte of Python runs until it returns.
+        ctypes.CDLL(None).usleep(ctypes.c_uint(int(sys.argv[1])))
+        for _ in range(100):
+            time.sleep(0.01)
+    if interruption.is_asked():
+        raise interruption.InterruptedRunError("all is saved")
+    return 0
+
+sys.exit(main())
+"""
+
+
+def start(code, *arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_lets_it_finish_and_two_end_it_at_once(number):
+    with start(BLOCKED, "30000000") as hurried:
+        hurried.send_signal(number)
+        time.sleep(0.2)
+        hurried.send_signal(number)
+        began = time.monotonic()
+        assert hurried.wait(timeout=10) == 75
+        assert time.monotonic() - began < 5
+    with start(BLOCKED, "300000") as patient:
+        patient.send_signal(number)
+        _, told = patient.communicate(timeout=20)
+    assert patient.returncode == 75
+    assert told.splitlines() == [
+        f"{number.name}: saving after this step; once more ends at once",
+        "interrupted: all is saved; the same command resumes",
+    ]
+
+
+def test_where_nothing_is_to_be_saved_one_signal_ends_it(capsys):
+    @one_line_errors
+    def evaluate():
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(10)
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert evaluate() == 75
+    assert capsys.readouterr().err == "interrupted: SIGTERM came; the same command resumes\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("name", ["encoder", "saliency"])
+def test_an_interrupted_training_writes_the_same_curve(
+    name, tiny_run, data_dir, tmp_path, monkeypatch
+):
+    """At step 5, in the middle of a window of the curve, and far from a checkpoint's turn."""
+    curve = loop._Curve.add
+    asked = []
+
+    def add(self, metrics):
+        if self.stage.name == name and self.step == 3:
+            asked.append(True)
+        return curve(self, metrics)
+
+    monkeypatch.setattr(loop._Curve, "add", add)
+    monkeypatch.setattr(interruption, "is_asked", lambda: bool(asked))
+    workdir = tmp_path / "run"
+    with pytest.raises(interruption.InterruptedRunError, match=f"{name} is saved at step 5 of 12"):
+        train_and_evaluate(tiny_config(data_dir), workdir)
+    monkeypatch.undo()
+    assert checkpoints.latest_step(workdir / name / "checkpoints") == 5
+
+    train_and_evaluate(tiny_config(data_dir), workdir)
+    for stage in ("encoder", "saliency", "universal"):
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            load_params(workdir, stage),
+            load_params(tiny_run, stage),
+        )
+        lines = [
+            [
+                json.loads(line)
+                for line in (folder / stage / "metrics.jsonl").read_text().splitlines()
+            ]
+            for folder in (workdir, tiny_run)
+        ]
+        for line in lines[0] + lines[1]:
+            del line["examples_per_second"]
+        assert lines[0] == lines[1]
+
+
+def test_a_workdir_has_one_run_at_a_time_and_a_stale_lock_is_none(tmp_path):
+    (tmp_path / ".lock").write_text("process 1 on another host, which has ended\n")
+    with (
+        locked(tmp_path),
+        pytest.raises(BlockingIOError, match=r"is in use by process \d+ on .*: wait for it"),
+        locked(tmp_path),
+    ):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.slow
+def test_signals_and_a_second_run_in_the_real_program(data_dir, tmp_path):
+    longer = ["--config.encoder.num_steps=20000", "--config.checkpoint.every=10000"]
+    arguments = command(data_dir, tmp_path / "run", *longer)
+    options = {"cwd": ROOT, "stderr": subprocess.PIPE, "text": True}
+
+    # In the middle of compiling: nothing is there to save, and two signals end it.
+    with subprocess.Popen(arguments, **options) as process:
+        while not (tmp_path / "run" / "config.json").exists():
+            time.sleep(0.05)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 75
+
+    with subprocess.Popen(arguments, **options) as process:
+        curve = tmp_path / "run" / "encoder" / "metrics.jsonl"
+        while not curve.exists() or len(curve.read_text().splitlines()) < 20:
+            assert process.poll() is None
+            time.sleep(0.05)
+        second = subprocess.run(arguments, check=False, **options)
+        assert second.returncode == 1
+        assert f"run is in use by process {process.pid} on " in second.stderr
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 75
+        assert "interrupted: encoder is saved at step" in told
+    step = checkpoints.latest_step(tmp_path / "run" / "encoder" / "checkpoints")
+    assert 40 <= step < 10000
