@@ -2,14 +2,13 @@
 
     gazejax data check gaze.csv --images DIR
     gazejax data build gaze_table --table gaze.csv --images DIR --name mine
-    python train.py --config=configs/custom.py:mine --workdir=runs/mine
+    python train.py --config=configs/custom.py:mine+durations --workdir=runs/mine
 
+`mine+durations` where the table has them, since they tell people apart; `mine` where it has not.
 The values of configs/osie.py but for those below, which fit few people and few images too: five
-people with gaze on 25 images are enough. With more people, draw more at once; with known durations,
-read them, since they tell people apart:
+people with gaze on 25 images are enough. With more people, draw more at once:
 
     --config.encoder.sampling.num_users=10 --config.saliency.sampling.users_per_image=8
-    --config.encoder.inputs="('position', 'duration', 'order', 'step', 'density')"
 """
 
 from ml_collections import ConfigDict
@@ -17,13 +16,17 @@ from ml_collections import ConfigDict
 from configs import osie
 
 
-def get_config(name: str = "mine") -> ConfigDict:
+def get_config(data: str = "mine") -> ConfigDict:
     """Every value of the experiment, for a data set of this name."""
+    name, plus, extra = data.partition("+")
+    if plus and extra != "durations":
+        raise ValueError(f"data is {data!r}; allowed: NAME or NAME+durations")
     config = osie.get_config()
     config.data.name = name
     # By names, whatever they are: one in five images is a test image, every third user a stranger.
     config.split.test_rule = "hash"
-    config.encoder.inputs = ("position", "step", "density")  # No durations: they may not be known.
+    if extra != "durations":
+        config.encoder.inputs = ("position", "step", "density")
     config.encoder.sampling.update(num_users=3, images_per_user=6)
     config.encoder.sampling.virtual_users.number = 13
     config.saliency.sampling.update(num_images=8, users_per_image=3, enrolment_images=(2, 10))

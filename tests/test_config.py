@@ -9,7 +9,8 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
 VARIANTS = ["osie_maps:two_trunk", "osie_maps:gaze_pooled"]
-VARIANTS += [f"personalized_saliency:{part}" for part in ("osie_overlap", "fixations_only")]
+VARIANTS += ["personalized_saliency:osie_overlap", "personalized_saliency:fixations_only"]
+VARIANTS += ["custom:any", "custom:any+durations"]
 
 
 @pytest.mark.parametrize("name", [*CONFIGS, *VARIANTS])
@@ -47,6 +48,13 @@ def test_an_impossible_value_is_refused_in_one_line(key, value, message):
 def test_an_unknown_variant_of_a_config_file_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="'late'; allowed: early, two_trunk, gaze_pooled"):
         read_config("osie_maps:late")
+
+
+def test_other_arguments_of_config_files_are_refused():
+    with pytest.raises(ValueError, match=r"'mine.times'; allowed: NAME or NAME.durations"):
+        read_config("custom:mine+times")
+    with pytest.raises(ValueError, match="'all'; allowed: gaze, osie_overlap, fixations_only"):
+        read_config("personalized_saliency:all")
 
 
 def test_levels_that_cannot_be_joined_are_refused():

@@ -1,10 +1,14 @@
 """train.py as a program: what it says, and that killing it loses nothing."""
 
+import csv
 import subprocess
 import sys
 
 import pytest
 from conftest import ROOT, differing, read_config, tiny_config
+
+from gazejax import data
+from tfds_builders.build import build
 
 
 def command(data_dir, workdir, *overrides):
@@ -41,6 +45,48 @@ def test_a_bad_argument_is_one_line(data_dir, tmp_path, override, message):
     assert done.stderr.startswith(f"error: {message}")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_table_of_anybodys_trains_and_evaluates(data_dir, tmp_path):
+    """As few people and images as the config promises: 5 and 25."""
+    _, records = data.read_records("synthetic_gaze/tiny", data_dir)
+    (tmp_path / "images").mkdir()
+    with (tmp_path / "gaze.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "user", "x", "y"])
+        for record in records[:25]:
+            name, gaze = record["image_id"].decode(), record["gaze"]
+            (tmp_path / "images" / name).write_bytes(record["image"])
+            rows = zip(gaze["user"], *gaze["xy_px"].T, strict=True)
+            writer.writerows([name, *row] for row in rows if row[0] < 5)
+    build(
+        "gaze_table",
+        data_dir=tmp_path,
+        table=tmp_path / "gaze.csv",
+        images_dir=tmp_path / "images",
+        stored_name="mine",
+    )
+    workdir = tmp_path / "run"
+    short = [f"--config.{stage}.num_steps=20" for stage in ("encoder", "saliency", "universal")]
+    short += [
+        f"--config.{stage}.optimizer.warmup_steps=2"
+        for stage in ("encoder", "saliency", "universal")
+    ]
+    done = run(
+        [
+            sys.executable,
+            "train.py",
+            "--config=configs/custom.py:mine",
+            f"--workdir={workdir}",
+            f"--config.data.data_dir={tmp_path}",
+            "--config.controls.permuted_users=False",
+            *short,
+        ]
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Users (3 seen, 2 unseen)" in done.stdout
+    assert (workdir / "evaluation.json").is_file()
 
 
 @pytest.mark.slow
