@@ -195,11 +195,10 @@ def train(
     folder = checkpoint_folder(workdir, stage.name)
     sharding = steps.replicated(devices)
     state = steps.init_state(stage.network.init, stage.optimizer, config.seed)
-    done, window = 0, []
+    done, window, options = 0, [], config.checkpoint
+    is_strict = options.strict
     if checkpoints.latest_step(folder) is not None:
-        done, trees = checkpoints.restore(
-            folder, _as_trees(state), sharding, is_strict=config.checkpoint.strict
-        )
+        done, trees = checkpoints.restore(folder, _as_trees(state), sharding, is_strict=is_strict)
         state, window = _from_trees(trees), checkpoints.read_metadata(folder)["window"]
         checkpoints.set_damaged_aside(folder)
         print(f"{stage.name}: resumed at step {done} of {stage.num_steps}", file=sys.stderr)
@@ -209,7 +208,7 @@ def train(
     with (
         interruption.deferred(),
         checkpoints.open_for_saving(
-            folder, keep=config.checkpoint.keep, best_metric=config.checkpoint.best_metric
+            folder, keep=options.keep, best_metric=options.best_metric
         ) as saver,
         track(stage.name, stage.num_steps, start=done) as show,
     ):
@@ -222,7 +221,7 @@ def train(
             pending = metrics
             done += config.training.steps_per_dispatch
             is_asked = interruption.is_asked()
-            if is_asked or done % config.checkpoint.every == 0 or done >= stage.num_steps:
+            if is_asked or done % options.every == 0 or done >= stage.num_steps:
                 show(done, curve.add(pending))
                 pending = None
                 _refuse_what_is_not_finite(stage.name, done, state.params)
