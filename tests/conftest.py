@@ -104,6 +104,13 @@ def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
     return ConfigDict({**config.to_dict(), **changed})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_what_is_compiled():
+    """Each compiled function maps memory, and the system allows a process 65,530 such maps."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data")
