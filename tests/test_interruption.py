@@ -121,6 +121,30 @@ def test_an_interrupted_training_writes_the_same_curve(
         assert lines[0] == lines[1]
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 2)])
+def test_a_checkpoint_of_some_devices_is_resumed_on_others(
+    before, after, tiny_run, data_dir, tmp_path, monkeypatch
+):
+    config = tiny_config(data_dir)
+    config.stage = "encoder"
+    monkeypatch.setattr(loop, "choose_devices", lambda _: jax.local_devices()[:before])
+    monkeypatch.setattr(interruption, "is_asked", lambda: True)
+    with pytest.raises(interruption.InterruptedRunError, match="encoder is saved at step 1 of 12"):
+        loop.train_folds(config, tmp_path / "run")
+    monkeypatch.setattr(loop, "choose_devices", lambda _: jax.local_devices()[:after])
+    monkeypatch.setattr(interruption, "is_asked", lambda: False)
+    loop.train_folds(config, tmp_path / "run")
+    losses = [
+        [
+            json.loads(line)["loss"]
+            for line in (folder / "encoder/metrics.jsonl").read_text().splitlines()
+        ]
+        for folder in (tmp_path / "run", tiny_run)
+    ]
+    # On four devices the whole time; sums over devices round in another order.
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
 def test_a_workdir_has_one_run_at_a_time_and_a_stale_lock_is_none(tmp_path):
     (tmp_path / ".lock").write_text("process 1 on another host, which has ended\n")
     with (
