@@ -80,7 +80,9 @@ def named(name: str, taken: Collection[str]) -> type[Builder]:
             f"first, and none of {', '.join(sorted(taken))}"
         )
     # Not registered with TFDS: it is no data set that anybody else could build.
-    return type(name, (Builder,), {"name": name}, skip_registration=True)
+    # The module is where TFDS looks for the README; Python 3.11 would take another one.
+    members = {"name": name, "__module__": Builder.__module__}
+    return type(name, (Builder,), members, skip_registration=True)
 
 
 def read_release(source: Source) -> gaze_schema.Release:
