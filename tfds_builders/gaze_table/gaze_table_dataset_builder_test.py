@@ -326,6 +326,23 @@ def test_a_path_out_of_the_folder_is_no_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"table": Path("none.csv")}, r"--table none\.csv is no file"),
+        ({"images_dir": Path("none")}, r"--images none is not a folder"),
+    ],
+)
+def test_what_is_missing_is_named(
+    options: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    every: dict[str, Any] = {"table": DUMMY_DIR / "gaze.csv", "data_dir": tmp_path / "data"}
+    with pytest.raises(FileNotFoundError, match=message):
+        build_table(**(every | options))
+    assert not list((tmp_path / "data").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         ({"table": None}, "gaze_table needs --table: a table and a folder of images"),
         ({"images_dir": None}, "gaze_table needs --images: a table and a folder of images"),
         ({"stored_name": None}, "gaze_table needs --name"),
