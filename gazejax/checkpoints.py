@@ -159,9 +159,7 @@ def latest_step(folder: Path) -> int | None:
         ValueError: if there are some, and none verifies.
     """
     step, passed_over = _newest(folder)
-    if step is None and passed_over:
-        raise ValueError(f"no checkpoint in {folder} verifies: {'; '.join(passed_over)}")
-    return step
+    return _required(folder, step, passed_over) if passed_over else step
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -171,7 +169,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         FileNotFoundError: if there is no checkpoint.
         ValueError: if none verifies.
     """
-    return _open(folder / str(_require_step(folder))).custom_metadata
+    return _open(folder / str(_required(folder, *_newest(folder)))).custom_metadata
 
 
 def read_metrics(folder: Path, step: int) -> dict[str, float]:
@@ -204,7 +202,7 @@ def restore(
     step, passed_over = _newest(folder)
     if is_strict and passed_over:
         raise ValueError(f"checkpoint {folder / passed_over[0]} (config.checkpoint.strict is True)")
-    step = _require_step(folder)
+    step = _required(folder, step, passed_over)
     for one in passed_over:
         print(f"passed over checkpoint {folder / one}", file=sys.stderr)
     abstract = jax.tree.map(
@@ -264,11 +262,13 @@ def _steps(folder: Path) -> list[int]:
     return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
-def _require_step(folder: Path) -> int:
-    step = latest_step(folder)
-    if step is None:
-        raise FileNotFoundError(f"no checkpoint in {folder}; train the stage first")
-    return step
+def _required(folder: Path, step: int | None, passed_over: list[str]) -> int:
+    """What `_newest` found, or an error that says why it found nothing."""
+    if step is not None:
+        return step
+    if passed_over:
+        raise ValueError(f"no checkpoint in {folder} verifies: {'; '.join(passed_over)}")
+    raise FileNotFoundError(f"no checkpoint in {folder}; train the stage first")
 
 
 def _complete(response: Any, checkpoint: Path) -> None:

@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="image, user, x, y[, duration_ms] as CSV, Parquet or JSON lines; or JSON of scanpaths",
     )
-    embedding.add_argument("--ignore-columns", metavar="A,B", help="columns of it to leave out")
+    data_commands.add_ignore_columns(embedding)
     embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
     embedding.add_argument("--user", required=True, help="name in the column user")
     embedding.add_argument("--out", type=Path, required=True, metavar="E.npz")
@@ -167,8 +167,7 @@ def _list_checkpoints(arguments: argparse.Namespace) -> None:
 
 
 def _embed(arguments: argparse.Namespace) -> None:
-    ignored_columns = tuple(filter(None, (arguments.ignore_columns or "").split(",")))
-    gaze = read_gaze_table(arguments.table, arguments.user, ignored_columns)
+    gaze = read_gaze_table(arguments.table, arguments.user, arguments.ignore_columns)
     images = [_read_image(arguments.images / name) for name in gaze]
     fixations, durations = [], []
     for (name, (xy_px, duration_ms)), image in zip(gaze.items(), images, strict=True):

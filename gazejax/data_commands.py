@@ -79,12 +79,23 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="how the screen showed the image: all over it; as large as fits; pixel by pixel",
     )
     parser.add_argument("--tracking", choices=("eye", "mouse"), help="gaze_table; default: eye")
-    parser.add_argument("--ignore-columns", metavar="A,B", help="columns of the table to leave out")
+    add_ignore_columns(parser)
     parser.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="individual_differences: whether to check its counts",
+    )
+
+
+def add_ignore_columns(parser: argparse.ArgumentParser) -> None:
+    """Adds the option of every command that reads a table."""
+    parser.add_argument(
+        "--ignore-columns",
+        type=lambda text: tuple(filter(None, text.split(","))),
+        default=(),
+        metavar="A,B",
+        help="columns of the table to leave out",
     )
 
 
@@ -111,7 +122,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "images_dir": arguments.images,
         "convention": convention,
         "tracking": arguments.tracking,
-        "ignored_columns": tuple(filter(None, (arguments.ignore_columns or "").split(","))),
+        "ignored_columns": arguments.ignore_columns,
         "is_strict": arguments.strict,
     }
 

@@ -229,7 +229,7 @@ def train(
                     done,
                     _as_trees(state),
                     metadata | {"window": curve.window},
-                    {"loss": curve.loss},
+                    {"loss": curve.loss()},
                 )
             if is_asked and done < stage.num_steps:
                 saver.wait()
@@ -258,8 +258,8 @@ class _Curve:
         self.max_skipped = config.training.max_skipped_in_a_row
         self.step = done
         self.window: list[dict[str, float]] = []
+        self.written: list[dict[str, float]] = []  # The window before.
         self.text = ""
-        self.loss = math.nan  # Mean over the last window that was written, or over the one begun.
         self.window_started = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, "".join(line + "\n" for line in _lines_until(path, done)))
@@ -277,11 +277,14 @@ class _Curve:
                     "the last checkpoint is intact; lower the learning rate, in another workdir"
                 )
             self.window.append(row)
-            finite = [row["loss"] for row in self.window if math.isfinite(row["loss"])]
-            self.loss = sum(finite) / len(finite) if finite else math.inf
             if self.step % self.log_every == 0 or self.step == self.stage.num_steps:
                 self._write()
         return self.text
+
+    def loss(self) -> float:
+        """Mean over the window begun, or over the last one if it was just written."""
+        mean = _finite_mean(self.window or self.written, "loss")
+        return math.inf if mean is None else mean
 
     def _write(self) -> None:
         now = time.monotonic()
@@ -291,14 +294,18 @@ class _Curve:
             if name.startswith("num_"):
                 line[name] = self.window[-1][name]
             else:
-                finite = [row[name] for row in self.window if math.isfinite(row[name])]
-                line[name] = sum(finite) / len(finite) if finite else None
+                line[name] = _finite_mean(self.window, name)
         line["examples_per_second"] = rate
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         loss = "not finite" if line["loss"] is None else f"{line['loss']:.4f}"
         self.text = f"{rate:.0f} {self.stage.unit}/s on {self.num_devices} devices, loss {loss}"
-        self.window, self.window_started = [], now
+        self.written, self.window, self.window_started = self.window, [], now
+
+
+def _finite_mean(rows: list[dict[str, float]], name: str) -> float | None:
+    finite = [row[name] for row in rows if math.isfinite(row[name])]
+    return sum(finite) / len(finite) if finite else None
 
 
 def _devices_to_share(config: ConfigDict, most: int) -> int:

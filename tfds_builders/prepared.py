@@ -62,7 +62,7 @@ def open_folder(name: str, folder: Path) -> Prepared:
         num_images = info.splits["train"].num_examples
     except Exception as error:  # TFDS raises whatever its parsers do.
         raise ValueError(
-            f"{folder} is no prepared data set ({' '.join(str(error).split())[:200]}): "
+            f"{folder} is no prepared data set ({raw_files.one_line(error)[:200]}): "
             "remove it and build it again"
         ) from error
     metadata = info.metadata if isinstance(info.metadata, Mapping) else {}
@@ -125,7 +125,7 @@ def verify(prepared: Prepared) -> None:
             record = source[number]
         except Exception as error:  # array_record raises whatever its C++ does.
             raise ValueError(
-                f"{name}: record {number} does not read ({' '.join(str(error).split())[:200]}): "
+                f"{name}: record {number} does not read ({raw_files.one_line(error)[:200]}): "
                 "build it again"
             ) from error
         image_id = record["image_id"].decode()

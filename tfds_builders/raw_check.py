@@ -106,21 +106,9 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
             f"{source.table} row of image {name!r}: {source.images_dir} has no such file"
             for name in missing
         ]
-    release = gaze_schema.Release(
-        user_ids=user_ids,
-        gaze_by_image_id=gaze_by_image_id,
-        read_image=lambda name: gaze_table_dataset_builder.read_picture(
-            paths[name], source.images_dir
-        ),
-        to_image_px=lambda xy, **size: coordinates.to_image_px(
-            xy, convention=source.convention, **size
-        ),
-        tracking=source.tracking,
-        has_durations=fixations.duration_ms is not None,
-        has_images=options.images_dir is not None,
-        pixels_per_degree=source.convention.pixels_per_degree,
-        metadata={},
-    )
+    release = gaze_table_dataset_builder.as_release(
+        source, user_ids, gaze_by_image_id, paths, has_durations=fixations.duration_ms is not None
+    )._replace(has_images=options.images_dir is not None)
     return _check_release(
         str(source.table), release, errors, min_images=min_images, seed=seed, readable=paths
     )

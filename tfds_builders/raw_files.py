@@ -52,7 +52,7 @@ def decode_file(path: Path, folder: Path) -> tuple[bytes, ImageFile.ImageFile]:
         image = decode(image_bytes)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(
-            f"{path} does not decode ({_one_line(error)}): fetch or unpack it again"
+            f"{path} does not decode ({one_line(error)}): fetch or unpack it again"
         ) from error
     if image.format not in ("JPEG", "PNG"):
         raise ValueError(f"{path} is a {image.format} file, expected JPEG or PNG: convert it")
@@ -162,7 +162,7 @@ def read_variable(path: Path, name: str) -> Any:
     except Exception as error:  # scipy raises a dozen unrelated types on a broken file.
         raise ValueError(
             f"{path} cannot be read as a MATLAB file with the variable {name!r} "
-            f"({_one_line(error)}): take the file of the release"
+            f"({one_line(error)}): take the file of the release"
         ) from error
 
 
@@ -266,5 +266,6 @@ def refuse_other_release(
         )
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What an error says, without line breaks; its type if it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,7 @@
 """Anybody's own gaze, from a table and a folder of images, under a name of its own."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -99,6 +99,28 @@ def read_release(source: Source) -> gaze_schema.Release:
         raise ValueError(errors[0] + (more if len(errors) > 1 else ""))
     user_ids, gaze_by_image_id = table_files.by_image(fixations)
     paths = raw_files.find_images(list(gaze_by_image_id), source.images_dir)
+    return as_release(
+        source, user_ids, gaze_by_image_id, paths, has_durations=fixations.duration_ms is not None
+    )
+
+
+def as_release(
+    source: Source,
+    user_ids: list[str],
+    gaze_by_image_id: Mapping[str, gaze_schema.GazeTable],
+    paths: Mapping[str, Path],
+    *,
+    has_durations: bool,
+) -> gaze_schema.Release:
+    """Puts together what was read of a table and its images.
+
+    Args:
+        source: where it is from.
+        user_ids: see `table_files.by_image`.
+        gaze_by_image_id: likewise.
+        paths: file of each image.
+        has_durations: whether the table has durations.
+    """
     convention = source.convention
     # On a screen, a pixel of the image is as large as its fit made it, each another.
     is_same_everywhere = convention.screen_px is None or convention.fit == "native"
@@ -108,7 +130,7 @@ def read_release(source: Source) -> gaze_schema.Release:
         read_image=lambda image_id: read_picture(paths[image_id], source.images_dir),
         to_image_px=lambda xy, **size: coordinates.to_image_px(xy, convention=convention, **size),
         tracking=source.tracking,
-        has_durations=fixations.duration_ms is not None,
+        has_durations=has_durations,
         has_images=True,
         pixels_per_degree=convention.pixels_per_degree if is_same_everywhere else None,
         metadata={"source": describe(source)},

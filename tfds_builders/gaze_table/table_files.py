@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 
-from tfds_builders import gaze_schema
+from tfds_builders import gaze_schema, raw_files
 
 REQUIRED = ("image", "user", "x", "y")
 OPTIONAL = ("duration_ms", "trial", "t_ms")
@@ -219,7 +219,7 @@ def _read_parquet(path: Path) -> Table:
     try:
         table = pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is no Parquet table: {_one_line(error)}") from error
+        raise ValueError(f"{path} is no Parquet table: {raw_files.one_line(error)}") from error
     return _from_arrow(path, table)
 
 
@@ -229,7 +229,9 @@ def _read_json_lines(path: Path) -> Table:
     try:
         table = pyarrow.json.read_json(path)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is no table of JSON lines: {_one_line(error)}") from error
+        raise ValueError(
+            f"{path} is no table of JSON lines: {raw_files.one_line(error)}"
+        ) from error
     return _from_arrow(path, table)
 
 
@@ -243,7 +245,7 @@ def _read_scanpaths(path: Path) -> Table:
     try:
         scanpaths = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {_one_line(error)}") from error
+        raise ValueError(f"{path} is no JSON: {raw_files.one_line(error)}") from error
     if not isinstance(scanpaths, list):
         raise ValueError(f"{path} is no JSON of scanpaths, expected a list of objects")
     has_durations = any(isinstance(one, dict) and "T" in one for one in scanpaths)
@@ -337,7 +339,3 @@ def _without_gaps(image: np.ndarray, user: np.ndarray, trial: np.ndarray) -> np.
     is_next = ~is_new & (np.diff(trial, prepend=trial[:1]) != 0)
     number = np.cumsum(is_next)
     return number - np.maximum.accumulate(np.where(is_new, number, 0))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
