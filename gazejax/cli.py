@@ -25,22 +25,27 @@ _ERRORS = (ValueError, TypeError, OSError, FloatingPointError)
 def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
     """Turns the errors a user can mend into one line on stderr and exit status 1.
 
-    SIGTERM and SIGINT end it with one line too, and `interruption.EXIT_STATUS`.
+    SIGTERM and SIGINT end the process with one line too, and `interruption.EXIT_STATUS`.
     """
 
     @functools.wraps(function)
     def wrapped(*arguments: Any) -> int:
         try:
             with interruption.handled():
-                return function(*arguments)
+                return _until_interrupted(function, *arguments)
         except _ERRORS as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
-        except interruption.InterruptedRunError as interrupted:
-            print(f"interrupted: {interrupted}; the same command resumes", file=sys.stderr)
-            return interruption.EXIT_STATUS
 
     return wrapped
+
+
+def _until_interrupted(function: Callable[..., int], *arguments: Any) -> int:
+    try:
+        return function(*arguments)
+    except interruption.InterruptedRunError as interrupted:
+        print(f"interrupted: {interrupted}; the same command resumes", file=sys.stderr)
+        interruption.end()
 
 
 @one_line_errors

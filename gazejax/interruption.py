@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 EXIT_STATUS = 75  # EX_TEMPFAIL: a scheduler must not take an interrupted run for a finished one.
 
@@ -65,6 +65,17 @@ def deferred() -> Iterator[None]:
 def is_asked() -> bool:
     """Whether a signal came while it was deferred."""
     return _State.is_asked
+
+
+def end() -> NoReturn:
+    """Ends the process at once by `EXIT_STATUS`.
+
+    Nothing is torn down: the interpreter would put the system's handlers back, by which a second
+    signal gives another status, and under threads that still compile it may crash.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_STATUS)
 
 
 def _handle(number: int, _frame: Any) -> None:
