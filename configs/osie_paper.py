@@ -26,6 +26,10 @@ def get_config() -> ConfigDict:
                 "first_trial_only": False,  # where somebody looked at an image several times
                 "drop_first_fixation": False,  # of every trial
                 "keep_one_in": 1,  # of a trial's rows; more where a mouse was tracked
+                # Where images lie: all on each device, or read for each step (stream); auto: the
+                # devices if they have the room.
+                "residency": "auto",
+                "stream": {"num_threads": 4, "num_prefetched": 8},  # batches ahead
             },
             "split": {
                 # validation: without the users and images of the figures, to choose a config by

@@ -10,6 +10,7 @@ Conventions, said once:
   image with the map of one viewing. The *universal* map of an image is the mean over users.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -18,6 +19,26 @@ from jaxtyping import Array, Bool, Float, Float16, Int, UInt8
 
 # The same data are NumPy arrays on the host and JAX arrays on the device.
 AnyArray = Array | np.ndarray
+
+
+class Stored:
+    """Rows too many for a device, read when they are asked for: indexed and sliced like an array.
+
+    Args:
+        read: indices -> rows; may be called from several threads at once.
+        num_rows: how many there are.
+    """
+
+    def __init__(self, read: Callable[[np.ndarray], np.ndarray], num_rows: int):
+        self._read, self._num_rows = read, num_rows
+
+    def __len__(self) -> int:
+        return self._num_rows
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        rows = np.arange(self._num_rows)[index]
+        found = self._read(rows.reshape(-1))
+        return found.reshape(*rows.shape, *found.shape[1:])
 
 
 class Gaze(NamedTuple):
@@ -47,10 +68,11 @@ class Dataset(NamedTuple):
         name: name and configuration of the TFDS builder, such as ``osie/gaze``.
         user_ids: name of each user; arrays hold indices into it.
         image_ids: name of each image, sorted; arrays hold indices into it.
-        images: one array for each asked input size, keyed by the name that asked for it.
+        images: one array, or `Stored` of such, for each asked input size, keyed by the name that
+            asked for it.
         gaze: the fixations.
         has_durations: whether the durations of the fixations are known; if not, they are 0.
-        features: frozen features of every image; None where the config asks for none.
+        features: frozen features of every image, likewise; None where the config asks for none.
         digest: of its records, `gaze` and `images`; None if an older builder prepared it.
         basis: what made them of the backbone's levels, a `features.FeatureBasis`.
     """
@@ -58,10 +80,10 @@ class Dataset(NamedTuple):
     name: str
     user_ids: tuple[str, ...]
     image_ids: tuple[str, ...]
-    images: dict[str, UInt8[np.ndarray, "image height width 3"]]
+    images: dict[str, UInt8[np.ndarray, "image height width 3"] | Stored]
     gaze: Gaze
     has_durations: bool
-    features: Float16[np.ndarray, "image height width feature"] | None
+    features: Float16[np.ndarray, "image height width feature"] | Stored | None
     basis: Any
     digest: Any
 
@@ -78,6 +100,15 @@ class Scanpaths(NamedTuple):
     xy_frac: Float[Array, "*batch fixation 2"]
     duration_ms: Float[Array, "*batch fixation"]
     mask: Bool[Array, "*batch fixation"]
+
+
+def gaze_on(gaze: Gaze, images: Int[AnyArray, " image"]) -> Gaze:
+    """The gaze on some images, whose indices are then 0, 1, ...; the fixations stay all of them."""
+    return gaze._replace(
+        viewing_offset=gaze.viewing_offset[:, images],
+        viewing_length=gaze.viewing_length[:, images],
+        aspect_ratio=gaze.aspect_ratio[images],
+    )
 
 
 def viewing_scanpaths(

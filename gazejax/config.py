@@ -164,6 +164,8 @@ RULES: dict[str, Any] = {
         "first_trial_only": _BOOLEAN,
         "drop_first_fixation": _BOOLEAN,
         "keep_one_in": _integer(1),
+        "residency": _choice("auto", "device", "stream"),
+        "stream": {"num_threads": _integer(1), "num_prefetched": _integer(1)},
     },
     "split": {
         "purpose": _choice("test", "validation"),
@@ -258,7 +260,15 @@ RULES: dict[str, Any] = {
 
 # What may change between two runs in one workdir without making it another experiment; of `eval`
 # all but the number of folds.
-NOT_PART_OF_THE_EXPERIMENT = ("stage", "data.data_dir", "checkpoint", "controls", "eval")
+NOT_PART_OF_THE_EXPERIMENT = (
+    "stage",
+    "data.data_dir",
+    "data.residency",
+    "data.stream",
+    "checkpoint",
+    "controls",
+    "eval",
+)
 
 
 def validate(config: ConfigDict) -> None:

@@ -1,21 +1,38 @@
-"""A prepared TFDS data set -> arrays in memory. The only module that knows tfds.
+"""A prepared TFDS data set -> arrays, in memory or read on demand. Alone knows tfds and grain.
 
 Records are read in the order of their image ids, so that indices mean the same after a rebuild.
 """
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import grain
 import numpy as np
 import tensorflow_datasets as tfds
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
-from gazejax.arrays import Dataset, Gaze
+from gazejax.arrays import Dataset, Gaze, Stored
+
+
+class Source(NamedTuple):
+    """A prepared data set, opened; its records can be read in any order, and from many threads.
+
+    Attributes:
+        folder: where it is.
+        metadata: see `tfds_builders.gaze_schema`.
+        records: one for each image, in the order of the files, with its encoded image.
+        shards: name and number of records of each file.
+    """
+
+    folder: Path
+    metadata: Mapping[str, Any]
+    records: Any
+    shards: Sequence[tuple[str, int]]
 
 
 def load(
@@ -23,16 +40,18 @@ def load(
     data_dir: str | Path | None,
     image_sizes: Mapping[str, tuple[int, int]],
     *,
+    is_resident: bool,
     first_trial_only: bool,
     drop_first_fixation: bool,
     keep_one_in: int,
 ) -> Dataset:
-    """Reads a prepared data set whole.
+    """Reads a prepared data set: all of its gaze, and its images now or when they are asked for.
 
     Args:
         name: name and configuration, such as `osie/gaze`.
         data_dir: folder of prepared data sets; None is TFDS's own default.
         image_sizes: (height, width) to resize the images to, for each key of `Dataset.images`.
+        is_resident: whether `Dataset.images` are arrays; if not, they are `Stored`.
         first_trial_only: whether to leave out every later look of a user at the same image.
         drop_first_fixation: whether to leave out the first fixation of every trial: it is where the
             eye was when the image came up, often at its centre. A trial of one fixation is gone.
@@ -41,41 +60,45 @@ def load(
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
-        ValueError: if it holds no gaze records, or is of an older version of its builder.
+        ValueError: if it holds no gaze records, is of an older version of its builder, or a record
+            or its image does not read.
     """
-    metadata, records = read_records(name, data_dir)
-    user_ids = tuple(metadata["user_ids"])
-    image_ids = tuple(record["image_id"].decode() for record in records)
+    source = open_source(name, data_dir)
 
-    def decode(record: Mapping[str, Any]) -> tuple[tuple[int, int], list[np.ndarray]]:
-        image = decode_image(record["image"])
-        return image.shape[:2], [resize_image(image, size) for size in image_sizes.values()]
+    def read(position: int) -> tuple[str, int, tuple[int, int], Any, list[np.ndarray]]:
+        record = read_record(source, position)
+        sizes = list(image_sizes.values()) if is_resident else []
+        image_size, resized = _decode(source, record, sizes)
+        return record["image_id"].decode(), position, image_size, record["gaze"], resized
 
     with ThreadPoolExecutor() as pool:
-        decoded = list(pool.map(decode, records))
-    sizes = [size for size, _ in decoded]
-    images = {
-        key: np.stack([resized[position] for _, resized in decoded])
-        for position, key in enumerate(image_sizes)
-    }
+        entries = sorted(pool.map(read, range(len(source.records))), key=lambda entry: entry[0])
+    image_ids = tuple(image_id for image_id, *_ in entries)
+    user_ids = tuple(source.metadata["user_ids"])
+    images: dict[str, Any] = {}
+    for number, (key, size) in enumerate(image_sizes.items()):
+        if is_resident:
+            images[key] = np.stack([resized[number] for *_, resized in entries])
+        else:
+            images[key] = _stored_images(source, [position for _, position, *_ in entries], size)
     return Dataset(
         name=name,
         user_ids=user_ids,
         image_ids=image_ids,
         images=images,
         gaze=_flatten_gaze(
-            [record["gaze"] for record in records],
+            [gaze for *_, gaze, _ in entries],
             image_ids,
-            sizes,
+            [size for _, _, size, *_ in entries],
             len(user_ids),
             first_trial_only=first_trial_only,
             drop_first_fixation=drop_first_fixation,
             keep_one_in=keep_one_in,
         ),
-        has_durations=metadata["has_durations"],
+        has_durations=source.metadata["has_durations"],
         features=None,
         basis=None,
-        digest=metadata.get("digest"),
+        digest=source.metadata.get("digest"),
     )
 
 
@@ -93,8 +116,20 @@ def read_records(
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
-        ValueError: if it is of an older version of its builder.
+        ValueError: if it is of an older version of its builder, or a record does not read.
     """
+    source = open_source(name, data_dir)
+    records = [read_record(source, position) for position in range(len(source.records))]
+    return source.metadata, sorted(records, key=lambda record: record["image_id"])
+
+
+def num_images(name: str, data_dir: str | Path | None) -> int:
+    """How many images a prepared data set has; raises as `read_records` does."""
+    return len(open_source(name, data_dir).records)
+
+
+def open_source(name: str, data_dir: str | Path | None) -> Source:
+    """Opens a prepared data set; raises as `read_records` does."""
     folder = prepared_folder(name, data_dir)
     builder = tfds.builder_from_directory(folder)
     metadata = builder.info.metadata
@@ -102,8 +137,51 @@ def read_records(
         raise ValueError(
             f"{folder} is of an older version of its builder: run gazejax data build {name} again"
         )
-    source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
-    return metadata, sorted(source, key=lambda record: record["image_id"])
+    split = builder.info.splits["train"]
+    names = [Path(path).name for path in split.filepaths]
+    return Source(
+        folder=folder,
+        metadata=metadata,
+        records=builder.as_data_source(
+            split="train", decoders={"image": tfds.decode.SkipDecoding()}
+        ),
+        shards=list(zip(names, split.shard_lengths, strict=True)),
+    )
+
+
+def read_record(source: Source, position: int) -> Mapping[str, Any]:
+    """Reads one record.
+
+    Raises:
+        ValueError: naming its file and its number there, if it does not read.
+    """
+    try:
+        return source.records[position]
+    except Exception as error:  # Whatever the reader of the file, or of a record, stumbles over.
+        number, at = 0, position
+        while at >= source.shards[number][1]:
+            at -= source.shards[number][1]
+            number += 1
+        raise ValueError(
+            f"{source.folder / source.shards[number][0]}: record {at} does not read: {error}; "
+            "build the data set again"
+        ) from error
+
+
+def prefetch(
+    make: Callable[[int], Any], steps: range, *, num_threads: int, num_prefetched: int
+) -> Iterator[Any]:
+    """Makes what each step needs before it is asked for, in threads, in the order of the steps.
+
+    Args:
+        make: step -> what it needs; a pure function, called from several threads at once.
+        steps: the steps; a training that resumes begins where it stopped.
+        num_threads: how many threads.
+        num_prefetched: how many steps to be ahead.
+    """
+    dataset = grain.MapDataset.range(steps.start, steps.stop, steps.step).map(make)
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_prefetched)
+    return iter(dataset.to_iter_dataset(options))
 
 
 def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
@@ -149,6 +227,32 @@ def resize_image(
     """Resizes to (height, width), anti-aliased; the aspect is not kept."""
     height, width = size
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _decode(
+    source: Source, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]
+) -> tuple[tuple[int, int], list[UInt8[np.ndarray, "_height _width 3"]]]:
+    """Size of a record's image, and the image at other sizes; decodes it only for those."""
+    try:
+        with Image.open(io.BytesIO(record["image"])) as image:
+            width, height = image.size
+        decoded = [decode_image(record["image"])] if sizes else []
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(
+            f"{source.folder}: image {record['image_id'].decode()!r} does not decode: {error}; "
+            "build the data set again"
+        ) from error
+    return (height, width), [resize_image(image, size) for image in decoded for size in sizes]
+
+
+def _stored_images(source: Source, positions: Sequence[int], size: tuple[int, int]) -> Stored:
+    """The images in the order of `positions`, decoded when they are asked for."""
+
+    def read(images: Int[np.ndarray, " image"]) -> UInt8[np.ndarray, "image height width 3"]:
+        records = [read_record(source, positions[image]) for image in images]
+        return np.stack([_decode(source, record, [size])[1][0] for record in records])
+
+    return Stored(read, len(positions))
 
 
 def _flatten_gaze(

@@ -2,7 +2,7 @@
 
 import datetime
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -485,25 +485,6 @@ def _score_fold(
         embeddings=np.stack(embeddings),
         calibration=controls.Calibration(*(values[np.stack(settings)] for values in grid)),
     )
-    network = stages.saliency_network(config, num_users=len(fold.splits.seen_users))
-    batches = protocols.predict_maps(
-        lambda params, *inputs: network.apply(params)(*inputs),
-        load_params(fold.workdir, "saliency"),
-        viewings.pixels,
-        viewings.gaze,
-        protocols.Universals(
-            viewings.group,
-            prior,
-            # Without that stage something must stand in its place; `_predict` leaves it out.
-            _predict_universals(fold, prior)
-            if _has_universal(fold)
-            else np.broadcast_to(prior, (len(images), *prior.shape)),
-        ),
-        asked,
-        devices=jax.local_devices(),
-        batch_size=options.batch_size,
-        **common,
-    )
     counts = protocols.other_fixation_counts(viewings.gaze, images, map_size=prior.shape)
     scores = np.full(
         (
@@ -519,7 +500,7 @@ def _score_fold(
     description = f"evaluation, stage 2, {group} users, fold {config.split.fold}"
     with track(description, int(asked.is_query.any(axis=1).sum())) as show:
         done = 0
-        for batch in batches:
+        for batch in _predicted_batches(fold, asked, prior, common):
             scores[batch["enrolment"], batch["image"]] = protocols.score_maps(
                 batch, center_prior=prior, other_counts=counts
             )
@@ -534,6 +515,45 @@ def _score_fold(
         for size in sizes
     }
     return predicted, examples
+
+
+def _predicted_batches(
+    fold: Fold,
+    asked: protocols.Prediction,
+    prior: Float[np.ndarray, "height width"],
+    common: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """What `protocols.predict_maps` yields, for all images that are asked for."""
+    network = stages.saliency_network(fold.config, num_users=len(fold.splits.seen_users))
+    params = load_params(fold.workdir, "saliency")
+    predicted = (
+        _predict_universals(fold, prior)
+        if _has_universal(fold)
+        # Without that stage something must stand in its place; `_predict` leaves it out.
+        else np.broadcast_to(prior, (len(asked.images), *prior.shape))
+    )
+
+    def predict(params: Any, *inputs: jax.Array) -> jax.Array:
+        return network.apply(params)(*inputs)
+
+    for near, part, rows in stages.in_parts(fold.viewings["saliency"], asked.images):
+        of_part = asked._replace(
+            images=rows,
+            is_enrolled=asked.is_enrolled[:, :, part],
+            is_query=asked.is_query[:, :, part],
+        )
+        for batch in protocols.predict_maps(
+            predict,
+            params,
+            near.pixels,
+            near.gaze,
+            protocols.Universals(near.group, prior, predicted[part]),
+            of_part,
+            devices=jax.local_devices(),
+            batch_size=fold.config.eval.batch_size,
+            **common,
+        ):
+            yield batch | {"image": part.start + batch["image"]}
 
 
 def _examples(batch: Mapping[str, Any], asked: protocols.Prediction) -> list[dict[str, Any]]:
@@ -575,14 +595,17 @@ def _predict_universals(
         params, pixels, prior = constants
         return predict(params, pixels[image], prior)
 
-    batches = steps.map_rows(
-        of_images,
-        (load_params(fold.workdir, "universal"), fold.viewings["saliency"].pixels, prior),
-        (fold.splits.test_images,),
-        devices=jax.local_devices(),
-        batch_size=fold.config.eval.batch_size,
-    )
-    return np.concatenate(list(batches))
+    params = load_params(fold.workdir, "universal")
+    found: list[np.ndarray] = []
+    for near, _, rows in stages.in_parts(fold.viewings["saliency"], fold.splits.test_images):
+        found += steps.map_rows(
+            of_images,
+            (params, near.pixels, prior),
+            (rows,),
+            devices=jax.local_devices(),
+            batch_size=fold.config.eval.batch_size,
+        )
+    return np.concatenate(found)
 
 
 def _single_users(

@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float16, UInt8
 
-from gazejax.arrays import AnyArray
+from gazejax.arrays import AnyArray, Stored
 from gazejax.models.backbone import LEVEL_CHANNELS, EfficientNetLite0
 
 _IMAGES_PER_CALL = 10
@@ -38,7 +38,7 @@ Levels = list[Float16[np.ndarray, "image _height _width _channel"]]
 
 
 def backbone_levels(
-    params: Any, pixels: UInt8[np.ndarray, "image height width 3"], strides: Sequence[int]
+    params: Any, pixels: UInt8[np.ndarray, "image height width 3"] | Stored, strides: Sequence[int]
 ) -> Levels:
     """Runs the backbone on images, in batches, on the first device.
 

@@ -1,10 +1,13 @@
 """Training from a config: the one loop that all stages share."""
 
+import functools
+import itertools
 import json
 import math
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from gazejax import checkpoints, interruption, stages, steps
+from gazejax import checkpoints, data, interruption, stages, steps
 from gazejax.arrays import Dataset
 from gazejax.config import validate
 from gazejax.progress import track
@@ -213,8 +216,9 @@ def train(
         track(stage.name, stage.num_steps, start=done) as show,
     ):
         pending = None
+        batches = make_batches(stage, config, devices, start=done)
         while done < stage.num_steps:
-            state, metrics = train_step(state, stage.constants)
+            state, metrics = train_step(state, stage.constants, next(batches))
             # Reading the step before lets the device work on this one meanwhile.
             if pending is not None:
                 show(done, curve.add(pending))
@@ -238,6 +242,22 @@ def train(
                 )
     if interruption.is_asked():
         raise interruption.InterruptedRunError(f"{stage.name} is finished and saved")
+
+
+def make_batches(
+    stage: Stage, config: ConfigDict, devices: list[jax.Device], *, start: int
+) -> Iterator[Any]:
+    """What each dispatch of a training is given, from a step on; None where it needs nothing."""
+    if stage.stream is None:
+        return itertools.repeat(None)
+    number = config.training.steps_per_dispatch
+    return data.prefetch(
+        functools.partial(
+            stages.make_batch, stage.stream, num_steps=number, seed=config.seed, devices=devices
+        ),
+        range(start, stage.num_steps, number),
+        **config.data.stream,
+    )
 
 
 def _refuse_what_is_not_finite(name: str, step: int, params: Any) -> None:

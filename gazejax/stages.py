@@ -5,12 +5,16 @@ image that nobody has looked at, for use without one. Stage `permuted_encoder` i
 same encoder, trained on gaze whose owners are permuted.
 
 Everything a loss reads beside the parameters is in `Stage.constants`: arrays that lie on the device
-for the whole training. A stage turns names of the config into arguments of functions; the functions
-themselves know no config.
+for the whole training. Images that would not fit there are *stored*; those of a step then come with
+it in a `Batch`, which holds what the step would have drawn itself, so that training is the same. A
+stage turns names of the config into arguments of functions; the functions themselves know no
+config.
 """
 
 import functools
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +26,7 @@ from jaxtyping import Array, Bool, Float, Float16, Int, Shaped
 from ml_collections import ConfigDict
 
 from gazejax import controls, data, features, losses, pretrained, render, sampling, steps, virtual
-from gazejax.arrays import AnyArray, Dataset, Gaze, Scanpaths, viewing_scanpaths
+from gazejax.arrays import AnyArray, Dataset, Gaze, Scanpaths, Stored, gaze_on, viewing_scanpaths
 from gazejax.models.encoder import (
     CHANNELS,
     EarlyEncoder,
@@ -43,6 +47,10 @@ from gazejax.splits import Splits, make_splits
 STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
 # The networks with an input size of their own; the other stages share theirs.
 INPUTS = ("encoder", "saliency")
+# Of a device's memory, for images; the rest is for the gaze and for what a step computes.
+_SHARE_FOR_IMAGES = 0.4
+# How many stored images an evaluation has on the devices at once.
+_IMAGES_IN_PART = 64
 
 
 class Network(NamedTuple):
@@ -65,6 +73,7 @@ class Stage(NamedTuple):
         network: what is trained.
         loss: mean loss over one device's share of a batch.
         constants: arrays the loss reads.
+        stream: how the host makes batches, if images are stored; None if they are constants.
         optimizer: of Optax.
         num_steps: length of training.
         examples_per_step: pairs (encoders) or maps (the others) in a global batch.
@@ -75,6 +84,7 @@ class Stage(NamedTuple):
     network: Network
     loss: steps.LossFunction
     constants: Any
+    stream: "Stream | None"
     optimizer: optax.GradientTransformation
     num_steps: int
     examples_per_step: int
@@ -86,7 +96,8 @@ class Viewings(NamedTuple):
 
     Attributes:
         pixels: all images of the data set at the stage's input size; or their frozen features, if
-            that is what the stage's network sees.
+            that is what the stage's network sees. On a device None where they are stored, and so is
+            the total of `group`, which is as large.
         gaze: all fixations.
         group: maps of the seen users at the stage's map size.
         users: data-set index of each pool user.
@@ -95,13 +106,53 @@ class Viewings(NamedTuple):
         taste: of every viewing, for an encoder that is told; see `scanpath.average_at_gaze`.
     """
 
-    pixels: Shaped[AnyArray, "all_images height width channel"]
+    pixels: Any  # Shaped[AnyArray, "all_images height width channel"] | Stored | None
     gaze: Gaze
     group: render.GroupMaps
     users: Int[AnyArray, " user"]
     images: Int[AnyArray, " image"]
     viewed: Bool[AnyArray, "user image"]
     taste: Float[AnyArray, "all_users all_images taste"] | None
+
+
+class Pool(NamedTuple):
+    """What batches are drawn from: those fields of `Viewings`."""
+
+    users: Int[AnyArray, " user"]
+    images: Int[AnyArray, " image"]
+    viewed: Bool[AnyArray, "user image"]
+
+
+class Batch(NamedTuple):
+    """What a step is given where images are stored, on one device.
+
+    Attributes:
+        drawn: the global batch, as the step would draw it itself.
+        images: data-set indices of the images in the device's share, ascending; the last one is
+            repeated as padding.
+        pixels: of those images.
+        total: sum of the seen users' maps of each.
+    """
+
+    drawn: Any
+    images: Int[AnyArray, " image"]
+    pixels: Shaped[AnyArray, "image height width channel"]
+    total: Float[AnyArray, "image map_height map_width"]
+
+
+class Stream(NamedTuple):
+    """How the host makes the batches of a stage whose images are stored.
+
+    Attributes:
+        draw: (constants, key) -> what a step draws, and the data-set index of the image of each row
+            of the global batch, in the order in which devices share the rows.
+        constants: what that reads, on the host.
+        viewings: with the stored images.
+    """
+
+    draw: Callable[[Any, Array], tuple[Any, Array]]
+    constants: Any
+    viewings: Viewings
 
 
 class Pairs(NamedTuple):
@@ -140,10 +191,12 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
     """
     if has_taste(config):
         params = pretrained.load_parameters()["backbone"]
+    is_resident = _is_resident(config)
     dataset = data.load(
         config.data.name,
         config.data.data_dir,
         {name: input_size(config, name) for name in INPUTS},
+        is_resident=is_resident,
         first_trial_only=config.data.first_trial_only,
         drop_first_fixation=config.data.drop_first_fixation,
         keep_one_in=config.data.keep_one_in,
@@ -163,7 +216,46 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
             [level[training] for level in levels], config.features.components
         )
     grid = features.project(basis, levels, config.saliency.map_size)
-    return dataset._replace(features=grid, basis=basis)
+    kept = grid if is_resident else Stored(grid.__getitem__, len(grid))
+    return dataset._replace(features=kept, basis=basis)
+
+
+def _is_resident(config: ConfigDict) -> bool:
+    """Whether all images lie on the devices; says so if `auto` was to choose."""
+    if config.data.residency != "auto":
+        return bool(config.data.residency == "device")
+    number = data.num_images(config.data.name, config.data.data_dir)
+    needed = number * sum(_bytes_per_image(config, name) for name in INPUTS)
+    available, whose = _device_memory()
+    is_resident = needed <= _SHARE_FOR_IMAGES * available
+    print(
+        f"config.data.residency 'auto': {number} images take {needed / 1e9:.2f} GB, and "
+        f"{_SHARE_FOR_IMAGES * available / 1e9:.1f} GB of {whose} are for them: "
+        f"{'device' if is_resident else 'stream'}",
+        file=sys.stderr,
+    )
+    return is_resident
+
+
+def _bytes_per_image(config: ConfigDict, name: str) -> int:
+    """Of its pixels or features, and of its group map."""
+    height, width = input_size(config, name)
+    num_bytes = 3 * height * width
+    map_height, map_width = map_size(config, name)
+    if name == "saliency" and has_taste(config) and not is_fine_tuned(config):
+        num_bytes = 2 * map_height * map_width * features.num_features(config.features.components)
+    return num_bytes + 4 * map_height * map_width
+
+
+def _device_memory() -> tuple[float, str]:
+    """Bytes that a device may fill, and whose memory that is."""
+    devices = jax.local_devices()
+    limit = (devices[0].memory_stats() or {}).get("bytes_limit")
+    if limit is not None:
+        return float(limit), "each device"
+    # The devices of a CPU share its memory, and each holds a copy.
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return total / len(devices), f"the memory of each of {len(devices)} devices of the CPU"
 
 
 def input_size(config: ConfigDict, name: str) -> tuple[int, int]:
@@ -276,7 +368,8 @@ def _encoder_stage(
             max_fixations=longest_viewing(viewings.gaze),
             num_devices=len(devices),
         ),
-        constants=jax.device_put(viewings, steps.replicated(devices)),
+        constants=jax.device_put(_resident(viewings), steps.replicated(devices)),
+        stream=_make_stream(viewings, _pool(viewings), functools.partial(_draw_pairs, config)),
         optimizer=steps.make_optimizer(
             num_steps=config.encoder.num_steps, **config.encoder.optimizer
         ),
@@ -284,6 +377,127 @@ def _encoder_stage(
         examples_per_step=num_pairs,
         unit="pairs",
     )
+
+
+def _resident(viewings: Viewings) -> Viewings:
+    """What lies on a device for a whole training."""
+    if not isinstance(viewings.pixels, Stored):
+        return viewings
+    group: Any = viewings.group
+    return viewings._replace(pixels=None, group=group._replace(total=None))
+
+
+def _pool(viewings: Viewings) -> Pool:
+    return Pool(
+        *(jnp.asarray(field) for field in (viewings.users, viewings.images, viewings.viewed))
+    )
+
+
+def _make_stream(
+    viewings: Viewings, constants: Any, draw: Callable[[Any, Array], tuple[Any, Array]]
+) -> Stream | None:
+    if not isinstance(viewings.pixels, Stored):
+        return None
+    return Stream(jax.jit(draw), jax.device_put(constants, _host_device()), viewings)
+
+
+def _host_device() -> jax.Device:
+    return jax.local_devices(backend="cpu")[0]
+
+
+def make_batch(
+    stream: Stream, first_step: int, *, num_steps: int, seed: int, devices: list[jax.Device]
+) -> Batch:
+    """Makes what the steps of one dispatch are given; may be called from several threads.
+
+    Args:
+        stream: of the stage.
+        first_step: the first of the steps.
+        num_steps: how many there are.
+        seed: of the training.
+        devices: all that share a batch.
+
+    Returns:
+        Arrays with leading axes [local device, step], for the devices of this process alone.
+    """
+    with jax.default_device(_host_device()):
+        key = steps.batch_key(seed)
+        draws = [
+            jax.device_get(stream.draw(stream.constants, steps.step_key(key, step)))
+            for step in range(first_step, first_step + num_steps)
+        ]
+    needed = [[np.unique(share) for share in np.split(images, len(devices))] for _, images in draws]
+    # A power of two, or every number of different images would be compiled for.
+    most = max(len(images) for of_step in needed for images in of_step)
+    width = 1 << (most - 1).bit_length()
+    mine = [number for number, device in enumerate(devices) if is_local(device)]
+    images = np.array(
+        [[np.pad(of[n], (0, width - len(of[n])), mode="edge") for of in needed] for n in mine]
+    )
+    every, row = np.unique(images, return_inverse=True)
+    row = row.reshape(images.shape)
+    drawn = jax.tree.map(lambda *leaves: np.stack(leaves), *(drawn for drawn, _ in draws))
+    viewings = stream.viewings
+    return Batch(
+        drawn=jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(mine), *leaf.shape)), drawn),
+        images=images,
+        pixels=viewings.pixels[every][row],
+        total=viewings.group.total[every][row],
+    )
+
+
+def is_local(device: jax.Device) -> bool:
+    """Whether a device is one of this process."""
+    return device.process_index == jax.process_index()
+
+
+def narrow(
+    viewings: Viewings,
+    images: Int[AnyArray, " image"],
+    *,
+    pixels: Shaped[AnyArray, "image height width channel"],
+    total: Float[AnyArray, "image map_height map_width"],
+) -> Viewings:
+    """Viewings of a few images, for which 0, 1, ... stand there; the pool stays as it is.
+
+    Args:
+        viewings: of all images; their pixels and group maps are not read.
+        images: data-set indices.
+        pixels: of those images.
+        total: sum of the seen users' maps of each.
+    """
+    group: Any = viewings.group
+    group = group._replace(total=total, num_viewers=jnp.asarray(group.num_viewers)[images])
+    taste = None if viewings.taste is None else jnp.asarray(viewings.taste)[:, images]
+    return viewings._replace(
+        pixels=pixels, gaze=gaze_on(viewings.gaze, images), group=group, taste=taste
+    )
+
+
+def in_parts(
+    viewings: Viewings, images: Int[np.ndarray, " image"]
+) -> Iterator[tuple[Viewings, slice, Int[np.ndarray, " part"]]]:
+    """Goes through images in parts that a device can hold; in one part if they are not stored.
+
+    Args:
+        viewings: of all images.
+        images: data-set indices.
+
+    Yields:
+        Viewings with their images, which part of `images` that is, and the indices that stand for
+        it there.
+    """
+    if not isinstance(viewings.pixels, Stored):
+        yield viewings, slice(0, len(images)), images
+        return
+    for start in range(0, len(images), _IMAGES_IN_PART):
+        part = images[start : start + _IMAGES_IN_PART]
+        # All parts have one shape, or each would be compiled for.
+        padded = np.resize(part, min(_IMAGES_IN_PART, len(images)))
+        near = narrow(
+            viewings, padded, pixels=viewings.pixels[padded], total=viewings.group.total[padded]
+        )
+        yield near, slice(start, start + len(part)), np.arange(len(part))
 
 
 def pairs_per_batch(config: ConfigDict) -> int:
@@ -335,7 +549,12 @@ def _saliency_stage(
             max_fixations=longest_viewing(viewings.gaze),
             num_devices=len(devices),
         ),
-        constants=jax.device_put((viewings, targets, embeddings), steps.replicated(devices)),
+        constants=jax.device_put(
+            (_resident(viewings), targets, embeddings), steps.replicated(devices)
+        ),
+        stream=_make_stream(
+            viewings, (_pool(viewings), targets), functools.partial(_draw_targets, config)
+        ),
         optimizer=steps.make_optimizer(
             num_steps=config.saliency.num_steps,
             # What says who is who, or what is seen, has a meaning to keep.
@@ -367,9 +586,9 @@ def _universal_stage(
         network=network._replace(init=_starting_at(network.init, start)),
         loss=_universal_loss(config, num_devices=len(devices)),
         constants=jax.device_put(
-            (viewings.pixels, viewings.group.total, targets, center_prior(viewings)),
-            steps.replicated(devices),
+            (_resident(viewings), targets, center_prior(viewings)), steps.replicated(devices)
         ),
+        stream=_make_stream(viewings, targets, functools.partial(_draw_images, config)),
         optimizer=steps.make_optimizer(
             num_steps=options.num_steps,
             decay_of_part=dict.fromkeys(start, 0.0),
@@ -506,9 +725,9 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
     max_fixations = longest_viewing(dataset.gaze)
 
     @jax.jit
-    def group_of(gaze: Gaze, members: Array) -> render.GroupMaps:
+    def group_of(gaze: Gaze, images: Array, members: Array) -> render.GroupMaps:
         return render.group_maps(
-            gaze,
+            gaze_on(gaze, images),
             members,
             sigma_frac=config.data.sigma_frac,
             map_size=map_size(config, name),
@@ -516,8 +735,18 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
         )
 
     seen_lengths = np.asarray(dataset.gaze.viewing_length)[splits.seen_users]
-    pixels: np.ndarray = dataset.images[name]
-    group = jax.device_get(group_of(dataset.gaze, splits.seen_users))
+    pixels: np.ndarray | Stored = dataset.images[name]
+    images = np.arange(len(dataset.image_ids))
+    parts = np.split(images, range(_IMAGES_IN_PART, len(images), _IMAGES_IN_PART))
+    gaze = jax.device_put(dataset.gaze)
+    groups = [
+        jax.device_get(group_of(gaze, part, splits.seen_users))
+        for part in (parts if isinstance(pixels, Stored) else [images])
+    ]
+    group = groups[0]._replace(
+        total=np.concatenate([part.total for part in groups]),
+        num_viewers=np.concatenate([part.num_viewers for part in groups]),
+    )
     taste = None
     if dataset.features is not None and name == "encoder":
         taste = _tastes(config, dataset.features, dataset.gaze, group)
@@ -536,7 +765,7 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
 
 def _tastes(
     config: ConfigDict,
-    image_features: Float16[np.ndarray, "image height width feature"],
+    image_features: Float16[np.ndarray, "image height width feature"] | Stored,
     gaze: Gaze,
     group: render.GroupMaps,
 ) -> Float[np.ndarray, "user image taste"]:
@@ -545,8 +774,8 @@ def _tastes(
     max_fixations = longest_viewing(gaze)
 
     @jax.jit
-    def of_image(image: Array, grid: Array, gaze: Gaze, group: render.GroupMaps) -> Array:
-        at = jnp.broadcast_to(image, users.shape)
+    def of_image(grid: Array, gaze: Gaze, group: render.GroupMaps) -> Array:
+        at = jnp.zeros_like(users)
         personal = render.personal_maps(
             gaze,
             users,
@@ -558,10 +787,12 @@ def _tastes(
         universal = render.universal_maps(group, gaze, users, at, personal)
         return average_at_gaze(grid[None], personal - universal)
 
-    gaze, group = jax.device_put((gaze, group))
-    tastes = [
-        of_image(np.int32(image), grid, gaze, group) for image, grid in enumerate(image_features)
-    ]
+    fixations = gaze._replace(xy_frac=jax.device_put(gaze.xy_frac))
+    tastes = []
+    for image in range(len(image_features)):
+        near = np.array([image])
+        of_it = group._replace(total=group.total[near], num_viewers=group.num_viewers[near])
+        tastes.append(of_image(image_features[image], gaze_on(fixations, near), of_it))
     return np.stack(jax.device_get(tastes), axis=1)
 
 
@@ -651,18 +882,22 @@ def embed_pairs(
         inputs = encoder_inputs(config, pairs)
         return network.apply(params).encoder(*inputs)
 
-    user, image = (grid.ravel() for grid in np.meshgrid(users, images, indexing="ij"))
-    seen = np.asarray(viewings.gaze.viewing_length)[user, image] > 0
-    embeddings = np.zeros((len(user), embedding_size(config)), np.float32)
-    batches = steps.map_rows(
-        embed,
-        (encoder_params, viewings),
-        (user[seen], image[seen]),
-        devices=devices,
-        batch_size=config.eval.batch_size,
-    )
-    embeddings[seen] = np.concatenate(list(batches))
-    return embeddings.reshape(len(users), len(images), -1)
+    embeddings = np.zeros((len(users), len(images), embedding_size(config)), np.float32)
+    for near, part, rows in in_parts(viewings, images):
+        row, column = np.nonzero(np.asarray(near.gaze.viewing_length)[np.ix_(users, rows)] > 0)
+        batches = steps.map_rows(
+            embed,
+            (encoder_params, near),
+            (users[row], rows[column]),
+            devices=devices,
+            batch_size=config.eval.batch_size,
+        )
+        done = 0
+        for batch in batches:
+            at = slice(done, done + len(batch))
+            embeddings[:, part][row[at], column[at]] = batch
+            done = at.stop
+    return embeddings
 
 
 def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
@@ -783,6 +1018,72 @@ def _mirror_tastes(
     return jnp.where(warp.is_mirrored[:, None], taste * sign, taste)
 
 
+def _at_hand(viewings: Viewings, batch: Batch | None) -> tuple[Viewings, Callable[[Array], Array]]:
+    """Viewings with images, and data-set indices -> the indices that stand for them there."""
+    if batch is None:
+        return viewings, lambda image: image
+    near = narrow(viewings, batch.images, pixels=batch.pixels, total=batch.total)
+    return near, lambda image: jnp.searchsorted(batch.images, image)
+
+
+class Drawn(NamedTuple):
+    """Who and what was drawn for a global batch, as indices into the pool.
+
+    Attributes:
+        users: of stage 1, those of the batch; of stage 2, those of each image.
+        images: of stage 1, those of each user; of stage 2, those of the batch.
+    """
+
+    users: Int[Array, "*user"]
+    images: Int[Array, "*image"]
+
+
+def _draw_pairs(config: ConfigDict, pool: Pool, key: Array) -> tuple[Drawn, Array]:
+    """Draws a batch of stage 1, and the image of each of its pairs."""
+    sizes = config.encoder.sampling
+    draw_key, _, _ = jax.random.split(key, 3)
+    drawn = Drawn(
+        *sampling.draw_pairs(
+            draw_key,
+            pool.viewed,
+            num_users=sizes.num_users,
+            images_per_user=sizes.images_per_user,
+            share_images=sizes.share_images,
+        )
+    )
+    return drawn, _drawn_pairs(config, pool, drawn)[1]
+
+
+def _drawn_pairs(config: ConfigDict, pool: Pool, drawn: Drawn) -> tuple[Array, Array]:
+    """Data-set indices of the user and the image of each pair, those of virtual users last."""
+    sizes = config.encoder.sampling
+    virtual_users = jnp.arange(sizes.virtual_users.number) % sizes.num_users
+    made_of = jnp.concatenate([jnp.arange(sizes.num_users), virtual_users])
+    user = jnp.repeat(pool.users[drawn.users[made_of]], sizes.images_per_user)
+    return user, pool.images[drawn.images[made_of].reshape(-1)]
+
+
+def _draw_targets(config: ConfigDict, constants: Any, key: Array) -> tuple[Drawn, Array]:
+    """Draws a batch of stage 2, and its images as data-set indices."""
+    pool, targets = constants
+    sizes = config.saliency.sampling
+    draw_key, _ = jax.random.split(key)
+    drawn, users = sampling.draw_viewings(
+        draw_key,
+        pool.viewed[:, targets],
+        num_images=sizes.num_images,
+        users_per_image=sizes.users_per_image,
+    )
+    images = targets[drawn]
+    return Drawn(users, images), pool.images[images]
+
+
+def _draw_images(config: ConfigDict, targets: Array, key: Array) -> tuple[Array, Array]:
+    """Draws a batch of stage `universal`, as data-set indices."""
+    images = jax.random.permutation(key, targets)[: config.universal.num_images]
+    return images, images
+
+
 def _encoder_loss(
     config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
 ) -> steps.LossFunction:
@@ -790,18 +1091,14 @@ def _encoder_loss(
     num_users, num_virtual = sizes.num_users, sizes.virtual_users.number
 
     def loss(
-        params: Any, constants: Viewings, key: Array, device: Array
+        params: Any, constants: Viewings, batch: Batch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        draw_key, warp_key, mining_key = jax.random.split(key, 3)
-        users, images = sampling.draw_pairs(
-            draw_key,
-            constants.viewed,
-            num_users=num_users,
-            images_per_user=sizes.images_per_user,
-            share_images=sizes.share_images,
-        )
+        if batch is None:
+            drawn, _ = _draw_pairs(config, _pool(constants), key)
+        else:
+            drawn = batch.drawn
+        _, warp_key, mining_key = jax.random.split(key, 3)
         # Virtual users follow the real ones that they are made of.
-        made_of = jnp.concatenate([jnp.arange(num_users), jnp.arange(num_virtual) % num_users])
         warps = jax.tree.map(
             lambda *parts: jnp.concatenate(parts),
             virtual.no_warps(num_users),
@@ -809,16 +1106,13 @@ def _encoder_loss(
         )
         # Every device draws the whole batch, embeds its share and mines triplets in the whole.
         share = functools.partial(steps.my_share, device=device, num_devices=num_devices)
-        of_pair = functools.partial(jnp.repeat, repeats=sizes.images_per_user, axis=0)
+        viewings, row_of = _at_hand(constants, batch)
+        user, image = _drawn_pairs(config, _pool(constants), drawn)
         pairs = _gather_pairs(
-            config,
-            "encoder",
-            constants,
-            share(of_pair(jnp.asarray(constants.users)[users[made_of]])),
-            share(jnp.asarray(constants.images)[images[made_of].reshape(-1)]),
-            max_fixations,
+            config, "encoder", viewings, share(user), row_of(share(image)), max_fixations
         )
         if num_virtual:
+            of_pair = functools.partial(jnp.repeat, repeats=sizes.images_per_user, axis=0)
             warp = jax.tree.map(lambda entries: share(of_pair(entries)), warps)
             pairs = _warp_pairs(config, warp, pairs)
         model = network.apply(params)
@@ -835,7 +1129,7 @@ def _encoder_loss(
         )
         classification = optax.losses.softmax_cross_entropy_with_integer_labels(
             model.classifier(embeddings[:num_users]),
-            jnp.broadcast_to(users[:, None], (num_users, sizes.images_per_user)),
+            jnp.broadcast_to(drawn.users[:, None], (num_users, sizes.images_per_user)),
         ).mean()
         total = triplet + terms.classification_weight * classification
         return total, {
@@ -854,40 +1148,40 @@ def _saliency_loss(
     fewest, most = sizes.enrolment_images
 
     def loss(
-        params: Any, constants: Any, key: Array, device: Array
+        params: Any, constants: Any, batch: Batch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        viewings, targets, pair_embeddings = constants
-        draw_key, enrolment_key = jax.random.split(key)
-        drawn, users = sampling.draw_viewings(
-            draw_key,
-            viewings.viewed[:, targets],
-            num_images=sizes.num_images,
-            users_per_image=sizes.users_per_image,
-        )
-        images = targets[drawn]
-        is_target = jnp.arange(viewings.viewed.shape[1]) == images[:, None, None]
+        whole, targets, pair_embeddings = constants
+        pool = _pool(whole)
+        if batch is None:
+            drawn, _ = _draw_targets(config, (pool, targets), key)
+        else:
+            drawn = batch.drawn
+        _, enrolment_key = jax.random.split(key)
+        is_target = jnp.arange(pool.viewed.shape[1]) == drawn.images[:, None, None]
         enrolled, weight = sampling.draw_enrolment(
             enrolment_key,
-            viewings.viewed[users] & ~is_target,
+            pool.viewed[drawn.users] & ~is_target,
             min_images=fewest,
             max_images=most,
         )
         images, users, enrolled, weight = (
-            steps.my_share(rows, device, num_devices) for rows in (images, users, enrolled, weight)
+            steps.my_share(rows, device, num_devices)
+            for rows in (pool.images[drawn.images], drawn.users, enrolled, weight)
         )
         embedding = jnp.einsum("ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled])
-        image = jnp.asarray(viewings.images)[jnp.repeat(images, sizes.users_per_image)]
+        viewings, row_of = _at_hand(whole, batch)
+        row = row_of(images)
         pairs = _gather_pairs(
             config,
             "saliency",
             viewings,
-            jnp.asarray(viewings.users)[users.reshape(-1)],
-            image,
+            pool.users[users.reshape(-1)],
+            jnp.repeat(row, sizes.users_per_image),
             max_fixations,
         )
         shape = (*users.shape, *pairs.personal.shape[1:])
         inputs = (
-            viewings.pixels[jnp.asarray(viewings.images)[images]],
+            viewings.pixels[row],
             pairs.universal.reshape(shape),
             embedding,
         )
@@ -931,16 +1225,20 @@ def _universal_loss(config: ConfigDict, *, num_devices: int) -> steps.LossFuncti
     predict = predict_universal(config)
 
     def loss(
-        params: Any, constants: Any, key: Array, device: Array
+        params: Any, constants: Any, batch: Batch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        pixels, total, targets, prior = constants
-        drawn = jax.random.permutation(key, targets)[: config.universal.num_images]
-        images = steps.my_share(drawn, device, num_devices)
+        whole, targets, prior = constants
+        if batch is None:
+            drawn, _ = _draw_images(config, targets, key)
+        else:
+            drawn = batch.drawn
+        viewings, row_of = _at_hand(whole, batch)
+        row = row_of(steps.my_share(drawn, device, num_devices))
         scale = config.saliency.target_scale
-        target = render.normalise(total[images], scale)
+        target = render.normalise(viewings.group.total[row], scale)
         start = render.normalise(jnp.broadcast_to(prior, target.shape), scale)
         error = losses.mean_squared_error(
-            prediction=render.normalise(predict(params, pixels[images], prior), scale),
+            prediction=render.normalise(predict(params, viewings.pixels[row], prior), scale),
             target=target,
         )
         start_error = losses.mean_squared_error(prediction=start, target=target)

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Int, UInt32
+from jaxtyping import Array, Int, Key, UInt32
 
 DEVICE_AXIS = "device"
 
 Params = Any
-# (params, constants, key, device number) -> (loss, metrics); mean over this device's share.
-LossFunction = Callable[[Params, Any, Array, Array], tuple[Array, dict[str, Array]]]
+# (params, constants, batch, key, device number) -> (loss, metrics); mean over this device's share.
+LossFunction = Callable[[Params, Any, Any, Array, Array], tuple[Array, dict[str, Array]]]
 
 
 class TrainState(NamedTuple):
@@ -92,14 +92,23 @@ def init_state(
 
     @jax.jit
     def init() -> TrainState:
-        params_key, batch_key = jax.random.split(jax.random.key(seed))
+        params_key, _ = jax.random.split(jax.random.key(seed))
         params = init_params(params_key)
         zero = jnp.int32(0)
-        return TrainState(
-            params, optimizer.init(params), zero, jax.random.key_data(batch_key), zero, zero
-        )
+        key_data = jax.random.key_data(batch_key(seed))
+        return TrainState(params, optimizer.init(params), zero, key_data, zero, zero)
 
     return init()
+
+
+def batch_key(seed: int) -> Key[Array, ""]:
+    """The key that all batches of a training come from."""
+    return jax.random.split(jax.random.key(seed))[1]
+
+
+def step_key(key: Key[Array, ""], step: Int[Array, ""] | int) -> Key[Array, ""]:
+    """The key of one step's batch."""
+    return jax.random.fold_in(key, step)
 
 
 def replicated(devices: Sequence[jax.Device]) -> jax.sharding.NamedSharding:
@@ -120,8 +129,8 @@ def make_train_step(
     *,
     devices: Sequence[jax.Device],
     steps_per_dispatch: int,
-) -> Callable[[TrainState, Any], tuple[TrainState, dict[str, Array]]]:
-    """Builds the pmapped train step: (state, constants) -> (state, metrics).
+) -> Callable[[TrainState, Any, Any], tuple[TrainState, dict[str, Array]]]:
+    """Builds the pmapped train step: (state, constants, batch) -> (state, metrics).
 
     The gradient is averaged over devices *after* it was taken: under `pmap` the gradient of an
     averaged loss is wrong. An update whose loss or gradient is not finite is skipped and counted.
@@ -133,15 +142,17 @@ def make_train_step(
         steps_per_dispatch: steps that run before control returns to the host.
 
     Returns:
-        A function that gives up its first argument's memory. Metrics have a leading axis of steps.
+        A function that gives up its first argument's memory. Its batch is None where the loss finds
+        all it needs among the constants; else arrays with leading axes [local device, step].
+        Metrics have a leading axis of steps.
     """
 
     def one_step(
-        state: TrainState, constants: Any, device: Array
+        state: TrainState, constants: Any, batch: Any, device: Array
     ) -> tuple[TrainState, dict[str, Array]]:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.key_data), state.step)
+        key = step_key(jax.random.wrap_key_data(state.key_data), state.step)
         (loss, metrics), gradient = jax.value_and_grad(loss_function, has_aux=True)(
-            state.params, constants, key, device
+            state.params, constants, batch, key, device
         )
         gradient, loss, metrics = jax.lax.pmean((gradient, loss, metrics), DEVICE_AXIS)
         norm = optax.tree.norm(gradient)
@@ -171,19 +182,23 @@ def make_train_step(
         return state, metrics
 
     def dispatch(
-        state: TrainState, constants: Any, device: Array
+        state: TrainState, constants: Any, batches: Any, device: Array
     ) -> tuple[TrainState, dict[str, Array]]:
         if steps_per_dispatch == 1:  # A scanned convolution step is 10 times slower on a CPU.
-            state, metrics = one_step(state, constants, device)
+            batch = jax.tree.map(lambda value: value[0], batches)
+            state, metrics = one_step(state, constants, batch, device)
             return state, jax.tree.map(lambda value: value[None], metrics)
         return jax.lax.scan(
-            lambda state, _: one_step(state, constants, device), state, length=steps_per_dispatch
+            lambda state, batch: one_step(state, constants, batch, device),
+            state,
+            batches,
+            length=steps_per_dispatch,
         )
 
     step = jax.pmap(
         dispatch,
         axis_name=DEVICE_AXIS,
-        in_axes=(None, None, 0),
+        in_axes=(None, None, 0, 0),
         out_axes=(None, None),
         devices=list(devices),
         donate_argnums=0,
@@ -193,7 +208,7 @@ def make_train_step(
         np.arange(len(devices)),
         jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(DEVICE_AXIS)),
     )
-    return lambda state, constants: step(state, constants, device_numbers)
+    return lambda state, constants, batch: step(state, constants, batch, device_numbers)
 
 
 def map_rows(
@@ -218,6 +233,8 @@ def map_rows(
         The results of each batch, as NumPy arrays.
     """
     num_rows = len(rows[0])
+    if num_rows == 0:
+        return
     per_device = -(-min(batch_size, num_rows) // len(devices))
     size = per_device * len(devices)
     step = jax.pmap(function, in_axes=(None, *[0] * len(rows)), devices=list(devices))

@@ -43,6 +43,7 @@ LAYERS = [
 # Which modules may know which library.
 KEEPERS = {
     "tensorflow_datasets": {"data"},
+    "grain": {"data"},
     "orbax": {"checkpoints"},
     "ml_collections": {"config", "stages", "workdir", "loop", "evaluation", "api"},
     "tfds_builders": {"cli", "data_commands"},

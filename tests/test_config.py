@@ -153,6 +153,7 @@ def test_the_spy_sees_what_is_read_and_nothing_else():
 def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch, make):
     """From the first step to the last table: a value that nothing reads would be a lie."""
     config = make(data_dir)
+    config.data.residency = "stream"
     for stage in ("encoder", "saliency", "universal"):
         config[stage].num_steps = 2
     monkeypatch.setattr(evaluation, "load_config", lambda workdir: config)

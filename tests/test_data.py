@@ -63,6 +63,7 @@ def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
         "synthetic_gaze/tiny",
         data_dir,
         {"whole": (120, 160), "half": (60, 80)},
+        is_resident=True,
         first_trial_only=False,
         drop_first_fixation=False,
         keep_one_in=1,
@@ -120,6 +121,7 @@ def test_a_data_set_of_an_older_builder_is_refused(data_dir, tmp_path):
             "synthetic_gaze/tiny",
             tmp_path,
             {},
+            is_resident=True,
             first_trial_only=False,
             drop_first_fixation=False,
             keep_one_in=1,
@@ -132,3 +134,31 @@ def test_only_the_first_trial_of_each_user_can_be_kept():
     gaze = flatten(rows, first_trial_only=True)
     np.testing.assert_array_equal(gaze.viewing_length[:, 0], [2, 0, 1])
     np.testing.assert_allclose(gaze.xy_frac[:, 0] * 100, [2, 3, 4])
+
+
+def test_a_record_that_does_not_read_is_named(data_dir, tmp_path):
+    """One byte in the middle of every file, so that it hits a record wherever it lies."""
+    folder = tmp_path / "synthetic_gaze" / "tiny"
+    shutil.copytree(data.prepared_folder("synthetic_gaze/tiny", data_dir), folder / "1.2.0")
+    for path in folder.glob("*/*.array_record*"):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"array_record-\d+-of-\d+: record \d+ does not read: "):
+        data.load(
+            "synthetic_gaze/tiny",
+            tmp_path,
+            {},
+            is_resident=True,
+            first_trial_only=False,
+            drop_first_fixation=False,
+            keep_one_in=1,
+        )
+
+
+def test_an_image_that_does_not_decode_is_named(data_dir):
+    source = data.open_source("synthetic_gaze/tiny", data_dir)
+    record = dict(data.read_record(source, 3))
+    record["image"] = record["image"][:100]
+    with pytest.raises(ValueError, match=rf"image '{record['image_id'].decode()}' does not decode"):
+        data._decode(source, record, [(4, 5)])

@@ -161,7 +161,7 @@ def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, t
         encoder_params=None,
         devices=jax.local_devices()[:1],
     )
-    _, _, targets, _ = stage.constants
+    _, targets, _ = stage.constants
     assert set(np.asarray(targets).tolist()) <= set(parts.train_images.tolist())
 
 
@@ -269,7 +269,7 @@ def leaked_weight(tiny, tiny_dataset):
     arrays = jax.tree.map(jnp.asarray, viewings._replace(pixels=pixels))
     constants = (arrays, jnp.arange(len(viewings.images)), jnp.asarray(embeddings, jnp.float32))
     for seed in range(3):
-        loss({}, constants, jax.random.key(seed), jnp.int32(0))
+        loss({}, constants, None, jax.random.key(seed), jnp.int32(0))
     return np.max(found)
 
 

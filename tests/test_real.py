@@ -36,6 +36,7 @@ def osie(osie_dir):
         "osie/gaze",
         osie_dir,
         {"small": (9, 12)},
+        is_resident=True,
         first_trial_only=False,
         drop_first_fixation=False,
         keep_one_in=1,

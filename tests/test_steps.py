@@ -40,7 +40,7 @@ def gradient_on(name, tiny, num_devices):
     before = jax.device_get(state.params)
     step = steps.make_train_step(stage.loss, optimizer, devices=devices, steps_per_dispatch=1)
     state = jax.device_put(state, steps.replicated(devices))
-    state, metrics = step(state, stage.constants)
+    state, metrics = step(state, stage.constants, None)
     after = jax.device_get(state.params)
     return jax.tree.map(lambda old, new: old - new, before, after), float(metrics["loss"][0])
 
@@ -71,7 +71,7 @@ def test_several_steps_per_dispatch_equal_single_ones(tiny):
         state = steps.init_state(stage.network.init, stage.optimizer, 0)
         state, losses = jax.device_put(state, steps.replicated(devices)), []
         for _ in range(dispatches):
-            state, metrics = step(state, stage.constants)
+            state, metrics = step(state, stage.constants, None)
             losses += metrics["loss"].tolist()
         return int(state.step), losses
 
@@ -80,7 +80,7 @@ def test_several_steps_per_dispatch_equal_single_ones(tiny):
     np.testing.assert_allclose(one[1], many[1], rtol=1e-4)
 
 
-def quadratic(params, constants, key, device):
+def quadratic(params, constants, batch, key, device):
     """Loss w^2 on even steps; the constant poisons it from a given step on."""
     bad = jnp.where(constants["is_poisoned"], jnp.nan, 1.0)
     return (params["w"] ** 2).sum() * bad, {}
@@ -94,13 +94,13 @@ def test_an_update_that_is_not_finite_is_skipped_and_counted():
     step = steps.make_train_step(quadratic, optimizer, devices=devices, steps_per_dispatch=1)
     good = {"is_poisoned": jnp.array(False)}
     bad = {"is_poisoned": jnp.array(True)}
-    state, _ = step(state, good)
+    state, _ = step(state, good, None)
     weights = np.asarray(state.params["w"])
     for count in (1, 2):
-        state, metrics = step(state, bad)
+        state, metrics = step(state, bad, None)
         assert metrics["num_skipped_in_a_row"][0] == count
     np.testing.assert_array_equal(state.params["w"], weights)
-    state, metrics = step(state, good)
+    state, metrics = step(state, good, None)
     assert (state.params["w"] < weights).all()
     assert (int(state.step), int(state.num_skipped)) == (4, 2)
     assert metrics["num_skipped_in_a_row"][0] == 0
@@ -126,8 +126,8 @@ def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
         "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
     )
 
-    def poisoned(params, constants, key, device):
-        loss, metrics = stage.loss(params, constants, key, device)
+    def poisoned(params, *others):
+        loss, metrics = stage.loss(params, *others)
         return loss * jnp.nan, metrics
 
     with pytest.raises(FloatingPointError, match=r"not finite in 10 updates in a row \(step 10\)"):
@@ -188,7 +188,7 @@ def test_fine_tuning_starts_at_the_frozen_features_and_goes_on(data_dir, dataset
         step = steps.make_train_step(
             stage.loss, stage.optimizer, devices=jax.local_devices()[:1], steps_per_dispatch=1
         )
-        state, metrics = step(state, stage.constants)
+        state, metrics = step(state, stage.constants, None)
         losses[rate] = metrics["loss"][0]
     np.testing.assert_allclose(losses[0.5], losses[0.0], rtol=1e-3)  # Frozen ones are rounded.
     assert params[0.5].keys() - params[0.0].keys() == {"backbone"}
@@ -217,7 +217,7 @@ def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset
             params["memory"]["head"]["kernel"] += 0.1
             params["memory"]["of_person"] += 0.1
         gradients[conditioning], _ = jax.jit(jax.grad(stage.loss, has_aux=True))(
-            params, stage.constants, jax.random.key(1), jnp.int32(0)
+            params, stage.constants, None, jax.random.key(1), jnp.int32(0)
         )
     memory, known = (gradients["film"].pop(name) for name in ("memory", "known_people"))
     assert float(optax.tree.norm(memory)) > 1e-3
