@@ -125,6 +125,9 @@ def get_config() -> ConfigDict:
                 "permuted_users": False,
             },
             "training": {
+                # Of the layers; bfloat16 pays on accelerators only. Parameters, sums and losses
+                # are float32 either way.
+                "compute_dtype": "float32",
                 "steps_per_dispatch": 1,  # more only on accelerators
                 "log_every": 20,
                 "max_skipped_in_a_row": 10,  # updates that were not finite, before training stops

@@ -228,6 +228,7 @@ RULES: dict[str, Any] = {
     },
     "controls": {"permuted_users": _BOOLEAN},
     "training": {
+        "compute_dtype": _choice("float32", "bfloat16"),
         "steps_per_dispatch": _integer(1),
         "log_every": _integer(1),
         "max_skipped_in_a_row": _integer(1),

@@ -603,7 +603,7 @@ def _universal_stage(
 
 def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
     """The encoder and its classifier of `num_users` seen users."""
-    encoder = config.encoder
+    encoder, dtype = config.encoder, jnp.dtype(config.training.compute_dtype)
 
     def make(rngs: nnx.Rngs) -> SiameseEncoder:
         module: nnx.Module
@@ -618,6 +618,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     norm_groups=encoder.norm_groups,
                     pooling=encoder.pooling,
                     embedding_size=encoder.embedding_size,
+                    dtype=dtype,
                     rngs=rngs,
                 )
             case "two_trunk" | "gaze_pooled":
@@ -630,6 +631,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     norm_groups=encoder.norm_groups,
                     pooling="gaze" if encoder.architecture == "gaze_pooled" else "mean",
                     embedding_size=encoder.embedding_size,
+                    dtype=dtype,
                     rngs=rngs,
                 )
             case "scanpath":
@@ -638,6 +640,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     width=encoder.width,
                     embedding_size=encoder.embedding_size,
                     taste_scale=encoder.taste_scale,
+                    dtype=dtype,
                     rngs=rngs,
                 )
             case other:
@@ -651,7 +654,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
 
 def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
     """The conditioned saliency network; for stage `universal`, that of 0 seen users."""
-    saliency = config.saliency
+    saliency, dtype = config.saliency, jnp.dtype(config.training.compute_dtype)
 
     def make(rngs: nnx.Rngs) -> nnx.Module:
         match saliency.architecture:
@@ -661,6 +664,7 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                     decoder_filters=saliency.decoder_filters,
                     norm_groups=saliency.norm_groups,
                     embedding_size=embedding_size(config),
+                    dtype=dtype,
                     rngs=rngs,
                 )
             case "taste":
@@ -674,6 +678,7 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                     radius=saliency.memory.radius,
                     softness=saliency.memory.softness,
                     backbone=_fine_tuned_features(config) if is_fine_tuned(config) else None,
+                    dtype=dtype,
                     rngs=rngs,
                 )
             case other:

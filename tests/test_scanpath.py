@@ -54,7 +54,12 @@ def test_the_order_of_looking_counts():
 
 def test_encoder_sums_over_real_fixations_of_each_pair_alone():
     encoder = ScanpathEncoder(
-        num_features=3, width=8, embedding_size=5, taste_scale=0.5, rngs=nnx.Rngs(0)
+        num_features=3,
+        width=8,
+        embedding_size=5,
+        taste_scale=0.5,
+        dtype=jnp.float32,
+        rngs=nnx.Rngs(0),
     )
     features = jax.random.normal(jax.random.key(0), (4, 6, 3))
     mask = jnp.arange(6) < jnp.array([6, 3, 1, 2])[:, None]

@@ -228,6 +228,52 @@ def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5, err_msg=str(path))
 
 
+@pytest.mark.parametrize("name", ["encoder", "saliency", "scanpath encoder", "taste saliency"])
+def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, request):
+    """Two different mistakes show: bfloat16 that is not used, and a sum that is made in it."""
+    if name in stages.STAGES:
+        config, viewings = tiny
+    else:
+        config = features_config(data_dir)
+        config.saliency.conditioning = "film"
+        dataset = request.getfixturevalue("dataset_with_features")
+        splits = stages.make_config_splits(config, dataset)
+        viewings = {
+            key: stages.make_viewings(key, config, dataset, splits) for key in stages.INPUTS
+        }
+    devices = jax.local_devices()[:1]
+    curves = {}
+    for dtype in ("float32", "bfloat16"):
+        changed = config.copy_and_resolve_references()
+        changed.training.compute_dtype = dtype
+        encoder = stages.encoder_network(config, num_users=len(viewings["encoder"].users))
+        stage = stages.make_stage(
+            name.split()[-1],
+            changed,
+            viewings,
+            basis=None,
+            encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
+            devices=devices,
+        )
+        optimizer = optax.adam(2e-3)
+        state = steps.init_state(stage.network.init, optimizer, 0)
+        step = steps.make_train_step(stage.loss, optimizer, devices=devices, steps_per_dispatch=1)
+        state = jax.device_put(state, steps.replicated(devices))
+        curve = []
+        for _ in range(50):
+            state, metrics = step(state, stage.constants, None)
+            curve.append(metrics["loss"].item())
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(state.params)} == {"float32"}
+        curves[dtype] = np.array(curve)
+    single, half = curves.values()
+    assert (single != half).any()
+    fallen = single[:5].mean() - single[-5:].mean()
+    assert fallen > 0.01 * single[:5].mean()
+    assert abs(half[-5:].mean() - single[-5:].mean()) < max(
+        0.05 * fallen, 0.005 * single[-5:].mean()
+    )
+
+
 def test_parts_have_a_weight_decay_and_a_rate_of_their_own():
     params = {"layer": {"kernel": jnp.ones(2)}, "kept": jnp.ones(2), "memory": jnp.ones(2)}
     optimizer = steps.make_optimizer(

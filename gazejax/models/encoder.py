@@ -8,7 +8,7 @@ of normalisation, the pooling and the embedding size are ours and stand in the c
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,8 @@ def stack_inputs(
 class Trunk(nnx.Module):
     """Blocks of convolution, GroupNorm and ReLU.
 
-    GroupNorm computes the same in training and evaluation, and on one device or several.
+    GroupNorm computes the same in training and evaluation, and on one device or several. Levels are
+    of type `dtype`; parameters are of single precision whatever it is, and so are means.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Trunk(nnx.Module):
         kernel_size: int,
         stride: int,
         norm_groups: int,
+        dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         self.convolutions = nnx.List(
@@ -66,12 +68,14 @@ class Trunk(nnx.Module):
                 kernel_size=(kernel_size, kernel_size),
                 strides=stride,
                 use_bias=False,
+                dtype=dtype,
                 rngs=rngs,
             )
             for width_in, width_out in pairwise([in_channels, *filters])
         )
         self.norms = nnx.List(
-            nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in filters
+            nnx.GroupNorm(width, num_groups=norm_groups, dtype=dtype, rngs=rngs)
+            for width in filters
         )
 
     def __call__(
@@ -107,6 +111,7 @@ class EarlyEncoder(nnx.Module):
         norm_groups: int,
         pooling: str,
         embedding_size: int,
+        dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         self.pooling = pooling
@@ -116,6 +121,7 @@ class EarlyEncoder(nnx.Module):
             kernel_size=kernel_size,
             stride=stride,
             norm_groups=norm_groups,
+            dtype=dtype,
             rngs=rngs,
         )
         match pooling:
@@ -144,7 +150,7 @@ class EarlyEncoder(nnx.Module):
         levels = self.trunk(inputs)
         if self.pooling == "flatten":
             return self.head(levels[-1].reshape(len(inputs), -1))
-        pooled = [levels[-1].mean(axis=(1, 2))]
+        pooled = [_mean_over_places(levels[-1])]
         if self.pooling == "gaze":
             pooled += [_average_at_gaze(level, residual) for level in levels]
         return self.head(jnp.concatenate(pooled, axis=-1))
@@ -170,14 +176,23 @@ class TwoTrunkEncoder(nnx.Module):
         norm_groups: int,
         pooling: str,
         embedding_size: int,
+        dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         self.pooling = pooling
-        block = {"kernel_size": kernel_size, "stride": stride, "norm_groups": norm_groups}
-        self.of_image = Trunk(in_channels=CHANNELS["image"], filters=filters, rngs=rngs, **block)
-        self.of_maps = Trunk(in_channels=map_channels, filters=map_filters, rngs=rngs, **block)
+        block: dict[str, Any] = {
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "norm_groups": norm_groups,
+            "dtype": dtype,
+            "rngs": rngs,
+        }
+        self.of_image = Trunk(in_channels=CHANNELS["image"], filters=filters, **block)
+        self.of_maps = Trunk(in_channels=map_channels, filters=map_filters, **block)
         joined = filters[-1] + map_filters[-1]
-        self.join = nnx.Linear(joined, joined, rngs=rngs) if pooling == "mean" else None
+        self.join = (
+            nnx.Linear(joined, joined, dtype=dtype, rngs=rngs) if pooling == "mean" else None
+        )
         pooled = joined if pooling == "mean" else sum(filters) + map_filters[-1]
         self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
 
@@ -196,9 +211,15 @@ class TwoTrunkEncoder(nnx.Module):
         image_levels, map_level = self.of_image(image), self.of_maps(maps)[-1]
         if self.join is not None:
             both = jnp.concatenate([image_levels[-1], map_level], axis=-1)
-            return self.head(nnx.relu(self.join(both)).mean(axis=(1, 2)))
+            return self.head(_mean_over_places(nnx.relu(self.join(both))))
         pooled = [_average_at_gaze(level, residual) for level in image_levels]
-        return self.head(jnp.concatenate([*pooled, map_level.mean(axis=(1, 2))], axis=-1))
+        return self.head(jnp.concatenate([*pooled, _mean_over_places(map_level)], axis=-1))
+
+
+def _mean_over_places(
+    level: Float[Array, "pair level_height level_width channel"],
+) -> Float[Array, "pair channel"]:
+    return level.astype(jnp.float32).mean(axis=(1, 2))
 
 
 def _average_at_gaze(

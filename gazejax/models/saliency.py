@@ -7,6 +7,7 @@ residual in the log domain are ours.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,8 @@ class FiLM(nnx.Module):
         embedding: Float[Array, "map embedding"],
     ) -> Float[Array, "map height width channel"]:
         """Modulates the features of each map with its own user's embedding."""
-        scale, shift = jnp.split(self.linear(embedding)[:, None, None, :], 2, axis=-1)
+        modulation = self.linear(embedding).astype(features.dtype)
+        scale, shift = jnp.split(modulation[:, None, None, :], 2, axis=-1)
         return features * (1.0 + scale) + shift
 
 
@@ -58,7 +60,8 @@ class SaliencyNetwork(nnx.Module):
     The trunk halves the image once per level. The decoder climbs back from the deepest level to the
     level of the map; at each of its levels the image features of that level and the universal map
     join, then a convolution, GroupNorm, FiLM and ReLU follow. The output is added to the logarithm
-    of the universal map, and a softmax makes it a density.
+    of the universal map, and a softmax makes it a density. Levels are of type `dtype`; parameters
+    and the output are of single precision whatever it is.
     """
 
     def __init__(
@@ -68,29 +71,32 @@ class SaliencyNetwork(nnx.Module):
         decoder_filters: Sequence[int],
         norm_groups: int,
         embedding_size: int,
+        dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
+        self.dtype = dtype
+        layer: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         widths = [3, *trunk_filters]
         self.trunk = nnx.List(
-            nnx.Conv(width_in, width_out, kernel_size=(3, 3), strides=2, use_bias=False, rngs=rngs)
+            nnx.Conv(width_in, width_out, kernel_size=(3, 3), strides=2, use_bias=False, **layer)
             for width_in, width_out in pairwise(widths)
         )
         self.trunk_norms = nnx.List(
-            nnx.GroupNorm(width, num_groups=norm_groups, rngs=rngs) for width in trunk_filters
+            nnx.GroupNorm(width, num_groups=norm_groups, **layer) for width in trunk_filters
         )
         self.embedding_scale = EmbeddingScale(embedding_size)
         levels = list(reversed(trunk_filters))[: len(decoder_filters)]
         below = [0, *decoder_filters[:-1]]
         self.lateral = nnx.List(
-            nnx.Conv(width, out, kernel_size=(1, 1), rngs=rngs)
+            nnx.Conv(width, out, kernel_size=(1, 1), **layer)
             for width, out in zip(levels, decoder_filters, strict=True)
         )
         self.decoder = nnx.List(
-            nnx.Conv(out + lower + 1, out, kernel_size=(3, 3), use_bias=False, rngs=rngs)
+            nnx.Conv(out + lower + 1, out, kernel_size=(3, 3), use_bias=False, **layer)
             for out, lower in zip(decoder_filters, below, strict=True)
         )
         self.decoder_norms = nnx.List(
-            nnx.GroupNorm(out, num_groups=norm_groups, rngs=rngs) for out in decoder_filters
+            nnx.GroupNorm(out, num_groups=norm_groups, **layer) for out in decoder_filters
         )
         self.films = nnx.List(FiLM(embedding_size, out, rngs=rngs) for out in decoder_filters)
         # Starts at zero: an untrained network returns the universal map.
@@ -153,15 +159,19 @@ class SaliencyNetwork(nnx.Module):
             # A convolution of concatenated features is a sum of two: that of the image features is
             # the same for every person.
             of_image, of_person = jnp.split(convolution.kernel[...], [features.shape[-1]], axis=2)
-            shared = jnp.repeat(_convolve(features, of_image), num_persons, axis=0)
-            x = nnx.relu(film(norm(shared + _convolve(own, of_person)), embedding))
+            shared = jnp.repeat(_convolve(features, of_image, self.dtype), num_persons, axis=0)
+            x = shared + _convolve(own, of_person, self.dtype)
+            x = nnx.relu(film(norm(x), embedding))
         logits = (self.head(x) + log_universal).reshape(num_images, num_persons, -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)
 
 
 def _convolve(
-    x: Float[Array, "map height width channel"], kernel: Float[Array, "kernel kernel channel out"]
+    x: Float[Array, "map height width channel"],
+    kernel: Float[Array, "kernel kernel channel out"],
+    dtype: jnp.dtype,
 ) -> Float[Array, "map height width out"]:
+    x, kernel = x.astype(dtype), kernel.astype(dtype)
     return jax.lax.conv_general_dilated(
         x, kernel, window_strides=(1, 1), padding="SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )

@@ -89,7 +89,8 @@ class ScanpathEncoder(nnx.Module):
     """A deep set: one small network for each fixation, their sum, another network for the sum.
 
     A sum, not a mean: how many fixations there were is part of it. Source: Zaheer et al. 2017,
-    Theorem 2.
+    Theorem 2. Layers are of type `dtype`; parameters, the sum and the embedding are of single
+    precision whatever it is.
     """
 
     def __init__(
@@ -99,13 +100,15 @@ class ScanpathEncoder(nnx.Module):
         width: int,
         embedding_size: int,
         taste_scale: float,
+        dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         self.taste_scale = taste_scale
         self.of_fixation = nnx.List(
-            nnx.Linear(width_in, width, rngs=rngs) for width_in in (num_features, width)
+            nnx.Linear(width_in, width, dtype=dtype, rngs=rngs)
+            for width_in in (num_features, width)
         )
-        self.of_pair = nnx.Linear(width, width, rngs=rngs)
+        self.of_pair = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
         self.head = nnx.Linear(width, embedding_size, rngs=rngs)
 
     def __call__(
@@ -124,6 +127,7 @@ class ScanpathEncoder(nnx.Module):
         x = features
         for layer in self.of_fixation:
             x = nnx.relu(layer(x))
+        x = x.astype(jnp.float32)
         total = jnp.where(mask[..., None], x, 0.0).sum(axis=1) / _FIXATIONS
         embedding = self.head(nnx.relu(self.of_pair(total)))
         if taste is None:

@@ -11,6 +11,7 @@ nobody, and nothing is added; nor does the memory change what the other layers l
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,15 +64,24 @@ class Memory(nnx.Module):
         width: of the layers.
         has_film: whether a person is remembered by scale and shift of each channel of two layers
             (Perez et al. 2018), or by the weights of features and of one layer.
+        dtype: of the layers; parameters and the output are of single precision whatever it is.
         rngs: for the weights.
     """
 
     def __init__(
-        self, *, num_features: int, num_people: int, width: int, has_film: bool, rngs: nnx.Rngs
+        self,
+        *,
+        num_features: int,
+        num_people: int,
+        width: int,
+        has_film: bool,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
     ):
-        self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), rngs=rngs)
-        self.of_universal = nnx.Linear(2, width, use_bias=False, rngs=rngs)
-        self.second = nnx.Conv(width, width, kernel_size=(3, 3), rngs=rngs) if has_film else None
+        layer: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), **layer)
+        self.of_universal = nnx.Linear(2, width, use_bias=False, **layer)
+        self.second = nnx.Conv(width, width, kernel_size=(3, 3), **layer) if has_film else None
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs) if has_film else None
         size = 4 * width if has_film else num_features + width
@@ -108,7 +118,8 @@ def _modulate(
     features: Float[Array, "image person height width channel"],
     modulation: Float[Array, "image person modulation"],
 ) -> Float[Array, "image person height width channel"]:
-    scale, shift = jnp.split(modulation[:, :, None, None, :], 2, axis=-1)
+    modulation = modulation[:, :, None, None, :].astype(features.dtype)
+    scale, shift = jnp.split(modulation, 2, axis=-1)
     return features * (1.0 + scale) + shift
 
 
@@ -129,6 +140,8 @@ class TasteSaliencyNetwork(nnx.Module):
         radius: see `KnownPeople`.
         softness: see `KnownPeople`.
         backbone: makes features of pixels, with parameters of its own; None if they are frozen.
+        dtype: of the layers; parameters, features, the backbone and the output are of single
+            precision whatever it is.
         rngs: for the weights.
     """
 
@@ -144,13 +157,15 @@ class TasteSaliencyNetwork(nnx.Module):
         radius: float,
         softness: float,
         backbone: Callable[[Array], Array] | None,
+        dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         self.num_features, self.habit_size = num_features, habit_size
         self.backbone = backbone
         self.embedding_scale = EmbeddingScale(habit_size + num_features)
-        self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), rngs=rngs)
-        self.of_universal = nnx.Linear(2, width, use_bias=False, rngs=rngs)
+        layer: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
+        self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), **layer)
+        self.of_universal = nnx.Linear(2, width, use_bias=False, **layer)
         # These start at zero: an untrained network returns the universal map, whoever looks.
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
@@ -169,6 +184,7 @@ class TasteSaliencyNetwork(nnx.Module):
                 num_people=num_people,
                 width=memory_width,
                 has_film=conditioning == "film",
+                dtype=dtype,
                 rngs=rngs,
             )
             if has_memory
