@@ -21,7 +21,7 @@ from gazejax.arrays import Dataset
 from gazejax.config import validate
 from gazejax.progress import track
 from gazejax.splits import Splits
-from gazejax.stages import INPUTS, STAGES, Stage
+from gazejax.stages import INPUTS, Stage
 from gazejax.workdir import (
     checkpoint_folder,
     fold_configs,
@@ -80,13 +80,17 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
         FloatingPointError: if too many updates in a row were not finite.
     """
     validate(config)
-    dataset = stages.load_dataset(config, load_basis(workdir))
+    dataset = stages.read_dataset(config)
     folds = fold_configs(config, workdir)
-    for fold_config in folds.values():
+    refuse_other_folds(workdir, config)
+    for folder, fold_config in folds.items():
         splits = stages.make_config_splits(fold_config, dataset)
         refuse_too_little_to_compare(splits, dataset)
+        stages.refuse_too_small(fold_config, dataset, splits)
+        refuse_another_experiment(folder, fold_config, splits, dataset)
     _say_who_is_left_out(config, splits, dataset)
-    refuse_other_folds(workdir, config)
+    # All that could be refused was: from here on, things are compiled and written.
+    dataset = stages.add_features(config, dataset, load_basis(workdir))
     if len(folds) > 1:
         write_config(workdir, config)
     for folder, fold_config in folds.items():
@@ -97,11 +101,10 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
 
 def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
     splits = stages.make_config_splits(config, dataset)
-    refuse_another_experiment(workdir, config, splits, dataset)
     devices = choose_devices(config)
     viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
     write_description(workdir, config, splits, dataset, viewings)
-    for name in _stages_to_train(config):
+    for name in stages.stages_to_train(config):
         encoder_params = None
         if name == "saliency":
             _refuse_unfinished_encoder(workdir, config)
@@ -332,12 +335,6 @@ def _devices_to_share(config: ConfigDict, most: int) -> int:
     pairs = stages.pairs_per_batch(config)
     batch = math.gcd(pairs, config.saliency.sampling.num_images, config.universal.num_images)
     return max(number for number in range(1, most + 1) if batch % number == 0)
-
-
-def _stages_to_train(config: ConfigDict) -> list[str]:
-    if config.stage != "all":
-        return [config.stage]
-    return [name for name in STAGES if name != "permuted_encoder" or config.controls.permuted_users]
 
 
 def _refuse_unfinished_encoder(workdir: Path, config: ConfigDict) -> None:

@@ -178,25 +178,27 @@ class Pairs(NamedTuple):
 
 
 def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None) -> Dataset:
-    """Reads the config's data set at the input sizes of the networks.
+    """Reads the config's data set, with frozen features if it asks for some.
 
     Args:
         config: a validated config.
-        basis: that of a run's frozen features; None: one is fitted on the training images, if the
-            config asks for features.
+        basis: see `add_features`.
 
     Raises:
         FileNotFoundError: if the data set is not prepared, or the backbone's weights are missing.
-        ValueError: if the encoder is to read durations that are not known.
+        ValueError: if a record does not read, or the encoder is to read durations that are not
+            known.
     """
-    if has_taste(config):
-        params = pretrained.load_parameters()["backbone"]
-    is_resident = _is_resident(config)
+    return add_features(config, read_dataset(config), basis)
+
+
+def read_dataset(config: ConfigDict) -> Dataset:
+    """Reads the config's data set at the input sizes of the networks; raises as `load_dataset`."""
     dataset = data.load(
         config.data.name,
         config.data.data_dir,
         {name: input_size(config, name) for name in INPUTS},
-        is_resident=is_resident,
+        is_resident=_is_resident(config),
         first_trial_only=config.data.first_trial_only,
         drop_first_fixation=config.data.drop_first_fixation,
         keep_one_in=config.data.keep_one_in,
@@ -207,8 +209,25 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
             f"config.encoder.inputs has {asked[0]!r}, but nobody knows the durations of "
             f"{config.data.name!r}; allowed: the inputs without 'duration' and 'order'"
         )
+    return dataset
+
+
+def add_features(
+    config: ConfigDict, dataset: Dataset, basis: features.FeatureBasis | None
+) -> Dataset:
+    """Computes the frozen features of all images, if the config asks for some.
+
+    Args:
+        config: a validated config.
+        dataset: from `read_dataset`.
+        basis: that of a run; None: one is fitted on the training images.
+
+    Raises:
+        FileNotFoundError: if the backbone's weights are missing.
+    """
     if not has_taste(config):
         return dataset
+    params = pretrained.load_parameters()["backbone"]
     levels = features.backbone_levels(params, dataset.images["saliency"], config.features.strides)
     if basis is None:
         training = make_config_splits(config, dataset).train_images
@@ -216,8 +235,9 @@ def load_dataset(config: ConfigDict, basis: features.FeatureBasis | None = None)
             [level[training] for level in levels], config.features.components
         )
     grid = features.project(basis, levels, config.saliency.map_size)
-    kept = grid if is_resident else Stored(grid.__getitem__, len(grid))
-    return dataset._replace(features=kept, basis=basis)
+    if isinstance(dataset.images["saliency"], Stored):
+        return dataset._replace(features=Stored(grid.__getitem__, len(grid)), basis=basis)
+    return dataset._replace(features=grid, basis=basis)
 
 
 def _is_resident(config: ConfigDict) -> bool:
@@ -300,6 +320,76 @@ def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
     return make_splits(dataset.user_ids, dataset.image_ids, viewed, **config.split)
 
 
+def refuse_too_small(config: ConfigDict, dataset: Dataset, splits: Splits) -> None:
+    """Refuses a data set that cannot fill a batch of the stages that the config asks for.
+
+    Raises:
+        ValueError: naming the key, what it needs and what the data has.
+    """
+    encoder, saliency = config.encoder.sampling, config.saliency.sampling
+    lengths = np.asarray(dataset.gaze.viewing_length)
+    viewed = lengths[np.ix_(splits.seen_users, splits.train_images)] > 0
+    num_users, num_images = viewed.shape
+    needs = {
+        "encoder": [
+            ("encoder.sampling.num_users", encoder.num_users, "seen users", num_users),
+            (
+                "encoder.sampling.images_per_user",
+                encoder.images_per_user,
+                "training images of every seen user",
+                viewed.sum(axis=1).min(),
+            ),
+        ],
+        "saliency": [
+            (
+                "saliency.sampling.users_per_image",
+                saliency.users_per_image,
+                "seen users",
+                num_users,
+            ),
+            (
+                "saliency.sampling.num_images",
+                saliency.num_images,
+                f"training images seen by {saliency.users_per_image} users",
+                len(_target_images(config, viewed)),
+            ),
+            (
+                "saliency.sampling.enrolment_images",
+                saliency.enrolment_images[1] + 1,
+                "training images (one of them is the target)",
+                num_images,
+            ),
+        ],
+        "universal": [
+            (
+                "universal.num_images",
+                config.universal.num_images,
+                "viewed training images",
+                viewed.any(axis=0).sum(),
+            )
+        ],
+    }
+    needs["permuted_encoder"] = needs["encoder"]
+    for stage in stages_to_train(config):
+        for key, needed, what, available in needs[stage]:
+            if needed > available:
+                raise ValueError(f"config.{key} needs {needed} {what}; the data has {available}")
+
+
+def stages_to_train(config: ConfigDict) -> list[str]:
+    """The stages that a config asks for, in order."""
+    if config.stage != "all":
+        return [config.stage]
+    return [name for name in STAGES if name != "permuted_encoder" or config.controls.permuted_users]
+
+
+def _target_images(
+    config: ConfigDict, viewed: Bool[np.ndarray, "user image"]
+) -> Int[np.ndarray, " target"]:
+    """Pool images that stage 2 aims at; those that too few users saw can only enrol."""
+    return np.flatnonzero(viewed.sum(axis=0) >= config.saliency.sampling.users_per_image)
+
+
 def make_stage(
     name: str,
     config: ConfigDict,
@@ -320,7 +410,7 @@ def make_stage(
         devices: the devices that will train.
 
     Raises:
-        ValueError: if the data cannot fill a batch, or the devices cannot share one.
+        ValueError: if the devices cannot share a batch; see `refuse_too_small` for the data.
     """
     match name:
         case "encoder":
@@ -348,14 +438,6 @@ def make_stage(
 def _encoder_stage(
     name: str, config: ConfigDict, viewings: Viewings, devices: list[jax.Device]
 ) -> Stage:
-    sizes = config.encoder.sampling
-    _require_pool("encoder.sampling.num_users", sizes.num_users, "seen users", len(viewings.users))
-    _require_pool(
-        "encoder.sampling.images_per_user",
-        sizes.images_per_user,
-        "training images of every seen user",
-        int(np.asarray(viewings.viewed).sum(axis=1).min()),
-    )
     num_pairs = pairs_per_batch(config)
     _require_even_shares("encoder.sampling", num_pairs, devices)
     network = encoder_network(config, num_users=len(viewings.users))
@@ -514,27 +596,7 @@ def _saliency_stage(
     devices: list[jax.Device],
 ) -> Stage:
     sizes = config.saliency.sampling
-    _require_pool(
-        "saliency.sampling.users_per_image",
-        sizes.users_per_image,
-        "seen users",
-        len(viewings.users),
-    )
-    # An image that too few users saw can enrol, but is no target.
-    num_viewers = np.asarray(viewings.viewed).sum(axis=0)
-    targets = np.flatnonzero(num_viewers >= sizes.users_per_image)
-    _require_pool(
-        "saliency.sampling.num_images",
-        sizes.num_images,
-        f"training images seen by {sizes.users_per_image} users",
-        len(targets),
-    )
-    _require_pool(
-        "saliency.sampling.enrolment_images",
-        sizes.enrolment_images[1] + 1,
-        "training images (one of them is the target)",
-        len(viewings.images),
-    )
+    targets = _target_images(config, np.asarray(viewings.viewed))
     _require_even_shares("saliency.sampling", sizes.num_images, devices)
     network = saliency_network(config, num_users=len(viewings.users))
     people = _start_of_people(embeddings, viewings.viewed, config.encoder.embedding_size)
@@ -577,7 +639,6 @@ def _universal_stage(
     options = config.universal
     images = np.asarray(viewings.images)
     targets = images[np.asarray(viewings.group.num_viewers)[images] > 0]
-    _require_pool("universal.num_images", options.num_images, "viewed images", len(targets))
     _require_even_shares("universal.num_images", options.num_images, devices)
     network = saliency_network(config, num_users=0)
     start = _start_of_backbone(config, basis)
@@ -1250,11 +1311,6 @@ def _universal_loss(config: ConfigDict, *, num_devices: int) -> steps.LossFuncti
         return error.mean(), {"center_prior_loss": start_error.mean()}
 
     return loss
-
-
-def _require_pool(key: str, value: int, what: str, available: int) -> None:
-    if value > available:
-        raise ValueError(f"config.{key} needs {value} {what}; the data has {available}")
 
 
 def _require_even_shares(name: str, batch: int, devices: list[jax.Device]) -> None:

@@ -128,7 +128,7 @@ def test_users_who_saw_different_images_train_and_evaluate(
     # Two images that nobody saw: no target of stage 2, and no harm.
     nobody = [(user, image) for user in range(8) for image in splits.train_images[:2]]
     dataset = incomplete(tiny_dataset, gaps + nobody)
-    monkeypatch.setattr(stages, "load_dataset", lambda *_: dataset)
+    monkeypatch.setattr(stages, "read_dataset", lambda *_: dataset)
     train_and_evaluate(config, tmp_path / "run")
     result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert np.isfinite(jax.tree.leaves(result["saliency"])).all()
@@ -141,7 +141,7 @@ def test_a_user_with_no_test_image_is_named_before_training(
     config.split.min_images = 0
     splits = stages.make_config_splits(config, tiny_dataset)
     dataset = incomplete(tiny_dataset, [(3, image) for image in splits.test_images])
-    monkeypatch.setattr(stages, "load_dataset", lambda *_: dataset)
+    monkeypatch.setattr(stages, "read_dataset", lambda *_: dataset)
     with pytest.raises(ValueError, match=r"user 'observer_003' saw 0 of the .* test images"):
         train_and_evaluate(config, tmp_path / "run")
     # Left out instead, and said so.
@@ -196,12 +196,33 @@ def test_a_curve_cut_in_the_middle_of_a_line_is_continued(tmp_path):
     assert loop._lines_until(path, 4) == path.read_text().splitlines()[:2]
 
 
-def test_data_that_cannot_fill_a_batch_is_refused(data_dir, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("encoder.sampling.num_users", 7, "needs 7 seen users; the data has 6"),
+        # Tiny: 35 training images, all of them seen by everybody.
+        (
+            "encoder.sampling.images_per_user",
+            36,
+            "needs 36 training images of every seen user; .* 35",
+        ),
+        ("saliency.sampling.users_per_image", 7, "needs 7 seen users; the data has 6"),
+        ("saliency.sampling.num_images", 36, "needs 36 training images seen by 3 users; .* 35"),
+        ("saliency.sampling.enrolment_images", (2, 35), "needs 36 training images .*; .* 35"),
+        ("universal.num_images", 40, "needs 40 viewed training images; the data has 35"),
+    ],
+)
+def test_data_that_cannot_fill_a_batch_are_refused_before_anything_compiles(
+    key, value, message, data_dir, tmp_path, monkeypatch
+):
     config = tiny_config(data_dir)
-    config.encoder.sampling.num_users = 7
-    message = r"config.encoder.sampling.num_users needs 7 seen users; the data has 6"
-    with pytest.raises(ValueError, match=message):
+    config.encoder.loss.pairs_per_embedding = 1
+    config.update_from_flattened_dict({key: value})
+    for function in ("add_features", "make_viewings", "make_stage"):
+        monkeypatch.setattr(stages, function, None)
+    with pytest.raises(ValueError, match=f"config.{key} {message}"):
         train_and_evaluate(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_a_data_set_that_is_not_prepared_names_the_command(data_dir, tmp_path):
