@@ -137,6 +137,8 @@ def get_config() -> ConfigDict:
                 "keep": 2,  # of the newest
                 "best_metric": "none",  # loss: the one with the lowest training loss is kept too
                 "strict": False,  # True: stop where the newest one does not verify
+                # True: go on although values of the config, or the data, changed, and say which.
+                "accept_changes": False,
             },
             "eval": {
                 # 1: the one fold of `split`. More: cross-validation, a training for each fold of so

@@ -238,6 +238,7 @@ RULES: dict[str, Any] = {
         "keep": _integer(1),
         "best_metric": _choice("none", "loss"),
         "strict": _BOOLEAN,
+        "accept_changes": _BOOLEAN,
     },
     "eval": {
         "folds": _integer(1),

@@ -184,21 +184,35 @@ def refuse_another_experiment(
 ) -> None:
     """Keeps a workdir to one experiment, once something was trained in it.
 
+    With `config.checkpoint.accept_changes` a changed value, or changed data, are told and accepted.
+    Changed splits never are: nobody could say any more who is unseen.
+
     Raises:
         ValueError: naming the value, or the part of the splits, that differs.
     """
+
+    def refuse(changed: str) -> None:
+        if not config.checkpoint.accept_changes:
+            raise ValueError(
+                f"{workdir} holds another experiment: {changed}; use another workdir, or accept it "
+                "with --config.checkpoint.accept_changes=True"
+            )
+        print(
+            f"{workdir}: accepted, by config.checkpoint.accept_changes: {changed}", file=sys.stderr
+        )
+
     for stage in STAGES:
         if trained_steps(workdir, stage) is None:
             continue
         metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
         changed = difference(metadata["config"], config.to_dict())
         if changed:
-            raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
+            refuse(changed)
         refuse_other_splits(workdir, stage, splits, dataset)
         if metadata["data_digest"] != dataset.digest:
-            raise ValueError(
-                f"{workdir} holds another experiment: the digest of {dataset.name} was "
-                f"{metadata['data_digest']} and is now {dataset.digest}; use another workdir"
+            refuse(
+                f"the digest of {dataset.name} was {metadata['data_digest']} and is now "
+                f"{dataset.digest}"
             )
 
 
