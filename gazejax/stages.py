@@ -257,10 +257,17 @@ def _is_resident(config: ConfigDict) -> bool:
     return is_resident
 
 
+def _sees_pixels(config: ConfigDict) -> bool:
+    """Whether the encoder looks at the picture, and not at gaze alone."""
+    return bool(config.encoder.architecture != "scanpath")
+
+
 def _bytes_per_image(config: ConfigDict, name: str) -> int:
     """Of its pixels or features, and of its group map."""
     height, width = input_size(config, name)
     num_bytes = 3 * height * width
+    if name == "encoder" and not _sees_pixels(config):
+        num_bytes = 0
     map_height, map_width = map_size(config, name)
     if name == "saliency" and has_taste(config) and not is_fine_tuned(config):
         num_bytes = 2 * map_height * map_width * features.num_features(config.features.components)
@@ -818,6 +825,10 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
         taste = _tastes(config, dataset.features, dataset.gaze, group)
     elif dataset.features is not None and not is_fine_tuned(config):
         pixels = dataset.features
+    if name == "encoder" and not _sees_pixels(config):
+        nothing = np.zeros((len(images), 1, 1, 0), np.uint8)
+        is_stored = isinstance(pixels, Stored)
+        pixels = Stored(nothing.__getitem__, len(images)) if is_stored else nothing
     return Viewings(
         pixels=pixels,
         gaze=dataset.gaze,
