@@ -96,7 +96,7 @@ def make_network(*, conditioning):
         radius=0.35,
         softness=0.05,
         backbone=None,
-        dtype=jnp.float32,
+        dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )
     if network.known_people is not None:

@@ -22,7 +22,7 @@ def untrained_network():
         decoder_filters=(4, 4),
         norm_groups=2,
         embedding_size=SIZE,
-        dtype=jnp.float32,
+        dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )
 
@@ -91,7 +91,7 @@ def early(pooling):
         in_channels=4,
         filters=(4, 8),
         pooling=pooling,
-        dtype=jnp.float32,
+        dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
         **BLOCK,
     )
@@ -103,7 +103,7 @@ def two_trunks(pooling):
         filters=(4, 8),
         map_filters=(2, 6),
         pooling=pooling,
-        dtype=jnp.float32,
+        dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
         **BLOCK,
     )

@@ -58,7 +58,7 @@ def test_encoder_sums_over_real_fixations_of_each_pair_alone():
         width=8,
         embedding_size=5,
         taste_scale=0.5,
-        dtype=jnp.float32,
+        dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )
     features = jax.random.normal(jax.random.key(0), (4, 6, 3))
