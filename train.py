@@ -12,6 +12,20 @@ from gazejax.evaluation import evaluate
 from gazejax.loop import configure_host_devices, train_folds
 from gazejax.workdir import is_evaluable, locked
 
+
+def _parse(argv: list[str]) -> list[str]:
+    """Turns a flag that cannot be, or a config file's refusal, into one line."""
+    try:
+        return flags.FLAGS(argv)
+    except (AttributeError, KeyError) as error:
+        sys.exit(f"error: the config has no key {str(error).strip(chr(34))}")
+    except flags.Error as error:
+        told: BaseException = error
+        while "Traceback" in str(told) and told.__context__ is not None:
+            told = told.__context__  # What the config file said, before absl wrapped it.
+        sys.exit(f"error: {' '.join(str(told).split())}")
+
+
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file; it is executed.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same again resumes it.")
 flags.mark_flags_as_required(["config", "workdir"])
@@ -38,4 +52,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(app.run(main))
+    sys.exit(app.run(main, flags_parser=_parse))

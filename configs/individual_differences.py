@@ -10,13 +10,16 @@ generated gaze only: the release was not at hand.
 from ml_collections import ConfigDict
 
 from configs import osie
+from gazejax.config import with_overrides
+
+SETS = osie.SETS
 
 
-def get_config() -> ConfigDict:
-    """Every value of the experiment."""
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
     config = osie.get_config()
     config.data.name = "individual_differences"
     config.split.folds = 10  # Of some 100 people, ten are strangers.
     config.encoder.sampling.num_users = 15
     config.encoder.sampling.virtual_users.number = 15
-    return config
+    return with_overrides(config, SETS, sets)

@@ -12,10 +12,13 @@ All values are ours: the paper did not use OSIE, and most of its numbers are not
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from configs import osie_maps
+from gazejax.config import with_overrides
 
-def get_config() -> ConfigDict:
-    """Every value of the experiment."""
-    return ConfigDict(
+
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
+    config = ConfigDict(
         {
             "seed": 0,
             "stage": "all",  # one stage, or all: one after the other
@@ -138,6 +141,11 @@ def get_config() -> ConfigDict:
             "controls": {
                 # Trains a second encoder on gaze whose owners are permuted within each image.
                 "permuted_users": True,
+                # Whose gaze the encoder itself learns from: everybody's own, or permuted likewise.
+                "gaze": "own",
+                # What stage 2 is told of people, in training and evaluation: their own embeddings;
+                # none; or swapped, each one of somebody else who saw that image.
+                "embeddings": "own",
             },
             "training": {
                 # Of the layers; bfloat16 pays on accelerators only. Parameters, sums and losses
@@ -179,3 +187,62 @@ def get_config() -> ConfigDict:
             },
         }
     )
+    return with_overrides(config, SETS, sets)
+
+
+# Each changes exactly what it names: `--config=configs/osie.py:margin_0.2+film_off`.
+SETS = {
+    # Without the users and images of the figures, to choose a config by: of ten seen people, six or
+    # seven are left to train with.
+    "validation": {
+        "split.purpose": "validation",
+        "encoder.sampling.num_users": 6,
+        "saliency.sampling.users_per_image": 6,
+    },
+    # The margin is a distance, so that it means another thing at another length of embeddings.
+    **{f"margin_{margin}": {"encoder.loss.margin": margin} for margin in (0.2, 0.5, 2)},
+    # Not squared: far pairs pull less.
+    "euclidean": {"encoder.loss.distance": "euclidean"},
+    # As most do. The length of an embedding can no longer say how much a pair shows.
+    "unit_length": {"encoder.loss.unit_length": True},
+    # Which triplets count: one at random for each anchor, or hard ones.
+    **{
+        f"mining_{mining}": {"encoder.loss.mining": mining}
+        for mining in ("random", "semi_hard", "batch_hard")
+    },
+    # Triplets of single pairs, the paper's; or of means of more.
+    "pairs_1": {"encoder.loss.pairs_per_embedding": 1},
+    "pairs_6": {"encoder.loss.pairs_per_embedding": 6},
+    # Triplets alone: the paper's.
+    "classification_off": {"encoder.loss.classification_weight": 0.0},
+    # Only people who exist.
+    "virtual_users_off": {"encoder.sampling.virtual_users.number": 0},
+    # How much the taste weighs in the embedding.
+    "taste_0.2": {"encoder.taste_scale": 0.2},
+    "taste_1": {"encoder.taste_scale": 1.0},
+    # No pretrained features anywhere: scanpaths alone in stage 1, pixels in stage 2.
+    "taste_off": {
+        "features": {"backbone": "none"},
+        "encoder.taste_scale": 0.0,
+        "saliency": osie_maps.get_config().saliency.to_dict(),
+    },
+    # Where and in what order, but not how long: durations alone tell people apart.
+    "durations_off": {"encoder.inputs": ("position", "order", "step", "density")},
+    # How few numbers say who somebody is, beside the taste.
+    **{f"embedding_{size}": {"encoder.embedding_size": size} for size in (4, 8, 16, 32, 128, 256)},
+    # Room to learn, or to learn by heart.
+    **{f"width_{width}": {"encoder.width": width} for width in (32, 64, 256)},
+    # Nobody is remembered: the taste alone says whose map it is.
+    "film_off": {"saliency.conditioning": "taste"},
+    # People are remembered by weights of features in place of scale and shift.
+    "filters": {"saliency.conditioning": "filters"},
+    # One loss of stage 2 alone; MSE is the paper's.
+    "mse_only": {"saliency.loss.kld_weight": 0.0},
+    "kld_only": {"saliency.loss.mse_weight": 0.0},
+    # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
+    # that learns nothing; a saliency network that is told of nobody; one that is told of others.
+    "permuted_users": {"controls.gaze": "permuted"},
+    "random_encoder": {"encoder.num_steps": 0, "encoder.optimizer.warmup_steps": 0},
+    "no_embedding": {"controls.embeddings": "none"},
+    "swapped_users": {"controls.embeddings": "swapped"},
+}

@@ -14,35 +14,12 @@ All values are ours: the paper did not use OSIE, and most of its numbers are not
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-# Of the maps, all see the group map: it tells what everybody looks at, which is noise for telling
-# people apart. The paper's encoder does not: early fusion of ("image", "personal").
-_ENCODERS = {
-    "early": {
-        "inputs": ("image", "personal", "group"),
-        "filters": (32, 64, 128, 256),
-        # mean: over all positions; gaze: beside it, weighted by where this person looks more than
-        # others, at every level. Here gaze overfitted: unseen ROC-AUC at n = 10 of .803 against
-        # .835 (fold 0, 1200 steps, seed 0).
-        "pooling": "mean",
-    },
-    "two_trunk": {
-        "inputs": ("personal", "group"),
-        "filters": (32, 64, 128, 128),  # of the image
-        "map_filters": (32, 64, 128, 128),
-    },
-    "gaze_pooled": {
-        "inputs": ("personal", "group"),
-        "filters": (32, 64, 128, 128),  # of the image
-        "map_filters": (32, 64, 128, 128),
-    },
-}
+from gazejax.config import REMOVED, with_overrides
 
 
-def get_config(encoder: str = "early") -> ConfigDict:
-    """Every value of the experiment, with one of the encoders."""
-    if encoder not in _ENCODERS:
-        raise ValueError(f"encoder is {encoder!r}; allowed: {', '.join(_ENCODERS)}")
-    return ConfigDict(
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
+    config = ConfigDict(
         {
             "seed": 0,
             "stage": "all",  # one stage, or all: one after the other
@@ -71,8 +48,14 @@ def get_config(encoder: str = "early") -> ConfigDict:
             },
             "features": {"backbone": "none"},
             "encoder": {
-                "architecture": encoder,
-                **_ENCODERS[encoder],
+                "architecture": "early",  # all inputs as channels: the paper's
+                # All architectures see the group map: it tells what everybody looks at, which is
+                # noise for telling people apart. The paper's does not: ("image", "personal").
+                "inputs": ("image", "personal", "group"),
+                "filters": (32, 64, 128, 256),
+                # mean: over all positions; gaze: beside it, weighted by where this person looks
+                # more than others, at every level.
+                "pooling": "mean",
                 "image_size": (96, 128),  # height, width
                 "map_scale": "mean",  # maps as input have mean 1: density relative to uniform
                 "kernel_size": 3,
@@ -149,6 +132,11 @@ def get_config(encoder: str = "early") -> ConfigDict:
             "controls": {
                 # Trains a second encoder on gaze whose owners are permuted within each image.
                 "permuted_users": True,
+                # Whose gaze the encoder itself learns from: everybody's own, or permuted likewise.
+                "gaze": "own",
+                # What stage 2 is told of people, in training and evaluation: their own embeddings;
+                # none; or swapped, each one of somebody else who saw that image.
+                "embeddings": "own",
             },
             "training": {
                 # Of the layers; bfloat16 pays on accelerators only. Parameters, sums and losses
@@ -190,3 +178,63 @@ def get_config(encoder: str = "early") -> ConfigDict:
             },
         }
     )
+    return with_overrides(config, SETS, sets)
+
+
+# Each changes exactly what it names: `--config=configs/osie_maps.py:two_trunk+embedding_16`.
+SETS = {
+    # Without the users and images of the figures, to choose a config by: of ten seen people, six or
+    # seven are left to train with.
+    "validation": {
+        "split.purpose": "validation",
+        "encoder.sampling.num_users": 6,
+        "saliency.sampling.users_per_image": 6,
+    },
+    # A trunk each for image and maps: the image's need not be computed for every person.
+    **{
+        architecture: {
+            "encoder.architecture": architecture,
+            "encoder.inputs": ("personal", "group"),  # beside the image
+            "encoder.filters": (32, 64, 128, 128),  # of the image
+            "encoder.map_filters": (32, 64, 128, 128),
+            "encoder.pooling": REMOVED,
+        }
+        # Joined late; or the image's trunk averaged by gaze.
+        for architecture in ("two_trunk", "gaze_pooled")
+    },
+    # Features where this person looks more than others, beside their mean. It overfitted: unseen
+    # ROC-AUC at n = 10 of .803 against .835 (fold 0, 1200 steps, seed 0).
+    "gaze_pooling": {"encoder.pooling": "gaze"},
+    # The paper's inputs, without the group map.
+    "group_map_off": {"encoder.inputs": ("image", "personal")},
+    # The margin is a distance; between embeddings of length 1 no square is above 4.
+    **{f"margin_{margin}": {"encoder.loss.margin": margin} for margin in (0.5, 1)},
+    # Not squared: far pairs pull less.
+    "euclidean": {"encoder.loss.distance": "euclidean"},
+    # The length of an embedding may say how much a pair shows.
+    "any_length": {"encoder.loss.unit_length": False},
+    # Which triplets count: one at random for each anchor, or hard ones.
+    **{
+        f"mining_{mining}": {"encoder.loss.mining": mining}
+        for mining in ("random", "semi_hard", "batch_hard")
+    },
+    # Triplets of means of three pairs.
+    "pairs_3": {"encoder.loss.pairs_per_embedding": 3},
+    # Triplets alone: the paper's.
+    "classification_off": {"encoder.loss.classification_weight": 0.0},
+    # Twice as many people, half of them made of the others.
+    "virtual_users": {"encoder.sampling.virtual_users.number": 10},
+    # How few numbers say who somebody is.
+    **{f"embedding_{size}": {"encoder.embedding_size": size} for size in (4, 8, 16, 32, 128, 256)},
+    # Half the width.
+    "narrow": {"encoder.filters": (16, 32, 64, 128)},
+    # Another loss of stage 2, alone or beside the MSE.
+    "mse_and_kld": {"saliency.loss.kld_weight": 1.0},
+    "kld_only": {"saliency.loss.mse_weight": 0.0, "saliency.loss.kld_weight": 1.0},
+    # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
+    # that learns nothing; a saliency network that is told of nobody; one that is told of others.
+    "permuted_users": {"controls.gaze": "permuted"},
+    "random_encoder": {"encoder.num_steps": 0, "encoder.optimizer.warmup_steps": 0},
+    "no_embedding": {"controls.embeddings": "none"},
+    "swapped_users": {"controls.embeddings": "swapped"},
+}

@@ -13,10 +13,12 @@ All values are ours: the paper did not use these data.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from gazejax.config import with_overrides
 
-def get_config() -> ConfigDict:
-    """Every value of the experiment."""
-    return ConfigDict(
+
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
+    config = ConfigDict(
         {
             "seed": 0,
             "stage": "all",  # one stage, or all: one after the other
@@ -137,6 +139,11 @@ def get_config() -> ConfigDict:
             "controls": {
                 # Trains a second encoder on gaze whose owners are permuted within each image.
                 "permuted_users": True,
+                # Whose gaze the encoder itself learns from: everybody's own, or permuted likewise.
+                "gaze": "own",
+                # What stage 2 is told of people, in training and evaluation: their own embeddings;
+                # none; or swapped, each one of somebody else who saw that image.
+                "embeddings": "own",
             },
             "training": {
                 # Of the layers; bfloat16 pays on accelerators only. Parameters, sums and losses
@@ -178,3 +185,17 @@ def get_config() -> ConfigDict:
             },
         }
     )
+    return with_overrides(config, SETS, sets)
+
+
+# Each changes exactly what it names: `--config=configs/osie_mouse.py:users_50`.
+SETS = {
+    # How much strangers gain with the number of people trained with.
+    **{f"users_{number}": {"split.max_seen_users": number} for number in (15, 50, 100, 200)},
+    # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
+    # that learns nothing; a saliency network that is told of nobody; one that is told of others.
+    "permuted_users": {"controls.gaze": "permuted"},
+    "random_encoder": {"encoder.num_steps": 0, "encoder.optimizer.warmup_steps": 0},
+    "no_embedding": {"controls.embeddings": "none"},
+    "swapped_users": {"controls.embeddings": "swapped"},
+}

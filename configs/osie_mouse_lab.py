@@ -9,10 +9,13 @@ The mouse, not gaze. The values of configs/osie_mouse.py but for those below.
 from ml_collections import ConfigDict
 
 from configs import osie_mouse
+from gazejax.config import with_overrides
+
+SETS = osie_mouse.SETS
 
 
-def get_config() -> ConfigDict:
-    """Every value of the experiment."""
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
     config = osie_mouse.get_config()
     config.data.name = "osie/mouse_lab"
     # OSIE's test images, and a third of the people strangers, as with configs/osie.py.
@@ -23,4 +26,4 @@ def get_config() -> ConfigDict:
     config.saliency.sampling.users_per_image = 6
     config.eval.num_images = (1, 5, 10, 20)
     config.eval.saliency_num_images = (10, 20)
-    return config
+    return with_overrides(config, SETS, sets)

@@ -12,10 +12,12 @@ length, wake it. What else was tried, with figures, is in docs/experiments.md.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from gazejax.config import with_overrides
 
-def get_config() -> ConfigDict:
-    """Every value of the experiment."""
-    return ConfigDict(
+
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
+    config = ConfigDict(
         {
             "seed": 0,
             "stage": "all",  # one stage, or all: one after the other
@@ -123,6 +125,11 @@ def get_config() -> ConfigDict:
             "controls": {
                 # Would train a second encoder, on gaze whose owners are permuted within each image.
                 "permuted_users": False,
+                # Whose gaze the encoder itself learns from: everybody's own, or permuted likewise.
+                "gaze": "own",
+                # What stage 2 is told of people, in training and evaluation: their own embeddings;
+                # none; or swapped, each one of somebody else who saw that image.
+                "embeddings": "own",
             },
             "training": {
                 # Of the layers; bfloat16 pays on accelerators only. Parameters, sums and losses
@@ -164,3 +171,52 @@ def get_config() -> ConfigDict:
             },
         }
     )
+    return with_overrides(config, SETS, sets)
+
+
+# Each changes exactly what it names: `--config=configs/osie_paper.py:pairs_1+unit_length`.
+SETS = {
+    # Without the users and images of the figures, to choose a config by: of ten seen people, six or
+    # seven are left to train with.
+    "validation": {
+        "split.purpose": "validation",
+        "encoder.sampling.num_users": 6,
+        "saliency.sampling.users_per_image": 6,
+    },
+    # The margin is a distance, so that it means another thing at another length of embeddings.
+    **{f"margin_{margin}": {"encoder.loss.margin": margin} for margin in (0.2, 0.5, 2)},
+    # Not squared: far pairs pull less.
+    "euclidean": {"encoder.loss.distance": "euclidean"},
+    # As most do. The length of an embedding can no longer say how much a pair shows.
+    "unit_length": {"encoder.loss.unit_length": True},
+    # Which triplets count: one at random for each anchor, or hard ones.
+    **{
+        f"mining_{mining}": {"encoder.loss.mining": mining}
+        for mining in ("random", "semi_hard", "batch_hard")
+    },
+    # Triplets of single pairs, the paper's, which stood still; or of means of three.
+    "pairs_1": {"encoder.loss.pairs_per_embedding": 1},
+    "pairs_3": {"encoder.loss.pairs_per_embedding": 3},
+    # Users are classified as well, which no triplet can stand in the way of.
+    "classification": {"encoder.loss.classification_weight": 1.0},
+    # Twice as many people, half of them made of the others.
+    "virtual_users": {"encoder.sampling.virtual_users.number": 10},
+    # What everybody looks at is noise for telling people apart: tell the encoder what it is.
+    "group_map": {"encoder.inputs": ("image", "personal", "group")},
+    # Features where this person looks more than others, beside their mean.
+    "gaze_pooling": {"encoder.pooling": "gaze"},
+    # How few numbers say who somebody is.
+    **{f"embedding_{size}": {"encoder.embedding_size": size} for size in (4, 8, 16, 32, 128, 256)},
+    # Half and twice the width.
+    "narrow": {"encoder.filters": (8, 16, 32, 64)},
+    "wide": {"encoder.filters": (32, 64, 128, 256)},
+    # Another loss of stage 2, alone or beside the MSE.
+    "mse_and_kld": {"saliency.loss.kld_weight": 1.0},
+    "kld_only": {"saliency.loss.mse_weight": 0.0, "saliency.loss.kld_weight": 1.0},
+    # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
+    # that learns nothing; a saliency network that is told of nobody; one that is told of others.
+    "permuted_users": {"controls.gaze": "permuted"},
+    "random_encoder": {"encoder.num_steps": 0, "encoder.optimizer.warmup_steps": 0},
+    "no_embedding": {"controls.embeddings": "none"},
+    "swapped_users": {"controls.embeddings": "swapped"},
+}

@@ -17,31 +17,37 @@ as data.first_trial_only is False. `gaze` was not tried: the images were not at 
 from ml_collections import ConfigDict
 
 from configs import osie, osie_maps
+from gazejax.config import with_overrides
 
 
-def get_config(part: str = "gaze") -> ConfigDict:
-    """Every value of the experiment, for one of the builder's configurations."""
-    if part not in ("gaze", "osie_overlap", "fixations_only"):
-        raise ValueError(f"part is {part!r}; allowed: gaze, osie_overlap, fixations_only")
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
     config = osie.get_config()
-    config.data.name = f"personalized_saliency/{part}"
+    config.data.name = "personalized_saliency/gaze"
     config.split.test_rule = "hash"
     config.encoder.sampling.num_users = 15
     config.encoder.sampling.virtual_users.number = 15
-    if part == "osie_overlap":
+    return with_overrides(config, SETS, sets)
+
+
+SETS = {
+    **osie.SETS,
+    "osie_overlap": {
+        "data.name": "personalized_saliency/osie_overlap",
         # Half of 59 images are test images, to compare people by ten of them and ten others.
-        config.split.hash_one_in = 2
-        config.saliency.sampling.enrolment_images = (3, 20)
-        config.eval.num_images = (1, 5, 10, 15)
-        config.eval.saliency_num_images = (10,)
-    if part == "fixations_only":
-        # All images are one grey screen. The encoder reads scanpaths alone, and the saliency
-        # network has nothing to go by but the map of the others and the person.
-        of_maps = osie_maps.get_config()
-        config.features = of_maps.features
-        config.saliency = of_maps.saliency
-        config.saliency.num_steps = 300
-        config.encoder.taste_scale = 0.0
-        config.universal.num_steps = 40
-        config.checkpoint.every = 100
-    return config
+        "split.hash_one_in": 2,
+        "saliency.sampling.enrolment_images": (3, 20),
+        "eval.num_images": (1, 5, 10, 15),
+        "eval.saliency_num_images": (10,),
+    },
+    # All images are one grey screen. The encoder reads scanpaths alone, and the saliency network
+    # has nothing to go by but the map of the others and the person.
+    "fixations_only": {
+        "data.name": "personalized_saliency/fixations_only",
+        "features": {"backbone": "none"},
+        "encoder.taste_scale": 0.0,
+        "saliency": osie_maps.get_config().saliency.to_dict() | {"num_steps": 300},
+        "universal.num_steps": 40,
+        "checkpoint.every": 100,
+    },
+}

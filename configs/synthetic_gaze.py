@@ -9,10 +9,12 @@ otherwise: most of the paper's numbers are not known to us.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from gazejax.config import with_overrides
 
-def get_config() -> ConfigDict:
-    """Every value of the experiment."""
-    return ConfigDict(
+
+def get_config(sets: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by the named sets of `SETS`."""
+    config = ConfigDict(
         {
             "seed": 0,
             "stage": "all",  # one stage, or all: one after the other
@@ -125,6 +127,11 @@ def get_config() -> ConfigDict:
             "controls": {
                 # Trains a second encoder on gaze whose owners are permuted within each image.
                 "permuted_users": True,
+                # Whose gaze the encoder itself learns from: everybody's own, or permuted likewise.
+                "gaze": "own",
+                # What stage 2 is told of people, in training and evaluation: their own embeddings;
+                # none; or swapped, each one of somebody else who saw that image.
+                "embeddings": "own",
             },
             "training": {
                 # Of the layers; bfloat16 pays on accelerators only. Parameters, sums and losses
@@ -166,3 +173,44 @@ def get_config() -> ConfigDict:
             },
         }
     )
+    return with_overrides(config, SETS, sets)
+
+
+# Each changes exactly what it names: `--config=configs/synthetic_gaze.py:margin_1+mse_and_kld`.
+SETS = {
+    # The margin is a distance; between embeddings of length 1 no square is above 4.
+    **{f"margin_{margin}": {"encoder.loss.margin": margin} for margin in (0.5, 1)},
+    # Not squared: far pairs pull less.
+    "euclidean": {"encoder.loss.distance": "euclidean"},
+    # The length of an embedding may say how much a pair shows.
+    "any_length": {"encoder.loss.unit_length": False},
+    # Which triplets count: one at random for each anchor, or hard ones.
+    **{
+        f"mining_{mining}": {"encoder.loss.mining": mining}
+        for mining in ("random", "semi_hard", "batch_hard")
+    },
+    # Triplets of means of three pairs.
+    "pairs_3": {"encoder.loss.pairs_per_embedding": 3},
+    # Triplets alone: the paper's.
+    "classification_off": {"encoder.loss.classification_weight": 0.0},
+    # Twice as many people, half of them made of the others.
+    "virtual_users": {"encoder.sampling.virtual_users.number": 12},
+    # What everybody looks at is noise for telling people apart: without being told what it is.
+    "group_map_off": {"encoder.inputs": ("image", "personal")},
+    # A product of image and gaze is hard to discover for convolutions: without being given it.
+    "gaze_pooling_off": {"encoder.pooling": "mean"},
+    # How few numbers say who somebody is; nine were drawn to make each of them.
+    **{f"embedding_{size}": {"encoder.embedding_size": size} for size in (4, 8, 32, 64, 128, 256)},
+    # Half and twice the width.
+    "narrow": {"encoder.filters": (16, 32, 64, 64)},
+    "wide": {"encoder.filters": (64, 128, 256, 256)},
+    # Another loss of stage 2, alone or beside the MSE.
+    "mse_and_kld": {"saliency.loss.kld_weight": 1.0},
+    "kld_only": {"saliency.loss.mse_weight": 0.0, "saliency.loss.kld_weight": 1.0},
+    # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
+    # that learns nothing; a saliency network that is told of nobody; one that is told of others.
+    "permuted_users": {"controls.gaze": "permuted"},
+    "random_encoder": {"encoder.num_steps": 0, "encoder.optimizer.warmup_steps": 0},
+    "no_embedding": {"controls.embeddings": "none"},
+    "swapped_users": {"controls.embeddings": "swapped"},
+}

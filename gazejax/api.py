@@ -60,6 +60,11 @@ class Model:
                 f"{workdir} holds {config.eval.folds} folds; load one of them, such as "
                 f"{workdir / 'fold_0'}"
             )
+        if config.controls.embeddings != "own":
+            raise ValueError(
+                f"{workdir} is a control, not to be used: its saliency network was told "
+                f"{config.controls.embeddings!r} for embeddings (config.controls.embeddings)"
+            )
         self.config = config
         self.embedding_size = stages.embedding_size(config)
         self.needs_durations = bool({"duration", "order"} & set(config.encoder.inputs))

@@ -1,9 +1,13 @@
 """What a config may hold. Every key must be there, no other key may be, every value is checked.
 
 A config file is a Python file with `get_config()`; code supplies no default for any value. What one
-value means is said where it stands, in `configs/`.
+value means is said where it stands, in `configs/`. Beside it stand the file's override sets,
+`SETS`: changes to try, whose names follow the file's: `configs/osie.py:margin_0.2+film_off`.
 """
 
+import copy
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -205,7 +209,7 @@ RULES: dict[str, Any] = {
             "pairs_per_embedding": _integer(1),
             "classification_weight": _number(0.0),
         },
-        "num_steps": _integer(1),
+        "num_steps": _integer(0),  # 0: it stays as it was initialised
         "optimizer": _OPTIMIZER,
     },
     "saliency": {
@@ -226,7 +230,11 @@ RULES: dict[str, Any] = {
         "num_steps": _integer(1),
         "optimizer": _OPTIMIZER,
     },
-    "controls": {"permuted_users": _BOOLEAN},
+    "controls": {
+        "permuted_users": _BOOLEAN,
+        "gaze": _choice("own", "permuted"),
+        "embeddings": _choice("own", "none", "swapped"),
+    },
     "training": {
         "compute_dtype": _choice("float32", "bfloat16"),
         "steps_per_dispatch": _integer(1),
@@ -268,9 +276,93 @@ NOT_PART_OF_THE_EXPERIMENT = (
     "data.residency",
     "data.stream",
     "checkpoint",
-    "controls",
+    "controls.permuted_users",
     "eval",
 )
+
+REMOVED = object()  # As a value in an override set: the config is to be without this key.
+
+
+def with_overrides(
+    config: ConfigDict, sets: Mapping[str, Mapping[str, Any]], names: str
+) -> ConfigDict:
+    """Changes a config by override sets, each of which changes exactly the keys it names.
+
+    Args:
+        config: the base.
+        sets: the known sets by name: new values by their dotted keys. A dictionary replaces a whole
+            section, and `REMOVED` takes a key away; a key may be new if an architecture that the
+            sets choose has it.
+        names: the names of sets, joined with `+`; an empty text is none.
+
+    Returns:
+        The changed config, which may still be impossible: see `validate`.
+
+    Raises:
+        ValueError: if a name is unknown, two sets change one key, or a set names a key that is not
+            there.
+
+    Example:
+        >>> sets = {"wide": {"encoder.width": 256}, "short": {"encoder.num_steps": 100}}
+        >>> base = ConfigDict({"encoder": {"width": 128, "num_steps": 1500}})
+        >>> with_overrides(base, sets, "wide+short").encoder.to_dict()
+        {'num_steps': 100, 'width': 256}
+    """
+    chosen = names.split("+") if names else []
+    owner: dict[str, str] = {}
+    for name in chosen:
+        if name not in sets:
+            known = ", ".join(sets) or "none"
+            raise ValueError(f"override set {name!r} is unknown; allowed, joined with +: {known}")
+        for key in sets[name]:
+            for taken, other in owner.items():
+                if f"{key}.".startswith(f"{taken}.") or f"{taken}.".startswith(f"{key}."):
+                    raise ValueError(
+                        f"override sets {other!r} and {name!r} conflict: both change "
+                        f"{max(key, taken, key=len)}"
+                    )
+        owner |= dict.fromkeys(sets[name], name)
+    changed = copy.deepcopy(config)  # Its placeholders still know their type.
+    new = []
+    with changed.unlocked():
+        for key, name in owner.items():
+            section, _, entry = key.rpartition(".")
+            parent = _entry(changed, section) if section else changed
+            value = sets[name][key]
+            is_there = isinstance(parent, ConfigDict) and entry in parent
+            if not isinstance(parent, ConfigDict) or (value is REMOVED and not is_there):
+                raise ValueError(f"override set {name!r}: the config has no key {key}")
+            if is_there and (value is REMOVED or isinstance(value, Mapping)):
+                del parent[entry]
+            if value is not REMOVED:
+                parent[entry] = ConfigDict(value) if isinstance(value, Mapping) else value
+            if not is_there:
+                new.append(key)
+    rules = _rules_for(changed.to_dict())
+    for key in new:
+        if _entry(rules, key) is None:
+            raise ValueError(f"override set {owner[key]!r}: the config has no key {key}")
+    return changed
+
+
+def _entry(values: Any, key: str) -> Any:
+    """What a dotted key leads to; None if nowhere."""
+    for part in key.split("."):
+        if not isinstance(values, Mapping | ConfigDict) or part not in values:
+            return None
+        values = values[part]
+    return values
+
+
+def fingerprint(config: ConfigDict, ignored: Iterable[str] = ("data.data_dir",)) -> str:
+    """SHA-256 of every value of a config but those of the ignored keys and sections."""
+    values = _flatten(config.to_dict())
+    kept = {key: value for key, value in values.items() if not _is_within(key, ignored)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _is_within(key: str, sections: Iterable[str]) -> bool:
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
 
 
 def validate(config: ConfigDict) -> None:
@@ -416,10 +508,7 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """
     flat_one, flat_other = _flatten(one), _flatten(other)
     for key in sorted(flat_one.keys() | flat_other.keys()):
-        is_other = any(
-            key == name or key.startswith(f"{name}.") for name in NOT_PART_OF_THE_EXPERIMENT
-        )
-        if is_other and key != "eval.folds":
+        if _is_within(key, NOT_PART_OF_THE_EXPERIMENT) and key != "eval.folds":
             continue
         if flat_one.get(key) != flat_other.get(key):
             return f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"

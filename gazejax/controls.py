@@ -35,6 +35,43 @@ def permute_viewers(
     return owner
 
 
+def replace_embeddings(
+    kind: str,
+    embeddings: Float[np.ndarray, "user image embedding"],
+    viewed: Bool[AnyArray, "user image"],
+    *,
+    seed: int,
+) -> Float[np.ndarray, "user image embedding"]:
+    """What the saliency network is told of each viewing, by `controls.embeddings` of the config.
+
+    Args:
+        kind: `own`: what it is. `none`: zeros, for everybody. `swapped`: of somebody else who saw
+            that image, image by image anew; zeros where nobody else did.
+        embeddings: of every viewing.
+        viewed: which user saw which image.
+        seed: of who gets whose.
+
+    Raises:
+        ValueError: if `kind` is none of the three.
+
+    Source: ours.
+    """
+    match kind:
+        case "own":
+            return embeddings
+        case "none":
+            return np.zeros_like(embeddings)
+        case "swapped":
+            swapped, generator = np.zeros_like(embeddings), np.random.default_rng(seed)
+            for image, is_viewer in enumerate(np.asarray(viewed).T):
+                circle = generator.permutation(np.flatnonzero(is_viewer))
+                if len(circle) > 1:
+                    swapped[circle, image] = embeddings[np.roll(circle, 1), image]
+            return swapped
+        case _:
+            raise ValueError(f"kind is {kind!r}; allowed: 'own', 'none', 'swapped'")
+
+
 def permute_users(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) -> Gaze:
     """Permutes who looked at what, within each image, among the given users.
 

@@ -452,7 +452,12 @@ def _score_fold(
     config, options = fold.config, fold.config.eval
     images, viewings = fold.splits.test_images, fold.viewings["saliency"]
     prior = stages.center_prior(viewings)
-    known, seen = fold.compared[group]["encoder"], fold.compared["seen"]["encoder"]
+    known, seen = (
+        compared._replace(
+            features=stages.told_embeddings(config, compared.features, compared.viewed)
+        )
+        for compared in (fold.compared[name]["encoder"] for name in (group, "seen"))
+    )
     orders = protocols.draw_image_orders(len(images), options.num_draws, options.seed)
     enrolments = [(size, order) for size in sizes for order in orders[: options.saliency_num_draws]]
     swaps = protocols.derangements(len(known.users), options.num_derangements, options.seed)

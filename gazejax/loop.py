@@ -218,6 +218,9 @@ def train(
         ) as saver,
         track(stage.name, stage.num_steps, start=done) as show,
     ):
+        if stage.num_steps == 0 and checkpoints.latest_step(folder) is None:
+            # An encoder that is not to learn is saved as it starts.
+            saver.save(0, _as_trees(state), metadata | {"window": []}, {})
         pending = None
         batches = make_batches(stage, config, devices, start=done)
         while done < stage.num_steps:

@@ -420,12 +420,12 @@ def make_stage(
         ValueError: if the devices cannot share a batch; see `refuse_too_small` for the data.
     """
     match name:
-        case "encoder":
-            return _encoder_stage(name, config, viewings["encoder"], devices)
-        case "permuted_encoder":
+        case "encoder" | "permuted_encoder":
             arrays = viewings["encoder"]
-            gaze = controls.permute_users(arrays.gaze, np.asarray(arrays.users), config.seed)
-            return _encoder_stage(name, config, arrays._replace(gaze=gaze), devices)
+            if name == "permuted_encoder" or config.controls.gaze == "permuted":
+                gaze = controls.permute_users(arrays.gaze, np.asarray(arrays.users), config.seed)
+                arrays = arrays._replace(gaze=gaze)
+            return _encoder_stage(name, config, arrays, devices)
         case "universal":
             return _universal_stage(config, viewings["saliency"], basis, devices)
         case "saliency":
@@ -437,6 +437,7 @@ def make_stage(
                 images=np.asarray(viewings["saliency"].images),
                 devices=devices,
             )
+            embeddings = told_embeddings(config, embeddings, viewings["saliency"].viewed)
             return _saliency_stage(config, viewings["saliency"], basis, embeddings, devices)
         case _:
             raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
@@ -975,6 +976,17 @@ def embed_pairs(
             embeddings[:, part][row[at], column[at]] = batch
             done = at.stop
     return embeddings
+
+
+def told_embeddings(
+    config: ConfigDict,
+    embeddings: Float[np.ndarray, "user image embedding"],
+    viewed: Bool[AnyArray, "user image"],
+) -> Float[np.ndarray, "user image embedding"]:
+    """What stage 2 is told in place of these embeddings, if the config makes it a control."""
+    return controls.replace_embeddings(
+        config.controls.embeddings, embeddings, viewed, seed=config.seed
+    )
 
 
 def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:

@@ -25,6 +25,22 @@ def gaze_of(lengths, xy_frac=None):
     )
 
 
+def test_embeddings_that_are_taken_away_or_swapped():
+    # Users 0, 1 and 2 saw image 0, only user 1 saw image 1.
+    viewed = np.array([[True, False], [True, True], [True, False]])
+    embeddings = np.array([[[1.0], [0.0]], [[2.0], [4.0]], [[3.0], [0.0]]])
+    own, nobody, swapped = (
+        controls.replace_embeddings(kind, embeddings, viewed, seed=0)
+        for kind in ("own", "none", "swapped")
+    )
+    np.testing.assert_array_equal(own, embeddings)
+    np.testing.assert_array_equal(nobody, np.zeros((3, 2, 1)))
+    # Handed around, and nobody has their own; a lone viewer's is nobody's.
+    assert sorted(swapped[:, 0, 0]) == [1.0, 2.0, 3.0]
+    assert (swapped[:, 0] != embeddings[:, 0]).all()
+    np.testing.assert_array_equal(swapped[:, 1], np.zeros((3, 1)))
+
+
 def test_permuted_users_share_out_the_same_viewings_of_each_image():
     lengths = GENERATOR.integers(0, 5, (6, 30))
     gaze = gaze_of(lengths)

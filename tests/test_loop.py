@@ -4,10 +4,11 @@ import json
 
 import jax
 import numpy as np
+import optax
 import pytest
 from conftest import tiny_config, train_and_evaluate
 
-from gazejax import checkpoints, loop, stages
+from gazejax import api, checkpoints, evaluation, loop, stages, steps
 from gazejax.workdir import load_params, refuse_another_experiment
 
 
@@ -241,6 +242,53 @@ def test_data_that_cannot_fill_a_batch_are_refused_before_anything_compiles(
     with pytest.raises(ValueError, match=f"config.{key} {message}"):
         train_and_evaluate(config, tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_an_encoder_can_be_one_that_learnt_nothing(data_dir, tmp_path):
+    config = tiny_config(data_dir)
+    config.update(stage="encoder")
+    config.encoder.num_steps = config.encoder.optimizer.warmup_steps = 0
+    for _ in range(2):  # The second time there is nothing left to do.
+        loop.train_folds(config, tmp_path / "run")
+    assert [one.step for one in checkpoints.find(tmp_path / "run/encoder/checkpoints")] == [0]
+    init = stages.encoder_network(config, num_users=6).init
+    start = steps.init_state(init, optax.identity(), config.seed).params
+    jax.tree.map(
+        np.testing.assert_array_equal, final_params(tmp_path / "run", "encoder"), dict(start)
+    )
+
+
+@pytest.mark.slow
+def test_a_saliency_network_can_be_told_of_nobody(data_dir, tmp_path):
+    config = tiny_config(data_dir)
+    config.controls.embeddings = "none"
+    for config.stage in ("encoder", "saliency"):
+        config[config.stage].num_steps = 2
+        loop.train_folds(config, tmp_path / "run")
+    result = evaluation.evaluate(tmp_path / "run")
+    for group in ("seen", "unseen"):
+        rows = result["saliency"][group]["2"]
+        assert rows["own"] == rows["swapped"] == rows["mean"]
+        assert rows["own"]["cc"] != rows["universal"]["cc"]
+    with pytest.raises(ValueError, match=r"is a control, not to be used: .* told 'none'"):
+        api.load(tmp_path / "run")
+
+
+def test_an_encoder_can_learn_from_permuted_gaze(data_dir, tiny_dataset):
+    """The same batches of the same images, of other people."""
+    config = tiny_config(data_dir)
+    splits = stages.make_config_splits(config, tiny_dataset)
+    viewings = {"encoder": stages.make_viewings("encoder", config, tiny_dataset, splits)}
+    made = {}
+    for name, gaze in (("encoder", "own"), ("encoder", "permuted"), ("permuted_encoder", "own")):
+        config.controls.gaze = gaze
+        stage = stages.make_stage(
+            name, config, viewings, basis=None, encoder_params=None, devices=jax.devices()[:1]
+        )
+        made[name, gaze] = np.asarray(stage.constants.gaze.viewing_offset)
+    permuted = made["permuted_encoder", "own"]
+    np.testing.assert_array_equal(made["encoder", "permuted"], permuted)
+    assert (made["encoder", "own"] != permuted).any()
 
 
 def test_a_data_set_that_is_not_prepared_names_the_command(data_dir, tmp_path):
