@@ -280,6 +280,15 @@ NOT_PART_OF_THE_EXPERIMENT = (
     "eval",
 )
 
+# On what stages `encoder` and `permuted_encoder` do not depend.
+NOT_PART_OF_THE_ENCODER = (
+    *NOT_PART_OF_THE_EXPERIMENT,
+    "saliency",
+    "universal",
+    "features.fine_tuning_rate",
+    "controls.embeddings",
+)
+
 REMOVED = object()  # As a value in an override set: the config is to be without this key.
 
 
@@ -345,6 +354,28 @@ def with_overrides(
     return changed
 
 
+def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
+    """A config with single values changed, as flags of `train.py` do: by their dotted keys.
+
+    Raises:
+        ValueError: if the config has no such value, or it is of another type.
+    """
+    changed = copy.deepcopy(config)
+    for key, value in values.items():
+        section, _, entry = key.rpartition(".")
+        parent = _entry(changed, section) if section else changed
+        if not isinstance(parent, ConfigDict) or entry not in parent:
+            raise ValueError(f"the config has no value {key}")
+        is_value = isinstance(value, bool | int | float | str | tuple)
+        if isinstance(parent[entry], ConfigDict) or not is_value:
+            raise ValueError(f"config.{key} is {value!r}; allowed: a value that a flag can set")
+        try:
+            parent[entry] = value
+        except TypeError as error:
+            raise ValueError(f"config.{key} is {value!r}; allowed: {error}") from error
+    return changed
+
+
 def _entry(values: Any, key: str) -> Any:
     """What a dotted key leads to; None if nowhere."""
     for part in key.split("."):
@@ -355,14 +386,17 @@ def _entry(values: Any, key: str) -> Any:
 
 
 def fingerprint(config: ConfigDict, ignored: Iterable[str] = ("data.data_dir",)) -> str:
-    """SHA-256 of every value of a config but those of the ignored keys and sections."""
+    """SHA-256 of every value of a config but those of the ignored keys and sections.
+
+    The number of folds is never ignored, as in `difference`.
+    """
     values = _flatten(config.to_dict())
-    kept = {key: value for key, value in values.items() if not _is_within(key, ignored)}
+    kept = {key: value for key, value in values.items() if not _is_ignored(key, ignored)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
-def _is_within(key: str, sections: Iterable[str]) -> bool:
-    return any(key == section or key.startswith(f"{section}.") for section in sections)
+def _is_ignored(key: str, ignored: Iterable[str]) -> bool:
+    return key != "eval.folds" and any(f"{key}.".startswith(f"{section}.") for section in ignored)
 
 
 def validate(config: ConfigDict) -> None:
@@ -501,18 +535,30 @@ def _validate_features(values: Mapping[str, Any]) -> None:
     )
 
 
-def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+def difference(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    ignored: Iterable[str] = NOT_PART_OF_THE_EXPERIMENT,
+) -> str | None:
     """First value by which two configs are different experiments, in words; None if they are not.
 
     Both as nested dictionaries, as `ConfigDict.to_dict` and JSON give them.
     """
     flat_one, flat_other = _flatten(one), _flatten(other)
-    for key in sorted(flat_one.keys() | flat_other.keys()):
-        if _is_within(key, NOT_PART_OF_THE_EXPERIMENT) and key != "eval.folds":
-            continue
-        if flat_one.get(key) != flat_other.get(key):
+    for key in changed_keys(one, other):
+        if not _is_ignored(key, ignored):
             return f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"
     return None
+
+
+def changed_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Dotted keys, in order, whose values differ between two configs, or that only one has."""
+    flat_one, flat_other = _flatten(one), _flatten(other)
+    return sorted(
+        key
+        for key in flat_one.keys() | flat_other.keys()
+        if key not in flat_one or key not in flat_other or flat_one[key] != flat_other[key]
+    )
 
 
 def _rules_for(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import datetime
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from ml_collections import ConfigDict
 
 from gazejax import bootstrap, controls, protocols, stages, steps, verification
 from gazejax.arrays import AnyArray, Dataset
+from gazejax.config import fingerprint
 from gazejax.progress import track
 from gazejax.report import format_elsewhere, format_evaluation
 from gazejax.splits import Splits
@@ -27,11 +29,15 @@ from gazejax.workdir import (
     refuse_trained_images,
     source_commit,
     trained_steps,
+    write_arrays,
     write_json,
+    write_resources,
     write_text,
 )
 
 GROUPS = ("seen", "unseen")
+# The values behind the intervals of a workdir's figures.
+RESAMPLES = "evaluation_resamples.npz"
 # For the plots alone.
 _NUM_EXAMPLES = 6
 _IMAGES_PER_POINT = 10
@@ -73,6 +79,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
         ValueError: if the data set is not the one of the training, or a user or image that is to
             be unseen took part in it.
     """
+    started = time.monotonic()
     config = load_config(workdir)
     dataset = stages.load_dataset(config, load_basis(workdir))
     configs = fold_configs(config, workdir)
@@ -82,10 +89,12 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             folds.append(_open_fold(folder, fold_config, dataset))
             show(len(folds), "folds")
     result: dict[str, Any] = {"encoder": {}, "encoder_differences": {}}
-    curves = {}
+    curves: dict[str, Any] = {}
+    resamples: dict[str, np.ndarray] = {}
     with track("evaluation, stage 1", len(GROUPS)) as show:
         for number, group in enumerate(GROUPS, start=1):
-            table, differences, curves[group] = _verify(group, folds, config, dataset)
+            table, differences, curves[group], resampled = _verify(group, folds, config, dataset)
+            resamples |= _named(f"encoder/{group}/encoder", resampled)
             result["encoder"][group] = table
             result["encoder_differences"][group] = differences
             show(number, f"{group} users")
@@ -93,14 +102,21 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     if all(trained_steps(fold.workdir, "saliency") is not None for fold in folds):
         result |= {"saliency": {}, "saliency_differences": {}, "saliency_users": {}}
         for group in GROUPS:
-            tables, examples = _predict(group, folds, config, dataset)
+            tables, examples, resampled = _predict(group, folds, config, dataset)
+            resamples |= _named(f"saliency/{group}", resampled)
             for key, table in tables.items():
                 result[key][group] = table
-    result["compared"] = _describe(config, folds)
+    result["compared"] = _describe(config, folds) | {
+        "data_digest": dataset.digest,
+        "config_sha256": fingerprint(config),
+    }
+    # The resamples first: where `evaluation.json` is, all is.
+    write_arrays(workdir / RESAMPLES, resamples)
     write_json(workdir / "evaluation.json", result)
     text = format_evaluation(result)
     write_text(workdir / "evaluation.md", text)
     _draw(workdir / "plots", result, curves, examples, folds[0], dataset)
+    write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
     print(text)
     return result
 
@@ -141,7 +157,7 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
         methods = _methods(folder, fold_config, dataset, splits, viewings)
         compared = {"unseen": _compared(methods, users, images)}
         folds.append(Fold(folder, fold_config, splits, viewings, compared))
-    table, differences, _ = _verify("unseen", folds, config, dataset)
+    table, differences, *_ = _verify("unseen", folds, config, dataset)
     result = {
         "encoder": table,
         "encoder_differences": differences,
@@ -153,6 +169,17 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
     write_text(workdir / f"{stem}.md", text)
     print(text)
     return result
+
+
+def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, " resample"]]:
+    """Nested resampled values under flat names: those that lead to the figure in the result."""
+    named: dict[str, np.ndarray] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            named |= _named(f"{prefix}/{name}", value)
+        else:
+            named[f"{prefix}/{name}"] = value.astype(np.float32)
+    return named
 
 
 def _open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
@@ -264,8 +291,14 @@ def _compared(
 
 def _verify(
     group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, verification.RocCurve]]:
-    """Stage 1 for the seen or the unseen users: table, encoder minus each control, ROC curves."""
+) -> tuple[
+    dict[str, Any], dict[str, Any], dict[str, verification.RocCurve], dict[str, dict[str, Any]]
+]:
+    """Stage 1 for the seen or the unseen users.
+
+    Returns:
+        Table, encoder minus each control, ROC curves, resampled figures of the encoder.
+    """
     options = config.eval
     num_images = len(folds[0].splits.test_images)
     orders = protocols.draw_image_orders(num_images, options.num_draws, options.seed)
@@ -330,7 +363,7 @@ def _verify(
         )
         for size in table["encoder"]
     }
-    return table, differences, curves
+    return table, differences, curves, resampled["encoder"]
 
 
 def _fewest_images(folds: Sequence[Fold], method: str) -> int:
@@ -384,10 +417,12 @@ def _difference(
 
 def _predict(
     group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
-) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """Stage 2 for the seen or the unseen users: figures, paired differences, single users.
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Stage 2 for the seen or the unseen users.
 
-    Beside these tables, some maps of the first fold to look at.
+    Returns:
+        Tables of figures, paired differences and single users; some maps of the first fold to look
+        at; resampled figures of each condition.
     """
     options = config.eval
     num_images = len(folds[0].splits.test_images)
@@ -405,19 +440,25 @@ def _predict(
         "saliency_differences": {},
         "saliency_users": {},
     }
+    resamples: dict[str, dict[str, Any]] = {}
     for size in sizes:
         of_size = [scores[size] for scores in scored]
         figures = protocols.mean_over_users(of_size, everybody, every_image)[0]
         resampled = protocols.mean_over_users(of_size, user_weight, image_weight)
+        resamples[str(size)] = {
+            condition: _by_metric(resampled[:, row].T)
+            for row, condition in enumerate(protocols.CONDITIONS)
+            if condition != "predicted" or all(map(_has_universal, folds))
+        }
         tables["saliency"][str(size)] = {
             condition: {
-                **_with_intervals(_by_metric(figures[row]), _by_metric(resampled[:, row].T)),
+                **_with_intervals(_by_metric(figures[row]), resamples[str(size)][condition]),
                 "num_users": len(np.unique(np.concatenate([one.users for one in of_size]))),
                 "num_images": num_images,
                 "num_draws": options.saliency_num_draws,
             }
             for row, condition in enumerate(protocols.CONDITIONS)
-            if condition != "predicted" or all(map(_has_universal, folds))
+            if condition in resamples[str(size)]
         }
         differences = {}
         for one, other in _DIFFERENCES:
@@ -432,7 +473,7 @@ def _predict(
             )
         }
         tables["saliency_users"][str(size)] = _single_users(of_size, image_weight, dataset)
-    return tables, examples[0]
+    return tables, examples[0], resamples
 
 
 def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:

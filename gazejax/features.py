@@ -7,6 +7,7 @@ saliency network may also go on training backbone and components, from where the
 """
 
 import functools
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,10 +17,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float16, UInt8
 
+from gazejax import cache
 from gazejax.arrays import AnyArray, Stored
 from gazejax.models.backbone import LEVEL_CHANNELS, EfficientNetLite0
 
 _IMAGES_PER_CALL = 10
+# Raise it with any change of what `backbone_levels` computes.
+_LEVELS_MADE_BY = "levels 1"
 
 
 class FeatureBasis(NamedTuple):
@@ -55,6 +59,40 @@ def backbone_levels(
         batch = pixels[start : start + _IMAGES_PER_CALL]
         parts.append(jax.device_get(_run_backbone(tuple(strides), params, batch)))
     return [np.concatenate(of_level) for of_level in zip(*parts, strict=True)]
+
+
+def cached_levels(
+    params: Any,
+    pixels: UInt8[np.ndarray, "image height width 3"] | Stored,
+    strides: Sequence[int],
+    *,
+    weights: str,
+) -> Levels:
+    """`backbone_levels`, once for all processes that show it the same images; see `cache`.
+
+    Args:
+        params: of `EfficientNetLite0`.
+        pixels: 8-bit RGB.
+        strides: which levels.
+        weights: what the parameters were made from, as a text.
+    """
+    images = hashlib.sha256()
+    for start in range(0, len(pixels), _IMAGES_PER_CALL):
+        images.update(np.ascontiguousarray(pixels[start : start + _IMAGES_PER_CALL]).data)
+    shape = (len(pixels), *pixels[0].shape)
+    made_from = (
+        f"{_LEVELS_MADE_BY}; {weights}; levels {tuple(strides)} of images {shape} "
+        f"{images.hexdigest()}; "
+        f"{jax.default_backend()}"
+    )
+    name = hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    arrays = cache.read_or_make(
+        cache.default_folder() / "features" / f"{name}.npz",
+        lambda: dict(zip(map(str, strides), backbone_levels(params, pixels, strides), strict=True)),
+        made_from=made_from,
+        what="features",
+    )
+    return [arrays[str(stride)] for stride in strides]
 
 
 def fit_basis(levels: Levels, components: Sequence[int]) -> FeatureBasis:

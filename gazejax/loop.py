@@ -28,6 +28,7 @@ from gazejax.workdir import (
     load_basis,
     load_params,
     named_splits,
+    read_resources,
     refuse_another_encoder,
     refuse_another_experiment,
     refuse_other_folds,
@@ -35,6 +36,7 @@ from gazejax.workdir import (
     users_left_out,
     write_config,
     write_description,
+    write_resources,
     write_text,
 )
 
@@ -198,6 +200,7 @@ def train(
         devices=devices,
         steps_per_dispatch=config.training.steps_per_dispatch,
     )
+    started = time.monotonic() - read_resources(workdir).get(stage.name, {}).get("seconds", 0.0)
     folder = checkpoint_folder(workdir, stage.name)
     sharding = steps.replicated(devices)
     state = steps.init_state(stage.network.init, stage.optimizer, config.seed)
@@ -241,6 +244,7 @@ def train(
                     metadata | {"window": curve.window},
                     {"loss": curve.loss()},
                 )
+                write_resources(workdir, stage.name, seconds=time.monotonic() - started)
             if is_asked and done < stage.num_steps:
                 saver.wait()
                 raise interruption.InterruptedRunError(

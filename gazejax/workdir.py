@@ -7,6 +7,8 @@ features.npz                what reduces the backbone's levels to features, if t
 <stage>/checkpoints/        Orbax checkpoints, each with its own copy of config and splits
 <stage>/metrics.jsonl       the training curve
 evaluation.json, .md        figures
+evaluation_resamples.npz    their values in every resample, under the same names
+resources.json              wall time and peak memory of each stage and of the evaluation
 plots/                      the same to look at
 fold_<number>/              of a cross-validation: such a folder for each fold, and no stage here
 """
@@ -16,10 +18,12 @@ import fcntl
 import importlib.metadata
 import json
 import os
+import resource
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +34,20 @@ from ml_collections import ConfigDict
 
 from gazejax import checkpoints, stages, steps
 from gazejax.arrays import Dataset
-from gazejax.config import difference, validate
+from gazejax.config import (
+    NOT_PART_OF_THE_ENCODER,
+    NOT_PART_OF_THE_EXPERIMENT,
+    difference,
+    validate,
+)
 from gazejax.features import FeatureBasis
 from gazejax.splits import Splits
-from gazejax.stages import INPUTS, STAGES, Viewings
+from gazejax.stages import ENCODERS, INPUTS, STAGES, Viewings
 
 _PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
 _BASIS = "features.npz"
+_RESOURCES = "resources.json"
 
 
 def checkpoint_folder(workdir: Path, stage: str) -> Path:
@@ -95,7 +105,7 @@ def load_params(workdir: Path, stage: str) -> Any:
     # Valid when it was saved; keys that came since do not matter to a network.
     config = ConfigDict(_with_tuples(metadata["config"]))
     num_users = len(metadata["splits"]["seen_users"])
-    if stage in ("encoder", "permuted_encoder"):
+    if stage in ENCODERS:
         network = stages.encoder_network(config, num_users=num_users)
     else:
         num_people = num_users if stage == "saliency" else 0
@@ -104,6 +114,33 @@ def load_params(workdir: Path, stage: str) -> Any:
     sharding = steps.replicated(jax.local_devices()[:1])
     _, trees = checkpoints.restore(folder, {"params": abstract}, sharding, is_strict=False)
     return trees["params"]
+
+
+def copy_encoders(source: Path, target: Path, stages_to_copy: Sequence[str]) -> None:
+    """Gives a run the finished encoders of another one, where it has not begun to train its own.
+
+    Whether they are those it would have trained, `refuse_another_experiment` says when it starts:
+    by config, splits and digest of the data.
+
+    Args:
+        source: workdir of the other run, with one fold or several.
+        target: workdir of the run.
+        stages_to_copy: of `stages.ENCODERS`.
+    """
+    for folder, config in fold_configs(load_config(source), source).items():
+        into = target / folder.relative_to(source)
+        for stage in stages_to_copy:
+            if (into / stage).exists() or trained_steps(folder, stage) != config.encoder.num_steps:
+                continue
+            into.mkdir(parents=True, exist_ok=True)
+            if (folder / _BASIS).is_file():
+                shutil.copy2(folder / _BASIS, into / _BASIS)
+            temporary = into / f".{stage}.tmp"
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copytree(folder / stage, temporary)
+            spent = {stage: read_resources(folder)[stage]}
+            write_json(into / _RESOURCES, read_resources(into) | spent)
+            temporary.rename(into / stage)
 
 
 def list_checkpoints(workdir: Path) -> tuple[list[str], bool]:
@@ -205,7 +242,8 @@ def refuse_another_experiment(
         if trained_steps(workdir, stage) is None:
             continue
         metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
-        changed = difference(metadata["config"], config.to_dict())
+        ignored = NOT_PART_OF_THE_ENCODER if stage in ENCODERS else NOT_PART_OF_THE_EXPERIMENT
+        changed = difference(metadata["config"], config.to_dict(), ignored)
         if changed:
             refuse(changed)
         refuse_other_splits(workdir, stage, splits, dataset)
@@ -299,11 +337,11 @@ def write_description(
     priors: dict[str, Any] = {
         name: stages.center_prior(arrays) for name, arrays in viewings.items()
     }
-    _write_arrays(workdir / "center_prior.npz", priors)
+    write_arrays(workdir / "center_prior.npz", priors)
     if dataset.basis is not None:
         parts = dataset.basis._asdict().items()
         arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}
-        _write_arrays(workdir / _BASIS, arrays)
+        write_arrays(workdir / _BASIS, arrays)
 
 
 @contextlib.contextmanager
@@ -332,9 +370,34 @@ def locked(workdir: Path) -> Iterator[None]:
         yield
 
 
-def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+def read_resources(workdir: Path) -> dict[str, dict[str, float]]:
+    """What the stages and the evaluation of a run have cost; see `write_resources`."""
+    path = workdir / _RESOURCES
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def write_resources(workdir: Path, name: str, *, seconds: float) -> None:
+    """Notes what a stage, or the evaluation, has cost.
+
+    Args:
+        workdir: the run's folder.
+        name: of the stage, or `evaluation`.
+        seconds: wall time, of all processes that worked on it: compilation, training and saving,
+            but neither loading data nor what was done again after the last checkpoint.
+    """
+    every = read_resources(workdir)
+    # Of the process up to now, on the host; an accelerator's own memory is not in it.
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    before = every.get(name, {}).get("peak_memory_bytes", 0)
+    every[name] = {"seconds": seconds, "peak_memory_bytes": max(before, peak)}
+    write_json(workdir / _RESOURCES, every)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes an `.npz` whole or not at all."""
     temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, **arrays)
+    np.savez(temporary, **dict(arrays))
     temporary.replace(path)
 
 

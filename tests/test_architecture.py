@@ -10,7 +10,7 @@ from conftest import ROOT
 
 # From the ground up. A module may import from the layers before its own, and nothing else.
 LAYERS = [
-    ["arrays", "progress", "pictures", "interruption"],
+    ["arrays", "cache", "progress", "pictures", "interruption"],
     [
         "render",
         "losses",
@@ -35,7 +35,7 @@ LAYERS = [
     ["protocols"],
     ["stages"],
     ["workdir"],
-    ["loop", "evaluation", "api"],
+    ["loop", "evaluation", "api", "sweeps"],
     ["data_commands"],
     ["cli"],
     ["interop.pysaliency"],
@@ -45,7 +45,7 @@ KEEPERS = {
     "tensorflow_datasets": {"data"},
     "grain": {"data"},
     "orbax": {"checkpoints"},
-    "ml_collections": {"config", "stages", "workdir", "loop", "evaluation", "api"},
+    "ml_collections": {"config", "stages", "workdir", "loop", "evaluation", "api", "sweeps"},
     "tfds_builders": {"cli", "data_commands"},
     "matplotlib": {"plots"},
     "PIL": {"data", "api", "cli", "interop.pysaliency"},

@@ -10,7 +10,8 @@ from conftest import tiny_config
 from PIL import Image
 
 from gazejax import evaluation, protocols, report, stages
-from gazejax.workdir import load_config
+from gazejax.stages import STAGES
+from gazejax.workdir import load_config, read_resources, write_resources
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,37 @@ def test_every_figure_stands_beside_its_controls_and_interval(result):
             assert has_intervals(rows["own_minus_swapped"], protocols.MAP_METRICS)
             assert 0 < rows["own_minus_swapped_p_value"]["information_gain"] <= 1
         assert len(result["saliency_users"][users][largest]) == number
+
+
+def test_the_resamples_behind_the_intervals_are_stored(tiny_run, result):
+    with np.load(tiny_run / evaluation.RESAMPLES) as stored:
+        resamples = dict(stored)
+    figures = {name.rsplit("/", 1)[0] for name in resamples}
+    assert len(figures) == 2 * 2 + 2 * 1 * len(protocols.CONDITIONS)
+    for path in figures:
+        row = result
+        for key in path.split("/"):
+            row = row[key]
+        for name in {*protocols.VERIFICATION_FIGURES, *protocols.MAP_METRICS} & row.keys():
+            values = resamples[f"{path}/{name}"]
+            assert values.shape == (1000,)
+            expected = row[f"{name}_interval"]
+            if expected is not None:
+                np.testing.assert_allclose(np.nanpercentile(values, [2.5, 97.5]), expected, 1e-4)
+
+
+def test_costs_are_noted_and_add_up(tiny_run, tmp_path):
+    costs = read_resources(tiny_run)
+    assert costs.keys() == {*STAGES, "evaluation"}
+    for cost in costs.values():
+        assert cost["seconds"] > 0
+        assert cost["peak_memory_bytes"] > 50e6
+    write_resources(tmp_path, "encoder", seconds=1.0)
+    (tmp_path / "resources.json").write_text(
+        json.dumps({"encoder": {"seconds": 1.0, "peak_memory_bytes": 1e15}})
+    )
+    write_resources(tmp_path, "encoder", seconds=3.0)
+    assert read_resources(tmp_path) == {"encoder": {"seconds": 3.0, "peak_memory_bytes": 1e15}}
 
 
 def test_differences_are_those_of_the_figures(result):

@@ -23,6 +23,32 @@ def levels():
     ]
 
 
+def test_levels_are_computed_once_for_the_same_images_and_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls = []
+
+    def fake(params, pixels, strides):
+        calls.append(params)
+        sums = pixels.sum(axis=(1, 2, 3)).astype(np.float16)[:, None, None, None]
+        return [sums * stride for stride in strides]
+
+    monkeypatch.setattr(features, "backbone_levels", fake)
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    made, read = (features.cached_levels(0, pixels, (8, 32), weights="w") for _ in range(2))
+    assert len(calls) == 1
+    # 0 + 1 + ... + 11 = 66.
+    assert made[0][0, 0, 0, 0] == read[0][0, 0, 0, 0] == 8 * 66
+    np.testing.assert_array_equal(made[1], read[1])
+    (file,) = (tmp_path / "gazejax/features").glob("*.npz")
+    file.write_bytes(file.read_bytes()[:-1])
+    features.cached_levels(0, pixels, (8, 32), weights="w")
+    assert len(calls) == 2
+    features.cached_levels(0, pixels + 1, (8, 32), weights="w")
+    features.cached_levels(0, pixels, (8, 16), weights="w")
+    features.cached_levels(0, pixels, (8, 32), weights="others")
+    assert len(calls) == 5
+
+
 def test_components_have_mean_zero_and_variance_one_where_they_were_fitted(levels):
     basis = features.fit_basis(levels, COMPONENTS)
     for level, mean, projection, number in zip(levels, *basis, COMPONENTS, strict=True):

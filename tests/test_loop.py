@@ -262,8 +262,8 @@ def test_an_encoder_can_be_one_that_learnt_nothing(data_dir, tmp_path):
 def test_a_saliency_network_can_be_told_of_nobody(data_dir, tmp_path):
     config = tiny_config(data_dir)
     config.controls.embeddings = "none"
+    config.encoder.num_steps = config.saliency.num_steps = 2
     for config.stage in ("encoder", "saliency"):
-        config[config.stage].num_steps = 2
         loop.train_folds(config, tmp_path / "run")
     result = evaluation.evaluate(tmp_path / "run")
     for group in ("seen", "unseen"):

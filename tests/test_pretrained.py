@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gazejax import pretrained
+from gazejax import cache, pretrained
 
 MAGIC = 0x1950A86A20F9469CFC6C
 SYSTEM = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"long": 4}}
@@ -377,4 +377,4 @@ def test_a_write_that_fails_leaves_nothing_behind(load, tmp_path, monkeypatch, c
 @pytest.mark.parametrize(("variable", "base"), [("/x", Path("/x")), ("", None), ("x/y", None)])
 def test_the_cache_lies_where_the_desktop_specification_says(monkeypatch, variable, base):
     monkeypatch.setenv("XDG_CACHE_HOME", variable)
-    assert pretrained.default_cache_folder() == (base or Path.home() / ".cache") / "gazejax"
+    assert cache.default_folder() == (base or Path.home() / ".cache") / "gazejax"
