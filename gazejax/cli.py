@@ -16,6 +16,7 @@ from gazejax.api import check_fixations, load
 from gazejax.evaluation import evaluate, evaluate_elsewhere
 from gazejax.loop import configure_host_devices
 from gazejax.pictures import draw_prediction
+from gazejax.sweeps import print_commands, run_sweep
 from gazejax.workdir import list_checkpoints, load_config, locked
 from tfds_builders.gaze_table import table_files
 
@@ -130,6 +131,13 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("workdir", type=Path)
     listing.set_defaults(run=_list_checkpoints)
 
+    sweeping = commands.add_parser("sweep", help="run all variants and seeds of a sweep file")
+    sweeping.add_argument("sweep", type=Path, metavar="SWEEP.py")
+    sweeping.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    sweeping.add_argument("--shard", default="1/1", metavar="i/n", help="run one part of n only")
+    sweeping.add_argument("--dry-run", action="store_true", help="print the commands instead")
+    sweeping.set_defaults(run=_sweep)
+
     embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
     embedding.add_argument("workdir", type=Path)
     embedding.add_argument(
@@ -162,6 +170,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     else:
         with locked(arguments.workdir):
             evaluate(arguments.workdir)
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    act = print_commands if arguments.dry_run else run_sweep
+    act(arguments.sweep, arguments.workdir, arguments.shard)
 
 
 def _list_checkpoints(arguments: argparse.Namespace) -> None:
