@@ -13,6 +13,7 @@ from PIL import Image
 
 from gazejax import data_commands, interruption
 from gazejax.api import check_fixations, load
+from gazejax.comparison import compare
 from gazejax.evaluation import evaluate, evaluate_elsewhere
 from gazejax.loop import configure_host_devices
 from gazejax.pictures import draw_prediction
@@ -138,6 +139,13 @@ def _parser() -> argparse.ArgumentParser:
     sweeping.add_argument("--dry-run", action="store_true", help="print the commands instead")
     sweeping.set_defaults(run=_sweep)
 
+    comparing = commands.add_parser("compare", help="compare the runs of sweeps, or single runs")
+    comparing.add_argument("folders", type=Path, nargs="+", metavar="DIR")
+    comparing.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to write to; default: the only DIR given"
+    )
+    comparing.set_defaults(run=_compare)
+
     embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
     embedding.add_argument("workdir", type=Path)
     embedding.add_argument(
@@ -175,6 +183,12 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _sweep(arguments: argparse.Namespace) -> None:
     act = print_commands if arguments.dry_run else run_sweep
     act(arguments.sweep, arguments.workdir, arguments.shard)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    if arguments.out is None and len(arguments.folders) > 1:
+        raise ValueError("--out is missing: with several folders, say where to write")
+    compare(arguments.folders, arguments.out or arguments.folders[0])
 
 
 def _list_checkpoints(arguments: argparse.Namespace) -> None:

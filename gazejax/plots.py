@@ -6,6 +6,7 @@ and in threads. Colours are those of Okabe and Ito, which the colour-blind tell 
 markers differ besides, for print in grey.
 """
 
+import itertools
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,14 @@ _FIGURE_NAMES = {
     "fnmr_at_fmr_1": "FNMR at an FMR of 1 %",
     "fnmr_at_fmr_10": "FNMR at an FMR of 10 %",
     "map_at_r": "MAP@R",
+}
+# Those of a comparison that are drawn; higher is better in all.
+_COMPARED_FIGURES = {
+    "roc_auc": "ROC-AUC",
+    "rank1": "rank-1",
+    "information_gain_own": "IG of own, bits",
+    "information_gain_own_minus_swapped": "IG of own - swapped, bits",
+    "information_gain_own_minus_mean": "IG of own - mean, bits",
 }
 # More names than these cover each other.
 _MOST_NAMES_IN_SCATTER, _MOST_NAMES_UNDER_BARS = 24, 80
@@ -388,6 +397,70 @@ def draw_user_bars(
     _save(drawing, path)
 
 
+def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Draws how much every variant differs from the base, a panel for each figure and users.
+
+    A line for each variant, on it a mark with its interval for each number of images. A difference
+    that is None is left out.
+
+    Args:
+        path: the PNG file to write.
+        rows: with `variant`, `users`, `figure`, `n`, `difference` and `difference_interval`; the
+            first variant is the base.
+        title: what is compared.
+
+    Raises:
+        ValueError: if there is no difference.
+    """
+    known = [row for row in rows if row["difference"] is not None]
+    variants = list(dict.fromkeys(row["variant"] for row in known))
+    figures = [
+        figure for figure in _COMPARED_FIGURES if any(row["figure"] == figure for row in known)
+    ]
+    users = list(dict.fromkeys(row["users"] for row in known))
+    if not figures:
+        raise ValueError("nothing to draw; allowed: at least 1 difference to the base")
+    sizes = sorted({row["n"] for row in known})
+    height = len(figures) * (0.7 + 0.12 * len(variants) * max(len(sizes), 2)) + 0.6
+    drawing, panels = _grid(len(figures), len(users), size=(_WIDTH, height))
+    drawing.suptitle(
+        f"{title}: difference to {rows[0]['variant']}, with 95 % intervals",
+        fontsize=_TITLE + 1,
+        parse_math=False,
+    )
+    apart = 0.8 / len(sizes)
+    for (line, figure), (column, group) in itertools.product(enumerate(figures), enumerate(users)):
+        panel = panels[line][column]
+        for number, size in enumerate(sizes):
+            style = _numbered_style(number)
+            shown = [
+                row
+                for row in known
+                if (row["figure"], row["users"], row["n"]) == (figure, group, size)
+            ]
+            place = np.array([variants.index(row["variant"]) for row in shown], float)
+            place += (number - (len(sizes) - 1) / 2) * apart
+            low, high = _intervals(row["difference_interval"] for row in shown)
+            panel.hlines(place, low, high, color=style.colour, linewidth=1.0)
+            value = [row["difference"] for row in shown]
+            panel.plot(value, place, style.marker, color=style.colour, markersize=3.5)
+        panel.axvline(0, color=_DARK, linewidth=0.8)
+        panel.set_title(
+            f"{_COMPARED_FIGURES[figure]}, {group} users", fontsize=_TITLE, parse_math=False
+        )
+        panel.set_yticks(range(len(variants)), variants, fontsize=_SMALL, parse_math=False)
+        panel.set_ylim(len(variants) - 0.4, -0.6)
+        panel.grid(visible=False, axis="y")
+    handles: dict[str, Artist] = {}
+    for number, size in enumerate(sizes):
+        style = _numbered_style(number)
+        (handles[f"n = {size}"],) = panels[0][0].plot(
+            [], [], style.marker, color=style.colour, linestyle="-", linewidth=1.0, markersize=3.5
+        )
+    _legend_below(drawing, handles)
+    _save(drawing, path)
+
+
 def draw_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
     """Draws people and images as rows: the image, three maps, and what the person adds.
 
@@ -625,6 +698,18 @@ def _panels(
         panel.grid(color=_LIGHT, linewidth=0.6)
         panel.set_axisbelow(True)
     return drawing, panels
+
+
+def _grid(rows: int, columns: int, *, size: tuple[float, float]) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with panels in rows; those of a row share what is beside it."""
+    drawing = Figure(figsize=size, dpi=_DOTS_PER_INCH, layout=ConstrainedLayoutEngine())
+    panels = drawing.subplots(rows, columns, sharey="row", squeeze=False)
+    for panel in panels.flat:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize=_SMALL)
+        panel.grid(color=_LIGHT, linewidth=0.6)
+        panel.set_axisbelow(True)
+    return drawing, panels.tolist()
 
 
 def _first(panels: Mapping[str, Axes]) -> Axes:

@@ -155,10 +155,13 @@ def command(run: Run, workdir: Path) -> list[str]:
 
 def environment(workdir: Path) -> dict[str, str]:
     """What the runs of a sweep find in their environment: where they share what XLA compiles."""
-    key = "JAX_COMPILATION_CACHE_DIR"
     # What one machine compiled may not run on another.
     folder = workdir.absolute() / ".shared" / "compiled" / platform.node()
-    return {key: os.environ.get(key, str(folder))}
+    shared = {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    }
+    return {key: os.environ.get(key, value) for key, value in shared.items()}
 
 
 def print_commands(path: Path, workdir: Path, shard: str) -> None:

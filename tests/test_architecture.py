@@ -36,7 +36,7 @@ LAYERS = [
     ["stages"],
     ["workdir"],
     ["loop", "evaluation", "api", "sweeps"],
-    ["data_commands"],
+    ["data_commands", "comparison"],
     ["cli"],
     ["interop.pysaliency"],
 ]

@@ -3,7 +3,8 @@
     gazejax sweep configs/sweeps/loss_and_mining.py --workdir runs/loss_and_mining
     gazejax compare runs/loss_and_mining
 
-Without the users and images of the figures, on all three folds. 16 variants with three seeds each.
+Without the users and images of the figures, on all three folds: the base and 16 variants with three
+seeds each.
 """
 
 SWEEP = {

@@ -1,0 +1,279 @@
+"""Means over seeds and differences to a base by hand; a sweep from its first run to its plot."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, tiny_config
+from PIL import Image
+
+from gazejax import comparison, sweeps
+from gazejax.cli import main
+from gazejax.workdir import load_params, read_resources
+
+# Of 1000 resamples, half have the users that figures are .1 higher for, and half the others.
+SHIFT = np.where(np.arange(1000) % 2, 0.1, -0.1)
+SPLITS = {
+    "seen_users": ["a", "b"],
+    "unseen_users": ["c", "d"],
+    "train_images": ["1", "2"],
+    "test_images": ["3", "4"],
+}
+
+
+def evaluated(seed, value, *, splits=(SPLITS,), digest="0", sizes=("1",), **settings):
+    """A run whose ROC-AUC and rank-1 are a value, shifted by `SHIFT` in the resamples."""
+    figures = dict.fromkeys(("roc_auc", "rank1"), value)
+    return comparison.Evaluated(
+        folder=Path(f"run_{value}_{seed}"),
+        seed=seed,
+        variant="",
+        settings={"folds": 1, "seed": 0, **settings},
+        splits=list(splits),
+        evaluation={
+            "compared": {"data_digest": digest},
+            "encoder": {
+                users: {"encoder": dict.fromkeys(sizes, figures)} for users in comparison.GROUPS
+            },
+        },
+        resamples={
+            f"encoder/{users}/encoder/{size}/{name}": np.float32(value + SHIFT)
+            for users in comparison.GROUPS
+            for size in sizes
+            for name in figures
+        },
+        costs={
+            "training_seconds": 10.0 * (1 + seed),
+            "evaluation_seconds": 1.0,
+            "peak_memory_bytes": 1e9 * (1 + seed),
+        },
+    )
+
+
+def test_a_difference_is_paired_over_users_and_seeds():
+    variants = {
+        "base": {0: evaluated(0, 0.5), 1: evaluated(1, 0.6)},
+        "better": {0: evaluated(0, 0.7), 1: evaluated(1, 0.9)},
+    }
+    base, better = (
+        row
+        for row in comparison.table_of(variants)
+        if (row["users"], row["figure"]) == ("unseen", "roc_auc")
+    )
+    assert base["value"] == pytest.approx(0.55)
+    assert (base["difference"], base["difference_interval"]) == (None, None)
+    # A standard error of .05, and Student's t with one degree of freedom: beyond 0 and 1.
+    assert base["value_interval"] == [0.0, 1.0]
+    # By seed .2 and .3: a mean of .25, a standard deviation of .0707, a standard error of .05. The
+    # users' shift is in both and cancels, so that the interval is .05 times 12.706 to either side.
+    assert better["difference"] == pytest.approx(0.25)
+    np.testing.assert_allclose(
+        better["difference_interval"], [0.25 - 0.6353, 0.25 + 0.6353], atol=0.02
+    )
+    assert better["seeds"] == 2
+    assert better["training_seconds"] == 15.0
+    assert better["peak_memory_bytes"] == 2e9
+
+
+def test_one_seed_has_an_interval_over_users_alone():
+    variants = {"base": {0: evaluated(0, 0.5)}, "better": {0: evaluated(0, 0.7)}}
+    rows = comparison.table_of(variants)
+    np.testing.assert_allclose(rows[0]["value_interval"], [0.4, 0.6], atol=1e-6)
+    np.testing.assert_allclose(rows[-1]["difference_interval"], [0.2, 0.2], atol=1e-6)
+
+
+def test_an_interval_over_seeds_that_agree_is_that_over_users():
+    resampled = np.tile(0.5 + SHIFT, (3, 1))
+    np.testing.assert_allclose(
+        comparison.mean_interval(np.full(3, 0.5), resampled, seed=0), [0.4, 0.6]
+    )
+    # Values 1, 2 and 3: standard error 1 / sqrt(3), t with two degrees of freedom 4.303.
+    found = comparison.mean_interval(np.array([1.0, 2.0, 3.0]), np.full((3, 1000), 2.0), seed=0)
+    np.testing.assert_allclose(found, [2 - 2.484, 2 + 2.484], atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({0: evaluated(0, 0.7)}, "other has no run of seed 1, which base has"),
+        (
+            {seed: evaluated(seed, 0.7) for seed in (0, 1, 2)},
+            "base has no run of seed 2, which other has",
+        ),
+        (
+            {0: evaluated(0, 0.7), 1: evaluated(1, 0.7, digest="1")},
+            "run_0.5_0 and run_0.7_1 are not to be compared: their digest of the data differ",
+        ),
+        (
+            {0: evaluated(0, 0.7), 1: evaluated(1, 0.7, num_draws=1)},
+            "their config.eval.num_draws differ",
+        ),
+        (
+            {
+                seed: evaluated(seed, 0.7, splits=[SPLITS | {"test_images": ["3"]}])
+                for seed in (0, 1)
+            },
+            "run_0.5_0 and run_0.7_0 are not to be compared: their test_images differ",
+        ),
+        (
+            {0: evaluated(0, 0.7), 1: evaluated(1, 0.7, splits=[SPLITS | {"seen_users": ["a"]}])},
+            "run_0.7_0 and run_0.7_1 are not to be compared: their seen_users differ",
+        ),
+    ],
+)
+def test_runs_that_are_not_alike_are_refused_by_name(other, message):
+    base = {0: evaluated(0, 0.5, num_draws=5), 1: evaluated(1, 0.5, num_draws=5)}
+    other = {
+        seed: run._replace(settings={"num_draws": 5} | run.settings) for seed, run in other.items()
+    }
+    with pytest.raises(ValueError, match=message):
+        comparison.refuse_unlike({"base": base, "other": other})
+    comparison.refuse_unlike({"base": base})
+
+
+def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
+    fewer = [SPLITS | {"seen_users": ["a"], "train_images": ["1"]}]
+    variants = {
+        "base": {0: evaluated(0, 0.5, sizes=("1", "5"))},
+        "fewer": {0: evaluated(0, 0.4, splits=fewer)},
+    }
+    comparison.refuse_unlike(variants)
+    rows = comparison.table_of(variants)
+    # Only where all have the figure.
+    assert {row["n"] for row in rows} == {1}
+    differences = {
+        row["users"]: row["difference"]
+        for row in rows[len(rows) // 2 :]
+        if row["figure"] == "rank1"
+    }
+    assert differences == {"seen": None, "unseen": pytest.approx(-0.1)}
+
+
+def test_a_single_run_is_compared_with_nothing_and_what_is_stale_is_refused(tiny_run, tmp_path):
+    (row, *_) = comparison.compare([tiny_run], tmp_path)
+    assert (
+        row["value"]
+        == json.loads((tiny_run / "evaluation.json").read_text())["encoder"]["seen"]["encoder"][
+            "1"
+        ]["roc_auc"]
+    )
+    text = (tmp_path / "comparison.md").read_text()
+    assert "Training seed 0 alone; in brackets 95 % intervals over users and images alone" in text
+    with pytest.raises(ValueError, match=r"are of one variant and seed 0"):
+        comparison.compare([tiny_run, tiny_run], tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
+        comparison.compare([tmp_path / "nobody"], tmp_path)
+
+
+@pytest.fixture
+def sweep(data_dir, tmp_path):
+    """A base with one more override set, and a sweep over it and one value of stage 2."""
+    config = tiny_config(data_dir)
+    config.controls.permuted_users = False
+    (tmp_path / "tiny.py").write_text(
+        "from ml_collections import ConfigDict\n"
+        "from gazejax.config import with_overrides\n"
+        'SETS = {"euclidean": {"encoder.loss.distance": "euclidean"}}\n'
+        'def get_config(sets=""):\n'
+        f"    return with_overrides(ConfigDict({config.to_dict()!r}), SETS, sets)\n"
+    )
+    path = tmp_path / "sweep.py"
+    grid = {"sets": ("", "euclidean"), "saliency.loss.kld_weight": (0.0, 1.0)}
+    content = {"bases": (str(tmp_path / "tiny.py"),), "values": {}, "sets": (), "grids": (grid,)}
+    path.write_text(f"SWEEP = {content | {'seeds': (0, 1)}!r}")
+    return path
+
+
+@pytest.mark.slow
+def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, capsys):
+    workdir = tmp_path / "runs"
+    monkeypatch.chdir(ROOT)
+    runs = sweeps.plan(sweeps.read_sweep(sweep))
+    assert [run.variant for run in runs[:4]] == [
+        "base",
+        "kld_weight=1.0",
+        "euclidean,kld_weight=0.0",
+        "euclidean,kld_weight=1.0",
+    ]
+    gazejax = [sys.executable, "-c", "import sys; from gazejax.cli import main; sys.exit(main())"]
+    command = [*gazejax, "sweep", str(sweep), "--workdir", str(workdir)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+    def start():
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def wait_for(path, process):
+        while not path.exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+
+    # kill -9 in the first run, of the sweep alone: its run goes on, and is waited for.
+    with start() as process:
+        wait_for(workdir / runs[0].name / "encoder/metrics.jsonl", process)
+        process.kill()
+    # SIGTERM in the second: it saves or ends, and so does the sweep.
+    with start() as process:
+        wait_for(workdir / runs[1].name / "saliency/metrics.jsonl", process)
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 75
+        assert f"interrupted: the sweep stopped in {runs[1].name}; the same command" in told
+    assert main(["compare", str(workdir)]) == 1
+    missing = capsys.readouterr().err
+    assert f"7 of 8 runs are missing: {runs[1].name}, {runs[2].name}" in missing
+    with start() as process:
+        _, told = process.communicate(timeout=600)
+        assert process.returncode == 0, told
+
+    # None ran twice, and stage 2 shares the encoders of stage 1, cost and all.
+    for run in runs:
+        log = (workdir / run.name / "train.log").read_text()
+        assert log.count("**Who is it?**") == 1
+    for seed in (0, 1):
+        for sets in ("base", "euclidean,kld_weight=0.0"):
+            own = workdir / "tiny" / sets / f"seed_{seed}"
+            other = (
+                own.parent.with_name(
+                    "kld_weight=1.0" if sets == "base" else "euclidean,kld_weight=1.0"
+                )
+                / own.name
+            )
+            assert read_resources(own)["encoder"] == read_resources(other)["encoder"]
+            assert "encoder: resumed at step 12 of 12" in (other / "train.log").read_text()
+    first, second = (
+        load_params(workdir / runs[number].name, "encoder")["classifier"]["bias"]
+        for number in (0, 2)
+    )
+    assert (np.asarray(first) != np.asarray(second)).any()
+
+    assert main(["compare", str(workdir)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.strip() == (workdir / "comparison.md").read_text().strip()
+    assert "Means over training seeds 0, 1; in brackets 95 % intervals over users, images and" in (
+        printed
+    )
+    assert "| unseen: euclidean,kld_weight=1.0 - base | ROC-AUC |" in printed
+    assert "| seen, 2: kld_weight=1.0 - base |" in printed
+    with (workdir / "comparison.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # Stage 1: two sizes and two figures; stage 2: one size and six.
+    assert len(rows) == 4 * 2 * (2 * 2 + 6)
+    for row in rows:
+        is_stage_1 = row["figure"] in ("roc_auc", "rank1")
+        if row["variant"] == "kld_weight=1.0" and is_stage_1:  # The very same encoders.
+            assert float(row["difference"]) == float(row["difference_high"]) == 0
+    with Image.open(workdir / "comparison_tiny.png") as picture:
+        assert min(picture.size) > 300
+    # Without one of the runs nothing is averaged.
+    (workdir / runs[-1].name / "evaluation.json").unlink()
+    assert main(["compare", str(workdir)]) == 1
+    assert f"1 of 8 runs are missing: {runs[-1].name}" in capsys.readouterr().err

@@ -1,0 +1,235 @@
+"""Sweep files, their runs, and that none runs twice: with a train.py that does nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+from conftest import ROOT
+from ml_collections import config_flags
+
+from gazejax import interruption, sweeps
+from gazejax.config import fingerprint, validate
+
+SWEEP = {
+    "bases": ("configs/osie.py:validation",),
+    "values": {"controls.permuted_users": False, "eval.num_images": (1, 10)},
+    "sets": ("euclidean", "film_off+mse_only"),
+    "grids": (
+        {"sets": ("", "unit_length"), "encoder.loss.margin": (0.2, 1.0)},
+        {"encoder.num_steps": (1500, 150), "saliency.num_steps": (100,)},
+    ),
+    "seeds": (3, 0),
+}
+VARIANTS = [
+    "base",
+    "euclidean",
+    "film_off+mse_only",
+    "margin=0.2",
+    "unit_length,margin=0.2",
+    "unit_length,margin=1.0",
+    "encoder.num_steps=1500,saliency.num_steps=100",
+    "encoder.num_steps=150,saliency.num_steps=100",
+]
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_every_variant_runs_with_every_seed_and_none_twice(here):
+    runs = sweeps.plan(SWEEP)
+    # margin 1.0 is the base's.
+    assert [run.name for run in runs] == [
+        f"osie+validation/{variant}/seed_{seed}" for seed in (3, 0) for variant in VARIANTS
+    ]
+    assert sweeps.command(runs[4], Path("runs/x"))[1:] == [
+        "train.py",
+        "--config=configs/osie.py:validation+unit_length",
+        "--workdir=runs/x/osie+validation/unit_length,margin=0.2/seed_3",
+        "--config.controls.permuted_users=False",
+        "--config.eval.num_images=(1, 10)",
+        "--config.encoder.loss.margin=0.2",
+        "--config.seed=3",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # In ml_collections.
+def test_the_commands_make_the_configs_of_the_plan(here):
+    for run in sweeps.plan(SWEEP)[:8]:
+        values = flags.FlagValues()
+        arguments = sweeps.command(run, Path("runs"))[1:]
+        config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
+        flags.DEFINE_string("workdir", None, "", flag_values=values)
+        values(arguments)
+        assert fingerprint(values.config) == fingerprint(run.config)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/sweeps").glob("*.py")), ids=str)
+def test_every_sweep_file_has_possible_runs(here, path):
+    for run in sweeps.plan(sweeps.read_sweep(path)):
+        validate(run.config)
+
+
+def test_runs_that_share_an_encoder_stay_in_one_shard(here):
+    runs = sweeps.plan(SWEEP)
+    parts = [sweeps.shard_of(runs, f"{part}/3") for part in (1, 2, 3)]
+    assert sorted(run.name for part in parts for run in part) == sorted(run.name for run in runs)
+    together = {"base", "film_off+mse_only", "encoder.num_steps=1500,saliency.num_steps=100"}
+    for part in parts:
+        for seed in (0, 3):
+            inside = together & {run.variant for run in part if run.seed == seed}
+            assert inside in (set(), together)
+        assert 4 <= len(part) <= 6
+    for shard in ("0/3", "4/3", "3", "a/b"):
+        with pytest.raises(ValueError, match=rf"shard is '{shard}'; allowed: i/n"):
+            sweeps.shard_of(runs, shard)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"seeds": (0, 0)}, r"SWEEP\['seeds'\] is \(0, 0\); allowed: a tuple of one or more diff"),
+        ({"bases": "configs/osie.py"}, r"SWEEP\['bases'\] is 'configs/osie.py'; allowed: a tuple"),
+        ({"grids": ({"encoder.width": 64},)}, r"SWEEP\['grids'\] is .* of tuples of values by dot"),
+        ({"repeats": 3}, r"SWEEP\['repeats'\] is unknown; allowed: bases, values, sets, grids"),
+        ({"bases": ("configs/nobody.py",)}, r"config file configs/nobody.py does not exist"),
+        ({"sets": ("wide",)}, r"override set 'wide' is unknown"),
+        ({"values": {"encoder.loss.margin": 1.0}}, r"margin=0.2: values and grid both set enc"),
+        ({"values": {"encoder.loss.distance": "euclidean"}}, r"euclidean: values and sets both se"),
+        ({"grids": ({"seed": (1, 2)},)}, r"seed=1: seeds and values or sets both set seed"),
+        ({"values": {"encoder.margin": 1.0}}, r"base: the config has no value encoder.margin"),
+        ({"values": {"encoder.width": 0.5}}, r"base: config.encoder.width is 0.5; allowed: "),
+        ({"values": {"encoder.loss": {}}}, r"encoder.loss is {}; allowed: a value that a flag"),
+        ({"values": {"split.fold": 9}}, r"osie.validation/base: config.split.fold is 9; allowed"),
+        ({"values": {"stage": "universal"}}, r"stage is 'universal'; allowed in a sweep: 'all'"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused_in_one_line(here, tmp_path, changed, message):
+    path = tmp_path / "sweep.py"
+    path.write_text(f"SWEEP = {SWEEP | changed!r}")
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        sweeps.plan(sweeps.read_sweep(path))
+
+
+TRAIN = """
+import json, pathlib, sys
+run = pathlib.Path(next(one.split("=", 1)[1] for one in sys.argv if "--workdir" in one))
+sweep = run.parents[2]
+with (sweep / "calls").open("a") as calls:
+    calls.write(f"{run.relative_to(sweep)}\\n")
+if "width=2" in str(run) and not (sweep / "mended").exists():
+    sys.exit("error: too wide")
+if (sweep / "interrupt").exists():
+    sys.exit(75)
+for one in json.loads((sweep / "sweep.json").read_text()):
+    if one["name"] == str(run.relative_to(sweep)):
+        compared = {"config_sha256": one["config_sha256"]}
+        (run / "evaluation.json").write_text(json.dumps({"compared": compared}))
+"""
+SMALL = {
+    "bases": ("base.py",),
+    "values": {},
+    "sets": (),
+    "grids": ({"encoder.width": (1, 2, 3)},),
+    "seeds": (0, 1),
+}
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A folder with a sweep of 6 runs, one of them the base, and a train.py that fails for two."""
+    config = {"seed": 0, "stage": "all", "encoder": {"width": 1}, "controls": {"permuted_users": 0}}
+    (tmp_path / "base.py").write_text(
+        f"from ml_collections import ConfigDict\ndef get_config(): return ConfigDict({config!r})\n"
+    )
+    (tmp_path / "sweep.py").write_text(f"SWEEP = {SMALL!r}")
+    (tmp_path / "train.py").write_text(TRAIN)
+    monkeypatch.setattr(sweeps, "validate", lambda config: None)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def calls(folder):
+    return (folder / "run/calls").read_text().splitlines()
+
+
+def test_a_run_that_fails_is_told_and_stops_no_other(small, capsys):
+    message = r"2 of 6 runs failed: base/width=2/seed_0, base/width=2/seed_1; the same command"
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    told = capsys.readouterr().err
+    assert "failed: base/width=2/seed_0: exit status 1: error: too wide (all of it in run/" in told
+    # Those that failed are tried again, the others are not.
+    ended = [name for name in calls(small) if "width=2" in name]
+    assert (len(ended), len(calls(small))) == (4, 6 + 2)
+    (small / "run/mended").touch()
+    sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    assert len(calls(small)) == 6 + 2 + 2
+    sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    assert len(calls(small)) == 6 + 2 + 2
+    # Another config in the same folder: all of them again, and train.py says whether it may be.
+    (small / "sweep.py").write_text(f"SWEEP = {SMALL | {'values': {'stage': 'encoder'}}!r}")
+    sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    assert len(calls(small)) == 6 + 2 + 2 + 6
+
+
+def test_a_shard_runs_its_part_alone(small):
+    for shard, number in (("1/2", 3), ("2/2", 6)):
+        (small / "run").mkdir(exist_ok=True)
+        (small / "run/mended").touch()
+        sweeps.run_sweep(Path("sweep.py"), Path("run"), shard)
+        assert len(calls(small)) == number
+    assert len(set(calls(small))) == 6
+
+
+def test_an_interrupted_run_stops_the_sweep(small, monkeypatch):
+    (small / "run").mkdir()
+    (small / "run/interrupt").touch()
+    with pytest.raises(interruption.InterruptedRunError, match="stopped in base/base/seed_0"):
+        sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    (small / "run/interrupt").unlink()
+    # Asked to stop: the run is, once.
+    (small / "train.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(interruption, "is_asked", lambda: True)
+    with pytest.raises(interruption.InterruptedRunError, match="stopped in base/base/seed_0"):
+        sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+
+
+def test_a_run_that_another_process_is_at_is_waited_for(small, capsys):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, pathlib, time\n"
+            "path = pathlib.Path('run/base/base/seed_0/.lock')\n"
+            "path.parent.mkdir(parents=True)\n"
+            "file = path.open('w')\n"
+            "fcntl.flock(file, fcntl.LOCK_EX)\n"
+            "file.write('process 7 on another host'); file.flush()\n"
+            "print(flush=True)\n"
+            "time.sleep(1.5)\n",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        holder.stdout.readline()
+        (small / "run/mended").touch()
+        sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+        assert holder.wait() == 0
+    assert "waiting: run/base/base/seed_0 is in use by process 7" in capsys.readouterr().err
+    assert len(calls(small)) == 6
+
+
+def test_the_dry_run_prints_a_line_for_a_shell_each(small, capsys):
+    sweeps.print_commands(Path("sweep.py"), Path("run"), "1/1")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert all(" train.py --config=base.py --workdir=run/base/" in line for line in lines)
+    (small / "run/base/base/seed_0").mkdir(parents=True)
+    (small / "run/sweep.json").write_text("[]")
+    subprocess.run(lines[0], shell=True, check=True)
+    assert calls(small) == ["base/base/seed_0"]
