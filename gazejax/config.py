@@ -268,6 +268,8 @@ RULES: dict[str, Any] = {
     },
 }
 
+_MOST_TOLD = 5
+
 # What may change between two runs in one workdir without making it another experiment; of `eval`
 # all but the number of folds.
 NOT_PART_OF_THE_EXPERIMENT = (
@@ -540,15 +542,18 @@ def difference(
     other: Mapping[str, Any],
     ignored: Iterable[str] = NOT_PART_OF_THE_EXPERIMENT,
 ) -> str | None:
-    """First value by which two configs are different experiments, in words; None if they are not.
+    """The values by which two configs are different experiments, in words; None if they are not.
 
     Both as nested dictionaries, as `ConfigDict.to_dict` and JSON give them.
     """
     flat_one, flat_other = _flatten(one), _flatten(other)
-    for key in changed_keys(one, other):
-        if not _is_ignored(key, ignored):
-            return f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"
-    return None
+    told = [
+        f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"
+        for key in changed_keys(one, other)
+        if not _is_ignored(key, ignored)
+    ]
+    more = [f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
+    return ", ".join(told[:_MOST_TOLD] + more) or None
 
 
 def changed_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

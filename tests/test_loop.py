@@ -96,13 +96,16 @@ def test_changes_are_accepted_where_the_config_says_so_but_never_of_the_splits(
     tiny_run, tiny_dataset, data_dir, capsys
 ):
     config = tiny_config(data_dir)
-    config.encoder.loss.margin = 9.0
+    config.encoder.loss.update(margin=9.0, mining="random")
     config.checkpoint.accept_changes = True
     other = tiny_dataset._replace(digest={**tiny_dataset.digest, "gaze": "0"})
     splits = stages.make_config_splits(config, tiny_dataset)
     refuse_another_experiment(tiny_run, config, splits, other)
     told = capsys.readouterr().err
-    assert "accept_changes: config.encoder.loss.margin was 0.2 and is now 9.0" in told
+    assert (
+        "accept_changes: config.encoder.loss.margin was 0.2 and is now 9.0, "
+        "config.encoder.loss.mining was 'batch_all' and is now 'random'\n" in told
+    )
     assert "accept_changes: the digest of synthetic_gaze/tiny was" in told
     config.split.fold = 0
     splits = stages.make_config_splits(config, tiny_dataset)
