@@ -24,6 +24,7 @@ from gazejax.workdir import (
     load_basis,
     load_config,
     load_params,
+    naming,
     refuse_another_encoder,
     refuse_leaks,
     refuse_trained_images,
@@ -115,7 +116,8 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     write_json(workdir / "evaluation.json", result)
     text = format_evaluation(result)
     write_text(workdir / "evaluation.md", text)
-    _draw(workdir / "plots", result, curves, examples, folds[0], dataset)
+    with naming(workdir / "plots"):
+        _draw(workdir / "plots", result, curves, examples, folds[0], dataset)
     write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
     print(text)
     return result

@@ -28,6 +28,7 @@ from gazejax.workdir import (
     load_basis,
     load_params,
     named_splits,
+    naming,
     read_resources,
     refuse_another_encoder,
     refuse_another_experiment,
@@ -326,7 +327,7 @@ class _Curve:
             else:
                 line[name] = _finite_mean(self.window, name)
         line["examples_per_second"] = rate
-        with self.path.open("a") as file:
+        with naming(self.path), self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
         loss = "not finite" if line["loss"] is None else f"{line['loss']:.4f}"
         self.text = f"{rate:.0f} {self.stage.unit}/s on {self.num_devices} devices, loss {loss}"

@@ -397,8 +397,9 @@ def write_resources(workdir: Path, name: str, *, seconds: float) -> None:
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Writes an `.npz` whole or not at all."""
     temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, **dict(arrays))
-    temporary.replace(path)
+    with naming(path):
+        np.savez(temporary, **dict(arrays))
+        temporary.replace(path)
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:
@@ -451,11 +452,23 @@ def source_commit() -> str | None:
     return git.stdout.strip() or None
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names what could not be written: of a full disk the system says no more than that it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with naming(path):
+        temporary.write_text(text)
+        temporary.replace(path)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -3,11 +3,12 @@
 import csv
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, differing, read_config, tiny_config
 
-from gazejax import data
+from gazejax import checkpoints, data
 from tfds_builders.build import build
 
 
@@ -100,3 +101,44 @@ def test_kill_minus_nine_at_random_moments_loses_nothing():
     assert done.returncode == 0, done.stderr[-2000:]
     assert "4 kills, " in done.stdout.splitlines()[-1]
     assert done.stdout.splitlines()[-1].endswith("all equal to the undisturbed one")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MB, too small for all checkpoints of a tiny training."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_loses_nothing(data_dir, small_disk):
+    workdir = small_disk / "run"
+    arguments = command(data_dir, workdir, "--config.stage=encoder", "--config.checkpoint.keep=9")
+    full = run([*arguments, "--config.checkpoint.every=2"])
+    assert full.returncode == 1
+    [line] = [line for line in full.stderr.splitlines() if line.startswith("error: ")]
+    assert str(workdir) in line
+    assert "No space left on device" in line
+    step = checkpoints.latest_step(workdir / "encoder" / "checkpoints")
+    assert step is not None
+    assert step <= 12
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    done = run([*arguments, "--config.checkpoint.every=2"])
+    assert done.returncode == 0, done.stderr
+    assert f"encoder: resumed at step {step} of 12" in done.stderr
+
+
+def test_a_workdir_that_cannot_be_written_is_one_line(data_dir):
+    folder = Path("/sys/gazejax")  # Not even the superuser can write there.
+    if not folder.parent.is_dir():
+        pytest.skip("this system has no /sys")
+    done = run(command(data_dir, folder))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert str(folder) in done.stderr
+    assert done.stderr.count("\n") == 1
