@@ -126,7 +126,7 @@ def _what_was_averaged(compared: Mapping[str, Any]) -> str:
         over = "over users and images alone: another seed may give another figure"
     validation = " (validation)" if compared["purpose"] == "validation" else ""
     return (
-        f"{compared['data']}{validation}, {compared['folds']} folds, {compared['test_images']} "
+        f"{compared['data']}{validation}, folds: {compared['folds']}, {compared['test_images']} "
         f"test images; commit {', '.join(compared['commits'])}. {what}; in brackets 95 % intervals "
         f"{over}, {compared['resamples']} resamples. A difference to the base is paired: the same "
         "users, images and seeds."

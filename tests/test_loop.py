@@ -9,7 +9,13 @@ import pytest
 from conftest import tiny_config, train_and_evaluate
 
 from gazejax import api, checkpoints, evaluation, loop, stages, steps
-from gazejax.workdir import load_params, refuse_another_experiment
+from gazejax.config import with_values
+from gazejax.workdir import (
+    copy_encoders,
+    load_params,
+    read_resources,
+    refuse_another_experiment,
+)
 
 
 class KilledError(Exception):
@@ -81,6 +87,30 @@ def test_another_experiment_in_the_workdir_is_refused(tiny_run, data_dir):
     config.encoder.loss.margin = 9.0
     with pytest.raises(ValueError, match=r"holds another experiment: config.encoder.loss.margin"):
         train_and_evaluate(config, tiny_run)
+
+
+def test_an_encoder_serves_every_stage_two_but_no_other_stage_one(
+    tiny_run, tiny_dataset, data_dir, tmp_path
+):
+    copy_encoders(tiny_run, tmp_path, ["encoder"])
+    copy_encoders(tiny_run, tmp_path, ["encoder"])
+    assert {path.name for path in tmp_path.iterdir()} == {"encoder", "resources.json"}
+    assert read_resources(tmp_path) == {"encoder": read_resources(tiny_run)["encoder"]}
+    expected, found = final_params(tiny_run, "encoder"), final_params(tmp_path, "encoder")
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    config = tiny_config(data_dir)
+    splits = stages.make_config_splits(config, tiny_dataset)
+    config.saliency.loss.kld_weight = 1.0
+    config.universal.num_steps = 6
+    config.controls.embeddings = "swapped"
+    refuse_another_experiment(tmp_path, config, splits, tiny_dataset)
+    with pytest.raises(ValueError, match=r"holds another experiment: config.controls.embeddings"):
+        refuse_another_experiment(tiny_run, config, splits, tiny_dataset)
+    for key, value in (("encoder.loss.margin", 9.0), ("seed", 1), ("controls.gaze", "permuted")):
+        with pytest.raises(ValueError, match=rf"holds another experiment: config.{key} was"):
+            refuse_another_experiment(
+                tmp_path, with_values(config, {key: value}), splits, tiny_dataset
+            )
 
 
 def test_other_data_under_the_same_name_are_refused(tiny_run, tiny_dataset, data_dir):

@@ -64,6 +64,29 @@ def draw_maps(path):
     plots.draw_map_grid(path, rows=[map_row(), map_row(xy_frac=np.zeros((0, 2)))])
 
 
+def difference(variant, users, n, value, interval):
+    return {
+        "variant": variant,
+        "users": users,
+        "figure": "rank1",
+        "n": n,
+        "difference": value,
+        "difference_interval": interval,
+    }
+
+
+def draw_comparison(path):
+    rows = [
+        difference("base", "seen", 1, None, None),
+        difference("wide", "seen", 1, 0.25, [0.125, 0.5]),
+        difference("wide", "seen", 10, 0.0, [-0.25, 0.25]),
+        difference("deep", "seen", 1, -0.5, [-1.0, 0.0]),
+        difference("deep", "seen", 10, None, None),
+        difference("deep", "unseen", 10, 0.0, [0.0, 0.0]),
+    ]
+    plots.draw_differences(path, rows=rows, title="_net_")
+
+
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
     """Calls a function and returns the drawing instead of writing it."""
@@ -77,7 +100,9 @@ def drawn(monkeypatch, tmp_path):
     return catch
 
 
-@pytest.mark.parametrize("draw", [draw_roc, draw_sizes, draw_scatter, draw_bars, draw_maps])
+@pytest.mark.parametrize(
+    "draw", [draw_roc, draw_sizes, draw_scatter, draw_bars, draw_maps, draw_comparison]
+)
 def test_writes_one_picture_the_same_in_another_thread(tmp_path, draw):
     draw(tmp_path / "one.png")
     with ThreadPoolExecutor(1) as pool:
@@ -115,6 +140,24 @@ def test_values_stand_over_their_size_and_none_is_left_out(drawn):
     # Nothing is known of the unseen: then chance, alone, says nothing.
     assert [text.get_text() for text in unseen.texts] == ["not known"]
     assert not unseen.get_lines()
+
+
+def test_differences_stand_in_the_line_of_their_variant(drawn):
+    seen, unseen = drawn(draw_comparison).axes
+    assert [label.get_text() for label in seen.get_yticklabels()] == ["wide", "deep"]
+    # A mark above for n = 1, one below for n = 10, at equal distances.
+    one, ten = seen.get_lines()[:2]
+    np.testing.assert_array_equal(one.get_xdata(), [0.25, -0.5])
+    np.testing.assert_allclose(one.get_ydata(), [-0.2, 0.8])
+    np.testing.assert_array_equal(ten.get_xdata(), [0.0])
+    np.testing.assert_allclose(ten.get_ydata(), [0.2])
+    bars = [collection.get_segments() for collection in seen.collections]
+    np.testing.assert_allclose(bars[0][0], [[0.125, -0.2], [0.5, -0.2]])
+    np.testing.assert_allclose(bars[0][1], [[-1.0, 0.8], [0.0, 0.8]])
+    assert seen.get_title() == "rank-1, seen users"
+    assert [len(line.get_xdata()) for line in unseen.get_lines()[:2]] == [0, 1]
+    with pytest.raises(ValueError, match="at least 1 difference to the base"):
+        drawn(plots.draw_differences, rows=[difference("base", "seen", 1, None, None)], title="")
 
 
 def test_chance_of_each_group(drawn):

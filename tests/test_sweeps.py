@@ -56,6 +56,12 @@ def test_every_variant_runs_with_every_seed_and_none_twice(here):
     ]
 
 
+def test_two_variants_of_one_name_are_refused(here):
+    grid = {"data.name": ("mine 1", "mine-1"), "encoder.width": (8,)}
+    with pytest.raises(ValueError, match=r"called osie.validation/name=mine-1,width=8/seed_3"):
+        sweeps.plan(SWEEP | {"grids": (grid,)})
+
+
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # In ml_collections.
 def test_the_commands_make_the_configs_of_the_plan(here):
     for run in sweeps.plan(SWEEP)[:8]:
