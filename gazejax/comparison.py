@@ -19,7 +19,7 @@ from gazejax import bootstrap
 from gazejax.config import fingerprint
 from gazejax.evaluation import GROUPS, RESAMPLES
 from gazejax.report import format_comparison
-from gazejax.sweeps import PLAN
+from gazejax.sweeps import PLAN, is_finished
 from gazejax.workdir import fold_configs, load_config, read_resources, write_text
 
 # Settings of an evaluation without which resamples are not paired, or figures mean another thing.
@@ -165,14 +165,13 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
 
 def _read_sweep(folder: Path) -> dict[str, dict[str, dict[int, Evaluated]]]:
     planned = json.loads((folder / PLAN).read_text())
-    runs, missing = {}, []
+    runs: dict[str, Evaluated] = {}
+    missing = []
     for one in planned:
-        path = folder / one["name"]
-        if (path / "evaluation.json").is_file():
-            runs[one["name"]] = run = read_run(path)
-            if run.evaluation["compared"]["config_sha256"] == one["config_sha256"]:
-                continue
-        missing.append(one["name"])
+        if is_finished(folder / one["name"], one["config_sha256"]):
+            runs[one["name"]] = read_run(folder / one["name"])
+        else:
+            missing.append(one["name"])
     if missing:
         raise ValueError(
             f"{folder}: {len(missing)} of {len(planned)} runs are missing: {', '.join(missing)}; "

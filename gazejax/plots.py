@@ -451,13 +451,14 @@ def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
         panel.set_yticks(range(len(variants)), variants, fontsize=_SMALL, parse_math=False)
         panel.set_ylim(len(variants) - 0.4, -0.6)
         panel.grid(visible=False, axis="y")
+        panel.locator_params(axis="x", nbins=4)
     handles: dict[str, Artist] = {}
     for number, size in enumerate(sizes):
         style = _numbered_style(number)
         (handles[f"n = {size}"],) = panels[0][0].plot(
             [], [], style.marker, color=style.colour, linestyle="-", linewidth=1.0, markersize=3.5
         )
-    _legend_below(drawing, handles)
+    _legend_below(drawing, handles, columns=6)
     _save(drawing, path)
 
 
@@ -726,12 +727,12 @@ def _numbered_style(number: int) -> _Style:
     )
 
 
-def _legend_below(drawing: Figure, handles: Mapping[str, Artist]) -> None:
+def _legend_below(drawing: Figure, handles: Mapping[str, Artist], *, columns: int = 4) -> None:
     legend = drawing.legend(
         list(handles.values()),
         list(handles),
         loc="outside lower center",
-        ncols=4,
+        ncols=columns,
         fontsize=_TEXT,
         frameon=False,
         handlelength=3,

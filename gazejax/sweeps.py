@@ -192,13 +192,13 @@ def run_sweep(path: Path, workdir: Path, shard: str) -> None:
             for run in runs
         ],
     )
-    left = [run for run in mine if not is_finished(workdir / run.name, run.config)]
+    left = [run for run in mine if not is_finished(workdir / run.name, fingerprint(run.config))]
     done, failed = len(mine) - len(left), []
     with track("sweep", len(mine), start=done) as show:
         for run in left:
             show(done, run.name)
             _share_encoder(run, runs, workdir)
-            if not is_finished(workdir / run.name, run.config):
+            if not is_finished(workdir / run.name, fingerprint(run.config)):
                 reason = _train(run, workdir)
                 if reason is not None:
                     print(f"failed: {run.name}: {reason}", file=sys.stderr)
@@ -213,13 +213,13 @@ def run_sweep(path: Path, workdir: Path, shard: str) -> None:
         )
 
 
-def is_finished(folder: Path, config: ConfigDict) -> bool:
-    """Whether a folder holds the evaluation of a training by this very config."""
+def is_finished(folder: Path, config_sha256: str) -> bool:
+    """Whether a folder holds the evaluation of a training by the config of this fingerprint."""
     path = folder / "evaluation.json"
     if not path.is_file():
         return False
     compared = json.loads(path.read_text())["compared"]
-    return compared.get("config_sha256") == fingerprint(config)
+    return compared.get("config_sha256") == config_sha256
 
 
 def _share_encoder(run: Run, runs: Sequence[Run], workdir: Path) -> None:
