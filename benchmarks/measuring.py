@@ -1,0 +1,128 @@
+"""What the benchmarks share: sides that take turns, medians and quartiles, the machine, the report.
+
+A benchmark compares *sides*. They run in rounds that alternate, one side after the other, so that
+whatever else the machine does falls on all of them alike; only ratios of medians are compared.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+
+class Process:
+    """Another program, in an environment of its own, that answers a line with a line of JSON.
+
+    Its first line says what it is.
+    """
+
+    def __init__(self, *command: str | Path):
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.about = self._read()
+
+    def ask(self, *words: Any) -> dict:
+        """Sends words, one line, and waits for the answer."""
+        print(*words, file=self._process.stdin, flush=True)
+        return self._read()
+
+    def close(self) -> None:
+        """Ends the program."""
+        self._process.stdin.close()
+        self._process.wait()
+
+    def _read(self) -> dict:
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._process.args[1]} ended with {self._process.wait()}")
+        return json.loads(line)
+
+
+def seconds_of(call: Callable[[], Any], times: int) -> float:
+    """Seconds on the clock that one call takes, as the mean of some calls in a row."""
+    start = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - start) / times
+
+
+def take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Asks each side in turn for a figure, round by round.
+
+    The first round compiles and warms up, and does not count. Every second round runs backwards, so
+    that no side always follows the same one.
+    """
+    figures: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        names = list(sides) if number % 2 else list(sides)[::-1]
+        for name in names:
+            figure = sides[name]()
+            if number:
+                figures[name].append(figure)
+    return figures
+
+
+def summarise(figures: Sequence[float]) -> dict[str, Any]:
+    """Median and quartiles."""
+    low, median, high = np.quantile(figures, [0.25, 0.5, 0.75])
+    return {"median": median, "quartiles": [low, high]}
+
+
+def machine() -> dict:
+    """What this runs on. The load says whether it ran alone."""
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return {
+        "system": platform.system(),
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "cores_used": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Python's version and those of some packages."""
+    return {
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def commit() -> str:
+    """Commit of the checkout, with a mark where files were changed since."""
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty=, changed", "--abbrev=12"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Writes the figures with the commit and the date."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dated = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), **report}
+    path.write_text(json.dumps(dated, indent=2) + "\n")
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_quartiles(summary: Mapping[str, Any], digits: int) -> str:
+    """A median with its quartiles, as text."""
+    low, high = summary["quartiles"]
+    return f"{summary['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"

@@ -1,0 +1,506 @@
+"""How fast the networks train and predict, next to PyTorch: `make benchmark-networks`.
+
+    python benchmarks/networks.py --peer .venv-peers/bin/python
+
+Both sides have all cores. Ours is the product: the train step of `gazejax.steps` on the stages of
+configs/osie_maps.py, which draws its batch and renders its maps inside of the step, on as many host
+devices as train.py would make. PyTorch (networks_peer.py) has the same networks and losses, and
+maps that are rendered beforehand. That they are the same is checked first: loss and norm of the
+gradient of one batch, from the same parameters. Compilation is not timed. Without `--peer` only
+ours runs.
+"""
+
+import argparse
+import functools
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+from measuring import (
+    HERE,
+    RESULTS,
+    Process,
+    machine,
+    markdown,
+    summarise,
+    take_turns,
+    versions,
+    with_quartiles,
+    write_report,
+)
+from ml_collections import ConfigDict
+
+sys.path.insert(0, str(HERE.parent))  # configs build on each other.
+
+import generated
+
+from configs import osie_maps
+from gazejax import losses, render, stages, steps
+from gazejax.arrays import viewing_scanpaths
+from gazejax.loop import choose_devices, configure_host_devices
+from gazejax.stages import Stage, Viewings
+
+NUM_USERS, NUM_IMAGES = 15, 150  # About 10 and 120 of them are trained on.
+INFERENCE_BATCH = 256
+# Name -> unit, our case, and the peer's cases. The saliency network's image half runs once for all
+# people of an image (`shared`) or once for each map (`apart`).
+CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "stage 1, training": ("images", "encoder/train", ("encoder/train",)),
+    "stage 1, inference": ("images", "encoder/predict", ("encoder/predict",)),
+    "stage 2, training, one person an image": (
+        "maps",
+        "saliency/train/64/1",
+        ("saliency/train/apart/64/1",),
+    ),
+    "stage 2, training, 8 people an image": (
+        "maps",
+        "saliency/train/8/8",
+        ("saliency/train/shared/8/8", "saliency/train/apart/8/8"),
+    ),
+    "stage 2, inference, one person an image": (
+        "maps",
+        "saliency/predict/64/1",
+        ("saliency/predict/apart/64/1",),
+    ),
+    "stage 2, inference, 8 people an image": (
+        "maps",
+        "saliency/predict/8/8",
+        ("saliency/predict/shared/8/8", "saliency/predict/apart/8/8"),
+    ),
+}
+NOTES = """\
+Examples a second: the median round, and the quartiles; a ratio is ours over PyTorch's. Where 8
+people look at an image, PyTorch is written twice: with the image's half of the network once for all
+of them, as ours is, and once for each map, as one would write it first."""
+
+
+class Ours:
+    """Our cases on generated data, each a function that runs it some times."""
+
+    def __init__(self, config: ConfigDict, num_users: int, num_images: int):
+        self.config = config
+        self.devices = choose_devices(config)
+        dataset = generated.make_dataset(
+            config, num_users=num_users, num_images=num_images, seed=0
+        )
+        self.splits = stages.make_config_splits(config, dataset)
+        self.viewings = {
+            name: stages.make_viewings(name, config, dataset, self.splits)
+            for name in stages.INPUTS
+        }
+        self.encoder_params = self.initial_params(self.stage("encoder", config))
+
+    def stage(self, name: str, config: ConfigDict) -> Stage:
+        """A stage of the product."""
+        return stages.make_stage(
+            name,
+            config,
+            self.viewings,
+            basis=None,
+            encoder_params=None if name == "encoder" else self.encoder_params,
+            devices=self.devices,
+        )
+
+    def initial_params(self, stage: Stage) -> Any:
+        """Where training starts."""
+        return steps.init_state(stage.network.init, stage.optimizer, self.config.seed).params
+
+    def examples(self, case: str) -> int:
+        """Pairs or maps in one call of a case."""
+        stage, what, *sizes = case.split("/")
+        if stage == "saliency":
+            return int(sizes[0]) * int(sizes[1])
+        return stages.pairs_per_batch(self.config) if what == "train" else INFERENCE_BATCH
+
+    def call(self, case: str) -> Callable[[int], None]:
+        """Compiles a case; returns a function that runs it so many times and waits."""
+        name, what, *sizes = case.split("/")
+        config = self.config.copy_and_resolve_references()
+        if sizes:
+            config.saliency.sampling.update(
+                num_images=int(sizes[0]), users_per_image=int(sizes[1])
+            )
+        stage = self.stage(name, config)
+        if what == "train":
+            return self._train(stage)
+        predict = _embed(config, stage) if name == "encoder" else _predict(config, stage)
+        return self._predict(stage, predict, self._rows(case))
+
+    def _train(self, stage: Stage) -> Callable[[int], None]:
+        step = steps.make_train_step(
+            stage.loss, stage.optimizer, devices=self.devices, steps_per_dispatch=1
+        )
+        state = steps.init_state(stage.network.init, stage.optimizer, self.config.seed)
+        kept = {"state": jax.device_put(state, steps.replicated(self.devices))}
+
+        def run(times: int) -> None:
+            for _ in range(times):
+                kept["state"], metrics = step(kept["state"], stage.constants)
+            jax.block_until_ready(metrics)
+
+        run(1)
+        return run
+
+    def _predict(
+        self, stage: Stage, predict: Callable[..., Array], rows: tuple[np.ndarray, ...]
+    ) -> Callable[[int], None]:
+        step = jax.pmap(predict, in_axes=(None, *[0] * len(rows)), devices=self.devices)
+        params = jax.device_put(self.initial_params(stage), steps.replicated(self.devices))
+        number = len(self.devices)
+        shares = [row.reshape(number, len(row) // number, *row.shape[1:]) for row in rows]
+
+        def run(times: int) -> None:
+            for _ in range(times):
+                found = step((params, stage.constants), *shares)
+            jax.block_until_ready(found)
+
+        run(1)
+        return run
+
+    def _rows(self, case: str) -> tuple[np.ndarray, ...]:
+        generator = np.random.default_rng(1)
+        users, images = self.splits.seen_users, self.splits.train_images
+        if case.startswith("encoder"):
+            return tuple(generator.choice(of, INFERENCE_BATCH) for of in (users, images))
+        num_images, people = map(int, case.split("/")[2:])
+        drawn = generator.choice(len(images), num_images, replace=False)
+        return images[drawn], generator.permuted(
+            np.tile(np.arange(len(users)), (num_images, 1)), axis=1
+        )[:, :people]
+
+    def check(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+        """Loss and norm of the gradient of one batch, and that batch."""
+        config, arrays = self.config, {}
+        stage = self.stage("encoder", config)
+        images_per_user = config.encoder.sampling.images_per_user
+        users = np.arange(config.encoder.sampling.num_users)
+        pairs = _pairs(
+            config,
+            "encoder",
+            self.viewings["encoder"],
+            jnp.repeat(self.splits.seen_users[users], images_per_user),
+            jnp.tile(self.splits.train_images[:images_per_user], len(users)),
+        )
+        inputs, residual = stages.encoder_inputs(config, pairs)
+
+        def encoder_loss(params: Any) -> Array:
+            model = stage.network.apply(params)
+            embeddings = model.encoder(inputs, residual).reshape(len(users), images_per_user, -1)
+            triplet, _ = losses.mined_triplet_loss(
+                losses.unit_length(embeddings),
+                jax.random.key(0),
+                margin=config.encoder.loss.margin,
+                distance=config.encoder.loss.distance,
+                mining=config.encoder.loss.mining,
+            )
+            classification = optax.losses.softmax_cross_entropy_with_integer_labels(
+                model.classifier(embeddings), jnp.tile(users[:, None], (1, images_per_user))
+            )
+            return triplet + classification.mean()
+
+        arrays |= {"check/inputs": inputs, "check/users": users}
+        found = {"encoder": _loss_and_norm(encoder_loss, self.encoder_params)}
+
+        stage = self.stage("saliency", config)
+        people, images = config.saliency.sampling.users_per_image, 2
+        maps = _pairs(
+            config,
+            "saliency",
+            self.viewings["saliency"],
+            jnp.tile(self.splits.seen_users[:people], images),
+            jnp.repeat(self.splits.train_images[:images], people),
+        )
+        target = render.normalise(maps.personal, config.saliency.target_scale)
+        embedding = jnp.asarray(stage.constants[2])[:people, 0]
+        embedding = jnp.tile(embedding, (images, 1))
+        pixels = self.viewings["saliency"].pixels[self.splits.train_images[:images]]
+        # Layers that start at zero hide what is before them.
+        params = jax.tree.map(
+            lambda value: value + 0.05 * jnp.sin(jnp.arange(value.size)).reshape(value.shape),
+            self.initial_params(stage),
+        )
+
+        def saliency_loss(params: Any) -> Array:
+            shape = (images, people, *target.shape[1:])
+            prediction = stage.network.apply(params)(
+                pixels, maps.universal.reshape(shape), embedding.reshape(images, people, -1)
+            )
+            scaled = render.normalise(prediction, config.saliency.target_scale)
+            return losses.mean_squared_error(
+                prediction=scaled, target=target.reshape(shape)
+            ).mean()
+
+        arrays |= {
+            "check/images": pixels,
+            "check/universal": maps.universal,
+            "check/embedding": embedding,
+            "check/target": target,
+        }
+        found["saliency"] = _loss_and_norm(saliency_loss, params)
+        arrays |= _named_params("encoder", self.encoder_params) | _named_params("saliency", params)
+        return found, {name: np.asarray(value) for name, value in arrays.items()}
+
+    def for_the_peer(self) -> dict[str, np.ndarray]:
+        """Pictures, rendered maps and embeddings of the seen users and training images."""
+        arrays: dict[str, Any] = {}
+        for name in stages.INPUTS:
+            viewings = self.viewings[name]
+            render_user = jax.jit(functools.partial(_pairs, self.config, name))
+            images = jnp.asarray(self.splits.train_images)
+            pairs = [
+                render_user(viewings, jnp.full_like(images, user), images)
+                for user in self.splits.seen_users
+            ]
+            scale = self.config.saliency.target_scale
+            personal = jnp.stack([pair.personal for pair in pairs])
+            universal = jnp.stack([pair.universal for pair in pairs])
+            arrays[f"{name}/images"] = viewings.pixels[self.splits.train_images]
+            if name == "encoder":
+                scale = self.config.encoder.map_scale
+                arrays["encoder/personal"] = render.normalise(personal, scale)
+                arrays["encoder/group"] = render.normalise(universal, scale)
+            else:
+                arrays["saliency/universal"] = universal
+                arrays["saliency/target"] = render.normalise(personal, scale)
+        embeddings = self.stage("saliency", self.config).constants[2]
+        arrays["saliency/embedding"] = np.asarray(embeddings).mean(axis=1)
+        return {name: np.asarray(value) for name, value in arrays.items()}
+
+    def settings(self) -> dict[str, Any]:
+        """What the peer's networks and losses are made of."""
+        encoder, saliency = self.config.encoder.to_dict(), self.config.saliency.to_dict()
+        return {
+            "encoder": {name: encoder[name] for name in ("filters", "norm_groups")}
+            | {
+                "embedding_size": encoder["embedding_size"],
+                "maps": [name for name in encoder["inputs"] if name != "image"],
+                "in_channels": 2 + len(encoder["inputs"]),
+                "num_users": len(self.splits.seen_users),
+                "users_in_batch": encoder["sampling"]["num_users"],
+                "images_per_user": encoder["sampling"]["images_per_user"],
+                "margin": encoder["loss"]["margin"],
+                "optimizer": encoder["optimizer"],
+            },
+            "saliency": {
+                name: saliency[name]
+                for name in ("trunk_filters", "decoder_filters", "norm_groups", "optimizer")
+            }
+            | {"users_per_image": saliency["sampling"]["users_per_image"]},
+            "inference_batch": INFERENCE_BATCH,
+        }
+
+
+def _pairs(
+    config: ConfigDict, name: str, viewings: Viewings, user: Array, image: Array
+) -> stages.Pairs:
+    """Pairs as the stages make them of data-set indices."""
+    gaze = viewings.gaze
+    return stages.make_pairs(
+        config,
+        name,
+        viewing_scanpaths(gaze, user, image, max_fixations=generated.FIXATIONS_PER_VIEWING),
+        pixels=jnp.asarray(viewings.pixels)[image],
+        aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
+        universal_of=lambda personal: render.universal_maps(
+            viewings.group, gaze, user, image, personal
+        ),
+        taste_of=lambda residual: None,  # noqa: ARG005
+    )
+
+
+def _embed(config: ConfigDict, stage: Stage) -> Callable[..., Array]:
+    def embed(constants: Any, user: Array, image: Array) -> Array:
+        params, viewings = constants
+        pairs = _pairs(config, "encoder", viewings, user, image)
+        return stage.network.apply(params).encoder(*stages.encoder_inputs(config, pairs))
+
+    return embed
+
+
+def _predict(config: ConfigDict, stage: Stage) -> Callable[..., Array]:
+    def predict(constants: Any, images: Array, users: Array) -> Array:
+        params, (viewings, _, embeddings) = constants
+        pairs = _pairs(
+            config,
+            "saliency",
+            viewings,
+            jnp.asarray(viewings.users)[users.reshape(-1)],
+            jnp.repeat(images, users.shape[1]),
+        )
+        universal = pairs.universal.reshape(*users.shape, *pairs.universal.shape[1:])
+        pixels = jnp.asarray(viewings.pixels)[images]
+        return stage.network.apply(params)(pixels, universal, embeddings[users, 0])
+
+    return predict
+
+
+def _loss_and_norm(loss: Callable[[Any], Array], params: Any) -> dict[str, float]:
+    value, gradient = jax.jit(jax.value_and_grad(loss))(params)
+    return {"loss": float(value), "gradient_norm": float(optax.tree.norm(gradient))}
+
+
+def _named_params(root: str, params: Any) -> dict[str, np.ndarray]:
+    return {
+        "params/" + "/".join([root, *(str(key.key) for key in path)]): np.asarray(value)
+        for path, value in jax.tree_util.tree_leaves_with_path(params)
+    }
+
+
+def differences(ours: dict, theirs: dict) -> dict[str, float]:
+    """Largest relative difference of loss and norm of the gradient, for each of the peer's cases."""
+    return {
+        name: max(
+            abs(figures[kind] / ours[name.split()[0]][kind] - 1)
+            for kind in ("loss", "gradient_norm")
+        )
+        for name, figures in theirs.items()
+    }
+
+
+def times_of(run: Callable[[int], float], seconds: float) -> int:
+    """How many calls in a row take about so long."""
+    run(1)
+    return max(1, round(seconds / max(run(2) / 2, 1e-6)))
+
+
+def measure(
+    ours: Ours, peers: dict[str, Process], *, rounds: int, seconds: float, cases: list[str]
+) -> list[dict]:
+    """A row of figures for each case, all sides of it in turn."""
+    rows = []
+    for name in cases:
+        unit, our_case, peer_cases = CASES[name]
+        examples = ours.examples(our_case)
+        run = ours.call(our_case)
+        cpu: dict[str, list[float]] = {}
+
+        def time_ours(times: int, run: Callable = run) -> float:
+            start = time.perf_counter()
+            run(times)
+            return time.perf_counter() - start
+
+        def side_of_ours(times: int, side: Callable, cpu: list[float]) -> Callable[[], float]:
+            def turn() -> float:
+                start = time.process_time()
+                elapsed = side(times) / times
+                cpu.append((time.process_time() - start) / times)
+                return elapsed
+
+            return turn
+
+        def side_of_peer(
+            peer: Process, case: str, times: int, cpu: list[float]
+        ) -> Callable[[], float]:
+            def turn() -> float:
+                answer = peer.ask(case, times)
+                cpu.append(answer["cpu_seconds"])
+                return answer["seconds"]
+
+            return turn
+
+        cpu["gazejax"] = []
+        times = times_of(time_ours, seconds)
+        sides = {"gazejax": side_of_ours(times, time_ours, cpu["gazejax"])}
+        for mode, peer in peers.items():
+            for case in peer_cases:
+                kind = " ".join(part for part in case.split("/")[2:3])
+                side = " ".join(part for part in ("pytorch", mode, kind) if part)
+                cpu[side] = []
+                peer.ask(case, 1)  # Compiles, where it is compiled.
+                times = max(1, round(seconds / peer.ask(case, 2)["seconds"]))
+                sides[side] = side_of_peer(peer, case, times, cpu[side])
+        figures = take_turns(sides, rounds)
+        row: dict[str, Any] = {"case": name, "unit": unit}
+        for side, elapsed in figures.items():
+            row[side] = summarise([examples / one for one in elapsed])
+            row[side]["cores_busy"] = float(np.median(cpu[side][1:])) / float(np.median(elapsed))
+        for side in list(figures)[1:]:
+            row[f"ratio {side}"] = row["gazejax"]["median"] / row[side]["median"]
+        rows.append(row)
+        print(as_markdown([row]), flush=True)
+    return rows
+
+
+def as_markdown(rows: list[dict]) -> str:
+    """The rows as a Markdown table, a line for each side of each case."""
+    lines = []
+    for row in rows:
+        for side, figures in row.items():
+            if isinstance(figures, dict):
+                ratio = row.get(f"ratio {side}")
+                lines.append(
+                    [
+                        row["case"],
+                        side,
+                        f"{with_quartiles(figures, 0)} {row['unit']}/s",
+                        f"{figures['cores_busy']:.2f}",
+                        "" if ratio is None else f"{ratio:.2f}",
+                    ]
+                )
+    return markdown(["case", "side", "speed", "cores busy", "ours over it"], lines)
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints the table and writes the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
+    parser.add_argument("--modes", nargs="+", default=["eager"], choices=["eager", "compiled"])
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one turn of one side")
+    parser.add_argument("--images", type=int, default=NUM_IMAGES)
+    parser.add_argument("--image-size", type=int, nargs=2, help="of both networks; default: theirs")
+    parser.add_argument("--out", type=Path, default=RESULTS / "networks.json")
+    options = parser.parse_args(arguments)
+
+    about = machine()
+    config = osie_maps.get_config()
+    config.split.test_rule = "hash"
+    if options.image_size:
+        config.encoder.image_size = config.saliency.image_size = tuple(options.image_size)
+    configure_host_devices(config)
+    ours = Ours(config, NUM_USERS, options.images)
+    peers, check = {}, None
+    try:
+        if options.peer:
+            our_check, arrays = ours.check()
+            arrays |= ours.for_the_peer() | {"settings": np.array(json.dumps(ours.settings()))}
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "data.npz"
+                np.savez(path, **arrays)
+                for mode in options.modes:
+                    peers[mode] = Process(options.peer, HERE / "networks_peer.py", path, mode)
+            check = differences(our_check, next(iter(peers.values())).about["check"])
+            print(f"relative differences from PyTorch: {json.dumps(check)}")
+        rows = measure(
+            ours, peers, rounds=options.rounds, seconds=options.seconds, cases=options.cases
+        )
+    finally:
+        for peer in peers.values():
+            peer.close()
+    report = {
+        "machine": about | {"host_devices": len(ours.devices)},
+        "versions": {
+            "gazejax": versions("jax", "jaxlib", "flax", "optax", "numpy"),
+            "pytorch": next(iter(peers.values())).about["versions"] if peers else None,
+        },
+        "setting": {"rounds": options.rounds, "seconds": options.seconds},
+        "relative_differences": check,
+        "notes": NOTES.replace("\n", " "),
+        "rows": rows,
+    }
+    print(f"\n{as_markdown(rows)}\n\n{NOTES}")
+    write_report(options.out, report)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
