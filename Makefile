@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test test-real test-tensorflow benchmark-metrics readme clean
+.PHONY: demo test test-real test-tensorflow bench bench-check readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
@@ -29,9 +29,24 @@ readme: $(VENV)/installed
 	$(BIN)/python docs/insert_results.py README.md \
 		osie=runs/osie/evaluation.md osie_paper=runs/osie_paper/evaluation.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
 
-# Next to pysaliency, which needs an older NumPy than ours: it gets an environment of its own.
-benchmark-metrics: $(VENV)/installed .venv-peers/installed
+# The CPU table of docs/performance.md, next to PyTorch, scipy and pysaliency, in turns; at most 15
+# minutes. What is compared with gets an environment of its own; pysaliency needs an older NumPy.
+bench: $(VENV)/installed-dev .venv-peers/installed
+	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python
+	$(BIN)/python benchmarks/embeddings.py --peer .venv-peers/bin/python
+	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
+	$(BIN)/python benchmarks/host.py
+	$(BIN)/python benchmarks/curves.py --plot docs/performance_curves.png
+	$(BIN)/python benchmarks/table.py docs/performance.md
+
+# Three ratios next to those in benchmarks/expected_ratios.json; fails where one got worse.
+CHECKED := benchmarks/results/check
+bench-check: $(VENV)/installed .venv-peers/installed
+	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --out $(CHECKED)/networks.json \
+		--cases "stage 1, training" "stage 2, training, 8 people an image"
+	$(BIN)/python benchmarks/rendering.py --map-sizes 96x128 --out $(CHECKED)/rendering.json
+	$(BIN)/python benchmarks/table.py --check --results $(CHECKED)
 
 clean:
 	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build *.egg-info

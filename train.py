@@ -6,6 +6,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from gazejax.allocator import keep_freed_memory
 from gazejax.cli import one_line_errors
 from gazejax.config import validate
 from gazejax.evaluation import evaluate
@@ -40,6 +41,7 @@ def main(argv: list[str]) -> int:
             f"unknown argument {argv[1]!r}; allowed: --config, --workdir, --config.KEY"
         )
     validate(_CONFIG.value)
+    keep_freed_memory()
     configure_host_devices(_CONFIG.value)
     workdir = Path(str(_WORKDIR.value))
     with locked(workdir):

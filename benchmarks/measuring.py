@@ -18,6 +18,12 @@ import numpy as np
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
+# What `gazejax.allocator` does for us, for the other side: it gains as much.
+KEEP_FREED_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+}
 
 
 class Process:
@@ -28,7 +34,11 @@ class Process:
 
     def __init__(self, *command: str | Path):
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | KEEP_FREED_MEMORY,
         )
         self.about = self._read()
 

@@ -1,4 +1,6 @@
-"""How fast the metrics are, next to pysaliency: `make benchmark-metrics`.
+"""How fast the metrics are, next to pysaliency.
+
+    python benchmarks/metrics.py --peer .venv-peers/bin/python
 
 Both run on one and the same core, in a process each, in rounds that alternate. Each process takes
 its own CPU time: on one core that is what a clock shows where nothing else runs. Ours are the
@@ -10,15 +12,14 @@ import argparse
 import functools
 import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from measuring import HERE, RESULTS, Process, machine, versions, write_report
+
 # The other images' fixations: 15 people, 20 each on 139 images, the size of OSIE's test split.
 NUM_OTHERS = 15 * 20 * 139
 # Of ours: one call takes all maps and about a millisecond, the peer's loop some ten times that.
@@ -83,36 +84,7 @@ def our_calls(data: dict) -> dict[str, Callable]:
     return {name: call(name) for name in metrics.METRICS}
 
 
-class Peer:
-    """pysaliency in a process of its own; see metrics_peer.py."""
-
-    def __init__(self, python: Path, data_file: Path):
-        self.process = subprocess.Popen(
-            [python, HERE / "metrics_peer.py", data_file],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.about = self._read()
-
-    def _read(self) -> dict:
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the peer ended with {self.process.wait()}")
-        return json.loads(line)
-
-    def run(self, name: str, dtype: str) -> dict:
-        """One round of one metric: {"seconds": ..., "values": [...]}."""
-        print(name, dtype, file=self.process.stdin, flush=True)
-        return self._read()
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def measure(data: dict, rounds: int, peer: Peer | None) -> list[dict]:
+def measure(data: dict, rounds: int, peer: Process | None) -> list[dict]:
     """Rounds of all metrics, ours and the peer's in turn: a row of figures for each metric."""
     import numpy as np
 
@@ -130,7 +102,7 @@ def measure(data: dict, rounds: int, peer: Peer | None) -> list[dict]:
                 call()
             elapsed = {"gazejax": (time.process_time() - start) / CALLS_PER_ROUND}
             for dtype in PEER_DTYPES if name in shared else ():
-                answer = peer.run(name, dtype)
+                answer = peer.ask(name, dtype)
                 values[name]["pysaliency"] = np.array(answer["values"])
                 elapsed[f"pysaliency {dtype}"] = answer["seconds"]
             if number:
@@ -175,21 +147,11 @@ def as_markdown(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def machine() -> dict:
-    """What this ran on."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
-    return {"system": platform.system(), "cpu": model, "cores": os.cpu_count(), "cores_used": 1}
-
-
 def main(arguments: list[str]) -> None:
     """Measures, prints the table and writes the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--peer", type=Path, help="a Python that has pysaliency")
-    parser.add_argument("--out", type=Path, default=HERE / "results/metrics.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "metrics.json")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--maps", type=int, default=64)
     parser.add_argument("--map-size", type=int, nargs=2, default=(96, 128))
@@ -197,9 +159,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--others", type=int, default=NUM_OTHERS)
     options = parser.parse_args(arguments)
 
+    about = machine() | {"cores_used": 1}
     # Before JAX starts, which makes as many threads as there are cores. The peer inherits it.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    import jax
     import numpy as np
 
     data = make_data(options.maps, tuple(options.map_size), options.fixations, options.others)
@@ -208,17 +170,19 @@ def main(arguments: list[str]) -> None:
         if options.peer:
             data_file = Path(folder) / "data.npz"
             np.savez(data_file, **data)
-            peer = Peer(options.peer, data_file)
+            peer = Process(options.peer, HERE / "metrics_peer.py", data_file)
         try:
             rows = measure(data, options.rounds, peer)
         finally:
             if peer:
                 peer.close()
 
-    ours = {"python": platform.python_version(), "jax": jax.__version__, "numpy": np.__version__}
     report = {
-        "machine": machine(),
-        "versions": {"gazejax": ours, "pysaliency": peer.about["versions"] if peer else None},
+        "machine": about,
+        "versions": {
+            "gazejax": versions("jax", "numpy"),
+            "pysaliency": peer.about["versions"] if peer else None,
+        },
         "setting": {key: getattr(options, key) for key in ("maps", "map_size", "fixations")}
         | {"others": options.others, "rounds": options.rounds},
         "notes": NOTES.replace("\n", " "),
@@ -227,8 +191,7 @@ def main(arguments: list[str]) -> None:
     for key in ("machine", "versions", "setting"):
         print(f"{key}: {json.dumps(report[key])}")
     print(f"\n{as_markdown(rows)}\n\n{NOTES}")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.out, report)
 
 
 if __name__ == "__main__":

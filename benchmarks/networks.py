@@ -1,13 +1,14 @@
-"""How fast the networks train and predict, next to PyTorch: `make benchmark-networks`.
+"""How fast the networks train and predict, next to PyTorch.
 
     python benchmarks/networks.py --peer .venv-peers/bin/python
 
 Both sides have all cores. Ours is the product: the train step of `gazejax.steps` on the stages of
 configs/osie_maps.py, which draws its batch and renders its maps inside of the step, on as many host
 devices as train.py would make. PyTorch (networks_peer.py) has the same networks and losses, and
-maps that are rendered beforehand. That they are the same is checked first: loss and norm of the
-gradient of one batch, from the same parameters. Compilation is not timed. Without `--peer` only
-ours runs.
+maps that are rendered beforehand. It is not compiled, since `--modes compiled` was no faster here.
+Both sides keep what they freed (see `gazejax.allocator`). That the networks are the same is checked
+first: loss and norm of the gradient of one batch, from the same parameters. Compilation is not
+timed. Without `--peer` only ours runs.
 """
 
 import argparse
@@ -45,6 +46,7 @@ import generated
 
 from configs import osie_maps
 from gazejax import losses, render, stages, steps
+from gazejax.allocator import keep_freed_memory
 from gazejax.arrays import viewing_scanpaths
 from gazejax.loop import choose_devices, configure_host_devices
 from gazejax.stages import Stage, Viewings
@@ -89,13 +91,10 @@ class Ours:
     def __init__(self, config: ConfigDict, num_users: int, num_images: int):
         self.config = config
         self.devices = choose_devices(config)
-        dataset = generated.make_dataset(
-            config, num_users=num_users, num_images=num_images, seed=0
-        )
+        dataset = generated.make_dataset(config, num_users=num_users, num_images=num_images, seed=0)
         self.splits = stages.make_config_splits(config, dataset)
         self.viewings = {
-            name: stages.make_viewings(name, config, dataset, self.splits)
-            for name in stages.INPUTS
+            name: stages.make_viewings(name, config, dataset, self.splits) for name in stages.INPUTS
         }
         self.encoder_params = self.initial_params(self.stage("encoder", config))
 
@@ -126,9 +125,7 @@ class Ours:
         name, what, *sizes = case.split("/")
         config = self.config.copy_and_resolve_references()
         if sizes:
-            config.saliency.sampling.update(
-                num_images=int(sizes[0]), users_per_image=int(sizes[1])
-            )
+            config.saliency.sampling.update(num_images=int(sizes[0]), users_per_image=int(sizes[1]))
         stage = self.stage(name, config)
         if what == "train":
             return self._train(stage)
@@ -195,12 +192,13 @@ class Ours:
         def encoder_loss(params: Any) -> Array:
             model = stage.network.apply(params)
             embeddings = model.encoder(inputs, residual).reshape(len(users), images_per_user, -1)
+            terms = config.encoder.loss
             triplet, _ = losses.mined_triplet_loss(
-                losses.unit_length(embeddings),
+                losses.unit_length(embeddings) if terms.unit_length else embeddings,
                 jax.random.key(0),
-                margin=config.encoder.loss.margin,
-                distance=config.encoder.loss.distance,
-                mining=config.encoder.loss.mining,
+                margin=terms.margin,
+                distance=terms.distance,
+                mining=terms.mining,
             )
             classification = optax.losses.softmax_cross_entropy_with_integer_labels(
                 model.classifier(embeddings), jnp.tile(users[:, None], (1, images_per_user))
@@ -235,9 +233,7 @@ class Ours:
                 pixels, maps.universal.reshape(shape), embedding.reshape(images, people, -1)
             )
             scaled = render.normalise(prediction, config.saliency.target_scale)
-            return losses.mean_squared_error(
-                prediction=scaled, target=target.reshape(shape)
-            ).mean()
+            return losses.mean_squared_error(prediction=scaled, target=target.reshape(shape)).mean()
 
         arrays |= {
             "check/images": pixels,
@@ -356,7 +352,7 @@ def _named_params(root: str, params: Any) -> dict[str, np.ndarray]:
 
 
 def differences(ours: dict, theirs: dict) -> dict[str, float]:
-    """Largest relative difference of loss and norm of the gradient, for each of the peer's cases."""
+    """Largest relative difference of loss and norm of the gradient, of each of the peer's."""
     return {
         name: max(
             abs(figures[kind] / ours[name.split()[0]][kind] - 1)
@@ -467,6 +463,7 @@ def main(arguments: list[str]) -> None:
     config.split.test_rule = "hash"
     if options.image_size:
         config.encoder.image_size = config.saliency.image_size = tuple(options.image_size)
+    keep_freed_memory()
     configure_host_devices(config)
     ours = Ours(config, NUM_USERS, options.images)
     peers, check = {}, None
@@ -478,7 +475,9 @@ def main(arguments: list[str]) -> None:
                 path = Path(folder) / "data.npz"
                 np.savez(path, **arrays)
                 for mode in options.modes:
-                    peers[mode] = Process(options.peer, HERE / "networks_peer.py", path, mode)
+                    peers[mode] = Process(
+                        options.peer, HERE / "networks_peer.py", path, mode, "cpu", "float32"
+                    )
             check = differences(our_check, next(iter(peers.values())).about["check"])
             print(f"relative differences from PyTorch: {json.dumps(check)}")
         rows = measure(

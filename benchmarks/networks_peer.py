@@ -7,14 +7,15 @@ so that a batch is a matter of indexing arrays in memory.
 Ours pads at the end only where a stride is 2, which PyTorch does not without a copy. Padded on both
 sides, and turned upside down, a convolution computes the same: `check` turns pictures and kernels.
 
-Started with the data file and what to compile (`eager` or `compiled`). Says in a line of JSON what
-it is, then answers each line `CASE TIMES` with the seconds of one call.
+Started with the data file, `eager` or `compiled`, and a device. Says in a line of JSON what it is,
+then answers each line `CASE TIMES` with the seconds of one call.
 """
 
 import json
 import platform
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -127,9 +128,10 @@ def triplet_loss(embeddings: torch.Tensor, margin: float) -> torch.Tensor:
     users, images, _ = embeddings.shape
     flat = F.normalize(embeddings.flatten(0, 1), dim=-1)
     squared = (flat[:, None] - flat[None]).square().sum(-1)
-    owner = torch.arange(users * images) // images
-    own = squared.gather(1, owner[:, None] * images + torch.arange(images))
-    is_other = torch.arange(users * images)[:, None] % images != torch.arange(images)
+    pair, image = (torch.arange(n, device=flat.device) for n in (users * images, images))
+    owner = pair // images
+    own = squared.gather(1, owner[:, None] * images + image)
+    is_other = pair[:, None] % images != image
     is_negative = owner[:, None] != owner[None]
     losses = F.relu(own[:, :, None] - squared[:, None, :] + margin)
     active = is_other[:, :, None] & is_negative[:, None, :] & (losses > 0)
@@ -160,7 +162,10 @@ def saliency_loss(
 def optimizer_of(model: nn.Module, options: dict) -> torch.optim.Optimizer:
     """AdamW in one kernel for all parameters."""
     return torch.optim.AdamW(
-        model.parameters(), options["learning_rate"], weight_decay=options["weight_decay"], fused=True
+        model.parameters(),
+        options["learning_rate"],
+        weight_decay=options["weight_decay"],
+        fused=True,
     )
 
 
@@ -172,12 +177,13 @@ def scaled(images: torch.Tensor) -> torch.Tensor:
 class Peer:
     """The cases, by name, on the data of a file."""
 
-    def __init__(self, path: str, *, is_compiled: bool):
+    def __init__(self, path: str, *, is_compiled: bool, device: str, dtype: torch.dtype):
+        torch.set_default_device(device)
+        self.device, self.dtype = torch.device(device), dtype
         arrays = dict(np.load(path))
         self.settings = json.loads(str(arrays.pop("settings")))
-        # uint64 keeps the file's indices from being floats; torch indexes with int64.
         self.data = {
-            name: torch.from_numpy(value)
+            name: torch.from_numpy(value).to(device)
             for name, value in arrays.items()
             if not name.startswith("params/")
         }
@@ -187,9 +193,13 @@ class Peer:
             if name.startswith("params/")
         }
         one, two = self.settings["encoder"], self.settings["saliency"]
-        users, channels = one["num_users"], one["in_channels"]
-        groups = one["norm_groups"]
-        encoder = Encoder(channels, one["filters"], groups, one["embedding_size"], users)
+        encoder = Encoder(
+            one["in_channels"],
+            one["filters"],
+            one["norm_groups"],
+            one["embedding_size"],
+            one["num_users"],
+        )
         self.encoder = encoder.to(memory_format=torch.channels_last)
         load_encoder(self.encoder, self.params)
         size = one["embedding_size"]
@@ -205,12 +215,17 @@ class Peer:
             "apart": optimizer_of(self.saliency["apart"], two["optimizer"]),
         }
 
-        def compiled(function):  # noqa: ANN001, ANN202
+        def compiled(function: Callable) -> Callable:
             return torch.compile(function) if is_compiled else function
 
         # As they are compiled: the loss with its network, whole.
         self.encoder_loss, self.saliency_loss = compiled(encoder_loss), compiled(saliency_loss)
         self.apply = compiled(lambda model, *inputs: model(*inputs))
+
+    def precision(self) -> torch.autocast:
+        """bfloat16 is PyTorch's own mixed precision: float32 parameters and reductions."""
+        is_mixed = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if is_mixed else None, enabled=is_mixed)
 
     def check(self) -> dict:
         """Losses and norms of the gradient on the batch of the file, turned upside down."""
@@ -222,7 +237,7 @@ class Peer:
         one, two = self.settings["encoder"], self.settings["saliency"]
         found = {}
 
-        def add(name, loss, model):  # noqa: ANN001, ANN202
+        def add(name: str, loss: torch.Tensor, model: nn.Module) -> None:
             model.zero_grad()
             loss.backward()
             norms = [weight.grad.square().sum() for weight in model.parameters()]
@@ -252,26 +267,26 @@ class Peer:
         one = self.settings["encoder"]
         users = torch.randperm(one["num_users"])[: one["users_in_batch"]]
         images = torch.randperm(len(self.data["encoder/images"]))[: one["images_per_user"]]
-        return self.encoder_inputs(users.repeat_interleave(len(images)), images.repeat(len(users))), users
+        pairs = users.repeat_interleave(len(images)), images.repeat(len(users))
+        return self.encoder_inputs(*pairs), users
 
     def encoder_inputs(self, users: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Image, personal and universal map of pairs as channels."""
-        data = self.data
-        x = torch.cat(
-            [
-                data["encoder/images"][images] / 127.5 - 1.0,
-                *(data[f"encoder/{name}"][users, images][..., None] for name in self.settings["encoder"]["maps"]),
-            ],
-            dim=-1,
-        )
+        data, names = self.data, self.settings["encoder"]["maps"]
+        maps = [data[f"encoder/{name}"][self.stored(users), images][..., None] for name in names]
+        x = torch.cat([data["encoder/images"][images] / 127.5 - 1.0, *maps], dim=-1)
         return x.permute(0, 3, 1, 2)
+
+    def stored(self, users: torch.Tensor) -> torch.Tensor:
+        """Many users share the maps of a few, where their maps would not fit in memory."""
+        return users % len(self.data["encoder/personal"])
 
     def saliency_batch(self, name: str, num_images: int, people: int) -> tuple[torch.Tensor, ...]:
         """Draws images and people for each of them."""
         data, num_users = self.data, self.settings["encoder"]["num_users"]
         images = torch.randperm(len(data["saliency/images"]))[:num_images]
         users = torch.rand(num_images, num_users).argsort(1)[:, :people].flatten()
-        each = images.repeat_interleave(people)
+        users, each = self.stored(users), images.repeat_interleave(people)
         pixels = data["saliency/images"][images if name == "shared" else each]
         return (
             scaled(pixels),
@@ -294,23 +309,27 @@ class Peer:
         stage, what, *kind = case.split("/")
         if stage == "encoder" and what == "train":
             x, users = self.encoder_batch()
-            loss = self.encoder_loss(self.encoder, x, users, one["images_per_user"], one["margin"])
+            with self.precision():
+                loss = self.encoder_loss(
+                    self.encoder, x, users, one["images_per_user"], one["margin"]
+                )
             self.update("encoder", loss, self.encoder, one["optimizer"]["clip_norm"])
         elif stage == "encoder":
             number = self.settings["inference_batch"]
             users = torch.randint(one["num_users"], (number,))
             images = torch.randint(len(self.data["encoder/images"]), (number,))
-            with torch.inference_mode():
+            with torch.inference_mode(), self.precision():
                 self.apply(self.encoder, self.encoder_inputs(users, images))
         else:
             name, num_images, people = kind[0], int(kind[1]), int(kind[2])
             model = self.saliency[name]
             *inputs, target = self.saliency_batch(name, num_images, people)
             if what == "train":
-                loss = self.saliency_loss(model, *inputs, target)
+                with self.precision():
+                    loss = self.saliency_loss(model, *inputs, target)
                 self.update(name, loss, model, two["optimizer"]["clip_norm"])
             else:
-                with torch.inference_mode():
+                with torch.inference_mode(), self.precision():
                     self.apply(model, *inputs)
 
 
@@ -367,18 +386,21 @@ def answer(message: dict) -> None:
     print(json.dumps(message), flush=True)
 
 
-def main(path: str, mode: str) -> None:
+def main(path: str, mode: str, device: str, dtype: str) -> None:
     """Answers the driver until it closes the pipe."""
     torch.manual_seed(0)
-    peer = Peer(path, is_compiled=mode == "compiled")
+    is_compiled = mode == "compiled"
+    peer = Peer(path, is_compiled=is_compiled, device=device, dtype=getattr(torch, dtype))
     about = {"python": platform.python_version(), "torch": torch.__version__}
     threads = {"threads": torch.get_num_threads()}
     answer({"versions": about | threads, "check": peer.check()})
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     for line in sys.stdin:
         case, times = line.split()
         start, cpu_start = time.perf_counter(), time.process_time()
         for _ in range(int(times)):
             peer.call(case)
+        wait()
         seconds = (time.perf_counter() - start) / int(times)
         cpu_seconds = (time.process_time() - cpu_start) / int(times)
         answer({"seconds": seconds, "cpu_seconds": cpu_seconds})

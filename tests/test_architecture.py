@@ -10,7 +10,7 @@ from conftest import ROOT
 
 # From the ground up. A module may import from the layers before its own, and nothing else.
 LAYERS = [
-    ["arrays", "cache", "progress", "pictures", "interruption"],
+    ["allocator", "arrays", "cache", "progress", "pictures", "interruption"],
     [
         "render",
         "losses",

@@ -1,0 +1,194 @@
+"""How fast people are embedded, next to PyTorch running the paper's kind of encoder.
+
+    python benchmarks/embeddings.py --peer .venv-peers/bin/python
+
+Every person on every picture, generated. Ours is the encoder of configs/osie.py, from pixels and
+fixations: the backbone once for each picture, its principal components, then for all who looked at
+it the rendered maps, their taste and the deep set. PyTorch runs the encoder of
+configs/osie_paper.py (image and personal map, four convolutions) once for each person and picture,
+on maps that are rendered beforehand. What either embedding is worth, the README says: on OSIE ours
+tells people apart better at every n.
+
+Which is faster depends on how many looked at a picture: ours pays for the picture, theirs for each
+who looks at it. Of a data set that is used again, ours pays only once: `features known`.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from measuring import (
+    HERE,
+    RESULTS,
+    Process,
+    machine,
+    markdown,
+    seconds_of,
+    summarise,
+    take_turns,
+    versions,
+    with_quartiles,
+    write_report,
+)
+
+sys.path.insert(0, str(HERE.parent))  # configs build on each other.
+
+import generated
+import networks
+
+from configs import osie, osie_paper
+from gazejax import features, pretrained, render, stages
+from gazejax.allocator import keep_freed_memory
+from gazejax.arrays import viewing_scanpaths
+from gazejax.loop import configure_host_devices
+from gazejax.models.scanpath import average_at_gaze
+
+
+class Recommended:
+    """Our encoder on generated pictures that a number of people looked at."""
+
+    def __init__(self, num_users: int, num_images: int):
+        config = osie.get_config()
+        self.num_images, self.num_users = num_images, num_users
+        self.params = pretrained.load_parameters()["backbone"]
+        dataset = generated.make_dataset(config, num_users=num_users, num_images=num_images, seed=0)
+        self.pixels, self.strides = dataset.images["saliency"], config.features.strides
+        self.size = config.saliency.map_size
+        levels = features.backbone_levels(self.params, self.pixels, self.strides)
+        self.basis = features.fit_basis(levels, config.features.components)
+        self.grids = features.project(self.basis, levels, self.size)
+        gaze, everybody = dataset.gaze, np.arange(num_users)
+        network = stages.encoder_network(config, num_users=num_users)
+        params = jax.jit(network.init)(jax.random.key(0))
+        map_size = stages.map_size(config, "encoder")
+        shape = {"sigma_frac": config.data.sigma_frac, "map_size": map_size}
+        max_fixations = generated.FIXATIONS_PER_VIEWING
+
+        @jax.jit
+        def embed(params: Any, gaze: Any, grids: Array, images: Array) -> Array:
+            def on_image(grid: Array, image: Array) -> Array:
+                at = jnp.broadcast_to(image, everybody.shape)
+                scanpaths = viewing_scanpaths(gaze, everybody, at, max_fixations=max_fixations)
+                aspect = gaze.aspect_ratio[at]
+                total = render.scanpath_maps(scanpaths, aspect, **shape).sum(axis=0)
+                pairs = stages.make_pairs(
+                    config,
+                    "encoder",
+                    scanpaths,
+                    pixels=jnp.zeros((num_users, 1, 1, 3), jnp.uint8),
+                    aspect_ratio=aspect,
+                    universal_of=lambda personal: (total - personal) / (num_users - 1),
+                    taste_of=lambda residual: average_at_gaze(grid[None], residual),
+                )
+                inputs = stages.encoder_inputs(config, pairs)
+                return network.apply(params).encoder(*inputs)
+
+            return jax.lax.map(lambda one: on_image(*one), (grids, images))
+
+        self.embed = lambda grids: jax.block_until_ready(
+            embed(params, gaze, grids, np.arange(num_images))
+        )
+        gaze = jax.device_put(gaze)
+
+    def from_pixels(self) -> None:
+        """Everything."""
+        levels = features.backbone_levels(self.params, self.pixels, self.strides)
+        self.embed(features.project(self.basis, levels, self.size))
+
+    def with_known_features(self) -> None:
+        """All but the pictures' features."""
+        self.embed(self.grids)
+
+
+def peer_data() -> dict[str, np.ndarray]:
+    """What the peer needs to run the paper's encoder."""
+    config = osie_paper.get_config()
+    config.split.test_rule = "hash"
+    of_paper = networks.Ours(config, networks.NUM_USERS, 80)
+    _, arrays = of_paper.check()
+    return (
+        arrays | of_paper.for_the_peer() | {"settings": np.array(json.dumps(of_paper.settings()))}
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints the table and writes the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--users", type=int, nargs="+", default=[15, 100, 1000])
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=RESULTS / "embeddings.json")
+    options = parser.parse_args(arguments)
+
+    about = machine()
+    keep_freed_memory()
+    configure_host_devices(osie_paper.get_config())
+    peer = None
+    if options.peer:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "data.npz"
+            np.savez(path, **peer_data())
+            peer = Process(options.peer, HERE / "networks_peer.py", path, "eager", "cpu", "float32")
+    rows: list[dict[str, Any]] = []
+    try:
+        for number in options.users:
+            ours = Recommended(number, options.images)
+            embeddings = number * options.images
+
+            def rate(call: Callable[[], None], embeddings: int = embeddings) -> float:
+                return embeddings / seconds_of(call, 1)
+
+            sides: dict[str, Callable[[], float]] = {
+                "from pixels": lambda ours=ours: rate(ours.from_pixels),
+                "features known": lambda ours=ours: rate(ours.with_known_features),
+            }
+            if peer:
+                sides["pytorch"] = lambda: (
+                    networks.INFERENCE_BATCH / peer.ask("encoder/predict", 3)["seconds"]
+                )
+            figures = take_turns(sides, options.rounds)
+            row: dict[str, Any] = {"people": number}
+            row |= {side: summarise(rates) for side, rates in figures.items()}
+            if peer:
+                for side in ("from pixels", "features known"):
+                    row[f"ratio {side}"] = row[side]["median"] / row["pytorch"]["median"]
+            rows.append(row)
+    finally:
+        if peer:
+            peer.close()
+    sides = [side for side in rows[0] if isinstance(rows[0][side], dict)]
+    ratios = [name for name in rows[0] if name.startswith("ratio")]
+    header = ["people an image", *(f"{side}, embeddings/s" for side in sides), *ratios]
+    table = [
+        [
+            str(row["people"]),
+            *(with_quartiles(row[side], 0) for side in sides),
+            *(f"{row[ratio]:.2f}" for ratio in ratios),
+        ]
+        for row in rows
+    ]
+    print(json.dumps(about))
+    print(markdown(header, table))
+    report = {
+        "machine": about,
+        "versions": {
+            "gazejax": versions("jax", "jaxlib", "flax", "numpy"),
+            "pytorch": peer.about["versions"] if peer else None,
+        },
+        "setting": {"images": options.images, "rounds": options.rounds},
+        "rows": rows,
+    }
+    write_report(options.out, report)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

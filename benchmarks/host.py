@@ -1,0 +1,236 @@
+"""What a training costs beside its steps: `python benchmarks/host.py`.
+
+* The share of the host, that is of the loop, its logging and its dispatches. The same loop is run
+  on networks so small that hardly anything else is left; a step of that over a real step is the
+  most that the host can take.
+* What an asynchronous save costs, in steps: some steps with one and without, in turns.
+* The time to the first step, with an empty and with a filled compilation cache, in fresh processes.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from measuring import (
+    HERE,
+    RESULTS,
+    machine,
+    markdown,
+    summarise,
+    take_turns,
+    versions,
+    with_quartiles,
+    write_report,
+)
+from ml_collections import ConfigDict
+
+sys.path.insert(0, str(HERE.parent))  # configs build on each other.
+
+import networks
+
+from configs import osie_maps
+from gazejax import checkpoints, loop, steps
+from gazejax.allocator import keep_freed_memory
+
+CASES = {"encoder": "encoder/train", "saliency": "saliency/train/8/8"}
+
+
+def make_config(*, is_small: bool) -> ConfigDict:
+    """configs/osie_maps.py, or the same with as many arrays and hardly any arithmetic."""
+    config = osie_maps.get_config()
+    config.split.test_rule = "hash"
+    if is_small:
+        config.encoder.update(image_size=(16, 16), filters=(8, 8, 8, 8))
+        config.saliency.update(
+            image_size=(16, 16),
+            map_size=(4, 4),
+            trunk_filters=(8, 8, 8, 8),
+            decoder_filters=(8, 8, 8),
+        )
+    return config
+
+
+def loop_seconds(ours: networks.Ours, name: str, num_windows: int) -> list[float]:
+    """Seconds of a step in the training loop, in each of its windows but the first."""
+    config = ours.config.copy_and_resolve_references()
+    config[name].num_steps = (num_windows + 1) * config.training.log_every
+    config.checkpoint.every = config[name].num_steps
+    stage = ours.stage(name, config)
+    with tempfile.TemporaryDirectory() as folder:
+        loop.train(stage, config, Path(folder), metadata={}, devices=ours.devices)
+        lines = (Path(folder) / name / "metrics.jsonl").read_text().splitlines()[1:]
+    return [stage.examples_per_step / json.loads(line)["examples_per_second"] for line in lines]
+
+
+def measure_host(ours: networks.Ours, small: networks.Ours, rounds: int) -> dict[str, Any]:
+    """The most that the host can take of a step, for either stage."""
+    found = {}
+    for name, case in CASES.items():
+        run = ours.call(case)
+
+        def step_seconds(run: Any = run) -> float:
+            start = time.perf_counter()
+            run(3)
+            return (time.perf_counter() - start) / 3
+
+        step = take_turns({"step": step_seconds}, rounds)["step"]
+        of_loop = loop_seconds(small, name, num_windows=5)
+        found[name] = {
+            "step_ms": summarise(np.multiply(step, 1e3)),
+            "loop_ms": summarise(np.multiply(of_loop, 1e3)),
+            "share": float(np.median(of_loop) / np.median(step)),
+        }
+    return found
+
+
+def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, Any]:
+    """What a save costs beside the steps that it runs behind, of stage 2."""
+    stage = ours.stage("saliency", ours.config)
+    step = steps.make_train_step(
+        stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1
+    )
+    state = steps.init_state(stage.network.init, stage.optimizer, ours.config.seed)
+    kept = {"state": jax.device_put(state, steps.replicated(ours.devices)), "number": 0}
+
+    def advance() -> None:
+        for _ in range(num_steps):
+            kept["state"], metrics = step(kept["state"], stage.constants)
+            jax.block_until_ready(metrics)
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        checkpoints.open_for_saving(Path(folder), keep=2, best_metric="none") as saver,
+    ):
+
+        def without() -> float:
+            start = time.perf_counter()
+            advance()
+            return time.perf_counter() - start
+
+        def with_save() -> float:
+            start = time.perf_counter()
+            kept["number"] += 1
+            progress = kept["state"]._asdict()
+            trees = {"params": progress.pop("params"), "progress": progress}
+            saver.save(kept["number"], trees, {}, {"loss": 0.0})
+            kept["return_seconds"] = time.perf_counter() - start
+            advance()
+            saver.wait()
+            return time.perf_counter() - start
+
+        seconds = take_turns({"without": without, "with": with_save}, rounds)
+    one_step = float(np.median(seconds["without"])) / num_steps
+    extra = np.subtract(seconds["with"], seconds["without"])
+    return {
+        "steps": summarise(extra / one_step),
+        "seconds": summarise(extra),
+        "seconds_until_it_returns": kept["return_seconds"],
+        "step_seconds": one_step,
+    }
+
+
+def first_step(name: str, started: float) -> None:
+    """In a fresh process: prints the seconds of the first step, and from the start to its end."""
+    keep_freed_memory()
+    config = make_config(is_small=False)
+    loop.configure_host_devices(config)
+    ours = networks.Ours(config, networks.NUM_USERS, networks.NUM_IMAGES)
+    stage = ours.stage(name, config)
+    step = steps.make_train_step(
+        stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1
+    )
+    state = steps.init_state(stage.network.init, stage.optimizer, config.seed)
+    state = jax.device_put(state, steps.replicated(ours.devices))
+    before = time.time()
+    jax.block_until_ready(step(state, stage.constants))
+    print(json.dumps({"step": time.time() - before, "start": time.time() - started}))
+
+
+def measure_first_step(rounds: int) -> dict[str, Any]:
+    """Seconds of the first step and to its end, with an empty and a filled compilation cache."""
+    found: dict[str, Any] = {}
+    for name in CASES:
+        seconds: dict[str, list[dict]] = {"empty": [], "filled": []}
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as folder:
+                cache = {
+                    "JAX_COMPILATION_CACHE_DIR": folder,
+                    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+                }
+                for state in seconds:
+                    command = [sys.executable, __file__, "--first-step", name, str(time.time())]
+                    answer = subprocess.run(
+                        command, check=True, capture_output=True, text=True, env=os.environ | cache
+                    ).stdout
+                    seconds[state].append(json.loads(answer.splitlines()[-1]))
+        found[name] = {
+            f"{state}: {what}": summarise([one[what] for one in all_seconds])
+            for state, all_seconds in seconds.items()
+            for what in ("step", "start")
+        }
+    return found
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints the table and writes the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--first-step", nargs=2, metavar=("STAGE", "STARTED"), help="internal")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--processes", type=int, default=3, help="of each first step")
+    parser.add_argument("--out", type=Path, default=RESULTS / "host.json")
+    options = parser.parse_args(arguments)
+    if options.first_step:
+        return first_step(options.first_step[0], float(options.first_step[1]))
+
+    about = machine()
+    keep_freed_memory()
+    loop.configure_host_devices(make_config(is_small=False))
+    sizes = (networks.NUM_USERS, networks.NUM_IMAGES)
+    ours = networks.Ours(make_config(is_small=False), *sizes)
+    small = networks.Ours(make_config(is_small=True), *sizes)
+    host = measure_host(ours, small, options.rounds)
+    save = measure_save(ours, options.rounds, num_steps=4)
+    first = measure_first_step(options.processes)
+    rows = [
+        [
+            f"host's share of a step, at most, {name}",
+            f"{100 * figures['share']:.1f} %: {with_quartiles(figures['loop_ms'], 1)} of "
+            f"{with_quartiles(figures['step_ms'], 0)} ms",
+        ]
+        for name, figures in host.items()
+    ]
+    rows.append(["asynchronous save", f"{with_quartiles(save['steps'], 2)} steps"])
+    rows += [
+        [
+            f"first step, {name}, cache {state}",
+            f"{with_quartiles(figures[f'{state}: step'], 1)} s; after the start of the process "
+            f"{with_quartiles(figures[f'{state}: start'], 1)} s",
+        ]
+        for name, figures in first.items()
+        for state in ("empty", "filled")
+    ]
+    print(json.dumps(about))
+    print(markdown(["what", "measured"], rows))
+    report = {
+        "machine": about | {"host_devices": len(ours.devices)},
+        "versions": versions("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"),
+        "setting": {"rounds": options.rounds, "processes": options.processes},
+        "host": host,
+        "save": save,
+        "first_step": first,
+    }
+    write_report(options.out, report)
+    return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

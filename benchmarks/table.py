@@ -1,0 +1,304 @@
+"""The results of all benchmarks as one table, and the guard of three of its ratios.
+
+    python benchmarks/table.py docs/performance.md      # writes the table into the text
+    python benchmarks/table.py --check                  # exit status 1 where a ratio got worse
+
+Reads what the benchmarks wrote to benchmarks/results/. Ratios are compared, not seconds, and with a
+wide tolerance: machines differ and are shared.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from measuring import HERE, RESULTS, markdown, with_quartiles
+
+START, END = "<!-- results: benchmarks -->", "<!-- end of results -->"
+EXPECTED = HERE / "expected_ratios.json"
+
+
+class Row(NamedTuple):
+    """A line of the table.
+
+    Attributes:
+        what: is measured.
+        goal: of the figure.
+        file: the results it stands in.
+        figure: results -> the figure as text, and whether it meets the goal; None without a goal.
+    """
+
+    what: str
+    goal: str
+    file: str
+    figure: Callable[[dict], tuple[str, bool | None]]
+
+
+def ratio_to_pytorch(case: str, kind: str, goal: float) -> Callable[[dict], tuple[str, bool]]:
+    """The ratio of a case of benchmarks/networks.py to a way of writing it in PyTorch."""
+
+    def figure(results: dict) -> tuple[str, bool]:
+        row = next(row for row in results["rows"] if row["case"] == case)
+        side = " ".join(part for part in ("pytorch", "eager", kind) if part)
+        ratio = row[f"ratio {side}"]
+        speeds = [f"{with_quartiles(row[name], 0)}" for name in ("gazejax", side)]
+        return f"**{ratio:.2f}**: {speeds[0]} to {speeds[1]} {row['unit']}/s", ratio >= goal
+
+    return figure
+
+
+def embeddings(people: int, kind: str, goal: float | None) -> Callable[[dict], tuple[str, Any]]:
+    """Embeddings a second, next to PyTorch."""
+
+    def figure(results: dict) -> tuple[str, bool | None]:
+        row = next(row for row in results["rows"] if row["people"] == people)
+        ratio = row[f"ratio {kind}"]
+        speeds = [with_quartiles(row[name], 0) for name in (kind, "pytorch")]
+        met = None if goal is None else ratio >= goal
+        return f"**{ratio:.2f}**: {speeds[0]} to {speeds[1]} embeddings/s", met
+
+    return figure
+
+
+def rendering(results: dict) -> tuple[str, bool]:
+    """Maps at the size of stage 1's input."""
+    row = next(row for row in results["rows"] if row["map_size"] == "96x128")
+    text = [with_quartiles(row[side], 0) for side in ("gazejax", "scipy")]
+    return f"**{row['ratio']:.1f}**: {text[0]} to {text[1]} maps/s", row["ratio"] >= 30
+
+
+def metrics(results: dict) -> tuple[str, bool]:
+    """The lowest ratio of a metric to pysaliency in float64, its own precision."""
+    ratios = {
+        row["metric"]: row["ratio float64"]
+        for row in results["microseconds_per_map"]
+        if "ratio float64" in row
+    }
+    goals = {name: 8 if name == "kld" else 10 for name in ratios}
+    listed = ", ".join(f"`{name}` {ratio:.1f}" for name, ratio in ratios.items())
+    return listed, all(ratios[name] >= goal for name, goal in goals.items())
+
+
+def host_share(stage: str) -> Callable[[dict], tuple[str, bool]]:
+    """The most that the host takes of a step."""
+
+    def figure(results: dict) -> tuple[str, bool]:
+        row = results["host"][stage]
+        text = f"**{100 * row['share']:.1f} %**: {with_quartiles(row['loop_ms'], 1)} of "
+        return text + f"{with_quartiles(row['step_ms'], 0)} ms", row["share"] <= 0.02
+
+    return figure
+
+
+def save(results: dict) -> tuple[str, bool]:
+    """What a save costs."""
+    row = results["save"]
+    text = f"**{with_quartiles(row['steps'], 2)}** steps of {1e3 * row['step_seconds']:.0f} ms"
+    return text, row["steps"]["median"] <= 1
+
+
+def first_step(state: str, goal: float | None) -> Callable[[dict], tuple[str, Any]]:
+    """Seconds of the first step of both stages."""
+
+    def figure(results: dict) -> tuple[str, bool | None]:
+        texts, seconds = [], []
+        for stage, row in results["first_step"].items():
+            step, start = row[f"{state}: step"], row[f"{state}: start"]
+            seconds.append(step["median"])
+            texts.append(
+                f"{stage} **{with_quartiles(step, 1)}** s "
+                f"({start['median']:.1f} s after the process started)"
+            )
+        return "; ".join(texts), None if goal is None else max(seconds) <= goal
+
+    return figure
+
+
+def growth(results: dict) -> tuple[str, None]:
+    """Bytes for each further user and image."""
+    texts = [
+        f"{name}: {grown['bytes_on_device'] / 1e3:.1f} kB on each device, "
+        f"{grown['peak_bytes'] / 1e3:.1f} kB at the peak"
+        for name, grown in results["growth"].items()
+    ]
+    return "; ".join(texts), None
+
+
+ROWS = [
+    Row(
+        "stage 1, training, to PyTorch",
+        ">= 1.0",
+        "networks",
+        ratio_to_pytorch("stage 1, training", "", 1.0),
+    ),
+    Row(
+        "stage 1, inference, to PyTorch",
+        ">= 0.9",
+        "networks",
+        ratio_to_pytorch("stage 1, inference", "", 0.9),
+    ),
+    Row(
+        "stage 2, training, one person an image, to PyTorch",
+        ">= 1.0",
+        "networks",
+        ratio_to_pytorch("stage 2, training, one person an image", "apart", 1.0),
+    ),
+    Row(
+        "stage 2, training, 8 people an image, to PyTorch that shares the image's work too",
+        ">= 1.0",
+        "networks",
+        ratio_to_pytorch("stage 2, training, 8 people an image", "shared", 1.0),
+    ),
+    Row(
+        "stage 2, training, 8 people an image, to PyTorch that does not",
+        ">= 1.5",
+        "networks",
+        ratio_to_pytorch("stage 2, training, 8 people an image", "apart", 1.5),
+    ),
+    Row(
+        "stage 2, inference, one person an image, to PyTorch",
+        ">= 0.9",
+        "networks",
+        ratio_to_pytorch("stage 2, inference, one person an image", "apart", 0.9),
+    ),
+    Row(
+        "stage 2, inference, 8 people an image, to PyTorch that shares the image's work too",
+        ">= 0.9",
+        "networks",
+        ratio_to_pytorch("stage 2, inference, 8 people an image", "shared", 0.9),
+    ),
+    *(
+        Row(
+            f"embeddings, {people} people an image, {kind}, to PyTorch with the paper's encoder",
+            goal,
+            "embeddings",
+            embeddings(people, kind, 5.0 if goal else None),
+        )
+        for people in (15, 100, 1000)
+        for kind, goal in (("from pixels", ">= 5"), ("features known", ""))
+    ),
+    Row("rendering 96 x 128 maps, to `scipy.ndimage`", ">= 30", "rendering", rendering),
+    Row("metrics, to pysaliency", ">= 10, `kld` 8", "metrics", metrics),
+    Row("host's share of a step, stage 1", "<= 2 %", "host", host_share("encoder")),
+    Row("host's share of a step, stage 2", "<= 2 %", "host", host_share("saliency")),
+    Row("asynchronous save", "<= 1 step", "host", save),
+    Row("first step, no cache", "", "host", first_step("empty", None)),
+    Row("first step, compilation cache filled", "<= 2 s", "host", first_step("filled", 2.0)),
+    Row("memory for each further user (150 images), image (15 users)", "", "curves", growth),
+]
+# The ratios that are guarded: file, and results -> ratio.
+GUARDED: dict[str, tuple[str, Callable[[dict], float]]] = {
+    "stage 1, training, to PyTorch": (
+        "networks",
+        lambda results: _ratio(results, "stage 1, training", "ratio pytorch eager"),
+    ),
+    "stage 2, training, 8 people an image, to PyTorch that shares": (
+        "networks",
+        lambda results: _ratio(
+            results, "stage 2, training, 8 people an image", "ratio pytorch eager shared"
+        ),
+    ),
+    "rendering, to scipy.ndimage": (
+        "rendering",
+        lambda results: next(
+            row["ratio"] for row in results["rows"] if row["map_size"] == "96x128"
+        ),
+    ),
+}
+
+
+def _ratio(results: dict, case: str, column: str) -> float:
+    return next(row[column] for row in results["rows"] if row["case"] == case)
+
+
+def read(name: str, folder: Path) -> dict:
+    """Results of a benchmark.
+
+    Raises:
+        FileNotFoundError: with what makes them.
+    """
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; run: make bench")
+    return json.loads(path.read_text())
+
+
+def make_table(folder: Path) -> str:
+    """All rows, with where and when they were measured."""
+    lines, abouts = [], set()
+    for row in ROWS:
+        results = read(row.file, folder)
+        text, is_met = row.figure(results)
+        met = {True: "met", False: "missed", None: ""}[is_met]
+        lines.append([row.what, row.goal, text, met, f"`benchmarks/{row.file}.py`"])
+        machine = results["machine"]
+        abouts.add(
+            f"`{row.file}`: {results['date']}, commit {results['commit']}, {machine['cpu']}, "
+            f"{machine['cores']} cores, load before {machine.get('load_before', '?')}"
+        )
+    versions = read("networks", folder)["versions"]
+    listed = ", ".join(
+        f"{name} {number}"
+        for side in ("gazejax", "pytorch")
+        for name, number in versions[side].items()
+        if name in ("python", "jax", "flax", "torch")
+    )
+    table = markdown(["what", "goal", "measured", "", "command"], lines)
+    return "\n\n".join([table, f"{'; '.join(sorted(abouts))}. {listed}."])
+
+
+def insert(text: str, table: str) -> str:
+    """Replaces the table of a text.
+
+    Raises:
+        ValueError: if the text has no place for it.
+    """
+    before, found, after = text.partition(START)
+    _, ended, rest = after.partition(END)
+    if not (found and ended):
+        raise ValueError(f"the text has no line {START!r} with a line {END!r} after it")
+    return f"{before}{START}\n\n{table}\n\n{END}{rest}"
+
+
+def worse(expected: dict[str, float], found: dict[str, float], tolerance: float) -> list[str]:
+    """A line for each ratio that fell below the expected one times `tolerance`."""
+    return [
+        f"{name}: {found[name]:.2f}; allowed: at least {tolerance * ratio:.2f}, "
+        f"{tolerance:.0%} of what was stored"
+        for name, ratio in expected.items()
+        if found[name] < tolerance * ratio
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the table, stores the guarded ratios, or compares with them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("text", type=Path, nargs="?", help="where to insert the table")
+    parser.add_argument("--check", action="store_true", help="compare with the stored ratios")
+    parser.add_argument("--store", action="store_true", help="store the ratios of now")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    options = parser.parse_args(arguments)
+    if options.text:
+        table = make_table(options.results)
+        options.text.write_text(insert(options.text.read_text(), table))
+    if not (options.check or options.store):
+        return 0
+    found = {name: figure(read(file, options.results)) for name, (file, figure) in GUARDED.items()}
+    if options.store:
+        stored = {"tolerance": 0.7, "ratios": {name: round(found[name], 2) for name in found}}
+        EXPECTED.write_text(json.dumps(stored, indent=2) + "\n")
+    if options.check:
+        stored = json.loads(EXPECTED.read_text())
+        lines = worse(stored["ratios"], found, stored["tolerance"])
+        print("\n".join(lines) or f"as fast as expected: {json.dumps(found)}")
+        return 1 if lines else 0
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
