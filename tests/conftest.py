@@ -22,13 +22,14 @@ install_import_hook(CHECKED, "beartype.beartype").__enter__()
 import pytest
 from ml_collections import ConfigDict
 
-from gazejax import evaluation, loop, stages
+from gazejax import allocator, evaluation, loop, stages
 from gazejax.config import ARCHITECTURES, SALIENCY_ARCHITECTURES
 from gazejax.models.scanpath import FEATURES
 from tfds_builders.build import build
 
 ROOT = Path(__file__).parent.parent
 
+allocator.keep_freed_memory()  # As train.py does.
 _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
 os.environ["XDG_CACHE_HOME"] = _cached.name  # Where pretrained weights are kept: not the user's.
 # Many tests train the same tiny networks, each in a loop of its own: they share what XLA compiles.
