@@ -6,6 +6,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from gazejax import processes
 from gazejax.allocator import keep_freed_memory
 from gazejax.cli import one_line_errors
 from gazejax.config import validate
@@ -29,6 +30,12 @@ def _parse(argv: list[str]) -> list[str]:
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file; it is executed.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same again resumes it.")
+_DISTRIBUTED = flags.DEFINE_string(
+    "distributed",
+    None,
+    f"How to find the other processes of this training: {processes.ALLOWED}. "
+    "Without it: auto under Slurm and on TPU slices with several, off elsewhere.",
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -38,14 +45,19 @@ def main(argv: list[str]) -> int:
     logging.set_verbosity(logging.WARNING)  # Orbax tells a page about each save.
     if len(argv) > 1:
         raise ValueError(
-            f"unknown argument {argv[1]!r}; allowed: --config, --workdir, --config.KEY"
+            f"unknown argument {argv[1]!r}; allowed: --config, --workdir, --distributed, "
+            "--config.KEY"
         )
     validate(_CONFIG.value)
     keep_freed_memory()
     configure_host_devices(_CONFIG.value)
+    processes.join(_DISTRIBUTED.value)
     workdir = Path(str(_WORKDIR.value))
     with locked(workdir):
-        train_folds(_CONFIG.value, workdir)
+        with processes.together():
+            train_folds(_CONFIG.value, workdir)
+        if not processes.is_first():
+            return 0
         if is_evaluable(workdir):
             evaluate(workdir)
         else:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
+
+from gazejax import processes
 
 _MANIFEST = "manifest.json"
 _DAMAGED = "damaged_checkpoints"
@@ -55,8 +56,12 @@ class Saver:
                 )
             )
         self._folder = folder
+        context = ocp.Context()
+        # Named, they wait for each other without their devices, which go on training meanwhile.
+        context.multiprocessing.active_processes = set(range(jax.process_count()))
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(),
+            context=context,
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=True,
@@ -80,7 +85,7 @@ class Saver:
         with _saying_what_failed(self._folder / str(step)):
             response = self._checkpointer.save_checkpointables_async(
                 step,
-                dict(trees),
+                processes.as_global(dict(trees)),
                 force=True,
                 custom_metadata={**metadata, "metrics": dict(metrics)},
                 metrics=dict(metrics),  # By these it knows the best.
@@ -204,7 +209,7 @@ def restore(
         raise ValueError(f"checkpoint {folder / passed_over[0]} (config.checkpoint.strict is True)")
     step = _required(folder, step, passed_over)
     for one in passed_over:
-        print(f"passed over checkpoint {folder / one}", file=sys.stderr)
+        processes.say(f"passed over checkpoint {folder / one}")
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         dict(abstract_trees),
@@ -212,7 +217,8 @@ def restore(
     checkpoint = folder / str(step)
     _refuse_other_trees(checkpoint, _open(checkpoint).metadata, abstract)
     try:
-        return step, ocp.load_checkpointables(checkpoint.absolute(), abstract)
+        with _on_its_own():
+            return step, ocp.load_checkpointables(checkpoint.absolute(), abstract)
     except Exception as error:  # Orbax wraps every cause in an error about its own handlers.
         raise ValueError(f"checkpoint {checkpoint} does not load: {_root_cause(error)}") from error
 
@@ -242,7 +248,16 @@ def digest(tree: Any) -> str:
 def _open(checkpoint: Path) -> Any:
     """What a checkpoint says of itself."""
     # By its own folder: given the one above, Orbax reads the other checkpoints too, whole or not.
-    return ocp.checkpointables_metadata(checkpoint.absolute())
+    with _on_its_own():
+        return ocp.checkpointables_metadata(checkpoint.absolute())
+
+
+def _on_its_own() -> Any:
+    """Within, Orbax reads without waiting for the other processes."""
+    context, number = ocp.Context(), jax.process_index()
+    context.multiprocessing.primary_host = number
+    context.multiprocessing.active_processes = {number}
+    return context
 
 
 def _newest(folder: Path) -> tuple[int | None, list[str]]:
@@ -275,7 +290,7 @@ def _complete(response: Any, checkpoint: Path) -> None:
     """Waits until Orbax has committed, then writes the manifest."""
     with _saying_what_failed(checkpoint):
         response.result()
-        if checkpoint.is_dir():
+        if processes.is_first() and checkpoint.is_dir():
             temporary = checkpoint.parent / f"{_MANIFEST}.{checkpoint.name}.tmp"
             temporary.write_text(_manifest_text(_digests(checkpoint)))
             temporary.replace(checkpoint / _MANIFEST)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from gazejax import data_commands, interruption
+from gazejax import data_commands, interruption, processes
 from gazejax.api import check_fixations, load
 from gazejax.comparison import compare
 from gazejax.evaluation import evaluate, evaluate_elsewhere
@@ -33,10 +33,12 @@ def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def wrapped(*arguments: Any) -> int:
         try:
-            with interruption.handled():
+            with interruption.handled(), processes.losses_named():
                 return _until_interrupted(function, *arguments)
         except _ERRORS as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            if processes.is_connected():  # The others may wait for it: an orderly end waits too.
+                interruption.end(1)
             return 1
 
     return wrapped

@@ -55,11 +55,11 @@ def handled() -> Iterator[None]:
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
     """Inside, the first signal is remembered only: see `is_asked`."""
-    _State.is_deferring = True
+    was_deferring, _State.is_deferring = _State.is_deferring, True
     try:
         yield
     finally:
-        _State.is_deferring = False
+        _State.is_deferring = was_deferring
 
 
 def is_asked() -> bool:
@@ -67,15 +67,15 @@ def is_asked() -> bool:
     return _State.is_asked
 
 
-def end() -> NoReturn:
-    """Ends the process at once by `EXIT_STATUS`.
+def end(status: int = EXIT_STATUS) -> NoReturn:
+    """Ends the process at once.
 
     Nothing is torn down: the interpreter would put the system's handlers back, by which a second
     signal gives another status, and under threads that still compile it may crash.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(EXIT_STATUS)
+    os._exit(status)
 
 
 def _handle(number: int, _frame: Any) -> None:

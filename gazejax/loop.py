@@ -5,9 +5,10 @@ import itertools
 import json
 import math
 import os
-import sys
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from gazejax import checkpoints, data, interruption, stages, steps
+from gazejax import checkpoints, data, interruption, processes, stages, steps
 from gazejax.arrays import Dataset
-from gazejax.config import validate
+from gazejax.config import fingerprint, validate
 from gazejax.progress import track
 from gazejax.splits import Splits
 from gazejax.stages import INPUTS, Stage
@@ -60,16 +61,22 @@ def configure_host_devices(config: ConfigDict) -> None:
 
 
 def choose_devices(config: ConfigDict) -> list[jax.Device]:
-    """As many local devices as can share the batches of all stages evenly."""
-    every = jax.local_devices()
-    number = _devices_to_share(config, len(every))
-    if number < len(every):
-        print(
-            f"using {number} of {len(every)} devices: more cannot share the batches of "
-            "config.encoder.sampling, config.saliency.sampling and config.universal evenly",
-            file=sys.stderr,
+    """As many devices of every process as can share the batches of all stages evenly.
+
+    Raises:
+        ValueError: if the processes have different numbers of devices, or are too many.
+    """
+    every = [jax.local_devices(number) for number in range(jax.process_count())]
+    numbers = [len(devices) for devices in every]
+    if len(set(numbers)) > 1:
+        raise ValueError(f"the processes have {numbers} devices; allowed: equally many each")
+    number = _devices_to_share(config, numbers[0], num_processes=len(every))
+    if number < numbers[0]:
+        processes.say(
+            f"using {number} of {numbers[0]} devices: more cannot share the batches of "
+            "config.encoder.sampling, config.saliency.sampling and config.universal evenly"
         )
-    return every[:number]
+    return [device for devices in every for device in devices[:number]]
 
 
 def train_folds(config: ConfigDict, workdir: Path) -> None:
@@ -94,11 +101,11 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     _say_who_is_left_out(config, splits, dataset)
     # All that could be refused was: from here on, things are compiled and written.
     dataset = stages.add_features(config, dataset, load_basis(workdir))
-    if len(folds) > 1:
+    if len(folds) > 1 and processes.is_first():
         write_config(workdir, config)
     for folder, fold_config in folds.items():
         if len(folds) > 1:
-            print(f"training fold {fold_config.split.fold} of {len(folds)}", file=sys.stderr)
+            processes.say(f"training fold {fold_config.split.fold} of {len(folds)}")
         _train_fold(fold_config, folder, dataset)
 
 
@@ -106,7 +113,8 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
     splits = stages.make_config_splits(config, dataset)
     devices = choose_devices(config)
     viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
-    write_description(workdir, config, splits, dataset, viewings)
+    if processes.is_first():
+        write_description(workdir, config, splits, dataset, viewings)
     for name in stages.stages_to_train(config):
         encoder_params = None
         if name == "saliency":
@@ -131,6 +139,10 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             if encoder_params is None
             else checkpoints.digest(encoder_params),
         }
+        what_must_agree = f"{fingerprint(config)} {dataset.digest} {stage.stream is None}"
+        processes.refuse_different(
+            "config, data set or residency: checksum", zlib.crc32(what_must_agree.encode())
+        )
         train(stage, config, workdir, metadata=metadata, devices=devices)
 
 
@@ -138,11 +150,10 @@ def _say_who_is_left_out(config: ConfigDict, splits: Splits, dataset: Dataset) -
     left_out = users_left_out(splits, dataset)
     if left_out:
         names = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
-        print(
+        processes.say(
             f"{len(left_out)} of {len(dataset.user_ids)} users take no part, by config.split "
             f"(purpose {config.split.purpose!r}, min_images {config.split.min_images}, "
-            f"max_seen_users {config.split.max_seen_users}): {names}",
-            file=sys.stderr,
+            f"max_seen_users {config.split.max_seen_users}): {names}"
         )
 
 
@@ -210,9 +221,12 @@ def train(
     if checkpoints.latest_step(folder) is not None:
         done, trees = checkpoints.restore(folder, _as_trees(state), sharding, is_strict=is_strict)
         state, window = _from_trees(trees), checkpoints.read_metadata(folder)["window"]
+        processes.say(f"{stage.name}: resumed at step {done} of {stage.num_steps}")
+    processes.refuse_different("the step to go on from", done)
+    if processes.is_first():
         checkpoints.set_damaged_aside(folder)
-        print(f"{stage.name}: resumed at step {done} of {stage.num_steps}", file=sys.stderr)
-    state = jax.device_put(state, sharding)
+    state = jax.device_put(processes.as_in_first(state), sharding)
+    vote = processes.make_vote()
     curve = _Curve(workdir / stage.name / "metrics.jsonl", stage, config, len(devices), done)
     curve.window = window
     with (
@@ -220,7 +234,7 @@ def train(
         checkpoints.open_for_saving(
             folder, keep=options.keep, best_metric=options.best_metric
         ) as saver,
-        track(stage.name, stage.num_steps, start=done) as show,
+        _track(stage, done) as show,
     ):
         if stage.num_steps == 0 and checkpoints.latest_step(folder) is None:
             # An encoder that is not to learn is saved as it starts.
@@ -234,7 +248,7 @@ def train(
                 show(done, curve.add(pending))
             pending = metrics
             done += config.training.steps_per_dispatch
-            is_asked = interruption.is_asked()
+            is_asked = vote(interruption.is_asked())
             if is_asked or done % options.every == 0 or done >= stage.num_steps:
                 show(done, curve.add(pending))
                 pending = None
@@ -245,13 +259,14 @@ def train(
                     metadata | {"window": curve.window},
                     {"loss": curve.loss()},
                 )
-                write_resources(workdir, stage.name, seconds=time.monotonic() - started)
+                if processes.is_first():
+                    write_resources(workdir, stage.name, seconds=time.monotonic() - started)
             if is_asked and done < stage.num_steps:
                 saver.wait()
                 raise interruption.InterruptedRunError(
                     f"{stage.name} is saved at step {done} of {stage.num_steps}"
                 )
-    if interruption.is_asked():
+    if processes.is_any(interruption.is_asked()):
         raise interruption.InterruptedRunError(f"{stage.name} is finished and saved")
 
 
@@ -269,6 +284,12 @@ def make_batches(
         range(start, stage.num_steps, number),
         **config.data.stream,
     )
+
+
+def _track(stage: Stage, done: int) -> AbstractContextManager[Callable[[int, str], None]]:
+    if processes.is_first():
+        return track(stage.name, stage.num_steps, start=done)
+    return nullcontext(lambda _done, _text: None)
 
 
 def _refuse_what_is_not_finite(name: str, step: int, params: Any) -> None:
@@ -292,8 +313,9 @@ class _Curve:
         self.written: list[dict[str, float]] = []  # The window before.
         self.text = ""
         self.window_started = time.monotonic()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, "".join(line + "\n" for line in _lines_until(path, done)))
+        if processes.is_first():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, "".join(line + "\n" for line in _lines_until(path, done)))
 
     def add(self, metrics: dict[str, jax.Array]) -> str:
         """Takes the metrics of one dispatch; returns a line for people."""
@@ -327,8 +349,9 @@ class _Curve:
             else:
                 line[name] = _finite_mean(self.window, name)
         line["examples_per_second"] = rate
-        with naming(self.path), self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        if processes.is_first():
+            with naming(self.path), self.path.open("a") as file:
+                file.write(json.dumps(line) + "\n")
         loss = "not finite" if line["loss"] is None else f"{line['loss']:.4f}"
         self.text = f"{rate:.0f} {self.stage.unit}/s on {self.num_devices} devices, loss {loss}"
         self.written, self.window, self.window_started = self.window, [], now
@@ -339,10 +362,15 @@ def _finite_mean(rows: list[dict[str, float]], name: str) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
-def _devices_to_share(config: ConfigDict, most: int) -> int:
+def _devices_to_share(config: ConfigDict, most: int, *, num_processes: int = 1) -> int:
     pairs = stages.pairs_per_batch(config)
     batch = math.gcd(pairs, config.saliency.sampling.num_images, config.universal.num_images)
-    return max(number for number in range(1, most + 1) if batch % number == 0)
+    if batch % num_processes:
+        raise ValueError(
+            f"{num_processes} processes cannot share the batches of config.encoder.sampling, "
+            f"config.saliency.sampling and config.universal evenly; allowed: a divisor of {batch}"
+        )
+    return max(n for n in range(1, most + 1) if batch % (n * num_processes) == 0)
 
 
 def _refuse_unfinished_encoder(workdir: Path, config: ConfigDict) -> None:

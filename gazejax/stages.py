@@ -13,7 +13,6 @@ config.
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -25,7 +24,18 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Float16, Int, Shaped
 from ml_collections import ConfigDict
 
-from gazejax import controls, data, features, losses, pretrained, render, sampling, steps, virtual
+from gazejax import (
+    controls,
+    data,
+    features,
+    losses,
+    pretrained,
+    processes,
+    render,
+    sampling,
+    steps,
+    virtual,
+)
 from gazejax.arrays import AnyArray, Dataset, Gaze, Scanpaths, Stored, gaze_on, viewing_scanpaths
 from gazejax.models.encoder import (
     CHANNELS,
@@ -254,11 +264,10 @@ def _is_resident(config: ConfigDict) -> bool:
     needed = number * sum(_bytes_per_image(config, name) for name in INPUTS)
     available, whose = _device_memory()
     is_resident = needed <= _SHARE_FOR_IMAGES * available
-    print(
+    processes.say(
         f"config.data.residency 'auto': {number} images take {needed / 1e9:.2f} GB, and "
         f"{_SHARE_FOR_IMAGES * available / 1e9:.1f} GB of {whose} are for them: "
-        f"{'device' if is_resident else 'stream'}",
-        file=sys.stderr,
+        f"{'device' if is_resident else 'stream'}"
     )
     return is_resident
 
@@ -526,7 +535,7 @@ def make_batch(
     # A power of two, or every number of different images would be compiled for.
     most = max(len(images) for of_step in needed for images in of_step)
     width = 1 << (most - 1).bit_length()
-    mine = [number for number, device in enumerate(devices) if is_local(device)]
+    mine = [number for number, device in enumerate(devices) if steps.is_local(device)]
     images = np.array(
         [[np.pad(of[n], (0, width - len(of[n])), mode="edge") for of in needed] for n in mine]
     )
@@ -540,11 +549,6 @@ def make_batch(
         pixels=viewings.pixels[every][row],
         total=viewings.group.total[every][row],
     )
-
-
-def is_local(device: jax.Device) -> bool:
-    """Whether a device is one of this process."""
-    return device.process_index == jax.process_index()
 
 
 def narrow(

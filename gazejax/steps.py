@@ -112,9 +112,19 @@ def step_key(key: Key[Array, ""], step: Int[Array, ""] | int) -> Key[Array, ""]:
 
 
 def replicated(devices: Sequence[jax.Device]) -> jax.sharding.NamedSharding:
-    """How an array lies whole on every device; a pmapped step takes it without a copy."""
-    mesh = jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
+    """How an array lies whole on every device of this process; a step takes it without a copy."""
+    mesh = jax.sharding.Mesh(np.array(own_devices(devices)), (DEVICE_AXIS,))
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """Those of this process: a pmapped step over all devices takes and returns what is on them."""
+    return [device for device in devices if is_local(device)]
+
+
+def is_local(device: jax.Device) -> bool:
+    """Whether a device is one of this process."""
+    return device.process_index == jax.process_index()
 
 
 def my_share(rows: Array, device: Array, num_devices: int) -> Array:
@@ -138,7 +148,7 @@ def make_train_step(
     Args:
         loss_function: mean loss over one device's share of the batch.
         optimizer: an Optax optimiser.
-        devices: the devices to use.
+        devices: the devices to use, equally many of each process.
         steps_per_dispatch: steps that run before control returns to the host.
 
     Returns:
@@ -203,9 +213,9 @@ def make_train_step(
         devices=list(devices),
         donate_argnums=0,
     )
-    mesh = jax.sharding.Mesh(np.array(devices), (DEVICE_AXIS,))
+    mesh = jax.sharding.Mesh(np.array(own_devices(devices)), (DEVICE_AXIS,))
     device_numbers = jax.device_put(
-        np.arange(len(devices)),
+        np.array([number for number, device in enumerate(devices) if is_local(device)]),
         jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(DEVICE_AXIS)),
     )
     return lambda state, constants, batch: step(state, constants, batch, device_numbers)
@@ -219,25 +229,25 @@ def map_rows(
     devices: Sequence[jax.Device],
     batch_size: int,
 ) -> Iterator[Any]:
-    """Applies a function to rows in batches spread over the devices.
+    """Applies a function to rows in batches spread over the devices of this process.
 
     Args:
         function: (constants, *rows) -> arrays with one entry per row; each row on its own.
         constants: what every batch needs, such as parameters and images.
         rows: arrays of equal length.
-        devices: the devices to use.
+        devices: the devices to use; those of other processes are left to them.
         batch_size: rows in a batch; rounded up to a multiple of the devices. The last batch is
             padded with its last row, and the padding is cut off again.
 
     Yields:
         The results of each batch, as NumPy arrays.
     """
-    num_rows = len(rows[0])
+    num_rows, devices = len(rows[0]), own_devices(devices)
     if num_rows == 0:
         return
     per_device = -(-min(batch_size, num_rows) // len(devices))
     size = per_device * len(devices)
-    step = jax.pmap(function, in_axes=(None, *[0] * len(rows)), devices=list(devices))
+    step = jax.pmap(function, in_axes=(None, *[0] * len(rows)), devices=devices)
     constants = jax.device_put(constants, replicated(devices))
     for start in range(0, num_rows, size):
         index = np.minimum(np.arange(start, start + size), num_rows - 1)

@@ -23,6 +23,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gazejax import checkpoints, stages, steps
+from gazejax import checkpoints, processes, stages, steps
 from gazejax.arrays import Dataset
 from gazejax.config import (
     NOT_PART_OF_THE_ENCODER,
@@ -234,9 +235,7 @@ def refuse_another_experiment(
                 f"{workdir} holds another experiment: {changed}; use another workdir, or accept it "
                 "with --config.checkpoint.accept_changes=True"
             )
-        print(
-            f"{workdir}: accepted, by config.checkpoint.accept_changes: {changed}", file=sys.stderr
-        )
+        processes.say(f"{workdir}: accepted, by config.checkpoint.accept_changes: {changed}")
 
     for stage in STAGES:
         if trained_steps(workdir, stage) is None:
@@ -346,27 +345,40 @@ def write_description(
 
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
-    """Keeps a workdir to one process; the system drops the lock with it, however it ends.
+    """Keeps a workdir to one run; the system drops the lock with its process 0, however it ends.
 
     Raises:
         BlockingIOError: if another one has it, naming its process and host.
+        ValueError: if the processes of this run do not see the same folder.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
     path = workdir / ".lock"
+    with contextlib.ExitStack() as stack:
+        if processes.is_first():
+            workdir.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_lock(path))
+        processes.meet("the workdir is locked")
+        seen = zlib.crc32(path.read_bytes()) if path.is_file() else 0
+        processes.refuse_different(f"{path}, so not all see one folder: checksum", seen)
+        yield
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
             raise BlockingIOError(
-                f"{workdir} is in use by {file.read().strip() or 'another process'}: wait for it, "
-                "or take another workdir"
+                f"{path.parent} is in use by {file.read().strip() or 'another process'}: wait for "
+                "it, or take another workdir"
             ) from error
         # Whatever an ended process left in it is stale: nobody holds the lock.
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
+        os.fsync(file.fileno())  # Other machines shall read it.
         yield
 
 

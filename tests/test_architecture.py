@@ -11,6 +11,7 @@ from conftest import ROOT
 # From the ground up. A module may import from the layers before its own, and nothing else.
 LAYERS = [
     ["allocator", "arrays", "cache", "progress", "pictures", "interruption"],
+    ["processes"],
     [
         "render",
         "losses",

@@ -1,0 +1,228 @@
+"""Two processes with two CPU devices each train as one with four, stop together and go on."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT, tiny_config
+from test_train import command
+
+from gazejax import loop, processes
+from gazejax.workdir import load_params, trained_steps
+
+MEETING = """
+import sys
+import jax, numpy as np, optax
+from gazejax import processes, steps
+from gazejax.cli import one_line_errors
+
+@one_line_errors
+def main():
+    processes.join(sys.argv[1])
+    me = jax.process_index()
+    assert (processes.are_several(), processes.is_first()) == (True, me == 0)
+    devices = jax.devices()
+    assert len(devices) == 4 and len(steps.own_devices(devices)) == 2
+
+    # The mean of 0 to 7 is 3.5, so from w = 0 a step of length 1 goes to 2 * 3.5.
+    def loss(params, rows, batch, key, device):
+        return ((steps.my_share(rows, device, 4) - params["w"]) ** 2).mean(), {"device": device}
+
+    optimizer = optax.sgd(1.0)
+    state = steps.init_state(lambda key: {"w": jax.numpy.float32(0)}, optimizer, 0)
+    state = jax.device_put(processes.as_in_first(state), steps.replicated(devices))
+    step = steps.make_train_step(loss, optimizer, devices=devices, steps_per_dispatch=1)
+    rows = jax.device_put(np.arange(8.0, dtype=np.float32), steps.replicated(devices))
+    state, metrics = step(state, rows, None)
+    assert float(state.params["w"]) == 7.0 and float(metrics["device"][0]) == 1.5
+
+    doubled = steps.map_rows(
+        lambda two, row: two * row, 2.0, (np.arange(5.0) + me,), devices=devices, batch_size=4
+    )
+    assert np.concatenate(list(doubled)).tolist() == [2 * (row + me) for row in range(5)]
+
+    vote = processes.make_vote()
+    assert [vote(me == 1 and call == 1) for call in range(4)] == [False, False, True, False]
+    assert processes.is_any(me == 1) and not processes.is_any(False)
+    assert processes.as_in_first({"own": np.float32(me + 3)})["own"] == 3
+    shared = processes.as_global(state.params)["w"]
+    assert len(shared.sharding.device_set) == 4 and not shared.is_fully_addressable
+    processes.refuse_different("what is equal", 2**32 - 1)
+    try:
+        processes.refuse_different("their number", me)
+    except ValueError as error:
+        print(error)
+    with processes.together():
+        pass
+    assert not processes.is_connected()
+    return 0
+
+sys.exit(main())
+"""
+
+
+class Pair:
+    """Two processes of one run.
+
+    Args:
+        arguments: of both; `--distributed`, the last, is added to them.
+        flag: what stands before its value.
+    """
+
+    def __init__(self, arguments, flag="--distributed="):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": "/tmp",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+            "JAX_COORDINATOR_BIND_ADDRESS": address,
+        }
+        self.processes = [
+            subprocess.Popen(
+                [*arguments, f"{flag}{address},2,{number}"],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(2)
+        ]
+
+    def ends(self, seconds=300):
+        """Statuses, and what each process said on stdout and stderr."""
+        try:
+            told = [process.communicate(timeout=seconds) for process in self.processes]
+        finally:
+            for process in self.processes:
+                process.kill()
+        return [process.returncode for process in self.processes], told
+
+    def wait_until(self, is_true):
+        while not is_true():
+            assert [process.poll() for process in self.processes] == [None, None]
+            time.sleep(0.05)
+
+
+def training(data_dir, workdir, *overrides):
+    return Pair(command(data_dir, workdir, "--config.controls.permuted_users=False", *overrides))
+
+
+def curve(workdir, stage):
+    path = workdir / stage / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    for line in lines:
+        del line["examples_per_second"]
+    return lines
+
+
+def test_processes_step_and_agree_together():
+    statuses, told = Pair([sys.executable, "-c", MEETING], flag="").ends(120)
+    assert statuses == [0, 0], told
+    for out, _ in told:
+        assert "the processes differ in their number: [0, 1]; allowed: one value" in out
+    assert "2 processes with 4 devices" in told[0][1]
+    assert "2 processes with 4 devices" not in told[1][1]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, False),
+        ({"JAX_COORDINATOR_ADDRESS": "10.0.0.1:1234"}, True),
+        ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4"}, False),  # A batch script, not started by srun.
+        ({"SLURM_STEP_NODELIST": "a[1-2]", "SLURM_NTASKS": "4"}, True),
+        ({"SLURM_STEP_NODELIST": "a1", "SLURM_NTASKS": "1"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "t0,t1,t2,t3"}, True),
+    ],
+)
+def test_the_environment_says_whether_there_are_others(environment, expected):
+    assert processes._is_one_of_several(environment) is expected
+
+
+@pytest.mark.parametrize("asked", ["on", "10.0.0.1,2,0", "10.0.0.1:1234,2", "10.0.0.1:1234,2,-1"])
+def test_another_way_to_find_them_is_refused(asked):
+    with pytest.raises(ValueError, match=r"--distributed is .*; allowed: auto, off, or ADDRESS:PO"):
+        processes.join(asked)
+
+
+def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
+    config = tiny_config(data_dir)  # Batches of 20 pairs, 4 and 4 images.
+    assert loop._devices_to_share(config, 8, num_processes=2) == 2
+    with pytest.raises(ValueError, match=r"3 processes cannot share .*; allowed: a divisor of 4"):
+        loop._devices_to_share(config, 8, num_processes=3)
+
+
+@pytest.mark.slow
+def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
+    statuses, told = training(data_dir, tmp_path / "run").ends()
+    assert statuses == [0, 0], told
+    for stage in ("encoder", "saliency", "universal"):
+        found, expected = load_params(tmp_path / "run", stage), load_params(tiny_run, stage)
+        jax.tree.map(
+            lambda *both: np.testing.assert_allclose(*both, rtol=1e-3, atol=1e-5), found, expected
+        )
+        lines, expected_lines = curve(tmp_path / "run", stage), curve(tiny_run, stage)
+        assert [line["step"] for line in lines] == [line["step"] for line in expected_lines]
+        losses = [[line["loss"] for line in of] for of in (lines, expected_lines)]
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+    # The first evaluates and speaks for both.
+    assert (tmp_path / "run" / "evaluation.json").is_file()
+    assert "Who is it?" in told[0][0]
+    assert "encoder: 12/12" in told[0][1]
+    assert "encoder" not in told[1][1]
+
+
+@pytest.mark.slow
+def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_path):
+    length = ["--config.stage=universal", "--config.universal.num_steps=600"]
+    length += ["--config.checkpoint.every=50", "--config.training.log_every=10"]
+    undisturbed, workdir = tmp_path / "undisturbed", tmp_path / "run"
+    statuses, told = training(data_dir, undisturbed, *length).ends()
+    assert statuses == [0, 0], told
+
+    def start():
+        """Starts the pair and lets it come ten lines further."""
+        num_lines = len(curve(workdir, "universal"))
+        pair = training(data_dir, workdir, *length)
+        pair.wait_until(lambda: len(curve(workdir, "universal")) >= num_lines + 10)
+        return pair
+
+    pair = start()
+    pair.processes[1].send_signal(signal.SIGTERM)
+    statuses, told = pair.ends()
+    assert statuses == [75, 75], told
+    saved = [re.search(r"interrupted: universal is saved at step (\d+)", err) for _, err in told]
+    assert saved[0][1] == saved[1][1]
+    assert trained_steps(workdir, "universal") == int(saved[0][1])
+
+    for lost in (1, 0):
+        pair = start()
+        pair.processes[lost].kill()
+        began = time.monotonic()
+        statuses, told = pair.ends()
+        assert time.monotonic() - began < 60
+        assert statuses[lost] == -signal.SIGKILL
+        assert statuses[1 - lost] not in (0, 75)
+        # Ours or JAX's, whichever notices first.
+        assert re.search(r"another one has ended|another task died", told[1 - lost][1])
+
+    statuses, told = training(data_dir, workdir, *length).ends()
+    assert statuses == [0, 0], told
+    assert "universal: resumed at step" in told[0][1]
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        load_params(workdir, "universal"),
+        load_params(undisturbed, "universal"),
+    )
+    assert curve(workdir, "universal") == curve(undisturbed, "universal")
