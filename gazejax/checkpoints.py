@@ -56,12 +56,8 @@ class Saver:
                 )
             )
         self._folder = folder
-        context = ocp.Context()
-        # Named, they wait for each other without their devices, which go on training meanwhile.
-        context.multiprocessing.active_processes = set(range(jax.process_count()))
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(),
-            context=context,
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=True,
