@@ -297,6 +297,8 @@ def _saying_what_failed(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, jax.errors.JaxRuntimeError) and processes.are_several():
+            raise  # Not the disk, but another process is lost.
         raise OSError(
             f"saving {checkpoint} failed: {_root_cause(error)}; those before it are intact"
         ) from error

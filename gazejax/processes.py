@@ -173,7 +173,8 @@ def make_vote() -> Callable[[bool], bool]:
         for answer in (False, True)
     )
     count = jax.jit(jnp.any, out_shardings=everywhere)
-    last = count(no)
+    # Gloo wants all to come within 30 s for the first time: now, before each compiles its step.
+    last = jax.block_until_ready(count(no))
 
     def vote(mine: bool) -> bool:
         nonlocal last

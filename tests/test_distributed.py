@@ -19,13 +19,16 @@ from gazejax.workdir import load_params, trained_steps
 
 MEETING = """
 import sys
+from pathlib import Path
 import jax, numpy as np, optax
 from gazejax import processes, steps
 from gazejax.cli import one_line_errors
+from gazejax.workdir import locked
 
 @one_line_errors
 def main():
-    processes.join(sys.argv[1])
+    folder = Path(sys.argv[1])
+    processes.join(sys.argv[2])
     me = jax.process_index()
     assert (processes.are_several(), processes.is_first()) == (True, me == 0)
     devices = jax.devices()
@@ -55,10 +58,12 @@ def main():
     shared = processes.as_global(state.params)["w"]
     assert len(shared.sharding.device_set) == 4 and not shared.is_fully_addressable
     processes.refuse_different("what is equal", 2**32 - 1)
-    try:
-        processes.refuse_different("their number", me)
-    except ValueError as error:
-        print(error)
+    for workdir in (folder / "shared", folder / f"own_{me}"):
+        try:
+            with locked(workdir):
+                print(f"locked {workdir}")
+        except ValueError as error:
+            print(error)
     with processes.together():
         pass
     assert not processes.is_connected()
@@ -125,11 +130,16 @@ def curve(workdir, stage):
     return lines
 
 
-def test_processes_step_and_agree_together():
-    statuses, told = Pair([sys.executable, "-c", MEETING], flag="").ends(120)
+def test_processes_step_and_agree_together(tmp_path):
+    statuses, told = Pair([sys.executable, "-c", MEETING, str(tmp_path)], flag="").ends(120)
     assert statuses == [0, 0], told
-    for out, _ in told:
-        assert "the processes differ in their number: [0, 1]; allowed: one value" in out
+    for number, (out, _) in enumerate(told):
+        assert f"locked {tmp_path}/shared" in out
+        assert f"locked {tmp_path}/own" not in out
+        path = rf"{tmp_path}/own_{number}/\.lock, so not all see one folder: checksum"
+        assert re.search(rf"the processes differ in {path}: \[\d+, 0\]; allowed: one value", out)
+    assert re.fullmatch(r"process \d+ on .*\n", (tmp_path / "shared/.lock").read_text())
+    assert not (tmp_path / "own_1").exists()
     assert "2 processes with 4 devices" in told[0][1]
     assert "2 processes with 4 devices" not in told[1][1]
 
@@ -165,7 +175,8 @@ def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
 
 @pytest.mark.slow
 def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
-    statuses, told = training(data_dir, tmp_path / "run").ends()
+    # Each process streams what its devices need; in the one process, all images lie on them.
+    statuses, told = training(data_dir, tmp_path / "run", "--config.data.residency=stream").ends()
     assert statuses == [0, 0], told
     for stage in ("encoder", "saliency", "universal"):
         found, expected = load_params(tmp_path / "run", stage), load_params(tiny_run, stage)

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, tiny_config, train_and_evaluate
 from test_train import command
 
-from gazejax import checkpoints, interruption, loop
+from gazejax import checkpoints, interruption, loop, stages
 from gazejax.cli import one_line_errors
 from gazejax.workdir import load_params, locked
 
@@ -144,28 +144,42 @@ def test_an_interrupted_training_writes_the_same_curve(
         assert lines[0] == lines[1]
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 2)])
-def test_a_checkpoint_of_some_devices_is_resumed_on_others(
-    before, after, tiny_run, data_dir, tmp_path, monkeypatch
+@pytest.mark.slow
+def test_any_number_of_devices_trains_alike_and_resumes_what_others_saved(
+    data_dir, tiny_dataset, tmp_path, monkeypatch
 ):
     config = tiny_config(data_dir)
-    config.stage = "encoder"
-    monkeypatch.setattr(loop, "choose_devices", lambda _: jax.local_devices()[:before])
-    monkeypatch.setattr(interruption, "is_asked", lambda: True)
-    with pytest.raises(interruption.InterruptedRunError, match="encoder is saved at step 1 of 12"):
-        loop.train_folds(config, tmp_path / "run")
-    monkeypatch.setattr(loop, "choose_devices", lambda _: jax.local_devices()[:after])
-    monkeypatch.setattr(interruption, "is_asked", lambda: False)
-    loop.train_folds(config, tmp_path / "run")
-    losses = [
-        [
+    config.encoder.num_steps, config.training.log_every = 20, 1
+    splits = stages.make_config_splits(config, tiny_dataset)
+    viewings = {
+        name: stages.make_viewings(name, config, tiny_dataset, splits) for name in stages.INPUTS
+    }
+
+    def train(workdir, num_devices, *, start=0, end=20):
+        devices = jax.local_devices()[:num_devices]
+        stage = stages.make_stage(
+            "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
+        )
+        asked = iter([False] * (end - start - 1) + [end < 20] * 2)
+        monkeypatch.setattr(interruption, "is_asked", lambda: next(asked))
+        try:
+            loop.train(stage, config, workdir, metadata={}, devices=devices)
+        except interruption.InterruptedRunError:
+            assert end < 20
+        return [
             json.loads(line)["loss"]
-            for line in (folder / "encoder/metrics.jsonl").read_text().splitlines()
+            for line in (workdir / "encoder/metrics.jsonl").read_text().splitlines()
         ]
-        for folder in (tmp_path / "run", tiny_run)
-    ]
-    # On four devices the whole time; sums over devices round in another order.
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+    losses = [train(tmp_path / f"{number}", number) for number in (1, 2, 4)]
+    # Every number hands over to every other.
+    ends = [3, 6, 9, 12, 15, 18, 20]
+    for start, end, number in zip([0, *ends], ends, [1, 2, 4, 1, 4, 2, 1], strict=False):
+        found = train(tmp_path / "handed over", number, start=start, end=end)
+        assert len(found) == end
+    for other in (losses[1], losses[2], found):
+        # Sums over devices round in another order.
+        np.testing.assert_allclose(other, losses[0], rtol=1e-5)
 
 
 def test_a_workdir_has_one_run_at_a_time_and_a_stale_lock_is_none(tmp_path):
