@@ -256,7 +256,7 @@ def train(
                 saver.save(
                     done,
                     _as_trees(state),
-                    metadata | {"window": curve.window},
+                    metadata | {"window": list(curve.window)},  # Written later, as it is now.
                     {"loss": curve.loss()},
                 )
                 if processes.is_first():
