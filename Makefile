@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
+# What a module's tests share is made once, so a module stays in one process.
+BOTH_CORES := -n 2 --dist loadfile
 
 .PHONY: demo test test-real test-tensorflow bench bench-check readme clean
 
@@ -15,10 +17,10 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not real and not slow"
+	$(BIN)/python -m pytest $(BOTH_CORES) -m "not real and not slow"
 
 test-real: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "real or slow"
+	$(BIN)/python -m pytest $(BOTH_CORES) -m "real or slow"
 
 # TFDS's own test case of a builder, in an environment of its own: nothing else needs TensorFlow.
 test-tensorflow: .venv-tensorflow/installed

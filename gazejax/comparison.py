@@ -32,7 +32,13 @@ _SETTINGS = (
     "num_resamples",
 )
 # What does not make a run another variant.
-_NOT_PART_OF_A_VARIANT = ("seed", "data.data_dir", "checkpoint")
+_NOT_PART_OF_A_VARIANT = (
+    "seed",
+    "data.data_dir",
+    "data.residency",
+    "data.stream",
+    "checkpoint",
+)
 
 
 class Evaluated(NamedTuple):
