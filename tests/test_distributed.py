@@ -90,6 +90,10 @@ class Pair:
             "HOME": "/tmp",
             "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
             "JAX_COORDINATOR_BIND_ADDRESS": address,
+            # Started again, they find what they compiled.
+            "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         }
         self.processes = [
             subprocess.Popen(
@@ -174,6 +178,7 @@ def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
     # Each process streams what its devices need; in the one process, all images lie on them.
     statuses, told = training(data_dir, tmp_path / "run", "--config.data.residency=stream").ends()
@@ -195,6 +200,7 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # Five times two processes.
 def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_path):
     length = ["--config.stage=universal", "--config.universal.num_steps=600"]
     length += ["--config.checkpoint.every=50", "--config.training.log_every=10"]
