@@ -185,9 +185,8 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
     assert statuses == [0, 0], told
     for stage in ("encoder", "saliency", "universal"):
         found, expected = load_params(tmp_path / "run", stage), load_params(tiny_run, stage)
-        jax.tree.map(
-            lambda *both: np.testing.assert_allclose(*both, rtol=1e-3, atol=1e-5), found, expected
-        )
+        # Adam makes much of what is rounded in another order, where a gradient is near zero.
+        jax.tree.map(lambda *both: np.testing.assert_allclose(*both, atol=2e-3), found, expected)
         lines, expected_lines = curve(tmp_path / "run", stage), curve(tiny_run, stage)
         assert [line["step"] for line in lines] == [line["step"] for line in expected_lines]
         losses = [[line["loss"] for line in of] for of in (lines, expected_lines)]
