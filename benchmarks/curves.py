@@ -67,7 +67,10 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
         num_images=MAPS_PER_BATCH // point["people"], users_per_image=point["people"]
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    ours = networks.Ours(config, point["users"], point["images"])
+    dataset = generated.make_dataset(
+        config, num_users=point["users"], num_images=point["images"], seed=0
+    )
+    ours = networks.Ours(config, dataset)
     case = "encoder/train"
     if point["stage"] == "saliency":
         case = f"saliency/train/{MAPS_PER_BATCH // point['people']}/{point['people']}"

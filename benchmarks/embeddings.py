@@ -112,7 +112,10 @@ def peer_data() -> dict[str, np.ndarray]:
     """What the peer needs to run the paper's encoder."""
     config = osie_paper.get_config()
     config.split.test_rule = "hash"
-    of_paper = networks.Ours(config, networks.NUM_USERS, 80)
+    of_paper = networks.Ours(
+        config,
+        generated.make_dataset(config, num_users=networks.NUM_USERS, num_images=80, seed=0),
+    )
     _, arrays = of_paper.check()
     return (
         arrays | of_paper.for_the_peer() | {"settings": np.array(json.dumps(of_paper.settings()))}

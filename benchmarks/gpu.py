@@ -42,6 +42,7 @@ from ml_collections import ConfigDict
 
 sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 
+import generated
 import networks
 
 from configs import osie_maps
@@ -104,7 +105,10 @@ class Combination:
     def __init__(self, config: ConfigDict, stage: str, steps_per_dispatch: int, num_images: int):
         # A third of the people is unseen.
         seen = max(config.encoder.sampling.num_users, PEOPLE_PER_IMAGE)
-        self.ours = networks.Ours(config, seen * 3 // 2 + 2, num_images)
+        dataset = generated.make_dataset(
+            config, num_users=seen * 3 // 2 + 2, num_images=num_images, seed=0
+        )
+        self.ours = networks.Ours(config, dataset)
         self.stage = self.ours.stage(stage, config)
         self.steps_per_dispatch = steps_per_dispatch
         self.examples = self.stage.examples_per_step
@@ -236,7 +240,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "gpu.json")
     options = parser.parse_args(arguments)
     if options.tiny:
-        options.batches, options.sizes, options.images = [16], ["32x48"], 70
+        options.batches, options.sizes, options.images = [16], ["32x48"], 80
         options.rounds, options.seconds, options.steps_per_dispatch = 2, 0.01, 2
 
     device = jax.local_devices()[0]

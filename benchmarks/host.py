@@ -34,6 +34,7 @@ from ml_collections import ConfigDict
 
 sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 
+import generated
 import networks
 
 from configs import osie_maps
@@ -56,6 +57,12 @@ def make_config(*, is_small: bool) -> ConfigDict:
             decoder_filters=(8, 8, 8),
         )
     return config
+
+
+def make_side(config: ConfigDict) -> networks.Ours:
+    """Our side on generated data."""
+    sizes = {"num_users": networks.NUM_USERS, "num_images": networks.NUM_IMAGES}
+    return networks.Ours(config, generated.make_dataset(config, **sizes, seed=0))
 
 
 def loop_seconds(ours: networks.Ours, name: str, num_windows: int) -> list[float]:
@@ -142,7 +149,7 @@ def first_step(name: str, started: float) -> None:
     keep_freed_memory()
     config = make_config(is_small=False)
     loop.configure_host_devices(config)
-    ours = networks.Ours(config, networks.NUM_USERS, networks.NUM_IMAGES)
+    ours = make_side(config)
     stage = ours.stage(name, config)
     step = steps.make_train_step(
         stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1
@@ -194,9 +201,7 @@ def main(arguments: list[str]) -> None:
     about = machine()
     keep_freed_memory()
     loop.configure_host_devices(make_config(is_small=False))
-    sizes = (networks.NUM_USERS, networks.NUM_IMAGES)
-    ours = networks.Ours(make_config(is_small=False), *sizes)
-    small = networks.Ours(make_config(is_small=True), *sizes)
+    ours, small = (make_side(make_config(is_small=is_small)) for is_small in (False, True))
     host = measure_host(ours, small, options.rounds)
     save = measure_save(ours, options.rounds, num_steps=4)
     first = measure_first_step(options.processes)

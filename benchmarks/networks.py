@@ -47,7 +47,7 @@ import generated
 from configs import osie_maps
 from gazejax import losses, render, stages, steps
 from gazejax.allocator import keep_freed_memory
-from gazejax.arrays import viewing_scanpaths
+from gazejax.arrays import Dataset, viewing_scanpaths
 from gazejax.loop import choose_devices, configure_host_devices
 from gazejax.stages import Stage, Viewings
 
@@ -86,13 +86,13 @@ of them, as ours is, and once for each map, as one would write it first."""
 
 
 class Ours:
-    """Our cases on generated data, each a function that runs it some times."""
+    """Our cases on a data set, each a function that runs it some times."""
 
-    def __init__(self, config: ConfigDict, num_users: int, num_images: int):
+    def __init__(self, config: ConfigDict, dataset: Dataset):
         self.config = config
         self.devices = choose_devices(config)
-        dataset = generated.make_dataset(config, num_users=num_users, num_images=num_images, seed=0)
         self.splits = stages.make_config_splits(config, dataset)
+        self.max_fixations = stages.longest_viewing(dataset.gaze)
         self.viewings = {
             name: stages.make_viewings(name, config, dataset, self.splits) for name in stages.INPUTS
         }
@@ -129,7 +129,8 @@ class Ours:
         stage = self.stage(name, config)
         if what == "train":
             return self._train(stage)
-        predict = _embed(config, stage) if name == "encoder" else _predict(config, stage)
+        make = _embed if name == "encoder" else _predict
+        predict = make(config, stage, self.max_fixations)
         return self._predict(stage, predict, self._rows(case))
 
     def _train(self, stage: Stage) -> Callable[[int], None]:
@@ -183,6 +184,7 @@ class Ours:
         pairs = _pairs(
             config,
             "encoder",
+            self.max_fixations,
             self.viewings["encoder"],
             jnp.repeat(self.splits.seen_users[users], images_per_user),
             jnp.tile(self.splits.train_images[:images_per_user], len(users)),
@@ -213,6 +215,7 @@ class Ours:
         maps = _pairs(
             config,
             "saliency",
+            self.max_fixations,
             self.viewings["saliency"],
             jnp.tile(self.splits.seen_users[:people], images),
             jnp.repeat(self.splits.train_images[:images], people),
@@ -245,31 +248,35 @@ class Ours:
         arrays |= _named_params("encoder", self.encoder_params) | _named_params("saliency", params)
         return found, {name: np.asarray(value) for name, value in arrays.items()}
 
+    def rendered(
+        self, name: str, users: np.ndarray, images: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pictures, and personal and universal maps [user, image, height, width]."""
+        viewings = self.viewings[name]
+        make = jax.jit(functools.partial(_pairs, self.config, name, self.max_fixations))
+        pairs = [
+            jax.device_get(make(viewings, jnp.full_like(images, user), images)) for user in users
+        ]
+        personal, universal = (
+            np.stack([getattr(of_user, kind) for of_user in pairs])
+            for kind in ("personal", "universal")
+        )
+        return viewings.pixels[images], personal, universal
+
     def for_the_peer(self) -> dict[str, np.ndarray]:
         """Pictures, rendered maps and embeddings of the seen users and training images."""
-        arrays: dict[str, Any] = {}
-        for name in stages.INPUTS:
-            viewings = self.viewings[name]
-            render_user = jax.jit(functools.partial(_pairs, self.config, name))
-            images = jnp.asarray(self.splits.train_images)
-            pairs = [
-                render_user(viewings, jnp.full_like(images, user), images)
-                for user in self.splits.seen_users
-            ]
-            scale = self.config.saliency.target_scale
-            personal = jnp.stack([pair.personal for pair in pairs])
-            universal = jnp.stack([pair.universal for pair in pairs])
-            arrays[f"{name}/images"] = viewings.pixels[self.splits.train_images]
-            if name == "encoder":
-                scale = self.config.encoder.map_scale
-                arrays["encoder/personal"] = render.normalise(personal, scale)
-                arrays["encoder/group"] = render.normalise(universal, scale)
-            else:
-                arrays["saliency/universal"] = universal
-                arrays["saliency/target"] = render.normalise(personal, scale)
+        arrays, scale = {}, self.config.encoder.map_scale
+        pool = self.splits.seen_users, self.splits.train_images
+        arrays["encoder/images"], personal, universal = self.rendered("encoder", *pool)
+        arrays["encoder/personal"] = np.asarray(render.normalise(personal, scale))
+        arrays["encoder/group"] = np.asarray(render.normalise(universal, scale))
+        arrays["saliency/images"], personal, universal = self.rendered("saliency", *pool)
+        arrays["saliency/universal"] = universal
+        target = render.normalise(personal, self.config.saliency.target_scale)
+        arrays["saliency/target"] = np.asarray(target)
         embeddings = self.stage("saliency", self.config).constants[2]
         arrays["saliency/embedding"] = np.asarray(embeddings).mean(axis=1)
-        return {name: np.asarray(value) for name, value in arrays.items()}
+        return arrays
 
     def settings(self) -> dict[str, Any]:
         """What the peer's networks and losses are made of."""
@@ -284,11 +291,18 @@ class Ours:
                 "users_in_batch": encoder["sampling"]["num_users"],
                 "images_per_user": encoder["sampling"]["images_per_user"],
                 "margin": encoder["loss"]["margin"],
+                "num_steps": encoder["num_steps"],
                 "optimizer": encoder["optimizer"],
             },
             "saliency": {
                 name: saliency[name]
-                for name in ("trunk_filters", "decoder_filters", "norm_groups", "optimizer")
+                for name in (
+                    "trunk_filters",
+                    "decoder_filters",
+                    "norm_groups",
+                    "num_steps",
+                    "optimizer",
+                )
             }
             | {"users_per_image": saliency["sampling"]["users_per_image"]},
             "inference_batch": INFERENCE_BATCH,
@@ -296,14 +310,19 @@ class Ours:
 
 
 def _pairs(
-    config: ConfigDict, name: str, viewings: Viewings, user: Array, image: Array
+    config: ConfigDict,
+    name: str,
+    max_fixations: int,
+    viewings: Viewings,
+    user: Array,
+    image: Array,
 ) -> stages.Pairs:
     """Pairs as the stages make them of data-set indices."""
     gaze = viewings.gaze
     return stages.make_pairs(
         config,
         name,
-        viewing_scanpaths(gaze, user, image, max_fixations=generated.FIXATIONS_PER_VIEWING),
+        viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
         pixels=jnp.asarray(viewings.pixels)[image],
         aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
         universal_of=lambda personal: render.universal_maps(
@@ -313,21 +332,22 @@ def _pairs(
     )
 
 
-def _embed(config: ConfigDict, stage: Stage) -> Callable[..., Array]:
+def _embed(config: ConfigDict, stage: Stage, max_fixations: int) -> Callable[..., Array]:
     def embed(constants: Any, user: Array, image: Array) -> Array:
         params, viewings = constants
-        pairs = _pairs(config, "encoder", viewings, user, image)
+        pairs = _pairs(config, "encoder", max_fixations, viewings, user, image)
         return stage.network.apply(params).encoder(*stages.encoder_inputs(config, pairs))
 
     return embed
 
 
-def _predict(config: ConfigDict, stage: Stage) -> Callable[..., Array]:
+def _predict(config: ConfigDict, stage: Stage, max_fixations: int) -> Callable[..., Array]:
     def predict(constants: Any, images: Array, users: Array) -> Array:
         params, (viewings, _, embeddings) = constants
         pairs = _pairs(
             config,
             "saliency",
+            max_fixations,
             viewings,
             jnp.asarray(viewings.users)[users.reshape(-1)],
             jnp.repeat(images, users.shape[1]),
@@ -465,7 +485,10 @@ def main(arguments: list[str]) -> None:
         config.encoder.image_size = config.saliency.image_size = tuple(options.image_size)
     keep_freed_memory()
     configure_host_devices(config)
-    ours = Ours(config, NUM_USERS, options.images)
+    ours = Ours(
+        config,
+        generated.make_dataset(config, num_users=NUM_USERS, num_images=options.images, seed=0),
+    )
     peers, check = {}, None
     try:
         if options.peer:

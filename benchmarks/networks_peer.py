@@ -12,6 +12,7 @@ then answers each line `CASE TIMES` with the seconds of one call.
 """
 
 import json
+import math
 import platform
 import sys
 import time
@@ -169,6 +170,18 @@ def optimizer_of(model: nn.Module, options: dict) -> torch.optim.Optimizer:
     )
 
 
+def schedule_of(optimizer: torch.optim.Optimizer, num_steps: int, warmup_steps: int):
+    """Linear warm-up, then a cosine to zero."""
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return step / warmup_steps
+        done = min((step - warmup_steps) / max(num_steps - warmup_steps, 1), 1.0)
+        return 0.5 * (1 + math.cos(math.pi * done))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+
+
 def scaled(images: torch.Tensor) -> torch.Tensor:
     """8-bit [image, height, width, channel] -> float32, `channels_last`."""
     return (images / 127.5 - 1.0).permute(0, 3, 1, 2)
@@ -213,6 +226,14 @@ class Peer:
             "encoder": optimizer_of(self.encoder, one["optimizer"]),
             "shared": optimizer_of(self.saliency["shared"], two["optimizer"]),
             "apart": optimizer_of(self.saliency["apart"], two["optimizer"]),
+        }
+        self.schedules = {
+            name: schedule_of(
+                optimizer,
+                self.settings["encoder" if name == "encoder" else "saliency"]["num_steps"],
+                one["optimizer"]["warmup_steps"],
+            )
+            for name, optimizer in self.optimizers.items()
         }
 
         def compiled(function: Callable) -> Callable:
@@ -302,11 +323,24 @@ class Peer:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm, foreach=True)
         optimizer.step()
+        self.schedules[name].step()
+
+    def embed(self, path: str) -> None:
+        """Embeds all pairs [user, image] of the file's `test/` and writes them beside it."""
+        maps = [self.data[f"test/{name}"] for name in self.settings["encoder"]["maps"]]
+        pixels, found = self.data["test/images"] / 127.5 - 1.0, []
+        with torch.inference_mode():
+            for of_user in zip(*maps, strict=True):
+                x = torch.cat([pixels, *(one[..., None] for one in of_user)], dim=-1)
+                found.append(self.apply(self.encoder, x.permute(0, 3, 1, 2)))
+        np.save(path, torch.stack(found).cpu().numpy())
 
     def call(self, case: str) -> None:
         """Runs a case once."""
         one, two = self.settings["encoder"], self.settings["saliency"]
         stage, what, *kind = case.split("/")
+        if what == "embed":
+            return self.embed("/".join(["", *kind]))
         if stage == "encoder" and what == "train":
             x, users = self.encoder_batch()
             with self.precision():
@@ -331,6 +365,7 @@ class Peer:
             else:
                 with torch.inference_mode(), self.precision():
                     self.apply(model, *inputs)
+        return None
 
 
 def load_convolution(layer: nn.Conv2d | nn.Linear, params: dict, name: str) -> None:

@@ -1,0 +1,185 @@
+"""How long until people are told apart as well as by a CNN trained in PyTorch, on OSIE.
+
+    gazejax data build osie/gaze --raw DIR
+    python benchmarks/time_to_figures.py --peer .venv-peers/bin/python
+
+All folds of users, seed 0. PyTorch trains the early encoder of configs/osie_maps.py, 840 steps of
+10 people and 6 images each (9 epochs), and embeds the test images; its clock runs for that alone:
+its maps are rendered and its data read beforehand. Ours trains the encoder of configs/osie.py, for
+fewer steps than the config has; its clock runs from the prepared data set to the embeddings, with
+reading, ImageNet features and compilation. Both are then compared by the protocol of the figures.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from measuring import HERE, RESULTS, Process, machine, markdown, versions, write_report
+from ml_collections import ConfigDict
+
+sys.path.insert(0, str(HERE.parent))  # configs build on each other.
+
+import networks
+
+from configs import osie, osie_maps
+from gazejax import protocols, stages, steps, verification
+from gazejax.allocator import keep_freed_memory
+from gazejax.arrays import Dataset
+from gazejax.loop import choose_devices, configure_host_devices
+from gazejax.splits import Splits
+
+SIZES = (10, 50)
+
+
+def fold_configs(config: ConfigDict, folds: int) -> list[ConfigDict]:
+    """The config of each of three folds, or of the first ones."""
+    configs = []
+    for fold in range(folds):
+        one = config.copy_and_resolve_references()
+        one.split.update(folds=3, fold=fold)
+        configs.append(one)
+    return configs
+
+
+def figures_of(
+    config: ConfigDict,
+    dataset: Dataset,
+    folds: list[tuple[Splits, np.ndarray]],
+) -> dict[str, float]:
+    """ROC-AUC and rank-1 of seen and unseen people, means over the folds.
+
+    Args:
+        config: of the evaluation.
+        dataset: the data set.
+        folds: splits, and the embeddings [user, test image, embedding] of everybody.
+    """
+    images = folds[0][0].test_images
+    orders = protocols.draw_image_orders(len(images), config.eval.num_draws, config.eval.seed)
+    found = {}
+    for group in ("seen", "unseen"):
+        for size in SIZES:
+            scores = []
+            for splits, embeddings in folds:
+                users = getattr(splits, f"{group}_users")
+                viewed = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, images)] > 0
+                compared = protocols.Compared(
+                    users, embeddings[users], viewed, verification.negative_distance
+                )
+                scores.append(
+                    protocols.compare(compared, orders, size=size, samples_per_user=2, seed=0)
+                )
+            values = protocols.verification_figures(scores)
+            for name in ("roc_auc", "rank1"):
+                found[f"{group}, n = {size}: {name}"] = float(values[name])
+    return found
+
+
+def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]:
+    """Seconds from the prepared data set to the embeddings of all folds, and their figures."""
+    start = time.perf_counter()
+    devices = choose_devices(config)
+    dataset = stages.load_dataset(config)
+    everybody, embedded = np.arange(len(dataset.user_ids)), []
+    for one in fold_configs(config, folds):
+        splits = stages.make_config_splits(one, dataset)
+        viewings = {"encoder": stages.make_viewings("encoder", one, dataset, splits)}
+        stage = stages.make_stage(
+            "encoder", one, viewings, basis=dataset.basis, encoder_params=None, devices=devices
+        )
+        step = steps.make_train_step(
+            stage.loss, stage.optimizer, devices=devices, steps_per_dispatch=1
+        )
+        state = steps.init_state(stage.network.init, stage.optimizer, one.seed)
+        state = jax.device_put(state, steps.replicated(devices))
+        for _ in range(stage.num_steps):
+            state, _ = step(state, stage.constants)
+        embeddings = stages.embed_pairs(
+            one,
+            state.params,
+            viewings["encoder"],
+            users=everybody,
+            images=splits.test_images,
+            devices=devices,
+        )
+        embedded.append((splits, embeddings))
+    seconds = time.perf_counter() - start
+    return seconds, figures_of(config, dataset, embedded)
+
+
+def train_theirs(
+    config: ConfigDict, folds: int, python: Path
+) -> tuple[float, dict[str, float], dict]:
+    """Seconds that PyTorch trains and embeds, the figures, and its versions."""
+    dataset, embedded, seconds = stages.load_dataset(config), [], 0.0
+    everybody = np.arange(len(dataset.user_ids))
+    for one in fold_configs(config, folds):
+        ours = networks.Ours(one, dataset)
+        _, arrays = ours.check()
+        arrays |= ours.for_the_peer() | {"settings": np.array(json.dumps(ours.settings()))}
+        images, personal, universal = ours.rendered("encoder", everybody, ours.splits.test_images)
+        scale = one.encoder.map_scale
+        arrays["test/images"] = images
+        for name, maps in (("personal", personal), ("group", universal)):
+            arrays[f"test/{name}"] = np.asarray(networks.render.normalise(maps, scale))
+        with tempfile.TemporaryDirectory() as folder:
+            path, out = Path(folder) / "data.npz", Path(folder) / "embeddings.npy"
+            np.savez(path, **arrays)
+            del arrays
+            peer = Process(python, HERE / "networks_peer.py", path, "eager", "cpu", "float32")
+            try:
+                number = one.encoder.num_steps
+                seconds += peer.ask("encoder/train", number)["seconds"] * number
+                seconds += peer.ask(f"encoder/embed{out}", 1)["seconds"]
+            finally:
+                peer.close()
+            embedded.append((ours.splits, np.load(out)))
+    return seconds, figures_of(config, dataset, embedded), peer.about["versions"]
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, prints the table and writes the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
+    parser.add_argument("--data-dir", type=str, help="folder of the prepared data sets")
+    parser.add_argument("--folds", type=int, default=3, choices=(1, 2, 3))
+    parser.add_argument("--our-steps", type=int, default=400)
+    parser.add_argument("--their-steps", type=int, default=840)
+    parser.add_argument("--out", type=Path, default=RESULTS / "time_to_figures.json")
+    options = parser.parse_args(arguments)
+
+    about = machine()
+    keep_freed_memory()
+    ours, theirs = osie.get_config(), osie_maps.get_config()
+    for config, number in ((ours, options.our_steps), (theirs, options.their_steps)):
+        config.data.data_dir = options.data_dir
+        config.encoder.num_steps = number
+    configure_host_devices(ours)
+    report: dict[str, Any] = {"machine": about, "setting": {"folds": options.folds}}
+    report["versions"] = {"gazejax": versions("jax", "jaxlib", "flax", "optax", "numpy")}
+    seconds, figures = train_ours(ours, options.folds)
+    report["gazejax"] = {"seconds": seconds, "steps": options.our_steps, "figures": figures}
+    if options.peer:
+        seconds, figures, about_peer = train_theirs(theirs, options.folds, options.peer)
+        report["pytorch"] = {"seconds": seconds, "steps": options.their_steps, "figures": figures}
+        report["versions"]["pytorch"] = about_peer
+        report["ratio"] = report["gazejax"]["seconds"] / seconds
+    sides = [side for side in ("gazejax", "pytorch") if side in report]
+    rows = [["seconds", *(f"{report[side]['seconds']:.0f}" for side in sides)]]
+    rows += [
+        [name, *(f"{report[side]['figures'][name]:.3f}" for side in sides)] for name in figures
+    ]
+    print(json.dumps(about))
+    print(markdown(["", *sides], rows))
+    if "ratio" in report:
+        print(f"ours over PyTorch: {report['ratio']:.2f}")
+    write_report(options.out, report)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
