@@ -124,7 +124,7 @@ class Combination:
 
         def run(times: int) -> None:
             for _ in range(times):
-                kept["state"], metrics = step(kept["state"], self.stage.constants)
+                kept["state"], metrics = step(kept["state"], self.stage.constants, None)
             jax.block_until_ready(metrics)
 
         run(1)
@@ -135,7 +135,9 @@ class Combination:
         loss = jax.value_and_grad(self.stage.loss, has_aux=True)
         devices = self.ours.devices
         program = jax.pmap(
-            lambda params, constants, device: loss(params, constants, jax.random.key(0), device),
+            lambda params, constants, device: loss(
+                params, constants, None, jax.random.key(0), device
+            ),
             axis_name=steps.DEVICE_AXIS,
             in_axes=(None, None, 0),
             devices=devices,

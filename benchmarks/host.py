@@ -109,7 +109,7 @@ def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, 
 
     def advance() -> None:
         for _ in range(num_steps):
-            kept["state"], metrics = step(kept["state"], stage.constants)
+            kept["state"], metrics = step(kept["state"], stage.constants, None)
             jax.block_until_ready(metrics)
 
     with (
@@ -157,7 +157,7 @@ def first_step(name: str, started: float) -> None:
     state = steps.init_state(stage.network.init, stage.optimizer, config.seed)
     state = jax.device_put(state, steps.replicated(ours.devices))
     before = time.time()
-    jax.block_until_ready(step(state, stage.constants))
+    jax.block_until_ready(step(state, stage.constants, None))
     print(json.dumps({"step": time.time() - before, "start": time.time() - started}))
 
 

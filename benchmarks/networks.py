@@ -142,7 +142,7 @@ class Ours:
 
         def run(times: int) -> None:
             for _ in range(times):
-                kept["state"], metrics = step(kept["state"], stage.constants)
+                kept["state"], metrics = step(kept["state"], stage.constants, None)
             jax.block_until_ready(metrics)
 
         run(1)

@@ -98,7 +98,7 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
         state = steps.init_state(stage.network.init, stage.optimizer, one.seed)
         state = jax.device_put(state, steps.replicated(devices))
         for _ in range(stage.num_steps):
-            state, _ = step(state, stage.constants)
+            state, _ = step(state, stage.constants, None)
         embeddings = stages.embed_pairs(
             one,
             state.params,
