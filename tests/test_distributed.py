@@ -108,12 +108,13 @@ class Pair:
         ]
 
     def ends(self, seconds=300):
-        """Statuses, and what each process said on stdout and stderr."""
-        try:
-            told = [process.communicate(timeout=seconds) for process in self.processes]
-        finally:
-            for process in self.processes:
-                process.kill()
+        """Statuses, and what each process said on stdout and stderr; killed if it takes longer."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and None in [one.poll() for one in self.processes]:
+            time.sleep(0.05)
+        for process in self.processes:
+            process.kill()  # Does nothing to one that has ended.
+        told = [process.communicate() for process in self.processes]
         return [process.returncode for process in self.processes], told
 
     def wait_until(self, is_true):
@@ -185,8 +186,13 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
     assert statuses == [0, 0], told
     for stage in ("encoder", "saliency", "universal"):
         found, expected = load_params(tmp_path / "run", stage), load_params(tiny_run, stage)
-        # Adam makes much of what is rounded in another order, where a gradient is near zero.
-        jax.tree.map(lambda *both: np.testing.assert_allclose(*both, atol=2e-3), found, expected)
+        if stage != "encoder":
+            # Added to all cells of a map before it is normalised, it changes nothing: its gradient
+            # is rounding, which Adam makes a whole step of.
+            del found["head"]["bias"], expected["head"]["bias"]
+        jax.tree.map(
+            lambda *both: np.testing.assert_allclose(*both, rtol=0, atol=1e-4), found, expected
+        )
         lines, expected_lines = curve(tmp_path / "run", stage), curve(tiny_run, stage)
         assert [line["step"] for line in lines] == [line["step"] for line in expected_lines]
         losses = [[line["loss"] for line in of] for of in (lines, expected_lines)]

@@ -32,7 +32,7 @@ def assert_figures_are_close(found, expected):
     elif expected is None or isinstance(expected, str):
         assert found == expected
     else:
-        np.testing.assert_allclose(found, expected, rtol=1e-2, atol=5e-3)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_streamed_training_is_the_same_also_after_an_interruption(
@@ -54,11 +54,12 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
         np.testing.assert_allclose(
             read_curve(tmp_path, stage), read_curve(tiny_run, stage), rtol=1e-4
         )
+        found, expected = load_params(tmp_path, stage), load_params(tiny_run, stage)
+        if stage != "encoder":
+            # It changes no map, so that its gradient is rounding, of which Adam makes a whole step.
+            del found["head"]["bias"], expected["head"]["bias"]
         jax.tree.map(
-            # Adam makes much of what is rounded in another order, where a gradient is near zero.
-            lambda found, expected: np.testing.assert_allclose(found, expected, atol=2e-3),
-            load_params(tmp_path, stage),
-            load_params(tiny_run, stage),
+            lambda *both: np.testing.assert_allclose(*both, rtol=0, atol=1e-4), found, expected
         )
     assert_figures_are_close(read_figures(tmp_path), read_figures(tiny_run))
 
