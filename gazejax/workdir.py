@@ -229,8 +229,10 @@ def refuse_another_experiment(
         ValueError: naming the value, or the part of the splits, that differs.
     """
 
+    is_accepted = config.checkpoint.accept_changes
+
     def refuse(changed: str) -> None:
-        if not config.checkpoint.accept_changes:
+        if not is_accepted:
             raise ValueError(
                 f"{workdir} holds another experiment: {changed}; use another workdir, or accept it "
                 "with --config.checkpoint.accept_changes=True"
