@@ -228,7 +228,6 @@ def refuse_another_experiment(
     Raises:
         ValueError: naming the value, or the part of the splits, that differs.
     """
-
     is_accepted = config.checkpoint.accept_changes
 
     def refuse(changed: str) -> None:
