@@ -10,7 +10,7 @@ from conftest import ROOT
 
 # From the ground up. A module may import from the layers before its own, and nothing else.
 LAYERS = [
-    ["allocator", "arrays", "cache", "progress", "pictures", "interruption"],
+    ["allocator", "models.norm", "arrays", "cache", "progress", "pictures", "interruption"],
     ["processes"],
     [
         "render",

@@ -11,7 +11,8 @@ from gazejax.models.encoder import (
     _average_at_gaze,
     stack_inputs,
 )
-from gazejax.models.saliency import SaliencyNetwork
+from gazejax.models.norm import GroupNorm
+from gazejax.models.saliency import SaliencyNetwork, _convolve, _convolve_enlarged
 
 SIZE = 3
 
@@ -80,6 +81,35 @@ def test_the_embedding_and_the_image_both_reach_the_map(network, inputs):
     predicted = network(images, universal, embedding)
     assert np.abs(network(images, universal, embedding + 1.0) - predicted).max() > 1e-3
     assert np.abs(network(images[::-1], universal, embedding) - predicted).max() > 1e-4
+
+
+@pytest.mark.parametrize("size", [(6, 8), (5, 8)])
+def test_an_enlarged_level_is_convolved_without_being_enlarged(size):
+    keys = jax.random.split(jax.random.key(0), 2)
+    level = jax.random.normal(keys[0], (2, 3, 4, 5))
+    kernel = jax.random.normal(keys[1], (3, 3, 5, 6))
+    enlarged = jax.image.resize(level, (2, *size, 5), "nearest")
+    single = jnp.dtype("float32")
+    np.testing.assert_allclose(
+        _convolve_enlarged(level, kernel, size, single),
+        _convolve(enlarged, kernel, single),
+        atol=1e-5,
+    )
+
+
+def test_groups_are_normalised_as_flax_does():
+    x = 3.0 + jax.random.normal(jax.random.key(0), (2, 3, 4, 6))
+    ours, theirs = (make(6, num_groups=2, rngs=nnx.Rngs(0)) for make in (GroupNorm, nnx.GroupNorm))
+    for norm in (ours, theirs):
+        norm.scale[...], norm.bias[...] = jnp.arange(1.0, 7.0), jnp.arange(6.0)
+    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-4)
+    # By hand: of -1, 1, -1 and 1 the mean is 0 and the variance 1.
+    signs = jnp.array([-1.0, 1.0, -1.0, 1.0]).reshape(1, 2, 1, 2)
+    plain = GroupNorm(2, num_groups=1, rngs=nnx.Rngs(0))
+    np.testing.assert_allclose(plain(signs), signs, atol=1e-5)
+    assert (
+        GroupNorm(2, num_groups=1, dtype=jnp.bfloat16, rngs=nnx.Rngs(0))(signs).dtype == "bfloat16"
+    )
 
 
 BLOCK = {"kernel_size": 3, "stride": 2, "norm_groups": 2, "embedding_size": 5}

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
+from gazejax.models.norm import GroupNorm
+
 EncoderInput = Literal["image", "personal", "group", "residual"]
 CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "group": 1, "residual": 1}
 POOLINGS = ("mean", "gaze", "flatten")  # of early fusion
@@ -74,8 +76,7 @@ class Trunk(nnx.Module):
             for width_in, width_out in pairwise([in_channels, *filters])
         )
         self.norms = nnx.List(
-            nnx.GroupNorm(width, num_groups=norm_groups, dtype=dtype, rngs=rngs)
-            for width in filters
+            GroupNorm(width, num_groups=norm_groups, dtype=dtype, rngs=rngs) for width in filters
         )
 
     def __call__(

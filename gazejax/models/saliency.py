@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
+from gazejax.models.norm import GroupNorm
+
 
 class FiLM(nnx.Module):
     """Feature-wise linear modulation: scale and shift of each channel from the user's embedding.
@@ -82,7 +84,7 @@ class SaliencyNetwork(nnx.Module):
             for width_in, width_out in pairwise(widths)
         )
         self.trunk_norms = nnx.List(
-            nnx.GroupNorm(width, num_groups=norm_groups, **layer) for width in trunk_filters
+            GroupNorm(width, num_groups=norm_groups, **layer) for width in trunk_filters
         )
         self.embedding_scale = EmbeddingScale(embedding_size)
         levels = list(reversed(trunk_filters))[: len(decoder_filters)]
@@ -96,7 +98,7 @@ class SaliencyNetwork(nnx.Module):
             for out, lower in zip(decoder_filters, below, strict=True)
         )
         self.decoder_norms = nnx.List(
-            nnx.GroupNorm(out, num_groups=norm_groups, **layer) for out in decoder_filters
+            GroupNorm(out, num_groups=norm_groups, **layer) for out in decoder_filters
         )
         self.films = nnx.List(FiLM(embedding_size, out, rngs=rngs) for out in decoder_filters)
         # Starts at zero: an untrained network returns the universal map.
@@ -148,30 +150,71 @@ class SaliencyNetwork(nnx.Module):
         for features, convolution, norm, film in zip(
             self.image_features(images), self.decoder, self.decoder_norms, self.films, strict=True
         ):
-            level_size = features.shape[1:3]
-            own = jnp.concatenate(
-                [
-                    jax.image.resize(log_universal, (num_maps, *level_size, 1), "linear"),
-                    jax.image.resize(x, (num_maps, *level_size, x.shape[-1]), "nearest"),
-                ],
-                axis=-1,
+            _, level_height, level_width, width_out = features.shape
+            size = level_height, level_width
+            # A convolution of concatenated features is a sum: that of the image features is the
+            # same for every person, and that of the level below has fewer places to visit.
+            of_image, of_universal, of_below = jnp.split(
+                convolution.kernel[...], [width_out, width_out + 1], axis=2
             )
-            # A convolution of concatenated features is a sum of two: that of the image features is
-            # the same for every person.
-            of_image, of_person = jnp.split(convolution.kernel[...], [features.shape[-1]], axis=2)
             shared = jnp.repeat(_convolve(features, of_image, self.dtype), num_persons, axis=0)
-            x = shared + _convolve(own, of_person, self.dtype)
-            x = nnx.relu(film(norm(x), embedding))
+            universal_here = jax.image.resize(log_universal, (num_maps, *size, 1), "linear")
+            total = shared + _convolve(universal_here, of_universal, self.dtype)
+            if x.size:
+                total += _convolve_enlarged(x, of_below, size, self.dtype)
+            x = nnx.relu(film(norm(total), embedding))
         logits = (self.head(x) + log_universal).reshape(num_images, num_persons, -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)
 
 
 def _convolve(
     x: Float[Array, "map height width channel"],
-    kernel: Float[Array, "kernel kernel channel out"],
+    kernel: Float[Array, "rows columns channel out"],
     dtype: jnp.dtype,
+    padding: str | Sequence[tuple[int, int]] = "SAME",
 ) -> Float[Array, "map height width out"]:
     x, kernel = x.astype(dtype), kernel.astype(dtype)
     return jax.lax.conv_general_dilated(
-        x, kernel, window_strides=(1, 1), padding="SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        kernel,
+        window_strides=(1, 1),
+        padding=padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def _convolve_enlarged(
+    x: Float[Array, "map height width channel"],
+    kernel: Float[Array, "3 3 channel out"],
+    size: tuple[int, int],
+    dtype: jnp.dtype,
+) -> Float[Array, "map new_height new_width out"]:
+    """Enlarges to a size by repeating places, then convolves.
+
+    Enlarged twofold, three neighbours in a row are two places only: of an even one the place before
+    and its own, of an odd one its own and the place after. So each of the four kinds of places sees
+    2 x 2 of the small picture, by the sums of the weights that fall together: 16 products for four
+    places instead of 36.
+    """
+    number, height, width, _ = x.shape
+    if size != (2 * height, 2 * width):
+        enlarged = jax.image.resize(x, (number, *size, x.shape[-1]), "nearest")
+        return _convolve(enlarged, kernel, dtype)
+    by_kind = [
+        [
+            _convolve(x, of_both, dtype, padding=((1 - row, row), (1 - column, column)))
+            for column, of_both in enumerate(_merge_weights(of_row, axis=1))
+        ]
+        for row, of_row in enumerate(_merge_weights(kernel, axis=0))
+    ]
+    rows = jnp.stack([jnp.stack(of_row, axis=3) for of_row in by_kind], axis=2)
+    return rows.reshape(number, *size, -1)
+
+
+def _merge_weights(kernel: Float[Array, "..."], axis: int) -> tuple[Array, Array]:
+    """The two weights that even and odd places have along an axis, of three."""
+    before, own, after = jnp.split(kernel, 3, axis=axis)
+    return (
+        jnp.concatenate([before, own + after], axis=axis),
+        jnp.concatenate([before + own, after], axis=axis),
     )
