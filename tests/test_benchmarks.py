@@ -90,7 +90,5 @@ def test_the_table_stands_between_its_marks():
         table.insert("before", "new")
 
 
-def test_the_text_has_a_place_for_the_table_and_the_stored_ratios_are_those_guarded():
-    assert table.insert((ROOT / "docs/performance.md").read_text(), "new")
-    stored = json.loads(table.EXPECTED.read_text())
-    assert set(stored["ratios"]) == set(table.GUARDED)
+def test_the_text_has_a_place_for_the_table():
+    assert "new" in table.insert((ROOT / "docs/performance.md").read_text(), "new")
