@@ -83,7 +83,8 @@ def _handle(number: int, _frame: Any) -> None:
     if not _State.is_deferring:
         raise InterruptedRunError(f"{name} came")
     _State.is_asked = True
-    print(f"{name}: saving after this step; once more ends at once", file=sys.stderr)
+    # Not by `print`, which refuses where the signal came in the middle of another.
+    os.write(2, f"{name}: saving after this step; once more ends at once\n".encode())
 
 
 def _end_at_second(receiver: socket.socket) -> None:

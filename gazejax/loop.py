@@ -226,7 +226,7 @@ def train(
     if processes.is_first():
         checkpoints.set_damaged_aside(folder)
     state = jax.device_put(processes.as_in_first(state), sharding)
-    vote = processes.make_vote()
+    processes.connect_devices()
     curve = _Curve(workdir / stage.name / "metrics.jsonl", stage, config, len(devices), done)
     curve.window = window
     with (
@@ -242,13 +242,17 @@ def train(
         pending = None
         batches = make_batches(stage, config, devices, start=done)
         while done < stage.num_steps:
-            state, metrics = train_step(state, stage.constants, next(batches))
+            state, metrics = train_step(
+                state, stage.constants, next(batches), interruption.is_asked()
+            )
+            is_told = pending is not None and bool(pending["is_asked"])
             # Reading the step before lets the device work on this one meanwhile.
             if pending is not None:
                 show(done, curve.add(pending))
             pending = metrics
             done += config.training.steps_per_dispatch
-            is_asked = vote(interruption.is_asked())
+            # Several processes stop after the step that comes when all were told.
+            is_asked = is_told if processes.are_several() else interruption.is_asked()
             if is_asked or done % options.every == 0 or done >= stage.num_steps:
                 show(done, curve.add(pending))
                 pending = None
@@ -319,7 +323,11 @@ class _Curve:
 
     def add(self, metrics: dict[str, jax.Array]) -> str:
         """Takes the metrics of one dispatch; returns a line for people."""
-        values = {name: np.asarray(value).tolist() for name, value in metrics.items()}
+        values = {
+            name: np.asarray(value).tolist()
+            for name, value in metrics.items()
+            if name != "is_asked"
+        }
         for position in range(len(values["loss"])):
             self.step += 1
             row = {name: value[position] for name, value in values.items()}

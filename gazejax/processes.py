@@ -9,7 +9,7 @@ import faulthandler
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -120,7 +120,7 @@ def say(text: str) -> None:
 def together() -> Iterator[None]:
     """What all processes do together, and end together; what comes after, each does alone.
 
-    A signal to any of them is kept until all can stop at the same step; see `make_vote`.
+    A signal to any of them is kept until all can stop at the same step: the step tells them.
     """
     if not are_several():
         yield
@@ -155,33 +155,20 @@ def is_connected() -> bool:
     return jax.distributed.is_initialized()
 
 
-def make_vote() -> Callable[[bool], bool]:
-    """Makes a function that tells all processes alike whether any of them says yes.
+def connect_devices() -> None:
+    """Lets all devices meet once, before each process compiles its step in its own time.
 
-    All call it once a step. The answer is that to the call before, so that the devices go on
-    working meanwhile; alone, it is one's own, at once.
+    Gloo, by which CPUs exchange, wants all to come within 30 s the first time.
     """
     if not are_several():
-        return lambda mine: mine
+        return
     mesh = jax.sharding.Mesh(np.array(jax.devices()), ("device",))
     one_each = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("device"))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    no, yes = (
-        jax.make_array_from_process_local_data(
-            one_each, np.full(jax.local_device_count(), answer), (jax.device_count(),)
-        )
-        for answer in (False, True)
+    numbers = jax.make_array_from_process_local_data(
+        one_each, np.ones(jax.local_device_count(), np.int32), (jax.device_count(),)
     )
-    count = jax.jit(jnp.any, out_shardings=everywhere)
-    # Gloo wants all to come within 30 s for the first time: now, before each compiles its step.
-    last = jax.block_until_ready(count(no))
-
-    def vote(mine: bool) -> bool:
-        nonlocal last
-        before, last = last, count(yes if mine else no)
-        return bool(before)
-
-    return vote
+    jax.block_until_ready(jax.jit(jnp.sum, out_shardings=everywhere)(numbers))
 
 
 def is_any(mine: bool) -> bool:

@@ -139,8 +139,8 @@ def make_train_step(
     *,
     devices: Sequence[jax.Device],
     steps_per_dispatch: int,
-) -> Callable[[TrainState, Any, Any], tuple[TrainState, dict[str, Array]]]:
-    """Builds the pmapped train step: (state, constants, batch) -> (state, metrics).
+) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
+    """Builds the pmapped train step: (state, constants, batch, is_asked) -> (state, metrics).
 
     The gradient is averaged over devices *after* it was taken: under `pmap` the gradient of an
     averaged loss is wrong. An update whose loss or gradient is not finite is skipped and counted.
@@ -154,7 +154,8 @@ def make_train_step(
     Returns:
         A function that gives up its first argument's memory. Its batch is None where the loss finds
         all it needs among the constants; else arrays with leading axes [local device, step].
-        Metrics have a leading axis of steps.
+        Metrics have a leading axis of steps, but `is_asked`: whether any process said so. That goes
+        with the step, since what CPU devices of several processes exchange must come in one order.
     """
 
     def one_step(
@@ -192,33 +193,43 @@ def make_train_step(
         return state, metrics
 
     def dispatch(
-        state: TrainState, constants: Any, batches: Any, device: Array
+        state: TrainState, constants: Any, batches: Any, device: Array, is_asked: Array
     ) -> tuple[TrainState, dict[str, Array]]:
         if steps_per_dispatch == 1:  # A scanned convolution step is 10 times slower on a CPU.
             batch = jax.tree.map(lambda value: value[0], batches)
             state, metrics = one_step(state, constants, batch, device)
-            return state, jax.tree.map(lambda value: value[None], metrics)
-        return jax.lax.scan(
-            lambda state, batch: one_step(state, constants, batch, device),
-            state,
-            batches,
-            length=steps_per_dispatch,
-        )
+            metrics = jax.tree.map(lambda value: value[None], metrics)
+        else:
+            state, metrics = jax.lax.scan(
+                lambda state, batch: one_step(state, constants, batch, device),
+                state,
+                batches,
+                length=steps_per_dispatch,
+            )
+        return state, metrics | {"is_asked": jax.lax.pmax(is_asked, DEVICE_AXIS)}
 
     step = jax.pmap(
         dispatch,
         axis_name=DEVICE_AXIS,
-        in_axes=(None, None, 0, 0),
+        in_axes=(None, None, 0, 0, 0),
         out_axes=(None, None),
         devices=list(devices),
         donate_argnums=0,
     )
     mesh = jax.sharding.Mesh(np.array(own_devices(devices)), (DEVICE_AXIS,))
-    device_numbers = jax.device_put(
-        np.array([number for number, device in enumerate(devices) if is_local(device)]),
-        jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(DEVICE_AXIS)),
-    )
-    return lambda state, constants, batch: step(state, constants, batch, device_numbers)
+    one_each = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(DEVICE_AXIS))
+    numbers = np.array([number for number, device in enumerate(devices) if is_local(device)])
+    device_numbers = jax.device_put(numbers, one_each)
+    answers = {
+        answer: jax.device_put(np.full(len(numbers), answer), one_each) for answer in (False, True)
+    }
+
+    def train_step(
+        state: TrainState, constants: Any, batch: Any, is_asked: bool = False
+    ) -> tuple[TrainState, dict[str, Array]]:
+        return step(state, constants, batch, device_numbers, answers[is_asked])
+
+    return train_step
 
 
 def map_rows(
