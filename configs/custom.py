@@ -37,7 +37,8 @@ SETS = {
     **{
         name: changes
         for name, changes in osie.SETS.items()
-        if name not in ("validation", "pairs_6", "durations_off", "taste_off")
+        if name not in ("validation", "pairs_6", "durations_off", "taste_off", "gaze_alone")
+        and not name.startswith("users_")
     },
     # Where the table has them, since they tell people apart.
     "durations": {"encoder.inputs": ("position", "duration", "order", "step", "density")},

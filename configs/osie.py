@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from configs import osie_maps
+from configs.sets import questions
 from gazejax.config import with_overrides
 
 
@@ -29,6 +30,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "first_trial_only": False,  # where somebody looked at an image several times
                 "drop_first_fixation": False,  # of every trial
                 "keep_one_in": 1,  # of a trial's rows; more where a mouse was tracked
+                # What the networks are told of where others look: the mean map of the seen users
+                # (group), one predicted from the image (predicted), or the mean training map
+                # (center_prior).
+                "universal_map": "group",
                 # Where images lie: all on each device, or read for each step (stream); auto: the
                 # devices if they have the room.
                 "residency": "auto",
@@ -44,6 +49,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
                 "min_images": 2,  # users who saw fewer training or test images take no part
                 "max_seen_users": placeholder(int),  # None: all
+                "max_train_images": placeholder(int),  # likewise
+                # Share of images that users have in common; see `splits.share_images`; None: all.
+                "train_overlap": placeholder(float),
+                "test_overlap": placeholder(float),
             },
             # Needs the extra `pretrained`.
             "features": {
@@ -84,6 +93,7 @@ def get_config(sets: str = "") -> ConfigDict:
                     "mining": "batch_all",
                     "pairs_per_embedding": 3,  # triplets compare means of so many pairs
                     "classification_weight": 1.0,  # beside the triplets; 0: the paper
+                    "prototype_weight": 0.0,  # and of the prototype loss; ours
                 },
                 "num_steps": 1500,
                 "optimizer": {
@@ -98,7 +108,8 @@ def get_config(sets: str = "") -> ConfigDict:
                 "architecture": "taste",  # features weighed by the person's taste
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
-                "loss": {"mse_weight": 1.0, "kld_weight": 1.0},  # MSE alone: the paper's
+                # MSE alone: the paper's.
+                "loss": {"mse_weight": 1.0, "kld_weight": 1.0, "cc_weight": 0.0},
                 "width": 32,
                 # What counts of people of the training: their `taste` alone, or as well what is
                 # remembered of them: weights of features (`filters`), or scale and shift of two
@@ -172,6 +183,8 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_images": (1, 5, 10, 20, 50),  # enrolment and probe images of stage 1
                 "num_draws": 100,
                 "samples_per_user": 10,  # of MAP@R, at most; each from n other images
+                # Of every viewing, for stage 1; None: all.
+                "gaze": {"first_fixations": placeholder(int), "first_ms": placeholder(float)},
                 "common_fixations": 6,  # the control with scanpaths cut to equally many
                 "saliency_num_images": (10, 50),  # enrolment images of stage 2
                 "saliency_num_draws": 2,
@@ -192,6 +205,22 @@ def get_config(sets: str = "") -> ConfigDict:
 
 # Each changes exactly what it names: `--config=configs/osie.py:margin_0.2+film_off`.
 SETS = {
+    **questions.SETS,
+    # A third of the steps, for sweeps: all folds, and fewer draws.
+    "short": {
+        "encoder.num_steps": 500,
+        "encoder.optimizer.warmup_steps": 50,
+        "eval.folds": 3,
+        "eval.num_draws": 50,
+        "controls.permuted_users": False,
+    },
+    # Scanpaths alone: nothing is told of where others look, or of what is in the picture.
+    "gaze_alone": {
+        "encoder.inputs": ("position", "duration", "order", "step"),
+        "features": {"backbone": "none"},
+        "encoder.taste_scale": 0.0,
+        "saliency": osie_maps.get_config().saliency.to_dict(),
+    },
     # Without the users and images of the figures, to choose a config by: of ten seen people, six or
     # seven are left to train with.
     "validation": {
@@ -239,6 +268,7 @@ SETS = {
     # One loss of stage 2 alone; MSE is the paper's.
     "mse_only": {"saliency.loss.kld_weight": 0.0},
     "kld_only": {"saliency.loss.mse_weight": 0.0},
+    "cc_only": {"saliency.loss": {"mse_weight": 0.0, "kld_weight": 0.0, "cc_weight": 1.0}},
     # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
     # that learns nothing; a saliency network that is told of nobody; one that is told of others.
     "permuted_users": {"controls.gaze": "permuted"},

@@ -14,6 +14,7 @@ All values are ours: the paper did not use OSIE, and most of its numbers are not
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from configs.sets import questions
 from gazejax.config import REMOVED, with_overrides
 
 
@@ -30,6 +31,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "first_trial_only": False,  # where somebody looked at an image several times
                 "drop_first_fixation": False,  # of every trial
                 "keep_one_in": 1,  # of a trial's rows; more where a mouse was tracked
+                # What the networks are told of where others look: the mean map of the seen users
+                # (group), one predicted from the image (predicted), or the mean training map
+                # (center_prior).
+                "universal_map": "group",
                 # Where images lie: all on each device, or read for each step (stream); auto: the
                 # devices if they have the room.
                 "residency": "auto",
@@ -45,6 +50,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
                 "min_images": 2,  # users who saw fewer training or test images take no part
                 "max_seen_users": placeholder(int),  # None: all
+                "max_train_images": placeholder(int),  # likewise
+                # Share of images that users have in common; see `splits.share_images`; None: all.
+                "train_overlap": placeholder(float),
+                "test_overlap": placeholder(float),
             },
             "features": {"backbone": "none"},
             "encoder": {
@@ -83,6 +92,7 @@ def get_config(sets: str = "") -> ConfigDict:
                     "pairs_per_embedding": 1,  # triplets compare means of so many pairs
                     # Beside the triplets, since those alone collapsed in our probes; 0: the paper.
                     "classification_weight": 1.0,
+                    "prototype_weight": 0.0,  # and of the prototype loss; ours
                 },
                 "num_steps": 1200,
                 "optimizer": {
@@ -98,9 +108,13 @@ def get_config(sets: str = "") -> ConfigDict:
                 "image_size": (144, 192),
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
-                "loss": {"mse_weight": 1.0, "kld_weight": 0.0},  # MSE alone: the paper's
+                # MSE alone: the paper's.
+                "loss": {"mse_weight": 1.0, "kld_weight": 0.0, "cc_weight": 0.0},
                 "trunk_filters": (32, 64, 128, 128),
                 "decoder_filters": (32, 32, 32),  # from the deepest level up
+                # How the decoder is told whose map it is, and at which of its levels; ours.
+                "conditioning": "film",  # film or concatenation, or filters of the last layer
+                "conditioned_levels": (0, 1, 2),
                 "norm_groups": 8,
                 "sampling": {
                     "num_images": 8,
@@ -163,6 +177,8 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_images": (1, 5, 10, 20, 50),  # enrolment and probe images of stage 1
                 "num_draws": 100,
                 "samples_per_user": 10,  # of MAP@R, at most; each from n other images
+                # Of every viewing, for stage 1; None: all.
+                "gaze": {"first_fixations": placeholder(int), "first_ms": placeholder(float)},
                 "common_fixations": 6,  # the control with scanpaths cut to equally many
                 "saliency_num_images": (10, 50),  # enrolment images of stage 2
                 "saliency_num_draws": 2,
@@ -183,6 +199,16 @@ def get_config(sets: str = "") -> ConfigDict:
 
 # Each changes exactly what it names: `--config=configs/osie_maps.py:two_trunk+embedding_16`.
 SETS = {
+    **questions.SETS,
+    **questions.UNET_SETS,
+    # Fewer steps, for sweeps, and fewer draws.
+    "short": {
+        "encoder.num_steps": 300,
+        "encoder.optimizer.warmup_steps": 50,
+        "eval.folds": 3,
+        "eval.num_draws": 50,
+        "controls.permuted_users": False,
+    },
     # Without the users and images of the figures, to choose a config by: of ten seen people, six or
     # seven are left to train with.
     "validation": {
@@ -231,6 +257,7 @@ SETS = {
     # Another loss of stage 2, alone or beside the MSE.
     "mse_and_kld": {"saliency.loss.kld_weight": 1.0},
     "kld_only": {"saliency.loss.mse_weight": 0.0, "saliency.loss.kld_weight": 1.0},
+    "cc_only": {"saliency.loss.mse_weight": 0.0, "saliency.loss.cc_weight": 1.0},
     # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
     # that learns nothing; a saliency network that is told of nobody; one that is told of others.
     "permuted_users": {"controls.gaze": "permuted"},

@@ -29,6 +29,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "first_trial_only": False,  # where somebody looked at an image several times
                 "drop_first_fixation": False,  # of every trial
                 "keep_one_in": 8,  # of a trial's rows: some 16 samples of the mouse are left
+                # What the networks are told of where others look: the mean map of the seen users
+                # (group), one predicted from the image (predicted), or the mean training map
+                # (center_prior).
+                "universal_map": "group",
                 # Where images lie: all on each device, or read for each step (stream); auto: the
                 # devices if they have the room.
                 "residency": "auto",
@@ -44,6 +48,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
                 "min_images": 20,  # users who saw fewer training or test images take no part
                 "max_seen_users": placeholder(int),  # None: all
+                "max_train_images": placeholder(int),  # likewise
+                # Share of images that users have in common; see `splits.share_images`; None: all.
+                "train_overlap": placeholder(float),
+                "test_overlap": placeholder(float),
             },
             # Frozen: every image goes through the backbone once. Needs the extra `pretrained`.
             "features": {
@@ -82,6 +90,7 @@ def get_config(sets: str = "") -> ConfigDict:
                     "mining": "batch_all",
                     "pairs_per_embedding": 3,  # triplets compare means of so many pairs
                     "classification_weight": 1.0,  # beside the triplets; 0: the paper
+                    "prototype_weight": 0.0,  # and of the prototype loss; ours
                 },
                 "num_steps": 1500,
                 "optimizer": {
@@ -96,7 +105,8 @@ def get_config(sets: str = "") -> ConfigDict:
                 "architecture": "taste",  # features weighed by the person's taste
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
-                "loss": {"mse_weight": 1.0, "kld_weight": 1.0},  # MSE alone: the paper's
+                # MSE alone: the paper's.
+                "loss": {"mse_weight": 1.0, "kld_weight": 1.0, "cc_weight": 0.0},
                 "width": 32,
                 # What counts of people of the training: their `taste` alone, or as well what is
                 # remembered of them: weights of features (`filters`), or scale and shift of two
@@ -170,6 +180,8 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_images": (1, 5, 10),  # enrolment and probe images of stage 1
                 "num_draws": 100,
                 "samples_per_user": 10,  # of MAP@R, at most; each from n other images
+                # Of every viewing, for stage 1; None: all.
+                "gaze": {"first_fixations": placeholder(int), "first_ms": placeholder(float)},
                 "common_fixations": 6,  # the control with scanpaths cut to equally many
                 "saliency_num_images": (10,),  # enrolment images of stage 2
                 "saliency_num_draws": 2,

@@ -28,6 +28,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "first_trial_only": False,  # where somebody looked at an image several times
                 "drop_first_fixation": False,  # of every trial
                 "keep_one_in": 1,  # of a trial's rows; more where a mouse was tracked
+                # What the networks are told of where others look: the mean map of the seen users
+                # (group), one predicted from the image (predicted), or the mean training map
+                # (center_prior).
+                "universal_map": "group",
                 # Where images lie: all on each device, or read for each step (stream); auto: the
                 # devices if they have the room.
                 "residency": "auto",
@@ -43,6 +47,10 @@ def get_config(sets: str = "") -> ConfigDict:
                 "fold": 1,  # users fold, fold + folds, ... are never seen in training
                 "min_images": 2,  # users who saw fewer training or test images take no part
                 "max_seen_users": placeholder(int),  # None: all
+                "max_train_images": placeholder(int),  # likewise
+                # Share of images that users have in common; see `splits.share_images`; None: all.
+                "train_overlap": placeholder(float),
+                "test_overlap": placeholder(float),
             },
             "features": {"backbone": "none"},
             "encoder": {
@@ -76,6 +84,7 @@ def get_config(sets: str = "") -> ConfigDict:
                     "mining": "batch_all",
                     "pairs_per_embedding": 6,  # triplets compare means of so many pairs
                     "classification_weight": 0.0,  # triplets alone: the paper's
+                    "prototype_weight": 0.0,  # and of the prototype loss; ours
                 },
                 "num_steps": 800,
                 "optimizer": {
@@ -91,9 +100,13 @@ def get_config(sets: str = "") -> ConfigDict:
                 "image_size": (144, 192),
                 "map_size": (36, 48),  # of the universal, true and predicted maps
                 "target_scale": "mean",  # both maps of the MSE have mean 1
-                "loss": {"mse_weight": 1.0, "kld_weight": 0.0},  # MSE alone: the paper's
+                # MSE alone: the paper's.
+                "loss": {"mse_weight": 1.0, "kld_weight": 0.0, "cc_weight": 0.0},
                 "trunk_filters": (32, 64, 128, 128),
                 "decoder_filters": (32, 32, 32),  # from the deepest level up
+                # How the decoder is told whose map it is, and at which of its levels; ours.
+                "conditioning": "film",  # film or concatenation, or filters of the last layer
+                "conditioned_levels": (0, 1, 2),
                 "norm_groups": 8,
                 "sampling": {
                     "num_images": 8,
@@ -156,6 +169,8 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_images": (1, 5, 10, 20, 50),  # enrolment and probe images of stage 1
                 "num_draws": 100,
                 "samples_per_user": 10,  # of MAP@R, at most; each from n other images
+                # Of every viewing, for stage 1; None: all.
+                "gaze": {"first_fixations": placeholder(int), "first_ms": placeholder(float)},
                 "common_fixations": 6,  # the control with scanpaths cut to equally many
                 "saliency_num_images": (10, 50),  # enrolment images of stage 2
                 "saliency_num_draws": 2,

@@ -257,9 +257,10 @@ class Model:
     def _universal_of(
         self, seen: Shaped[np.ndarray, "_height _width _channel"]
     ) -> Float[np.ndarray, "map_height map_width"]:
-        """Predicts a universal map; the mean training map, if its stage was not trained."""
+        """Predicts a universal map; the mean training map, if none was predicted in training."""
         prior = self._center_prior["saliency"]
-        if self._universal_params is None:
+        is_told_prior = self.config.data.universal_map == "center_prior"
+        if self._universal_params is None or is_told_prior:
             return prior
         return np.asarray(self._predict_universal(self._universal_params, seen[None], prior))[0]
 

@@ -14,7 +14,9 @@ from PIL import Image
 from gazejax import data_commands, interruption, processes
 from gazejax.api import check_fixations, load
 from gazejax.comparison import compare
+from gazejax.enrolment import calibrate
 from gazejax.evaluation import evaluate, evaluate_elsewhere
+from gazejax.knowledge import explain
 from gazejax.loop import configure_host_devices
 from gazejax.pictures import draw_prediction
 from gazejax.sweeps import print_commands, run_sweep
@@ -148,6 +150,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     comparing.set_defaults(run=_compare)
 
+    calibrating = commands.add_parser(
+        "calibrate", help="choose the images to show new people, and say how many that saves"
+    )
+    calibrating.add_argument("workdir", type=Path)
+    calibrating.add_argument(
+        "--budget", type=int, required=True, metavar="n", help="how many images at most"
+    )
+    calibrating.set_defaults(run=_calibrate)
+
+    explaining = commands.add_parser("explain", help="say what embeddings know of people")
+    explaining.add_argument("workdir", type=Path)
+    explaining.set_defaults(run=_explain)
+
     embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
     embedding.add_argument("workdir", type=Path)
     embedding.add_argument(
@@ -185,6 +200,18 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _sweep(arguments: argparse.Namespace) -> None:
     act = print_commands if arguments.dry_run else run_sweep
     act(arguments.sweep, arguments.workdir, arguments.shard)
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    configure_host_devices(load_config(arguments.workdir))
+    with locked(arguments.workdir):
+        calibrate(arguments.workdir, arguments.budget)
+
+
+def _explain(arguments: argparse.Namespace) -> None:
+    configure_host_devices(load_config(arguments.workdir))
+    with locked(arguments.workdir):
+        explain(arguments.workdir)
 
 
 def _compare(arguments: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ of the same seed, in the same resample. What is not alike is refused, not averag
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from gazejax import bootstrap
 from gazejax.config import fingerprint
 from gazejax.evaluation import GROUPS, RESAMPLES
 from gazejax.report import format_comparison
+from gazejax.stages import STAGES
 from gazejax.sweeps import PLAN, is_finished
 from gazejax.workdir import fold_configs, load_config, read_resources, write_text
 
@@ -52,7 +54,8 @@ class Evaluated(NamedTuple):
         splits: of each fold, by name.
         evaluation: what `evaluation.json` holds.
         resamples: the values behind its intervals, by the path of the figure.
-        costs: `training_seconds`, `evaluation_seconds` and `peak_memory_bytes`.
+        costs: `training_seconds`, `evaluation_seconds`, `peak_memory_bytes`,
+            `operations_per_embedding` and `seconds_per_embedding`.
     """
 
     folder: Path
@@ -119,6 +122,8 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
         if all(row["difference"] is None for row in of_table):
             continue  # One variant alone.
         plots.draw_differences(out / f"comparison_{name}.png", rows=of_table, title=name)
+        if len({row["operations_per_embedding"] for row in of_table}) > 1:
+            plots.draw_costs(out / f"costs_{name}.png", rows=of_table, title=name)
     print(text)
     return rows
 
@@ -212,8 +217,9 @@ def read_run(folder: Path) -> Evaluated:
         resamples = dict(stored)
     folds = fold_configs(config, folder)
     spent = [cost for fold in folds for cost in read_resources(fold).items()]
-    evaluating = read_resources(folder).get("evaluation", {"seconds": 0.0, "peak_memory_bytes": 0})
-    stages = [cost for name, cost in spent if name != "evaluation"]
+    own = read_resources(folder)
+    evaluating = own.get("evaluation", {"seconds": 0.0, "peak_memory_bytes": 0})
+    stages = [cost for name, cost in spent if name in STAGES]
     return Evaluated(
         folder,
         config.seed,
@@ -226,6 +232,8 @@ def read_run(folder: Path) -> Evaluated:
             "training_seconds": sum(cost["seconds"] for cost in stages),
             "evaluation_seconds": evaluating["seconds"],
             "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in [*stages, evaluating]),
+            "operations_per_embedding": evaluation["compared"]["operations_per_embedding"],
+            "seconds_per_embedding": own.get("embedding", {"seconds": math.nan})["seconds"],
         },
     )
 
@@ -325,7 +333,12 @@ def table_of(variants: Variants) -> list[dict[str, Any]]:
             "seeds": len(runs),
             **{
                 key: float(np.mean([cost[key] for cost in costs]))
-                for key in ("training_seconds", "evaluation_seconds")
+                for key in (
+                    "training_seconds",
+                    "evaluation_seconds",
+                    "operations_per_embedding",
+                    "seconds_per_embedding",
+                )
             },
             "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in costs),
         }

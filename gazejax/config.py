@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 
 from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.encoder import CHANNELS, POOLINGS
+from gazejax.models.saliency import CONDITIONINGS as UNET_CONDITIONINGS
 from gazejax.models.scanpath import FEATURES
 from gazejax.models.taste import CONDITIONINGS
 
@@ -89,6 +90,10 @@ def _numbers(least: float) -> Rule:
     return Rule(f"a tuple of one or more numbers of at least {least}", test)
 
 
+def _or_none(rule: Rule) -> Rule:
+    return Rule(f"{rule.allowed}, or None", lambda value: value is None or rule.test(value))
+
+
 _BOOLEAN = Rule("True or False", lambda value: isinstance(value, bool))
 _TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
 _MAP_SCALE = _choice("sum", "mean", "max")
@@ -135,6 +140,8 @@ SALIENCY_ARCHITECTURES: dict[str, dict[str, Any]] = {
         "image_size": _integers(8, 2),
         "trunk_filters": _integers(1),
         "decoder_filters": _integers(1),
+        "conditioning": _choice(*UNET_CONDITIONINGS),
+        "conditioned_levels": _integers(0),
         "norm_groups": _integer(1),
     },
     "taste": {
@@ -168,6 +175,7 @@ RULES: dict[str, Any] = {
         "first_trial_only": _BOOLEAN,
         "drop_first_fixation": _BOOLEAN,
         "keep_one_in": _integer(1),
+        "universal_map": _choice("group", "predicted", "center_prior"),
         "residency": _choice("auto", "device", "stream"),
         "stream": {"num_threads": _integer(1), "num_prefetched": _integer(1)},
     },
@@ -179,10 +187,10 @@ RULES: dict[str, Any] = {
         "folds": _integer(2),
         "fold": _integer(0),
         "min_images": _integer(0),
-        "max_seen_users": Rule(
-            "an integer of at least 2, or None",
-            lambda value: value is None or _integer(2).test(value),
-        ),
+        "max_seen_users": _or_none(_integer(2)),
+        "max_train_images": _or_none(_integer(2)),
+        "train_overlap": _or_none(_number(0.0, 1.0)),
+        "test_overlap": _or_none(_number(0.0, 1.0)),
     },
     "features": {"backbone": _choice(*BACKBONES)},
     "encoder": {
@@ -208,6 +216,7 @@ RULES: dict[str, Any] = {
             "mining": _choice("random", "batch_all", "semi_hard", "batch_hard"),
             "pairs_per_embedding": _integer(1),
             "classification_weight": _number(0.0),
+            "prototype_weight": _number(0.0),
         },
         "num_steps": _integer(0),  # 0: it stays as it was initialised
         "optimizer": _OPTIMIZER,
@@ -216,7 +225,11 @@ RULES: dict[str, Any] = {
         "architecture": _choice(*SALIENCY_ARCHITECTURES),
         "map_size": _integers(1, 2),
         "target_scale": _MAP_SCALE,
-        "loss": {"mse_weight": _number(0.0), "kld_weight": _number(0.0)},
+        "loss": {
+            "mse_weight": _number(0.0),
+            "kld_weight": _number(0.0),
+            "cc_weight": _number(0.0),
+        },
         "sampling": {
             "num_images": _integer(1),
             "users_per_image": _integer(1),
@@ -255,6 +268,10 @@ RULES: dict[str, Any] = {
         "num_images": _integers(1),
         "num_draws": _integer(1),
         "samples_per_user": _integer(2),
+        "gaze": {
+            "first_fixations": _or_none(_integer(1)),
+            "first_ms": _or_none(_number(0.0, open_below=True)),
+        },
         "common_fixations": _integer(1),
         "saliency_num_images": _integers(1),
         "saliency_num_draws": _integer(1),
@@ -282,14 +299,22 @@ NOT_PART_OF_THE_EXPERIMENT = (
     "eval",
 )
 
-# On what stages `encoder` and `permuted_encoder` do not depend.
-NOT_PART_OF_THE_ENCODER = (
+# On what stages `encoder` and `permuted_encoder` do not depend, unless they are told predictions.
+_NOT_PART_OF_THE_ENCODER = (
     *NOT_PART_OF_THE_EXPERIMENT,
     "saliency",
     "universal",
     "features.fine_tuning_rate",
     "controls.embeddings",
 )
+
+
+def not_part_of(stage: str, config: ConfigDict) -> tuple[str, ...]:
+    """Keys and sections of a config on which a stage does not depend."""
+    if stage.endswith("encoder") and config.data.universal_map != "predicted":
+        return _NOT_PART_OF_THE_ENCODER
+    return NOT_PART_OF_THE_EXPERIMENT
+
 
 REMOVED = object()  # As a value in an override set: the config is to be without this key.
 
@@ -482,6 +507,19 @@ def _validate_unet(saliency: Mapping[str, Any]) -> None:
         decoder,
         f"at most as many levels as saliency.trunk_filters, {len(trunk)}",
         len(decoder) <= len(trunk),
+    )
+    levels = saliency["conditioned_levels"]
+    _require(
+        "saliency.conditioned_levels",
+        levels,
+        f"different levels of the decoder, from 0 to {len(decoder) - 1}",
+        len(set(levels)) == len(levels) and max(levels) < len(decoder),
+    )
+    _require(
+        "saliency.conditioned_levels",
+        levels,
+        f"({len(decoder) - 1},), the last level, for saliency.conditioning 'filters'",
+        saliency["conditioning"] != "filters" or levels == (len(decoder) - 1,),
     )
     halvings = len(trunk) - len(decoder) + 1
     size = tuple(-(-side // 2**halvings) for side in saliency["image_size"])

@@ -95,6 +95,43 @@ def cut_scanpaths(gaze: Gaze, num_fixations: int) -> Gaze:
     return gaze._replace(viewing_length=cut)
 
 
+def first_gaze(
+    gaze: Gaze,
+    *,
+    users: Int[np.ndarray, " user"],
+    first_fixations: int | None,
+    first_ms: float | None,
+) -> Gaze:
+    """Keeps the beginning of users' viewings; short ones stay, unlike in `cut_scanpaths`.
+
+    Args:
+        gaze: the fixations.
+        users: whose viewings are cut.
+        first_fixations: the most fixations to keep, None for all.
+        first_ms: fixations are kept that begin before so many milliseconds of looking have gone by,
+            and end there; None keeps all. Saccades count for nothing: releases say how long
+            fixations are, not when they begin. The first fixation always stays.
+    """
+    if first_fixations is None and first_ms is None:
+        return gaze
+    length, offset = np.array(gaze.viewing_length), np.asarray(gaze.viewing_offset)
+    duration_ms = np.array(gaze.duration_ms)
+    begin = np.concatenate([[0.0], np.cumsum(duration_ms, dtype=np.float64)])
+    for user in users:
+        for image in np.flatnonzero(length[user]):
+            start, number = offset[user, image], length[user, image]
+            if first_ms is not None:
+                rows = slice(start, start + number)
+                since = begin[rows] - begin[start]
+                left = np.maximum(first_ms - since, 0.0)
+                duration_ms[rows] = np.minimum(duration_ms[rows], left)
+                number = max((since < first_ms).sum(), 1)
+            length[user, image] = (
+                number if first_fixations is None else min(number, first_fixations)
+            )
+    return gaze._replace(viewing_length=length, duration_ms=duration_ms)
+
+
 def two_scalars(
     gaze: Gaze, users: Int[np.ndarray, " user"], images: Int[np.ndarray, " image"]
 ) -> Float[np.ndarray, "user image 2"]:

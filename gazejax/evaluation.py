@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from gazejax import bootstrap, controls, protocols, stages, steps, verification
-from gazejax.arrays import AnyArray, Dataset
+from gazejax import bootstrap, controls, protocols, stages, verification
+from gazejax.arrays import AnyArray, Dataset, Gaze
 from gazejax.config import fingerprint
 from gazejax.progress import track
 from gazejax.report import format_elsewhere, format_evaluation
@@ -24,6 +24,7 @@ from gazejax.workdir import (
     load_basis,
     load_config,
     load_params,
+    load_told_universals,
     naming,
     refuse_another_encoder,
     refuse_leaks,
@@ -58,7 +59,8 @@ class Fold(NamedTuple):
         workdir: its folder.
         config: its config.
         splits: who and what is seen.
-        viewings: what the networks read.
+        viewings: what the networks read, but for all the gaze there is, and the group's maps.
+        universal: of all images, what the networks are told in place of those; None: nothing.
         compared: for the seen and the unseen users, what each method of stage 1 knows of them.
     """
 
@@ -66,6 +68,7 @@ class Fold(NamedTuple):
     config: ConfigDict
     splits: Splits
     viewings: dict[str, Viewings]
+    universal: Float[np.ndarray, "all_images height width"] | None
     compared: dict[str, dict[str, protocols.Compared]]
 
 
@@ -87,7 +90,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     folds = []
     with track("evaluation, embeddings", len(configs)) as show:
         for folder, fold_config in configs.items():
-            folds.append(_open_fold(folder, fold_config, dataset))
+            folds.append(open_fold(folder, fold_config, dataset))
             show(len(folds), "folds")
     result: dict[str, Any] = {"encoder": {}, "encoder_differences": {}}
     curves: dict[str, Any] = {}
@@ -107,7 +110,12 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             resamples |= _named(f"saliency/{group}", resampled)
             for key, table in tables.items():
                 result[key][group] = table
+    first = folds[0]
+    cost = stages.measure_embedding(
+        first.config, load_params(first.workdir, "encoder"), first.viewings["encoder"]
+    )
     result["compared"] = _describe(config, folds) | {
+        "operations_per_embedding": cost.num_operations,
         "data_digest": dataset.digest,
         "config_sha256": fingerprint(config),
     }
@@ -118,6 +126,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     write_text(workdir / "evaluation.md", text)
     with naming(workdir / "plots"):
         _draw(workdir / "plots", result, curves, examples, folds[0], dataset)
+    write_resources(workdir, "embedding", seconds=cost.seconds)
     write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
     print(text)
     return result
@@ -146,6 +155,7 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
     config = load_config(workdir)
     trained_on = config.data.name
     config.data.update(name=name, first_trial_only=True)
+    config.split.update(train_overlap=None, test_overlap=None)  # They saw what they saw.
     config.data.data_dir = None if data_dir is None else str(data_dir)
     dataset = stages.load_dataset(config, load_basis(workdir))
     users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
@@ -155,10 +165,9 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
         refuse_trained_images(folder, "encoder", dataset)
         # All may be part of the universal map, from which everybody's own is left out.
         splits = Splits(users, nobody, images, images)
-        viewings = {key: stages.make_viewings(key, fold_config, dataset, splits) for key in INPUTS}
-        methods = _methods(folder, fold_config, dataset, splits, viewings)
+        viewings, universal, methods = _methods(folder, fold_config, dataset, splits)
         compared = {"unseen": _compared(methods, users, images)}
-        folds.append(Fold(folder, fold_config, splits, viewings, compared))
+        folds.append(Fold(folder, fold_config, splits, viewings, universal, compared))
     table, differences, *_ = _verify("unseen", folds, config, dataset)
     result = {
         "encoder": table,
@@ -184,22 +193,27 @@ def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Float[np.ndarray
     return named
 
 
-def _open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
+def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
+    """Reads a trained fold, and embeds all users on its test images.
+
+    Raises:
+        FileNotFoundError: if there is no trained encoder.
+        ValueError: if the data set is not the one of the training, or a user or image that is to
+            be unseen took part in it.
+    """
+    dataset = stages.of_fold(config, dataset)
     splits = stages.make_config_splits(config, dataset)
     trained = [stage for stage in STAGES if trained_steps(workdir, stage) is not None]
     for stage in trained:
         refuse_leaks(workdir, stage, splits, dataset)
     if "saliency" in trained:
         refuse_another_encoder(workdir, load_params(workdir, "encoder"))
-    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
-    for arrays in viewings.values():
-        protocols.refuse_members(arrays.group, splits.unseen_users)
-    methods = _methods(workdir, config, dataset, splits, viewings)
+    viewings, universal, methods = _methods(workdir, config, dataset, splits)
     compared = {
         group: _compared(methods, users, splits.test_images)
         for group, users in _groups(splits).items()
     }
-    return Fold(workdir, config, splits, viewings, compared)
+    return Fold(workdir, config, splits, viewings, universal, compared)
 
 
 def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
@@ -220,11 +234,27 @@ def _methods(
     config: ConfigDict,
     dataset: Dataset,
     splits: Splits,
-    viewings: dict[str, Viewings],
-) -> dict[str, _Known]:
-    """The encoder and every control of stage 1."""
-    gaze, images = dataset.gaze, splits.test_images
-    users = np.arange(len(dataset.user_ids))
+) -> tuple[dict[str, Viewings], np.ndarray | None, dict[str, _Known]]:
+    """Viewings and told maps of a fold, as in `Fold`, and the encoder and the controls of stage 1.
+
+    Raises:
+        ValueError: if an unseen user contributes to a universal map.
+    """
+    images, users = splits.test_images, np.arange(len(dataset.user_ids))
+    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
+    for arrays in viewings.values():
+        protocols.refuse_members(arrays.group, splits.unseen_users)
+    universal = load_told_universals(workdir, config, viewings, jax.local_devices())
+    # Little gaze is an unseen user's: of the seen ones, who make the universal maps, all is known.
+    gaze = controls.first_gaze(dataset.gaze, users=splits.unseen_users, **config.eval.gaze)
+
+    def told_of(gaze: Gaze) -> Viewings:
+        if universal is None and gaze is dataset.gaze:
+            return viewings["encoder"]
+        changed = dataset._replace(gaze=gaze)
+        return stages.make_viewings("encoder", config, changed, splits, universal)
+
+    told = told_of(gaze)
 
     def embed(stage: str, viewings: Viewings) -> Float[np.ndarray, "user image embedding"]:
         return stages.embed_pairs(
@@ -249,7 +279,7 @@ def _methods(
     )
     spread = training[training[..., 0] > 0].std(axis=0)
     methods = {
-        "encoder": _Known(embed("encoder", viewings["encoder"]), gaze.viewing_length, distance),
+        "encoder": _Known(embed("encoder", told), gaze.viewing_length, distance),
         "residual_map": _Known(residual, gaze.viewing_length, verification.correlation),
         "two_scalars": _Known(
             scalars / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
@@ -263,15 +293,14 @@ def _methods(
             file=sys.stderr,
         )
     else:
-        cut_viewings = stages.make_viewings("encoder", config, dataset._replace(gaze=cut), splits)
         methods["encoder_cut"] = _Known(
-            embed("encoder", cut_viewings), cut.viewing_length, distance
+            embed("encoder", told_of(cut)), cut.viewing_length, distance
         )
     if trained_steps(workdir, "permuted_encoder") is not None:
-        permuted = embed("permuted_encoder", viewings["encoder"])
+        permuted = embed("permuted_encoder", told)
         methods["permuted_users"] = _Known(permuted, gaze.viewing_length, distance, permuted=True)
         methods["permuted_training"] = _Known(permuted, gaze.viewing_length, distance)
-    return methods
+    return viewings, universal, methods
 
 
 def _compared(
@@ -574,12 +603,17 @@ def _predicted_batches(
     """What `protocols.predict_maps` yields, for all images that are asked for."""
     network = stages.saliency_network(fold.config, num_users=len(fold.splits.seen_users))
     params = load_params(fold.workdir, "saliency")
-    predicted = (
-        _predict_universals(fold, prior)
-        if _has_universal(fold)
-        # Without that stage something must stand in its place; `_predict` leaves it out.
-        else np.broadcast_to(prior, (len(asked.images), *prior.shape))
-    )
+    if _has_universal(fold):
+        predicted = stages.predict_universals(
+            fold.config,
+            load_params(fold.workdir, "universal"),
+            fold.viewings["saliency"],
+            asked.images,
+            jax.local_devices(),
+        )
+    else:  # Something must stand in its place; `_predict` leaves it out.
+        predicted = np.broadcast_to(prior, (len(asked.images), *prior.shape))
+    told = None if fold.universal is None else fold.universal[asked.images]
 
     def predict(params: Any, *inputs: jax.Array) -> jax.Array:
         return network.apply(params)(*inputs)
@@ -595,7 +629,9 @@ def _predicted_batches(
             params,
             near.pixels,
             near.gaze,
-            protocols.Universals(near.group, prior, predicted[part]),
+            protocols.Universals(
+                near.group, prior, predicted[part], None if told is None else told[part]
+            ),
             of_part,
             devices=jax.local_devices(),
             batch_size=fold.config.eval.batch_size,
@@ -631,29 +667,6 @@ def _examples(batch: Mapping[str, Any], asked: protocols.Prediction) -> list[dic
 
 def _has_universal(fold: Fold) -> bool:
     return trained_steps(fold.workdir, "universal") is not None
-
-
-def _predict_universals(
-    fold: Fold, prior: Float[np.ndarray, "height width"]
-) -> Float[np.ndarray, "image height width"]:
-    """The predicted universal map of every test image."""
-    predict = stages.predict_universal(fold.config)
-
-    def of_images(constants: Any, image: jax.Array) -> jax.Array:
-        params, pixels, prior = constants
-        return predict(params, pixels[image], prior)
-
-    params = load_params(fold.workdir, "universal")
-    found: list[np.ndarray] = []
-    for near, _, rows in stages.in_parts(fold.viewings["saliency"], fold.splits.test_images):
-        found += steps.map_rows(
-            of_images,
-            (params, near.pixels, prior),
-            (rows,),
-            devices=jax.local_devices(),
-            batch_size=fold.config.eval.batch_size,
-        )
-    return np.concatenate(found)
 
 
 def _single_users(

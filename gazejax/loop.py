@@ -28,6 +28,7 @@ from gazejax.workdir import (
     fold_configs,
     load_basis,
     load_params,
+    load_told_universals,
     named_splits,
     naming,
     read_resources,
@@ -94,10 +95,11 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     folds = fold_configs(config, workdir)
     refuse_other_folds(workdir, config)
     for folder, fold_config in folds.items():
-        splits = stages.make_config_splits(fold_config, dataset)
-        refuse_too_little_to_compare(splits, dataset)
-        stages.refuse_too_small(fold_config, dataset, splits)
-        refuse_another_experiment(folder, fold_config, splits, dataset)
+        of_fold = stages.of_fold(fold_config, dataset)
+        splits = stages.make_config_splits(fold_config, of_fold)
+        refuse_too_little_to_compare(splits, of_fold)
+        stages.refuse_too_small(fold_config, of_fold, splits)
+        refuse_another_experiment(folder, fold_config, splits, of_fold)
     _say_who_is_left_out(config, splits, dataset)
     # All that could be refused was: from here on, things are compiled and written.
     dataset = stages.add_features(config, dataset, load_basis(workdir))
@@ -106,16 +108,27 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     for folder, fold_config in folds.items():
         if len(folds) > 1:
             processes.say(f"training fold {fold_config.split.fold} of {len(folds)}")
-        _train_fold(fold_config, folder, dataset)
+        _train_fold(fold_config, folder, stages.of_fold(fold_config, dataset))
 
 
 def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
     splits = stages.make_config_splits(config, dataset)
     devices = choose_devices(config)
-    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
+    of_group = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
     if processes.is_first():
-        write_description(workdir, config, splits, dataset, viewings)
+        write_description(workdir, config, splits, dataset, of_group)
+    told = None
     for name in stages.stages_to_train(config):
+        if name != "universal" and told is None:
+            universal = load_told_universals(workdir, config, of_group, devices)
+            told = (
+                of_group
+                if universal is None
+                else {
+                    key: stages.make_viewings(key, config, dataset, splits, universal)
+                    for key in INPUTS
+                }
+            )
         encoder_params = None
         if name == "saliency":
             _refuse_unfinished_encoder(workdir, config)
@@ -125,7 +138,7 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         stage = stages.make_stage(
             name,
             config,
-            viewings,
+            told or of_group,
             basis=dataset.basis,
             encoder_params=encoder_params,
             devices=devices,

@@ -131,6 +131,28 @@ def mined_triplet_loss(
     return losses.mean(), (losses > 0).mean()
 
 
+def prototype_loss(
+    embeddings: Float[Array, "user image embedding"], *, distance: str
+) -> Float[Array, ""]:
+    """Cross-entropy of telling whose each user's second half of pairs is, by the first halves.
+
+    The mean of a user's first half is the prototype; the mean of the second half is classified by
+    the softmax of minus its distances to all prototypes.
+
+    Args:
+        embeddings: at least two pairs of each user.
+        distance: as in `pairwise_distances`.
+
+    Source: Snell et al. 2017, Eq. 1 and 2, with means as queries (ours).
+    """
+    users, images, _ = embeddings.shape
+    prototypes = embeddings[:, : images // 2].mean(axis=1)
+    queries = embeddings[:, images // 2 :].mean(axis=1)
+    between = pairwise_distances(jnp.concatenate([queries, prototypes]), distance=distance)
+    log_share = jax.nn.log_softmax(-between[:users, users:], axis=-1)
+    return -jnp.diagonal(log_share).mean()
+
+
 def mean_squared_error(
     *, prediction: Float[Array, "*batch height width"], target: Float[Array, "*batch height width"]
 ) -> Float[Array, "*batch"]:
@@ -147,6 +169,16 @@ def cross_entropy(
     changes. Ours: the paper trains with MSE alone.
     """
     return -(target * jnp.log(prediction + 1e-9)).sum(axis=(-2, -1))
+
+
+def one_minus_correlation(
+    *, prediction: Float[Array, "*batch height width"], target: Float[Array, "*batch height width"]
+) -> Float[Array, "*batch"]:
+    """1 minus Pearson's correlation of two maps over their cells; one value per map. Ours."""
+    centered = [map_ - map_.mean(axis=(-2, -1), keepdims=True) for map_ in (prediction, target)]
+    # Of maps with mean 1 or so; what keeps a flat one from dividing by zero is small beside them.
+    norms = [jnp.sqrt((map_**2).sum(axis=(-2, -1)) + 1e-12) for map_ in centered]
+    return 1.0 - (centered[0] * centered[1]).sum(axis=(-2, -1)) / (norms[0] * norms[1])
 
 
 def _safe_sqrt(squared: Array, is_positive: Array) -> Array:

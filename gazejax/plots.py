@@ -462,6 +462,137 @@ def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
     _save(drawing, path)
 
 
+def draw_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Draws how well strangers are told apart over what an embedding costs.
+
+    A panel for the operations and one for the time; a mark with its name and interval for each
+    variant.
+
+    Args:
+        path: the PNG file to write.
+        rows: with `variant`, `users`, `figure`, `n`, `value`, `value_interval`,
+            `operations_per_embedding` and `seconds_per_embedding`.
+        title: what is compared.
+
+    Raises:
+        ValueError: if there is no ROC-AUC of unseen users.
+    """
+    known = [row for row in rows if (row["figure"], row["users"]) == ("roc_auc", "unseen")]
+    if not known:
+        raise ValueError("nothing to draw; allowed: at least 1 roc_auc of unseen users")
+    sizes = sorted({row["n"] for row in known})
+    size = sizes[len(sizes) // 2]
+    shown = [row for row in known if row["n"] == size]
+    drawing, panels = _grid(1, 2, size=(_WIDTH, _HEIGHT + 0.04 * len(shown)))
+    drawing.suptitle(
+        f"{title}: unseen users, n = {size}, with 95 % intervals",
+        fontsize=_TITLE + 1,
+        parse_math=False,
+    )
+    low, high = _intervals(row["value_interval"] for row in shown)
+    value = [row["value"] for row in shown]
+    handles: dict[str, Artist] = {}
+    for panel, (key, factor, name) in zip(
+        panels[0],
+        (
+            ("operations_per_embedding", 1e-6, "million operations per embedding"),
+            ("seconds_per_embedding", 1e6, "\u00b5s per embedding, one device"),
+        ),
+        strict=True,
+    ):
+        for number, row in enumerate(shown):
+            style = _numbered_style(number)
+            at = row[key] * factor
+            panel.vlines(at, low[number], high[number], color=style.colour, linewidth=0.8)
+            (handles[row["variant"]],) = panel.plot(
+                at, value[number], style.marker, color=style.colour, markersize=4
+            )
+        panel.set_xscale("log")
+        panel.set_xlabel(name, fontsize=_TEXT)
+    panels[0][0].set_ylabel(_FIGURE_NAMES["roc_auc"], fontsize=_TEXT)
+    _legend_below(drawing, handles, columns=4)
+    _save(drawing, path)
+
+
+def draw_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
+    """Draws how well each trait of unseen users is read from their embeddings.
+
+    Args:
+        path: the PNG file to write.
+        traits: of each trait its `correlation` and `p_value`.
+    """
+    names = list(traits)
+    drawing, ((panel,),) = _grid(1, 1, size=(_WIDTH, 0.9 + 0.22 * len(names)))
+    values = [traits[name]["correlation"] for name in names]
+    is_sure = [traits[name]["p_value"] < 0.05 for name in names]
+    colours = [_BLUE if sure else _PALE_BLUE for sure in is_sure]
+    panel.barh(range(len(names)), values, color=colours, height=0.65)
+    panel.axvline(0, color=_DARK, linewidth=0.8)
+    panel.set_yticks(range(len(names)), names, fontsize=_SMALL, parse_math=False)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.set_xlim(min(0.0, *values) - 0.05, 1)
+    panel.grid(visible=False, axis="y")
+    panel.set_xlabel("correlation of predicted and true trait, unseen users", fontsize=_TEXT)
+    handles = {
+        name: Patch(color=colour)
+        for name, colour in (("p < 0.05", _BLUE), ("p of 0.05 or more", _PALE_BLUE))
+    }
+    _legend_below(drawing, handles)
+    _save(drawing, path)
+
+
+def draw_directions(
+    path: Path,
+    *,
+    image: UInt8[np.ndarray, "image_height image_width 3"],
+    maps: Mapping[str, Float[np.ndarray, "step height width"]],
+    steps: Sequence[float],
+) -> None:
+    """Draws the maps of one image as an embedding moves along directions, a row for each.
+
+    Beside the maps of a row stands by how much the last one differs from the first. All maps share
+    a scale, of the square root, and all differences one.
+
+    Args:
+        path: the PNG file to write.
+        image: the image.
+        maps: of each direction, by its name, a map for each step.
+        steps: how far each step is, in standard deviations.
+    """
+    density = {name: of / of.mean(axis=(1, 2), keepdims=True) for name, of in maps.items()}
+    highest = max(float(of.max()) for of in density.values())
+    differences = {name: of[-1] - of[0] for name, of in density.items()}
+    largest = max(float(np.quantile(np.abs(one), 0.995)) for one in differences.values()) or 1.0
+    columns = len(steps) + 1
+    wide = _WIDTH / (columns + 0.5)
+    tall = wide * image.shape[0] / image.shape[1]
+    drawing = Figure(
+        figsize=(_WIDTH, (tall + 0.06) * (len(maps) + 1) + 0.3),
+        dpi=_DOTS_PER_INCH,
+        layout=ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02),
+    )
+    panels = drawing.subplots(len(maps) + 1, columns, squeeze=False)
+    place: dict[str, Any] = {"extent": (0, 1, 1, 0), "aspect": "auto", "interpolation": "nearest"}
+    for panel in panels.flat:
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_linewidth(0.5)
+    panels[0][0].imshow(image, **place)
+    for panel in panels[0][1:]:
+        panel.set_visible(False)
+    for line, (name, of) in zip(panels[1:], density.items(), strict=True):
+        for panel, one in zip(line, of, strict=False):
+            panel.imshow(colour(np.sqrt(one / highest)), **place)
+        line[-1].imshow(
+            differences[name], cmap="RdBu_r", norm=Normalize(-largest, largest), **place
+        )
+        label = textwrap.fill(name, max(1, int(tall * 72 / (0.6 * _SMALL))))
+        line[0].set_ylabel(label, fontsize=_SMALL, parse_math=False)
+    titles = [*(f"{step:+g} sd" if step else "mean" for step in steps), "last \u2212 first"]
+    for panel, title in zip(panels[1], titles, strict=True):
+        panel.set_title(title, fontsize=_TEXT, pad=3)
+    _save(drawing, path)
+
+
 def draw_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
     """Draws people and images as rows: the image, three maps, and what the person adds.
 

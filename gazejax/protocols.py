@@ -429,11 +429,13 @@ class Universals(NamedTuple):
         group: maps of the seen users; a seen user is left out of their own.
         center_prior: mean of all training maps.
         predicted: from the image alone, for each test image.
+        told: what the network is told, for each test image; None: the maps of the group.
     """
 
     group: render.GroupMaps
     center_prior: Float[AnyArray, "height width"]
     predicted: Float[AnyArray, "image height width"]
+    told: Float[AnyArray, "image height width"] | None = None
 
 
 def predict_maps(
@@ -487,10 +489,13 @@ def predict_maps(
             max_fixations=max_fixations,
         )
         universal = render.universal_maps(universals.group, gaze, users, at, truth)
+        told = universal
+        if universals.told is not None:
+            told = jnp.broadcast_to(universals.told[column], universal.shape)
         predicted = network(
             params,
             pixels[image][None],
-            jnp.tile(universal, (num_conditions, 1, 1))[None],
+            jnp.tile(told, (num_conditions, 1, 1))[None],
             embeddings[enrolment].reshape(1, num_conditions * num_users, -1),
         ).reshape(num_conditions, num_users, height, width)
         settings = jax.tree.map(lambda values: values[enrolment], calibration)

@@ -83,6 +83,58 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def format_enrolment(result: Mapping[str, Any]) -> str:
+    """Writes what `enrolment.calibrate` found as Markdown."""
+    figures, lines = result["figures"], []
+    for size, chosen in figures["chosen"].items():
+        random, difference = (figures[key][size] for key in ("random", "chosen_minus_random"))
+        worth = chosen["worth_random_images"]
+        lines.append(
+            [
+                size,
+                _value(chosen, "roc_auc"),
+                _value(random, "roc_auc"),
+                _value(difference, "roc_auc", signed=True),
+                _value(difference, "rank1", signed=True),
+                "more than were tried" if worth is None else f"{worth:.1f}",
+            ]
+        )
+    header = ["n", "ROC-AUC, chosen", "random", "difference", "of rank-1", "random images for that"]
+    shown = "\n".join(
+        f"- {'images to show' if fold == '.' else fold}: {', '.join(names)}"
+        for fold, names in result["images"].items()
+    )
+    compared = (
+        f"**Which images to show?** {result['num_users']} unseen people of `{result['data']}`, "
+        "told apart by n images that are chosen by the seen users or drawn, and n others; "
+        f"{result['halves']} halvings of {result['num_images'][0]} test images, {result['probes']} "
+        f"probes each, commit {result['commit']}. Brackets: 95 % interval over users and images."
+    )
+    return "\n\n".join([compared, _table(header, lines), "The best first:", shown]) + "\n"
+
+
+def format_knowledge(result: Mapping[str, Any]) -> str:
+    """Writes what `knowledge.explain` found as Markdown."""
+    lines = [
+        [
+            name,
+            f"{row['correlation']:.2f}",
+            f"{row['p_value']:.3g}",
+            f"{row['seen_correlation']:.2f}",
+        ]
+        for name, row in result["traits"].items()
+    ]
+    header = ["trait", "correlation, unseen", "p", "left-out seen users"]
+    compared = (
+        f"**What does an embedding know?** Traits of {result['num_users']} unseen people of "
+        f"`{result['data']}`, predicted by straight lines from embeddings of "
+        f"{result['num_images']} images, fitted on the seen users; folds {result['folds']}, "
+        f"training seed {result['training_seed']}, commit {result['commit']}. p: of as high a "
+        "correlation, were the unseen people permuted."
+    )
+    return f"{compared}\n\n{_table(header, lines)}\n"
+
+
 def format_comparison(
     rows: Sequence[Mapping[str, Any]], described: Mapping[str, Mapping[str, Any]]
 ) -> str:
@@ -108,10 +160,13 @@ def format_comparison(
                 _duration(row["training_seconds"]),
                 _duration(row["evaluation_seconds"]),
                 f"{row['peak_memory_bytes'] / 1e9:.2f} GB",
+                f"{row['operations_per_embedding'] / 1e6:.2f} million",
+                f"{row['seconds_per_embedding'] * 1e6:.0f} µs",
             ]
             for variant, row in costs.items()
         ]
         header = ["variant", "runs", "training, mean", "evaluation, mean", "peak memory, highest"]
+        header += ["operations per embedding", "time of it, one device"]
         parts.append("**What does it cost?** A run, on the host:\n\n" + _table(header, lines))
     return "\n\n".join(parts) + "\n"
 

@@ -47,6 +47,7 @@ def make_splits(
     *,
     min_images: int,
     max_seen_users: int | None,
+    max_train_images: int | None,
     purpose: Literal["test", "validation"],
     test_rule: Literal["osie", "hash"],
     hash_seed: int,
@@ -64,6 +65,7 @@ def make_splits(
         max_seen_users: the most seen users, None for all. Who of them stays is the same for every
             data set that has them: a seeded hash of the user's name says it, and fewer are always
             some of more.
+        max_train_images: the most training images, None for all; likewise.
         purpose: `test`: the split of the figures. `validation`: of its seen users, and folds as
             before, fold `fold` once more is unseen; of its training images one in `hash_one_in` are
             the test images, whatever the rule was.
@@ -93,11 +95,68 @@ def make_splits(
         names = [image_ids[image] for image in images]
         is_test = np.array([_hash(name, hash_seed + 1) % hash_one_in == 0 for name in names])
     seen, unseen = users[~is_unseen], users[is_unseen]
-    by_hash = sorted(seen, key=lambda user: _hash(user_ids[user], hash_seed))
-    seen = np.array(sorted(by_hash[:max_seen_users]), int)
-    splits = Splits(seen, unseen, images[~is_test], images[is_test])
-    check(splits, users=np.union1d(seen, unseen), images=images)
+    seen = _first_by_hash(seen, user_ids, max_seen_users, hash_seed)
+    train, test = images[~is_test], images[is_test]
+    # Not by the seed that chose the test images: of all others it leaves some hashes out.
+    train = _first_by_hash(train, image_ids, max_train_images, hash_seed + 2)
+    splits = Splits(seen, unseen, train, test)
+    check(splits, users=np.union1d(seen, unseen), images=np.union1d(train, test))
     return splits
+
+
+def share_images(
+    viewed: Bool[np.ndarray, "all_users all_images"],
+    image_ids: Sequence[str],
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+    *,
+    overlap: float | None,
+    hash_seed: int,
+) -> Bool[np.ndarray, "all_users all_images"]:
+    """Which viewings are left if users are to share only so many of the images they saw.
+
+    Each of the users keeps as many of the images as all of them can have without sharing one, so
+    that only the sharing differs between two overlaps, and not how much anybody looked. Which
+    images are whose is drawn by a seeded hash of their names.
+
+    Args:
+        viewed: who saw what.
+        image_ids: all images.
+        users: whose viewings to choose; those of others stay.
+        images: among which images; viewings of others stay.
+        overlap: share of a user's images that all users have in common; the rest nobody else has.
+            None: everybody keeps all.
+        hash_seed: seed of the hash.
+
+    Raises:
+        ValueError: if there are fewer images than users.
+
+    Source: ours.
+    """
+    if overlap is None:
+        return viewed
+    number = len(images) // len(users)
+    if number == 0:
+        raise ValueError(
+            f"{len(users)} users cannot have an image each of {len(images)}; allowed for an "
+            "overlap of images: at most as many users as images"
+        )
+    order = sorted(images, key=lambda image: _hash(image_ids[image], hash_seed + 3))
+    num_common = round(overlap * number)
+    common, rest = order[:num_common], order[num_common:]
+    kept = viewed.copy()
+    kept[np.ix_(users, images)] = False
+    for position, user in enumerate(users):
+        own = rest[position * (number - num_common) :][: number - num_common]
+        kept[user, [*common, *own]] = viewed[user, [*common, *own]]
+    return kept
+
+
+def _first_by_hash(
+    members: Int[np.ndarray, " member"], names: Sequence[str], most: int | None, seed: int
+) -> Int[np.ndarray, " kept"]:
+    by_hash = sorted(members, key=lambda member: _hash(names[member], seed))
+    return np.array(sorted(by_hash[:most]), int)
 
 
 def check(

@@ -1,7 +1,8 @@
 """The stages as plain data: what each trains, on which arrays, with which loss.
 
 Stages `encoder` and `saliency` are the model. Stage `universal` predicts the universal map of an
-image that nobody has looked at, for use without one. Stage `permuted_encoder` is a control: the
+image that nobody has looked at, for use without one; where the config says that the others are to
+be told that map, it comes before them. Stage `permuted_encoder` is a control: the
 same encoder, trained on gaze whose owners are permuted.
 
 Everything a loss reads beside the parameters is in `Stage.constants`: arrays that lie on the device
@@ -13,6 +14,7 @@ config.
 
 import functools
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -52,7 +54,7 @@ from gazejax.models.scanpath import (
     describe_fixations,
 )
 from gazejax.models.taste import TasteSaliencyNetwork
-from gazejax.splits import Splits, make_splits
+from gazejax.splits import Splits, make_splits, share_images
 
 STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
 ENCODERS = ("encoder", "permuted_encoder")
@@ -62,6 +64,7 @@ INPUTS = ("encoder", "saliency")
 _SHARE_FOR_IMAGES = 0.4
 # How many stored images an evaluation has on the devices at once.
 _IMAGES_IN_PART = 64
+_NUM_MEASURED = 5
 
 
 class Network(NamedTuple):
@@ -223,6 +226,29 @@ def read_dataset(config: ConfigDict) -> Dataset:
     return dataset
 
 
+def of_fold(config: ConfigDict, dataset: Dataset) -> Dataset:
+    """A data set with what is left of its gaze where users are to share only some images.
+
+    Args:
+        config: of one fold: it depends on who is seen.
+        dataset: with all of its gaze.
+    """
+    splits, options = make_config_splits(config, dataset), config.split
+    viewed = all_viewed = np.asarray(dataset.gaze.viewing_length) > 0
+    for users, images, overlap in (
+        (splits.seen_users, splits.train_images, options.train_overlap),
+        (splits.seen_users, splits.test_images, options.test_overlap),
+        (splits.unseen_users, splits.test_images, options.test_overlap),
+    ):
+        viewed = share_images(
+            viewed, dataset.image_ids, users, images, overlap=overlap, hash_seed=options.hash_seed
+        )
+    if viewed is all_viewed:
+        return dataset
+    length = np.where(viewed, dataset.gaze.viewing_length, 0)
+    return dataset._replace(gaze=dataset.gaze._replace(viewing_length=length))
+
+
 def add_features(
     config: ConfigDict, dataset: Dataset, basis: features.FeatureBasis | None
 ) -> Dataset:
@@ -323,6 +349,11 @@ def is_fine_tuned(config: ConfigDict) -> bool:
     return has_taste(config) and config.features.fine_tuning_rate > 0
 
 
+def is_told_predictions(config: ConfigDict) -> bool:
+    """Whether the other stages are told the maps that stage `universal` predicts."""
+    return bool(config.data.universal_map == "predicted")
+
+
 def has_memory(config: ConfigDict) -> bool:
     """Whether the saliency network remembers the people of the training."""
     return has_taste(config) and config.saliency.conditioning != "taste"
@@ -339,7 +370,10 @@ def embedding_size(config: ConfigDict) -> int:
 def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
     """The splits that a config makes of its data set."""
     viewed = np.asarray(dataset.gaze.viewing_length) > 0
-    return make_splits(dataset.user_ids, dataset.image_ids, viewed, **config.split)
+    # Of what the splits leave, users may share a part only: see `of_fold`.
+    later = ("train_overlap", "test_overlap")
+    options = {key: config.split[key] for key in config.split if key not in later}
+    return make_splits(dataset.user_ids, dataset.image_ids, viewed, **options)
 
 
 def refuse_too_small(config: ConfigDict, dataset: Dataset, splits: Splits) -> None:
@@ -399,10 +433,15 @@ def refuse_too_small(config: ConfigDict, dataset: Dataset, splits: Splits) -> No
 
 
 def stages_to_train(config: ConfigDict) -> list[str]:
-    """The stages that a config asks for, in order."""
+    """The stages that a config asks for, in order, and what they need to be told."""
     if config.stage != "all":
-        return [config.stage]
-    return [name for name in STAGES if name != "permuted_encoder" or config.controls.permuted_users]
+        asked = [config.stage]
+    else:
+        is_left_out = {"permuted_encoder": not config.controls.permuted_users}
+        asked = [name for name in STAGES if not is_left_out.get(name, False)]
+    if is_told_predictions(config):
+        return ["universal", *(name for name in asked if name != "universal")]
+    return asked
 
 
 def _target_images(
@@ -741,6 +780,8 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                 return SaliencyNetwork(
                     trunk_filters=saliency.trunk_filters,
                     decoder_filters=saliency.decoder_filters,
+                    conditioning=saliency.conditioning,
+                    conditioned_levels=saliency.conditioned_levels,
                     norm_groups=saliency.norm_groups,
                     embedding_size=embedding_size(config),
                     dtype=dtype,
@@ -804,8 +845,90 @@ def map_size(config: ConfigDict, name: str) -> tuple[int, int]:
     return config.encoder.image_size if name == "encoder" else config.saliency.map_size
 
 
-def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Splits) -> Viewings:
-    """Gathers what a stage reads, with the group maps of the seen users."""
+def told_universals(
+    config: ConfigDict,
+    viewings: Viewings,
+    universal_params: Any,
+    devices: list[jax.Device],
+) -> Float[np.ndarray, "all_images map_height map_width"] | None:
+    """The universal maps that networks are told in place of the group's; None: those are.
+
+    Args:
+        config: the validated config.
+        viewings: of stage `saliency`, with the group's maps.
+        universal_params: parameters of stage `universal`; read if its predictions are told.
+        devices: the devices to use.
+    """
+    every_image = np.arange(viewings.gaze.viewing_length.shape[1])
+    match config.data.universal_map:
+        case "group":
+            return None
+        case "center_prior":
+            prior = center_prior(viewings)
+            return np.broadcast_to(prior, (len(every_image), *prior.shape))
+        case "predicted":
+            return predict_universals(config, universal_params, viewings, every_image, devices)
+        case other:
+            raise ValueError(f"data.universal_map is {other!r}; see config.RULES")
+
+
+def predict_universals(
+    config: ConfigDict,
+    params: Any,
+    viewings: Viewings,
+    images: Int[np.ndarray, " image"],
+    devices: list[jax.Device],
+) -> Float[np.ndarray, "image map_height map_width"]:
+    """The predicted universal maps of some images, by the parameters of stage `universal`."""
+    predict, prior = predict_universal(config), center_prior(viewings)
+
+    def of_images(constants: Any, image: Array) -> Array:
+        params, pixels, prior = constants
+        return predict(params, pixels[image], prior)
+
+    found: list[np.ndarray] = []
+    for near, _, rows in in_parts(viewings, images):
+        found += steps.map_rows(
+            of_images,
+            (params, near.pixels, prior),
+            (rows,),
+            devices=devices,
+            batch_size=config.eval.batch_size,
+        )
+    return np.concatenate(found)
+
+
+def _as_told(
+    universal: Float[np.ndarray, "image height width"], size: tuple[int, int], num_users: int
+) -> render.GroupMaps:
+    """Maps that are nobody's in particular: nobody is left out of them."""
+    shape = (len(universal), *size)
+    total = jax.image.resize(universal, shape, "linear", antialias=True)
+    return jax.device_get(
+        render.GroupMaps(
+            total=render.normalise(total, "sum"),
+            num_viewers=jnp.ones(len(universal), jnp.int32),
+            is_member=jnp.zeros(num_users, bool),
+        )
+    )
+
+
+def make_viewings(
+    name: str,
+    config: ConfigDict,
+    dataset: Dataset,
+    splits: Splits,
+    universal: Float[np.ndarray, "all_images map_height map_width"] | None = None,
+) -> Viewings:
+    """Gathers what a stage reads, with the group maps of the seen users.
+
+    Args:
+        name: one of `INPUTS`.
+        config: the validated config.
+        dataset: the data set.
+        splits: who and what is seen.
+        universal: maps that stand in the place of the group's; see `told_universals`.
+    """
     max_fixations = longest_viewing(dataset.gaze)
 
     @jax.jit
@@ -831,6 +954,8 @@ def make_viewings(name: str, config: ConfigDict, dataset: Dataset, splits: Split
         total=np.concatenate([part.total for part in groups]),
         num_viewers=np.concatenate([part.num_viewers for part in groups]),
     )
+    if universal is not None:
+        group = _as_told(universal, map_size(config, name), len(dataset.user_ids))
     taste = None
     if dataset.features is not None and name == "encoder":
         taste = _tastes(config, dataset.features, dataset.gaze, group)
@@ -961,15 +1086,7 @@ def embed_pairs(
         images: data-set indices.
         devices: the devices to use.
     """
-    network = encoder_network(config, num_users=len(viewings.users))
-    max_fixations = longest_viewing(viewings.gaze)
-
-    def embed(constants: Any, user: Array, image: Array) -> Array:
-        params, viewings = constants
-        pairs = _gather_pairs(config, "encoder", viewings, user, image, max_fixations)
-        inputs = encoder_inputs(config, pairs)
-        return network.apply(params).encoder(*inputs)
-
+    embed = _make_embed(config, viewings)
     embeddings = np.zeros((len(users), len(images), embedding_size(config)), np.float32)
     for near, part, rows in in_parts(viewings, images):
         row, column = np.nonzero(np.asarray(near.gaze.viewing_length)[np.ix_(users, rows)] > 0)
@@ -986,6 +1103,50 @@ def embed_pairs(
             embeddings[:, part][row[at], column[at]] = batch
             done = at.stop
     return embeddings
+
+
+def _make_embed(config: ConfigDict, viewings: Viewings) -> Callable[[Any, Array, Array], Array]:
+    network = encoder_network(config, num_users=len(viewings.users))
+    max_fixations = longest_viewing(viewings.gaze)
+
+    def embed(constants: Any, user: Array, image: Array) -> Array:
+        params, viewings = constants
+        pairs = _gather_pairs(config, "encoder", viewings, user, image, max_fixations)
+        inputs = encoder_inputs(config, pairs)
+        return network.apply(params).encoder(*inputs)
+
+    return embed
+
+
+class EmbeddingCost(NamedTuple):
+    """What one pair costs to embed in a batch, the rendering of its map included.
+
+    Frozen features are not: they are the picture's, and computed once for all people.
+
+    Attributes:
+        num_operations: floating-point operations, as XLA counts those it compiled.
+        seconds: on one device; the median of a few batches.
+    """
+
+    num_operations: float
+    seconds: float
+
+
+def measure_embedding(config: ConfigDict, encoder_params: Any, viewings: Viewings) -> EmbeddingCost:
+    """Measures what the encoder costs, on a batch of viewings."""
+    size = config.eval.batch_size
+    near, _, rows = next(in_parts(viewings, np.asarray(viewings.images)))
+    row, column = np.nonzero(np.asarray(near.gaze.viewing_length)[:, rows] > 0)
+    users, images = np.resize(row, size), np.resize(rows[column], size)
+    constants = jax.device_put((encoder_params, near), jax.local_devices()[0])
+    embed = jax.jit(_make_embed(config, viewings)).lower(constants, users, images).compile()
+    seconds = []
+    for _ in range(_NUM_MEASURED):
+        began = time.perf_counter()
+        jax.block_until_ready(embed(constants, users, images))
+        seconds.append(time.perf_counter() - began)
+    counted = (embed.cost_analysis() or {}).get("flops", float("nan"))
+    return EmbeddingCost(counted / size, float(np.median(seconds)) / size)
 
 
 def told_embeddings(
@@ -1226,15 +1387,24 @@ def _encoder_loss(
             distance=terms.distance,
             mining=terms.mining,
         )
+        prototype = losses.prototype_loss(
+            losses.unit_length(embeddings) if terms.unit_length else embeddings,
+            distance=terms.distance,
+        )
         classification = optax.losses.softmax_cross_entropy_with_integer_labels(
             model.classifier(embeddings[:num_users]),
             jnp.broadcast_to(drawn.users[:, None], (num_users, sizes.images_per_user)),
         ).mean()
-        total = triplet + terms.classification_weight * classification
+        total = (
+            triplet
+            + terms.classification_weight * classification
+            + terms.prototype_weight * prototype
+        )
         return total, {
             "triplet_loss": triplet,
             "active_share": active,
             "classification_loss": classification,
+            "prototype_loss": prototype,
         }
 
     return loss
@@ -1287,31 +1457,34 @@ def _saliency_loss(
         scale, terms = config.saliency.target_scale, config.saliency.loss
         target = render.normalise(pairs.personal, scale).reshape(shape)
 
-        def compare(prediction: Array) -> tuple[Array, Array, Array]:
-            error = losses.mean_squared_error(
-                prediction=render.normalise(prediction, scale), target=target
-            ).mean()
-            divergence = losses.cross_entropy(
-                prediction=prediction, target=pairs.personal.reshape(shape)
-            ).mean()
-            return terms.mse_weight * error + terms.kld_weight * divergence, error, divergence
+        def compare(prediction: Array) -> tuple[Array, dict[str, Array]]:
+            scaled = render.normalise(prediction, scale)
+            metrics = {
+                "mse": losses.mean_squared_error(prediction=scaled, target=target),
+                "cross_entropy": losses.cross_entropy(
+                    prediction=prediction, target=pairs.personal.reshape(shape)
+                ),
+                "one_minus_cc": losses.one_minus_correlation(prediction=scaled, target=target),
+            }
+            metrics = jax.tree.map(jnp.mean, metrics)
+            weights = (terms.mse_weight, terms.kld_weight, terms.cc_weight)
+            total = sum(
+                weight * value for weight, value in zip(weights, metrics.values(), strict=True)
+            )
+            return jnp.asarray(total), metrics
 
         if has_memory(config):
             # All but the memory learns as if everybody were a stranger, the memory on top of it.
-            others, _, _ = compare(network.apply(params)(*inputs, as_strangers=True))
+            others, _ = compare(network.apply(params)(*inputs, as_strangers=True))
             kept = jax.lax.stop_gradient(params) | {"memory": params["memory"]}
-            total, error, divergence = compare(network.apply(kept)(*inputs))
+            total, metrics = compare(network.apply(kept)(*inputs))
             total += others
         else:
-            total, error, divergence = compare(network.apply(params)(*inputs))
+            total, metrics = compare(network.apply(params)(*inputs))
         universal_error = losses.mean_squared_error(
             prediction=render.normalise(pairs.universal, scale).reshape(shape), target=target
         )
-        return total, {
-            "mse": error,
-            "cross_entropy": divergence,
-            "universal_loss": universal_error.mean(),
-        }
+        return total, metrics | {"universal_loss": universal_error.mean()}
 
     return loss
 

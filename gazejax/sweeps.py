@@ -31,9 +31,9 @@ from ml_collections import ConfigDict
 
 from gazejax import interruption
 from gazejax.config import (
-    NOT_PART_OF_THE_ENCODER,
     changed_keys,
     fingerprint,
+    not_part_of,
     validate,
     with_values,
 )
@@ -270,7 +270,7 @@ def _train(run: Run, workdir: Path) -> str | None:
 
 def _encoder_of(run: Run) -> str:
     """The same text for runs that train the same encoder."""
-    return fingerprint(run.config, NOT_PART_OF_THE_ENCODER)
+    return fingerprint(run.config, not_part_of("encoder", run.config))
 
 
 class _Variant(NamedTuple):

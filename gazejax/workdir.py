@@ -36,9 +36,8 @@ from ml_collections import ConfigDict
 from gazejax import checkpoints, processes, stages, steps
 from gazejax.arrays import Dataset
 from gazejax.config import (
-    NOT_PART_OF_THE_ENCODER,
-    NOT_PART_OF_THE_EXPERIMENT,
     difference,
+    not_part_of,
     validate,
 )
 from gazejax.features import FeatureBasis
@@ -188,6 +187,18 @@ def refuse_another_encoder(workdir: Path, encoder_params: Any) -> None:
         )
 
 
+def load_told_universals(
+    workdir: Path, config: ConfigDict, viewings: dict[str, Viewings], devices: list[jax.Device]
+) -> Float[np.ndarray, "all_images map_height map_width"] | None:
+    """The maps that networks are told in place of the group's; see `stages.told_universals`.
+
+    Raises:
+        FileNotFoundError: if stage `universal` predicts them and has no checkpoint.
+    """
+    params = load_params(workdir, "universal") if stages.is_told_predictions(config) else None
+    return stages.told_universals(config, viewings["saliency"], params, devices)
+
+
 def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height width"]]:
     """Reads the mean training map at the map size of each of `stages.INPUTS`.
 
@@ -242,8 +253,7 @@ def refuse_another_experiment(
         if trained_steps(workdir, stage) is None:
             continue
         metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
-        ignored = NOT_PART_OF_THE_ENCODER if stage in ENCODERS else NOT_PART_OF_THE_EXPERIMENT
-        changed = difference(metadata["config"], config.to_dict(), ignored)
+        changed = difference(metadata["config"], config.to_dict(), not_part_of(stage, config))
         if changed:
             refuse(changed)
         refuse_other_splits(workdir, stage, splits, dataset)

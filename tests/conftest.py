@@ -73,6 +73,7 @@ def tiny_config(data_dir: Path) -> ConfigDict:
         map_size=(8, 12),
         trunk_filters=(8, 8, 8),
         decoder_filters=(8, 8),
+        conditioned_levels=(0, 1),
         num_steps=12,
     )
     config.saliency.sampling.update(num_images=4, users_per_image=3, enrolment_images=(2, 4))

@@ -67,6 +67,21 @@ def test_cut_scanpaths_keep_the_first_fixations_of_long_viewings_only():
     np.testing.assert_array_equal(cut.viewing_offset, gaze.viewing_offset)
 
 
+def test_little_gaze_is_the_beginning_of_some_users_viewings():
+    # Durations: user 0 has 100 to 102 on image 0; user 1 has 103 on image 0 and 104 to 107 on 1.
+    gaze = gaze_of([[3, 0], [1, 4]])
+    both = np.array([0, 1])
+    cut = controls.first_gaze(gaze, users=both, first_fixations=2, first_ms=None)
+    np.testing.assert_array_equal(cut.viewing_length, [[2, 0], [1, 2]])
+    cut = controls.first_gaze(gaze, users=both, first_fixations=None, first_ms=150.0)
+    np.testing.assert_array_equal(cut.viewing_length, [[2, 0], [1, 2]])
+    np.testing.assert_array_equal(cut.duration_ms[[0, 1, 3, 4, 5]], [100, 50, 103, 104, 46])
+    one = controls.first_gaze(gaze, users=both[1:], first_fixations=1, first_ms=1.0)
+    np.testing.assert_array_equal(one.viewing_length, [[3, 0], [1, 1]])
+    np.testing.assert_array_equal(one.duration_ms[:5], [100, 101, 102, 1, 1])
+    assert controls.first_gaze(gaze, users=both, first_fixations=None, first_ms=None) is gaze
+
+
 def test_two_scalars_by_hand():
     # Durations: user 0 has 100, 101 on image 0; user 1 102, 103, 104 on image 0 and 105 on image 1.
     gaze = gaze_of([[2, 0], [3, 1]])

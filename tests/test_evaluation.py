@@ -88,7 +88,7 @@ def test_the_resamples_behind_the_intervals_are_stored(tiny_run, result):
 
 def test_costs_are_noted_and_add_up(tiny_run, tmp_path):
     costs = read_resources(tiny_run)
-    assert costs.keys() == {*STAGES, "evaluation"}
+    assert costs.keys() == {*STAGES, "evaluation", "embedding"}
     for cost in costs.values():
         assert cost["seconds"] > 0
         assert cost["peak_memory_bytes"] > 50e6

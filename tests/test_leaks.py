@@ -105,6 +105,7 @@ def test_no_osie_image_of_ps_is_ever_trained_with(fold):
         hash_one_in=5,
         min_images=0,
         max_seen_users=None,
+        max_train_images=None,
         folds=3,
         fold=fold,
     )

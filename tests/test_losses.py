@@ -107,6 +107,25 @@ def test_unknown_choices_are_named():
         mined("batch_all", margin=1.0, distance="cosine")
 
 
+def test_prototype_loss_by_hand():
+    # Prototypes 1 and 5, queries 2 and 3: squared distances (1, 9) and (4, 4).
+    embeddings = jnp.array([[0.0, 2, 2, 2], [5, 5, 3, 3]])[..., None]
+    found = losses.prototype_loss(embeddings, distance="squared_euclidean")
+    np.testing.assert_allclose(found, (np.log1p(np.exp(-8.0)) + np.log(2)) / 2, rtol=1e-6)
+
+
+def test_one_minus_correlation_is_that_of_numpy_and_finite_for_a_flat_map():
+    maps = jax.random.uniform(jax.random.key(0), (2, 3, 4, 5))
+    found = losses.one_minus_correlation(prediction=maps[0], target=maps[1])
+    expected = [1 - np.corrcoef(*pair)[0, 1] for pair in maps.reshape(2, 3, 20).swapaxes(0, 1)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    flat = jnp.ones((4, 5))
+    gradient = jax.grad(
+        lambda one: losses.one_minus_correlation(prediction=one, target=maps[0, 0])
+    )(flat)
+    assert np.isfinite(gradient).all()
+
+
 def test_mean_squared_error_by_hand():
     prediction = jnp.array([[[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]])
     target = jnp.array([[[1.0, 0.0], [0.0, 4.0]], [[2.0, 0.0], [0.0, 0.0]]])

@@ -12,15 +12,23 @@ from gazejax.models.encoder import (
     stack_inputs,
 )
 from gazejax.models.norm import GroupNorm
-from gazejax.models.saliency import SaliencyNetwork, _convolve, _convolve_enlarged
+from gazejax.models.saliency import (
+    CONDITIONINGS,
+    Concatenation,
+    SaliencyNetwork,
+    _convolve,
+    _convolve_enlarged,
+)
 
 SIZE = 3
 
 
-def untrained_network():
+def untrained_network(conditioning="film"):
     return SaliencyNetwork(
         trunk_filters=(4, 4, 4),
         decoder_filters=(4, 4),
+        conditioning=conditioning,
+        conditioned_levels=(1,) if conditioning == "filters" else (0, 1),
         norm_groups=2,
         embedding_size=SIZE,
         dtype=jnp.dtype("float32"),
@@ -33,7 +41,7 @@ def network():
     network = untrained_network()
     # Both start at zero, which would hide whatever comes before them.
     network.head.kernel[...] += 0.5
-    for film in network.films:
+    for film in network.films.values():
         film.linear.kernel[...] = jax.random.normal(jax.random.key(1), film.linear.kernel.shape)
     return network
 
@@ -59,6 +67,34 @@ def test_an_untrained_network_returns_the_universal_map(inputs):
     predicted = fresh(images, universal, embedding)
     # Up to the floor of a hundredth of uniform that is put under the universal map.
     np.testing.assert_allclose(predicted, (universal + 0.01 / 24) / 1.01, rtol=1e-4)
+
+
+@pytest.mark.parametrize("conditioning", CONDITIONINGS)
+def test_an_untrained_network_learns_from_whose_map_it_is(inputs, conditioning):
+    """What tells persons apart starts at zero, and its gradient must not."""
+    fresh = untrained_network(conditioning)
+    fresh.head.kernel[...] += 0.5
+    images, universal, embedding = inputs
+    graph, params = nnx.split(fresh, nnx.Param)
+    gradient = jax.grad(
+        lambda params: (nnx.merge(graph, params)(images, universal, embedding) ** 2).sum()
+    )(params)
+    names = {"film": "films", "concatenation": "concatenations", "filters": "filters"}
+    leaves = jax.tree.leaves(gradient[names[conditioning]])
+    assert leaves
+    assert all(float(jnp.abs(leaf).max()) > 0 for leaf in leaves)
+
+
+def test_concatenation_is_a_convolution_of_constant_channels():
+    layer = Concatenation(SIZE, 4, rngs=nnx.Rngs(0))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, SIZE, 4))
+    layer.linear.kernel[...] = kernel.sum(axis=(0, 1))
+    embedding = jnp.array([[1.0, -2.0, 3.0]])
+    channels = jnp.broadcast_to(embedding[:, None, None], (1, 7, 7, SIZE))
+    expected = _convolve(channels, kernel, jnp.dtype("float32"))[0, 3, 3]  # Far from the edge.
+    np.testing.assert_allclose(
+        layer(jnp.zeros((1, 1, 1, 4)), embedding)[0, 0, 0], expected, rtol=1e-5
+    )
 
 
 def test_each_person_on_an_image_is_predicted_as_if_alone(network, inputs):

@@ -66,6 +66,7 @@ def test_group_map_reaches_the_reference_figures(osie):
         hash_one_in=5,
         min_images=0,
         max_seen_users=None,
+        max_train_images=None,
         folds=3,
         fold=0,
     )

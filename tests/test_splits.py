@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gazejax.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits
+from gazejax.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits, share_images
 
 USERS = [str(number) for number in range(1, 16)]
 OSIE = [f"{number}.jpg" for number in range(1001, 1701)]
@@ -14,6 +14,7 @@ HASH = {
     "hash_one_in": 5,
     "min_images": 0,
     "max_seen_users": None,
+    "max_train_images": None,
 }
 
 
@@ -109,3 +110,37 @@ def test_fewer_seen_users_are_some_of_more_and_strangers_stay_the_same():
         assert set(found.seen_users) < before
         assert found.unseen_users.tolist() == whole.unseen_users.tolist()
         before = set(found.seen_users)
+
+
+def test_fewer_training_images_are_some_of_more_and_test_images_stay_the_same():
+    options = {**HASH, "folds": 3, "fold": 1}
+    whole = make_splits(USERS, OSIE, EVERYTHING, **options)
+    before = set(whole.train_images)
+    for number in (280, 50):
+        found = make_splits(USERS, OSIE, EVERYTHING, **{**options, "max_train_images": number})
+        assert len(found.train_images) == number
+        assert set(found.train_images) < before
+        assert found.test_images.tolist() == whole.test_images.tolist()
+        before = set(found.train_images)
+
+
+@pytest.mark.parametrize("overlap", [1.0, 0.5, 0.25, 0.0])
+def test_users_share_as_many_images_as_asked_and_keep_equally_many(overlap):
+    users, images = np.array([1, 4, 6]), np.arange(10, 50)  # 13 images each at most.
+    viewed = EVERYTHING.copy()
+    viewed[4, 20] = False
+    kept = share_images(viewed, OSIE, users, images, overlap=overlap, hash_seed=0)
+    num_common = round(13 * overlap)
+    seen_by = kept[np.ix_(users, images)].sum(axis=0)
+    assert (seen_by == 1).sum() in (3 * (13 - num_common), 3 * (13 - num_common) - 1)
+    assert (seen_by >= 2).sum() == num_common
+    assert kept[users[[0, 2]]][:, images].sum(axis=1).tolist() == [13, 13]
+    assert not kept[4, 20]
+    # Nobody else's viewings, and none of other images.
+    kept[np.ix_(users, images)] = viewed[np.ix_(users, images)]
+    np.testing.assert_array_equal(kept, viewed)
+
+
+def test_more_users_than_images_cannot_each_have_their_own():
+    with pytest.raises(ValueError, match="15 users cannot have an image each of 14; allowed for"):
+        share_images(EVERYTHING, OSIE, np.arange(15), np.arange(14), overlap=0.0, hash_seed=0)

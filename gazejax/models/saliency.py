@@ -1,8 +1,8 @@
 """Stage 2: the saliency network, (image, universal map, user embedding) -> personal map.
 
 Known of the paper's network: it refines a universal saliency map, is conditioned on the user
-embedding, and is trained with MSE. The layers, FiLM in every decoder level, and the output as a
-residual in the log domain are ours.
+embedding, and is trained with MSE. The layers, how and where the decoder is conditioned, and the
+output as a residual in the log domain are ours.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
 from gazejax.models.norm import GroupNorm
+
+CONDITIONINGS = ("film", "concatenation", "filters")
 
 
 class FiLM(nnx.Module):
@@ -40,6 +42,31 @@ class FiLM(nnx.Module):
         return features * (1.0 + scale) + shift
 
 
+class Concatenation(nnx.Module):
+    """The user's embedding as further input channels of a convolution, the same at every place.
+
+    What such channels add to the convolution is the same at every place too, so only the sum is
+    computed: a number for each output channel. It starts at zero, as FiLM does.
+    """
+
+    def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(
+            embedding_size,
+            channels,
+            use_bias=False,
+            kernel_init=nnx.initializers.zeros_init(),
+            rngs=rngs,
+        )
+
+    def __call__(
+        self,
+        features: Float[Array, "map height width channel"],
+        embedding: Float[Array, "map embedding"],
+    ) -> Float[Array, "map height width channel"]:
+        """Adds to what the convolution made of the other channels."""
+        return features + self.linear(embedding).astype(features.dtype)[:, None, None, :]
+
+
 class EmbeddingScale(nnx.Module):
     """Moves embeddings so that the average person is at zero and persons differ by about one.
 
@@ -61,9 +88,20 @@ class SaliencyNetwork(nnx.Module):
 
     The trunk halves the image once per level. The decoder climbs back from the deepest level to the
     level of the map; at each of its levels the image features of that level and the universal map
-    join, then a convolution, GroupNorm, FiLM and ReLU follow. The output is added to the logarithm
-    of the universal map, and a softmax makes it a density. Levels are of type `dtype`; parameters
-    and the output are of single precision whatever it is.
+    join, then a convolution, GroupNorm and ReLU follow. The output is added to the logarithm of the
+    universal map, and a softmax makes it a density.
+
+    Args:
+        trunk_filters: channels of each level of the trunk.
+        decoder_filters: channels of each level of the decoder, from the deepest up.
+        conditioning: how the decoder is told whose map it is: `film` between GroupNorm and ReLU,
+            `concatenation` at the convolution, or `filters`, by weights of the last layer that are
+            the person's own.
+        conditioned_levels: at which levels of the decoder, 0 the deepest; for `filters` the last.
+        norm_groups: of GroupNorm.
+        embedding_size: of the user embedding.
+        dtype: of the levels; parameters and the output are of single precision whatever it is.
+        rngs: for the weights.
     """
 
     def __init__(
@@ -71,6 +109,8 @@ class SaliencyNetwork(nnx.Module):
         *,
         trunk_filters: Sequence[int],
         decoder_filters: Sequence[int],
+        conditioning: str,
+        conditioned_levels: Sequence[int],
         norm_groups: int,
         embedding_size: int,
         dtype: jnp.dtype,
@@ -100,13 +140,27 @@ class SaliencyNetwork(nnx.Module):
         self.decoder_norms = nnx.List(
             GroupNorm(out, num_groups=norm_groups, **layer) for out in decoder_filters
         )
-        self.films = nnx.List(FiLM(embedding_size, out, rngs=rngs) for out in decoder_filters)
+        layer_of = Concatenation if conditioning == "concatenation" else FiLM
+        at_levels = {
+            str(level): layer_of(embedding_size, decoder_filters[level], rngs=rngs)
+            for level in (() if conditioning == "filters" else conditioned_levels)
+        }
+        self.films = nnx.Dict(at_levels if layer_of is FiLM else {})
+        self.concatenations = nnx.Dict(at_levels if layer_of is Concatenation else {})
+        zeros = nnx.initializers.zeros_init()
+        self.filters = (
+            nnx.Linear(
+                embedding_size, decoder_filters[-1], use_bias=False, kernel_init=zeros, rngs=rngs
+            )
+            if conditioning == "filters"
+            else None
+        )
         # Starts at zero: an untrained network returns the universal map.
         self.head = nnx.Conv(
             decoder_filters[-1],
             1,
             kernel_size=(1, 1),
-            kernel_init=nnx.initializers.zeros_init(),
+            kernel_init=zeros,
             rngs=rngs,
         )
 
@@ -147,9 +201,10 @@ class SaliencyNetwork(nnx.Module):
             num_maps, height, width, 1
         )
         x = jnp.zeros((num_maps, 1, 1, 0))  # Nothing is below the deepest level.
-        for features, convolution, norm, film in zip(
-            self.image_features(images), self.decoder, self.decoder_norms, self.films, strict=True
+        for number, (features, convolution, norm) in enumerate(
+            zip(self.image_features(images), self.decoder, self.decoder_norms, strict=True)
         ):
+            level = str(number)
             _, level_height, level_width, width_out = features.shape
             size = level_height, level_width
             # A convolution of concatenated features is a sum: that of the image features is the
@@ -162,8 +217,16 @@ class SaliencyNetwork(nnx.Module):
             total = shared + _convolve(universal_here, of_universal, self.dtype)
             if x.size:
                 total += _convolve_enlarged(x, of_below, size, self.dtype)
-            x = nnx.relu(film(norm(total), embedding))
-        logits = (self.head(x) + log_universal).reshape(num_images, num_persons, -1)
+            if level in self.concatenations:
+                total = self.concatenations[level](total, embedding)
+            x = norm(total)
+            if level in self.films:
+                x = self.films[level](x, embedding)
+            x = nnx.relu(x)
+        logits = self.head(x) + log_universal
+        if self.filters is not None:
+            logits += jnp.einsum("mhwc,mc->mhw", x, self.filters(embedding))[..., None]
+        logits = logits.reshape(num_images, num_persons, -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)
 
 

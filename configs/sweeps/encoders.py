@@ -1,0 +1,23 @@
+"""Encoder architectures on OSIE, beside what an embedding costs.
+
+    gazejax sweep configs/sweeps/encoders.py --workdir runs/encoders
+    gazejax compare runs/encoders
+
+Encoders of scanpaths, with and without pretrained features; those of images and maps are in
+map_encoders.py. On all three folds, a third of the steps.
+"""
+
+SWEEP = {
+    "bases": ("configs/osie.py:short",),
+    "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
+    "sets": (
+        *(f"embedding_{size}" for size in (4, 16, 256)),
+        "width_32",
+        "width_256",
+        "taste_off",
+        "gaze_alone",
+        "durations_off",
+    ),
+    "grids": (),
+    "seeds": (0, 1),
+}

@@ -1,0 +1,266 @@
+"""Which images to show a new person, so that few of them tell who it is.
+
+Chosen by the gaze of the seen users alone, one image after the other; shown to be worth it on the
+unseen ones, against images chosen at random.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from ml_collections import ConfigDict
+
+from gazejax import bootstrap, protocols, stages, verification
+from gazejax.arrays import Dataset
+from gazejax.evaluation import Fold, open_fold
+from gazejax.progress import track
+from gazejax.report import format_enrolment
+from gazejax.workdir import (
+    fold_configs,
+    load_basis,
+    load_config,
+    source_commit,
+    write_json,
+    write_text,
+)
+
+NAME = "enrolment_images"
+# How often the test images are halved, one half to choose from and one to compare with; and how
+# often probe images are drawn from the other half.
+_NUM_HALVES, _NUM_PROBES = 20, 5
+_WAYS = ("chosen", "random")
+_FIGURES = ("roc_auc", "rank1")
+
+
+def choose_images(
+    embeddings: Float[np.ndarray, "user image embedding"], *, budget: int
+) -> Int[np.ndarray, " chosen"]:
+    """Chooses images one by one, each the one by which the users are then told apart best.
+
+    Told apart: how probable each user is, by the softmax over users of minus the squared distances
+    between the mean embedding of the chosen images and each user's mean over all the others. The
+    unit of squared distance is the mean of those between users' means over all images.
+
+    Args:
+        embeddings: of users who saw all of the images.
+        budget: how many to choose; fewer than there are images.
+
+    Returns:
+        Positions of the images, the first chosen first.
+
+    Raises:
+        ValueError: if there are too few images, or fewer than two users.
+
+    Source: ours.
+    """
+    num_users, num_images, _ = embeddings.shape
+    if num_users < 2 or not 1 <= budget < num_images:
+        raise ValueError(
+            f"budget is {budget} with {num_images} images and {num_users} users; allowed: from 1 "
+            f"to {num_images - 1}, with at least 2 users"
+        )
+    total = embeddings.sum(axis=1)
+    unit = _squared_distances(total / num_images, total / num_images)
+    unit = unit.sum() / (num_users * (num_users - 1))
+    chosen: list[int] = []
+    enrolled = np.zeros_like(total)
+    for number in range(1, budget + 1):
+        left = [image for image in range(num_images) if image not in chosen]
+        # [left, user, embedding]: with each of the images that are left.
+        with_it = enrolled + embeddings[:, left].swapaxes(0, 1)
+        rest = (total - with_it) / (num_images - number)
+        between = _squared_distances(rest, with_it / number) / max(unit, 1e-12)
+        best = left[int(np.argmax(_log_share_of_own(between).mean(axis=-1)))]
+        chosen.append(best)
+        enrolled += embeddings[:, best]
+    return np.array(chosen)
+
+
+def _squared_distances(
+    one: Float[np.ndarray, "*batch user embedding"],
+    other: Float[np.ndarray, "*batch user embedding"],
+) -> Float[np.ndarray, "*batch user user"]:
+    return ((one[..., :, None, :] - other[..., None, :, :]) ** 2).sum(axis=-1)
+
+
+def _log_share_of_own(
+    between: Float[np.ndarray, "*batch user user"],
+) -> Float[np.ndarray, "*batch user"]:
+    own = np.diagonal(between, axis1=-2, axis2=-1)
+    nearest = between.min(axis=-1, keepdims=True)
+    return -(own - nearest[..., 0]) - np.log(np.exp(nearest - between).sum(axis=-1))
+
+
+def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
+    """Chooses the enrolment images of a workdir, and compares them with random ones.
+
+    The images are test images that everybody saw: on those of the training the encoder knows the
+    seen users too well. For the comparison they are halved, many times: from one half images are
+    chosen, by the seen users, or drawn; with them the unseen users enrol, and are compared by as
+    many images drawn from the other half.
+
+    Args:
+        workdir: of a finished stage `encoder`, with one fold or several.
+        budget: how many images to choose at most.
+
+    Returns:
+        What `enrolment_images.json` holds: of each fold the names of the images to show, the first
+        chosen first; and at each number of images the figures of both ways, their difference, and
+        how many random images are worth as much as the chosen ones (None: more than the budget).
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir, or its data set is not prepared.
+        ValueError: if the data set is not the one of the training, or the budget is above half of
+            the images.
+    """
+    from gazejax import plots  # Here, since it takes a second.
+
+    config = load_config(workdir)
+    dataset = stages.load_dataset(config, load_basis(workdir))
+    folds = [
+        open_fold(folder, one, dataset) for folder, one in fold_configs(config, workdir).items()
+    ]
+    candidates = [_images_of_all(fold) for fold in folds]
+    most = min(len(images) for images in candidates) // 2
+    if not 1 <= budget <= most:
+        raise ValueError(
+            f"budget is {budget}; allowed: from 1 to {most}, half of the test images that all saw, "
+            "as the other half is to compare with"
+        )
+    sizes = [size for size in range(1, budget + 1) if size <= 10 or size % 5 == 0]
+    names: dict[str, list[str]] = {}
+    found: dict[tuple[str, int], list[protocols.Scores]] = {
+        (way, size): [] for way in _WAYS for size in sizes
+    }
+    with track("choosing images", len(folds) * _NUM_HALVES) as show:
+        for number, (fold, images) in enumerate(zip(folds, candidates, strict=True)):
+            embeddings = [
+                fold.compared[group]["encoder"].features[:, images] for group in ("seen", "unseen")
+            ]
+            users = fold.compared["unseen"]["encoder"].users
+            similarity: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in found}
+            for half in range(_NUM_HALVES):
+                generator = np.random.default_rng((config.eval.seed, half))
+                for key, draws in _compare(embeddings[0], embeddings[1], sizes, generator).items():
+                    similarity[key] += draws
+                show(number * _NUM_HALVES + half + 1, "halves")
+            for key, draws in similarity.items():
+                # MAP@R is not asked for.
+                nothing = np.zeros((1, len(users)))
+                found[key].append(protocols.Scores(users, np.stack(draws), nothing, 2))
+            order = images[choose_images(embeddings[0], budget=budget)]
+            names[fold.workdir.relative_to(workdir).as_posix()] = [
+                dataset.image_ids[image] for image in fold.splits.test_images[order]
+            ]
+    figures = _figures(found, sizes, folds, dataset, config.eval)
+    result = {
+        "data": config.data.name,
+        "images": names,
+        "figures": figures,
+        "num_users": sum(len(fold.compared["unseen"]["encoder"].users) for fold in folds),
+        "num_images": [len(images) for images in candidates],
+        "halves": _NUM_HALVES,
+        "probes": _NUM_PROBES,
+        "evaluation_seed": config.eval.seed,
+        "commit": source_commit(),
+    }
+    write_json(workdir / f"{NAME}.json", result)
+    text = format_enrolment(result)
+    write_text(workdir / f"{NAME}.md", text)
+    (workdir / "plots").mkdir(exist_ok=True)
+    plots.draw_figures_against_size(
+        workdir / "plots" / f"{NAME}.png",
+        table={"unseen": {way: figures[way] for way in _WAYS}},
+        figure="roc_auc",
+        chance=0.5,
+    )
+    print(text)
+    return result
+
+
+def _images_of_all(fold: Fold) -> Int[np.ndarray, " image"]:
+    """Positions of the test images that every user of the fold saw."""
+    viewed = [fold.compared[group]["encoder"].viewed for group in ("seen", "unseen")]
+    return np.flatnonzero(np.concatenate(viewed).all(axis=0))
+
+
+def _compare(
+    seen: Float[np.ndarray, "seen image embedding"],
+    unseen: Float[np.ndarray, "unseen image embedding"],
+    sizes: Sequence[int],
+    generator: np.random.Generator,
+) -> dict[tuple[str, int], list[Float[np.ndarray, "unseen unseen"]]]:
+    """Scores of the unseen users in one halving, for each way to choose and number of images."""
+    order = generator.permutation(seen.shape[1])
+    here, there = np.array_split(order, 2)
+    chosen = here[choose_images(seen[:, here], budget=sizes[-1])]
+    found: dict[tuple[str, int], list[np.ndarray]] = {}
+    for size in sizes:
+        for _ in range(_NUM_PROBES):
+            probe = unseen[:, generator.permutation(there)[:size]].mean(axis=1)
+            drawn = generator.permutation(here)
+            for way, enrolled in zip(_WAYS, (chosen, drawn), strict=True):
+                enrolment = unseen[:, enrolled[:size]].mean(axis=1)
+                score = verification.negative_distance(probe, enrolment)
+                found.setdefault((way, size), []).append(score)
+    return found
+
+
+def _figures(
+    found: Mapping[tuple[str, int], Sequence[protocols.Scores]],
+    sizes: Sequence[int],
+    folds: Sequence[Fold],
+    dataset: Dataset,
+    options: ConfigDict,
+) -> dict[str, Any]:
+    """A row for each way and number of images, and for their difference."""
+    user_weight = bootstrap.resample_users(
+        [fold.compared["unseen"]["encoder"].users for fold in folds],
+        num_users=len(dataset.user_ids),
+        num_resamples=options.num_resamples,
+        generator=np.random.default_rng(options.seed),
+    )
+    result: dict[str, Any] = {way: {} for way in (*_WAYS, "chosen_minus_random")}
+    for size in sizes:
+        resampled = {}
+        for way in _WAYS:
+            resampled[way] = protocols.resampled_verification_figures(
+                found[way, size],
+                user_weight,
+                size=size,
+                num_images=len(folds[0].splits.test_images),
+                seed=options.seed,
+            )
+            figures = protocols.verification_figures(found[way, size])
+            result[way][str(size)] = {
+                key: value
+                for name in _FIGURES
+                for key, value in (
+                    (name, figures[name]),
+                    (f"{name}_interval", bootstrap.interval(resampled[way][name])),
+                )
+            }
+        one, other = (result[way][str(size)] for way in _WAYS)
+        row: dict[str, Any] = {}
+        for name in _FIGURES:
+            row[name] = one[name] - other[name]
+            difference = resampled["chosen"][name] - resampled["random"][name]
+            row[f"{name}_interval"] = bootstrap.interval(difference)
+        result["chosen_minus_random"][str(size)] = row
+    random = [row["roc_auc"] for row in result["random"].values()]
+    for row in result["chosen"].values():
+        row["worth_random_images"] = _first_reaching(sizes, random, row["roc_auc"])
+    return result
+
+
+def _first_reaching(sizes: Sequence[int], values: Sequence[float], goal: float) -> float | None:
+    """Where values first reach a goal, on straight lines between sizes; None if they do not."""
+    for number, value in enumerate(values):
+        if value >= goal:
+            if number == 0:
+                return float(sizes[0])
+            start, before = sizes[number - 1], values[number - 1]
+            return start + (sizes[number] - start) * (goal - before) / (value - before)
+    return None
