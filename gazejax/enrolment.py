@@ -39,9 +39,9 @@ def choose_images(
 ) -> Int[np.ndarray, " chosen"]:
     """Chooses images one by one, each the one by which the users are then told apart best.
 
-    Told apart: how probable each user is, by the softmax over users of minus the squared distances
-    between the mean embedding of the chosen images and each user's mean over all the others. The
-    unit of squared distance is the mean of those between users' means over all images.
+    Told apart: by how much farther the mean embedding of the chosen images is from the others' mean
+    over all other images than from the user's own; the ratio of the mean squared distances, so that
+    images on which everybody is far from everybody, oneself included, gain nothing.
 
     Args:
         embeddings: of users who saw all of the images.
@@ -62,8 +62,6 @@ def choose_images(
             f"to {num_images - 1}, with at least 2 users"
         )
     total = embeddings.sum(axis=1)
-    unit = _squared_distances(total / num_images, total / num_images)
-    unit = unit.sum() / (num_users * (num_users - 1))
     chosen: list[int] = []
     enrolled = np.zeros_like(total)
     for number in range(1, budget + 1):
@@ -71,8 +69,10 @@ def choose_images(
         # [left, user, embedding]: with each of the images that are left.
         with_it = enrolled + embeddings[:, left].swapaxes(0, 1)
         rest = (total - with_it) / (num_images - number)
-        between = _squared_distances(rest, with_it / number) / max(unit, 1e-12)
-        best = left[int(np.argmax(_log_share_of_own(between).mean(axis=-1)))]
+        between = _squared_distances(rest, with_it / number)
+        own = np.trace(between, axis1=-2, axis2=-1)
+        others = between.sum(axis=(-2, -1)) - own
+        best = left[int(np.argmin(own / np.maximum(others, 1e-12)))]
         chosen.append(best)
         enrolled += embeddings[:, best]
     return np.array(chosen)
@@ -83,14 +83,6 @@ def _squared_distances(
     other: Float[np.ndarray, "*batch user embedding"],
 ) -> Float[np.ndarray, "*batch user user"]:
     return ((one[..., :, None, :] - other[..., None, :, :]) ** 2).sum(axis=-1)
-
-
-def _log_share_of_own(
-    between: Float[np.ndarray, "*batch user user"],
-) -> Float[np.ndarray, "*batch user"]:
-    own = np.diagonal(between, axis1=-2, axis2=-1)
-    nearest = between.min(axis=-1, keepdims=True)
-    return -(own - nearest[..., 0]) - np.log(np.exp(nearest - between).sum(axis=-1))
 
 
 def calibrate(workdir: Path, budget: int) -> dict[str, Any]:

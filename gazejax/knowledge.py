@@ -233,7 +233,7 @@ def _correlation(one: Float[np.ndarray, " user"], other: Float[np.ndarray, " use
     """Pearson's; 0 where one does not vary."""
     one, other = one - one.mean(), other - other.mean()
     norm = np.sqrt((one**2).sum() * (other**2).sum())
-    return float((one * other).sum() / norm) if norm > 0 else 0.0
+    return float(np.clip((one * other).sum() / norm, -1.0, 1.0)) if norm > 0 else 0.0
 
 
 def _p_value(

@@ -1,0 +1,113 @@
+"""What networks are told of where others look, and what is left where users share few images."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import tiny_config, train_and_evaluate
+
+from gazejax import evaluation, stages
+from gazejax.stages import INPUTS
+from gazejax.workdir import load_params, load_told_universals, trained_steps
+
+
+def config_of(data_dir, **values):
+    config = tiny_config(data_dir)
+    config.controls.permuted_users = False
+    for key, value in values.items():
+        section, entry = key.split("__")
+        config[section][entry] = value
+    return config
+
+
+def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
+    config = config_of(data_dir, data__universal_map="center_prior")
+    splits = stages.make_config_splits(config, tiny_dataset)
+    of_group = {name: stages.make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
+    universal = stages.told_universals(
+        config, of_group["saliency"], None, devices=jax.local_devices()
+    )
+    prior = stages.center_prior(of_group["saliency"])
+    np.testing.assert_array_equal(universal, np.broadcast_to(prior, universal.shape))
+    for name in INPUTS:
+        told = stages.make_viewings(name, config, tiny_dataset, splits, universal)
+        group = told.group
+        np.testing.assert_allclose(group.total.sum(axis=(1, 2)), 1.0, rtol=1e-5)
+        # A seen user is not taken out of a map that they are not in.
+        assert not group.is_member.any()
+        assert (group.num_viewers == 1).all()
+        assert group.total.shape == of_group[name].group.total.shape
+    np.testing.assert_allclose(told.group.total, universal, rtol=1e-4, atol=1e-8)
+
+
+def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset):
+    config = config_of(data_dir)
+    splits = stages.make_config_splits(config, tiny_dataset)
+    viewings = stages.make_viewings("saliency", config, tiny_dataset, splits)
+    assert stages.told_universals(config, viewings, None, jax.local_devices()) is None
+    assert stages.stages_to_train(config) == ["encoder", "saliency", "universal"]
+
+
+def test_what_predicts_comes_before_those_that_are_told(data_dir):
+    config = config_of(data_dir, data__universal_map="predicted")
+    assert stages.stages_to_train(config) == ["universal", "encoder", "saliency"]
+    config.stage = "encoder"
+    assert stages.stages_to_train(config) == ["universal", "encoder"]
+    config.stage = "universal"
+    assert stages.stages_to_train(config) == ["universal"]
+
+
+def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, tiny_dataset):
+    config = config_of(data_dir, data__universal_map="predicted", split__train_overlap=0.0)
+    config.stage = "encoder"
+    train_and_evaluate(config, tmp_path / "run")
+    for stage in ("universal", "encoder"):
+        assert trained_steps(tmp_path / "run", stage) == config[stage].num_steps
+    dataset = stages.of_fold(config, tiny_dataset)
+    splits = stages.make_config_splits(config, dataset)
+    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
+    seen_by = viewings["encoder"].viewed.sum(axis=0)
+    assert seen_by.max() == 1
+    assert len(set(viewings["encoder"].viewed.sum(axis=1).tolist())) == 1
+    universal = load_told_universals(tmp_path / "run", config, viewings, jax.local_devices())
+    params = load_params(tmp_path / "run", "universal")
+    prior = stages.center_prior(viewings["saliency"])
+    pixels = jnp.asarray(viewings["saliency"].pixels)[:2]
+    expected = stages.predict_universal(config)(params, pixels, jnp.asarray(prior))
+    np.testing.assert_allclose(universal[:2], expected, rtol=1e-4)
+
+
+def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, tiny_dataset):
+    config = config_of(data_dir)
+    assert stages.of_fold(config, tiny_dataset) is tiny_dataset
+    config.split.train_overlap = 1.0
+    reduced = stages.of_fold(config, tiny_dataset)
+    splits = stages.make_config_splits(config, tiny_dataset)
+    lengths, before = (np.asarray(one.gaze.viewing_length) for one in (reduced, tiny_dataset))
+    kept = lengths[np.ix_(splits.seen_users, splits.train_images)] > 0
+    number = len(splits.train_images) // len(splits.seen_users)
+    assert kept.sum(axis=1).tolist() == [number] * len(splits.seen_users)
+    assert (kept == kept[0]).all()
+    # Strangers, and test images, keep what they had.
+    np.testing.assert_array_equal(lengths[splits.unseen_users], before[splits.unseen_users])
+    np.testing.assert_array_equal(lengths[:, splits.test_images], before[:, splits.test_images])
+    assert set(np.unique(lengths[lengths != before])) == {0}
+    config.split.test_overlap = 1.0  # Five test images.
+    with pytest.raises(ValueError, match="6 users cannot have an image each of 5; allowed for an"):
+        stages.of_fold(config, tiny_dataset)
+
+
+@pytest.mark.parametrize("ms", [1.0, None])
+def test_little_gaze_is_that_of_unseen_users(data_dir, tiny_run, tmp_path, ms):
+    """The seen users' figures stay; those of strangers are of one fixation, or of all."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    described = json.loads((run / "config.json").read_text())
+    described["config"]["eval"]["gaze"]["first_ms"] = ms
+    (run / "config.json").write_text(json.dumps(described))
+    before = json.loads((run / "evaluation.json").read_text())["encoder"]
+    after = evaluation.evaluate(run)["encoder"]
+    assert after["seen"]["encoder"] == before["seen"]["encoder"]
+    assert (after["unseen"]["encoder"] == before["unseen"]["encoder"]) is (ms is None)
