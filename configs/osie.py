@@ -214,6 +214,18 @@ SETS = {
         "eval.num_draws": 50,
         "controls.permuted_users": False,
     },
+    # Half the steps of stage 2, for sweeps of it, and one draw of enrolment images.
+    "short_saliency": {
+        "saliency.num_steps": 300,
+        "saliency.optimizer.warmup_steps": 30,
+        "universal.num_steps": 200,
+        "universal.optimizer.warmup_steps": 20,
+        "eval.saliency_num_draws": 1,
+        "encoder.num_steps": 500,
+        "encoder.optimizer.warmup_steps": 50,
+        "eval.num_draws": 50,
+        "controls.permuted_users": False,
+    },
     # Scanpaths alone: nothing is told of where others look, or of what is in the picture.
     "gaze_alone": {
         "encoder.inputs": ("position", "duration", "order", "step"),

@@ -205,7 +205,6 @@ SETS = {
     "short": {
         "encoder.num_steps": 300,
         "encoder.optimizer.warmup_steps": 50,
-        "eval.folds": 3,
         "eval.num_draws": 50,
         "controls.permuted_users": False,
     },
@@ -252,8 +251,12 @@ SETS = {
     "virtual_users": {"encoder.sampling.virtual_users.number": 10},
     # How few numbers say who somebody is.
     **{f"embedding_{size}": {"encoder.embedding_size": size} for size in (4, 8, 16, 32, 128, 256)},
-    # Half the width.
+    # Half the width; fewer and more levels; smaller pictures; one group: all channels together.
     "narrow": {"encoder.filters": (16, 32, 64, 128)},
+    "shallow": {"encoder.filters": (32, 64, 128)},
+    "deep": {"encoder.filters": (32, 64, 128, 256, 256)},
+    "small_images": {"encoder.image_size": (48, 64)},
+    "one_group": {"encoder.norm_groups": 1},
     # Another loss of stage 2, alone or beside the MSE.
     "mse_and_kld": {"saliency.loss.kld_weight": 1.0},
     "kld_only": {"saliency.loss.mse_weight": 0.0, "saliency.loss.kld_weight": 1.0},

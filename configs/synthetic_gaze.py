@@ -203,6 +203,15 @@ SETS = {
         "eval.num_draws": 50,
         "controls.permuted_users": False,
     },
+    # Fewer steps of all stages, for sweeps of stage 2.
+    "short_saliency": {
+        "encoder.num_steps": 300,
+        "saliency.num_steps": 200,
+        "universal.num_steps": 150,
+        **{f"{stage}.optimizer.warmup_steps": 50 for stage in ("encoder", "saliency", "universal")},
+        "eval.num_draws": 50,
+        "controls.permuted_users": False,
+    },
     # The margin is a distance; between embeddings of length 1 no square is above 4.
     **{f"margin_{margin}": {"encoder.loss.margin": margin} for margin in (0.5, 1)},
     # Not squared: far pairs pull less.
@@ -224,6 +233,8 @@ SETS = {
     "group_map_off": {"encoder.inputs": ("image", "personal")},
     # A product of image and gaze is hard to discover for convolutions: without being given it.
     "gaze_pooling_off": {"encoder.pooling": "mean"},
+    # The raw map of the gaze, and nothing of what is there to look at.
+    "personal_alone": {"encoder.inputs": ("personal",), "encoder.pooling": "mean"},
     # How few numbers say who somebody is; nine were drawn to make each of them.
     **{f"embedding_{size}": {"encoder.embedding_size": size} for size in (4, 8, 32, 64, 128, 256)},
     # Half and twice the width.

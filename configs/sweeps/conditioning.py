@@ -1,0 +1,25 @@
+"""Conditioning of stage 2 on OSIE: how, told which universal map, and by which loss?
+
+    gazejax sweep configs/sweeps/conditioning.py --workdir runs/conditioning
+    gazejax compare runs/conditioning
+
+One fold, a third of the steps of stage 1 and half of those of stage 2.
+"""
+
+SWEEP = {
+    "bases": ("configs/osie.py:short_saliency",),
+    "values": {"eval.num_images": (10,)},
+    "sets": (
+        "film_off",
+        "filters",
+        "no_embedding",
+        "swapped_users",
+        "universal_predicted",
+        "universal_center",
+        "mse_only",
+        "kld_only",
+        "cc_only",
+    ),
+    "grids": (),
+    "seeds": (0, 1),
+}

@@ -1,0 +1,21 @@
+"""Encoders of images and maps on synthetic_gaze, beside what an embedding costs.
+
+    gazejax sweep configs/sweeps/encoders_synthetic.py --workdir runs/encoders_synthetic
+    gazejax compare runs/encoders_synthetic
+
+Half of the steps; one fold.
+"""
+
+SWEEP = {
+    "bases": ("configs/synthetic_gaze.py:short",),
+    "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
+    "sets": (
+        "gaze_pooling_off",
+        "group_map_off",
+        "narrow",
+        "wide",
+        *(f"embedding_{size}" for size in (4, 64, 256)),
+    ),
+    "grids": (),
+    "seeds": (0, 1),
+}

@@ -1,0 +1,26 @@
+"""Encoders of images and maps from scratch, on OSIE, beside what an embedding costs.
+
+    gazejax sweep configs/sweeps/map_encoders.py --workdir runs/map_encoders
+    gazejax compare runs/map_encoders
+
+A quarter of the steps; one fold.
+"""
+
+SWEEP = {
+    "bases": ("configs/osie_maps.py:short",),
+    "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
+    "sets": (
+        "two_trunk",
+        "gaze_pooled",
+        "gaze_pooling",
+        "group_map_off",
+        "narrow",
+        "shallow",
+        "deep",
+        "small_images",
+        "one_group",
+        "embedding_8",
+    ),
+    "grids": (),
+    "seeds": (0, 1),
+}
