@@ -21,5 +21,5 @@ SWEEP = {
         "cc_only",
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }

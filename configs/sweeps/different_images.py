@@ -23,5 +23,5 @@ SWEEP = {
         "shared_25+own_images",
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }

@@ -21,5 +21,5 @@ SWEEP = {
         "shared_0+personal_alone",
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }

@@ -19,5 +19,5 @@ SWEEP = {
         "durations_off",
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }

@@ -17,5 +17,5 @@ SWEEP = {
         *(f"embedding_{size}" for size in (4, 64, 256)),
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }

@@ -21,5 +21,5 @@ SWEEP = {
         "images_200",
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }

@@ -27,5 +27,5 @@ SWEEP = {
         "classification_off+unit_length+margin_0.2",
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }

@@ -24,5 +24,5 @@ SWEEP = {
         "personal_alone+classification_off",
     ),
     "grids": (),
-    "seeds": (0, 1),
+    "seeds": (0, 1, 2),
 }
