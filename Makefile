@@ -34,7 +34,9 @@ readme: $(VENV)/installed
 # The CPU table of docs/performance.md, next to PyTorch, scipy and pysaliency, in turns; at most 15
 # minutes. What is compared with gets an environment of its own; pysaliency needs an older NumPy.
 bench: $(VENV)/installed-dev .venv-peers/installed
-	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python
+	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5
+	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5 --cores 1 \
+		--out benchmarks/results/networks_one_core.json
 	$(BIN)/python benchmarks/embeddings.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
@@ -45,8 +47,8 @@ bench: $(VENV)/installed-dev .venv-peers/installed
 # Three ratios next to those in benchmarks/expected_ratios.json; fails where one got worse.
 CHECKED := benchmarks/results/check
 bench-check: $(VENV)/installed .venv-peers/installed
-	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --out $(CHECKED)/networks.json \
-		--cases "stage 1, training" "stage 2, training, 8 people an image"
+	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --cores 1 \
+		--out $(CHECKED)/networks_one_core.json --cases "stage 1, training" "stage 2, training, 8 people an image"
 	$(BIN)/python benchmarks/rendering.py --map-sizes 96x128 --out $(CHECKED)/rendering.json
 	$(BIN)/python benchmarks/table.py --check --results $(CHECKED)
 

@@ -2,18 +2,21 @@
 
     python benchmarks/networks.py --peer .venv-peers/bin/python
 
-Both sides have all cores. Ours is the product: the train step of `gazejax.steps` on the stages of
-configs/osie_maps.py, which draws its batch and renders its maps inside of the step, on as many host
-devices as train.py would make. PyTorch (networks_peer.py) has the same networks and losses, and
-maps that are rendered beforehand. It is not compiled, since `--modes compiled` was no faster here.
-Both sides keep what they freed (see `gazejax.allocator`). That the networks are the same is checked
-first: loss and norm of the gradient of one batch, from the same parameters. Compilation is not
+Both sides have all cores, or `--cores` of them. With one the figures are CPU seconds, which other
+work on the machine disturbs least: threads of PyTorch spin while they wait for each other. Ours is
+the product: the train step of `gazejax.steps` on the stages of configs/osie_maps.py, which draws
+its batch and renders its maps inside of the step, on as many host devices as train.py would make.
+PyTorch (networks_peer.py) has the same networks and losses, and maps that are rendered beforehand.
+It is not compiled, since `--modes compiled` was no faster here. Both sides keep what they freed
+(see `gazejax.allocator`). That the networks are the same is checked first: loss and norm of the
+gradient of one batch, from the same parameters. Compilation is not
 timed. Without `--peer` only ours runs.
 """
 
 import argparse
 import functools
 import json
+import os
 import sys
 import tempfile
 import time
@@ -382,68 +385,65 @@ def differences(ours: dict, theirs: dict) -> dict[str, float]:
     }
 
 
-def times_of(run: Callable[[int], float], seconds: float) -> int:
-    """How many calls in a row take about so long."""
-    run(1)
-    return max(1, round(seconds / max(run(2) / 2, 1e-6)))
-
-
 def measure(
-    ours: Ours, peers: dict[str, Process], *, rounds: int, seconds: float, cases: list[str]
+    ours: Ours,
+    peers: dict[str, Process],
+    *,
+    rounds: int,
+    seconds: float,
+    cases: list[str],
+    clock: str,
 ) -> list[dict]:
-    """A row of figures for each case, all sides of it in turn."""
+    """A row of figures for each case, all sides of it in turn.
+
+    By the clock, `seconds`, or by what the processor did for a side, `cpu_seconds`.
+    """
     rows = []
     for name in cases:
         unit, our_case, peer_cases = CASES[name]
         examples = ours.examples(our_case)
         run = ours.call(our_case)
-        cpu: dict[str, list[float]] = {}
 
-        def time_ours(times: int, run: Callable = run) -> float:
-            start = time.perf_counter()
+        def time_ours(times: int, run: Callable = run) -> dict[str, float]:
+            start, cpu_start = time.perf_counter(), time.process_time()
             run(times)
-            return time.perf_counter() - start
+            return {
+                "seconds": (time.perf_counter() - start) / times,
+                "cpu_seconds": (time.process_time() - cpu_start) / times,
+            }
 
-        def side_of_ours(times: int, side: Callable, cpu: list[float]) -> Callable[[], float]:
-            def turn() -> float:
-                start = time.process_time()
-                elapsed = side(times) / times
-                cpu.append((time.process_time() - start) / times)
-                return elapsed
-
-            return turn
-
-        def side_of_peer(
-            peer: Process, case: str, times: int, cpu: list[float]
-        ) -> Callable[[], float]:
-            def turn() -> float:
-                answer = peer.ask(case, times)
-                cpu.append(answer["cpu_seconds"])
-                return answer["seconds"]
-
-            return turn
-
-        cpu["gazejax"] = []
-        times = times_of(time_ours, seconds)
-        sides = {"gazejax": side_of_ours(times, time_ours, cpu["gazejax"])}
+        ask: dict[str, Callable[[int], dict[str, float]]] = {"gazejax": time_ours}
         for mode, peer in peers.items():
             for case in peer_cases:
                 kind = " ".join(part for part in case.split("/")[2:3])
                 side = " ".join(part for part in ("pytorch", mode, kind) if part)
-                cpu[side] = []
-                peer.ask(case, 1)  # Compiles, where it is compiled.
-                times = max(1, round(seconds / peer.ask(case, 2)["seconds"]))
-                sides[side] = side_of_peer(peer, case, times, cpu[side])
+                ask[side] = functools.partial(peer.ask, case)
+        busy: dict[str, list[float]] = {side: [] for side in ask}
+        sides = {}
+        for side, of_side in ask.items():
+            of_side(1)  # Compiles, where it is compiled.
+            times = max(1, round(seconds / of_side(2)["seconds"]))
+
+            sides[side] = functools.partial(_take, of_side, times, clock, busy[side])
         figures = take_turns(sides, rounds)
         row: dict[str, Any] = {"case": name, "unit": unit}
-        for side, elapsed in figures.items():
-            row[side] = summarise([examples / one for one in elapsed])
-            row[side]["cores_busy"] = float(np.median(cpu[side][1:])) / float(np.median(elapsed))
+        for side, taken in figures.items():
+            row[side] = summarise([examples / one for one in taken])
+            row[side]["cores_busy"] = float(np.median(busy[side][1:]))
         for side in list(figures)[1:]:
             row[f"ratio {side}"] = row["gazejax"]["median"] / row[side]["median"]
         rows.append(row)
         print(as_markdown([row]), flush=True)
     return rows
+
+
+def _take(
+    ask: Callable[[int], dict[str, float]], times: int, clock: str, busy: list[float]
+) -> float:
+    """One turn of a side; notes how many cores it kept busy."""
+    found = ask(times)
+    busy.append(found["cpu_seconds"] / found["seconds"])
+    return found[clock]
 
 
 def as_markdown(rows: list[dict]) -> str:
@@ -471,6 +471,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
     parser.add_argument("--modes", nargs="+", default=["eager"], choices=["eager", "compiled"])
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument(
+        "--cores", type=int, help="for both sides; of one, figures are CPU seconds; default: all"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one turn of one side")
     parser.add_argument("--images", type=int, default=NUM_IMAGES)
@@ -478,6 +481,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "networks.json")
     options = parser.parse_args(arguments)
 
+    if options.cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     about = machine()
     config = osie_maps.get_config()
     config.split.test_rule = "hash"
@@ -504,7 +509,12 @@ def main(arguments: list[str]) -> None:
             check = differences(our_check, next(iter(peers.values())).about["check"])
             print(f"relative differences from PyTorch: {json.dumps(check)}")
         rows = measure(
-            ours, peers, rounds=options.rounds, seconds=options.seconds, cases=options.cases
+            ours,
+            peers,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            cases=options.cases,
+            clock="cpu_seconds" if options.cores == 1 else "seconds",
         )
     finally:
         for peer in peers.values():
@@ -515,7 +525,11 @@ def main(arguments: list[str]) -> None:
             "gazejax": versions("jax", "jaxlib", "flax", "optax", "numpy"),
             "pytorch": next(iter(peers.values())).about["versions"] if peers else None,
         },
-        "setting": {"rounds": options.rounds, "seconds": options.seconds},
+        "setting": {
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "cores": options.cores or about["cores_used"],
+        },
         "relative_differences": check,
         "notes": NOTES.replace("\n", " "),
         "rows": rows,
