@@ -36,12 +36,13 @@ readme: $(VENV)/installed
 bench: $(VENV)/installed-dev .venv-peers/installed
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5 --cores 1 \
-		--out benchmarks/results/networks_one_core.json
+		--out benchmarks/results/networks_one_core.json --cases "stage 1, training" "stage 1, inference" \
+		"stage 2, training, 8 people an image" "stage 2, inference, 8 people an image"
 	$(BIN)/python benchmarks/embeddings.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/host.py
-	$(BIN)/python benchmarks/curves.py --plot docs/performance_curves.png
+	$(BIN)/python benchmarks/curves.py --curves users images
 	$(BIN)/python benchmarks/table.py docs/performance.md
 
 # Three ratios next to those in benchmarks/expected_ratios.json; fails where one got worse.

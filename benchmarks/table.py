@@ -85,11 +85,11 @@ def metrics(results: dict) -> tuple[str, bool]:
 
 
 def host_share(stage: str) -> Callable[[dict], tuple[str, bool]]:
-    """The most that the host takes of a step."""
+    """What the host takes of a step."""
 
     def figure(results: dict) -> tuple[str, bool]:
         row = results["host"][stage]
-        text = f"**{100 * row['share']:.1f} %**: {with_quartiles(row['loop_ms'], 1)} of "
+        text = f"**{100 * row['share']:.1f} %**: {row['host_ms']:.1f} of "
         return text + f"{with_quartiles(row['step_ms'], 0)} ms", row["share"] <= 0.02
 
     return figure

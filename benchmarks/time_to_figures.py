@@ -97,8 +97,13 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
         )
         state = steps.init_state(stage.network.init, stage.optimizer, one.seed)
         state = jax.device_put(state, steps.replicated(devices))
+        before = None
         for _ in range(stage.num_steps):
-            state, _ = step(state, stage.constants, None)
+            state, metrics = step(state, stage.constants, None)
+            # As the training loop: of the devices of a CPU, some may never get a thread where
+            # hundreds of steps wait.
+            jax.block_until_ready(before)
+            before = metrics
         embeddings = stages.embed_pairs(
             one,
             state.params,
