@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def measure_host(ours: networks.Ours, small: networks.Ours, rounds: int) -> dict
         sides = {
             "step": functools.partial(_seconds, ours.call(case), 3),
             "small_step": functools.partial(_seconds, small.call(case), 20),
-            "dispatch": functools.partial(dispatch_seconds, small, name, 20),
+            "dispatch": make_dispatch(small, name, 20),
         }
         seconds = take_turns(sides, rounds)
         seconds["loop"] = loop_seconds(small, name, num_windows=5)
@@ -104,21 +105,25 @@ def _seconds(run: Any, times: int) -> float:
     return (time.perf_counter() - start) / times
 
 
-def dispatch_seconds(ours: networks.Ours, name: str, times: int) -> float:
-    """Seconds until the call of a step returns, while nothing else runs."""
+def make_dispatch(ours: networks.Ours, name: str, times: int) -> Callable[[], float]:
+    """Compiles a step; returns how to measure until its call returns, while nothing else runs."""
     stage = ours.stage(name, ours.config)
     step = steps.make_train_step(
         stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1
     )
     state = steps.init_state(stage.network.init, stage.optimizer, ours.config.seed)
-    state = jax.device_put(state, steps.replicated(ours.devices))
-    taken = []
-    for _ in range(times + 1):  # The first compiles.
-        start = time.perf_counter()
-        state, metrics = step(state, stage.constants, None)
-        taken.append(time.perf_counter() - start)
-        jax.block_until_ready((state, metrics))
-    return float(np.median(taken[1:]))
+    kept = {"state": jax.device_put(state, steps.replicated(ours.devices))}
+
+    def seconds() -> float:
+        taken = []
+        for _ in range(times):
+            start = time.perf_counter()
+            kept["state"], metrics = step(kept["state"], stage.constants, None)
+            taken.append(time.perf_counter() - start)
+            jax.block_until_ready((kept["state"], metrics))
+        return float(np.median(taken))
+
+    return seconds
 
 
 def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, Any]:
