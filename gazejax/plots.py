@@ -528,7 +528,8 @@ def draw_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
     colours = [_BLUE if sure else _PALE_BLUE for sure in is_sure]
     panel.barh(range(len(names)), values, color=colours, height=0.65)
     panel.axvline(0, color=_DARK, linewidth=0.8)
-    panel.set_yticks(range(len(names)), names, fontsize=_SMALL, parse_math=False)
+    spoken = [name.replace("_", " ") for name in names]
+    panel.set_yticks(range(len(names)), spoken, fontsize=_SMALL, parse_math=False)
     panel.set_ylim(len(names) - 0.4, -0.6)
     panel.set_xlim(min(0.0, *values) - 0.05, 1)
     panel.grid(visible=False, axis="y")
@@ -585,7 +586,8 @@ def draw_directions(
         line[-1].imshow(
             differences[name], cmap="RdBu_r", norm=Normalize(-largest, largest), **place
         )
-        label = textwrap.fill(name, max(1, int(tall * 72 / (0.6 * _SMALL))))
+        spoken = name.replace("_", " ")
+        label = textwrap.fill(spoken, max(1, int(tall * 72 / (0.6 * _SMALL))))
         line[0].set_ylabel(label, fontsize=_SMALL, parse_math=False)
     titles = [*(f"{step:+g} sd" if step else "mean" for step in steps), "last \u2212 first"]
     for panel, title in zip(panels[1], titles, strict=True):
