@@ -174,7 +174,8 @@ def measure(
     if config is None:
         return None
     combination = Combination(config, stage, options.steps_per_dispatch, options.images)
-    times = networks.times_of(combination.seconds, options.seconds)
+    combination.seconds(1)
+    times = max(1, round(options.seconds / max(combination.seconds(2) / 2, 1e-6)))
     sides = {"gazejax": lambda: combination.examples / combination.seconds(times)}
     peer = None
     with tempfile.TemporaryDirectory() as folder:

@@ -32,7 +32,8 @@ def assert_figures_are_close(found, expected):
     elif expected is None or isinstance(expected, str):
         assert found == expected
     else:
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+        # Two scores that change places, by rounding, move an interval by a step.
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=5e-3)
 
 
 def test_streamed_training_is_the_same_also_after_an_interruption(

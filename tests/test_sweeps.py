@@ -148,6 +148,7 @@ SMALL = {
 def small(tmp_path, monkeypatch):
     """A folder with a sweep of 6 runs, one of them the base, and a train.py that fails for two."""
     config = {"seed": 0, "stage": "all", "encoder": {"width": 1}, "controls": {"permuted_users": 0}}
+    config["data"] = {"universal_map": "group"}
     (tmp_path / "base.py").write_text(
         f"from ml_collections import ConfigDict\ndef get_config(): return ConfigDict({config!r})\n"
     )
