@@ -291,6 +291,7 @@ _MOST_TOLD = 5
 # all but the number of folds.
 NOT_PART_OF_THE_EXPERIMENT = (
     "stage",
+    "split.test_overlap",
     "data.data_dir",
     "data.residency",
     "data.stream",
