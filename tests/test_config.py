@@ -211,6 +211,7 @@ def test_the_spy_sees_what_is_read_and_nothing_else():
     assert values_read(config, action) == {"encoder", "encoder.loss", "encoder.loss.margin", "seed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny_config, tiny_scanpath_config])
 def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch, make):
     """From the first step to the last table: a value that nothing reads would be a lie."""

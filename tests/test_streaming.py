@@ -36,6 +36,7 @@ def assert_figures_are_close(found, expected):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_streamed_training_is_the_same_also_after_an_interruption(
     data_dir, tiny_run, tmp_path, monkeypatch
 ):
