@@ -252,12 +252,11 @@ def train(
         if stage.num_steps == 0 and checkpoints.latest_step(folder) is None:
             # An encoder that is not to learn is saved as it starts.
             saver.save(0, _as_trees(state), metadata | {"window": []}, {})
-        pending = None
+        pending, are_several = None, processes.are_several()
         batches = make_batches(stage, config, devices, start=done)
         while done < stage.num_steps:
-            state, metrics = train_step(
-                state, stage.constants, next(batches), interruption.is_asked()
-            )
+            is_one_asked = are_several and interruption.is_asked()
+            state, metrics = train_step(state, stage.constants, next(batches), is_one_asked)
             is_told = pending is not None and bool(pending["is_asked"])
             # Reading the step before lets the device work on this one meanwhile.
             if pending is not None:
@@ -265,7 +264,7 @@ def train(
             pending = metrics
             done += config.training.steps_per_dispatch
             # Several processes stop after the step that comes when all were told.
-            is_asked = is_told if processes.are_several() else interruption.is_asked()
+            is_asked = is_told if are_several else interruption.is_asked()
             if is_asked or done % options.every == 0 or done >= stage.num_steps:
                 show(done, curve.add(pending))
                 pending = None
