@@ -119,16 +119,10 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         write_description(workdir, config, splits, dataset, of_group)
     told = None
     for name in stages.stages_to_train(config):
-        if name != "universal" and told is None:
-            universal = load_told_universals(workdir, config, of_group, devices)
-            told = (
-                of_group
-                if universal is None
-                else {
-                    key: stages.make_viewings(key, config, dataset, splits, universal)
-                    for key in INPUTS
-                }
-            )
+        viewings = of_group  # What stage `universal` is to predict.
+        if name != "universal":
+            told = told or _told_viewings(config, workdir, dataset, splits, of_group, devices)
+            viewings = told
         encoder_params = None
         if name == "saliency":
             _refuse_unfinished_encoder(workdir, config)
@@ -138,7 +132,7 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         stage = stages.make_stage(
             name,
             config,
-            told or of_group,
+            viewings,
             basis=dataset.basis,
             encoder_params=encoder_params,
             devices=devices,
@@ -157,6 +151,21 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             "config, data set or residency: checksum", zlib.crc32(what_must_agree.encode())
         )
         train(stage, config, workdir, metadata=metadata, devices=devices)
+
+
+def _told_viewings(
+    config: ConfigDict,
+    workdir: Path,
+    dataset: Dataset,
+    splits: Splits,
+    of_group: dict[str, stages.Viewings],
+    devices: list[jax.Device],
+) -> dict[str, stages.Viewings]:
+    """What all stages but `universal` read."""
+    universal = load_told_universals(workdir, config, of_group, devices)
+    if universal is None:
+        return of_group
+    return {key: stages.make_viewings(key, config, dataset, splits, universal) for key in INPUTS}
 
 
 def _say_who_is_left_out(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:

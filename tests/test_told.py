@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import tiny_config, train_and_evaluate
 
-from gazejax import evaluation, stages
+from gazejax import evaluation, loop, stages
 from gazejax.stages import INPUTS
 from gazejax.workdir import load_params, load_told_universals, trained_steps
 
@@ -111,3 +112,20 @@ def test_little_gaze_is_that_of_unseen_users(data_dir, tiny_run, tmp_path, ms):
     after = evaluation.evaluate(run)["encoder"]
     assert after["seen"]["encoder"] == before["seen"]["encoder"]
     assert (after["unseen"]["encoder"] == before["unseen"]["encoder"]) is (ms is None)
+
+
+def test_what_is_to_be_predicted_is_the_group_whatever_the_others_are_told(
+    data_dir, tmp_path, monkeypatch
+):
+    config = config_of(data_dir, data__universal_map="center_prior")
+    has_members = {}
+
+    def note(name, _config, viewings, **_):
+        has_members[name] = bool(viewings["saliency"].group.is_member.any())
+        return SimpleNamespace(stream=None)
+
+    monkeypatch.setattr(stages, "stages_to_train", lambda _: ["encoder", "universal"])
+    monkeypatch.setattr(stages, "make_stage", note)
+    monkeypatch.setattr(loop, "train", lambda *_, **__: None)
+    loop.train_folds(config, tmp_path / "run")
+    assert has_members == {"encoder": False, "universal": True}
