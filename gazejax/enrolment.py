@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from gazejax import bootstrap, protocols, stages, verification
 from gazejax.arrays import Dataset
-from gazejax.evaluation import Fold, open_fold
+from gazejax.evaluation import Fold, difference, open_fold, with_intervals
 from gazejax.progress import track
 from gazejax.report import format_enrolment
 from gazejax.workdir import (
@@ -218,7 +218,7 @@ def _figures(
     for size in sizes:
         resampled = {}
         for way in _WAYS:
-            resampled[way] = protocols.resampled_verification_figures(
+            every = protocols.resampled_verification_figures(
                 found[way, size],
                 user_weight,
                 size=size,
@@ -226,21 +226,13 @@ def _figures(
                 seed=options.seed,
             )
             figures = protocols.verification_figures(found[way, size])
-            result[way][str(size)] = {
-                key: value
-                for name in _FIGURES
-                for key, value in (
-                    (name, figures[name]),
-                    (f"{name}_interval", bootstrap.interval(resampled[way][name])),
-                )
-            }
-        one, other = (result[way][str(size)] for way in _WAYS)
-        row: dict[str, Any] = {}
-        for name in _FIGURES:
-            row[name] = one[name] - other[name]
-            difference = resampled["chosen"][name] - resampled["random"][name]
-            row[f"{name}_interval"] = bootstrap.interval(difference)
-        result["chosen_minus_random"][str(size)] = row
+            resampled[way] = {name: every[name] for name in _FIGURES}
+            result[way][str(size)] = with_intervals(
+                {name: figures[name] for name in _FIGURES}, resampled[way]
+            )
+        result["chosen_minus_random"][str(size)] = difference(
+            *(result[way][str(size)] for way in _WAYS), *(resampled[way] for way in _WAYS)
+        )
     random = [row["roc_auc"] for row in result["random"].values()]
     for row in result["chosen"].values():
         row["worth_random_images"] = _first_reaching(sizes, random, row["roc_auc"])

@@ -366,14 +366,14 @@ def _verify(
             )
             resampled[method][str(size)] = values
             table[method][str(size)] = {
-                **_with_intervals(protocols.verification_figures(scores), values),
+                **with_intervals(protocols.verification_figures(scores), values),
                 "num_users": len(np.unique(np.concatenate([one.users for one in scores]))),
                 "num_images": num_images,
                 "num_draws": options.num_draws,
             }
     differences = {
         f"encoder_minus_{method}": {
-            size: _difference(
+            size: difference(
                 table["encoder"][size],
                 row,
                 resampled["encoder"][size],
@@ -420,7 +420,7 @@ def _resample_users(
     )
 
 
-def _with_intervals(
+def with_intervals(
     figures: Mapping[str, float | None], resampled: Mapping[str, Float[np.ndarray, " resample"]]
 ) -> dict[str, Any]:
     """Each figure, a plain number, and beside it its interval; None for both if not known."""
@@ -431,7 +431,7 @@ def _with_intervals(
     return row
 
 
-def _difference(
+def difference(
     one: Mapping[str, Any],
     other: Mapping[str, Any],
     resampled_one: Mapping[str, Float[np.ndarray, " resample"]],
@@ -443,7 +443,7 @@ def _difference(
         for name in resampled_one
     }
     resampled = {name: values - resampled_other[name] for name, values in resampled_one.items()}
-    return _with_intervals(figures, resampled)
+    return with_intervals(figures, resampled)
 
 
 def _predict(
@@ -483,7 +483,7 @@ def _predict(
         }
         tables["saliency"][str(size)] = {
             condition: {
-                **_with_intervals(_by_metric(figures[row]), resamples[str(size)][condition]),
+                **with_intervals(_by_metric(figures[row]), resamples[str(size)][condition]),
                 "num_users": len(np.unique(np.concatenate([one.users for one in of_size]))),
                 "num_images": num_images,
                 "num_draws": options.saliency_num_draws,
@@ -494,7 +494,7 @@ def _predict(
         differences = {}
         for one, other in _DIFFERENCES:
             row, column = (protocols.CONDITIONS.index(name) for name in (one, other))
-            differences[f"{one}_minus_{other}"] = _with_intervals(
+            differences[f"{one}_minus_{other}"] = with_intervals(
                 _by_metric(figures[row] - figures[column]),
                 _by_metric((resampled[:, row] - resampled[:, column]).T),
             )
@@ -689,7 +689,7 @@ def _single_users(
     figures = gains(np.ones((1, image_weight.shape[1]), int))
     resampled = gains(image_weight)
     return {
-        dataset.user_ids[user]: _with_intervals(
+        dataset.user_ids[user]: with_intervals(
             _by_metric(figures[user][0]), _by_metric(resampled[user].T)
         )
         for user in sorted(figures)

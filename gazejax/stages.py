@@ -434,11 +434,10 @@ def refuse_too_small(config: ConfigDict, dataset: Dataset, splits: Splits) -> No
 
 def stages_to_train(config: ConfigDict) -> list[str]:
     """The stages that a config asks for, in order, and what they need to be told."""
-    if config.stage != "all":
-        asked = [config.stage]
-    else:
-        is_left_out = {"permuted_encoder": not config.controls.permuted_users}
-        asked = [name for name in STAGES if not is_left_out.get(name, False)]
+    asked = [config.stage]
+    if config.stage == "all":
+        has_control = config.controls.permuted_users
+        asked = [name for name in STAGES if name != "permuted_encoder" or has_control]
     if is_told_predictions(config):
         return ["universal", *(name for name in asked if name != "universal")]
     return asked
