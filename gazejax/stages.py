@@ -229,16 +229,19 @@ def read_dataset(config: ConfigDict) -> Dataset:
 def of_fold(config: ConfigDict, dataset: Dataset) -> Dataset:
     """A data set with what is left of its gaze where users are to share only some images.
 
+    Training images are shared out among the seen users; test images among all, since what strangers
+    share with the seen users decides who else there is to tell what others look at.
+
     Args:
         config: of one fold: it depends on who is seen.
         dataset: with all of its gaze.
     """
     splits, options = make_config_splits(config, dataset), config.split
+    everybody = np.concatenate([splits.seen_users, splits.unseen_users])
     viewed = all_viewed = np.asarray(dataset.gaze.viewing_length) > 0
     for users, images, overlap in (
         (splits.seen_users, splits.train_images, options.train_overlap),
-        (splits.seen_users, splits.test_images, options.test_overlap),
-        (splits.unseen_users, splits.test_images, options.test_overlap),
+        (everybody, splits.test_images, options.test_overlap),
     ):
         viewed = share_images(
             viewed, dataset.image_ids, users, images, overlap=overlap, hash_seed=options.hash_seed

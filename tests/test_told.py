@@ -97,8 +97,18 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
     np.testing.assert_array_equal(lengths[:, splits.test_images], before[:, splits.test_images])
     assert set(np.unique(lengths[lengths != before])) == {0}
     config.split.test_overlap = 1.0  # Five test images.
-    with pytest.raises(ValueError, match="6 users cannot have an image each of 5; allowed for an"):
+    with pytest.raises(ValueError, match="8 users cannot have an image each of 5; allowed for an"):
         stages.of_fold(config, tiny_dataset)
+
+
+def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir, tiny_dataset):
+    config = config_of(data_dir, split__hash_one_in=2)
+    for overlap, viewers in ((1.0, {0, 8}), (0.0, {0, 1})):
+        config.split.test_overlap = overlap
+        splits = stages.make_config_splits(config, tiny_dataset)
+        kept = np.asarray(stages.of_fold(config, tiny_dataset).gaze.viewing_length) > 0
+        assert set(kept[:, splits.test_images].sum(axis=0)) == viewers
+        assert kept[:, splits.train_images].all()
 
 
 @pytest.mark.parametrize("ms", [1.0, None])

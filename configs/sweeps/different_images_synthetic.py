@@ -4,12 +4,18 @@ r"""Users who saw different images, on synthetic_gaze: what is lost, and which i
         --workdir runs/different_images_synthetic
     gazejax compare runs/different_images_synthetic
 
-Twelve people, so that each has images enough of their own. Half of the steps; one fold.
+Twelve people to train with and as many images for tests as for training, so that each has images
+enough of their own: 20 to train with, 8 to be compared by. Half of the steps; one fold.
 """
 
 SWEEP = {
     "bases": ("configs/synthetic_gaze.py:short",),
-    "values": {"stage": "encoder", "eval.num_images": (1, 3), "split.max_seen_users": 12},
+    "values": {
+        "stage": "encoder",
+        "eval.num_images": (1, 4),
+        "split.max_seen_users": 12,
+        "split.hash_one_in": 2,
+    },
     "sets": (
         *(f"shared_{share}_train" for share in (100, 50, 25, 0)),
         *(f"shared_{share}_test" for share in (100, 50, 25, 0)),
@@ -17,6 +23,7 @@ SWEEP = {
         # What others look at is predicted from the image; or nothing is told of them at all.
         "shared_100+universal_predicted",
         "shared_0+universal_predicted",
+        "shared_0_test+universal_predicted",
         "shared_100+personal_alone",
         "shared_0+personal_alone",
     ),
