@@ -8,6 +8,8 @@ import csv
 import io
 import json
 import math
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,7 +97,8 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
 
     Args:
         folders: each the workdir of one run, or the folder of a sweep. Every base of a sweep is a
-            table of its own; the single runs are one, whose base is the first of them.
+            table of its own; the single runs are one, whose base is the first of them. They are
+            called by their folders.
         out: folder to write `comparison.md`, `comparison.csv` and `comparison_<table>.png` to.
 
     Returns:
@@ -156,6 +159,7 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
     """
     tables: dict[str, dict[str, dict[int, Evaluated]]] = {}
     name_of: dict[str, str] = {}
+    single_runs = [folder for folder in folders if not (folder / PLAN).is_file()]
     for folder in folders:
         if (folder / PLAN).is_file():
             for base, variants in _read_sweep(folder).items():
@@ -164,7 +168,10 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
                 tables[base] = variants
             continue
         run = read_run(folder)
-        name = name_of.setdefault(run.variant, folder.as_posix())
+        if run.variant not in name_of:
+            name = _short_name(folder, single_runs)
+            name_of[run.variant] = folder.as_posix() if name in name_of.values() else name
+        name = name_of[run.variant]
         seeds = tables.setdefault("runs", {}).setdefault(name, {})
         if run.seed in seeds:
             raise ValueError(
@@ -172,6 +179,16 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
             )
         seeds[run.seed] = run
     return tables
+
+
+def _short_name(folder: Path, folders: Sequence[Path]) -> str:
+    """A folder without what all have in common, and without the seed that a sweep calls it by."""
+
+    def without_seed(run: Path) -> Path:
+        return run.absolute().parent if re.fullmatch(r"seed_\d+", run.name) else run.absolute()
+
+    ancestor = os.path.commonpath([without_seed(one).parent for one in folders])
+    return without_seed(folder).relative_to(ancestor).as_posix()
 
 
 def _read_sweep(folder: Path) -> dict[str, dict[str, dict[int, Evaluated]]]:

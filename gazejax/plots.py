@@ -510,7 +510,7 @@ def draw_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> 
         panel.set_xscale("log")
         panel.set_xlabel(name, fontsize=_TEXT)
     panels[0][0].set_ylabel(_FIGURE_NAMES["roc_auc"], fontsize=_TEXT)
-    _legend_below(drawing, handles, columns=4)
+    _legend_below(drawing, handles, columns=4 if max(map(len, handles)) < 24 else 2)
     _save(drawing, path)
 
 

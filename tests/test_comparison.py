@@ -160,6 +160,7 @@ def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
 
 def test_a_single_run_is_compared_with_nothing_and_what_is_stale_is_refused(tiny_run, tmp_path):
     (row, *_) = comparison.compare([tiny_run], tmp_path)
+    assert row["variant"] == tiny_run.name
     assert (
         row["value"]
         == json.loads((tiny_run / "evaluation.json").read_text())["encoder"]["seen"]["encoder"][
@@ -172,6 +173,24 @@ def test_a_single_run_is_compared_with_nothing_and_what_is_stale_is_refused(tiny
         comparison.compare([tiny_run, tiny_run], tmp_path)
     with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
         comparison.compare([tmp_path / "nobody"], tmp_path)
+
+
+def test_single_runs_are_called_by_what_tells_their_folders_apart(tmp_path, monkeypatch):
+    """Two seeds of one variant are one; the same name is not given to another one."""
+    own = {"a/base/seed_0": (0, "x"), "a/base/seed_1": (1, "x"), "a/base/seed_2": (2, "y")}
+    runs = {
+        name: evaluated(seed, 0.5)._replace(variant=variant)
+        for name, (seed, variant) in {**own, "b/other": (0, "z")}.items()
+    }
+    monkeypatch.setattr(
+        comparison, "read_run", lambda folder: runs[folder.relative_to(tmp_path).as_posix()]
+    )
+    (table,) = comparison.read_tables([tmp_path / name for name in runs]).values()
+    assert {name: sorted(seeds) for name, seeds in table.items()} == {
+        "a/base": [0, 1],
+        (tmp_path / "a/base/seed_2").as_posix(): [2],
+        "b/other": [0],
+    }
 
 
 @pytest.fixture
