@@ -101,6 +101,7 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
         stages.refuse_too_small(fold_config, of_fold, splits)
         refuse_another_experiment(folder, fold_config, splits, of_fold)
     _say_who_is_left_out(config, splits, dataset)
+    _say_who_looked_alone(config, splits, of_fold)
     # All that could be refused was: from here on, things are compiled and written.
     dataset = stages.add_features(config, dataset, load_basis(workdir))
     if len(folds) > 1 and processes.is_first():
@@ -176,6 +177,28 @@ def _say_who_is_left_out(config: ConfigDict, splits: Splits, dataset: Dataset) -
             f"{len(left_out)} of {len(dataset.user_ids)} users take no part, by config.split "
             f"(purpose {config.split.purpose!r}, min_images {config.split.min_images}, "
             f"max_seen_users {config.split.max_seen_users}): {names}"
+        )
+
+
+def _say_who_looked_alone(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
+    """Says for how many viewings the universal map of the group is empty: it costs accuracy."""
+    if config.data.universal_map != "group":
+        return
+    viewed = np.asarray(dataset.gaze.viewing_length) > 0
+    viewers = viewed[splits.seen_users].sum(axis=0)
+    alone = total = 0
+    for users, images, among_viewers in (
+        (splits.seen_users, np.union1d(splits.train_images, splits.test_images), 1),
+        (splits.unseen_users, splits.test_images, 0),
+    ):
+        of_users = viewed[np.ix_(users, images)]
+        alone += int((of_users & (viewers[images] == among_viewers)).sum())
+        total += int(of_users.sum())
+    if alone:
+        processes.say(
+            f"no other seen user looked at the image of {alone} of {total} viewings: by "
+            "config.data.universal_map 'group' nothing is told of where others look there; with "
+            "'predicted' it is, for every image"
         )
 
 

@@ -111,6 +111,27 @@ def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir
         assert kept[:, splits.train_images].all()
 
 
+@pytest.mark.parametrize(
+    ("universal_map", "overlap", "told"),
+    [
+        ("group", None, ""),
+        ("predicted", 0.0, ""),
+        # 6 seen users, 5 of the 35 training images each; 5 test images, which all 8 saw.
+        ("group", 0.0, "no other seen user looked at the image of 30 of 70 viewings: by config"),
+    ],
+)
+def test_an_empty_map_of_others_is_told_of(
+    data_dir, tmp_path, monkeypatch, capfd, universal_map, overlap, told
+):
+    config = config_of(data_dir, data__universal_map=universal_map, split__train_overlap=overlap)
+    config.stage = "encoder"
+    monkeypatch.setattr(loop, "_train_fold", lambda *_: None)
+    loop.train_folds(config, tmp_path / "run")
+    lines = [line for line in "".join(capfd.readouterr()).splitlines() if "no other" in line]
+    assert len(lines) == bool(told)
+    assert all(line.startswith(told) for line in lines)
+
+
 @pytest.mark.parametrize("ms", [1.0, None])
 def test_little_gaze_is_that_of_unseen_users(data_dir, tiny_run, tmp_path, ms):
     """The seen users' figures stay; those of strangers are of one fixation, or of all."""
