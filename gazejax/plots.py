@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from gazejax.pictures import colour
 
@@ -508,6 +509,9 @@ def draw_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> 
                 at, value[number], style.marker, color=style.colour, markersize=4
             )
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(name, fontsize=_TEXT)
     panels[0][0].set_ylabel(_FIGURE_NAMES["roc_auc"], fontsize=_TEXT)
     _legend_below(drawing, handles, columns=4 if max(map(len, handles)) < 24 else 2)
@@ -855,7 +859,8 @@ def _numbered_style(number: int) -> _Style:
     return _Style(
         colour=_COLOURS[number % len(_COLOURS)],
         line=_LINES[number % len(_LINES)],
-        marker="os^DvPX"[number % 7],
+        # One further with each round of the colours, so that no two of the first 49 look the same.
+        marker="os^DvPX"[(number + number // 7) % 7],
         width=1.4,
     )
 
