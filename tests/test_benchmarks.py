@@ -46,6 +46,7 @@ def test_our_side_of_the_networks_benchmark_runs(tmp_path):
     assert case in printed
 
 
+@pytest.mark.slow
 def test_the_accelerator_benchmark_runs_tiny_on_a_cpu(tmp_path):
     report, printed = run("gpu", "--tiny", "--dtypes", "float32", tmp_path=tmp_path)
     encoder, saliency = report["rows"]

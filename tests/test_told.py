@@ -61,6 +61,7 @@ def test_what_predicts_comes_before_those_that_are_told(data_dir):
     assert stages.stages_to_train(config) == ["universal"]
 
 
+@pytest.mark.slow
 def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, tiny_dataset):
     config = config_of(data_dir, data__universal_map="predicted", split__train_overlap=0.0)
     config.stage = "encoder"
