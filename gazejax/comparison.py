@@ -157,38 +157,41 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
         FileNotFoundError: if a folder is no workdir, or a run was not evaluated.
         ValueError: if runs of a sweep are missing, or two runs are of one variant and seed.
     """
+    sweeps = [folder for folder in folders if (folder / PLAN).is_file()]
+    single_runs = [folder for folder in folders if folder not in sweeps]
     tables: dict[str, dict[str, dict[int, Evaluated]]] = {}
+    for folder in sweeps:
+        for base, variants in _read_sweep(folder).items():
+            if base in tables:
+                raise ValueError(f"{folder}: another sweep has a base {base} as well")
+            tables[base] = variants
+    if single_runs:
+        tables["runs"] = _read_single_runs(single_runs)
+    return tables
+
+
+def _read_single_runs(folders: Sequence[Path]) -> dict[str, dict[int, Evaluated]]:
+    """Reads runs that no sweep tells the names of: they are called by what differs in their paths.
+
+    A folder that a sweep calls by the seed counts as the one above it.
+    """
+    called = [folder.absolute() for folder in folders]
+    called = [one.parent if re.fullmatch(r"seed_\d+", one.name) else one for one in called]
+    ancestor = os.path.commonpath([one.parent for one in called])
     name_of: dict[str, str] = {}
-    single_runs = [folder for folder in folders if not (folder / PLAN).is_file()]
-    for folder in folders:
-        if (folder / PLAN).is_file():
-            for base, variants in _read_sweep(folder).items():
-                if base in tables:
-                    raise ValueError(f"{folder}: another sweep has a base {base} as well")
-                tables[base] = variants
-            continue
+    variants: dict[str, dict[int, Evaluated]] = {}
+    for folder, one in zip(folders, called, strict=True):
         run = read_run(folder)
         if run.variant not in name_of:
-            name = _short_name(folder, single_runs)
+            name = one.relative_to(ancestor).as_posix()
             name_of[run.variant] = folder.as_posix() if name in name_of.values() else name
-        name = name_of[run.variant]
-        seeds = tables.setdefault("runs", {}).setdefault(name, {})
+        seeds = variants.setdefault(name_of[run.variant], {})
         if run.seed in seeds:
             raise ValueError(
                 f"{folder} and {seeds[run.seed].folder} are of one variant and seed {run.seed}"
             )
         seeds[run.seed] = run
-    return tables
-
-
-def _short_name(folder: Path, folders: Sequence[Path]) -> str:
-    """A folder without what all have in common, and without the seed that a sweep calls it by."""
-
-    def without_seed(run: Path) -> Path:
-        return run.absolute().parent if re.fullmatch(r"seed_\d+", run.name) else run.absolute()
-
-    ancestor = os.path.commonpath([without_seed(one).parent for one in folders])
-    return without_seed(folder).relative_to(ancestor).as_posix()
+    return variants
 
 
 def _read_sweep(folder: Path) -> dict[str, dict[str, dict[int, Evaluated]]]:
