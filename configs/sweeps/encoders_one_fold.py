@@ -11,5 +11,5 @@ SWEEP = {
     "values": {"stage": "encoder", "eval.folds": 1, "eval.num_images": (1, 5, 20)},
     "sets": ("width_32", "width_256", "taste_off", "gaze_alone"),
     "grids": (),
-    "seeds": (0, 1, 2),
+    "seeds": (0, 1),
 }
