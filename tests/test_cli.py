@@ -92,6 +92,7 @@ def test_a_fixation_outside_its_picture_names_table_and_picture(tiny_run, pictur
     assert "gaze.csv: gaze of ann on b.png[0] is (x, y) = (40, 3); allowed: inside" in error
 
 
+@pytest.mark.slow
 def test_an_encoder_of_durations_asks_the_table_for_them(tiny_scanpath_run, pictures, capsys):
     table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures), "--user", "ann"]
     out = pictures / "e.npz"

@@ -169,6 +169,7 @@ def incomplete(dataset, missing):
     return dataset._replace(gaze=dataset.gaze._replace(viewing_length=length))
 
 
+@pytest.mark.slow
 def test_users_who_saw_different_images_train_and_evaluate(
     data_dir, tiny_dataset, tmp_path, monkeypatch
 ):
@@ -207,6 +208,7 @@ def test_a_user_with_no_test_image_is_named_before_training(
     assert "observer_003" not in stored["seen_users"] + stored["unseen_users"]
 
 
+@pytest.mark.slow
 def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_path, monkeypatch):
     config = tiny_config(data_dir)
     for stage in ("encoder", "saliency", "universal"):
