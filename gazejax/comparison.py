@@ -159,14 +159,12 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
     """
     sweeps = [folder for folder in folders if (folder / PLAN).is_file()]
     single_runs = [folder for folder in folders if folder not in sweeps]
-    tables: dict[str, dict[str, dict[int, Evaluated]]] = {}
+    tables = {"runs": _read_single_runs(single_runs)} if single_runs else {}
     for folder in sweeps:
         for base, variants in _read_sweep(folder).items():
             if base in tables:
                 raise ValueError(f"{folder}: another sweep has a base {base} as well")
             tables[base] = variants
-    if single_runs:
-        tables["runs"] = _read_single_runs(single_runs)
     return tables
 
 
