@@ -31,8 +31,9 @@ readme: $(VENV)/installed
 	$(BIN)/python docs/insert_results.py README.md \
 		osie=runs/osie/evaluation.md osie_paper=runs/osie_paper/evaluation.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
 
-# The CPU table of docs/performance.md, next to PyTorch, scipy and pysaliency, in turns; at most 15
-# minutes. What is compared with gets an environment of its own; pysaliency needs an older NumPy.
+# The CPU table of docs/results/performance.md, next to PyTorch, scipy and pysaliency, in turns; at
+# most 15 minutes. What is compared with gets an environment of its own; pysaliency needs an older
+# NumPy.
 bench: $(VENV)/installed-dev .venv-peers/installed
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5 --cores 1 \
@@ -43,7 +44,7 @@ bench: $(VENV)/installed-dev .venv-peers/installed
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/host.py
 	$(BIN)/python benchmarks/curves.py --curves users images
-	$(BIN)/python benchmarks/table.py docs/performance.md
+	$(BIN)/python benchmarks/table.py docs/results/performance.md
 
 # Three ratios next to those in benchmarks/expected_ratios.json; fails where one got worse.
 CHECKED := benchmarks/results/check

@@ -1,7 +1,7 @@
 """The results of all benchmarks as one table, and the guard of three of its ratios.
 
-    python benchmarks/table.py docs/performance.md      # writes the table into the text
-    python benchmarks/table.py --check                  # exit status 1 where a ratio got worse
+    python benchmarks/table.py docs/results/performance.md  # writes the table into the text
+    python benchmarks/table.py --check                      # exit status 1 where a ratio got worse
 
 Reads what the benchmarks wrote to benchmarks/results/. Ratios are compared, not seconds, and with a
 wide tolerance: machines differ and are shared.

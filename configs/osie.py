@@ -4,7 +4,7 @@
     python train.py --config=configs/osie.py --workdir=runs/osie
 
 About three minutes on one CPU core, controls and evaluation included. What was tried, with figures,
-is in docs/experiments.md.
+is in docs/results/experiments.md.
 
 All values are ours: the paper did not use OSIE, and most of its numbers are not known to us.
 """

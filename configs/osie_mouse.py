@@ -5,7 +5,7 @@
 
 The mouse, not gaze: it moves a window of sharp sight. Nobody saw all images, half the users saw 40
 or fewer, and no time is known. Half the images are test images, since people are compared by ten
-images and ten others. What was tried, with figures, is in docs/experiments.md.
+images and ten others. What was tried, with figures, is in docs/results/experiments.md.
 
 All values are ours: the paper did not use these data.
 """

@@ -6,7 +6,7 @@ Known of the paper's encoder: RGB and personal map as four channels at 160 x 120
 convolution, normalisation and ReLU, a triplet margin loss. All other values are ours.
 
 With triplets of single pairs it stands still at the loss of the margin. Means of six pairs, of any
-length, wake it. What else was tried, with figures, is in docs/experiments.md.
+length, wake it. What else was tried, with figures, is in docs/results/experiments.md.
 """
 
 from ml_collections import ConfigDict

@@ -92,4 +92,4 @@ def test_the_table_stands_between_its_marks():
 
 
 def test_the_text_has_a_place_for_the_table():
-    assert "new" in table.insert((ROOT / "docs/performance.md").read_text(), "new")
+    assert "new" in table.insert((ROOT / "docs/results/performance.md").read_text(), "new")

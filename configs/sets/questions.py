@@ -1,6 +1,6 @@
 """Override sets for what the paper leaves open; the same for every config that takes them in.
 
-The answers are in docs/ablations.md, the sweeps that gave them in configs/sweeps/.
+The answers are in docs/results/ablations.md, the sweeps that gave them in configs/sweeps/.
 """
 
 SETS = {
