@@ -5,7 +5,6 @@ import os
 # Before JAX starts: tests compare results on 1, 2 and 4 devices.
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 
-import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -20,14 +19,10 @@ CHECKED = [
 install_import_hook(CHECKED, "beartype.beartype").__enter__()
 
 import pytest
-from ml_collections import ConfigDict
 
-from gazejax import allocator, evaluation, loop, stages
-from gazejax.config import ARCHITECTURES, SALIENCY_ARCHITECTURES
-from gazejax.models.scanpath import FEATURES
+from gazejax import allocator, stages
+from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
 from tfds_builders.build import build
-
-ROOT = Path(__file__).parent.parent
 
 allocator.keep_freed_memory()  # As train.py does.
 _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
@@ -37,73 +32,6 @@ _compiled = tempfile.TemporaryDirectory(prefix="gazejax_compiled_")
 jax.config.update("jax_compilation_cache_dir", _compiled.name)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def read_config(name: str) -> ConfigDict:
-    """Reads `configs/<name>.py`, or `<name>:<argument>`, as train.py does."""
-    name, *argument = name.split(":")
-    spec = importlib.util.spec_from_file_location(f"config_{name}", ROOT / f"configs/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(*argument)
-
-
-def differing(base: dict, other: dict, prefix: str = "") -> dict:
-    """Values of another nested dictionary that differ, by their keys joined with dots."""
-    found = {}
-    for key, value in other.items():
-        if isinstance(value, dict):
-            found |= differing(base[key], value, f"{prefix}{key}.")
-        elif base[key] != value:
-            found[prefix + key] = value
-    return found
-
-
-def tiny_config(data_dir: Path) -> ConfigDict:
-    """The demo's config on a data set of 8 users and 40 images, small enough for seconds."""
-    config = read_config("synthetic_gaze")
-    config.data.name = "synthetic_gaze/tiny"
-    config.data.data_dir = str(data_dir)
-    config.encoder.update(image_size=(30, 40), filters=(8, 8), embedding_size=6, num_steps=12)
-    config.encoder.sampling.update(num_users=4, images_per_user=4)
-    config.encoder.sampling.virtual_users.number = 1
-    config.encoder.loss.pairs_per_embedding = 2
-    config.saliency.update(
-        image_size=(32, 48),
-        map_size=(8, 12),
-        trunk_filters=(8, 8, 8),
-        decoder_filters=(8, 8),
-        conditioned_levels=(0, 1),
-        num_steps=12,
-    )
-    config.saliency.sampling.update(num_images=4, users_per_image=3, enrolment_images=(2, 4))
-    config.universal.update(num_images=4, num_steps=12)
-    for stage in ("encoder", "saliency", "universal"):
-        config[stage].optimizer.warmup_steps = 2
-    config.training.log_every = 2
-    config.checkpoint.every = 4
-    config.eval.update(num_draws=5, num_images=(1, 5), saliency_num_images=(2, 50), batch_size=32)
-    return config
-
-
-def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
-    """The same with the encoder of scanpaths, and taste on frozen features."""
-    config = tiny_config(data_dir)
-    encoder = config.encoder.to_dict()
-    for key in ARCHITECTURES["early"]:
-        del encoder[key]
-    encoder |= {"architecture": "scanpath", "inputs": tuple(FEATURES), "width": 8}
-    encoder |= {"taste_scale": 0.5, "image_size": (8, 12)}
-    saliency = config.saliency.to_dict()
-    for key in SALIENCY_ARCHITECTURES["unet"]:
-        del saliency[key]
-    saliency |= {"architecture": "taste", "width": 4, "conditioning": "film"}
-    saliency["memory"] = {"radius": 0.4, "softness": 0.1, "width": 4, "weight_decay": 0.3}
-    saliency["loss"]["kld_weight"] = 0.5
-    features = {"backbone": "efficientnet_lite0", "image_size": (72, 96)}
-    features |= {"strides": (16, 32), "components": (3, 2), "fine_tuning_rate": 0.0}
-    changed = {"encoder": encoder, "saliency": saliency, "features": features}
-    return ConfigDict({**config.to_dict(), **changed})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -139,9 +67,3 @@ def tiny_scanpath_run(data_dir, tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("runs") / "tiny_scanpath"
     train_and_evaluate(tiny_scanpath_config(data_dir), workdir)
     return workdir
-
-
-def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
-    """What train.py does."""
-    loop.train_folds(config, workdir)
-    evaluation.evaluate(workdir)

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+
+from tests.tiny import ROOT
 
 # From the ground up. A module may import from the layers before its own, and nothing else.
 LAYERS = [

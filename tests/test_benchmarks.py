@@ -3,9 +3,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
 from gazejax import metrics
+from tests.tiny import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 

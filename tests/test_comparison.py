@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, tiny_config
 from PIL import Image
 
 from gazejax import comparison, sweeps
 from gazejax.cli import main
 from gazejax.workdir import load_params, read_resources
+from tests.tiny import ROOT, tiny_config
 
 # Of 1000 resamples, half have the users that figures are .1 higher for, and half the others.
 SHIFT = np.where(np.arange(1000) % 2, 0.1, -0.1)

@@ -1,12 +1,12 @@
 import importlib
 
 import pytest
-from conftest import ROOT, read_config, tiny_config, tiny_scanpath_config, train_and_evaluate
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from gazejax import evaluation
 from gazejax.config import REMOVED, difference, fingerprint, validate, with_overrides
+from tests.tiny import ROOT, read_config, tiny_config, tiny_scanpath_config, train_and_evaluate
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 # What stands before the names of sets.

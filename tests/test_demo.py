@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from conftest import ROOT
 
 from gazejax import data, stages, workdir
+from tests.tiny import ROOT
 from tfds_builders.build import build
 from tfds_builders.synthetic_gaze import generative_model
 

@@ -11,11 +11,11 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, tiny_config
 from test_train import command
 
 from gazejax import loop, processes
 from gazejax.workdir import load_params, trained_steps
+from tests.tiny import ROOT, tiny_config
 
 MEETING = """
 import sys

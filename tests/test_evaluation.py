@@ -6,12 +6,12 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config
 from PIL import Image
 
 from gazejax import evaluation, protocols, report, stages
 from gazejax.stages import STAGES
 from gazejax.workdir import load_config, read_resources, write_resources
+from tests.tiny import tiny_config
 
 
 @pytest.fixture(scope="module")

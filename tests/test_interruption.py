@@ -9,12 +9,12 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT, tiny_config, train_and_evaluate
 from test_train import command
 
 from gazejax import checkpoints, interruption, loop, stages
 from gazejax.cli import one_line_errors
 from gazejax.workdir import load_params, locked
+from tests.tiny import ROOT, tiny_config, train_and_evaluate
 
 BLOCKED = """
 import ctypes, sys, time

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import tiny_config, tiny_scanpath_config
 
 from gazejax import data, evaluation, protocols, render, sampling, splits, stages, verification
 from gazejax.splits import OSIE_IMAGES_IN_PS, make_splits
+from tests.tiny import tiny_config, tiny_scanpath_config
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import optax
 import pytest
-from conftest import tiny_config, train_and_evaluate
 
 from gazejax import api, checkpoints, evaluation, loop, stages, steps
 from gazejax.config import with_values
@@ -16,6 +15,7 @@ from gazejax.workdir import (
     read_resources,
     refuse_another_experiment,
 )
+from tests.tiny import tiny_config, train_and_evaluate
 
 
 class KilledError(Exception):

@@ -3,9 +3,9 @@
 import importlib.util
 
 import pytest
-from conftest import ROOT
 
 from gazejax import report
+from tests.tiny import ROOT
 
 spec = importlib.util.spec_from_file_location("insert_results", ROOT / "docs/insert_results.py")
 insert_results = importlib.util.module_from_spec(spec)

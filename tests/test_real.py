@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT
 
 from gazejax import data, metrics, render, stages
 from gazejax.splits import make_splits
+from tests.tiny import ROOT
 from tfds_builders.build import build
 
 RAW = os.environ.get("GAZEJAX_RAW_DATA")

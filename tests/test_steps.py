@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import tiny_config, tiny_scanpath_config
 
 from gazejax import loop, stages, steps
+from tests.tiny import tiny_config, tiny_scanpath_config
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import json
 import jax
 import numpy as np
 import pytest
-from conftest import tiny_config, tiny_scanpath_config, train_and_evaluate
 
 from gazejax import data, interruption, loop, stages
 from gazejax.arrays import Stored
 from gazejax.workdir import load_params
+from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
 
 
 def read_curve(workdir, stage):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from absl import flags
-from conftest import ROOT
 from ml_collections import config_flags
 
 from gazejax import interruption, sweeps
 from gazejax.config import fingerprint, validate
+from tests.tiny import ROOT
 
 SWEEP = {
     "bases": ("configs/osie.py:validation",),

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import tiny_config, train_and_evaluate
 
 from gazejax import evaluation, loop, stages
 from gazejax.stages import INPUTS
 from gazejax.workdir import load_params, load_told_universals, trained_steps
+from tests.tiny import tiny_config, train_and_evaluate
 
 
 def config_of(data_dir, **values):

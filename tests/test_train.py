@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, differing, read_config, tiny_config
 
 from gazejax import checkpoints, data
+from tests.tiny import ROOT, differing, read_config, tiny_config
 from tfds_builders.build import build
 
 

@@ -21,12 +21,11 @@ import jax
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from conftest import differing, read_config, tiny_config  # noqa: E402
+sys.path[:0] = [str(ROOT)]
 
 from gazejax.stages import STAGES  # noqa: E402
 from gazejax.workdir import checkpoint_folder, load_params  # noqa: E402
+from tests.tiny import differing, read_config, tiny_config  # noqa: E402
 from tfds_builders.build import build  # noqa: E402
 
 LENGTH = {"encoder.num_steps": 1500, "saliency.num_steps": 400, "universal.num_steps": 200}

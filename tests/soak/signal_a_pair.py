@@ -19,7 +19,7 @@ from pathlib import Path
 import jax
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT)]
 
 from test_distributed import curve, training  # noqa: E402
 
