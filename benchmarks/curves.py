@@ -194,7 +194,7 @@ def main(arguments: list[str]) -> None:
             answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             curves[name].append(json.loads(answer.splitlines()[-1]))
     grown = {
-        f"a {key[:-1]}": growth(curves[key], key) for key in ("users", "images") if key in curves
+        f"per {key[:-1]}": growth(curves[key], key) for key in ("users", "images") if key in curves
     }
     print(json.dumps(about))
     print(as_markdown(curves))
