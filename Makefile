@@ -7,7 +7,7 @@ DEMO := runs/demo
 # What a module's tests share is made once, so a module stays in one process.
 BOTH_CORES := -n 2 --dist loadfile
 
-.PHONY: demo test test-real test-tensorflow bench bench-check readme clean
+.PHONY: demo test test-real test-tensorflow bench bench-check results docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
@@ -26,10 +26,16 @@ test-real: $(VENV)/installed-dev
 test-tensorflow: .venv-tensorflow/installed
 	.venv-tensorflow/bin/python -m pytest --noconftest -W ignore tests/with_tensorflow.py
 
-# The results in the README, from the evaluations of the runs that it names.
-readme: $(VENV)/installed
-	$(BIN)/python docs/insert_results.py README.md \
-		osie=runs/osie/evaluation.md osie_paper=runs/osie_paper/evaluation.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
+# The tables in docs/results and in the README, from the evaluations of the runs that are named here.
+results: $(VENV)/installed
+	$(BIN)/python docs/insert_results.py docs/results/osie.md osie=runs/osie/evaluation.md
+	$(BIN)/python docs/insert_results.py docs/results/paper-config.md osie_paper=runs/osie_paper/evaluation.md
+	$(BIN)/python docs/insert_results.py docs/results/synthetic.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
+	$(BIN)/python docs/insert_results.py README.md osie=runs/osie/evaluation.json
+
+# The documentation site, in docs/_build; warnings are errors.
+docs: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 # The CPU table of docs/results/performance.md, next to PyTorch, scipy and pysaliency, in turns; at
 # most 15 minutes. What is compared with gets an environment of its own; pysaliency needs an older
@@ -55,7 +61,7 @@ bench-check: $(VENV)/installed .venv-peers/installed
 	$(BIN)/python benchmarks/table.py --check --results $(CHECKED)
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build *.egg-info
+	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build docs/_build *.egg-info
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +70,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	touch $@
 
 .venv-tensorflow/installed: pyproject.toml
