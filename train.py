@@ -6,13 +6,15 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from gazejax import processes
-from gazejax.allocator import keep_freed_memory
-from gazejax.cli import one_line_errors
-from gazejax.config import validate
-from gazejax.evaluation import evaluate
-from gazejax.loop import configure_host_devices, train_folds
-from gazejax.workdir import is_evaluable, locked
+from gazejax.config.validation import validate
+from gazejax.evaluation.run import evaluate
+from gazejax.runtime import distributed
+from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.runtime.errors import one_line_errors
+from gazejax.training.devices import configure_host_devices
+from gazejax.training.run import train_folds
+from gazejax.workdir.layout import is_evaluable
+from gazejax.workdir.lock import locked
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -33,7 +35,7 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; the same aga
 _DISTRIBUTED = flags.DEFINE_string(
     "distributed",
     None,
-    f"How to find the other processes of this training: {processes.ALLOWED}. "
+    f"How to find the other processes of this training: {distributed.ALLOWED}. "
     "Without it: auto under Slurm and on TPU slices with several, off elsewhere.",
 )
 flags.mark_flags_as_required(["config", "workdir"])
@@ -51,12 +53,12 @@ def main(argv: list[str]) -> int:
     validate(_CONFIG.value)
     keep_freed_memory()
     configure_host_devices(_CONFIG.value)
-    processes.join(_DISTRIBUTED.value)
+    distributed.join(_DISTRIBUTED.value)
     workdir = Path(str(_WORKDIR.value))
     with locked(workdir):
-        with processes.together():
+        with distributed.together():
             train_folds(_CONFIG.value, workdir)
-        if not processes.is_first():
+        if not distributed.is_first():
             return 0
         if is_evaluable(workdir):
             evaluate(workdir)

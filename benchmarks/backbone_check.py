@@ -16,7 +16,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from flax import nnx
 from PIL import Image
 
-from gazejax import pretrained
+from gazejax.data import pretrained
 from gazejax.models.backbone import LEVEL_CHANNELS, Classifier, EfficientNetLite0
 
 # The block of the PyTorch network that ends each level.

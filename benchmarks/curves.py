@@ -47,7 +47,8 @@ CURVES: dict[str, list[dict[str, Any]]] = {
 
 def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Trains one point of a curve, in this process."""
-    from gazejax.allocator import keep_freed_memory
+    from gazejax.config.derived import INPUTS
+    from gazejax.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()
     import jax
@@ -57,7 +58,6 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     import networks
 
     from configs import osie_maps
-    from gazejax import stages
 
     config = osie_maps.get_config()
     config.split.test_rule = "hash"
@@ -91,7 +91,7 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "bytes_before": before,
         "bytes_on_device": num_bytes,
-        "pixel_bytes": 3 * len(stages.INPUTS) * point["images"] * height * height * 4 // 3,
+        "pixel_bytes": 3 * len(INPUTS) * point["images"] * height * height * 4 // 3,
     }
 
 

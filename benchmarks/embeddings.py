@@ -45,11 +45,15 @@ import generated
 import networks
 
 from configs import osie, osie_paper
-from gazejax import features, pretrained, render, stages
-from gazejax.allocator import keep_freed_memory
-from gazejax.arrays import viewing_scanpaths
-from gazejax.loop import configure_host_devices
-from gazejax.models.scanpath import average_at_gaze
+from gazejax.config import derived
+from gazejax.data import features, pretrained
+from gazejax.inference.networks import encoder_network
+from gazejax.inputs.maps import scanpath_maps
+from gazejax.inputs.pairs import encoder_inputs, make_pairs
+from gazejax.models.scanpath_encoder import average_at_gaze
+from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.training.devices import configure_host_devices
+from gazejax.types import viewing_scanpaths
 
 
 class Recommended:
@@ -66,9 +70,9 @@ class Recommended:
         self.basis = features.fit_basis(levels, config.features.components)
         self.grids = features.project(self.basis, levels, self.size)
         gaze, everybody = dataset.gaze, np.arange(num_users)
-        network = stages.encoder_network(config, num_users=num_users)
+        network = encoder_network(config, num_users=num_users)
         params = jax.jit(network.init)(jax.random.key(0))
-        map_size = stages.map_size(config, "encoder")
+        map_size = derived.map_size(config, "encoder")
         shape = {"sigma_frac": config.data.sigma_frac, "map_size": map_size}
         max_fixations = generated.FIXATIONS_PER_VIEWING
 
@@ -78,8 +82,8 @@ class Recommended:
                 at = jnp.broadcast_to(image, everybody.shape)
                 scanpaths = viewing_scanpaths(gaze, everybody, at, max_fixations=max_fixations)
                 aspect = gaze.aspect_ratio[at]
-                total = render.scanpath_maps(scanpaths, aspect, **shape).sum(axis=0)
-                pairs = stages.make_pairs(
+                total = scanpath_maps(scanpaths, aspect, **shape).sum(axis=0)
+                pairs = make_pairs(
                     config,
                     "encoder",
                     scanpaths,
@@ -88,7 +92,7 @@ class Recommended:
                     universal_of=lambda personal: (total - personal) / (num_users - 1),
                     taste_of=lambda residual: average_at_gaze(grid[None], residual),
                 )
-                inputs = stages.encoder_inputs(config, pairs)
+                inputs = encoder_inputs(config, pairs)
                 return network.apply(params).encoder(*inputs)
 
             return jax.lax.map(lambda one: on_image(*one), (grids, images))

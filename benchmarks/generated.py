@@ -6,8 +6,8 @@ Pictures are noise and fixations lie anywhere: how fast something runs does not 
 import numpy as np
 from ml_collections import ConfigDict
 
-from gazejax import stages
-from gazejax.arrays import Dataset, Gaze
+from gazejax.config.derived import INPUTS, input_size
+from gazejax.types import Dataset, Gaze
 
 FIXATIONS_PER_VIEWING = 10  # A usual number, of OSIE as well.
 
@@ -23,10 +23,8 @@ def make_dataset(config: ConfigDict, *, num_users: int, num_images: int, seed: i
         user_ids=tuple(f"user_{user}" for user in range(num_users)),
         image_ids=tuple(f"image_{image}" for image in range(num_images)),
         images={
-            name: generator.integers(
-                0, 256, (num_images, *stages.input_size(config, name), 3), np.uint8
-            )
-            for name in stages.INPUTS
+            name: generator.integers(0, 256, (num_images, *input_size(config, name), 3), np.uint8)
+            for name in INPUTS
         },
         gaze=Gaze(
             xy_frac=generator.random((fixations, 2), np.float32),

@@ -46,8 +46,9 @@ import generated
 import networks
 
 from configs import osie_maps
-from gazejax import steps
-from gazejax.config import validate
+from gazejax.config.validation import validate
+from gazejax.runtime.devices import DEVICE_AXIS, replicated
+from gazejax.training.step import init_state, make_train_step
 
 IMAGES_PER_USER = 8  # Of stage 1.
 PEOPLE_PER_IMAGE = 8  # Of stage 2.
@@ -112,15 +113,15 @@ class Combination:
         self.stage = self.ours.stage(stage, config)
         self.steps_per_dispatch = steps_per_dispatch
         self.examples = self.stage.examples_per_step
-        step = steps.make_train_step(
+        step = make_train_step(
             self.stage.loss,
             self.stage.optimizer,
             devices=self.ours.devices,
             steps_per_dispatch=steps_per_dispatch,
         )
-        state = steps.init_state(self.stage.network.init, self.stage.optimizer, config.seed)
+        state = init_state(self.stage.network.init, self.stage.optimizer, config.seed)
         self.costs = self._costs(state.params)
-        kept = {"state": jax.device_put(state, steps.replicated(self.ours.devices))}
+        kept = {"state": jax.device_put(state, replicated(self.ours.devices))}
 
         def run(times: int) -> None:
             for _ in range(times):
@@ -138,7 +139,7 @@ class Combination:
             lambda params, constants, device: loss(
                 params, constants, None, jax.random.key(0), device
             ),
-            axis_name=steps.DEVICE_AXIS,
+            axis_name=DEVICE_AXIS,
             in_axes=(None, None, 0),
             devices=devices,
         ).lower(params, self.stage.constants, np.arange(len(devices)))

@@ -40,8 +40,12 @@ import generated
 import networks
 
 from configs import osie_maps
-from gazejax import checkpoints, loop, steps
-from gazejax.allocator import keep_freed_memory
+from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.runtime.devices import replicated
+from gazejax.training.devices import configure_host_devices
+from gazejax.training.loop import train
+from gazejax.training.step import init_state, make_train_step
+from gazejax.workdir import checkpoints
 
 CASES = {"encoder": "encoder/train", "saliency": "saliency/train/8/8"}
 
@@ -74,7 +78,7 @@ def loop_seconds(ours: networks.Ours, name: str, num_windows: int) -> list[float
     config.checkpoint.every = config[name].num_steps
     stage = ours.stage(name, config)
     with tempfile.TemporaryDirectory() as folder:
-        loop.train(stage, config, Path(folder), metadata={}, devices=ours.devices)
+        train(stage, config, Path(folder), metadata={}, devices=ours.devices)
         lines = (Path(folder) / name / "metrics.jsonl").read_text().splitlines()[1:]
     return [stage.examples_per_step / json.loads(line)["examples_per_second"] for line in lines]
 
@@ -108,11 +112,9 @@ def _seconds(run: Any, times: int) -> float:
 def make_dispatch(ours: networks.Ours, name: str, times: int) -> Callable[[], float]:
     """Compiles a step; returns how to measure until its call returns, while nothing else runs."""
     stage = ours.stage(name, ours.config)
-    step = steps.make_train_step(
-        stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1
-    )
-    state = steps.init_state(stage.network.init, stage.optimizer, ours.config.seed)
-    kept = {"state": jax.device_put(state, steps.replicated(ours.devices))}
+    step = make_train_step(stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1)
+    state = init_state(stage.network.init, stage.optimizer, ours.config.seed)
+    kept = {"state": jax.device_put(state, replicated(ours.devices))}
 
     def seconds() -> float:
         taken = []
@@ -129,11 +131,9 @@ def make_dispatch(ours: networks.Ours, name: str, times: int) -> Callable[[], fl
 def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, Any]:
     """What a save costs beside the steps that it runs behind, of stage 2."""
     stage = ours.stage("saliency", ours.config)
-    step = steps.make_train_step(
-        stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1
-    )
-    state = steps.init_state(stage.network.init, stage.optimizer, ours.config.seed)
-    kept = {"state": jax.device_put(state, steps.replicated(ours.devices)), "number": 0}
+    step = make_train_step(stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1)
+    state = init_state(stage.network.init, stage.optimizer, ours.config.seed)
+    kept = {"state": jax.device_put(state, replicated(ours.devices)), "number": 0}
 
     def advance() -> None:
         for _ in range(num_steps):
@@ -176,14 +176,12 @@ def first_step(name: str, started: float) -> None:
     """In a fresh process: prints the seconds of the first step, and from the start to its end."""
     keep_freed_memory()
     config = make_config(is_small=False)
-    loop.configure_host_devices(config)
+    configure_host_devices(config)
     ours = make_side(config)
     stage = ours.stage(name, config)
-    step = steps.make_train_step(
-        stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1
-    )
-    state = steps.init_state(stage.network.init, stage.optimizer, config.seed)
-    state = jax.device_put(state, steps.replicated(ours.devices))
+    step = make_train_step(stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1)
+    state = init_state(stage.network.init, stage.optimizer, config.seed)
+    state = jax.device_put(state, replicated(ours.devices))
     before = time.time()
     jax.block_until_ready(step(state, stage.constants, None))
     print(json.dumps({"step": time.time() - before, "start": time.time() - started}))
@@ -228,7 +226,7 @@ def main(arguments: list[str]) -> None:
 
     about = machine()
     keep_freed_memory()
-    loop.configure_host_devices(make_config(is_small=False))
+    configure_host_devices(make_config(is_small=False))
     ours, small = (make_side(make_config(is_small=is_small)) for is_small in (False, True))
     host = measure_host(ours, small, options.rounds)
     save = measure_save(ours, options.rounds, num_steps=4)

@@ -72,7 +72,7 @@ def our_calls(data: dict) -> dict[str, Callable]:
             "sim": {"a": saliency, "b": target},
             "kld": {"target": target, "prediction": saliency},
         }.get(name, {"saliency": saliency, "xy_px": xy_px})
-        return getattr(metrics, name)(**arguments)
+        return getattr(saliency, name)(**arguments)
 
     arrays = [jnp.asarray(data[key]) for key in ("saliency", "target", "xy_px", "other_xy_px")]
 

@@ -48,11 +48,19 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 
 from configs import osie_maps
-from gazejax import losses, render, stages, steps
-from gazejax.allocator import keep_freed_memory
-from gazejax.arrays import Dataset, viewing_scanpaths
-from gazejax.loop import choose_devices, configure_host_devices
-from gazejax.stages import Stage, Viewings
+from gazejax import losses
+from gazejax.config.derived import INPUTS, pairs_per_batch
+from gazejax.data.loading import make_config_splits
+from gazejax.inputs.maps import normalise, universal_maps
+from gazejax.inputs.pairs import Pairs, encoder_inputs, make_pairs
+from gazejax.inputs.stage_arrays import Viewings, make_viewings
+from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.runtime.devices import replicated
+from gazejax.training.devices import choose_devices, configure_host_devices
+from gazejax.training.run import make_stage
+from gazejax.training.stage import Stage
+from gazejax.training.step import init_state, make_train_step
+from gazejax.types import Dataset, longest_viewing, viewing_scanpaths
 
 NUM_USERS, NUM_IMAGES = 15, 150  # About 10 and 120 of them are trained on.
 INFERENCE_BATCH = 256
@@ -94,16 +102,14 @@ class Ours:
     def __init__(self, config: ConfigDict, dataset: Dataset):
         self.config = config
         self.devices = choose_devices(config)
-        self.splits = stages.make_config_splits(config, dataset)
-        self.max_fixations = stages.longest_viewing(dataset.gaze)
-        self.viewings = {
-            name: stages.make_viewings(name, config, dataset, self.splits) for name in stages.INPUTS
-        }
+        self.splits = make_config_splits(config, dataset)
+        self.max_fixations = longest_viewing(dataset.gaze)
+        self.viewings = {name: make_viewings(name, config, dataset, self.splits) for name in INPUTS}
         self.encoder_params = self.initial_params(self.stage("encoder", config))
 
     def stage(self, name: str, config: ConfigDict) -> Stage:
         """A stage of the product."""
-        return stages.make_stage(
+        return make_stage(
             name,
             config,
             self.viewings,
@@ -114,14 +120,14 @@ class Ours:
 
     def initial_params(self, stage: Stage) -> Any:
         """Where training starts."""
-        return steps.init_state(stage.network.init, stage.optimizer, self.config.seed).params
+        return init_state(stage.network.init, stage.optimizer, self.config.seed).params
 
     def examples(self, case: str) -> int:
         """Pairs or maps in one call of a case."""
         stage, what, *sizes = case.split("/")
         if stage == "saliency":
             return int(sizes[0]) * int(sizes[1])
-        return stages.pairs_per_batch(self.config) if what == "train" else INFERENCE_BATCH
+        return pairs_per_batch(self.config) if what == "train" else INFERENCE_BATCH
 
     def call(self, case: str) -> Callable[[int], None]:
         """Compiles a case; returns a function that runs it so many times and waits."""
@@ -137,11 +143,11 @@ class Ours:
         return self._predict(stage, predict, self._rows(case))
 
     def _train(self, stage: Stage) -> Callable[[int], None]:
-        step = steps.make_train_step(
+        step = make_train_step(
             stage.loss, stage.optimizer, devices=self.devices, steps_per_dispatch=1
         )
-        state = steps.init_state(stage.network.init, stage.optimizer, self.config.seed)
-        kept = {"state": jax.device_put(state, steps.replicated(self.devices))}
+        state = init_state(stage.network.init, stage.optimizer, self.config.seed)
+        kept = {"state": jax.device_put(state, replicated(self.devices))}
 
         def run(times: int) -> None:
             for _ in range(times):
@@ -155,7 +161,7 @@ class Ours:
         self, stage: Stage, predict: Callable[..., Array], rows: tuple[np.ndarray, ...]
     ) -> Callable[[int], None]:
         step = jax.pmap(predict, in_axes=(None, *[0] * len(rows)), devices=self.devices)
-        params = jax.device_put(self.initial_params(stage), steps.replicated(self.devices))
+        params = jax.device_put(self.initial_params(stage), replicated(self.devices))
         number = len(self.devices)
         shares = [row.reshape(number, len(row) // number, *row.shape[1:]) for row in rows]
 
@@ -192,7 +198,7 @@ class Ours:
             jnp.repeat(self.splits.seen_users[users], images_per_user),
             jnp.tile(self.splits.train_images[:images_per_user], len(users)),
         )
-        inputs, residual = stages.encoder_inputs(config, pairs)
+        inputs, residual = encoder_inputs(config, pairs)
 
         def encoder_loss(params: Any) -> Array:
             model = stage.network.apply(params)
@@ -223,7 +229,7 @@ class Ours:
             jnp.tile(self.splits.seen_users[:people], images),
             jnp.repeat(self.splits.train_images[:images], people),
         )
-        target = render.normalise(maps.personal, config.saliency.target_scale)
+        target = normalise(maps.personal, config.saliency.target_scale)
         embedding = jnp.asarray(stage.constants[2])[:people, 0]
         embedding = jnp.tile(embedding, (images, 1))
         pixels = self.viewings["saliency"].pixels[self.splits.train_images[:images]]
@@ -238,7 +244,7 @@ class Ours:
             prediction = stage.network.apply(params)(
                 pixels, maps.universal.reshape(shape), embedding.reshape(images, people, -1)
             )
-            scaled = render.normalise(prediction, config.saliency.target_scale)
+            scaled = normalise(prediction, config.saliency.target_scale)
             return losses.mean_squared_error(prediction=scaled, target=target.reshape(shape)).mean()
 
         arrays |= {
@@ -271,11 +277,11 @@ class Ours:
         arrays, scale = {}, self.config.encoder.map_scale
         pool = self.splits.seen_users, self.splits.train_images
         arrays["encoder/images"], personal, universal = self.rendered("encoder", *pool)
-        arrays["encoder/personal"] = np.asarray(render.normalise(personal, scale))
-        arrays["encoder/group"] = np.asarray(render.normalise(universal, scale))
+        arrays["encoder/personal"] = np.asarray(normalise(personal, scale))
+        arrays["encoder/group"] = np.asarray(normalise(universal, scale))
         arrays["saliency/images"], personal, universal = self.rendered("saliency", *pool)
         arrays["saliency/universal"] = universal
-        target = render.normalise(personal, self.config.saliency.target_scale)
+        target = normalise(personal, self.config.saliency.target_scale)
         arrays["saliency/target"] = np.asarray(target)
         embeddings = self.stage("saliency", self.config).constants[2]
         arrays["saliency/embedding"] = np.asarray(embeddings).mean(axis=1)
@@ -319,18 +325,16 @@ def _pairs(
     viewings: Viewings,
     user: Array,
     image: Array,
-) -> stages.Pairs:
+) -> Pairs:
     """Pairs as the stages make them of data-set indices."""
     gaze = viewings.gaze
-    return stages.make_pairs(
+    return make_pairs(
         config,
         name,
         viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
         pixels=jnp.asarray(viewings.pixels)[image],
         aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
-        universal_of=lambda personal: render.universal_maps(
-            viewings.group, gaze, user, image, personal
-        ),
+        universal_of=lambda personal: universal_maps(viewings.group, gaze, user, image, personal),
         taste_of=lambda residual: None,  # noqa: ARG005
     )
 
@@ -339,7 +343,7 @@ def _embed(config: ConfigDict, stage: Stage, max_fixations: int) -> Callable[...
     def embed(constants: Any, user: Array, image: Array) -> Array:
         params, viewings = constants
         pairs = _pairs(config, "encoder", max_fixations, viewings, user, image)
-        return stage.network.apply(params).encoder(*stages.encoder_inputs(config, pairs))
+        return stage.network.apply(params).encoder(*encoder_inputs(config, pairs))
 
     return embed
 

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from scipy.ndimage import gaussian_filter
 
-from gazejax.data import prepared_folder
-from gazejax.verification import correlation
+from gazejax.data.reader import prepared_folder
+from gazejax.metrics.verification import correlation
 
 GRID_HEIGHT, GRID_WIDTH = 27, 48  # Of the 1920 x 1080 screen.
 SIGMA_FRAC = 0.03 * 1440 / 1920  # 3 % of an image of 4:3 on that screen, as in the evaluation.

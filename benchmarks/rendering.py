@@ -56,8 +56,8 @@ def main(arguments: list[str]) -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # Before JAX starts its threads.
     import jax
 
-    from gazejax.arrays import Scanpaths
-    from gazejax.render import scanpath_maps
+    from gazejax.inputs.maps import scanpath_maps
+    from gazejax.types import Scanpaths
 
     xy_frac = np.random.default_rng(0).random((options.maps, options.fixations, 2), np.float32)
     shape = xy_frac.shape[:2]

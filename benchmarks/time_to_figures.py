@@ -28,11 +28,18 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import networks
 
 from configs import osie, osie_maps
-from gazejax import protocols, stages, steps, verification
-from gazejax.allocator import keep_freed_memory
-from gazejax.arrays import Dataset
-from gazejax.loop import choose_devices, configure_host_devices
-from gazejax.splits import Splits
+from gazejax.data.loading import load_dataset, make_config_splits
+from gazejax.data.splits import Splits
+from gazejax.evaluation import verification_protocol
+from gazejax.inference.embed import embed_pairs
+from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.metrics import verification
+from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.runtime.devices import replicated
+from gazejax.training.devices import choose_devices, configure_host_devices
+from gazejax.training.run import make_stage
+from gazejax.training.step import init_state, make_train_step
+from gazejax.types import Dataset
 
 SIZES = (10, 50)
 
@@ -60,7 +67,9 @@ def figures_of(
         folds: splits, and the embeddings [user, test image, embedding] of everybody.
     """
     images = folds[0][0].test_images
-    orders = protocols.draw_image_orders(len(images), config.eval.num_draws, config.eval.seed)
+    orders = verification_protocol.draw_image_orders(
+        len(images), config.eval.num_draws, config.eval.seed
+    )
     found = {}
     for group in ("seen", "unseen"):
         for size in SIZES:
@@ -68,13 +77,15 @@ def figures_of(
             for splits, embeddings in folds:
                 users = getattr(splits, f"{group}_users")
                 viewed = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, images)] > 0
-                compared = protocols.Compared(
+                compared = verification_protocol.Compared(
                     users, embeddings[users], viewed, verification.negative_distance
                 )
                 scores.append(
-                    protocols.compare(compared, orders, size=size, samples_per_user=2, seed=0)
+                    verification_protocol.compare(
+                        compared, orders, size=size, samples_per_user=2, seed=0
+                    )
                 )
-            values = protocols.verification_figures(scores)
+            values = verification_protocol.verification_figures(scores)
             for name in ("roc_auc", "rank1"):
                 found[f"{group}, n = {size}: {name}"] = float(values[name])
     return found
@@ -84,19 +95,17 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
     """Seconds from the prepared data set to the embeddings of all folds, and their figures."""
     start = time.perf_counter()
     devices = choose_devices(config)
-    dataset = stages.load_dataset(config)
+    dataset = load_dataset(config)
     everybody, embedded = np.arange(len(dataset.user_ids)), []
     for one in fold_configs(config, folds):
-        splits = stages.make_config_splits(one, dataset)
-        viewings = {"encoder": stages.make_viewings("encoder", one, dataset, splits)}
-        stage = stages.make_stage(
+        splits = make_config_splits(one, dataset)
+        viewings = {"encoder": make_viewings("encoder", one, dataset, splits)}
+        stage = make_stage(
             "encoder", one, viewings, basis=dataset.basis, encoder_params=None, devices=devices
         )
-        step = steps.make_train_step(
-            stage.loss, stage.optimizer, devices=devices, steps_per_dispatch=1
-        )
-        state = steps.init_state(stage.network.init, stage.optimizer, one.seed)
-        state = jax.device_put(state, steps.replicated(devices))
+        step = make_train_step(stage.loss, stage.optimizer, devices=devices, steps_per_dispatch=1)
+        state = init_state(stage.network.init, stage.optimizer, one.seed)
+        state = jax.device_put(state, replicated(devices))
         before = None
         for _ in range(stage.num_steps):
             state, metrics = step(state, stage.constants, None)
@@ -104,7 +113,7 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
             # hundreds of steps wait.
             jax.block_until_ready(before)
             before = metrics
-        embeddings = stages.embed_pairs(
+        embeddings = embed_pairs(
             one,
             state.params,
             viewings["encoder"],
@@ -121,7 +130,7 @@ def train_theirs(
     config: ConfigDict, folds: int, python: Path
 ) -> tuple[float, dict[str, float], dict]:
     """Seconds that PyTorch trains and embeds, the figures, and its versions."""
-    dataset, embedded, seconds = stages.load_dataset(config), [], 0.0
+    dataset, embedded, seconds = load_dataset(config), [], 0.0
     everybody = np.arange(len(dataset.user_ids))
     for one in fold_configs(config, folds):
         ours = networks.Ours(one, dataset)

@@ -14,7 +14,7 @@ people with gaze on 25 images are enough. With more people, draw more at once:
 from ml_collections import ConfigDict
 
 from configs import osie
-from gazejax.config import with_overrides
+from gazejax.config.ablations import with_overrides
 
 
 def get_config(data: str = "mine") -> ConfigDict:

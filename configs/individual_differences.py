@@ -10,7 +10,7 @@ generated gaze only: the release was not at hand.
 from ml_collections import ConfigDict
 
 from configs import osie
-from gazejax.config import with_overrides
+from gazejax.config.ablations import with_overrides
 
 SETS = osie.SETS
 

@@ -14,7 +14,7 @@ from ml_collections.config_dict import placeholder
 
 from configs import osie_maps
 from configs.sets import questions
-from gazejax.config import with_overrides
+from gazejax.config.ablations import with_overrides
 
 
 def get_config(sets: str = "") -> ConfigDict:
@@ -191,7 +191,7 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_derangements": 4,
                 "num_resamples": 1000,  # of the bootstrap and the permutation test
                 # The baseline without learning: what is tried for each user; see
-                # `controls.calibrate`.
+                # `baselines.calibrate`.
                 "calibration": {
                     "spread_frac": (0.0, 0.02, 0.04),
                     "gain": (0.6, 0.8, 1.0, 1.25, 1.5),

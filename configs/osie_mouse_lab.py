@@ -9,7 +9,7 @@ The mouse, not gaze. The values of configs/osie_mouse.py but for those below.
 from ml_collections import ConfigDict
 
 from configs import osie_mouse
-from gazejax.config import with_overrides
+from gazejax.config.ablations import with_overrides
 
 SETS = osie_mouse.SETS
 

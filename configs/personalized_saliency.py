@@ -17,7 +17,7 @@ as data.first_trial_only is False. `gaze` was not tried: the images were not at 
 from ml_collections import ConfigDict
 
 from configs import osie, osie_maps
-from gazejax.config import with_overrides
+from gazejax.config.ablations import with_overrides
 
 
 def get_config(sets: str = "") -> ConfigDict:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gazejax.report import headline
+from gazejax.evaluation.report import headline
 
 END = "<!-- end of results -->"
 # Rows of stage 1 that are no control: the model itself, and the model with less gaze.

@@ -15,21 +15,29 @@ from jaxtyping import Float, Shaped, UInt8
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gazejax import features, pretrained, stages
-from gazejax.arrays import Scanpaths
-from gazejax.data import resize_image
-from gazejax.models.scanpath import average_at_gaze
-from gazejax.workdir import (
-    load_basis,
-    load_center_prior,
-    load_config,
-    load_params,
-    refuse_another_encoder,
-    trained_steps,
+from gazejax._array_checks import (
+    check_fixations,
+    checked_embedding,
+    checked_image,
+    checked_list,
+    checked_map,
+    checked_numbers,
 )
+from gazejax.config.derived import embedding_size, has_taste, input_size, is_fine_tuned
+from gazejax.data import features, pretrained
+from gazejax.data.reader import resize_image
+from gazejax.inference.networks import encoder_network, saliency_network
+from gazejax.inference.universal import predict_universal
+from gazejax.inputs.pairs import encoder_inputs, make_pairs
+from gazejax.models.scanpath_encoder import average_at_gaze
+from gazejax.types import Scanpaths
+from gazejax.workdir.guards import refuse_another_encoder
+from gazejax.workdir.layout import load_basis, load_center_prior, load_config, trained_steps
+from gazejax.workdir.parameters import load_params
 
 # Pairs and fixations are padded to multiples of these, so that few shapes are ever compiled.
 _PAIRS = 8
+
 _FIXATIONS = 32
 
 
@@ -66,7 +74,7 @@ class Model:
                 f"{config.controls.embeddings!r} for embeddings (config.controls.embeddings)"
             )
         self.config = config
-        self.embedding_size = stages.embedding_size(config)
+        self.embedding_size = embedding_size(config)
         self.needs_durations = bool({"duration", "order"} & set(config.encoder.inputs))
         self._backbone_params, self._basis = None, load_basis(workdir)
         if self._basis is not None:
@@ -81,7 +89,7 @@ class Model:
         self._universal_params = None
         if trained_steps(workdir, "universal") is not None:
             self._universal_params = load_params(workdir, "universal")
-        self._predict_universal = jax.jit(stages.predict_universal(config))
+        self._predict_universal = jax.jit(predict_universal(config))
 
     def embed(
         self,
@@ -111,15 +119,15 @@ class Model:
                 infinite or outside of its picture, or durations are missing or not above 0; the
                 message names the argument.
         """
-        images = _checked_list(images, "images")
-        fixations = _checked_list(fixations, "fixations")
+        images = checked_list(images, "images")
+        fixations = checked_list(fixations, "fixations")
         if len(images) == 0 or len(images) != len(fixations):
             raise ValueError(
                 f"images has {len(images)} entries and fixations {len(fixations)}; "
                 "allowed: equally many, at least one"
             )
         if universal is not None:
-            universal = _checked_list(universal, "universal")
+            universal = checked_list(universal, "universal")
             if len(universal) != len(images):
                 raise ValueError(
                     f"universal has {len(universal)} entries; allowed: one for each of the "
@@ -128,7 +136,7 @@ class Model:
         pixels, points, groups, aspect_ratios, seen = [], [], [], [], []
         height, width = self.config.encoder.image_size
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
-            image = _checked_image(image, f"images[{number}]")
+            image = checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
             aspect_ratios.append(image.shape[1] / image.shape[0])
             pixels.append(resize_image(image, (height, width)))
@@ -138,7 +146,7 @@ class Model:
                 _resize_map(
                     self._universal_of(saliency_input)
                     if universal is None
-                    else _checked_map(universal[number], f"universal[{number}]"),
+                    else checked_map(universal[number], f"universal[{number}]"),
                     (height, width),
                 )
             )
@@ -189,19 +197,19 @@ class Model:
             TypeError: if the image is not uint8, or another argument is not of numbers.
             ValueError: if a shape is wrong or a value is NaN, infinite or (in a map) negative.
         """
-        image = _checked_image(image, "image")
+        image = checked_image(image, "image")
         saliency_input, _ = self._see(image)
         if universal is None:
             universal = self._universal_of(saliency_input)
         else:
-            universal = _checked_map(universal, "universal")
+            universal = checked_map(universal, "universal")
         if embedding is None:
             return _resize_map(universal, image.shape[:2])
         saliency = self._predict_map(
             self._saliency_params,
             saliency_input,
             _resize_map(universal, self.config.saliency.map_size),
-            _checked_embedding(embedding, self.embedding_size),
+            checked_embedding(embedding, self.embedding_size),
         )
         return _resize_map(np.asarray(saliency), image.shape[:2])
 
@@ -215,14 +223,14 @@ class Model:
         Its frozen features are both; a network that was fine-tuned sees the pixels.
         """
         config = self.config
-        pixels = resize_image(image, stages.input_size(config, "saliency"))
+        pixels = resize_image(image, input_size(config, "saliency"))
         if self._basis is None:
             return pixels, pixels
         levels = features.backbone_levels(
             self._backbone_params, pixels[None], config.features.strides
         )
         frozen = features.project(self._basis, levels, config.saliency.map_size)[0]
-        return (pixels if stages.is_fine_tuned(config) else frozen), frozen
+        return (pixels if is_fine_tuned(config) else frozen), frozen
 
     def _checked_durations(
         self, durations_ms: Any, fixations: Sequence[np.ndarray]
@@ -234,7 +242,7 @@ class Model:
             raise ValueError(
                 "durations_ms is missing; this encoder was trained on the durations of fixations"
             )
-        durations = _checked_list(durations_ms, "durations_ms")
+        durations = checked_list(durations_ms, "durations_ms")
         if len(durations) != len(fixations):
             raise ValueError(
                 f"durations_ms has {len(durations)} entries; allowed: one for each of the "
@@ -243,7 +251,7 @@ class Model:
         checked = []
         for number, (duration_ms, xy_frac) in enumerate(zip(durations, fixations, strict=True)):
             name = f"durations_ms[{number}]"
-            values = _checked_numbers(duration_ms, name)
+            values = checked_numbers(duration_ms, name)
             if values.shape != (len(xy_frac),):
                 raise ValueError(
                     f"{name} has shape {values.shape}; allowed: one for each of the "
@@ -265,35 +273,8 @@ class Model:
         return np.asarray(self._predict_universal(self._universal_params, seen[None], prior))[0]
 
 
-def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:
-    """Checks fixations on a picture and returns them as fractions of it.
-
-    Args:
-        xy_px: [fixation, 2], x then y in pixels of the picture.
-        image: the picture, [height, width, 3].
-        name: what to call the fixations in an error.
-
-    Raises:
-        TypeError: if they are not numbers.
-        ValueError: if there is none, or one is NaN, infinite or outside of the picture.
-    """
-    xy_px = _checked_numbers(xy_px, name)
-    if xy_px.ndim != 2 or xy_px.shape[1] != 2 or len(xy_px) == 0:
-        raise ValueError(f"{name} has shape {xy_px.shape}; allowed: (n, 2) with n of at least 1")
-    height, width = image.shape[:2]
-    outside = ((xy_px < 0) | (xy_px >= [width, height])).any(axis=1)
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0])
-        x, y = xy_px[row].tolist()
-        raise ValueError(
-            f"{name}[{row}] is (x, y) = ({x:g}, {y:g}); allowed: inside the image, "
-            f"0 <= x < {width} and 0 <= y < {height}"
-        )
-    return xy_px / [width, height]
-
-
 def _make_embed(config: ConfigDict, num_users: int) -> Any:
-    network = stages.encoder_network(config, num_users=num_users)
+    network = encoder_network(config, num_users=num_users)
 
     def embed(
         params: Any,
@@ -303,7 +284,7 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
         universal: jax.Array,
         seen: jax.Array,
     ) -> jax.Array:
-        pairs = stages.make_pairs(
+        pairs = make_pairs(
             config,
             "encoder",
             scanpaths,
@@ -311,16 +292,16 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
             aspect_ratio=aspect_ratio,
             universal_of=lambda _: universal,
             taste_of=lambda residual: (
-                average_at_gaze(seen, residual) if stages.has_taste(config) else None
+                average_at_gaze(seen, residual) if has_taste(config) else None
             ),
         )
-        return network.apply(params).encoder(*stages.encoder_inputs(config, pairs))
+        return network.apply(params).encoder(*encoder_inputs(config, pairs))
 
     return embed
 
 
 def _make_predict(config: ConfigDict, num_users: int) -> Any:
-    network = stages.saliency_network(config, num_users=num_users)
+    network = saliency_network(config, num_users=num_users)
 
     def predict(
         params: Any, pixels: jax.Array, universal: jax.Array, embedding: jax.Array
@@ -344,56 +325,3 @@ def _resize_map(
     picture = Image.fromarray((saliency / saliency.max()).astype(np.float32))
     resized = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     return (resized / resized.sum(dtype=np.float64)).astype(np.float32)
-
-
-def _checked_list(values: Any, name: str) -> list[Any]:
-    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str):
-        raise TypeError(f"{name} is of type {type(values).__name__}; allowed: a list of arrays")
-    return list(values)
-
-
-def _checked_image(image: Any, name: str) -> np.ndarray:
-    image = _as_array(image, name)
-    if image.dtype != np.uint8:
-        raise TypeError(f"{name} has dtype {image.dtype}; allowed: uint8")
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"{name} has shape {image.shape}; allowed: (height, width, 3)")
-    return image
-
-
-def _checked_map(saliency: Any, name: str) -> Float[np.ndarray, "height width"]:
-    saliency = _checked_numbers(saliency, name)
-    if saliency.ndim != 2 or saliency.size == 0:
-        raise ValueError(f"{name} has shape {saliency.shape}; allowed: (height, width)")
-    if saliency.min() < 0 or saliency.max() <= 0:
-        raise ValueError(
-            f"{name} has values from {saliency.min():g} to {saliency.max():g}; "
-            "allowed: none below 0, some above"
-        )
-    return saliency
-
-
-def _checked_embedding(embedding: Any, size: int) -> Float[np.ndarray, " embedding"]:
-    embedding = _checked_numbers(embedding, "embedding")
-    if embedding.shape != (size,):
-        raise ValueError(f"embedding has shape {embedding.shape}; allowed: ({size},)")
-    return embedding.astype(np.float32)
-
-
-def _as_array(values: Any, name: str) -> np.ndarray:
-    try:
-        return np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name} has rows of different lengths; allowed: an array") from None
-
-
-def _checked_numbers(values: Any, name: str) -> Float[np.ndarray, "..."]:
-    values = _as_array(values, name)
-    if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
-        raise TypeError(f"{name} has dtype {values.dtype}; allowed: float or integer")
-    values = values.astype(np.float64)
-    if not (np.abs(values) <= np.finfo(np.float32).max).all():
-        raise ValueError(
-            f"{name} holds a NaN, an infinite value or one beyond float32; allowed: finite numbers"
-        )
-    return values

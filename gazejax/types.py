@@ -74,7 +74,7 @@ class Dataset(NamedTuple):
         has_durations: whether the durations of the fixations are known; if not, they are 0.
         features: frozen features of every image, likewise; None where the config asks for none.
         digest: of its records, `gaze` and `images`; None if an older builder prepared it.
-        basis: what made them of the backbone's levels, a `features.FeatureBasis`.
+        basis: what made them of the backbone's levels, a `feature_projection.FeatureBasis`.
     """
 
     name: str
@@ -131,3 +131,11 @@ def viewing_scanpaths(
         duration_ms=jnp.asarray(gaze.duration_ms)[row],
         mask=position < length,
     )
+
+
+def longest_viewing(gaze: Gaze) -> int:
+    """Number of fixations of the longest viewing, the length that viewings are padded to."""
+    return int(np.max(gaze.viewing_length))
+
+
+Params = Any

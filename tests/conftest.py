@@ -20,7 +20,8 @@ install_import_hook(CHECKED, "beartype.beartype").__enter__()
 
 import pytest
 
-from gazejax import allocator, stages
+from gazejax.data.loading import load_dataset
+from gazejax.runtime import allocator
 from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
 from tfds_builders.build import build
 
@@ -50,7 +51,7 @@ def data_dir(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_dataset(data_dir):
-    return stages.load_dataset(tiny_config(data_dir))
+    return load_dataset(tiny_config(data_dir))
 
 
 @pytest.fixture(scope="session")

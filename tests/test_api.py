@@ -45,17 +45,22 @@ def test_api_embeds_as_training_did(run, request):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""
     import jax
 
-    from gazejax import stages, workdir
+    from gazejax.config.derived import has_taste
+    from gazejax.data.loading import load_dataset, make_config_splits
+    from gazejax.inference.embed import embed_pairs
+    from gazejax.inputs.stage_arrays import make_viewings
+    from gazejax.workdir.layout import load_basis, load_config
+    from gazejax.workdir.parameters import load_params
 
     folder = request.getfixturevalue(run)
-    config = workdir.load_config(folder)
-    dataset = stages.load_dataset(config, workdir.load_basis(folder))
-    splits = stages.make_config_splits(config, dataset)
+    config = load_config(folder)
+    dataset = load_dataset(config, load_basis(folder))
+    splits = make_config_splits(config, dataset)
     user, image = splits.unseen_users[:1], splits.test_images[:1]
-    viewings = stages.make_viewings("encoder", config, dataset, splits)
-    expected = stages.embed_pairs(
+    viewings = make_viewings("encoder", config, dataset, splits)
+    expected = embed_pairs(
         config,
-        workdir.load_params(folder, "encoder"),
+        load_params(folder, "encoder"),
         viewings,
         users=user,
         images=image,
@@ -66,7 +71,7 @@ def test_api_embeds_as_training_did(run, request):
     start = gaze.viewing_offset[user[0], image[0]]
     used = slice(start, start + gaze.viewing_length[user[0], image[0]])
     # At the size that the encoder, or the backbone before it, looks at.
-    name = "saliency" if stages.has_taste(config) else "encoder"
+    name = "saliency" if has_taste(config) else "encoder"
     pixels = dataset.images[name][image[0]]
     height, width = pixels.shape[:2]
     found = gazejax.load(folder).embed(

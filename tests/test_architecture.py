@@ -1,4 +1,4 @@
-"""Imports point one way, and each big library is known in one place only."""
+"""Imports point one way, package by package, and each big library is known in one place only."""
 
 import ast
 import subprocess
@@ -9,71 +9,50 @@ import pytest
 
 from tests.tiny import ROOT
 
-# From the ground up. A module may import from the layers before its own, and nothing else.
-LAYERS = [
-    ["allocator", "models.norm", "arrays", "cache", "progress", "pictures", "interruption"],
-    ["processes"],
-    [
-        "render",
-        "losses",
-        "metrics",
-        "verification",
-        "bootstrap",
-        "report",
-        "splits",
-        "data",
-        "checkpoints",
-        "pretrained",
-        "models.backbone",
-        "models.encoder",
-        "models.saliency",
-        "models.scanpath",
-        "virtual",
-        "plots",
-    ],
-    ["features"],
-    ["models.taste"],
-    ["sampling", "steps", "config", "controls"],
-    ["protocols"],
-    ["stages"],
-    ["workdir"],
-    ["loop", "evaluation", "api", "sweeps"],
-    ["data_commands", "comparison", "enrolment", "knowledge"],
-    ["cli"],
-    ["interop.pysaliency"],
+# From the ground up. A package imports from packages on floors below its own, and from itself.
+FLOORS = [
+    {"types", "_array_checks", "runtime"},
+    {"metrics", "losses", "plots", "models"},
+    {"config"},
+    {"data"},
+    {"inputs", "interop"},
+    {"inference"},
+    {"workdir"},
+    {"training", "evaluation", "api"},
+    {"experiments", "analysis"},
+    {"cli"},
 ]
-# Which modules may know which library.
+# Which packages, or modules, may know which library.
 KEEPERS = {
     "tensorflow_datasets": {"data"},
     "grain": {"data"},
-    "orbax": {"checkpoints"},
+    "orbax": {"workdir.checkpoints"},
     "ml_collections": {
-        "config",
-        "stages",
-        "workdir",
-        "loop",
-        "evaluation",
-        "api",
-        "sweeps",
-        "enrolment",
-        "knowledge",
+        *("config", "data.loading", "data.checks", "inputs", "inference", "workdir", "training"),
+        *("evaluation", "api", "experiments", "analysis"),
     },
-    "tfds_builders": {"cli", "data_commands"},
+    "tfds_builders": {"cli"},
     "matplotlib": {"plots"},
-    "PIL": {"data", "api", "cli", "interop.pysaliency"},
+    "PIL": {"data", "api", "cli", "interop"},
     "absl": set(),
-    "pickle": {"pretrained"},
+    "pickle": {"data.pretrained"},
     "tensorflow": set(),
     "torch": set(),
 }
 PACKAGE = ROOT / "gazejax"
+MOST_LINES, MOST_FILES, MOST_CONFIGS = 400, 10, 83
 
 
 def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = sorted(module_name(path) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+del MODULES["__init__"]
+
+
+def floor(package: str) -> int:
+    return next(number for number, packages in enumerate(FLOORS) if package in packages)
 
 
 def imports(source: str) -> set[str]:
@@ -84,48 +63,106 @@ def imports(source: str) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+            names |= {f"{module}.{alias.name}" for alias in node.names}
     return names
 
 
 def violations(module: str, source: str) -> list[str]:
-    level = next(number for number, layer in enumerate(LAYERS) if module in layer)
-    allowed = {name for layer in LAYERS[:level] for name in layer}
-    every = {name for layer in LAYERS for name in layer}
+    package = module.split(".")[0]
     found = []
     for name in imports(source):
-        inside = name.removeprefix("gazejax.")
-        if name.startswith("gazejax.") and inside in every - allowed:
-            found.append(f"{module} imports upward: {inside}")
-        is_whole_package = name in ("gazejax.load", "gazejax.Model")
-        if name.startswith(".") or is_whole_package:
+        library, _, inside = name.partition(".")
+        if name.startswith(".") or name in ("gazejax.load", "gazejax.Model"):
             found.append(f"{module} imports {name}: name the module, from gazejax")
-        library = name.split(".")[0]
-        if library in KEEPERS and module not in KEEPERS[library]:
+        elif library == "gazejax":
+            other = inside.split(".")[0]
+            if other != package and floor(other) >= floor(package):
+                found.append(f"{module} imports upward: {inside}")
+        elif library in KEEPERS and not {module, package} & KEEPERS[library]:
             found.append(f"{module} must not know {library}")
     return found
 
 
-def test_every_module_has_a_layer():
-    assert sorted(name for layer in LAYERS for name in layer) == MODULES
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle; empty if there is none."""
+    done: set[str] = set()
+
+    def search(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        for other in sorted(graph[module]):
+            if found := search(other, [*path, module]):
+                return found
+        done.add(module)
+        return []
+
+    return next((found for module in sorted(graph) if (found := search(module, []))), [])
 
 
-@pytest.mark.parametrize("module", MODULES)
+def imported_modules(module: str) -> set[str]:
+    """Modules of the package that another one imports, by themselves or for a name in them."""
+    names = {name.removeprefix("gazejax.") for name in imports(MODULES[module].read_text())}
+    found = {name if name in MODULES else name.rpartition(".")[0] for name in names}
+    return found & MODULES.keys() - {module}
+
+
+def takes_config(node: ast.AST) -> bool:
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return any(a.annotation and "ConfigDict" in ast.unparse(a.annotation) for a in arguments)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_point_one_way(module):
-    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
-    assert violations(module, source) == []
+    assert violations(module, MODULES[module].read_text()) == []
 
 
-def test_an_upward_import_is_noticed():
-    assert violations("render", "from gazejax.loop import train") == ["render imports upward: loop"]
-    assert violations("losses", "def f():\n    import gazejax.steps\n") == [
-        "losses imports upward: steps"
+def test_no_module_imports_itself_in_a_circle():
+    assert circle({module: imported_modules(module) for module in MODULES}) == []
+
+
+def test_files_are_short_and_packages_small():
+    lines = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
+    assert {module: number for module, number in lines.items() if number > MOST_LINES} == {}
+    for folder in [PACKAGE, *(path for path in PACKAGE.iterdir() if path.is_dir())]:
+        files = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= MOST_FILES, folder
+
+
+def test_few_functions_take_a_config():
+    takers = [
+        f"{module}.{node.name}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if takes_config(node)
     ]
-    assert violations("render", "from gazejax import loop") == ["render imports upward: loop"]
-    assert violations("render", "from . import loop")
-    assert violations("render", "from .loop import train")
-    assert violations("render", "from gazejax import Model")
-    assert violations("stages", "import orbax.checkpoint") == ["stages must not know orbax"]
+    assert len(takers) <= MOST_CONFIGS, takers
+    inside = {"models", "losses", "metrics", "plots"}
+    assert [name for name in takers if name.split(".")[0] in inside] == []
+
+
+def test_what_is_wrong_is_noticed():
+    upward = "inputs.maps imports upward: training.loop.train"
+    assert violations("inputs.maps", "from gazejax.training.loop import train") == [upward]
+    assert violations("losses", "def f():\n    import gazejax.models.layers\n") == [
+        "losses imports upward: models.layers"
+    ]
+    assert violations("inputs.maps", "from gazejax import losses") == []
+    assert violations("inputs.maps", "from gazejax import interop") == [
+        "inputs.maps imports upward: interop"
+    ]
+    assert violations("inputs.maps", "from . import sampling")
+    assert violations("inputs.maps", "from gazejax import Model")
+    assert violations("workdir.layout", "import orbax.checkpoint") == [
+        "workdir.layout must not know orbax"
+    ]
+    assert violations("workdir.checkpoints", "import orbax.checkpoint") == []
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert takes_config(ast.parse("def f(*, config: ConfigDict): ...").body[0])
+    assert not takes_config(ast.parse("def f(config: int): ...").body[0])
 
 
 def test_builders_import_neither_the_package_nor_jax():
@@ -136,7 +173,7 @@ def test_builders_import_neither_the_package_nor_jax():
 
 def test_package_imports_no_tensorflow_or_torch_and_matplotlib_only_to_plot():
     code = (
-        "import sys, gazejax, gazejax.cli\n"
+        "import sys, gazejax, gazejax.cli.main\n"
         "heavy = {'tensorflow', 'torch', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gazejax import pretrained
+from gazejax.data import pretrained
 from gazejax.models.backbone import (
     LEVEL_CHANNELS,
     Block,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gazejax import bootstrap
+from gazejax.metrics import bootstrap
 
 
 def generator(seed=0):

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gazejax import checkpoints, steps
+from gazejax.runtime.devices import replicated
+from gazejax.workdir import checkpoints
 
 
 def make_trees(value=1.0):
@@ -29,7 +30,7 @@ def save(folder, *numbers, keep=5, best_metric="none", losses=None):
 
 
 def restore(folder, trees=None, **options):
-    sharding = steps.replicated(jax.local_devices()[:1])
+    sharding = replicated(jax.local_devices()[:1])
     return checkpoints.restore(
         folder, trees or make_trees(), sharding, **({"is_strict": False} | options)
     )

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gazejax.cli import main, read_gaze_table
+from gazejax.cli.main import main
+from gazejax.cli.tables import read_gaze_table
 
 
 @pytest.fixture

@@ -13,9 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gazejax import comparison, sweeps
-from gazejax.cli import main
-from gazejax.workdir import load_params, read_resources
+from gazejax.cli.main import main
+from gazejax.evaluation.folds import GROUPS
+from gazejax.experiments import read_runs
+from gazejax.experiments.comparison import compare, mean_interval, table_of
+from gazejax.experiments.read_runs import Evaluated, read_tables, refuse_unlike
+from gazejax.experiments.sweep_file import plan, read_sweep
+from gazejax.workdir.layout import read_resources
+from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT, tiny_config
 
 # Of 1000 resamples, half have the users that figures are .1 higher for, and half the others.
@@ -31,7 +36,7 @@ SPLITS = {
 def evaluated(seed, value, *, splits=(SPLITS,), digest="0", sizes=("1",), **settings):
     """A run whose ROC-AUC and rank-1 are a value, shifted by `SHIFT` in the resamples."""
     figures = dict.fromkeys(("roc_auc", "rank1"), value)
-    return comparison.Evaluated(
+    return Evaluated(
         folder=Path(f"run_{value}_{seed}"),
         seed=seed,
         variant="",
@@ -39,13 +44,11 @@ def evaluated(seed, value, *, splits=(SPLITS,), digest="0", sizes=("1",), **sett
         splits=list(splits),
         evaluation={
             "compared": {"data_digest": digest},
-            "encoder": {
-                users: {"encoder": dict.fromkeys(sizes, figures)} for users in comparison.GROUPS
-            },
+            "encoder": {users: {"encoder": dict.fromkeys(sizes, figures)} for users in GROUPS},
         },
         resamples={
             f"encoder/{users}/encoder/{size}/{name}": np.float32(value + SHIFT)
-            for users in comparison.GROUPS
+            for users in GROUPS
             for size in sizes
             for name in figures
         },
@@ -65,9 +68,7 @@ def test_a_difference_is_paired_over_users_and_seeds():
         "better": {0: evaluated(0, 0.7), 1: evaluated(1, 0.9)},
     }
     base, better = (
-        row
-        for row in comparison.table_of(variants)
-        if (row["users"], row["figure"]) == ("unseen", "roc_auc")
+        row for row in table_of(variants) if (row["users"], row["figure"]) == ("unseen", "roc_auc")
     )
     assert base["value"] == pytest.approx(0.55)
     assert (base["difference"], base["difference_interval"]) == (None, None)
@@ -86,18 +87,16 @@ def test_a_difference_is_paired_over_users_and_seeds():
 
 def test_one_seed_has_an_interval_over_users_alone():
     variants = {"base": {0: evaluated(0, 0.5)}, "better": {0: evaluated(0, 0.7)}}
-    rows = comparison.table_of(variants)
+    rows = table_of(variants)
     np.testing.assert_allclose(rows[0]["value_interval"], [0.4, 0.6], atol=1e-6)
     np.testing.assert_allclose(rows[-1]["difference_interval"], [0.2, 0.2], atol=1e-6)
 
 
 def test_an_interval_over_seeds_that_agree_is_that_over_users():
     resampled = np.tile(0.5 + SHIFT, (3, 1))
-    np.testing.assert_allclose(
-        comparison.mean_interval(np.full(3, 0.5), resampled, seed=0), [0.4, 0.6]
-    )
+    np.testing.assert_allclose(mean_interval(np.full(3, 0.5), resampled, seed=0), [0.4, 0.6])
     # Values 1, 2 and 3: standard error 1 / sqrt(3), t with two degrees of freedom 4.303.
-    found = comparison.mean_interval(np.array([1.0, 2.0, 3.0]), np.full((3, 1000), 2.0), seed=0)
+    found = mean_interval(np.array([1.0, 2.0, 3.0]), np.full((3, 1000), 2.0), seed=0)
     np.testing.assert_allclose(found, [2 - 2.484, 2 + 2.484], atol=0.03)
 
 
@@ -136,8 +135,8 @@ def test_runs_that_are_not_alike_are_refused_by_name(other, message):
         seed: run._replace(settings={"num_draws": 5} | run.settings) for seed, run in other.items()
     }
     with pytest.raises(ValueError, match=message):
-        comparison.refuse_unlike({"base": base, "other": other})
-    comparison.refuse_unlike({"base": base})
+        refuse_unlike({"base": base, "other": other})
+    refuse_unlike({"base": base})
 
 
 def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
@@ -146,8 +145,8 @@ def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
         "base": {0: evaluated(0, 0.5, sizes=("1", "5"))},
         "fewer": {0: evaluated(0, 0.4, splits=fewer)},
     }
-    comparison.refuse_unlike(variants)
-    rows = comparison.table_of(variants)
+    refuse_unlike(variants)
+    rows = table_of(variants)
     # Only where all have the figure.
     assert {row["n"] for row in rows} == {1}
     differences = {
@@ -159,7 +158,7 @@ def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
 
 
 def test_a_single_run_is_compared_with_nothing_and_what_is_stale_is_refused(tiny_run, tmp_path):
-    (row, *_) = comparison.compare([tiny_run], tmp_path)
+    (row, *_) = compare([tiny_run], tmp_path)
     assert row["variant"] == tiny_run.name
     assert (
         row["value"]
@@ -170,9 +169,9 @@ def test_a_single_run_is_compared_with_nothing_and_what_is_stale_is_refused(tiny
     text = (tmp_path / "comparison.md").read_text()
     assert "Training seed 0 alone; in brackets 95 % intervals over users and images alone" in text
     with pytest.raises(ValueError, match=r"are of one variant and seed 0"):
-        comparison.compare([tiny_run, tiny_run], tmp_path)
+        compare([tiny_run, tiny_run], tmp_path)
     with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
-        comparison.compare([tmp_path / "nobody"], tmp_path)
+        compare([tmp_path / "nobody"], tmp_path)
 
 
 def test_single_runs_are_called_by_what_tells_their_folders_apart(tmp_path, monkeypatch):
@@ -183,9 +182,9 @@ def test_single_runs_are_called_by_what_tells_their_folders_apart(tmp_path, monk
         for name, (seed, variant) in {**own, "b/other": (0, "z")}.items()
     }
     monkeypatch.setattr(
-        comparison, "read_run", lambda folder: runs[folder.relative_to(tmp_path).as_posix()]
+        read_runs, "read_run", lambda folder: runs[folder.relative_to(tmp_path).as_posix()]
     )
-    (table,) = comparison.read_tables([tmp_path / name for name in runs]).values()
+    (table,) = read_tables([tmp_path / name for name in runs]).values()
     assert {name: sorted(seeds) for name, seeds in table.items()} == {
         "a/base": [0, 1],
         (tmp_path / "a/base/seed_2").as_posix(): [2],
@@ -217,7 +216,7 @@ def sweep(data_dir, tmp_path):
 def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, capsys):
     workdir = tmp_path / "runs"
     monkeypatch.chdir(ROOT)
-    runs = sweeps.plan(sweeps.read_sweep(sweep))
+    runs = plan(read_sweep(sweep))
     variants = ["base", "kld_weight=1.0", "euclidean,kld_weight=0.0", "euclidean,kld_weight=1.0"]
     assert [run.variant for run in runs] == 2 * variants
     gazejax = [sys.executable, "-c", "import sys; from gazejax.cli import main; sys.exit(main())"]

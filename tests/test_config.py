@@ -4,8 +4,10 @@ import pytest
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from gazejax import evaluation
-from gazejax.config import REMOVED, difference, fingerprint, validate, with_overrides
+from gazejax.config.ablations import REMOVED, with_overrides
+from gazejax.config.identity import difference, fingerprint
+from gazejax.config.validation import validate
+from gazejax.evaluation import run
 from tests.tiny import ROOT, read_config, tiny_config, tiny_scanpath_config, train_and_evaluate
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
@@ -219,7 +221,7 @@ def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch, make):
     config.data.residency = "stream"
     for stage in ("encoder", "saliency", "universal"):
         config[stage].num_steps = 2
-    monkeypatch.setattr(evaluation, "load_config", lambda workdir: config)
+    monkeypatch.setattr(run, "load_config", lambda workdir: config)
     read = values_read(config, lambda: train_and_evaluate(config, tmp_path / "run"))
     assert set(_flat(config.to_dict())) - read == set()
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gazejax import data
+from gazejax.data import reader
 from tfds_builders.synthetic_gaze import generative_model
 
 
@@ -22,7 +22,7 @@ def table(user, trial, xy_px):
 def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, **options):
     ids = [f"{number}.png" for number in range(len(tables))]
     options = {"first_trial_only": False, "drop_first_fixation": False, "keep_one_in": 1} | options
-    return data._flatten_gaze(tables, ids, sizes[: len(tables)], num_users, **options)
+    return reader._flatten_gaze(tables, ids, sizes[: len(tables)], num_users, **options)
 
 
 def test_viewings_are_found_where_offset_and_length_say():
@@ -59,7 +59,7 @@ def test_a_data_set_without_gaze_is_refused():
 
 
 def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
-    dataset = data.load(
+    dataset = reader.load(
         "synthetic_gaze/tiny",
         data_dir,
         {"whole": (120, 160), "half": (60, 80)},
@@ -80,7 +80,7 @@ def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
 
 def test_a_name_without_its_configuration_is_helped(data_dir):
     with pytest.raises(FileNotFoundError, match=r"must be one of 'synthetic_gaze/tiny'"):
-        data.prepared_folder("synthetic_gaze", data_dir)
+        reader.prepared_folder("synthetic_gaze", data_dir)
 
 
 def test_what_an_interrupted_build_left_is_not_opened(data_dir, tmp_path):
@@ -88,7 +88,7 @@ def test_what_an_interrupted_build_left_is_not_opened(data_dir, tmp_path):
     leftover.mkdir(parents=True)
     (leftover / "dataset_info.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match="is not prepared"):
-        data.prepared_folder("osie/gaze", tmp_path)
+        reader.prepared_folder("osie/gaze", tmp_path)
 
 
 def test_the_first_fixation_of_every_trial_can_be_dropped():
@@ -112,12 +112,12 @@ def test_rows_can_be_thinned_from_the_start_of_every_trial():
 
 def test_a_data_set_of_an_older_builder_is_refused(data_dir, tmp_path):
     old = tmp_path / "synthetic_gaze" / "tiny" / "1.0.0"
-    shutil.copytree(data.prepared_folder("synthetic_gaze/tiny", data_dir), old)
+    shutil.copytree(reader.prepared_folder("synthetic_gaze/tiny", data_dir), old)
     metadata = json.loads((old / "metadata.json").read_text())
     del metadata["has_durations"]
     (old / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(ValueError, match=r"1\.0\.0 is of an older version of its builder: run gaz"):
-        data.load(
+        reader.load(
             "synthetic_gaze/tiny",
             tmp_path,
             {},
@@ -139,13 +139,13 @@ def test_only_the_first_trial_of_each_user_can_be_kept():
 def test_a_record_that_does_not_read_is_named(data_dir, tmp_path):
     """One byte in the middle of every file, so that it hits a record wherever it lies."""
     folder = tmp_path / "synthetic_gaze" / "tiny"
-    shutil.copytree(data.prepared_folder("synthetic_gaze/tiny", data_dir), folder / "1.2.0")
+    shutil.copytree(reader.prepared_folder("synthetic_gaze/tiny", data_dir), folder / "1.2.0")
     for path in folder.glob("*/*.array_record*"):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 0x10
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"array_record-\d+-of-\d+: record \d+ does not read: "):
-        data.load(
+        reader.load(
             "synthetic_gaze/tiny",
             tmp_path,
             {},
@@ -157,8 +157,8 @@ def test_a_record_that_does_not_read_is_named(data_dir, tmp_path):
 
 
 def test_an_image_that_does_not_decode_is_named(data_dir):
-    source = data.open_source("synthetic_gaze/tiny", data_dir)
-    record = dict(data.read_record(source, 3))
+    source = reader.open_source("synthetic_gaze/tiny", data_dir)
+    record = dict(reader.read_record(source, 3))
     record["image"] = record["image"][:100]
     with pytest.raises(ValueError, match=rf"image '{record['image_id'].decode()}' does not decode"):
-        data._decode(source, record, [(4, 5)])
+        reader._decode(source, record, [(4, 5)])

@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from gazejax import data, stages, workdir
+from gazejax.data import reader
+from gazejax.data.loading import load_dataset, make_config_splits
+from gazejax.inference.embed import embed_pairs
+from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.workdir.layout import load_config
+from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT
 from tfds_builders.build import build
 from tfds_builders.synthetic_gaze import generative_model
@@ -53,13 +58,13 @@ def test_strangers_maps_are_their_own(demo):
 @pytest.fixture(scope="module")
 def test_embeddings(demo):
     """Mean embedding of every user over the test images, the data set and its splits."""
-    config = workdir.load_config(demo)
-    dataset = stages.load_dataset(config)
-    splits = stages.make_config_splits(config, dataset)
-    pairs = stages.embed_pairs(
+    config = load_config(demo)
+    dataset = load_dataset(config)
+    splits = make_config_splits(config, dataset)
+    pairs = embed_pairs(
         config,
-        workdir.load_params(demo, "encoder"),
-        stages.make_viewings("encoder", config, dataset, splits),
+        load_params(demo, "encoder"),
+        make_viewings("encoder", config, dataset, splits),
         users=np.arange(len(dataset.user_ids)),
         images=splits.test_images,
         devices=jax.local_devices()[:1],
@@ -70,7 +75,7 @@ def test_embeddings(demo):
 def test_a_linear_probe_finds_the_traits_of_strangers(test_embeddings):
     """What each class of object is worth to a person: fitted on seen users, asked of unseen."""
     config, splits, embeddings = test_embeddings
-    folder = data.prepared_folder(config.data.name, config.data.data_dir)
+    folder = reader.prepared_folder(config.data.name, config.data.data_dir)
     traits = tfds.builder_from_directory(folder).info.metadata["traits"]
     wanted = np.array(traits["class_log_salience"])
     known, asked = splits.seen_users, splits.unseen_users

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from test_train import command
 
-from gazejax import loop, processes
-from gazejax.workdir import load_params, trained_steps
+from gazejax.runtime import distributed
+from gazejax.training.devices import _devices_to_share
+from gazejax.workdir.layout import trained_steps
+from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT, tiny_config
 
 MEETING = """
@@ -166,20 +168,20 @@ def test_processes_step_and_agree_together(tmp_path):
     ],
 )
 def test_the_environment_says_whether_there_are_others(environment, expected):
-    assert processes._is_one_of_several(environment) is expected
+    assert distributed._is_one_of_several(environment) is expected
 
 
 @pytest.mark.parametrize("asked", ["on", "10.0.0.1,2,0", "10.0.0.1:1234,2", "10.0.0.1:1234,2,-1"])
 def test_another_way_to_find_them_is_refused(asked):
     with pytest.raises(ValueError, match=r"--distributed is .*; allowed: auto, off, or ADDRESS:PO"):
-        processes.join(asked)
+        distributed.join(asked)
 
 
 def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
     config = tiny_config(data_dir)  # Batches of 20 pairs, 4 and 4 images.
-    assert loop._devices_to_share(config, 8, num_processes=2) == 2
+    assert _devices_to_share(config, 8, num_processes=2) == 2
     with pytest.raises(ValueError, match=r"3 processes cannot share .*; allowed: a divisor of 4"):
-        loop._devices_to_share(config, 8, num_processes=3)
+        _devices_to_share(config, 8, num_processes=3)
 
 
 @pytest.mark.slow

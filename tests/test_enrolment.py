@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from gazejax import cli, enrolment
-from gazejax.workdir import load_config
+from gazejax.analysis.image_selection import _first_reaching, choose_images
+from gazejax.cli.main import main
+from gazejax.workdir.layout import load_config
 
 
 def people(generator, num_users, num_images, *, telling, noise):
@@ -19,30 +20,30 @@ def people(generator, num_users, num_images, *, telling, noise):
 
 def test_the_images_that_tell_are_chosen_first():
     embeddings = people(np.random.default_rng(0), 6, 30, telling=[4, 9, 21], noise=4.0)
-    chosen = enrolment.choose_images(embeddings, budget=12)
+    chosen = choose_images(embeddings, budget=12)
     assert set(chosen[:3]) == {4, 9, 21}
     assert len(set(chosen.tolist())) == 12
     # What an image adds for everybody alike tells nobody apart, and changes little.
     everywhere = embeddings + np.random.default_rng(1).normal(size=(1, 30, 8)) * 0.01
-    assert set(enrolment.choose_images(everywhere, budget=3)) == {4, 9, 21}
+    assert set(choose_images(everywhere, budget=3)) == {4, 9, 21}
 
 
 @pytest.mark.parametrize(("users", "budget"), [(1, 2), (3, 0), (3, 5)])
 def test_a_budget_that_cannot_be_is_refused(users, budget):
     embeddings = np.zeros((users, 5, 2))
     with pytest.raises(ValueError, match=rf"budget is {budget} with 5 images and {users} users"):
-        enrolment.choose_images(embeddings, budget=budget)
+        choose_images(embeddings, budget=budget)
 
 
 def test_a_goal_is_reached_between_two_numbers_of_images():
     values = [0.5, 0.6, 0.8]
-    assert enrolment._first_reaching([1, 2, 4], values, 0.7) == pytest.approx(3.0)
-    assert enrolment._first_reaching([1, 2, 4], values, 0.4) == 1.0
-    assert enrolment._first_reaching([1, 2, 4], values, 0.9) is None
+    assert _first_reaching([1, 2, 4], values, 0.7) == pytest.approx(3.0)
+    assert _first_reaching([1, 2, 4], values, 0.4) == 1.0
+    assert _first_reaching([1, 2, 4], values, 0.9) is None
 
 
 def test_chosen_images_are_compared_with_random_ones(tiny_run, capsys):
-    assert cli.main(["calibrate", str(tiny_run), "--budget", "2"]) == 0
+    assert main(["calibrate", str(tiny_run), "--budget", "2"]) == 0
     result = json.loads((tiny_run / "enrolment_images.json").read_text())
     splits = json.loads((tiny_run / "splits.json").read_text())
     images = result["images"]["."]
@@ -59,13 +60,13 @@ def test_chosen_images_are_compared_with_random_ones(tiny_run, capsys):
     assert ", ".join(images) in table
     assert (tiny_run / "plots" / "enrolment_images.png").stat().st_size > 1000
     # The same command says the same.
-    assert cli.main(["calibrate", str(tiny_run), "--budget", "2"]) == 0
+    assert main(["calibrate", str(tiny_run), "--budget", "2"]) == 0
     assert json.loads((tiny_run / "enrolment_images.json").read_text()) == result
 
 
 def test_a_budget_above_half_of_the_images_is_refused_in_one_line(tiny_run, capsys):
     most = len(json.loads((tiny_run / "splits.json").read_text())["test_images"]) // 2
     assert load_config(tiny_run).data.name == "synthetic_gaze/tiny"
-    assert cli.main(["calibrate", str(tiny_run), "--budget", str(most + 1)]) == 1
+    assert main(["calibrate", str(tiny_run), "--budget", str(most + 1)]) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith(f"error: budget is {most + 1}; allowed: from 1 to {most}, half of the")

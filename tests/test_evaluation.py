@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gazejax import evaluation, protocols, report, stages
-from gazejax.stages import STAGES
-from gazejax.workdir import load_config, read_resources, write_resources
+from gazejax.config.derived import STAGES
+from gazejax.data import loading
+from gazejax.evaluation import prediction_protocol, run, verification_protocol
+from gazejax.evaluation.report import DETAILS, format_evaluation, headline
+from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_elsewhere
+from gazejax.workdir.layout import load_config, read_resources, write_resources
 from tests.tiny import tiny_config
 
 
@@ -49,36 +52,39 @@ def test_every_figure_stands_beside_its_controls_and_interval(result):
         }
         for method, sizes in methods.items():
             for row in sizes.values():
-                assert set(protocols.VERIFICATION_FIGURES) <= row.keys()
+                assert set(verification_protocol.VERIFICATION_FIGURES) <= row.keys()
                 assert 0 <= row["rank1"] <= 1
                 if method != "chance":
                     assert row["num_users"] == number
-                    assert has_intervals(row, protocols.VERIFICATION_FIGURES)
+                    assert has_intervals(row, verification_protocol.VERIFICATION_FIGURES)
         assert set(methods["encoder"]) == {"1", largest}
         assert methods["chance"]["1"]["rank1"] == pytest.approx(1 / number)
         for sizes in result["encoder_differences"][users].values():
-            assert has_intervals(sizes["1"], protocols.VERIFICATION_FIGURES)
+            assert has_intervals(sizes["1"], verification_protocol.VERIFICATION_FIGURES)
         for conditions in result["saliency"][users].values():
-            assert set(conditions) == set(protocols.CONDITIONS)
+            assert set(conditions) == set(prediction_protocol.CONDITIONS)
             for row in conditions.values():
-                assert all(np.isfinite(row[metric]) for metric in protocols.MAP_METRICS)
-                assert has_intervals(row, protocols.MAP_METRICS)
+                assert all(np.isfinite(row[metric]) for metric in prediction_protocol.MAP_METRICS)
+                assert has_intervals(row, prediction_protocol.MAP_METRICS)
         for rows in result["saliency_differences"][users].values():
-            assert has_intervals(rows["own_minus_swapped"], protocols.MAP_METRICS)
+            assert has_intervals(rows["own_minus_swapped"], prediction_protocol.MAP_METRICS)
             assert 0 < rows["own_minus_swapped_p_value"]["information_gain"] <= 1
         assert len(result["saliency_users"][users][largest]) == number
 
 
 def test_the_resamples_behind_the_intervals_are_stored(tiny_run, result):
-    with np.load(tiny_run / evaluation.RESAMPLES) as stored:
+    with np.load(tiny_run / RESAMPLES) as stored:
         resamples = dict(stored)
     figures = {name.rsplit("/", 1)[0] for name in resamples}
-    assert len(figures) == 2 * 2 + 2 * 1 * len(protocols.CONDITIONS)
+    assert len(figures) == 2 * 2 + 2 * 1 * len(prediction_protocol.CONDITIONS)
     for path in figures:
         row = result
         for key in path.split("/"):
             row = row[key]
-        for name in {*protocols.VERIFICATION_FIGURES, *protocols.MAP_METRICS} & row.keys():
+        for name in {
+            *verification_protocol.VERIFICATION_FIGURES,
+            *prediction_protocol.MAP_METRICS,
+        } & row.keys():
             values = resamples[f"{path}/{name}"]
             assert values.shape == (1000,)
             expected = row[f"{name}_interval"]
@@ -112,11 +118,11 @@ def test_differences_are_those_of_the_figures(result):
 
 def test_tables_and_plots_are_written(tiny_run, result):
     text = (tiny_run / "evaluation.md").read_text()
-    assert text == report.format_evaluation(result)
+    assert text == format_evaluation(result)
     row = result["encoder"]["unseen"]["encoder"]["1"]
     low, high = row["roc_auc_interval"]
-    assert f"{row['roc_auc']:.3f} [{low:.3f}, {high:.3f}]" in report.headline(text)
-    assert report.DETAILS not in report.headline(text)
+    assert f"{row['roc_auc']:.3f} [{low:.3f}, {high:.3f}]" in headline(text)
+    assert DETAILS not in headline(text)
     for name in ("roc_curves", "roc_auc_against_images", "embeddings", "own_minus_swapped", "maps"):
         with Image.open(tiny_run / "plots" / f"{name}.png") as picture:
             assert min(picture.size) > 300
@@ -132,8 +138,8 @@ def test_figures_depend_on_neither_the_batch_nor_the_devices(
         config.eval.batch_size = 7
     else:
         monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-    monkeypatch.setattr(evaluation, "load_config", lambda workdir: config)
-    found = evaluation.evaluate(workdir)
+    monkeypatch.setattr(run, "load_config", lambda workdir: config)
+    found = evaluate(workdir)
     for part in set(result) - {"compared"}:
         for (path, one), other in zip(
             jax.tree_util.tree_leaves_with_path(result[part]),
@@ -150,7 +156,7 @@ def test_without_the_control_stages_their_rows_are_left_out(tiny_run, tmp_path):
     workdir = shutil.copytree(tiny_run, tmp_path / "run")
     for stage in ("universal", "permuted_encoder"):
         shutil.rmtree(workdir / stage)
-    found = evaluation.evaluate(workdir)
+    found = evaluate(workdir)
     assert "permuted_users" not in found["encoder"]["seen"]
     assert "predicted" not in found["saliency"]["seen"]["2"]
     assert "own" in found["saliency"]["seen"]["2"]
@@ -159,7 +165,7 @@ def test_without_the_control_stages_their_rows_are_left_out(tiny_run, tmp_path):
 def test_dropping_the_first_fixation_is_a_config_value(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
     config.data.drop_first_fixation = True
-    shorter = stages.load_dataset(config).gaze.viewing_length
+    shorter = loading.load_dataset(config).gaze.viewing_length
     whole = tiny_dataset.gaze.viewing_length
     np.testing.assert_array_equal(shorter, np.maximum(whole - 1, 0))
 
@@ -168,15 +174,15 @@ def test_people_of_another_data_set_are_told_apart_but_never_on_trained_images(
     tiny_run, data_dir, monkeypatch, capsys
 ):
     with pytest.raises(ValueError, match=r"trained with .* images of synthetic_gaze/tiny"):
-        evaluation.evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
-    load_dataset = stages.load_dataset
+        evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
+    load_dataset = loading.load_dataset
 
     def with_other_images(config, basis):
         dataset = load_dataset(config, basis)
         return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
 
-    monkeypatch.setattr(stages, "load_dataset", with_other_images)
-    result = evaluation.evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
+    monkeypatch.setattr(run, "load_dataset", with_other_images)
+    result = evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
     table = result["encoder"]
     assert set(table) >= {"encoder", "residual_map", "two_scalars", "chance"}
     # All 8 people and all 40 images: nobody and nothing is held out there.

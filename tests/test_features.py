@@ -3,14 +3,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gazejax import features
+from gazejax.data import features
+from gazejax.models import feature_projection
 from gazejax.models.backbone import LEVEL_CHANNELS
-from gazejax.models.scanpath import average_at_gaze
-from gazejax.models.taste import CONDITIONINGS, TasteSaliencyNetwork
+from gazejax.models.saliency_readout import TasteSaliencyNetwork
+from gazejax.models.scanpath_encoder import average_at_gaze
+from gazejax.models.user_memory import CONDITIONINGS
 
 STRIDES = (8, 32)
 COMPONENTS = (3, 2)
-NUM = features.num_features(COMPONENTS)
+NUM = feature_projection.num_features(COMPONENTS)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_features_of_an_image_do_not_depend_on_the_others(levels):
     fine = (levels[0] - basis.mean[0]) @ basis.projection[0]
     np.testing.assert_allclose(grid[..., :3], fine, atol=0.02)
     # Places: x to the right, y downwards, variance one or about.
-    place = grid[0, ..., -features.NUM_PLACE_FEATURES :].astype(np.float64)
+    place = grid[0, ..., -feature_projection.NUM_PLACE_FEATURES :].astype(np.float64)
     assert (np.diff(place[..., 0], axis=1) > 0).all()
     assert (np.diff(place[..., 1], axis=0) > 0).all()
     np.testing.assert_allclose(place.reshape(-1, 5).mean(axis=0), 0, atol=0.1)
@@ -102,7 +104,7 @@ def test_a_mirrored_picture_and_gaze_change_the_sign_of_the_horizontal_features_
     mirrored[..., :-5] = grid[:, :, ::-1, :-5]  # The content; places are what they are.
     found = average_at_gaze(jnp.asarray(mirrored), jnp.asarray(residual[:, :, ::-1]))
     before = average_at_gaze(jnp.asarray(grid), jnp.asarray(residual))
-    np.testing.assert_allclose(found, before * features.mirrored_signs(NUM), atol=5e-3)
+    np.testing.assert_allclose(found, before * feature_projection.mirrored_signs(NUM), atol=5e-3)
 
 
 PEOPLE = 3

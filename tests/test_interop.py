@@ -17,14 +17,13 @@ def opened(data_dir, tmp_path_factory):
 
 
 def test_stimuli_and_trains_are_those_of_the_data_set(opened, data_dir):
-    from gazejax import data
 
     stimuli, fixations = opened
-    metadata, records = data.read_records("synthetic_gaze/tiny", data_dir)
+    metadata, records = reader.read_records("synthetic_gaze/tiny", data_dir)
     assert len(stimuli) == 40
     assert len(fixations.train_xs) == 40 * 8
     assert len(fixations.x) == metadata["num_fixations"]
-    np.testing.assert_array_equal(stimuli.stimuli[3], data.decode_image(records[3]["image"]))
+    np.testing.assert_array_equal(stimuli.stimuli[3], reader.decode_image(records[3]["image"]))
     gaze = records[3]["gaze"]
     mine = (fixations.n == 3) & (fixations.subjects == 5)
     theirs = gaze["user"] == 5
@@ -36,8 +35,6 @@ def test_stimuli_and_trains_are_those_of_the_data_set(opened, data_dir):
 
 
 def test_there_and_back_is_the_same_data_set(opened, data_dir, tmp_path):
-    from gazejax import data
-    from gazejax.interop.pysaliency import from_pysaliency
 
     table = from_pysaliency(*opened, tmp_path)
     folder = build(
@@ -47,12 +44,11 @@ def test_there_and_back_is_the_same_data_set(opened, data_dir, tmp_path):
         images_dir=tmp_path / "images",
         stored_name="back",
     )
-    expected, _ = data.read_records("synthetic_gaze/tiny", data_dir)
+    expected, _ = reader.read_records("synthetic_gaze/tiny", data_dir)
     assert tfds.builder_from_directory(folder).info.metadata["digest"] == expected["digest"]
 
 
 def test_data_of_pysaliency_alone_can_be_built(tmp_path):
-    from gazejax.interop.pysaliency import from_pysaliency
 
     stimuli = pysaliency.Stimuli([np.full((20, 30, 3), value, np.uint8) for value in (10, 20)])
     fixations = pysaliency.FixationTrains.from_fixation_trains(

@@ -11,9 +11,17 @@ import numpy as np
 import pytest
 from test_train import command
 
-from gazejax import checkpoints, interruption, loop, stages
-from gazejax.cli import one_line_errors
-from gazejax.workdir import load_params, locked
+from gazejax.config.derived import INPUTS
+from gazejax.data.loading import make_config_splits
+from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.runtime import preemption
+from gazejax.runtime.errors import one_line_errors
+from gazejax.training import loop
+from gazejax.training.log import MetricsLog
+from gazejax.training.run import make_stage
+from gazejax.workdir import checkpoints
+from gazejax.workdir.lock import locked
+from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT, tiny_config, train_and_evaluate
 
 BLOCKED = """
@@ -109,7 +117,7 @@ def test_an_interrupted_training_writes_the_same_curve(
     name, tiny_run, data_dir, tmp_path, monkeypatch
 ):
     """At step 5, in the middle of a window of the curve, and far from a checkpoint's turn."""
-    curve = loop._Curve.add
+    curve = MetricsLog.add
     asked = []
 
     def add(self, metrics):
@@ -117,10 +125,10 @@ def test_an_interrupted_training_writes_the_same_curve(
             asked.append(True)
         return curve(self, metrics)
 
-    monkeypatch.setattr(loop._Curve, "add", add)
-    monkeypatch.setattr(interruption, "is_asked", lambda: bool(asked))
+    monkeypatch.setattr(MetricsLog, "add", add)
+    monkeypatch.setattr(preemption, "is_asked", lambda: bool(asked))
     workdir = tmp_path / "run"
-    with pytest.raises(interruption.InterruptedRunError, match=f"{name} is saved at step 5 of 12"):
+    with pytest.raises(preemption.InterruptedRunError, match=f"{name} is saved at step 5 of 12"):
         train_and_evaluate(tiny_config(data_dir), workdir)
     monkeypatch.undo()
     assert checkpoints.latest_step(workdir / name / "checkpoints") == 5
@@ -150,21 +158,19 @@ def test_any_number_of_devices_trains_alike_and_resumes_what_others_saved(
 ):
     config = tiny_config(data_dir)
     config.encoder.num_steps, config.training.log_every = 20, 1
-    splits = stages.make_config_splits(config, tiny_dataset)
-    viewings = {
-        name: stages.make_viewings(name, config, tiny_dataset, splits) for name in stages.INPUTS
-    }
+    splits = make_config_splits(config, tiny_dataset)
+    viewings = {name: make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
 
     def train(workdir, num_devices, *, start=0, end=20):
         devices = jax.local_devices()[:num_devices]
-        stage = stages.make_stage(
+        stage = make_stage(
             "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
         )
         asked = iter([False] * (end - start - 1) + [end < 20] * 2)
-        monkeypatch.setattr(interruption, "is_asked", lambda: next(asked))
+        monkeypatch.setattr(preemption, "is_asked", lambda: next(asked))
         try:
             loop.train(stage, config, workdir, metadata={}, devices=devices)
-        except interruption.InterruptedRunError:
+        except preemption.InterruptedRunError:
             assert end < 20
         return [
             json.loads(line)["loss"]

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from test_controls import gaze_of
 
-from gazejax import cli, knowledge
+from gazejax.analysis.trait_probes import _NUM_PERMUTATIONS, _p_value, fit_direction, measure
+from gazejax.cli.main import main
 
 
 def test_measures_by_hand():
     # In image widths, of images 4 : 3: (.5, .375) is the centre.
     xy_frac = np.array([[0.5, 0.5], [0.5, 0.9], [0.1, 0.5], [0.9, 0.5]], np.float32)
     gaze = gaze_of([[3, 0, 1]], xy_frac)
-    found = knowledge.measure(gaze, np.array([0]), np.arange(3))
+    found = measure(gaze, np.array([0]), np.arange(3))
     np.testing.assert_allclose(found["fixations"], [2.0])
     np.testing.assert_allclose(found["centre_share"], [(1 / 3 + 0) / 2])
     steps = [0.4 * 0.75, np.hypot(0.4, 0.4 * 0.75)]
@@ -27,7 +28,7 @@ def test_measures_by_hand():
 def test_durations_that_nobody_knows_are_no_trait():
     gaze = gaze_of([[2], [3]])
     gaze = gaze._replace(duration_ms=np.zeros_like(gaze.duration_ms))
-    assert "duration_ms" not in knowledge.measure(gaze, np.arange(2), np.arange(1))
+    assert "duration_ms" not in measure(gaze, np.arange(2), np.arange(1))
 
 
 @pytest.mark.parametrize("scale", [1e-2, 1e3])
@@ -35,7 +36,7 @@ def test_a_planted_trait_is_read_from_strangers_whatever_the_unit(scale):
     generator = np.random.default_rng(0)
     embeddings = generator.normal(size=(60, 5))
     trait = 3.0 + embeddings @ np.array([2.0, 0, -1, 0, 0])
-    direction = knowledge.fit_direction(scale * embeddings[:40], trait[:40])
+    direction = fit_direction(scale * embeddings[:40], trait[:40])
     predicted = direction.predict(scale * embeddings[40:])
     assert np.corrcoef(predicted, trait[40:])[0, 1] > 0.99
     # A step along the direction is one standard deviation of what is predicted.
@@ -43,14 +44,14 @@ def test_a_planted_trait_is_read_from_strangers_whatever_the_unit(scale):
     seen = direction.predict(scale * embeddings[:40])
     np.testing.assert_allclose(moved, seen.std(), rtol=1e-6)
     # The users of a fold are permuted among themselves.
-    chance = knowledge._p_value([predicted], [trait[40:]], generator)
-    assert chance <= 2 / knowledge._NUM_PERMUTATIONS
+    chance = _p_value([predicted], [trait[40:]], generator)
+    assert chance <= 2 / _NUM_PERMUTATIONS
     shuffled = generator.permutation(trait[40:])
-    assert knowledge._p_value([predicted], [shuffled], generator) > 0.02
+    assert _p_value([predicted], [shuffled], generator) > 0.02
 
 
 def test_traits_of_a_run_are_told_and_drawn(tiny_run, capsys):
-    assert cli.main(["explain", str(tiny_run)]) == 0
+    assert main(["explain", str(tiny_run)]) == 0
     result = json.loads((tiny_run / "knowledge.json").read_text())
     splits = json.loads((tiny_run / "splits.json").read_text())
     names = {"fixations", "centre_share", "saccade_length", "spread", "duration_ms"}

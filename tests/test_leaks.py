@@ -13,8 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gazejax import data, evaluation, protocols, render, sampling, splits, stages, verification
-from gazejax.splits import OSIE_IMAGES_IN_PS, make_splits
+from gazejax.config.derived import STAGES
+from gazejax.data import reader, splits
+from gazejax.data.loading import load_dataset, make_config_splits
+from gazejax.data.splits import OSIE_IMAGES_IN_PS, make_splits
+from gazejax.evaluation import folds, prediction_protocol, verification_protocol
+from gazejax.evaluation import run as evaluation_run
+from gazejax.evaluation.run import evaluate
+from gazejax.inference.networks import Network
+from gazejax.inputs import sampling
+from gazejax.inputs.maps import group_maps, personal_maps, universal_maps
+from gazejax.inputs.stage_arrays import center_prior, make_viewings
+from gazejax.metrics import verification
+from gazejax.training.run import make_stage
+from gazejax.training.saliency_stage import _saliency_loss
+from gazejax.types import longest_viewing
 from tests.tiny import tiny_config, tiny_scanpath_config
 
 
@@ -27,7 +40,7 @@ def run(tiny_run, tmp_path):
 @pytest.fixture(scope="module")
 def tiny(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
-    return config, stages.make_config_splits(config, tiny_dataset)
+    return config, make_config_splits(config, tiny_dataset)
 
 
 def tamper(path, change):
@@ -43,19 +56,19 @@ def test_a_config_that_calls_trained_users_unseen_is_caught(run):
     tamper(run / "config.json", lambda content: content["config"]["split"].update(fold=2))
     message = r"'observer_002' is one of 2 of the unseen_users that stage encoder was trained with"
     with pytest.raises(ValueError, match=message):
-        evaluation.evaluate(run)
+        evaluate(run)
 
 
 def test_a_config_that_calls_trained_images_test_images_is_caught(run):
     tamper(run / "config.json", lambda content: content["config"]["split"].update(hash_seed=5))
     with pytest.raises(ValueError, match=r"of the test_images that stage encoder was trained"):
-        evaluation.evaluate(run)
+        evaluate(run)
 
 
-@pytest.mark.parametrize("stage", stages.STAGES)
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_of_another_fold_is_caught(stage, run, monkeypatch):
     """A stage brought from a run that trained with a user who is unseen here."""
-    original = evaluation.refuse_leaks
+    original = folds.refuse_leaks
 
     def with_other_stage(workdir, name, now, dataset):
         if name == stage:
@@ -66,17 +79,17 @@ def test_a_stage_of_another_fold_is_caught(stage, run, monkeypatch):
             )
         original(workdir, name, now, dataset)
 
-    monkeypatch.setattr(evaluation, "refuse_leaks", with_other_stage)
+    monkeypatch.setattr(folds, "refuse_leaks", with_other_stage)
     with pytest.raises(ValueError, match=rf"unseen_users that stage {stage} was trained with"):
-        evaluation.evaluate(run)
+        evaluate(run)
 
 
 def test_users_swapped_in_the_data_are_caught(tiny_run, tiny_dataset, monkeypatch):
     first, second, *others = tiny_dataset.user_ids
     swapped = tiny_dataset._replace(user_ids=(second, first, *others))
-    monkeypatch.setattr(stages, "load_dataset", lambda *_: swapped)
+    monkeypatch.setattr(evaluation_run, "load_dataset", lambda *_: swapped)
     with pytest.raises(ValueError, match=r"unseen_users that stage encoder was trained with"):
-        evaluation.evaluate(tiny_run)
+        evaluate(tiny_run)
 
 
 def test_overlapping_splits_are_caught():
@@ -132,11 +145,11 @@ def altered_gaze(gaze, users, images):
 def test_unseen_users_and_test_images_change_nothing_that_is_learnt_from(tiny, tiny_dataset):
     config, parts = tiny
     every_user, every_image = np.arange(8), np.arange(40)
-    before = stages.make_viewings("saliency", config, tiny_dataset, parts)
+    before = make_viewings("saliency", config, tiny_dataset, parts)
 
     def after(users, images):
         gaze = altered_gaze(tiny_dataset.gaze, users, images)
-        return stages.make_viewings("saliency", config, tiny_dataset._replace(gaze=gaze), parts)
+        return make_viewings("saliency", config, tiny_dataset._replace(gaze=gaze), parts)
 
     by_unseen = after(parts.unseen_users, every_image)
     np.testing.assert_array_equal(by_unseen.group.total, before.group.total)
@@ -144,17 +157,17 @@ def test_unseen_users_and_test_images_change_nothing_that_is_learnt_from(tiny, t
     np.testing.assert_array_equal(
         on_test.group.total[parts.train_images], before.group.total[parts.train_images]
     )
-    np.testing.assert_array_equal(stages.center_prior(on_test), stages.center_prior(before))
+    np.testing.assert_array_equal(center_prior(on_test), center_prior(before))
     assert not np.array_equal(
-        stages.center_prior(after(parts.seen_users, parts.train_images)),
-        stages.center_prior(before),
+        center_prior(after(parts.seen_users, parts.train_images)),
+        center_prior(before),
     )
 
 
 def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, tiny_dataset):
     config, parts = tiny
-    viewings = {"saliency": stages.make_viewings("saliency", config, tiny_dataset, parts)}
-    stage = stages.make_stage(
+    viewings = {"saliency": make_viewings("saliency", config, tiny_dataset, parts)}
+    stage = make_stage(
         "universal",
         config,
         viewings,
@@ -167,15 +180,15 @@ def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, t
 
 
 def test_a_universal_map_that_unseen_users_contributed_to_is_caught(run, tiny_dataset, monkeypatch):
-    original = stages.make_viewings
+    original = make_viewings
 
     def with_everybody(name, config, dataset, parts):
         everybody = parts._replace(seen_users=np.arange(len(dataset.user_ids)))
         return original(name, config, dataset, everybody)
 
-    monkeypatch.setattr(stages, "make_viewings", with_everybody)
+    monkeypatch.setattr(folds, "make_viewings", with_everybody)
     with pytest.raises(ValueError, match=r"user 1 is unseen, but contributes to the universal"):
-        evaluation.evaluate(run)
+        evaluate(run)
 
 
 def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset):
@@ -185,14 +198,14 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
     options = {
         "sigma_frac": config.data.sigma_frac,
         "map_size": config.saliency.map_size,
-        "max_fixations": stages.longest_viewing(tiny_dataset.gaze),
+        "max_fixations": longest_viewing(tiny_dataset.gaze),
     }
 
     def universal_and_mean(gaze):
         gaze = jax.tree.map(jnp.asarray, gaze)
-        group = render.group_maps(gaze, jnp.asarray(parts.seen_users), **options)
-        personal = render.personal_maps(gaze, user, image, **options)
-        universal = render.universal_maps(group, gaze, user, image, personal)
+        group = group_maps(gaze, jnp.asarray(parts.seen_users), **options)
+        personal = personal_maps(gaze, user, image, **options)
+        universal = universal_maps(group, gaze, user, image, personal)
         return np.asarray(universal), np.asarray(group.total[image])
 
     before = universal_and_mean(tiny_dataset.gaze)
@@ -206,7 +219,7 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
 
 
 def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
-    original = protocols.Prediction
+    original = prediction_protocol.Prediction
 
     def leaking(**parts):
         is_query = parts["is_query"].copy()
@@ -214,41 +227,41 @@ def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
         is_query[0, user, image] = True
         return original(**parts | {"is_query": is_query})
 
-    monkeypatch.setattr(protocols, "Prediction", leaking)
+    monkeypatch.setattr(prediction_protocol, "Prediction", leaking)
     with pytest.raises(ValueError, match="asks for 1 maps of images that the user enrolled with"):
-        evaluation.evaluate(tiny_run)
+        evaluate(tiny_run)
 
 
 def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control(monkeypatch):
     """Permuted users have nothing in common with themselves but an image in both samples."""
     generator = np.random.default_rng(0)
-    compared = protocols.Compared(
+    compared = verification_protocol.Compared(
         users=np.arange(6),
         features=generator.normal(size=(6, 40, 8)),
         viewed=np.ones((6, 40), bool),
         similarity=verification.negative_distance,
         permuted=True,
     )
-    orders = protocols.draw_image_orders(40, 100, 0)
+    orders = verification_protocol.draw_image_orders(40, 100, 0)
 
     def roc_auc():
-        scores = protocols.compare(compared, orders, size=4, samples_per_user=2, seed=0)
-        return protocols.verification_figures([scores])["roc_auc"]
+        scores = verification_protocol.compare(compared, orders, size=4, samples_per_user=2, seed=0)
+        return verification_protocol.verification_figures([scores])["roc_auc"]
 
     assert roc_auc() == pytest.approx(0.5, abs=0.03)
-    original = protocols.first_viewed
+    original = verification_protocol.first_viewed
 
     def overlapping(viewed, order, *, start, size):
         return original(viewed, order, start=start - 1 if start else 0, size=size)
 
-    monkeypatch.setattr(protocols, "first_viewed", overlapping)
+    monkeypatch.setattr(verification_protocol, "first_viewed", overlapping)
     assert roc_auc() > 0.55
 
 
 def leaked_weight(tiny, tiny_dataset):
     """Weight of the target image in the embeddings that a batch of stage 2 is trained with."""
     config, parts = tiny
-    viewings = stages.make_viewings("saliency", config, tiny_dataset, parts)
+    viewings = make_viewings("saliency", config, tiny_dataset, parts)
     # An image's pixels say which it is, and a pair's embedding which image it was made of.
     pixels = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 3))
     embeddings = np.broadcast_to(np.eye(len(viewings.images)), (6, *[len(viewings.images)] * 2))
@@ -260,11 +273,11 @@ def leaked_weight(tiny, tiny_dataset):
         np.testing.assert_allclose(embedding.sum(axis=-1), 1.0, rtol=1e-5)
         return universal
 
-    network = stages.Network(init=lambda key: {}, apply=lambda params: capture)
-    loss = stages._saliency_loss(
+    network = Network(init=lambda key: {}, apply=lambda params: capture)
+    loss = _saliency_loss(
         config,
         network,
-        max_fixations=stages.longest_viewing(viewings.gaze),
+        max_fixations=longest_viewing(viewings.gaze),
         num_devices=1,
     )
     arrays = jax.tree.map(jnp.asarray, viewings._replace(pixels=pixels))
@@ -287,9 +300,9 @@ def test_a_training_target_is_never_in_its_own_embedding(tiny, tiny_dataset, mon
 
 def test_frozen_features_are_fitted_on_training_images_alone(data_dir, monkeypatch):
     config = tiny_scanpath_config(data_dir)
-    whole = stages.load_dataset(config)
-    parts = stages.make_config_splits(config, whole)
-    load = data.load
+    whole = load_dataset(config)
+    parts = make_config_splits(config, whole)
+    load = reader.load
 
     def changed(images):
         def load_changed(*arguments, **options):
@@ -298,12 +311,12 @@ def test_frozen_features_are_fitted_on_training_images_alone(data_dir, monkeypat
             pixels[images] = 255 - pixels[images]
             return dataset._replace(images={**dataset.images, "saliency": pixels})
 
-        monkeypatch.setattr(data, "load", load_changed)
-        return stages.load_dataset(config)
+        monkeypatch.setattr(reader, "load", load_changed)
+        return load_dataset(config)
 
     of_test, of_training = changed(parts.test_images), changed(parts.train_images)
     np.testing.assert_array_equal(of_test.basis.projection[0], whole.basis.projection[0])
     assert np.abs(of_training.basis.projection[0] - whole.basis.projection[0]).max() > 1e-3
     # A run's own basis is used as it is.
-    again = stages.load_dataset(config, whole.basis)
+    again = load_dataset(config, whole.basis)
     np.testing.assert_array_equal(again.basis.mean[0], whole.basis.mean[0])

@@ -7,14 +7,22 @@ import numpy as np
 import optax
 import pytest
 
-from gazejax import api, checkpoints, evaluation, loop, stages, steps
-from gazejax.config import with_values
-from gazejax.workdir import (
-    copy_encoders,
-    load_params,
-    read_resources,
-    refuse_another_experiment,
-)
+from gazejax.api import load
+from gazejax.config.ablations import with_values
+from gazejax.data import loading
+from gazejax.data.loading import make_config_splits
+from gazejax.evaluation.run import evaluate
+from gazejax.inference.networks import encoder_network
+from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.training import run
+from gazejax.training.log import MetricsLog, _lines_until
+from gazejax.training.loop import train
+from gazejax.training.run import make_stage, train_folds
+from gazejax.training.step import init_state
+from gazejax.workdir import checkpoints
+from gazejax.workdir.guards import refuse_another_experiment
+from gazejax.workdir.layout import read_resources
+from gazejax.workdir.parameters import copy_encoders, load_params
 from tests.tiny import tiny_config, train_and_evaluate
 
 
@@ -30,14 +38,14 @@ def final_params(workdir, name):
 def test_a_killed_training_resumes_bitwise(name, tiny_run, data_dir, tmp_path, monkeypatch):
     config = tiny_config(data_dir)
     workdir = tmp_path / "run"
-    original = loop._Curve.add
+    original = MetricsLog.add
 
     def killed_at_step_7(curve, metrics):
         if curve.stage.name == name and curve.step == 6:
             raise KilledError
         return original(curve, metrics)
 
-    monkeypatch.setattr(loop._Curve, "add", killed_at_step_7)
+    monkeypatch.setattr(MetricsLog, "add", killed_at_step_7)
     with pytest.raises(KilledError):
         train_and_evaluate(config, workdir)
     monkeypatch.undo()
@@ -99,7 +107,7 @@ def test_an_encoder_serves_every_stage_two_but_no_other_stage_one(
     expected, found = final_params(tiny_run, "encoder"), final_params(tmp_path, "encoder")
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     config = tiny_config(data_dir)
-    splits = stages.make_config_splits(config, tiny_dataset)
+    splits = make_config_splits(config, tiny_dataset)
     config.saliency.loss.kld_weight = 1.0
     config.universal.num_steps = 6
     config.controls.embeddings = "swapped"
@@ -115,7 +123,7 @@ def test_an_encoder_serves_every_stage_two_but_no_other_stage_one(
 
 def test_other_data_under_the_same_name_are_refused(tiny_run, tiny_dataset, data_dir):
     config = tiny_config(data_dir)
-    splits = stages.make_config_splits(config, tiny_dataset)
+    splits = make_config_splits(config, tiny_dataset)
     refuse_another_experiment(tiny_run, config, splits, tiny_dataset)
     other = tiny_dataset._replace(digest={**tiny_dataset.digest, "gaze": "0"})
     with pytest.raises(ValueError, match=r"the digest of synthetic_gaze/tiny was .* and is now"):
@@ -129,7 +137,7 @@ def test_changes_are_accepted_where_the_config_says_so_but_never_of_the_splits(
     config.encoder.loss.update(margin=9.0, mining="random")
     config.checkpoint.accept_changes = True
     other = tiny_dataset._replace(digest={**tiny_dataset.digest, "gaze": "0"})
-    splits = stages.make_config_splits(config, tiny_dataset)
+    splits = make_config_splits(config, tiny_dataset)
     refuse_another_experiment(tiny_run, config, splits, other)
     told = capsys.readouterr().err
     assert (
@@ -138,7 +146,7 @@ def test_changes_are_accepted_where_the_config_says_so_but_never_of_the_splits(
     )
     assert "accept_changes: the digest of synthetic_gaze/tiny was" in told
     config.split.fold = 0
-    splits = stages.make_config_splits(config, tiny_dataset)
+    splits = make_config_splits(config, tiny_dataset)
     with pytest.raises(ValueError, match="seen_users of the encoder's training differ"):
         refuse_another_experiment(tiny_run, config, splits, tiny_dataset)
 
@@ -153,8 +161,8 @@ def test_stage_two_alone_needs_a_trained_encoder(data_dir, tmp_path):
 
 
 def test_stage_two_refuses_an_unfinished_encoder(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "trained_steps", lambda workdir, stage: 4)
-    monkeypatch.setattr(loop, "refuse_another_experiment", lambda *arguments: None)
+    monkeypatch.setattr(run, "trained_steps", lambda workdir, stage: 4)
+    monkeypatch.setattr(run, "refuse_another_experiment", lambda *arguments: None)
     config = tiny_config(data_dir)
     config.stage = "saliency"
     with pytest.raises(ValueError, match=r"is at step 4 of 12; stage saliency needs it finished"):
@@ -176,12 +184,13 @@ def test_users_who_saw_different_images_train_and_evaluate(
     config = tiny_config(data_dir)
     for stage in ("encoder", "saliency", "universal"):
         config[stage].num_steps = 2
-    splits = stages.make_config_splits(config, tiny_dataset)
+    splits = make_config_splits(config, tiny_dataset)
     gaps = [(user, image) for user in range(8) for image in range(user, 40, 8)]
     # Two images that nobody saw: no target of stage 2, and no harm.
     nobody = [(user, image) for user in range(8) for image in splits.train_images[:2]]
     dataset = incomplete(tiny_dataset, gaps + nobody)
-    monkeypatch.setattr(stages, "read_dataset", lambda *_: dataset)
+    for module in (run, loading):
+        monkeypatch.setattr(module, "read_dataset", lambda *_: dataset)
     train_and_evaluate(config, tmp_path / "run")
     result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert np.isfinite(jax.tree.leaves(result["saliency"])).all()
@@ -192,16 +201,17 @@ def test_a_user_with_no_test_image_is_named_before_training(
 ):
     config = tiny_config(data_dir)
     config.split.min_images = 0
-    splits = stages.make_config_splits(config, tiny_dataset)
+    splits = make_config_splits(config, tiny_dataset)
     dataset = incomplete(tiny_dataset, [(3, image) for image in splits.test_images])
-    monkeypatch.setattr(stages, "read_dataset", lambda *_: dataset)
+    for module in (run, loading):
+        monkeypatch.setattr(module, "read_dataset", lambda *_: dataset)
     with pytest.raises(ValueError, match=r"user 'observer_003' saw 0 of the .* test images"):
         train_and_evaluate(config, tmp_path / "run")
     # Left out instead, and said so.
     config.split.min_images = 1
     config.update(stage="encoder")
     config.encoder.num_steps = 2
-    loop.train_folds(config, tmp_path / "run")
+    train_folds(config, tmp_path / "run")
     assert "1 of 8 users take no part, by config.split (purpose 'test'" in capsys.readouterr().err
     stored = json.loads((tmp_path / "run" / "splits.json").read_text())
     assert stored["users_left_out"] == ["observer_003"]
@@ -215,7 +225,7 @@ def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_pa
         config[stage].num_steps = 2
     config.eval.folds = 2
     config.controls.permuted_users = False
-    original, trained = loop.train, []
+    original, trained = train, []
 
     def killed_in_fold_1(stage, config, workdir, **options):
         trained.append((config.split.fold, stage.name))
@@ -223,7 +233,7 @@ def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_pa
             raise KilledError
         original(stage, config, workdir, **options)
 
-    monkeypatch.setattr(loop, "train", killed_in_fold_1)
+    monkeypatch.setattr(run, "train", killed_in_fold_1)
     with pytest.raises(KilledError):
         train_and_evaluate(config, tmp_path / "run")
     train_and_evaluate(config, tmp_path / "run")
@@ -241,13 +251,13 @@ def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_pa
     for folds in (1, 4):
         config.eval.folds = folds
         with pytest.raises(ValueError, match=f"config.eval.folds was 2 and is now {folds}"):
-            loop.train_folds(config, tmp_path / "run")
+            train_folds(config, tmp_path / "run")
 
 
 def test_a_curve_cut_in_the_middle_of_a_line_is_continued(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 2, "loss": 1.0}\n{"step": 4, "loss": 0.5}\n{"step": 6, "lo')
-    assert loop._lines_until(path, 4) == path.read_text().splitlines()[:2]
+    assert _lines_until(path, 4) == path.read_text().splitlines()[:2]
 
 
 @pytest.mark.parametrize(
@@ -273,7 +283,7 @@ def test_data_that_cannot_fill_a_batch_are_refused_before_anything_compiles(
     config.encoder.loss.pairs_per_embedding = 1
     config.update_from_flattened_dict({key: value})
     for function in ("add_features", "make_viewings", "make_stage"):
-        monkeypatch.setattr(stages, function, None)
+        monkeypatch.setattr(run, function, None)
     with pytest.raises(ValueError, match=f"config.{key} {message}"):
         train_and_evaluate(config, tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
@@ -284,10 +294,10 @@ def test_an_encoder_can_be_one_that_learnt_nothing(data_dir, tmp_path):
     config.update(stage="encoder")
     config.encoder.num_steps = config.encoder.optimizer.warmup_steps = 0
     for _ in range(2):  # The second time there is nothing left to do.
-        loop.train_folds(config, tmp_path / "run")
+        train_folds(config, tmp_path / "run")
     assert [one.step for one in checkpoints.find(tmp_path / "run/encoder/checkpoints")] == [0]
-    init = stages.encoder_network(config, num_users=6).init
-    start = steps.init_state(init, optax.identity(), config.seed).params
+    init = encoder_network(config, num_users=6).init
+    start = init_state(init, optax.identity(), config.seed).params
     jax.tree.map(
         np.testing.assert_array_equal, final_params(tmp_path / "run", "encoder"), dict(start)
     )
@@ -299,25 +309,25 @@ def test_a_saliency_network_can_be_told_of_nobody(data_dir, tmp_path):
     config.controls.embeddings = "none"
     config.encoder.num_steps = config.saliency.num_steps = 2
     for config.stage in ("encoder", "saliency"):
-        loop.train_folds(config, tmp_path / "run")
-    result = evaluation.evaluate(tmp_path / "run")
+        train_folds(config, tmp_path / "run")
+    result = evaluate(tmp_path / "run")
     for group in ("seen", "unseen"):
         rows = result["saliency"][group]["2"]
         assert rows["own"] == rows["swapped"] == rows["mean"]
         assert rows["own"]["cc"] != rows["universal"]["cc"]
     with pytest.raises(ValueError, match=r"is a control, not to be used: .* told 'none'"):
-        api.load(tmp_path / "run")
+        load(tmp_path / "run")
 
 
 def test_an_encoder_can_learn_from_permuted_gaze(data_dir, tiny_dataset):
     """The same batches of the same images, of other people."""
     config = tiny_config(data_dir)
-    splits = stages.make_config_splits(config, tiny_dataset)
-    viewings = {"encoder": stages.make_viewings("encoder", config, tiny_dataset, splits)}
+    splits = make_config_splits(config, tiny_dataset)
+    viewings = {"encoder": make_viewings("encoder", config, tiny_dataset, splits)}
     made = {}
     for name, gaze in (("encoder", "own"), ("encoder", "permuted"), ("permuted_encoder", "own")):
         config.controls.gaze = gaze
-        stage = stages.make_stage(
+        stage = make_stage(
             name, config, viewings, basis=None, encoder_params=None, devices=jax.devices()[:1]
         )
         made[name, gaze] = np.asarray(stage.constants.gaze.viewing_offset)

@@ -7,7 +7,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gazejax import metrics, verification
+from gazejax import metrics
+from gazejax.metrics import verification
 
 RAMP = np.array([[0.0, 1.0], [2.0, 3.0]], np.float32)
 FIXATION_METRICS = {

@@ -4,17 +4,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gazejax.models.encoder import (
-    POOLINGS,
-    EarlyEncoder,
-    TwoTrunkEncoder,
-    _average_at_gaze,
-    stack_inputs,
-)
-from gazejax.models.norm import GroupNorm
-from gazejax.models.saliency import (
+from gazejax.models.late_fusion_encoder import TwoTrunkEncoder
+from gazejax.models.layers import Concatenation, GroupNorm, pool_at_gaze
+from gazejax.models.map_encoder import POOLINGS, EarlyEncoder, stack_inputs
+from gazejax.models.saliency_unet import (
     CONDITIONINGS,
-    Concatenation,
     SaliencyNetwork,
     _convolve,
     _convolve_enlarged,
@@ -208,4 +202,4 @@ def test_gaze_pooling_averages_what_is_looked_at():
     is_right = jnp.arange(32) >= 16
     features = jnp.broadcast_to(jnp.where(is_right[::2], 5.0, 2.0)[:, None], (1, 12, 16, 1))
     residual = jnp.broadcast_to(jnp.where(is_right, 1.0, -1.0) / (24 * 16), (1, 24, 32))
-    np.testing.assert_allclose(_average_at_gaze(features, residual), [[3.0]], rtol=0.05)
+    np.testing.assert_allclose(pool_at_gaze(features, residual), [[3.0]], rtol=0.05)

@@ -1,6 +1,7 @@
 import numpy as np
 
-from gazejax import pictures, progress
+from gazejax.plots.maps import draw_prediction
+from gazejax.runtime import progress
 
 
 def test_plain_lines_when_not_on_a_terminal(capsys, monkeypatch):
@@ -18,7 +19,7 @@ def test_a_picture_shows_the_map_beside_the_overlay():
     image = np.full((4, 6, 3), 100, np.uint8)
     saliency = np.zeros((4, 6))
     saliency[1, 2] = 0.5
-    drawn = pictures.draw_prediction(image, saliency)
+    drawn = draw_prediction(image, saliency)
     assert drawn.shape == (4, 12, 3)
     bare = drawn[:, 6:].sum(axis=2, dtype=int)
     assert np.unravel_index(bare.argmax(), bare.shape) == (1, 2)

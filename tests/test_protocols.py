@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gazejax import bootstrap, protocols, verification
+from gazejax.evaluation import prediction_protocol, verification_protocol
+from gazejax.metrics import bootstrap, verification
 
 GENERATOR = np.random.default_rng(0)
 
@@ -16,16 +17,18 @@ def features_of(num_users, num_images, person_strength):
 
 def scores_of(features, size, viewed=None, permuted=False):
     viewed = np.ones(features.shape[:2], bool) if viewed is None else viewed
-    compared = protocols.Compared(
+    compared = verification_protocol.Compared(
         np.arange(len(features)), features, viewed, verification.negative_distance, permuted
     )
-    orders = protocols.draw_image_orders(features.shape[1], 50, 0)
+    orders = verification_protocol.draw_image_orders(features.shape[1], 50, 0)
     number = min(max(viewed.sum(axis=1).min() // size, 2), 4)
-    return protocols.compare(compared, orders, size=size, samples_per_user=int(number), seed=0)
+    return verification_protocol.compare(
+        compared, orders, size=size, samples_per_user=int(number), seed=0
+    )
 
 
 def figures_of(features, size, viewed=None, permuted=False):
-    return protocols.verification_figures([scores_of(features, size, viewed, permuted)])
+    return verification_protocol.verification_figures([scores_of(features, size, viewed, permuted)])
 
 
 def test_persons_are_told_apart_better_with_more_images_and_chance_is_chance():
@@ -47,7 +50,7 @@ def test_permuted_users_are_at_chance_however_different_they_are():
     features = features_of(6, 40, 3.0)
     assert figures_of(features, 5)["roc_auc"] > 0.99
     permuted = figures_of(features, 5, permuted=True)
-    chance = protocols.chance_figures([6], samples_per_user=4)
+    chance = verification_protocol.chance_figures([6], samples_per_user=4)
     for figure in ("roc_auc", "rank1", "eer", "map_at_r"):
         assert permuted[figure] == pytest.approx(chance[figure], abs=0.06)
     assert chance["rank1"] == 1 / 6
@@ -75,43 +78,47 @@ def test_enrolment_and_probe_images_are_disjoint_and_equally_many():
     viewed = GENERATOR.random((6, 40)) < 0.7
     order = GENERATOR.permutation(40)
     enrolled, probed = (
-        protocols.first_viewed(viewed, order, start=start, size=8) for start in (0, 8)
+        verification_protocol.first_viewed(viewed, order, start=start, size=8) for start in (0, 8)
     )
     for weights in (enrolled, probed):
         assert ((weights > 0).sum(axis=1) == 8).all()
         assert (viewed[weights > 0]).all()
         np.testing.assert_allclose(weights.sum(axis=1), 1.0)
     assert not ((enrolled > 0) & (probed > 0)).any()
-    everything = protocols.first_viewed(np.ones((3, 40), bool), order, start=0, size=8)
+    everything = verification_protocol.first_viewed(np.ones((3, 40), bool), order, start=0, size=8)
     assert set(np.flatnonzero(everything[1])) == set(order[:8])
 
 
 def test_enrolment_sizes_shrink_to_half_of_the_test_images():
-    assert protocols.usable_sizes((1, 5, 10, 50), 140) == [1, 5, 10, 50]
-    assert protocols.usable_sizes((1, 5, 10, 50), 20) == [1, 5, 10]
+    assert verification_protocol.usable_sizes((1, 5, 10, 50), 140) == [1, 5, 10, 50]
+    assert verification_protocol.usable_sizes((1, 5, 10, 50), 20) == [1, 5, 10]
 
 
 def test_nobody_is_compared_across_folds():
     """Two folds whose scores have nothing to do with each other, each perfect in itself."""
     perfect = np.where(np.eye(3, dtype=bool), 1.0, 0.0)[None]
     folds = [
-        protocols.Scores(np.arange(3) + 3 * fold, perfect + 100 * fold, np.ones((1, 3)), 2)
+        verification_protocol.Scores(
+            np.arange(3) + 3 * fold, perfect + 100 * fold, np.ones((1, 3)), 2
+        )
         for fold in range(2)
     ]
-    figures = protocols.verification_figures(folds)
+    figures = verification_protocol.verification_figures(folds)
     assert (figures["roc_auc"], figures["rank1"], figures["eer"]) == (1.0, 1.0, 0.0)
     assert figures["fnmr_at_fmr_1"] is None  # Six impostor scores say nothing of one in a hundred.
     weight = bootstrap.resample(6, 6, num_resamples=20, generator=GENERATOR)
     weight = np.maximum(weight, 1)
-    found = protocols.resampled_verification_figures(folds, weight, size=1, num_images=10, seed=0)
+    found = verification_protocol.resampled_verification_figures(
+        folds, weight, size=1, num_images=10, seed=0
+    )
     np.testing.assert_allclose(found["roc_auc"], 1.0)
 
 
 def test_two_copies_of_a_user_form_no_impostor_pair():
     # Genuine 2, 5 and 6; impostor 1, 3 (users 0, 1), 4, 8 (users 0, 2) and 7, 9 (users 1, 2).
     similarity = np.array([[[2.0, 1.0, 4.0], [3.0, 5.0, 7.0], [8.0, 9.0, 6.0]]])
-    scores = protocols.Scores(np.arange(3), similarity, np.ones((1, 3)), 2)
-    found = protocols.resampled_verification_figures(
+    scores = verification_protocol.Scores(np.arange(3), similarity, np.ones((1, 3)), 2)
+    found = verification_protocol.resampled_verification_figures(
         [scores], np.array([[2, 1, 0], [1, 1, 1]]), size=1, num_images=2, seed=0
     )
     # User 0 twice, user 1 once: genuine 2, 2, 5 against impostor 1, 3, each twice over. 2 beats
@@ -126,14 +133,14 @@ def test_resamples_surround_the_figure_and_narrow_with_users():
     widths = []
     for num_users in (5, 40):
         scores = scores_of(features_of(num_users, 40, 0.3), 5)
-        figures = protocols.verification_figures([scores])
+        figures = verification_protocol.verification_figures([scores])
         weight = bootstrap.resample_users(
             [scores.users],
             num_users=num_users,
             num_resamples=500,
             generator=np.random.default_rng(0),
         )
-        resampled = protocols.resampled_verification_figures(
+        resampled = verification_protocol.resampled_verification_figures(
             [scores], weight, size=5, num_images=40, seed=0
         )
         for name in ("roc_auc", "rank1", "eer", "map_at_r"):
@@ -145,19 +152,19 @@ def test_resamples_surround_the_figure_and_narrow_with_users():
 
 
 def test_derangements_leave_nobody_in_place_and_swap_everybody_with_everybody():
-    swaps = protocols.derangements(5, 20, 0)
+    swaps = prediction_protocol.derangements(5, 20, 0)
     assert swaps.shape == (4, 5)
     np.testing.assert_array_equal(np.sort(swaps, axis=1), np.tile(np.arange(5), (4, 1)))
     for user in range(5):
         assert sorted(swaps[:, user]) == sorted(set(range(5)) - {user})
-    assert protocols.derangements(48, 4, 0).shape == (4, 48)
+    assert prediction_protocol.derangements(48, 4, 0).shape == (4, 48)
     with pytest.raises(ValueError, match="cannot swap the embeddings of 1 user"):
-        protocols.derangements(1, 3, 0)
+        prediction_protocol.derangements(1, 3, 0)
 
 
 def test_conditions_are_own_mean_and_swapped():
     embeddings = np.array([[1.0], [2.0], [3.0]])
-    conditions = protocols.conditions_of(
+    conditions = prediction_protocol.conditions_of(
         embeddings, np.array([9.0]), np.array([[1, 2, 0], [2, 0, 1]])
     )
     np.testing.assert_array_equal(conditions[..., 0], [[1, 2, 3], [9, 9, 9], [2, 3, 1], [3, 1, 2]])
@@ -165,8 +172,9 @@ def test_conditions_are_own_mean_and_swapped():
 
 def predicted(scores):
     """Scores [condition, user, image] as those of every metric."""
-    return protocols.Predicted(
-        np.arange(scores.shape[1]), np.repeat(scores[..., None], len(protocols.MAP_METRICS), 3)
+    return prediction_protocol.Predicted(
+        np.arange(scores.shape[1]),
+        np.repeat(scores[..., None], len(prediction_protocol.MAP_METRICS), 3),
     )
 
 
@@ -177,26 +185,28 @@ def test_mean_is_over_images_first_then_users_then_derangements():
     scores[6], scores[7] = 1.0, 3.0
     scores[:, 1, 1] = np.nan
     ones = np.ones((1, 2), int)
-    found = protocols.mean_over_users([predicted(scores)], ones, ones)[0, :, 0]
+    found = prediction_protocol.mean_over_users([predicted(scores)], ones, ones)[0, :, 0]
     # User 0: mean 1, user 1: mean 4, so 2.5; over all viewings it would be 2.
     np.testing.assert_allclose(found, [0, 0, 0, 0, 2.5, 0, 2])
     # Image 1 drawn twice, image 0 never: nothing is known of user 1.
-    found = protocols.mean_over_users([predicted(scores)], ones, np.array([[0, 2]]))[0, :, 0]
+    found = prediction_protocol.mean_over_users([predicted(scores)], ones, np.array([[0, 2]]))[
+        0, :, 0
+    ]
     np.testing.assert_allclose(found, [0, 0, 0, 0, 2, 0, 2])
 
 
 def test_mean_over_draws_skips_those_that_did_not_ask():
     draws = np.array([[1.0, np.nan], [3.0, np.nan]])[:, :, None, None, None]
-    np.testing.assert_allclose(protocols.mean_over_draws(draws).ravel(), [2.0, np.nan])
+    np.testing.assert_allclose(prediction_protocol.mean_over_draws(draws).ravel(), [2.0, np.nan])
 
 
 def test_swap_test_finds_own_better_and_only_then():
     generator = np.random.default_rng(3)
     scores = generator.normal(size=(10, 6, 30)) * 0.1
     options = {"num_permutations": 2000, "seed": 0}
-    assert protocols.swap_test([predicted(scores)], **options)["cc"] > 0.02
+    assert prediction_protocol.swap_test([predicted(scores)], **options)["cc"] > 0.02
     scores[4] += 1.0
-    found = protocols.swap_test([predicted(scores)], **options)
+    found = prediction_protocol.swap_test([predicted(scores)], **options)
     assert found["information_gain"] < 0.01
     assert found["kld"] > 0.99  # Lower is better.
 
@@ -204,7 +214,7 @@ def test_swap_test_finds_own_better_and_only_then():
 def test_a_positive_density_sums_to_one_and_is_nowhere_zero():
     delta = np.zeros((3, 4, 5))
     delta[:, 1, 2] = 7.0
-    density = protocols.positive_density(delta)
+    density = prediction_protocol.positive_density(delta)
     np.testing.assert_allclose(density.sum(axis=(1, 2)), 1.0)
     assert density[0, 1, 2] == pytest.approx(0.99 + 0.01 / 20)
     assert density.min() == pytest.approx(0.01 / 20)

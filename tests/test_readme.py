@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gazejax import report
+from gazejax.evaluation import report
 from tests.tiny import ROOT
 
 spec = importlib.util.spec_from_file_location("insert_results", ROOT / "docs/insert_results.py")

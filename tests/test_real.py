@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gazejax import data, metrics, render, stages
-from gazejax.splits import make_splits
+from gazejax import metrics
+from gazejax.data import reader
+from gazejax.data.splits import make_splits
+from gazejax.inputs.maps import group_maps, personal_maps, universal_maps
+from gazejax.types import longest_viewing
 from tests.tiny import ROOT
 from tfds_builders.build import build
 
@@ -32,7 +35,7 @@ def osie_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def osie(osie_dir):
-    return data.load(
+    return reader.load(
         "osie/gaze",
         osie_dir,
         {"small": (9, 12)},
@@ -75,15 +78,15 @@ def test_group_map_reaches_the_reference_figures(osie):
     options = {
         "sigma_frac": 0.03,
         "map_size": (36, 48),
-        "max_fixations": stages.longest_viewing(osie.gaze),
+        "max_fixations": longest_viewing(osie.gaze),
     }
-    group = render.group_maps(gaze, users, **options)
+    group = group_maps(gaze, users, **options)
 
     @jax.jit
     def score(image):
         at = jnp.broadcast_to(image, (15,))
-        truth = render.personal_maps(gaze, users, at, **options)
-        universal = render.universal_maps(group, gaze, users, at, truth)
+        truth = personal_maps(gaze, users, at, **options)
+        universal = universal_maps(group, gaze, users, at, truth)
         kld = jax.vmap(lambda truth, map_: metrics.kld(target=truth, prediction=map_))
         return jax.vmap(metrics.cc)(universal, truth), kld(truth, universal)
 

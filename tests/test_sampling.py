@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gazejax import sampling
+from gazejax.inputs import sampling
 
 KEYS = jax.random.split(jax.random.key(0), 20)
 # User 3 saw only the last four of ten images.

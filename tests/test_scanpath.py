@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from gazejax.arrays import Scanpaths
-from gazejax.models.scanpath import FEATURES, ScanpathEncoder, describe_fixations
+from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder, describe_fixations
+from gazejax.types import Scanpaths
 
 # In a picture twice as wide as high: from its right border to its upper border, then padding.
 SCANPATH = Scanpaths(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gazejax.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits, share_images
+from gazejax.data.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits, share_images
 
 USERS = [str(number) for number in range(1, 16)]
 OSIE = [f"{number}.jpg" for number in range(1001, 1701)]

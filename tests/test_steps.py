@@ -6,17 +6,23 @@ import numpy as np
 import optax
 import pytest
 
-from gazejax import loop, stages, steps
+from gazejax.config.derived import INPUTS, STAGES
+from gazejax.data.loading import load_dataset, make_config_splits
+from gazejax.inference.networks import encoder_network
+from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.runtime.devices import map_rows, replicated
+from gazejax.training.loop import train
+from gazejax.training.optimizer import make_optimizer
+from gazejax.training.run import make_stage
+from gazejax.training.step import init_state, make_train_step
 from tests.tiny import tiny_config, tiny_scanpath_config
 
 
 @pytest.fixture(scope="module")
 def tiny(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
-    splits = stages.make_config_splits(config, tiny_dataset)
-    viewings = {
-        name: stages.make_viewings(name, config, tiny_dataset, splits) for name in stages.INPUTS
-    }
+    splits = make_config_splits(config, tiny_dataset)
+    viewings = {name: make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
     return config, viewings
 
 
@@ -24,8 +30,8 @@ def gradient_on(name, tiny, num_devices):
     """Gradient of the first step: SGD with learning rate 1 moves the parameters by minus that."""
     config, viewings = tiny
     devices = jax.local_devices()[:num_devices]
-    encoder = stages.encoder_network(config, num_users=len(viewings["encoder"].users))
-    stage = stages.make_stage(
+    encoder = encoder_network(config, num_users=len(viewings["encoder"].users))
+    stage = make_stage(
         name,
         config,
         viewings,
@@ -34,18 +40,18 @@ def gradient_on(name, tiny, num_devices):
         devices=devices,
     )
     optimizer = optax.sgd(1.0)
-    state = steps.init_state(stage.network.init, optimizer, 0)
+    state = init_state(stage.network.init, optimizer, 0)
     if name == "saliency":  # The head starts at zero and would hide the gradient of all below it.
         state.params["head"]["kernel"] += 0.1
     before = jax.device_get(state.params)
-    step = steps.make_train_step(stage.loss, optimizer, devices=devices, steps_per_dispatch=1)
-    state = jax.device_put(state, steps.replicated(devices))
+    step = make_train_step(stage.loss, optimizer, devices=devices, steps_per_dispatch=1)
+    state = jax.device_put(state, replicated(devices))
     state, metrics = step(state, stage.constants, None)
     after = jax.device_get(state.params)
     return jax.tree.map(lambda old, new: old - new, before, after), float(metrics["loss"][0])
 
 
-@pytest.mark.parametrize("name", stages.STAGES)
+@pytest.mark.parametrize("name", STAGES)
 def test_gradient_does_not_depend_on_the_number_of_devices(name, tiny):
     whole, loss = gradient_on(name, tiny, 1)
     assert float(optax.tree.norm(whole)) > 1e-3
@@ -60,16 +66,16 @@ def test_gradient_does_not_depend_on_the_number_of_devices(name, tiny):
 def test_several_steps_per_dispatch_equal_single_ones(tiny):
     config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = stages.make_stage(
+    stage = make_stage(
         "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
     )
 
     def run(steps_per_dispatch, dispatches):
-        step = steps.make_train_step(
+        step = make_train_step(
             stage.loss, stage.optimizer, devices=devices, steps_per_dispatch=steps_per_dispatch
         )
-        state = steps.init_state(stage.network.init, stage.optimizer, 0)
-        state, losses = jax.device_put(state, steps.replicated(devices)), []
+        state = init_state(stage.network.init, stage.optimizer, 0)
+        state, losses = jax.device_put(state, replicated(devices)), []
         for _ in range(dispatches):
             state, metrics = step(state, stage.constants, None)
             losses += metrics["loss"].tolist()
@@ -89,9 +95,9 @@ def quadratic(params, constants, batch, key, device):
 def test_an_update_that_is_not_finite_is_skipped_and_counted():
     devices = jax.local_devices()[:2]
     optimizer = optax.adam(0.1)
-    state = steps.init_state(lambda key: {"w": jnp.ones(3)}, optimizer, 0)
-    state = jax.device_put(state, steps.replicated(devices))
-    step = steps.make_train_step(quadratic, optimizer, devices=devices, steps_per_dispatch=1)
+    state = init_state(lambda key: {"w": jnp.ones(3)}, optimizer, 0)
+    state = jax.device_put(state, replicated(devices))
+    step = make_train_step(quadratic, optimizer, devices=devices, steps_per_dispatch=1)
     good = {"is_poisoned": jnp.array(False)}
     bad = {"is_poisoned": jnp.array(True)}
     state, _ = step(state, good, None)
@@ -109,7 +115,7 @@ def test_an_update_that_is_not_finite_is_skipped_and_counted():
 def test_map_rows_does_not_depend_on_batches_or_devices():
     rows = np.arange(11.0, dtype=np.float32)
     for num_devices, batch_size in ((1, 4), (2, 4), (4, 100), (3, 1)):
-        batches = steps.map_rows(
+        batches = map_rows(
             lambda constants, row: row * constants,
             np.float32(2.0),
             (rows,),
@@ -122,7 +128,7 @@ def test_map_rows_does_not_depend_on_batches_or_devices():
 def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
     config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = stages.make_stage(
+    stage = make_stage(
         "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
     )
 
@@ -131,13 +137,13 @@ def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
         return loss * jnp.nan, metrics
 
     with pytest.raises(FloatingPointError, match=r"not finite in 10 updates in a row \(step 10\)"):
-        loop.train(stage._replace(loss=poisoned), config, tmp_path, metadata={}, devices=devices)
+        train(stage._replace(loss=poisoned), config, tmp_path, metadata={}, devices=devices)
 
 
 def test_batch_that_devices_cannot_share_is_refused(tiny):
     config, viewings = tiny
     with pytest.raises(ValueError, match=r"config.encoder.sampling gives a batch of 20 to share"):
-        stages.make_stage(
+        make_stage(
             "encoder",
             config,
             viewings,
@@ -156,14 +162,14 @@ def features_config(data_dir):
 
 @pytest.fixture(scope="module")
 def dataset_with_features(data_dir):
-    return stages.load_dataset(features_config(data_dir))
+    return load_dataset(features_config(data_dir))
 
 
 def saliency_stage_on_features(config, dataset):
-    splits = stages.make_config_splits(config, dataset)
-    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in stages.INPUTS}
-    encoder = stages.encoder_network(config, num_users=len(splits.seen_users))
-    return stages.make_stage(
+    splits = make_config_splits(config, dataset)
+    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
+    encoder = encoder_network(config, num_users=len(splits.seen_users))
+    return make_stage(
         "saliency",
         config,
         viewings,
@@ -181,11 +187,11 @@ def test_fine_tuning_starts_at_the_frozen_features_and_goes_on(data_dir, dataset
     for rate in (0.0, 0.5):
         config.features.fine_tuning_rate = rate
         stage = saliency_stage_on_features(config, dataset_with_features)
-        state = steps.init_state(stage.network.init, stage.optimizer, 0)
+        state = init_state(stage.network.init, stage.optimizer, 0)
         # It starts at zero, which would hide the gradient of all below it.
         state.params["head"]["kernel"] += 0.1
         params[rate] = jax.device_get(state.params)
-        step = steps.make_train_step(
+        step = make_train_step(
             stage.loss, stage.optimizer, devices=jax.local_devices()[:1], steps_per_dispatch=1
         )
         state, metrics = step(state, stage.constants, None)
@@ -231,23 +237,21 @@ def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset
 @pytest.mark.parametrize("name", ["encoder", "saliency", "scanpath encoder", "taste saliency"])
 def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, request):
     """Two different mistakes show: bfloat16 that is not used, and a sum that is made in it."""
-    if name in stages.STAGES:
+    if name in STAGES:
         config, viewings = tiny
     else:
         config = features_config(data_dir)
         config.saliency.conditioning = "film"
         dataset = request.getfixturevalue("dataset_with_features")
-        splits = stages.make_config_splits(config, dataset)
-        viewings = {
-            key: stages.make_viewings(key, config, dataset, splits) for key in stages.INPUTS
-        }
+        splits = make_config_splits(config, dataset)
+        viewings = {key: make_viewings(key, config, dataset, splits) for key in INPUTS}
     devices = jax.local_devices()[:1]
     curves = {}
     for dtype in ("float32", "bfloat16"):
         changed = config.copy_and_resolve_references()
         changed.training.compute_dtype = dtype
-        encoder = stages.encoder_network(config, num_users=len(viewings["encoder"].users))
-        stage = stages.make_stage(
+        encoder = encoder_network(config, num_users=len(viewings["encoder"].users))
+        stage = make_stage(
             name.split()[-1],
             changed,
             viewings,
@@ -256,9 +260,9 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
             devices=devices,
         )
         optimizer = optax.adam(2e-3)
-        state = steps.init_state(stage.network.init, optimizer, 0)
-        step = steps.make_train_step(stage.loss, optimizer, devices=devices, steps_per_dispatch=1)
-        state = jax.device_put(state, steps.replicated(devices))
+        state = init_state(stage.network.init, optimizer, 0)
+        step = make_train_step(stage.loss, optimizer, devices=devices, steps_per_dispatch=1)
+        state = jax.device_put(state, replicated(devices))
         curve = []
         for _ in range(50):
             state, metrics = step(state, stage.constants, None)
@@ -276,7 +280,7 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
 
 def test_parts_have_a_weight_decay_and_a_rate_of_their_own():
     params = {"layer": {"kernel": jnp.ones(2)}, "kept": jnp.ones(2), "memory": jnp.ones(2)}
-    optimizer = steps.make_optimizer(
+    optimizer = make_optimizer(
         num_steps=10,
         learning_rate=0.1,
         schedule="constant",

@@ -6,9 +6,17 @@ import jax
 import numpy as np
 import pytest
 
-from gazejax import data, interruption, loop, stages
-from gazejax.arrays import Stored
-from gazejax.workdir import load_params
+from gazejax.config.derived import INPUTS, STAGES
+from gazejax.data import loading, reader
+from gazejax.data.loading import load_dataset, make_config_splits
+from gazejax.inputs import stage_arrays, streaming
+from gazejax.inputs.sampling import draw_encoder_batch, make_pool
+from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.inputs.streaming import make_batch
+from gazejax.runtime import preemption
+from gazejax.training.run import make_stage, train_folds
+from gazejax.types import Stored
+from gazejax.workdir.parameters import load_params
 from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
 
 
@@ -42,17 +50,18 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
 ):
     config = tiny_config(data_dir)
     config.data.residency = "stream"
-    monkeypatch.setattr(stages, "_IMAGES_IN_PART", 3)
+    for module in (stage_arrays, streaming):
+        monkeypatch.setattr(module, "IMAGES_IN_PART", 3)
     for stage in ("encoder", "saliency"):
         config.stage = stage
-        monkeypatch.setattr(interruption, "is_asked", lambda: True)
-        with pytest.raises(interruption.InterruptedRunError, match=f"{stage} is saved at step 1 "):
-            loop.train_folds(config, tmp_path)
-        monkeypatch.setattr(interruption, "is_asked", lambda: False)
-        loop.train_folds(config, tmp_path)
+        monkeypatch.setattr(preemption, "is_asked", lambda: True)
+        with pytest.raises(preemption.InterruptedRunError, match=f"{stage} is saved at step 1 "):
+            train_folds(config, tmp_path)
+        monkeypatch.setattr(preemption, "is_asked", lambda: False)
+        train_folds(config, tmp_path)
     config.stage = "all"
     train_and_evaluate(config, tmp_path)
-    for stage in stages.STAGES[:3]:
+    for stage in STAGES[:3]:
         np.testing.assert_allclose(
             read_curve(tmp_path, stage), read_curve(tiny_run, stage), rtol=1e-4
         )
@@ -67,9 +76,9 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
 
 
 def make_encoder_stage(config, dataset, devices):
-    splits = stages.make_config_splits(config, dataset)
-    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in stages.INPUTS}
-    stage = stages.make_stage(
+    splits = make_config_splits(config, dataset)
+    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
+    stage = make_stage(
         "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
     )
     return stage, viewings["encoder"]
@@ -80,11 +89,11 @@ def test_a_batch_has_the_images_that_its_steps_draw_and_only_those(data_dir):
     config.data.residency = "stream"
     config.encoder.sampling.share_images = False
     devices = jax.local_devices()
-    stage, viewings = make_encoder_stage(config, stages.load_dataset(config), devices)
-    batch = stages.make_batch(stage.stream, 6, num_steps=2, seed=config.seed, devices=devices)
+    stage, viewings = make_encoder_stage(config, load_dataset(config), devices)
+    batch = make_batch(stage.stream, 6, num_steps=2, seed=config.seed, devices=devices)
     for step in (0, 1):
         key = steps_key(config.seed, 6 + step)
-        drawn, images = stages._draw_pairs(config, stages._pool(viewings), key)
+        drawn, images = draw_encoder_batch(config, make_pool(viewings), key)
         for found, expected in zip(batch.drawn, drawn, strict=True):
             np.testing.assert_array_equal(found[3, step], expected)
         # 5 users x 4 images on 4 devices: the share of each is one user and a quarter.
@@ -107,10 +116,10 @@ def test_frozen_features_are_streamed_too(data_dir):
     tastes, pixels = [], []
     for residency in ("device", "stream"):
         config.data.residency = residency
-        dataset = stages.load_dataset(config)
-        splits = stages.make_config_splits(config, dataset)
-        tastes.append(stages.make_viewings("encoder", config, dataset, splits).taste)
-        pixels.append(stages.make_viewings("saliency", config, dataset, splits).pixels)
+        dataset = load_dataset(config)
+        splits = make_config_splits(config, dataset)
+        tastes.append(make_viewings("encoder", config, dataset, splits).taste)
+        pixels.append(make_viewings("saliency", config, dataset, splits).pixels)
     np.testing.assert_allclose(tastes[1], tastes[0], atol=1e-5)
     assert isinstance(pixels[1], Stored)
     np.testing.assert_allclose(pixels[1][[7, 3]], pixels[0][[7, 3]], rtol=1e-3)
@@ -120,8 +129,8 @@ def test_frozen_features_are_streamed_too(data_dir):
 def test_auto_chooses_by_size_and_says_so(gigabytes, chosen, data_dir, monkeypatch, capsys):
     config = tiny_config(data_dir)
     assert config.data.residency == "auto"
-    monkeypatch.setattr(stages, "_device_memory", lambda: (gigabytes * 1e9, "a toy"))
-    dataset = stages.load_dataset(config)
+    monkeypatch.setattr(loading, "_device_memory", lambda: (gigabytes * 1e9, "a toy"))
+    dataset = load_dataset(config)
     # 40 images: 30 x 40 with a map of floats, 7 bytes a pixel, and 32 x 48 with one of 8 x 12.
     told = f"40 images take {40 * (7 * 1200 + 3 * 1536 + 4 * 96) / 1e9:.2f} GB"
     assert capsys.readouterr().err.startswith(f"config.data.residency 'auto': {told}, and")
@@ -144,7 +153,7 @@ def test_a_thread_that_fails_says_why():
             raise ValueError("record 4 does not read")
         return step
 
-    batches = data.prefetch(make, range(2, 8, 2), num_threads=2, num_prefetched=4)
+    batches = reader.prefetch(make, range(2, 8, 2), num_threads=2, num_prefetched=4)
     assert next(batches) == 2
     with pytest.raises(ValueError, match="record 4 does not read"):
         next(batches)

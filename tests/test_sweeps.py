@@ -8,8 +8,12 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from gazejax import interruption, sweeps
-from gazejax.config import fingerprint, validate
+from gazejax.config.identity import fingerprint
+from gazejax.config.validation import validate
+from gazejax.experiments import sweep
+from gazejax.experiments.sweep import command, print_commands, run_sweep, shard_of
+from gazejax.experiments.sweep_file import plan, read_sweep
+from gazejax.runtime import preemption
 from tests.tiny import ROOT
 
 SWEEP = {
@@ -40,12 +44,12 @@ def here(monkeypatch):
 
 
 def test_every_variant_runs_with_every_seed_and_none_twice(here):
-    runs = sweeps.plan(SWEEP)
+    runs = plan(SWEEP)
     # margin 1.0 is the base's.
     assert [run.name for run in runs] == [
         f"osie+validation/{variant}/seed_{seed}" for seed in (3, 0) for variant in VARIANTS
     ]
-    assert sweeps.command(runs[4], Path("runs/x"))[1:] == [
+    assert command(runs[4], Path("runs/x"))[1:] == [
         "train.py",
         "--config=configs/osie.py:validation+unit_length",
         "--workdir=runs/x/osie+validation/unit_length,margin=0.2/seed_3",
@@ -59,14 +63,14 @@ def test_every_variant_runs_with_every_seed_and_none_twice(here):
 def test_two_variants_of_one_name_are_refused(here):
     grid = {"data.name": ("mine 1", "mine-1"), "encoder.width": (8,)}
     with pytest.raises(ValueError, match=r"called osie.validation/name=mine-1,width=8/seed_3"):
-        sweeps.plan(SWEEP | {"grids": (grid,)})
+        plan(SWEEP | {"grids": (grid,)})
 
 
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # In ml_collections.
 def test_the_commands_make_the_configs_of_the_plan(here):
-    for run in sweeps.plan(SWEEP)[:8]:
+    for run in plan(SWEEP)[:8]:
         values = flags.FlagValues()
-        arguments = sweeps.command(run, Path("runs"))[1:]
+        arguments = command(run, Path("runs"))[1:]
         config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
         flags.DEFINE_string("workdir", None, "", flag_values=values)
         values(arguments)
@@ -75,13 +79,13 @@ def test_the_commands_make_the_configs_of_the_plan(here):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs/sweeps").glob("*.py")), ids=str)
 def test_every_sweep_file_has_possible_runs(here, path):
-    for run in sweeps.plan(sweeps.read_sweep(path)):
+    for run in plan(read_sweep(path)):
         validate(run.config)
 
 
 def test_runs_that_share_an_encoder_stay_in_one_shard(here):
-    runs = sweeps.plan(SWEEP)
-    parts = [sweeps.shard_of(runs, f"{part}/3") for part in (1, 2, 3)]
+    runs = plan(SWEEP)
+    parts = [shard_of(runs, f"{part}/3") for part in (1, 2, 3)]
     assert sorted(run.name for part in parts for run in part) == sorted(run.name for run in runs)
     together = {"base", "film_off+mse_only", "encoder.num_steps=1500,saliency.num_steps=100"}
     for part in parts:
@@ -91,7 +95,7 @@ def test_runs_that_share_an_encoder_stay_in_one_shard(here):
         assert 4 <= len(part) <= 6
     for shard in ("0/3", "4/3", "3", "a/b"):
         with pytest.raises(ValueError, match=rf"shard is '{shard}'; allowed: i/n"):
-            sweeps.shard_of(runs, shard)
+            shard_of(runs, shard)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_line(here, tmp_path, changed, 
     path = tmp_path / "sweep.py"
     path.write_text(f"SWEEP = {SWEEP | changed!r}")
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        sweeps.plan(sweeps.read_sweep(path))
+        plan(read_sweep(path))
 
 
 TRAIN = """
@@ -154,7 +158,7 @@ def small(tmp_path, monkeypatch):
     )
     (tmp_path / "sweep.py").write_text(f"SWEEP = {SMALL!r}")
     (tmp_path / "train.py").write_text(TRAIN)
-    monkeypatch.setattr(sweeps, "validate", lambda config: None)
+    monkeypatch.setattr(sweep, "validate", lambda config: None)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -167,20 +171,20 @@ def test_a_run_that_fails_is_told_and_stops_no_other(small, capsys):
     message = r"2 of 6 runs failed: base/width=2/seed_0, base/width=2/seed_1; the same command"
     for _ in range(2):
         with pytest.raises(ValueError, match=message):
-            sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+            run_sweep(Path("sweep.py"), Path("run"), "1/1")
     told = capsys.readouterr().err
     assert "failed: base/width=2/seed_0: exit status 1: error: too wide (all of it in run/" in told
     # Those that failed are tried again, the others are not.
     ended = [name for name in calls(small) if "width=2" in name]
     assert (len(ended), len(calls(small))) == (4, 6 + 2)
     (small / "run/mended").touch()
-    sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    run_sweep(Path("sweep.py"), Path("run"), "1/1")
     assert len(calls(small)) == 6 + 2 + 2
-    sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    run_sweep(Path("sweep.py"), Path("run"), "1/1")
     assert len(calls(small)) == 6 + 2 + 2
     # Another config in the same folder: all of them again, and train.py says whether it may be.
     (small / "sweep.py").write_text(f"SWEEP = {SMALL | {'values': {'stage': 'encoder'}}!r}")
-    sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    run_sweep(Path("sweep.py"), Path("run"), "1/1")
     assert len(calls(small)) == 6 + 2 + 2 + 6
 
 
@@ -188,7 +192,7 @@ def test_a_shard_runs_its_part_alone(small):
     for shard, number in (("1/2", 3), ("2/2", 6)):
         (small / "run").mkdir(exist_ok=True)
         (small / "run/mended").touch()
-        sweeps.run_sweep(Path("sweep.py"), Path("run"), shard)
+        run_sweep(Path("sweep.py"), Path("run"), shard)
         assert len(calls(small)) == number
     assert len(set(calls(small))) == 6
 
@@ -196,14 +200,14 @@ def test_a_shard_runs_its_part_alone(small):
 def test_an_interrupted_run_stops_the_sweep(small, monkeypatch):
     (small / "run").mkdir()
     (small / "run/interrupt").touch()
-    with pytest.raises(interruption.InterruptedRunError, match="stopped in base/base/seed_0"):
-        sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    with pytest.raises(preemption.InterruptedRunError, match="stopped in base/base/seed_0"):
+        run_sweep(Path("sweep.py"), Path("run"), "1/1")
     (small / "run/interrupt").unlink()
     # Asked to stop: the run is, once.
     (small / "train.py").write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(interruption, "is_asked", lambda: True)
-    with pytest.raises(interruption.InterruptedRunError, match="stopped in base/base/seed_0"):
-        sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    monkeypatch.setattr(preemption, "is_asked", lambda: True)
+    with pytest.raises(preemption.InterruptedRunError, match="stopped in base/base/seed_0"):
+        run_sweep(Path("sweep.py"), Path("run"), "1/1")
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(small, capsys):
@@ -225,14 +229,14 @@ def test_a_run_that_another_process_is_at_is_waited_for(small, capsys):
     with holder:
         holder.stdout.readline()
         (small / "run/mended").touch()
-        sweeps.run_sweep(Path("sweep.py"), Path("run"), "1/1")
+        run_sweep(Path("sweep.py"), Path("run"), "1/1")
         assert holder.wait() == 0
     assert "waiting: run/base/base/seed_0 is in use by process 7" in capsys.readouterr().err
     assert len(calls(small)) == 6
 
 
 def test_the_dry_run_prints_a_line_for_a_shell_each(small, capsys):
-    sweeps.print_commands(Path("sweep.py"), Path("run"), "1/1")
+    print_commands(Path("sweep.py"), Path("run"), "1/1")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
     assert all(" train.py --config=base.py --workdir=run/base/" in line for line in lines)

@@ -9,9 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gazejax import evaluation, loop, stages
-from gazejax.stages import INPUTS
-from gazejax.workdir import load_params, load_told_universals, trained_steps
+from gazejax.config.derived import INPUTS, stages_to_train
+from gazejax.data.loading import make_config_splits, of_fold
+from gazejax.evaluation.run import evaluate
+from gazejax.inference.universal import predict_universal, told_universals
+from gazejax.inputs.stage_arrays import center_prior, make_viewings
+from gazejax.training import run
+from gazejax.training.run import train_folds
+from gazejax.workdir.layout import trained_steps
+from gazejax.workdir.parameters import load_params, load_told_universals
 from tests.tiny import tiny_config, train_and_evaluate
 
 
@@ -26,15 +32,13 @@ def config_of(data_dir, **values):
 
 def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
     config = config_of(data_dir, data__universal_map="center_prior")
-    splits = stages.make_config_splits(config, tiny_dataset)
-    of_group = {name: stages.make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
-    universal = stages.told_universals(
-        config, of_group["saliency"], None, devices=jax.local_devices()
-    )
-    prior = stages.center_prior(of_group["saliency"])
+    splits = make_config_splits(config, tiny_dataset)
+    of_group = {name: make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
+    universal = told_universals(config, of_group["saliency"], None, devices=jax.local_devices())
+    prior = center_prior(of_group["saliency"])
     np.testing.assert_array_equal(universal, np.broadcast_to(prior, universal.shape))
     for name in INPUTS:
-        told = stages.make_viewings(name, config, tiny_dataset, splits, universal)
+        told = make_viewings(name, config, tiny_dataset, splits, universal)
         group = told.group
         np.testing.assert_allclose(group.total.sum(axis=(1, 2)), 1.0, rtol=1e-5)
         # A seen user is not taken out of a map that they are not in.
@@ -46,19 +50,19 @@ def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
 
 def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset):
     config = config_of(data_dir)
-    splits = stages.make_config_splits(config, tiny_dataset)
-    viewings = stages.make_viewings("saliency", config, tiny_dataset, splits)
-    assert stages.told_universals(config, viewings, None, jax.local_devices()) is None
-    assert stages.stages_to_train(config) == ["encoder", "saliency", "universal"]
+    splits = make_config_splits(config, tiny_dataset)
+    viewings = make_viewings("saliency", config, tiny_dataset, splits)
+    assert told_universals(config, viewings, None, jax.local_devices()) is None
+    assert stages_to_train(config) == ["encoder", "saliency", "universal"]
 
 
 def test_what_predicts_comes_before_those_that_are_told(data_dir):
     config = config_of(data_dir, data__universal_map="predicted")
-    assert stages.stages_to_train(config) == ["universal", "encoder", "saliency"]
+    assert stages_to_train(config) == ["universal", "encoder", "saliency"]
     config.stage = "encoder"
-    assert stages.stages_to_train(config) == ["universal", "encoder"]
+    assert stages_to_train(config) == ["universal", "encoder"]
     config.stage = "universal"
-    assert stages.stages_to_train(config) == ["universal"]
+    assert stages_to_train(config) == ["universal"]
 
 
 @pytest.mark.slow
@@ -68,26 +72,26 @@ def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, ti
     train_and_evaluate(config, tmp_path / "run")
     for stage in ("universal", "encoder"):
         assert trained_steps(tmp_path / "run", stage) == config[stage].num_steps
-    dataset = stages.of_fold(config, tiny_dataset)
-    splits = stages.make_config_splits(config, dataset)
-    viewings = {name: stages.make_viewings(name, config, dataset, splits) for name in INPUTS}
+    dataset = of_fold(config, tiny_dataset)
+    splits = make_config_splits(config, dataset)
+    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
     seen_by = viewings["encoder"].viewed.sum(axis=0)
     assert seen_by.max() == 1
     assert len(set(viewings["encoder"].viewed.sum(axis=1).tolist())) == 1
     universal = load_told_universals(tmp_path / "run", config, viewings, jax.local_devices())
     params = load_params(tmp_path / "run", "universal")
-    prior = stages.center_prior(viewings["saliency"])
+    prior = center_prior(viewings["saliency"])
     pixels = jnp.asarray(viewings["saliency"].pixels)[:2]
-    expected = stages.predict_universal(config)(params, pixels, jnp.asarray(prior))
+    expected = predict_universal(config)(params, pixels, jnp.asarray(prior))
     np.testing.assert_allclose(universal[:2], expected, rtol=1e-4)
 
 
 def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, tiny_dataset):
     config = config_of(data_dir)
-    assert stages.of_fold(config, tiny_dataset) is tiny_dataset
+    assert of_fold(config, tiny_dataset) is tiny_dataset
     config.split.train_overlap = 1.0
-    reduced = stages.of_fold(config, tiny_dataset)
-    splits = stages.make_config_splits(config, tiny_dataset)
+    reduced = of_fold(config, tiny_dataset)
+    splits = make_config_splits(config, tiny_dataset)
     lengths, before = (np.asarray(one.gaze.viewing_length) for one in (reduced, tiny_dataset))
     kept = lengths[np.ix_(splits.seen_users, splits.train_images)] > 0
     number = len(splits.train_images) // len(splits.seen_users)
@@ -99,15 +103,15 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
     assert set(np.unique(lengths[lengths != before])) == {0}
     config.split.test_overlap = 1.0  # Five test images.
     with pytest.raises(ValueError, match="8 users cannot have an image each of 5; allowed for an"):
-        stages.of_fold(config, tiny_dataset)
+        of_fold(config, tiny_dataset)
 
 
 def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir, tiny_dataset):
     config = config_of(data_dir, split__hash_one_in=2)
     for overlap, viewers in ((1.0, {0, 8}), (0.0, {0, 1})):
         config.split.test_overlap = overlap
-        splits = stages.make_config_splits(config, tiny_dataset)
-        kept = np.asarray(stages.of_fold(config, tiny_dataset).gaze.viewing_length) > 0
+        splits = make_config_splits(config, tiny_dataset)
+        kept = np.asarray(of_fold(config, tiny_dataset).gaze.viewing_length) > 0
         assert set(kept[:, splits.test_images].sum(axis=0)) == viewers
         assert kept[:, splits.train_images].all()
 
@@ -126,8 +130,8 @@ def test_an_empty_map_of_others_is_told_of(
 ):
     config = config_of(data_dir, data__universal_map=universal_map, split__train_overlap=overlap)
     config.stage = "encoder"
-    monkeypatch.setattr(loop, "_train_fold", lambda *_: None)
-    loop.train_folds(config, tmp_path / "run")
+    monkeypatch.setattr(run, "_train_fold", lambda *_: None)
+    train_folds(config, tmp_path / "run")
     lines = [line for line in "".join(capfd.readouterr()).splitlines() if "no other" in line]
     assert len(lines) == bool(told)
     assert all(line.startswith(told) for line in lines)
@@ -141,7 +145,7 @@ def test_little_gaze_is_that_of_unseen_users(data_dir, tiny_run, tmp_path, ms):
     described["config"]["eval"]["gaze"]["first_ms"] = ms
     (run / "config.json").write_text(json.dumps(described))
     before = json.loads((run / "evaluation.json").read_text())["encoder"]
-    after = evaluation.evaluate(run)["encoder"]
+    after = evaluate(run)["encoder"]
     assert after["seen"]["encoder"] == before["seen"]["encoder"]
     assert (after["unseen"]["encoder"] == before["unseen"]["encoder"]) is (ms is None)
 
@@ -156,8 +160,8 @@ def test_what_is_to_be_predicted_is_the_group_whatever_the_others_are_told(
         has_members[name] = bool(viewings["saliency"].group.is_member.any())
         return SimpleNamespace(stream=None)
 
-    monkeypatch.setattr(stages, "stages_to_train", lambda _: ["encoder", "universal"])
-    monkeypatch.setattr(stages, "make_stage", note)
-    monkeypatch.setattr(loop, "train", lambda *_, **__: None)
-    loop.train_folds(config, tmp_path / "run")
+    monkeypatch.setattr(run, "stages_to_train", lambda _: ["encoder", "universal"])
+    monkeypatch.setattr(run, "make_stage", note)
+    monkeypatch.setattr(run, "train", lambda *_, **__: None)
+    train_folds(config, tmp_path / "run")
     assert has_members == {"encoder": False, "universal": True}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gazejax import checkpoints, data
+from gazejax.data import reader
+from gazejax.workdir import checkpoints
 from tests.tiny import ROOT, differing, read_config, tiny_config
 from tfds_builders.build import build
 
@@ -54,7 +55,7 @@ def test_a_bad_argument_is_one_line(data_dir, tmp_path, override, message):
 @pytest.mark.slow
 def test_a_table_of_anybodys_trains_and_evaluates(data_dir, tmp_path):
     """As few people and images as the config promises: 5 and 25."""
-    _, records = data.read_records("synthetic_gaze/tiny", data_dir)
+    _, records = reader.read_records("synthetic_gaze/tiny", data_dir)
     (tmp_path / "images").mkdir()
     with (tmp_path / "gaze.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from gazejax import verification
+from gazejax.metrics import verification
 
 GENERATOR = np.random.default_rng(0)
 # Thresholds fall through .9 g, .8 i, .7 g, .6 g and i, .5 i, .3 i, .2 g.

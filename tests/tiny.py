@@ -5,9 +5,10 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from gazejax import evaluation, loop
-from gazejax.config import ARCHITECTURES, SALIENCY_ARCHITECTURES
-from gazejax.models.scanpath import FEATURES
+from gazejax.config.schema import ARCHITECTURES, SALIENCY_ARCHITECTURES
+from gazejax.evaluation.run import evaluate
+from gazejax.models.scanpath_encoder import FEATURES
+from gazejax.training.run import train_folds
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,5 +82,5 @@ def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
 
 def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
     """What train.py does."""
-    loop.train_folds(config, workdir)
-    evaluation.evaluate(workdir)
+    train_folds(config, workdir)
+    evaluate(workdir)

@@ -12,25 +12,26 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from gazejax import bootstrap, protocols, stages, verification
-from gazejax.arrays import Dataset
-from gazejax.evaluation import Fold, difference, open_fold, with_intervals
-from gazejax.progress import track
-from gazejax.report import format_enrolment
-from gazejax.workdir import (
-    fold_configs,
-    load_basis,
-    load_config,
-    source_commit,
-    write_json,
-    write_text,
-)
+from gazejax.config.derived import fold_configs
+from gazejax.data.loading import load_dataset
+from gazejax.evaluation import verification_protocol, verify_users
+from gazejax.evaluation.folds import Fold, open_fold
+from gazejax.evaluation.report import format_value, markdown_table
+from gazejax.evaluation.verify_users import with_intervals
+from gazejax.metrics import bootstrap, verification
+from gazejax.runtime.files import source_commit, write_json, write_text
+from gazejax.runtime.progress import track
+from gazejax.types import Dataset
+from gazejax.workdir.layout import load_basis, load_config
 
 NAME = "enrolment_images"
+
 # How often the test images are halved, one half to choose from and one to compare with; and how
 # often probe images are drawn from the other half.
 _NUM_HALVES, _NUM_PROBES = 20, 5
+
 _WAYS = ("chosen", "random")
+
 _FIGURES = ("roc_auc", "rank1")
 
 
@@ -110,7 +111,7 @@ def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
     from gazejax import plots  # Here, since it takes a second.
 
     config = load_config(workdir)
-    dataset = stages.load_dataset(config, load_basis(workdir))
+    dataset = load_dataset(config, load_basis(workdir))
     folds = [
         open_fold(folder, one, dataset) for folder, one in fold_configs(config, workdir).items()
     ]
@@ -123,7 +124,7 @@ def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
         )
     sizes = [size for size in range(1, budget + 1) if size <= 10 or size % 5 == 0]
     names: dict[str, list[str]] = {}
-    found: dict[tuple[str, int], list[protocols.Scores]] = {
+    found: dict[tuple[str, int], list[verification_protocol.Scores]] = {
         (way, size): [] for way in _WAYS for size in sizes
     }
     with track("choosing images", len(folds) * _NUM_HALVES) as show:
@@ -141,7 +142,7 @@ def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
             for key, draws in similarity.items():
                 # MAP@R is not asked for.
                 nothing = np.zeros((1, len(users)))
-                found[key].append(protocols.Scores(users, np.stack(draws), nothing, 2))
+                found[key].append(verification_protocol.Scores(users, np.stack(draws), nothing, 2))
             order = images[choose_images(embeddings[0], budget=budget)]
             names[fold.workdir.relative_to(workdir).as_posix()] = [
                 dataset.image_ids[image] for image in fold.splits.test_images[order]
@@ -201,7 +202,7 @@ def _compare(
 
 
 def _figures(
-    found: Mapping[tuple[str, int], Sequence[protocols.Scores]],
+    found: Mapping[tuple[str, int], Sequence[verification_protocol.Scores]],
     sizes: Sequence[int],
     folds: Sequence[Fold],
     dataset: Dataset,
@@ -218,19 +219,19 @@ def _figures(
     for size in sizes:
         resampled = {}
         for way in _WAYS:
-            every = protocols.resampled_verification_figures(
+            every = verification_protocol.resampled_verification_figures(
                 found[way, size],
                 user_weight,
                 size=size,
                 num_images=len(folds[0].splits.test_images),
                 seed=options.seed,
             )
-            figures = protocols.verification_figures(found[way, size])
+            figures = verification_protocol.verification_figures(found[way, size])
             resampled[way] = {name: every[name] for name in _FIGURES}
             result[way][str(size)] = with_intervals(
                 {name: figures[name] for name in _FIGURES}, resampled[way]
             )
-        result["chosen_minus_random"][str(size)] = difference(
+        result["chosen_minus_random"][str(size)] = verify_users.difference(
             *(result[way][str(size)] for way in _WAYS), *(resampled[way] for way in _WAYS)
         )
     random = [row["roc_auc"] for row in result["random"].values()]
@@ -248,3 +249,33 @@ def _first_reaching(sizes: Sequence[int], values: Sequence[float], goal: float) 
             start, before = sizes[number - 1], values[number - 1]
             return start + (sizes[number] - start) * (goal - before) / (value - before)
     return None
+
+
+def format_enrolment(result: Mapping[str, Any]) -> str:
+    """Writes what `image_selection.calibrate` found as Markdown."""
+    figures, lines = result["figures"], []
+    for size, chosen in figures["chosen"].items():
+        random, difference = (figures[key][size] for key in ("random", "chosen_minus_random"))
+        worth = chosen["worth_random_images"]
+        lines.append(
+            [
+                size,
+                format_value(chosen, "roc_auc"),
+                format_value(random, "roc_auc"),
+                format_value(difference, "roc_auc", signed=True),
+                format_value(difference, "rank1", signed=True),
+                "more than were tried" if worth is None else f"{worth:.1f}",
+            ]
+        )
+    header = ["n", "ROC-AUC, chosen", "random", "difference", "of rank-1", "random images for that"]
+    shown = "\n".join(
+        f"- {'images to show' if fold == '.' else fold}: {', '.join(names)}"
+        for fold, names in result["images"].items()
+    )
+    compared = (
+        f"**Which images to show?** {result['num_users']} unseen people of `{result['data']}`, "
+        "told apart by n images that are chosen by the seen users or drawn, and n others; "
+        f"{result['halves']} halvings of {result['num_images'][0]} test images, {result['probes']} "
+        f"probes each, commit {result['commit']}. Brackets: 95 % interval over users and images."
+    )
+    return "\n\n".join([compared, markdown_table(header, lines), "The best first:", shown]) + "\n"

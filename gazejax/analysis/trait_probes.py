@@ -16,28 +16,31 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from gazejax import data, protocols, render, stages
-from gazejax.arrays import Dataset, Gaze
-from gazejax.evaluation import GROUPS, Fold, open_fold
-from gazejax.progress import track
-from gazejax.report import format_knowledge
-from gazejax.workdir import (
-    fold_configs,
-    load_basis,
-    load_config,
-    load_params,
-    source_commit,
-    trained_steps,
-    write_json,
-    write_text,
-)
+from gazejax.config.derived import fold_configs
+from gazejax.data import reader
+from gazejax.data.loading import load_dataset
+from gazejax.evaluation import verification_protocol
+from gazejax.evaluation.folds import GROUPS, Fold, open_fold
+from gazejax.evaluation.report import markdown_table
+from gazejax.inference.networks import saliency_network
+from gazejax.inputs.maps import normalise
+from gazejax.inputs.streaming import in_parts
+from gazejax.runtime.files import source_commit, write_json, write_text
+from gazejax.runtime.progress import track
+from gazejax.types import Dataset, Gaze
+from gazejax.workdir.layout import load_basis, load_config, trained_steps
+from gazejax.workdir.parameters import load_params
 
 NAME = "knowledge"
+
 # A fixation is near the centre if it is no farther from it than so much of the image's width.
 _NEAR_CENTRE_FRAC = 0.15
+
 # How far embeddings are moved, in standard deviations of the users of the training.
 _STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
+
 _RIDGE = 0.1
+
 _NUM_PERMUTATIONS = 10_000
 
 
@@ -148,7 +151,7 @@ def explain(workdir: Path) -> dict[str, Any]:
     from gazejax import plots  # Here, since it takes a second.
 
     config = load_config(workdir)
-    dataset = stages.load_dataset(config, load_basis(workdir))
+    dataset = load_dataset(config, load_basis(workdir))
     known = _known_traits(config)
     folds = []
     with track("embeddings", config.eval.folds) as show:
@@ -164,7 +167,7 @@ def explain(workdir: Path) -> dict[str, Any]:
         for group in GROUPS:
             compared = fold.compared[group]["encoder"]
             weight = compared.viewed / compared.viewed.sum(axis=1, keepdims=True)
-            embeddings[group] = protocols.mean_features(compared.features, weight)
+            embeddings[group] = verification_protocol.mean_features(compared.features, weight)
             traits[group] = measure(dataset.gaze, compared.users, fold.splits.test_images)
             traits[group] |= {name: values[compared.users] for name, values in known.items()}
         for name, trait in traits["seen"].items():
@@ -217,7 +220,7 @@ def explain(workdir: Path) -> dict[str, Any]:
 
 def _known_traits(config: ConfigDict) -> dict[str, Float[np.ndarray, " user"]]:
     """Those that made the people of a data set; empty where nobody knows them."""
-    metadata = data.open_source(config.data.name, config.data.data_dir).metadata
+    metadata = reader.open_source(config.data.name, config.data.data_dir).metadata
     found = {}
     for name, values in metadata.get("traits", {}).items():
         array = np.array(values, float)
@@ -257,14 +260,14 @@ def _maps_along(
 ) -> dict[str, Any]:
     """A test image, and its maps as the mean embedding moves along the direction of each trait."""
     config, viewings = fold.config, fold.viewings["saliency"]
-    network = stages.saliency_network(config, num_users=len(fold.splits.seen_users))
+    network = saliency_network(config, num_users=len(fold.splits.seen_users))
     params = load_params(fold.workdir, "saliency")
     # The image on which the seen users differ most shows most.
     images = fold.splits.test_images
     embeddings = fold.compared["seen"]["encoder"].features
     image = images[int(embeddings.var(axis=0).sum(axis=-1).argmax())]
-    near, _, row = next(stages.in_parts(viewings, np.array([image])))
-    universal = render.normalise(jnp.asarray(near.group.total)[row], "sum")
+    near, _, row = next(in_parts(viewings, np.array([image])))
+    universal = normalise(jnp.asarray(near.group.total)[row], "sum")
     if fold.universal is not None:
         universal = jnp.asarray(fold.universal[image])[None]
 
@@ -278,3 +281,25 @@ def _maps_along(
         moved = (direction.center + np.outer(_STEPS, direction.step)).astype(np.float32)
         maps[name] = np.asarray(predict(params, jnp.asarray(near.pixels)[row], universal, moved))
     return {"image": dataset.images["saliency"][image], "maps": maps}
+
+
+def format_knowledge(result: Mapping[str, Any]) -> str:
+    """Writes what `trait_probes.explain` found as Markdown."""
+    lines = [
+        [
+            name,
+            f"{row['correlation']:.2f}",
+            f"{row['p_value']:.3g}",
+            f"{row['seen_correlation']:.2f}",
+        ]
+        for name, row in result["traits"].items()
+    ]
+    header = ["trait", "correlation, unseen", "p", "left-out seen users"]
+    compared = (
+        f"**What does an embedding know?** Traits of {result['num_users']} unseen people of "
+        f"`{result['data']}`, predicted by straight lines from embeddings of "
+        f"{result['num_images']} images, fitted on the seen users; folds {result['folds']}, "
+        f"training seed {result['training_seed']}, commit {result['commit']}. p: of as high a "
+        "correlation, were the unseen people permuted."
+    )
+    return f"{compared}\n\n{markdown_table(header, lines)}\n"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gazejax.data import prepared_folder
+from gazejax.data.reader import prepared_folder
 from tfds_builders import coordinates, prepared, raw_check
 from tfds_builders.build import Options, build
 

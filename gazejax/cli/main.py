@@ -1,57 +1,24 @@
 """The `gazejax` command: prepare data, evaluate, embed a person, predict a map."""
 
 import argparse
-import functools
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
-from gazejax import data_commands, interruption, processes
-from gazejax.api import check_fixations, load
-from gazejax.comparison import compare
-from gazejax.enrolment import calibrate
-from gazejax.evaluation import evaluate, evaluate_elsewhere
-from gazejax.knowledge import explain
-from gazejax.loop import configure_host_devices
-from gazejax.pictures import draw_prediction
-from gazejax.sweeps import print_commands, run_sweep
-from gazejax.workdir import list_checkpoints, load_config, locked
-from tfds_builders.gaze_table import table_files
-
-_ERRORS = (ValueError, TypeError, OSError, FloatingPointError)
-
-
-def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
-    """Turns the errors a user can mend into one line on stderr and exit status 1.
-
-    SIGTERM and SIGINT end the process with one line too, and `interruption.EXIT_STATUS`.
-    """
-
-    @functools.wraps(function)
-    def wrapped(*arguments: Any) -> int:
-        try:
-            with interruption.handled(), processes.losses_named():
-                return _until_interrupted(function, *arguments)
-        except _ERRORS as error:
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-            if processes.is_connected():  # The others may wait for it: an orderly end waits too.
-                interruption.end(1)
-            return 1
-
-    return wrapped
-
-
-def _until_interrupted(function: Callable[..., int], *arguments: Any) -> int:
-    try:
-        return function(*arguments)
-    except interruption.InterruptedRunError as interrupted:
-        print(f"interrupted: {interrupted}; the same command resumes", file=sys.stderr)
-        interruption.end()
+from gazejax._array_checks import check_fixations
+from gazejax.analysis.image_selection import calibrate
+from gazejax.analysis.trait_probes import explain
+from gazejax.api import load
+from gazejax.cli.data import add_ignore_columns, add_parsers
+from gazejax.cli.tables import read_embedding, read_gaze_table, read_image
+from gazejax.evaluation.run import evaluate, evaluate_elsewhere
+from gazejax.experiments.comparison import compare
+from gazejax.experiments.sweep import print_commands, run_sweep
+from gazejax.runtime.errors import one_line_errors
+from gazejax.training.devices import configure_host_devices
+from gazejax.workdir.layout import list_checkpoints, load_config
+from gazejax.workdir.lock import locked
 
 
 @one_line_errors
@@ -62,59 +29,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-class TableGaze(NamedTuple):
-    """One user's gaze on one image.
-
-    Attributes:
-        xy_px: fixations, x then y in pixels of the image.
-        duration_ms: their durations; None if the table has no such column.
-    """
-
-    xy_px: Float[np.ndarray, "fixation 2"]
-    duration_ms: Float[np.ndarray, " fixation"] | None
-
-
-def read_gaze_table(
-    path: Path, user: str, ignored_columns: Sequence[str] = ()
-) -> dict[str, TableGaze]:
-    """Reads one user's fixations from a table.
-
-    Args:
-        path: as `tfds_builders.gaze_table.table_files.read` takes them; x and y in pixels of the
-            image, whose top left corner is (0, 0).
-        user: whose rows to read.
-        ignored_columns: columns to leave out.
-
-    Returns:
-        The gaze on each image, by name, trial after trial.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: naming the file and row, if it is no such table, a value is not what it must be,
-            or the user has no row.
-    """
-    fixations, errors = table_files.check(table_files.read(path, ignored_columns))
-    if fixations is None:
-        raise ValueError(errors[0])
-    users = sorted(set(fixations.user))
-    if user not in users:
-        known = ", ".join(users[:10])
-        raise ValueError(f"{path} has no row of user {user!r}; it has rows of {known}")
-    gaze = {}
-    for image in sorted(set(fixations.image[fixations.user == user])):
-        rows = (fixations.user == user) & (fixations.image == image)
-        duration_ms = fixations.duration_ms
-        gaze[image] = TableGaze(
-            fixations.xy[rows], None if duration_ms is None else duration_ms[rows]
-        )
-    return gaze
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gazejax", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    data_commands.add_parsers(
+    add_parsers(
         commands.add_parser("data", help="prepare data sets").add_subparsers(
             required=True, metavar="COMMAND"
         )
@@ -171,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="image, user, x, y[, duration_ms] as CSV, Parquet or JSON lines; or JSON of scanpaths",
     )
-    data_commands.add_ignore_columns(embedding)
+    add_ignore_columns(embedding)
     embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
     embedding.add_argument("--user", required=True, help="name in the column user")
     embedding.add_argument("--out", type=Path, required=True, metavar="E.npz")
@@ -229,7 +148,7 @@ def _list_checkpoints(arguments: argparse.Namespace) -> None:
 
 def _embed(arguments: argparse.Namespace) -> None:
     gaze = read_gaze_table(arguments.table, arguments.user, arguments.ignore_columns)
-    images = [_read_image(arguments.images / name) for name in gaze]
+    images = [read_image(arguments.images / name) for name in gaze]
     fixations, durations = [], []
     for (name, (xy_px, duration_ms)), image in zip(gaze.items(), images, strict=True):
         check_fixations(xy_px, image, f"{arguments.table}: gaze of {arguments.user} on {name}")
@@ -249,30 +168,12 @@ def _embed(arguments: argparse.Namespace) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    image = _read_image(arguments.image)
+    image = read_image(arguments.image)
     embedding = None
     if arguments.embedding is not None:
-        embedding = _read_embedding(arguments.embedding)
+        embedding = read_embedding(arguments.embedding)
     saliency = load(arguments.workdir).predict(image, embedding)
+    from gazejax.plots import draw_prediction  # Here, since matplotlib takes a second.
+
     Image.fromarray(draw_prediction(image, saliency)).save(arguments.out)
     print(f"wrote {arguments.out}")
-
-
-def _read_image(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise FileNotFoundError(f"image {path} does not exist")
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"image {path} does not decode: {error}") from error
-
-
-def _read_embedding(path: Path) -> np.ndarray:
-    if not path.is_file():
-        raise FileNotFoundError(f"embedding {path} does not exist; make it with: gazejax embed")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["embedding"]
-    except Exception as error:
-        raise ValueError(f"{path} is not an embedding written by gazejax embed") from error

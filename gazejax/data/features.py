@@ -9,7 +9,7 @@ saliency network may also go on training backbone and components, from where the
 import functools
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,26 +17,15 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float16, UInt8
 
-from gazejax import cache
-from gazejax.arrays import AnyArray, Stored
 from gazejax.models.backbone import LEVEL_CHANNELS, EfficientNetLite0
+from gazejax.models.feature_projection import FeatureBasis, project_levels
+from gazejax.runtime import cache
+from gazejax.types import Stored
 
 _IMAGES_PER_CALL = 10
+
 # Raise it with any change of what `backbone_levels` computes.
 _LEVELS_MADE_BY = "levels 1"
-
-
-class FeatureBasis(NamedTuple):
-    """What reduces the levels of the backbone; an entry for each level, finest first.
-
-    Attributes:
-        mean: mean of each channel over the places of the training images.
-        projection: channels -> components of variance one, the largest first.
-    """
-
-    mean: tuple[Float[np.ndarray, " _channel"], ...]
-    projection: tuple[Float[np.ndarray, "_channel _component"], ...]
-
 
 Levels = list[Float16[np.ndarray, "image _height _width _channel"]]
 
@@ -171,7 +160,7 @@ class FineTunedFeatures(nnx.Module):
         """Computes the features of images at the size of the grid."""
         means = [mean[...] for mean in self.mean]
         projections = [projection[...] for projection in self.projection]
-        return _project(self.size, means, projections, self.network(pixels, self.strides))
+        return project_levels(self.size, means, projections, self.network(pixels, self.strides))
 
 
 def fine_tuned_start(backbone_params: Any, basis: FeatureBasis) -> dict[str, Any]:
@@ -181,24 +170,6 @@ def fine_tuned_start(backbone_params: Any, basis: FeatureBasis) -> dict[str, Any
         "mean": dict(enumerate(map(jnp.asarray, basis.mean))),
         "projection": dict(enumerate(map(jnp.asarray, basis.projection))),
     }
-
-
-def num_features(components: Sequence[int]) -> int:
-    """Features of each place: components and `NUM_PLACE_FEATURES`."""
-    return sum(components) + NUM_PLACE_FEATURES
-
-
-NUM_PLACE_FEATURES = 5
-
-
-def mirrored_signs(number: int) -> Float[np.ndarray, " feature"]:
-    """Factor of each feature's average over a picture when picture and gaze are mirrored.
-
-    Only x and x times y change, the first and the last of the place.
-    """
-    signs = np.ones(number, np.float32)
-    signs[[-NUM_PLACE_FEATURES, -1]] = -1
-    return signs
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -218,30 +189,4 @@ def _products(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _project_frozen(size: tuple[int, int], basis: FeatureBasis, levels: list[Array]) -> Array:
-    return _project(size, *basis, levels).astype(jnp.float16)
-
-
-def _project(
-    size: tuple[int, int],
-    means: Sequence[AnyArray],
-    projections: Sequence[AnyArray],
-    levels: list[Array],
-) -> Float[Array, "image height width feature"]:
-    components = [
-        (level.astype(jnp.float32) - mean) @ projection
-        for level, mean, projection in zip(levels, means, projections, strict=True)
-    ]
-    number = len(levels[0])
-    resized = [
-        jax.image.resize(part, (number, *size, part.shape[-1]), "linear") for part in components
-    ]
-    place = jnp.broadcast_to(_place_features(size), (number, *size, NUM_PLACE_FEATURES))
-    return jnp.concatenate([*resized, place], axis=-1)
-
-
-def _place_features(size: tuple[int, int]) -> Float[Array, "height width feature"]:
-    height, width = size
-    # From -1.73 to 1.73: variance one over the picture.
-    y, x = (jnp.sqrt(12.0) * ((jnp.arange(side) + 0.5) / side - 0.5) for side in (height, width))
-    y, x = jnp.meshgrid(y, x, indexing="ij")
-    return jnp.stack([x, y, x**2 - 1, y**2 - 1, x * y], axis=-1)
+    return project_levels(size, *basis, levels).astype(jnp.float16)

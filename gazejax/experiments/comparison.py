@@ -6,10 +6,6 @@ of the same seed, in the same resample. What is not alike is refused, not averag
 
 import csv
 import io
-import json
-import math
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,60 +14,17 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from gazejax import bootstrap
-from gazejax.config import fingerprint
-from gazejax.evaluation import GROUPS, RESAMPLES
-from gazejax.report import format_comparison
-from gazejax.stages import STAGES
-from gazejax.sweeps import PLAN, is_finished
-from gazejax.workdir import fold_configs, load_config, read_resources, write_text
-
-# Settings of an evaluation without which resamples are not paired, or figures mean another thing.
-_SETTINGS = (
-    "folds",
-    "seed",
-    "num_draws",
-    "saliency_num_draws",
-    "num_derangements",
-    "num_resamples",
+from gazejax.evaluation.folds import GROUPS
+from gazejax.experiments.read_runs import (
+    Evaluated,
+    Variants,
+    read_tables,
+    refuse_unlike,
+    splits_of_folds,
 )
-# What does not make a run another variant.
-_NOT_PART_OF_A_VARIANT = (
-    "seed",
-    "data.data_dir",
-    "data.residency",
-    "data.stream",
-    "checkpoint",
-)
-
-
-class Evaluated(NamedTuple):
-    """An evaluated run.
-
-    Attributes:
-        folder: its workdir.
-        seed: of its training.
-        variant: the same text for runs that differ in their seeds alone.
-        settings: those of `eval` that matter.
-        splits: of each fold, by name.
-        evaluation: what `evaluation.json` holds.
-        resamples: the values behind its intervals, by the path of the figure.
-        costs: `training_seconds`, `evaluation_seconds`, `peak_memory_bytes`,
-            `operations_per_embedding` and `seconds_per_embedding`.
-    """
-
-    folder: Path
-    seed: int
-    variant: str
-    settings: dict[str, Any]
-    splits: list[dict[str, list[str]]]
-    evaluation: dict[str, Any]
-    resamples: dict[str, Float[np.ndarray, " resample"]]
-    costs: dict[str, float]
-
-
-# The runs of each variant, by seed. The first variant is the base.
-Variants = Mapping[str, Mapping[int, Evaluated]]
+from gazejax.experiments.report import format_comparison
+from gazejax.metrics import bootstrap
+from gazejax.runtime.files import write_text
 
 
 class Figure(NamedTuple):
@@ -150,158 +103,6 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evaluated]]]:
-    """Reads runs, and sorts them into tables, variants and seeds.
-
-    Raises:
-        FileNotFoundError: if a folder is no workdir, or a run was not evaluated.
-        ValueError: if runs of a sweep are missing, or two runs are of one variant and seed.
-    """
-    sweeps = [folder for folder in folders if (folder / PLAN).is_file()]
-    single_runs = [folder for folder in folders if folder not in sweeps]
-    tables = {"runs": _read_single_runs(single_runs)} if single_runs else {}
-    for folder in sweeps:
-        for base, variants in _read_sweep(folder).items():
-            if base in tables:
-                raise ValueError(f"{folder}: another sweep has a base {base} as well")
-            tables[base] = variants
-    return tables
-
-
-def _read_single_runs(folders: Sequence[Path]) -> dict[str, dict[int, Evaluated]]:
-    """Reads runs that no sweep tells the names of: they are called by what differs in their paths.
-
-    A folder that a sweep calls by the seed counts as the one above it.
-    """
-    called = [folder.absolute() for folder in folders]
-    called = [one.parent if re.fullmatch(r"seed_\d+", one.name) else one for one in called]
-    ancestor = os.path.commonpath([one.parent for one in called])
-    name_of: dict[str, str] = {}
-    variants: dict[str, dict[int, Evaluated]] = {}
-    for folder, one in zip(folders, called, strict=True):
-        run = read_run(folder)
-        if run.variant not in name_of:
-            name = one.relative_to(ancestor).as_posix()
-            name_of[run.variant] = folder.as_posix() if name in name_of.values() else name
-        seeds = variants.setdefault(name_of[run.variant], {})
-        if run.seed in seeds:
-            raise ValueError(
-                f"{folder} and {seeds[run.seed].folder} are of one variant and seed {run.seed}"
-            )
-        seeds[run.seed] = run
-    return variants
-
-
-def _read_sweep(folder: Path) -> dict[str, dict[str, dict[int, Evaluated]]]:
-    planned = json.loads((folder / PLAN).read_text())
-    runs: dict[str, Evaluated] = {}
-    missing = []
-    for one in planned:
-        if is_finished(folder / one["name"], one["config_sha256"]):
-            runs[one["name"]] = read_run(folder / one["name"])
-        else:
-            missing.append(one["name"])
-    if missing:
-        raise ValueError(
-            f"{folder}: {len(missing)} of {len(planned)} runs are missing: {', '.join(missing)}; "
-            "run gazejax sweep again"
-        )
-    tables: dict[str, dict[str, dict[int, Evaluated]]] = {}
-    for one in planned:
-        variants = tables.setdefault(one["base"], {})
-        variants.setdefault(one["variant"], {})[one["seed"]] = runs[one["name"]]
-    return tables
-
-
-def read_run(folder: Path) -> Evaluated:
-    """Reads an evaluated workdir.
-
-    Raises:
-        FileNotFoundError: if it is no workdir, or was not evaluated.
-        ValueError: if it was evaluated by another config than it has now.
-    """
-    config = load_config(folder)
-    path = folder / "evaluation.json"
-    for needed in (path, folder / RESAMPLES):
-        if not needed.is_file():
-            raise FileNotFoundError(f"{needed} does not exist; run: gazejax evaluate {folder}")
-    evaluation = json.loads(path.read_text())
-    if evaluation["compared"].get("config_sha256") != fingerprint(config):
-        raise ValueError(
-            f"{folder} was evaluated by another config than config.json has; "
-            f"run: gazejax evaluate {folder}"
-        )
-    with np.load(folder / RESAMPLES, allow_pickle=False) as stored:
-        resamples = dict(stored)
-    folds = fold_configs(config, folder)
-    spent = [cost for fold in folds for cost in read_resources(fold).items()]
-    own = read_resources(folder)
-    evaluating = own.get("evaluation", {"seconds": 0.0, "peak_memory_bytes": 0})
-    stages = [cost for name, cost in spent if name in STAGES]
-    return Evaluated(
-        folder,
-        config.seed,
-        fingerprint(config, _NOT_PART_OF_A_VARIANT),
-        {key: config.eval[key] for key in _SETTINGS},
-        [json.loads((fold / "splits.json").read_text()) for fold in folds],
-        evaluation,
-        resamples,
-        {
-            "training_seconds": sum(cost["seconds"] for cost in stages),
-            "evaluation_seconds": evaluating["seconds"],
-            "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in [*stages, evaluating]),
-            "operations_per_embedding": evaluation["compared"]["operations_per_embedding"],
-            "seconds_per_embedding": own.get("embedding", {"seconds": math.nan})["seconds"],
-        },
-    )
-
-
-def refuse_unlike(variants: Variants) -> None:
-    """Refuses runs that are not to be averaged over, or not to be compared.
-
-    All need the same seeds, data, unseen users, test images and evaluation; the runs of one variant
-    the same splits altogether.
-
-    Raises:
-        ValueError: naming two runs and what differs, or the seed that is missing.
-    """
-    (base_name, base), *_ = variants.items()
-    first = next(iter(base.values()))
-    for name, runs in variants.items():
-        for seed in sorted(base.keys() ^ runs.keys()):
-            lacking, having = (name, base_name) if seed in base else (base_name, name)
-            raise ValueError(f"{lacking} has no run of seed {seed}, which {having} has")
-        own = next(iter(runs.values()))
-        for run in runs.values():
-            _refuse_other(first, run, _of_the_question(first), _of_the_question(run))
-            _refuse_other(own, run, _splits(own), _splits(run))
-
-
-def _of_the_question(run: Evaluated) -> dict[str, Any]:
-    splits = _splits(run)
-    return {
-        "digest of the data": run.evaluation["compared"]["data_digest"],
-        **{f"config.eval.{key}": value for key, value in run.settings.items()},
-        **{name: splits[name] for name in ("unseen_users", "test_images")},
-    }
-
-
-def _splits(run: Evaluated) -> dict[str, list[list[str]]]:
-    """Who and what is in each set of the splits, fold by fold."""
-    names = ("seen_users", "unseen_users", "train_images", "test_images")
-    return {name: [fold[name] for fold in run.splits] for name in names}
-
-
-def _refuse_other(
-    one: Evaluated, other: Evaluated, told: Mapping[str, Any], told_other: Mapping[str, Any]
-) -> None:
-    for what, value in told.items():
-        if value != told_other[what]:
-            raise ValueError(
-                f"{one.folder} and {other.folder} are not to be compared: their {what} differ"
-            )
-
-
 def headline_figures(variants: Variants) -> list[Figure]:
     """The headline figures that all runs have: at each number of images, of seen and unseen."""
     runs = [run for seeds in variants.values() for run in seeds.values()]
@@ -361,7 +162,7 @@ def table_of(variants: Variants) -> list[dict[str, Any]]:
             "peak_memory_bytes": max(cost["peak_memory_bytes"] for cost in costs),
         }
         has_same_users = all(
-            _splits(run)["seen_users"] == _splits(base[seed])["seen_users"]
+            splits_of_folds(run)["seen_users"] == splits_of_folds(base[seed])["seen_users"]
             for seed, run in runs.items()
         )
         for figure in headline_figures(variants):

@@ -10,8 +10,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, Shaped
+from ml_collections import ConfigDict
 
-from gazejax.arrays import Scanpaths
+from gazejax.inputs.pairs import Pairs, render_personal_maps
+from gazejax.models import feature_projection
+from gazejax.types import Scanpaths
 
 
 class Warp(NamedTuple):
@@ -83,3 +86,20 @@ def mirror_columns(
     """Mirrors pictures or maps of the pairs whose user is mirrored."""
     is_mirrored = warp.is_mirrored.reshape(-1, *[1] * (arrays.ndim - 1))
     return jnp.where(is_mirrored, arrays[:, :, ::-1], arrays)
+
+
+def warp_pairs(config: ConfigDict, warp: Warp, pairs: Pairs) -> Pairs:
+    """Makes pairs of virtual users; what is where they looked, and who else, stays as it was."""
+    scanpaths = warp_scanpaths(warp, pairs.scanpaths)
+    return pairs._replace(
+        pixels=mirror_columns(warp, pairs.pixels),
+        scanpaths=scanpaths,
+        personal=render_personal_maps(config, "encoder", scanpaths, pairs.aspect_ratio),
+        universal=mirror_columns(warp, pairs.universal),
+        taste=None if pairs.taste is None else _mirror_tastes(warp, pairs.taste),
+    )
+
+
+def _mirror_tastes(warp: Warp, taste: Float[Array, "pair taste"]) -> Float[Array, "pair taste"]:
+    sign = jnp.asarray(feature_projection.mirrored_signs(taste.shape[-1]))
+    return jnp.where(warp.is_mirrored[:, None], taste * sign, taste)

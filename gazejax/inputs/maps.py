@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from gazejax.arrays import Gaze, Scanpaths, viewing_scanpaths
+from gazejax.types import Gaze, Scanpaths, viewing_scanpaths
 
 
 def gaze_map(

@@ -4,11 +4,15 @@ All draws are without replacement, and every index drawn is an index into the *p
 and the training images, in the order of `splits`.
 """
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
+from ml_collections import ConfigDict
 
-from gazejax.arrays import AnyArray
+from gazejax.inputs.stage_arrays import Viewings
+from gazejax.types import AnyArray
 
 
 def draw_pairs(
@@ -83,3 +87,86 @@ def draw_enrolment(
     score, images = jax.lax.top_k(score, max_images)
     drawn = (jnp.arange(max_images) < number[..., None]) & (score >= 0)
     return images, drawn / jnp.maximum(drawn.sum(axis=-1, keepdims=True), 1)
+
+
+class Pool(NamedTuple):
+    """What batches are drawn from: those fields of `Viewings`."""
+
+    users: Int[AnyArray, " user"]
+    images: Int[AnyArray, " image"]
+    viewed: Bool[AnyArray, "user image"]
+
+
+def make_pool(viewings: Viewings) -> Pool:
+    """What batches are drawn from."""
+    return Pool(
+        *(jnp.asarray(field) for field in (viewings.users, viewings.images, viewings.viewed))
+    )
+
+
+class Drawn(NamedTuple):
+    """Who and what was drawn for a global batch, as indices into the pool.
+
+    Attributes:
+        users: of stage 1, those of the batch; of stage 2, those of each image.
+        images: of stage 1, those of each user; of stage 2, those of the batch.
+    """
+
+    users: Int[Array, "*user"]
+    images: Int[Array, "*image"]
+
+
+def draw_encoder_batch(config: ConfigDict, pool: Pool, key: Array) -> tuple[Drawn, Array]:
+    """Draws a batch of stage 1, and the image of each of its pairs."""
+    sizes = config.encoder.sampling
+    draw_key, _, _ = jax.random.split(key, 3)
+    drawn = Drawn(
+        *draw_pairs(
+            draw_key,
+            pool.viewed,
+            num_users=sizes.num_users,
+            images_per_user=sizes.images_per_user,
+            share_images=sizes.share_images,
+        )
+    )
+    return drawn, drawn_pairs(config, pool, drawn)[1]
+
+
+def drawn_pairs(config: ConfigDict, pool: Pool, drawn: Drawn) -> tuple[Array, Array]:
+    """Data-set indices of the user and the image of each pair, those of virtual users last."""
+    sizes = config.encoder.sampling
+    virtual_users = jnp.arange(sizes.virtual_users.number) % sizes.num_users
+    made_of = jnp.concatenate([jnp.arange(sizes.num_users), virtual_users])
+    user = jnp.repeat(pool.users[drawn.users[made_of]], sizes.images_per_user)
+    return user, pool.images[drawn.images[made_of].reshape(-1)]
+
+
+def draw_saliency_batch(config: ConfigDict, constants: Any, key: Array) -> tuple[Drawn, Array]:
+    """Draws a batch of stage 2, and its images as data-set indices."""
+    pool, targets = constants
+    sizes = config.saliency.sampling
+    draw_key, _ = jax.random.split(key)
+    drawn, users = draw_viewings(
+        draw_key,
+        pool.viewed[:, targets],
+        num_images=sizes.num_images,
+        users_per_image=sizes.users_per_image,
+    )
+    images = targets[drawn]
+    return Drawn(users, images), pool.images[images]
+
+
+def draw_images(config: ConfigDict, targets: Array, key: Array) -> tuple[Array, Array]:
+    """Draws a batch of stage `universal`, as data-set indices."""
+    images = jax.random.permutation(key, targets)[: config.universal.num_images]
+    return images, images
+
+
+def batch_key(seed: int) -> Key[Array, ""]:
+    """The key that all batches of a training come from."""
+    return jax.random.split(jax.random.key(seed))[1]
+
+
+def step_key(key: Key[Array, ""], step: Int[Array, ""] | int) -> Key[Array, ""]:
+    """The key of one step's batch."""
+    return jax.random.fold_in(key, step)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
+import pysaliency
 from PIL import Image
 
-from gazejax import data
+from gazejax.data import reader
 
 try:
     import pysaliency
@@ -41,7 +42,7 @@ def to_pysaliency(
     Raises:
         FileNotFoundError: if the data set is not prepared there.
     """
-    metadata, records = data.read_records(name, data_dir)
+    metadata, records = reader.read_records(name, data_dir)
     user_ids = metadata["user_ids"]
     files = []
     trains: dict[str, list[Any]] = {key: [] for key in ("xs", "ys", "ts", "ns", "subjects")}

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 _PERCENTILES = (2.5, 97.5)
+
 _EXACT_UP_TO = 20_000
 
 

@@ -1,4 +1,8 @@
-"""GroupNorm with few passes over the pictures, which is what it costs on a CPU."""
+"""Layers that several networks share."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -34,3 +38,131 @@ class GroupNorm(nnx.GroupNorm):
     def _over_groups(self, values: Float[Array, "image channel"]) -> Float[Array, "image channel"]:
         groups = values.reshape(len(values), self.num_groups, self.group_size)
         return jnp.repeat(groups.mean(axis=-1), self.group_size, axis=-1)
+
+
+class Trunk(nnx.Module):
+    """Blocks of convolution, GroupNorm and ReLU.
+
+    GroupNorm computes the same in training and evaluation, and on one device or several. Levels are
+    of type `dtype`; parameters are of single precision whatever it is, and so are means.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        filters: Sequence[int],
+        kernel_size: int,
+        stride: int,
+        norm_groups: int,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.convolutions = nnx.List(
+            nnx.Conv(
+                width_in,
+                width_out,
+                kernel_size=(kernel_size, kernel_size),
+                strides=stride,
+                use_bias=False,
+                dtype=dtype,
+                rngs=rngs,
+            )
+            for width_in, width_out in pairwise([in_channels, *filters])
+        )
+        self.norms = nnx.List(
+            GroupNorm(width, num_groups=norm_groups, dtype=dtype, rngs=rngs) for width in filters
+        )
+
+    def __call__(
+        self, inputs: Float[Array, "pair height width channel"]
+    ) -> list[Float[Array, "pair level_height level_width filter"]]:
+        """Returns the level of each block, the first one first."""
+        x, levels = inputs, []
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = nnx.relu(norm(convolution(x)))
+            levels.append(x)
+        return levels
+
+
+def mean_over_places(
+    level: Float[Array, "pair level_height level_width channel"],
+) -> Float[Array, "pair channel"]:
+    """Mean over all positions, in float32."""
+    return level.astype(jnp.float32).mean(axis=(1, 2))
+
+
+def pool_at_gaze(
+    features: Float[Array, "pair level_height level_width channel"],
+    residual: Float[Array, "pair height width"],
+) -> Float[Array, "pair channel"]:
+    """Mean over positions, weighted by where a user looks more, or less, than others do."""
+    size = (residual.shape[0], *features.shape[1:3])
+    # Resizing averages cells; the weights must keep their sum instead.
+    cells_per_cell = residual.size / math.prod(size)
+    weight = jax.image.resize(residual, size, "linear") * cells_per_cell
+    return jnp.einsum("phwc,phw->pc", features, weight)
+
+
+class FiLM(nnx.Module):
+    """Feature-wise linear modulation: scale and shift of each channel from the user's embedding.
+
+    Source: Perez et al. 2018, Eq. 1. The layer starts at the identity (zero kernel), so that an
+    untrained network treats all users alike.
+    """
+
+    def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(
+            embedding_size, 2 * channels, kernel_init=nnx.initializers.zeros_init(), rngs=rngs
+        )
+
+    def __call__(
+        self,
+        features: Float[Array, "map height width channel"],
+        embedding: Float[Array, "map embedding"],
+    ) -> Float[Array, "map height width channel"]:
+        """Modulates the features of each map with its own user's embedding."""
+        modulation = self.linear(embedding).astype(features.dtype)
+        scale, shift = jnp.split(modulation[:, None, None, :], 2, axis=-1)
+        return features * (1.0 + scale) + shift
+
+
+class Concatenation(nnx.Module):
+    """The user's embedding as further input channels of a convolution, the same at every place.
+
+    What such channels add to the convolution is the same at every place too, so only the sum is
+    computed: a number for each output channel. It starts at zero, as FiLM does.
+    """
+
+    def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
+        self.linear = nnx.Linear(
+            embedding_size,
+            channels,
+            use_bias=False,
+            kernel_init=nnx.initializers.zeros_init(),
+            rngs=rngs,
+        )
+
+    def __call__(
+        self,
+        features: Float[Array, "map height width channel"],
+        embedding: Float[Array, "map embedding"],
+    ) -> Float[Array, "map height width channel"]:
+        """Adds to what the convolution made of the other channels."""
+        return features + self.linear(embedding).astype(features.dtype)[:, None, None, :]
+
+
+class EmbeddingScale(nnx.Module):
+    """Moves embeddings so that the average person is at zero and persons differ by about one.
+
+    Starts as the identity; training starts it from the seen users (`run.make_stage`). With the
+    average person at zero, the mean embedding is a fair control and not a point nobody is near.
+    """
+
+    def __init__(self, embedding_size: int):
+        self.center = nnx.Param(jnp.zeros(embedding_size))
+        self.scale = nnx.Param(jnp.ones(embedding_size))
+
+    def __call__(self, embedding: Float[Array, "map embedding"]) -> Float[Array, "map embedding"]:
+        """Applies the same shift and scale to every embedding."""
+        return (embedding - self.center[...]) * self.scale[...]

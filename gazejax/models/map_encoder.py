@@ -7,18 +7,18 @@ of normalisation, the pooling and the embedding size are ours and stand in the c
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from gazejax.models.norm import GroupNorm
+from gazejax.models.layers import Trunk, mean_over_places, pool_at_gaze
 
 EncoderInput = Literal["image", "personal", "group", "residual"]
+
 CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "group": 1, "residual": 1}
+
 POOLINGS = ("mean", "gaze", "flatten")  # of early fusion
 
 
@@ -43,51 +43,6 @@ def stack_inputs(
         "residual": (personal - group)[..., None],
     }
     return jnp.concatenate([parts[name] for name in inputs], axis=-1)
-
-
-class Trunk(nnx.Module):
-    """Blocks of convolution, GroupNorm and ReLU.
-
-    GroupNorm computes the same in training and evaluation, and on one device or several. Levels are
-    of type `dtype`; parameters are of single precision whatever it is, and so are means.
-    """
-
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        filters: Sequence[int],
-        kernel_size: int,
-        stride: int,
-        norm_groups: int,
-        dtype: jnp.dtype,
-        rngs: nnx.Rngs,
-    ):
-        self.convolutions = nnx.List(
-            nnx.Conv(
-                width_in,
-                width_out,
-                kernel_size=(kernel_size, kernel_size),
-                strides=stride,
-                use_bias=False,
-                dtype=dtype,
-                rngs=rngs,
-            )
-            for width_in, width_out in pairwise([in_channels, *filters])
-        )
-        self.norms = nnx.List(
-            GroupNorm(width, num_groups=norm_groups, dtype=dtype, rngs=rngs) for width in filters
-        )
-
-    def __call__(
-        self, inputs: Float[Array, "pair height width channel"]
-    ) -> list[Float[Array, "pair level_height level_width filter"]]:
-        """Returns the level of each block, the first one first."""
-        x, levels = inputs, []
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = nnx.relu(norm(convolution(x)))
-            levels.append(x)
-        return levels
 
 
 class EarlyEncoder(nnx.Module):
@@ -151,87 +106,10 @@ class EarlyEncoder(nnx.Module):
         levels = self.trunk(inputs)
         if self.pooling == "flatten":
             return self.head(levels[-1].reshape(len(inputs), -1))
-        pooled = [_mean_over_places(levels[-1])]
+        pooled = [mean_over_places(levels[-1])]
         if self.pooling == "gaze":
-            pooled += [_average_at_gaze(level, residual) for level in levels]
+            pooled += [pool_at_gaze(level, residual) for level in levels]
         return self.head(jnp.concatenate(pooled, axis=-1))
-
-
-class TwoTrunkEncoder(nnx.Module):
-    """Late fusion: the image and the maps have a trunk each. Ours.
-
-    Pooling `mean` joins the last levels of both, place by place, in a layer of their own and
-    averages it. Pooling `gaze` averages every level of the image with the residual map as the
-    weight, and puts the mean of the last level of the maps beside it: what is looked at more than
-    others do, and the form of the map. The image's half then is the same for everybody.
-    """
-
-    def __init__(
-        self,
-        *,
-        map_channels: int,
-        filters: Sequence[int],
-        map_filters: Sequence[int],
-        kernel_size: int,
-        stride: int,
-        norm_groups: int,
-        pooling: str,
-        embedding_size: int,
-        dtype: jnp.dtype,
-        rngs: nnx.Rngs,
-    ):
-        self.pooling = pooling
-        block: dict[str, Any] = {
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "norm_groups": norm_groups,
-            "dtype": dtype,
-            "rngs": rngs,
-        }
-        self.of_image = Trunk(in_channels=CHANNELS["image"], filters=filters, **block)
-        self.of_maps = Trunk(in_channels=map_channels, filters=map_filters, **block)
-        joined = filters[-1] + map_filters[-1]
-        self.join = (
-            nnx.Linear(joined, joined, dtype=dtype, rngs=rngs) if pooling == "mean" else None
-        )
-        pooled = joined if pooling == "mean" else sum(filters) + map_filters[-1]
-        self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
-
-    def __call__(
-        self,
-        inputs: Float[Array, "pair height width channel"],
-        residual: Float[Array, "pair height width"],
-    ) -> Float[Array, "pair embedding"]:
-        """Embeds pairs; a user's embedding is the mean over pairs.
-
-        Args:
-            inputs: what `stack_inputs` made of the pairs, the image first.
-            residual: personal minus universal map, both summing to 1; pooling `gaze` only.
-        """
-        image, maps = jnp.split(inputs, [CHANNELS["image"]], axis=-1)
-        image_levels, map_level = self.of_image(image), self.of_maps(maps)[-1]
-        if self.join is not None:
-            both = jnp.concatenate([image_levels[-1], map_level], axis=-1)
-            return self.head(_mean_over_places(nnx.relu(self.join(both))))
-        pooled = [_average_at_gaze(level, residual) for level in image_levels]
-        return self.head(jnp.concatenate([*pooled, _mean_over_places(map_level)], axis=-1))
-
-
-def _mean_over_places(
-    level: Float[Array, "pair level_height level_width channel"],
-) -> Float[Array, "pair channel"]:
-    return level.astype(jnp.float32).mean(axis=(1, 2))
-
-
-def _average_at_gaze(
-    features: Float[Array, "pair level_height level_width channel"],
-    residual: Float[Array, "pair height width"],
-) -> Float[Array, "pair channel"]:
-    size = (residual.shape[0], *features.shape[1:3])
-    # Resizing averages cells; the weights must keep their sum instead.
-    cells_per_cell = residual.size / math.prod(size)
-    weight = jax.image.resize(residual, size, "linear") * cells_per_cell
-    return jnp.einsum("phwc,phw->pc", features, weight)
 
 
 class SiameseEncoder(nnx.Module):

@@ -14,73 +14,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from gazejax.models.norm import GroupNorm
+from gazejax.models.layers import Concatenation, EmbeddingScale, FiLM, GroupNorm
 
 CONDITIONINGS = ("film", "concatenation", "filters")
-
-
-class FiLM(nnx.Module):
-    """Feature-wise linear modulation: scale and shift of each channel from the user's embedding.
-
-    Source: Perez et al. 2018, Eq. 1. The layer starts at the identity (zero kernel), so that an
-    untrained network treats all users alike.
-    """
-
-    def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
-        self.linear = nnx.Linear(
-            embedding_size, 2 * channels, kernel_init=nnx.initializers.zeros_init(), rngs=rngs
-        )
-
-    def __call__(
-        self,
-        features: Float[Array, "map height width channel"],
-        embedding: Float[Array, "map embedding"],
-    ) -> Float[Array, "map height width channel"]:
-        """Modulates the features of each map with its own user's embedding."""
-        modulation = self.linear(embedding).astype(features.dtype)
-        scale, shift = jnp.split(modulation[:, None, None, :], 2, axis=-1)
-        return features * (1.0 + scale) + shift
-
-
-class Concatenation(nnx.Module):
-    """The user's embedding as further input channels of a convolution, the same at every place.
-
-    What such channels add to the convolution is the same at every place too, so only the sum is
-    computed: a number for each output channel. It starts at zero, as FiLM does.
-    """
-
-    def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
-        self.linear = nnx.Linear(
-            embedding_size,
-            channels,
-            use_bias=False,
-            kernel_init=nnx.initializers.zeros_init(),
-            rngs=rngs,
-        )
-
-    def __call__(
-        self,
-        features: Float[Array, "map height width channel"],
-        embedding: Float[Array, "map embedding"],
-    ) -> Float[Array, "map height width channel"]:
-        """Adds to what the convolution made of the other channels."""
-        return features + self.linear(embedding).astype(features.dtype)[:, None, None, :]
-
-
-class EmbeddingScale(nnx.Module):
-    """Moves embeddings so that the average person is at zero and persons differ by about one.
-
-    Starts as the identity; training starts it from the seen users (`stages.make_stage`). With the
-    average person at zero, the mean embedding is a fair control and not a point nobody is near.
-    """
-
-    def __init__(self, embedding_size: int):
-        self.center = nnx.Param(jnp.zeros(embedding_size))
-        self.scale = nnx.Param(jnp.ones(embedding_size))
-
-    def __call__(self, embedding: Float[Array, "map embedding"]) -> Float[Array, "map embedding"]:
-        """Applies the same shift and scale to every embedding."""
-        return (embedding - self.center[...]) * self.scale[...]
 
 
 class SaliencyNetwork(nnx.Module):

@@ -12,13 +12,17 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Float16
 
-from gazejax.arrays import Scanpaths
+from gazejax.types import Scanpaths
 
 ScanpathInput = Literal["position", "duration", "order", "step", "density"]
+
 FEATURES: dict[str, int] = {"position": 2, "duration": 2, "order": 2, "step": 3, "density": 2}
+
 # A usual viewing's: they bring every feature to about one.
 _DURATION_MS = 250.0
+
 _ONSET_MS = 1500.0
+
 _FIXATIONS = 10.0
 
 

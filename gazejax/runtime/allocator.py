@@ -14,6 +14,7 @@ _OPTIONS = {
     "M_MMAP_THRESHOLD": (-3, 2**30),
     "M_ARENA_MAX": (-8, 1),
 }
+
 # By these the user has chosen otherwise.
 _VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
 

@@ -17,14 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from gazejax import interruption
+from gazejax.runtime import preemption
 
 ALLOWED = "auto, off, or ADDRESS:PORT,PROCESSES,PROCESS, as 10.0.0.1:1234,2,0 in the first of two"
 
 # A process that is silent for so long is lost, and the others end.
 _HEARTBEAT_TIMEOUT_SECONDS = 30
+
 # In which all must have come, and in which all must have gone.
 _JOINING_TIMEOUT_SECONDS = 300
+
 _LEAVING_TIMEOUT_SECONDS = 30
 
 
@@ -125,15 +127,15 @@ def together() -> Iterator[None]:
     if not are_several():
         yield
         return
-    with interruption.deferred():
+    with preemption.deferred():
         try:
             yield
-        except interruption.InterruptedRunError:  # It comes to all at the same place.
+        except preemption.InterruptedRunError:  # It comes to all at the same place.
             jax.distributed.shutdown()
             raise
         jax.distributed.shutdown()
-    if interruption.is_asked():
-        raise interruption.InterruptedRunError("the training is finished and saved")
+    if preemption.is_asked():
+        raise preemption.InterruptedRunError("the training is finished and saved")
 
 
 @contextlib.contextmanager

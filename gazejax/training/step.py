@@ -5,18 +5,19 @@ the device, from which a loss takes its share of the global batch. The global ba
 result, does not depend on how many devices there are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Int, Key, UInt32
+from jaxtyping import Array, Int, UInt32
 
-DEVICE_AXIS = "device"
+from gazejax.inputs.sampling import batch_key, step_key
+from gazejax.runtime.devices import DEVICE_AXIS, is_local, own_devices
+from gazejax.types import Params
 
-Params = Any
 # (params, constants, batch, key, device number) -> (loss, metrics); mean over this device's share.
 LossFunction = Callable[[Params, Any, Any, Array, Array], tuple[Array, dict[str, Array]]]
 
@@ -41,50 +42,6 @@ class TrainState(NamedTuple):
     num_skipped_in_a_row: Int[Array, ""]
 
 
-def make_optimizer(
-    *,
-    num_steps: int,
-    learning_rate: float,
-    schedule: Literal["constant", "one_cycle"],
-    warmup_steps: int,
-    weight_decay: float,
-    clip_norm: float,
-    decay_of_part: Mapping[str, float] | None = None,
-    relative_rate_of_part: Mapping[str, float] | None = None,
-) -> optax.GradientTransformation:
-    """AdamW after clipping by the global norm. Ours: the paper's optimiser is not known to us.
-
-    Args:
-        num_steps: length of training.
-        learning_rate: the highest one.
-        schedule: `one_cycle`: linear warm-up, then a cosine to zero; `constant` after warm-up.
-        warmup_steps: steps of the warm-up.
-        weight_decay: of AdamW; 0 is Adam.
-        clip_norm: largest global norm of the gradient.
-        decay_of_part: other weight decays, for parts of the model by their names.
-        relative_rate_of_part: learning rates relative to that of the rest, likewise.
-    """
-    warmup = optax.linear_schedule(0.0, learning_rate, warmup_steps)
-    if schedule == "one_cycle":
-        after = optax.cosine_decay_schedule(learning_rate, max(num_steps - warmup_steps, 1))
-    else:
-        after = optax.constant_schedule(learning_rate)
-    rate = optax.join_schedules([warmup, after], [warmup_steps])
-    decays, rates = dict(decay_of_part or {}), dict(relative_rate_of_part or {})
-
-    def where(is_meant: Callable[[str], bool]) -> Callable[[Params], Params]:
-        return lambda params: jax.tree.map_with_path(lambda path, _: is_meant(path[0].key), params)
-
-    return optax.chain(
-        optax.clip_by_global_norm(clip_norm),
-        optax.scale_by_adam(),
-        optax.add_decayed_weights(weight_decay, where(lambda name: name not in decays)),
-        *(optax.add_decayed_weights(decay, where(part.__eq__)) for part, decay in decays.items()),
-        optax.scale_by_learning_rate(rate),
-        *(optax.masked(optax.scale(rate), where(part.__eq__)) for part, rate in rates.items()),
-    )
-
-
 def init_state(
     init_params: Callable[[Array], Params], optimizer: optax.GradientTransformation, seed: int
 ) -> TrainState:
@@ -99,38 +56,6 @@ def init_state(
         return TrainState(params, optimizer.init(params), zero, key_data, zero, zero)
 
     return init()
-
-
-def batch_key(seed: int) -> Key[Array, ""]:
-    """The key that all batches of a training come from."""
-    return jax.random.split(jax.random.key(seed))[1]
-
-
-def step_key(key: Key[Array, ""], step: Int[Array, ""] | int) -> Key[Array, ""]:
-    """The key of one step's batch."""
-    return jax.random.fold_in(key, step)
-
-
-def replicated(devices: Sequence[jax.Device]) -> jax.sharding.NamedSharding:
-    """How an array lies whole on every device of this process; a step takes it without a copy."""
-    mesh = jax.sharding.Mesh(np.array(own_devices(devices)), (DEVICE_AXIS,))
-    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-
-
-def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
-    """Those of this process: a pmapped step over all devices takes and returns what is on them."""
-    return [device for device in devices if is_local(device)]
-
-
-def is_local(device: jax.Device) -> bool:
-    """Whether a device is one of this process."""
-    return device.process_index == jax.process_index()
-
-
-def my_share(rows: Array, device: Array, num_devices: int) -> Array:
-    """Rows of the global batch that belong to a device; their number must divide evenly."""
-    size = rows.shape[0] // num_devices
-    return jax.lax.dynamic_slice_in_dim(rows, device * size, size)
 
 
 def make_train_step(
@@ -230,39 +155,3 @@ def make_train_step(
         return step(state, constants, batch, device_numbers, answers[is_asked])
 
     return train_step
-
-
-def map_rows(
-    function: Callable[..., Any],
-    constants: Any,
-    rows: Sequence[np.ndarray],
-    *,
-    devices: Sequence[jax.Device],
-    batch_size: int,
-) -> Iterator[Any]:
-    """Applies a function to rows in batches spread over the devices of this process.
-
-    Args:
-        function: (constants, *rows) -> arrays with one entry per row; each row on its own.
-        constants: what every batch needs, such as parameters and images.
-        rows: arrays of equal length.
-        devices: the devices to use; those of other processes are left to them.
-        batch_size: rows in a batch; rounded up to a multiple of the devices. The last batch is
-            padded with its last row, and the padding is cut off again.
-
-    Yields:
-        The results of each batch, as NumPy arrays.
-    """
-    num_rows, devices = len(rows[0]), own_devices(devices)
-    if num_rows == 0:
-        return
-    per_device = -(-min(batch_size, num_rows) // len(devices))
-    size = per_device * len(devices)
-    step = jax.pmap(function, in_axes=(None, *[0] * len(rows)), devices=devices)
-    constants = jax.device_put(constants, replicated(devices))
-    for start in range(0, num_rows, size):
-        index = np.minimum(np.arange(start, start + size), num_rows - 1)
-        batch = [row[index].reshape(len(devices), per_device, *row.shape[1:]) for row in rows]
-        result = jax.device_get(step(constants, *batch))
-        keep = min(size, num_rows - start)
-        yield jax.tree.map(lambda value: value.reshape(size, *value.shape[2:])[:keep], result)  # noqa: B023

@@ -19,9 +19,10 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from gazejax import processes
+from gazejax.runtime import distributed
 
 _MANIFEST = "manifest.json"
+
 _DAMAGED = "damaged_checkpoints"
 
 
@@ -81,7 +82,7 @@ class Saver:
         with _saying_what_failed(self._folder / str(step)):
             response = self._checkpointer.save_checkpointables_async(
                 step,
-                processes.as_global(dict(trees)),
+                distributed.as_global(dict(trees)),
                 force=True,
                 custom_metadata={**metadata, "metrics": dict(metrics)},
                 metrics=dict(metrics),  # By these it knows the best.
@@ -205,7 +206,7 @@ def restore(
         raise ValueError(f"checkpoint {folder / passed_over[0]} (config.checkpoint.strict is True)")
     step = _required(folder, step, passed_over)
     for one in passed_over:
-        processes.say(f"passed over checkpoint {folder / one}")
+        distributed.say(f"passed over checkpoint {folder / one}")
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         dict(abstract_trees),
@@ -286,7 +287,7 @@ def _complete(response: Any, checkpoint: Path) -> None:
     """Waits until Orbax has committed, then writes the manifest."""
     with _saying_what_failed(checkpoint):
         response.result()
-        if processes.is_first() and checkpoint.is_dir():
+        if distributed.is_first() and checkpoint.is_dir():
             temporary = checkpoint.parent / f"{_MANIFEST}.{checkpoint.name}.tmp"
             temporary.write_text(_manifest_text(_digests(checkpoint)))
             temporary.replace(checkpoint / _MANIFEST)
@@ -297,7 +298,7 @@ def _saying_what_failed(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, jax.errors.JaxRuntimeError) and processes.are_several():
+        if isinstance(error, jax.errors.JaxRuntimeError) and distributed.are_several():
             raise  # Not the disk, but another process is lost.
         raise OSError(
             f"saving {checkpoint} failed: {_root_cause(error)}; those before it are intact"

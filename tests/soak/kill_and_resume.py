@@ -23,8 +23,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from gazejax.stages import STAGES  # noqa: E402
-from gazejax.workdir import checkpoint_folder, load_params  # noqa: E402
+from gazejax.config.derived import STAGES  # noqa: E402
+from gazejax.workdir.layout import checkpoint_folder  # noqa: E402
+from gazejax.workdir.parameters import load_params  # noqa: E402
 from tests.tiny import differing, read_config, tiny_config  # noqa: E402
 from tfds_builders.build import build  # noqa: E402
 

@@ -117,8 +117,9 @@ def run_case(case: str, workdir: Path, data_dir: Path) -> dict[str, Any]:
     import numpy as np
 
     import gazejax
-    from gazejax.stages import STAGES
-    from gazejax.workdir import load_params, trained_steps
+    from gazejax.config.derived import STAGES
+    from gazejax.workdir.layout import trained_steps
+    from gazejax.workdir.parameters import load_params
     from tests.tiny import train_and_evaluate
 
     config = make_config(case, data_dir)

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT)]
 
 from test_distributed import curve, training  # noqa: E402
 
-from gazejax.interruption import EXIT_STATUS  # noqa: E402
+from gazejax.runtime.preemption import EXIT_STATUS  # noqa: E402
 from tfds_builders.build import build  # noqa: E402
 
 LENGTH = ["--config.stage=universal", "--config.universal.num_steps=600"]

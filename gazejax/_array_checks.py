@@ -1,0 +1,87 @@
+"""Checks of the arguments that `api` takes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+
+def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:
+    """Checks fixations on a picture and returns them as fractions of it.
+
+    Args:
+        xy_px: [fixation, 2], x then y in pixels of the picture.
+        image: the picture, [height, width, 3].
+        name: what to call the fixations in an error.
+
+    Raises:
+        TypeError: if they are not numbers.
+        ValueError: if there is none, or one is NaN, infinite or outside of the picture.
+    """
+    xy_px = checked_numbers(xy_px, name)
+    if xy_px.ndim != 2 or xy_px.shape[1] != 2 or len(xy_px) == 0:
+        raise ValueError(f"{name} has shape {xy_px.shape}; allowed: (n, 2) with n of at least 1")
+    height, width = image.shape[:2]
+    outside = ((xy_px < 0) | (xy_px >= [width, height])).any(axis=1)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        x, y = xy_px[row].tolist()
+        raise ValueError(
+            f"{name}[{row}] is (x, y) = ({x:g}, {y:g}); allowed: inside the image, "
+            f"0 <= x < {width} and 0 <= y < {height}"
+        )
+    return xy_px / [width, height]
+
+
+def checked_list(values: Any, name: str) -> list[Any]:
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str):
+        raise TypeError(f"{name} is of type {type(values).__name__}; allowed: a list of arrays")
+    return list(values)
+
+
+def checked_image(image: Any, name: str) -> np.ndarray:
+    image = _as_array(image, name)
+    if image.dtype != np.uint8:
+        raise TypeError(f"{name} has dtype {image.dtype}; allowed: uint8")
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"{name} has shape {image.shape}; allowed: (height, width, 3)")
+    return image
+
+
+def checked_map(saliency: Any, name: str) -> Float[np.ndarray, "height width"]:
+    saliency = checked_numbers(saliency, name)
+    if saliency.ndim != 2 or saliency.size == 0:
+        raise ValueError(f"{name} has shape {saliency.shape}; allowed: (height, width)")
+    if saliency.min() < 0 or saliency.max() <= 0:
+        raise ValueError(
+            f"{name} has values from {saliency.min():g} to {saliency.max():g}; "
+            "allowed: none below 0, some above"
+        )
+    return saliency
+
+
+def checked_embedding(embedding: Any, size: int) -> Float[np.ndarray, " embedding"]:
+    embedding = checked_numbers(embedding, "embedding")
+    if embedding.shape != (size,):
+        raise ValueError(f"embedding has shape {embedding.shape}; allowed: ({size},)")
+    return embedding.astype(np.float32)
+
+
+def _as_array(values: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; allowed: an array") from None
+
+
+def checked_numbers(values: Any, name: str) -> Float[np.ndarray, "..."]:
+    values = _as_array(values, name)
+    if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
+        raise TypeError(f"{name} has dtype {values.dtype}; allowed: float or integer")
+    values = values.astype(np.float64)
+    if not (np.abs(values) <= np.finfo(np.float32).max).all():
+        raise ValueError(
+            f"{name} holds a NaN, an infinite value or one beyond float32; allowed: finite numbers"
+        )
+    return values

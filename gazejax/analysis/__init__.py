@@ -1,0 +1,1 @@
+"""What an embedding knows of a user, and which images to show."""

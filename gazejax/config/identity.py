@@ -1,0 +1,92 @@
+"""Whether two configs are the same experiment."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+_MOST_TOLD = 5
+
+# What may change between two runs in one workdir without making it another experiment; of `eval`
+# all but the number of folds.
+NOT_PART_OF_THE_EXPERIMENT = (
+    "stage",
+    "split.test_overlap",
+    "data.data_dir",
+    "data.residency",
+    "data.stream",
+    "checkpoint",
+    "controls.permuted_users",
+    "eval",
+)
+
+# On what stages `encoder` and `permuted_encoder` do not depend, unless they are told predictions.
+_NOT_PART_OF_THE_ENCODER = (
+    *NOT_PART_OF_THE_EXPERIMENT,
+    "saliency",
+    "universal",
+    "features.fine_tuning_rate",
+    "controls.embeddings",
+)
+
+
+def not_part_of(stage: str, config: ConfigDict) -> tuple[str, ...]:
+    """Keys and sections of a config on which a stage does not depend."""
+    if stage.endswith("encoder") and config.data.universal_map != "predicted":
+        return _NOT_PART_OF_THE_ENCODER
+    return NOT_PART_OF_THE_EXPERIMENT
+
+
+def fingerprint(config: ConfigDict, ignored: Iterable[str] = ("data.data_dir",)) -> str:
+    """SHA-256 of every value of a config but those of the ignored keys and sections.
+
+    The number of folds is never ignored, as in `difference`.
+    """
+    values = _flatten(config.to_dict())
+    kept = {key: value for key, value in values.items() if not _is_ignored(key, ignored)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _is_ignored(key: str, ignored: Iterable[str]) -> bool:
+    return key != "eval.folds" and any(f"{key}.".startswith(f"{section}.") for section in ignored)
+
+
+def difference(
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    ignored: Iterable[str] = NOT_PART_OF_THE_EXPERIMENT,
+) -> str | None:
+    """The values by which two configs are different experiments, in words; None if they are not.
+
+    Both as nested dictionaries, as `ConfigDict.to_dict` and JSON give them.
+    """
+    flat_one, flat_other = _flatten(one), _flatten(other)
+    told = [
+        f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"
+        for key in changed_keys(one, other)
+        if not _is_ignored(key, ignored)
+    ]
+    more = [f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
+    return ", ".join(told[:_MOST_TOLD] + more) or None
+
+
+def changed_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Dotted keys, in order, whose values differ between two configs, or that only one has."""
+    flat_one, flat_other = _flatten(one), _flatten(other)
+    return sorted(
+        key
+        for key in flat_one.keys() | flat_other.keys()
+        if key not in flat_one or key not in flat_other or flat_one[key] != flat_other[key]
+    )
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat

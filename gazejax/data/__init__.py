@@ -1,0 +1,1 @@
+"""From a prepared TFDS data set to arrays."""

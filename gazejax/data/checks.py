@@ -1,0 +1,130 @@
+"""Whether the data can fill a batch and be compared, and what to warn about."""
+
+import numpy as np
+from jaxtyping import Bool, Int
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import stages_to_train
+from gazejax.data.splits import Splits, users_left_out
+from gazejax.runtime import distributed
+from gazejax.types import Dataset
+
+
+def refuse_too_small(config: ConfigDict, dataset: Dataset, splits: Splits) -> None:
+    """Refuses a data set that cannot fill a batch of the stages that the config asks for.
+
+    Raises:
+        ValueError: naming the key, what it needs and what the data has.
+    """
+    encoder, saliency = config.encoder.sampling, config.saliency.sampling
+    lengths = np.asarray(dataset.gaze.viewing_length)
+    viewed = lengths[np.ix_(splits.seen_users, splits.train_images)] > 0
+    num_users, num_images = viewed.shape
+    needs = {
+        "encoder": [
+            ("encoder.sampling.num_users", encoder.num_users, "seen users", num_users),
+            (
+                "encoder.sampling.images_per_user",
+                encoder.images_per_user,
+                "training images of every seen user",
+                viewed.sum(axis=1).min(),
+            ),
+        ],
+        "saliency": [
+            (
+                "saliency.sampling.users_per_image",
+                saliency.users_per_image,
+                "seen users",
+                num_users,
+            ),
+            (
+                "saliency.sampling.num_images",
+                saliency.num_images,
+                f"training images seen by {saliency.users_per_image} users",
+                len(target_images(config, viewed)),
+            ),
+            (
+                "saliency.sampling.enrolment_images",
+                saliency.enrolment_images[1] + 1,
+                "training images (one of them is the target)",
+                num_images,
+            ),
+        ],
+        "universal": [
+            (
+                "universal.num_images",
+                config.universal.num_images,
+                "viewed training images",
+                viewed.any(axis=0).sum(),
+            )
+        ],
+    }
+    needs["permuted_encoder"] = needs["encoder"]
+    for stage in stages_to_train(config):
+        for key, needed, what, available in needs[stage]:
+            if needed > available:
+                raise ValueError(f"config.{key} needs {needed} {what}; the data has {available}")
+
+
+def target_images(
+    config: ConfigDict, viewed: Bool[np.ndarray, "user image"]
+) -> Int[np.ndarray, " target"]:
+    """Pool images that stage 2 aims at; those that too few users saw can only enrol."""
+    return np.flatnonzero(viewed.sum(axis=0) >= config.saliency.sampling.users_per_image)
+
+
+def warn_excluded_users(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
+    """Says which users take no part, and by which rules of the split."""
+    left_out = users_left_out(splits, dataset)
+    if left_out:
+        names = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
+        distributed.say(
+            f"{len(left_out)} of {len(dataset.user_ids)} users take no part, by config.split "
+            f"(purpose {config.split.purpose!r}, min_images {config.split.min_images}, "
+            f"max_seen_users {config.split.max_seen_users}): {names}"
+        )
+
+
+def warn_missing_universal_maps(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
+    """Says for how many viewings the universal map of the group is empty: it costs accuracy."""
+    if config.data.universal_map != "group":
+        return
+    viewed = np.asarray(dataset.gaze.viewing_length) > 0
+    viewers = viewed[splits.seen_users].sum(axis=0)
+    alone = total = 0
+    for users, images, among_viewers in (
+        (splits.seen_users, np.union1d(splits.train_images, splits.test_images), 1),
+        (splits.unseen_users, splits.test_images, 0),
+    ):
+        of_users = viewed[np.ix_(users, images)]
+        alone += int((of_users & (viewers[images] == among_viewers)).sum())
+        total += int(of_users.sum())
+    if alone:
+        distributed.say(
+            f"no other seen user looked at the image of {alone} of {total} viewings: by "
+            "config.data.universal_map 'group' nothing is told of where others look there; with "
+            "'predicted' it is, for every image"
+        )
+
+
+def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
+    """Refuses, before anything is trained, a data set on which nothing could be evaluated.
+
+    Raises:
+        ValueError: with fewer than two seen or unseen users, who could not be told apart, or a user
+            who saw fewer than two test images, one to enrol and one to compare with.
+    """
+    for name in ("seen_users", "unseen_users"):
+        number = len(getattr(splits, name))
+        if number < 2:
+            raise ValueError(f"the split gives {number} {name}; allowed: at least 2 to compare")
+    users = np.union1d(splits.seen_users, splits.unseen_users)
+    lengths = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)]
+    num_images = (lengths > 0).sum(axis=1)
+    fewest = int(np.argmin(num_images))
+    if num_images[fewest] < 2:
+        raise ValueError(
+            f"user {dataset.user_ids[users[fewest]]!r} saw {num_images[fewest]} of the "
+            f"{len(splits.test_images)} test images; allowed: at least 2, one to enrol and one to "
+            "compare with (config.split.min_images leaves such users out)"
+        )

@@ -1,0 +1,170 @@
+"""A config's data set: reads it, adds image features, applies the overlap of images."""
+
+import os
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import (
+    INPUTS,
+    has_taste,
+    input_size,
+    is_fine_tuned,
+    map_size,
+    sees_pixels,
+)
+from gazejax.data import features, pretrained, reader
+from gazejax.data.splits import Splits, make_splits, share_images
+from gazejax.models import feature_projection
+from gazejax.runtime import distributed
+from gazejax.types import Dataset, Stored
+
+# Of a device's memory, for images; the rest is for the gaze and for what a step computes.
+_SHARE_FOR_IMAGES = 0.4
+
+
+def load_dataset(
+    config: ConfigDict, basis: feature_projection.FeatureBasis | None = None
+) -> Dataset:
+    """Reads the config's data set, with frozen features if it asks for some.
+
+    Args:
+        config: a validated config.
+        basis: see `add_features`.
+
+    Raises:
+        FileNotFoundError: if the data set is not prepared, or the backbone's weights are missing.
+        ValueError: if a record does not read, or the encoder is to read durations that are not
+            known.
+    """
+    return add_features(config, read_dataset(config), basis)
+
+
+def read_dataset(config: ConfigDict) -> Dataset:
+    """Reads the config's data set at the input sizes of the networks; raises as `load_dataset`."""
+    dataset = reader.load(
+        config.data.name,
+        config.data.data_dir,
+        {name: input_size(config, name) for name in INPUTS},
+        is_resident=_is_resident(config),
+        first_trial_only=config.data.first_trial_only,
+        drop_first_fixation=config.data.drop_first_fixation,
+        keep_one_in=config.data.keep_one_in,
+    )
+    asked = sorted({"duration", "order"} & set(config.encoder.inputs))
+    if asked and not dataset.has_durations:
+        raise ValueError(
+            f"config.encoder.inputs has {asked[0]!r}, but nobody knows the durations of "
+            f"{config.data.name!r}; allowed: the inputs without 'duration' and 'order'"
+        )
+    return dataset
+
+
+def of_fold(config: ConfigDict, dataset: Dataset) -> Dataset:
+    """A data set with what is left of its gaze where users are to share only some images.
+
+    Training images are shared out among the seen users; test images among all, since what strangers
+    share with the seen users decides who else there is to tell what others look at.
+
+    Args:
+        config: of one fold: it depends on who is seen.
+        dataset: with all of its gaze.
+    """
+    splits, options = make_config_splits(config, dataset), config.split
+    everybody = np.concatenate([splits.seen_users, splits.unseen_users])
+    viewed = all_viewed = np.asarray(dataset.gaze.viewing_length) > 0
+    for users, images, overlap in (
+        (splits.seen_users, splits.train_images, options.train_overlap),
+        (everybody, splits.test_images, options.test_overlap),
+    ):
+        viewed = share_images(
+            viewed, dataset.image_ids, users, images, overlap=overlap, hash_seed=options.hash_seed
+        )
+    if viewed is all_viewed:
+        return dataset
+    length = np.where(viewed, dataset.gaze.viewing_length, 0)
+    return dataset._replace(gaze=dataset.gaze._replace(viewing_length=length))
+
+
+def add_features(
+    config: ConfigDict, dataset: Dataset, basis: feature_projection.FeatureBasis | None
+) -> Dataset:
+    """Computes the frozen features of all images, if the config asks for some.
+
+    Args:
+        config: a validated config.
+        dataset: from `read_dataset`.
+        basis: that of a run; None: one is fitted on the training images.
+
+    Raises:
+        FileNotFoundError: if the backbone's weights are missing.
+    """
+    if not has_taste(config):
+        return dataset
+    params = pretrained.load_parameters()["backbone"]
+    levels = features.cached_levels(
+        params,
+        dataset.images["saliency"],
+        config.features.strides,
+        weights=pretrained.MADE_FROM,
+    )
+    if basis is None:
+        training = make_config_splits(config, dataset).train_images
+        basis = features.fit_basis(
+            [level[training] for level in levels], config.features.components
+        )
+    grid = features.project(basis, levels, config.saliency.map_size)
+    if isinstance(dataset.images["saliency"], Stored):
+        return dataset._replace(features=Stored(grid.__getitem__, len(grid)), basis=basis)
+    return dataset._replace(features=grid, basis=basis)
+
+
+def _is_resident(config: ConfigDict) -> bool:
+    """Whether all images lie on the devices; says so if `auto` was to choose."""
+    if config.data.residency != "auto":
+        return bool(config.data.residency == "device")
+    number = reader.num_images(config.data.name, config.data.data_dir)
+    needed = number * sum(_bytes_per_image(config, name) for name in INPUTS)
+    available, whose = _device_memory()
+    is_resident = needed <= _SHARE_FOR_IMAGES * available
+    distributed.say(
+        f"config.data.residency 'auto': {number} images take {needed / 1e9:.2f} GB, and "
+        f"{_SHARE_FOR_IMAGES * available / 1e9:.1f} GB of {whose} are for them: "
+        f"{'device' if is_resident else 'stream'}"
+    )
+    return is_resident
+
+
+def _bytes_per_image(config: ConfigDict, name: str) -> int:
+    """Of its pixels or features, and of its group map."""
+    height, width = input_size(config, name)
+    num_bytes = 3 * height * width
+    if name == "encoder" and not sees_pixels(config):
+        num_bytes = 0
+    map_height, map_width = map_size(config, name)
+    if name == "saliency" and has_taste(config) and not is_fine_tuned(config):
+        num_bytes = (
+            2 * map_height * map_width * feature_projection.num_features(config.features.components)
+        )
+    return num_bytes + 4 * map_height * map_width
+
+
+def _device_memory() -> tuple[float, str]:
+    """Bytes that a device may fill, and whose memory that is."""
+    devices = jax.local_devices()
+    limit = (devices[0].memory_stats() or {}).get("bytes_limit")
+    if limit is not None:
+        return float(limit), "each device"
+    # The devices of a CPU share its memory, and each holds a copy.
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return total / len(devices), f"the memory of each of {len(devices)} devices of the CPU"
+
+
+def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
+    """The splits that a config makes of its data set."""
+    viewed = np.asarray(dataset.gaze.viewing_length) > 0
+    # Of what the splits leave, users may share a part only: see `of_fold`.
+    later = ("train_overlap", "test_overlap")
+    options = {key: config.split[key] for key in config.split if key not in later}
+    return make_splits(dataset.user_ids, dataset.image_ids, viewed, **options)

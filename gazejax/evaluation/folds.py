@@ -1,0 +1,198 @@
+"""A trained fold, opened for evaluation: what each method knows of the users."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import INPUTS, STAGES
+from gazejax.data.loading import make_config_splits, of_fold
+from gazejax.data.splits import Splits
+from gazejax.evaluation import baselines, prediction_protocol, verification_protocol
+from gazejax.inference.embed import embed_pairs
+from gazejax.inputs import perturbations
+from gazejax.inputs.stage_arrays import Viewings, make_viewings
+from gazejax.metrics import bootstrap, verification
+from gazejax.types import AnyArray, Dataset, Gaze, longest_viewing
+from gazejax.workdir.guards import refuse_another_encoder, refuse_leaks
+from gazejax.workdir.layout import trained_steps
+from gazejax.workdir.parameters import load_params, load_told_universals
+
+GROUPS = ("seen", "unseen")
+
+
+class Fold(NamedTuple):
+    """One trained fold, ready to be evaluated.
+
+    Attributes:
+        workdir: its folder.
+        config: its config.
+        splits: who and what is seen.
+        viewings: what the networks read, but for all the gaze there is, and the group's maps.
+        universal: of all images, what the networks are told in place of those; None: nothing.
+        compared: for the seen and the unseen users, what each method of stage 1 knows of them.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    splits: Splits
+    viewings: dict[str, Viewings]
+    universal: Float[np.ndarray, "all_images height width"] | None
+    compared: dict[str, dict[str, verification_protocol.Compared]]
+
+
+def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
+    """Reads a trained fold, and embeds all users on its test images.
+
+    Raises:
+        FileNotFoundError: if there is no trained encoder.
+        ValueError: if the data set is not the one of the training, or a user or image that is to
+            be unseen took part in it.
+    """
+    dataset = of_fold(config, dataset)
+    splits = make_config_splits(config, dataset)
+    trained = [stage for stage in STAGES if trained_steps(workdir, stage) is not None]
+    for stage in trained:
+        refuse_leaks(workdir, stage, splits, dataset)
+    if "saliency" in trained:
+        refuse_another_encoder(workdir, load_params(workdir, "encoder"))
+    viewings, universal, methods = make_methods(workdir, config, dataset, splits)
+    compared = {
+        group: compared_users(methods, users, splits.test_images)
+        for group, users in _groups(splits).items()
+    }
+    return Fold(workdir, config, splits, viewings, universal, compared)
+
+
+def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
+    return {"seen": splits.seen_users, "unseen": splits.unseen_users}
+
+
+class _Known(NamedTuple):
+    """What a method knows of all users; see `verification_protocol.Compared`."""
+
+    features: Float[np.ndarray, "user image feature"]
+    length: Int[AnyArray, "user all_images"]
+    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    permuted: bool = False
+
+
+def make_methods(
+    workdir: Path,
+    config: ConfigDict,
+    dataset: Dataset,
+    splits: Splits,
+) -> tuple[dict[str, Viewings], np.ndarray | None, dict[str, _Known]]:
+    """Viewings and told maps of a fold, as in `Fold`, and the encoder and the controls of stage 1.
+
+    Raises:
+        ValueError: if an unseen user contributes to a universal map.
+    """
+    images, users = splits.test_images, np.arange(len(dataset.user_ids))
+    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
+    for arrays in viewings.values():
+        prediction_protocol.refuse_members(arrays.group, splits.unseen_users)
+    universal = load_told_universals(workdir, config, viewings, jax.local_devices())
+    # Little gaze is an unseen user's: of the seen ones, who make the universal maps, all is known.
+    gaze = perturbations.first_gaze(dataset.gaze, users=splits.unseen_users, **config.eval.gaze)
+
+    def told_of(gaze: Gaze) -> Viewings:
+        if universal is None and gaze is dataset.gaze:
+            return viewings["encoder"]
+        changed = dataset._replace(gaze=gaze)
+        return make_viewings("encoder", config, changed, splits, universal)
+
+    told = told_of(gaze)
+
+    def embed(stage: str, viewings: Viewings) -> Float[np.ndarray, "user image embedding"]:
+        return embed_pairs(
+            config,
+            load_params(workdir, stage),
+            viewings,
+            users=users,
+            images=images,
+            devices=jax.local_devices(),
+        )
+
+    distance = verification.negative_distance
+    scalars = baselines.two_scalars(gaze, users, images)
+    training = baselines.two_scalars(gaze, splits.seen_users, splits.train_images)
+    residual = baselines.residual_maps(
+        viewings["saliency"].group,
+        gaze,
+        users=users,
+        images=images,
+        sigma_frac=config.data.sigma_frac,
+        max_fixations=longest_viewing(gaze),
+    )
+    spread = training[training[..., 0] > 0].std(axis=0)
+    methods = {
+        "encoder": _Known(embed("encoder", told), gaze.viewing_length, distance),
+        "residual_map": _Known(residual, gaze.viewing_length, verification.correlation),
+        "two_scalars": _Known(
+            scalars / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
+        ),
+    }
+    cut = perturbations.cut_scanpaths(gaze, config.eval.common_fixations)
+    if np.min((np.asarray(cut.viewing_length)[:, images] > 0).sum(axis=1)) < 2:
+        print(
+            f"control encoder_cut left out: a user has fewer than 2 test images with "
+            f"config.eval.common_fixations = {config.eval.common_fixations} fixations",
+            file=sys.stderr,
+        )
+    else:
+        methods["encoder_cut"] = _Known(
+            embed("encoder", told_of(cut)), cut.viewing_length, distance
+        )
+    if trained_steps(workdir, "permuted_encoder") is not None:
+        permuted = embed("permuted_encoder", told)
+        methods["permuted_users"] = _Known(permuted, gaze.viewing_length, distance, permuted=True)
+        methods["permuted_training"] = _Known(permuted, gaze.viewing_length, distance)
+    return viewings, universal, methods
+
+
+def compared_users(
+    methods: Mapping[str, _Known],
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+) -> dict[str, verification_protocol.Compared]:
+    """What each method knows of some users on some images."""
+    return {
+        method: verification_protocol.Compared(
+            users=users,
+            features=known.features[users],
+            viewed=np.asarray(known.length)[np.ix_(users, images)] > 0,
+            similarity=known.similarity,
+            permuted=known.permuted,
+        )
+        for method, known in methods.items()
+    }
+
+
+def fewest_images(folds: Sequence[Fold], method: str) -> int:
+    """Test images that every user of every fold and group saw at least, as the method counts.
+
+    The same for seen and unseen users: all can enrol with n images and be compared on n others.
+    """
+    return min(
+        int(np.min(methods[method].viewed.sum(axis=1)))
+        for fold in folds
+        for methods in fold.compared.values()
+    )
+
+
+def resample_users_of(
+    group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
+) -> Int[np.ndarray, "resample user"]:
+    """How often each resample of the bootstrap draws each user of a group."""
+    return bootstrap.resample_users(
+        [fold.compared[group]["encoder"].users for fold in folds],
+        num_users=len(dataset.user_ids),
+        num_resamples=config.eval.num_resamples,
+        generator=np.random.default_rng(config.eval.seed),
+    )

@@ -1,0 +1,384 @@
+"""The protocol of stage 2, on plain arrays: one image at a time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+from gazejax import metrics
+from gazejax.evaluation.baselines import Calibration, calibrate
+from gazejax.inputs.maps import GroupMaps, personal_maps, universal_maps
+from gazejax.metrics import bootstrap
+from gazejax.runtime.devices import map_rows
+from gazejax.types import AnyArray, Gaze, viewing_scanpaths
+
+CONDITIONS = (
+    "universal",
+    "center_prior",
+    "predicted",
+    "calibrated",
+    "own",
+    "mean",
+    "swapped",
+)
+
+MAP_METRICS = ("cc", "sim", "kld", "nss", "auc", "sauc", "information_gain")
+
+
+def derangements(num_users: int, number: int, seed: int) -> Int[np.ndarray, "derangement user"]:
+    """Permutations that give nobody their own place, no two of them anybody the same.
+
+    Shifts of a circle of users in random order, so that with enough of them everybody is swapped
+    with everybody else once.
+
+    Args:
+        num_users: users in the circle.
+        number: how many; there are at most `num_users` - 1.
+        seed: of the order and the choice of the shifts.
+
+    Raises:
+        ValueError: with fewer than two users, who cannot be swapped.
+    """
+    if num_users < 2:
+        raise ValueError(f"cannot swap the embeddings of {num_users} user; at least 2 are needed")
+    generator = np.random.default_rng(seed)
+    circle = generator.permutation(num_users)
+    place = np.argsort(circle)
+    shifts = 1 + generator.permutation(num_users - 1)[:number]
+    return np.stack([circle[(place + shift) % num_users] for shift in shifts])
+
+
+def conditions_of(
+    embeddings: Float[np.ndarray, "user embedding"],
+    mean_embedding: Float[np.ndarray, " embedding"],
+    swaps: Int[np.ndarray, "derangement user"],
+) -> Float[np.ndarray, "condition user embedding"]:
+    """Embeddings to predict with: own, mean, then one row for each derangement."""
+    mean = np.broadcast_to(mean_embedding, embeddings.shape)
+    return np.stack([embeddings, mean, *(embeddings[swap] for swap in swaps)])
+
+
+class Prediction(NamedTuple):
+    """What stage 2 is asked to predict, in one fold, for one group of users.
+
+    Attributes:
+        users: data-set index of each user.
+        images: data-set index of each test image.
+        is_enrolled: with which images each user enrols, in each enrolment.
+        is_query: which user is asked for which image, in each enrolment.
+        embeddings: to predict with, in each condition: own, mean, then one for each derangement.
+        calibration: setting of each user in each enrolment.
+    """
+
+    users: Int[np.ndarray, " user"]
+    images: Int[np.ndarray, " image"]
+    is_enrolled: Bool[np.ndarray, "enrolment user image"]
+    is_query: Bool[np.ndarray, "enrolment user image"]
+    embeddings: Float[np.ndarray, "enrolment condition user embedding"]
+    calibration: Calibration
+
+
+def refuse_enrolled_queries(asked: Prediction) -> None:
+    """Refuses to ask for an image that the user's embedding was made of.
+
+    Raises:
+        ValueError: naming how many there are.
+    """
+    both = asked.is_enrolled & asked.is_query
+    if both.any():
+        raise ValueError(
+            f"is_query asks for {both.sum()} maps of images that the user enrolled with; "
+            "allowed: none"
+        )
+
+
+def refuse_members(group: GroupMaps, users: Int[np.ndarray, " user"]) -> None:
+    """Refuses universal maps that users who are to be unseen contributed to.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    for user in users[np.asarray(group.is_member)[users]]:
+        raise ValueError(f"user {user} is unseen, but contributes to the universal map")
+
+
+class Universals(NamedTuple):
+    """The universal maps that need no person.
+
+    Attributes:
+        group: maps of the seen users; a seen user is left out of their own.
+        center_prior: mean of all training maps.
+        predicted: from the image alone, for each test image.
+        told: what the network is told, for each test image; None: the maps of the group.
+    """
+
+    group: GroupMaps
+    center_prior: Float[AnyArray, "height width"]
+    predicted: Float[AnyArray, "image height width"]
+    told: Float[AnyArray, "image height width"] | None = None
+
+
+def predict_maps(
+    network: Callable[[Any, Array, Array, Array], Array],
+    params: Any,
+    pixels: Shaped[AnyArray, "all_images image_height image_width channel"],
+    gaze: Gaze,
+    universals: Universals,
+    asked: Prediction,
+    *,
+    sigma_frac: float,
+    max_fixations: int,
+    devices: Sequence[jax.Device],
+    batch_size: int,
+) -> Iterator[dict[str, Any]]:
+    """Predicts the maps of all users, enrolments and images that are asked for.
+
+    Args:
+        network: (params, images, universal, embedding) -> maps, as `SaliencyNetwork`.
+        params: its parameters.
+        pixels: all images of the data set as the network sees them.
+        gaze: all fixations.
+        universals: the universal maps, at the size everything is scored at.
+        asked: what to predict.
+        sigma_frac: of the true maps, as a fraction of the image width.
+        max_fixations: length of the longest viewing.
+        devices: the devices to use.
+        batch_size: maps in a batch, about.
+
+    Yields:
+        For a batch of rows, a row an image with an enrolment: `enrolment` and `image` (index into
+        `asked.images`) of each row, `maps` [row, condition, user, height, width], where the last
+        condition is repeated for each derangement, `truth` [row, user, height, width], `xy_px`
+        [row, user, fixation, 2] in cells of the map, and `mask` [row, user, fixation], False
+        everywhere for a user who is not asked.
+    """
+    _, num_conditions, num_users, _ = asked.embeddings.shape
+    height, width = universals.group.total.shape[1:]
+
+    def predict_row(
+        constants: Any, image: Array, column: Array, enrolment: Array, is_asked: Array
+    ) -> dict[str, Array]:
+        params, pixels, gaze, universals, users, embeddings, calibration = constants
+        at = jnp.broadcast_to(image, (num_users,))
+        truth = personal_maps(
+            gaze,
+            users,
+            at,
+            sigma_frac=sigma_frac,
+            map_size=(height, width),
+            max_fixations=max_fixations,
+        )
+        universal = universal_maps(universals.group, gaze, users, at, truth)
+        told = universal
+        if universals.told is not None:
+            told = jnp.broadcast_to(universals.told[column], universal.shape)
+        predicted = network(
+            params,
+            pixels[image][None],
+            jnp.tile(told, (num_conditions, 1, 1))[None],
+            embeddings[enrolment].reshape(1, num_conditions * num_users, -1),
+        ).reshape(num_conditions, num_users, height, width)
+        settings = jax.tree.map(lambda values: values[enrolment], calibration)
+        calibrated = jax.vmap(
+            lambda universal, setting: calibrate(
+                universal,
+                universals.center_prior,
+                setting,
+                aspect_ratio=gaze.aspect_ratio[image],
+            )
+        )(universal, settings)
+        fixed = [universals.center_prior, universals.predicted[column]]
+        baselines = [
+            universal,
+            *(jnp.broadcast_to(map_, universal.shape) for map_ in fixed),
+            calibrated,
+        ]
+        scanpaths = viewing_scanpaths(gaze, users, at, max_fixations=max_fixations)
+        return {
+            "maps": jnp.concatenate([jnp.stack(baselines), predicted]),
+            "truth": truth,
+            "xy_px": scanpaths.xy_frac * jnp.array([width, height]),
+            "mask": scanpaths.mask & is_asked[:, None],
+        }
+
+    refuse_enrolled_queries(asked)
+    enrolment, column = np.nonzero(asked.is_query.any(axis=1))
+    batches = map_rows(
+        jax.vmap(predict_row, in_axes=(None, 0, 0, 0, 0)),
+        (params, pixels, gaze, universals, asked.users, asked.embeddings, asked.calibration),
+        (asked.images[column], column, enrolment, asked.is_query[enrolment, :, column]),
+        devices=devices,
+        batch_size=max(batch_size // (num_conditions * num_users), 1),
+    )
+    done = 0
+    for batch in batches:
+        rows = slice(done, done + len(batch["mask"]))
+        yield {"enrolment": enrolment[rows], "image": column[rows], **batch}
+        done = rows.stop
+
+
+def score_maps(
+    batch: Mapping[str, Any],
+    *,
+    center_prior: Float[np.ndarray, "height width"],
+    other_counts: Float[np.ndarray, "image height width"],
+) -> Float[np.ndarray, "row condition user metric"]:
+    """Scores a batch of `predict_maps` by `MAP_METRICS`.
+
+    Args:
+        batch: what `predict_maps` yields.
+        center_prior: baseline of the information gain.
+        other_counts: for each test image, how many fixations on the other ones fall into each cell.
+
+    Returns:
+        The scores; NaN for a user who is not asked for an image.
+    """
+    maps, mask = np.asarray(batch["maps"]), np.asarray(batch["mask"])
+    rows, users = np.nonzero(mask.any(axis=-1))
+    num_conditions = maps.shape[1]
+
+    def for_each_condition(values: np.ndarray) -> np.ndarray:
+        return np.tile(values, (num_conditions, *[1] * (values.ndim - 1)))
+
+    # Condition by condition, and in each the (row, user) pairs that are asked.
+    saliency = maps[rows, :, users].swapaxes(0, 1).reshape(-1, *maps.shape[3:])
+    points = {
+        "xy_px": for_each_condition(np.asarray(batch["xy_px"])[rows, users]),
+        "mask": for_each_condition(mask[rows, users]),
+    }
+    found = metrics.score(
+        [name for name in MAP_METRICS if name != "information_gain"],
+        saliency=saliency,
+        target=for_each_condition(np.asarray(batch["truth"])[rows, users]),
+        other_counts=for_each_condition(other_counts[batch["image"][rows]]),
+        **points,
+    )
+    found |= metrics.score(
+        ["information_gain"],
+        saliency=positive_density(saliency),
+        baseline=positive_density(center_prior),
+        **points,
+    )
+    scores = np.full((*maps.shape[:3], len(MAP_METRICS)), np.nan)
+    scores[rows, :, users] = np.stack(
+        [found[name].reshape(num_conditions, -1).T for name in MAP_METRICS], axis=-1
+    )
+    return scores
+
+
+def positive_density(
+    maps: Float[np.ndarray, "*map height width"],
+) -> Float[np.ndarray, "*map height width"]:
+    """A density that is nowhere zero: 99 parts of the map and one part uniform (ours).
+
+    An information gain is minus infinity where anybody looks at a zero; all maps get the same.
+    """
+    share = maps / maps.sum(axis=(-2, -1), keepdims=True)
+    return 0.99 * share + 0.01 / np.prod(maps.shape[-2:])
+
+
+def other_fixation_counts(
+    gaze: Gaze,
+    images: Int[np.ndarray, " image"],
+    *,
+    map_size: tuple[int, int],
+) -> Float[np.ndarray, "image height width"]:
+    """For each image, how many fixations of all users on the *other* ones fall into each cell."""
+    height, width = map_size
+    counts = np.zeros((len(images), height, width))
+    for row, image in enumerate(images):
+        for user in np.flatnonzero(np.asarray(gaze.viewing_length)[:, image]):
+            start = gaze.viewing_offset[user, image]
+            xy = np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[user, image]]
+            # In float32 and rounded, as `predict_maps` has them.
+            column, line = np.floor(xy * np.array([width, height], np.float32)).astype(int).T
+            np.add.at(counts[row], (line, column), 1)
+    return counts.sum(axis=0) - counts
+
+
+class Predicted(NamedTuple):
+    """Scores of stage 2 in one fold.
+
+    Attributes:
+        users: data-set index of each user.
+        scores: mean over the draws of enrolment images; NaN where no draw asked for the image.
+    """
+
+    users: Int[np.ndarray, " user"]
+    scores: Float[np.ndarray, "condition user image metric"]
+
+
+def mean_over_draws(
+    scores: Float[np.ndarray, "draw image condition user metric"],
+) -> Float[np.ndarray, "condition user image metric"]:
+    """Mean over the draws that asked for an image; NaN where none did."""
+    has_score = ~np.isnan(scores)
+    number = has_score.sum(axis=0)
+    total = np.where(has_score, scores, 0.0).sum(axis=0)
+    mean = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return mean.transpose(1, 2, 0, 3)
+
+
+def user_scores(
+    fold: Predicted, image_weight: Int[np.ndarray, "resample image"]
+) -> Float[np.ndarray, "resample condition user metric"]:
+    """Mean over images, in each resample of them; the derangements are averaged to `swapped`."""
+    per_user = bootstrap.mean_over_images(fold.scores.transpose(0, 1, 3, 2), image_weight)
+    first = len(CONDITIONS) - 1
+    swapped = per_user[:, first:].mean(axis=1, keepdims=True)
+    return np.concatenate([per_user[:, :first], swapped], axis=1)
+
+
+def mean_over_users(
+    folds: Sequence[Predicted],
+    user_weight: Int[np.ndarray, "resample user"],
+    image_weight: Int[np.ndarray, "resample image"],
+) -> Float[np.ndarray, "resample condition metric"]:
+    """Mean over images, then over the users of all folds, in each resample of both.
+
+    NaN in a resample that drew no image anybody was asked for.
+    """
+    total = np.zeros((len(user_weight), len(CONDITIONS), len(MAP_METRICS)))
+    number = np.zeros((len(user_weight), 1, 1))
+    for fold in folds:
+        per_user = user_scores(fold, image_weight)
+        # A user none of whose images was drawn says nothing in that resample.
+        is_known = ~np.isnan(per_user).any(axis=(1, 3))
+        weight = (user_weight[:, fold.users] * is_known)[:, None, :, None]
+        total += (np.where(weight > 0, per_user, 0.0) * weight).sum(axis=2)
+        number += weight.sum(axis=2)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def swap_test(folds: Sequence[Predicted], *, num_permutations: int, seed: int) -> dict[str, float]:
+    """p-value of own better than swapped, for each of `MAP_METRICS`; see the permutation test.
+
+    Of one score of each user in each condition: the mean over images, then over the folds the user
+    is in.
+    """
+    first = len(CONDITIONS) - 1
+    own = CONDITIONS.index("own")
+    num_swaps = min(fold.scores.shape[0] for fold in folds) - first
+    of_user: dict[int, list[np.ndarray]] = {}
+    for fold in folds:
+        every_image = np.ones((1, fold.scores.shape[2]), int)
+        scores = bootstrap.mean_over_images(fold.scores.transpose(0, 1, 3, 2), every_image)[0]
+        for position, user in enumerate(fold.users.tolist()):
+            of_user.setdefault(user, []).append(
+                scores[[own, *range(first, first + num_swaps)], position]
+            )
+    scores = np.stack([np.mean(values, axis=0) for values in of_user.values()], axis=1)
+    generator = np.random.default_rng(seed)
+    return {
+        name: bootstrap.permutation_test(
+            sign * scores[0, :, column],
+            sign * scores[1:, :, column],
+            num_permutations=num_permutations,
+            generator=generator,
+        )
+        for column, name in enumerate(MAP_METRICS)
+        for sign in (-1 if name == "kld" else 1,)
+    }

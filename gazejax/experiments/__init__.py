@@ -1,0 +1,1 @@
+"""Training with evaluation, sweeps, and the comparison of runs."""

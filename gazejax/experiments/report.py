@@ -1,0 +1,114 @@
+"""The text of a comparison, in Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gazejax.evaluation.report import STAGE_1_METRICS, format_value, markdown_table
+
+
+def format_comparison(
+    rows: Sequence[Mapping[str, Any]], described: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Writes what `comparison.compare` found as Markdown.
+
+    Args:
+        rows: of all tables, a row for each variant and figure.
+        described: what was compared in each table.
+    """
+    parts = []
+    for name, compared in described.items():
+        of_table = [row for row in rows if row["table"] == name]
+        parts += [f"## {name}", _what_was_averaged(compared), _comparison_of_stage_1(of_table)]
+        if any(row["figure"].startswith("cc") for row in of_table):
+            parts.append(_comparison_of_stage_2(of_table))
+        elif compared["has_stage_2"]:
+            parts.append("Stage 2 is left out: not every run has it.")
+        costs = {row["variant"]: row for row in of_table}
+        lines = [
+            [
+                variant,
+                f"{row['seeds']}",
+                _duration(row["training_seconds"]),
+                _duration(row["evaluation_seconds"]),
+                f"{row['peak_memory_bytes'] / 1e9:.2f} GB",
+                f"{row['operations_per_embedding'] / 1e6:.2f} million",
+                f"{row['seconds_per_embedding'] * 1e6:.0f} µs",
+            ]
+            for variant, row in costs.items()
+        ]
+        header = ["variant", "runs", "training, mean", "evaluation, mean", "peak memory, highest"]
+        header += ["operations per embedding", "time of it, one device"]
+        parts.append(
+            "**What does it cost?** A run, on the host:\n\n" + markdown_table(header, lines)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _what_was_averaged(compared: Mapping[str, Any]) -> str:
+    seeds = compared["seeds"]
+    if len(seeds) > 1:
+        what = f"Means over training seeds {', '.join(map(str, seeds))}"
+        over = "over users, images and seeds"
+    else:
+        what = f"Training seed {seeds[0]} alone"
+        over = "over users and images alone: another seed may give another figure"
+    validation = " (validation)" if compared["purpose"] == "validation" else ""
+    return (
+        f"{compared['data']}{validation}, folds: {compared['folds']}, {compared['test_images']} "
+        f"test images; commit {', '.join(compared['commits'])}. {what}; in brackets 95 % intervals "
+        f"{over}, {compared['resamples']} resamples. A difference to the base is paired: the same "
+        "users, images and seeds."
+    )
+
+
+def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]]) -> str:
+    sizes = sorted({row["n"] for row in rows if row["figure"] == "roc_auc"})
+    lines = []
+    for users in dict.fromkeys(row["users"] for row in rows):
+        for figure in ("roc_auc", "rank1"):
+            for name, cells in _variants_and_differences(
+                [row for row in rows if (row["users"], row["figure"]) == (users, figure)], "n"
+            ):
+                values = [cells[size] for size in sizes]
+                lines.append([f"{users}: {name}", STAGE_1_METRICS[figure], *values])
+    return "**Who is it?** Compared by n enrolment and n probe images:\n\n" + markdown_table(
+        ["users: variant", "figure", *(f"n = {size}" for size in sizes)], lines
+    )
+
+
+def _comparison_of_stage_2(rows: Sequence[Mapping[str, Any]]) -> str:
+    titles = {
+        f"{metric}_own{end}": f"{title}, own{minus}"
+        for metric, title in (("cc", "CC"), ("information_gain", "IG, bits"))
+        for end, minus in (("", ""), ("_minus_swapped", " - swapped"), ("_minus_mean", " - mean"))
+    }
+    rows = [row for row in rows if row["figure"] in titles]
+    lines = []
+    for users, size in dict.fromkeys((row["users"], row["n"]) for row in rows):
+        for name, cells in _variants_and_differences(
+            [row for row in rows if (row["users"], row["n"]) == (users, size)], "figure"
+        ):
+            lines.append([f"{users}, {size}: {name}", *(cells[figure] for figure in titles)])
+    return "**Where will they look?**\n\n" + markdown_table(
+        ["users, enrolment images: variant", *titles.values()], lines
+    )
+
+
+def _variants_and_differences(
+    rows: Sequence[Mapping[str, Any]], column: str
+) -> Iterator[tuple[str, dict[Any, str]]]:
+    """Of each variant its values, then their differences to the base, by what is in a column."""
+    base = rows[0]["variant"]
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        own = {row[column]: row for row in rows if row["variant"] == variant}
+        yield variant, {key: format_value(row, "value") for key, row in own.items()}
+        if variant != base:
+            yield (
+                f"{variant} - {base}",
+                {key: format_value(row, "difference", signed=True) for key, row in own.items()},
+            )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

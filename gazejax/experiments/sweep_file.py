@@ -1,0 +1,217 @@
+"""Reads a sweep file and plans its runs."""
+
+import importlib.util
+import itertools
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from gazejax.config.ablations import with_values
+from gazejax.config.identity import changed_keys, fingerprint
+from gazejax.config.validation import validate
+
+BASE = "base"
+
+
+class Run(NamedTuple):
+    """One training of a sweep.
+
+    Attributes:
+        base: name of its base.
+        variant: what is other than in the base, in words.
+        seed: its seed.
+        file: config file and override sets, as `--config` takes them.
+        values: what else is set, by dotted key.
+        config: what comes of them.
+    """
+
+    base: str
+    variant: str
+    seed: int
+    file: str
+    values: dict[str, Any]
+    config: ConfigDict
+
+    @property
+    def name(self) -> str:
+        """Its folder in that of the sweep."""
+        return f"{self.base}/{self.variant}/seed_{self.seed}"
+
+
+def read_sweep(path: Path) -> dict[str, Any]:
+    """Reads a sweep file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: naming the key, if it is no sweep.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"sweep file {path} does not exist")
+    sweep = getattr(_module(path), "SWEEP", None)
+    if not isinstance(sweep, Mapping):
+        raise ValueError(f"{path} has no dictionary SWEEP")
+    for key in sweep:
+        if key not in _RULES:
+            raise ValueError(f"{path}: SWEEP[{key!r}] is unknown; allowed: {', '.join(_RULES)}")
+    for key, (allowed, is_allowed) in _RULES.items():
+        if key not in sweep:
+            raise ValueError(f"{path}: SWEEP[{key!r}] is missing; allowed: {allowed}")
+        if not is_allowed(sweep[key]):
+            raise ValueError(f"{path}: SWEEP[{key!r}] is {sweep[key]!r}; allowed: {allowed}")
+    return dict(sweep)
+
+
+def plan(sweep: Mapping[str, Any]) -> list[Run]:
+    """Every run of a sweep, in the order in which they run: seed by seed, the base first.
+
+    Raises:
+        ValueError: if a config is impossible, two things set one key, or two runs have one name.
+    """
+    variants = [_Variant(BASE, "", {})]
+    variants += [_Variant(_folder_name(sets), sets, {}) for sets in sweep["sets"]]
+    variants += [variant for grid in sweep["grids"] for variant in _combinations(grid, sweep)]
+    unseeded: list[Run] = []
+    for base in sweep["bases"]:
+        known: set[str] = set()
+        for variant in variants:
+            run = _make_run(base, variant, sweep["values"])
+            if fingerprint(run.config) not in known:
+                unseeded.append(run)
+            known.add(fingerprint(run.config))
+    runs = [_with_seed(run, seed) for seed in sweep["seeds"] for run in unseeded]
+    names = [run.name for run in runs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two runs of the sweep are called {name}: name every variant once")
+    return runs
+
+
+class _Variant(NamedTuple):
+    """What is other than in a base: override sets, joined with +, and values by dotted key."""
+
+    name: str
+    sets: str
+    values: dict[str, Any]
+
+
+def _combinations(grid: Mapping[str, tuple[Any, ...]], sweep: Mapping[str, Any]) -> list[_Variant]:
+    every = {key for one in sweep["grids"] for key in one}
+    found = []
+    for combination in itertools.product(*grid.values()):
+        values = dict(zip(grid, combination, strict=True))
+        sets = values.pop("sets", "")
+        parts = [f"{_short(key, every)}={value}" for key, value in values.items()]
+        name = _folder_name(",".join([sets, *parts] if sets else parts))
+        found.append(_Variant(name, sets, values))
+    return found
+
+
+def _short(key: str, every: set[str]) -> str:
+    """The end of a dotted key that no other of them has."""
+    parts = key.split(".")
+    ends = [".".join(parts[start:]) for start in range(len(parts))]
+    return next(
+        end for end in reversed(ends) if sum(f".{one}".endswith(f".{end}") for one in every) == 1
+    )
+
+
+def _make_run(base: str, variant: _Variant, common: Mapping[str, Any]) -> Run:
+    file = base
+    if variant.sets:
+        file = f"{base}{'+' if ':' in base else ':'}{variant.sets}"
+    config = _read_config(file)
+    path, _, sets = base.partition(":")
+    name = _folder_name("+".join([Path(path).stem, *([sets] if sets else [])]))
+    by_sets = set(changed_keys(_read_config(base).to_dict(), config.to_dict()))
+    for one, keys, other, others in (
+        ("values", common.keys(), "grid", variant.values.keys()),
+        ("values", common.keys(), "sets", by_sets),
+        ("grid", variant.values.keys(), "sets", by_sets),
+        ("seeds", {"seed"}, "values or sets", common.keys() | variant.values.keys() | by_sets),
+    ):
+        for key in sorted(keys & others):
+            raise ValueError(f"{name}/{variant.name}: {one} and {other} both set {key}")
+    values = {**common, **variant.values}
+    try:
+        config = with_values(config, values)
+        validate(config)
+        if config.stage not in ("all", "encoder"):
+            raise ValueError(
+                f"config.stage is {config.stage!r}; allowed in a sweep: 'all', or 'encoder', which "
+                "can be evaluated"
+            )
+    except ValueError as error:
+        raise ValueError(f"{name}/{variant.name}: {error}") from error
+    return Run(name, variant.name, config.seed, file, values, config)
+
+
+def _with_seed(run: Run, seed: int) -> Run:
+    values = {"seed": seed}
+    return run._replace(
+        seed=seed, values=run.values | values, config=with_values(run.config, values)
+    )
+
+
+def _read_config(file: str) -> ConfigDict:
+    path, *sets = file.split(":", 1)
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"config file {path} does not exist")
+    return _module(Path(path)).get_config(*sets)
+
+
+def _module(path: Path) -> Any:
+    """Executes a Python file."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # Config files build on each other, as `configs.NAME`.
+    spec = importlib.util.spec_from_file_location(f"file_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _folder_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=,+-]+", "-", text).strip("-")
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(one, str) and one for one in value)
+
+
+def _is_by_text(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def _is_grid(value: Any) -> bool:
+    return (
+        _is_by_text(value)
+        and len(value) > 0
+        and all(isinstance(values, tuple) and values for values in value.values())
+        and all(isinstance(sets, str) for sets in value.get("sets", ()))
+    )
+
+
+def _is_seeds(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and all(type(seed) is int and seed >= 0 for seed in value)
+        and len(value) == len(set(value)) > 0
+    )
+
+
+_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "bases": ("a tuple of one or more texts", lambda value: _is_texts(value) and len(value) > 0),
+    "values": ("a dictionary of values by dotted key", _is_by_text),
+    "sets": ("a tuple of texts", _is_texts),
+    "grids": (
+        "a tuple of dictionaries, of tuples of values by dotted key or 'sets'",
+        lambda value: isinstance(value, tuple) and all(map(_is_grid, value)),
+    ),
+    "seeds": ("a tuple of one or more different integers of at least 0", _is_seeds),
+}

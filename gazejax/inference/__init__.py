@@ -1,0 +1,1 @@
+"""From parameters and inputs to embeddings and maps."""

@@ -1,0 +1,134 @@
+"""A section of a config -> a network as two pure functions."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import embedding_size, is_fine_tuned
+from gazejax.data import features
+from gazejax.models import feature_projection
+from gazejax.models.late_fusion_encoder import TwoTrunkEncoder
+from gazejax.models.map_encoder import CHANNELS, EarlyEncoder, SiameseEncoder
+from gazejax.models.saliency_readout import TasteSaliencyNetwork
+from gazejax.models.saliency_unet import SaliencyNetwork
+from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder
+
+
+class Network(NamedTuple):
+    """A model as two pure functions.
+
+    Attributes:
+        init: random key -> parameters, a nested dictionary.
+        apply: parameters -> the model, ready to be called.
+    """
+
+    init: Callable[[Array], Any]
+    apply: Callable[[Any], Any]
+
+
+def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
+    """The encoder and its classifier of `num_users` seen users."""
+    encoder, dtype = config.encoder, jnp.dtype(config.training.compute_dtype)
+
+    def make(rngs: nnx.Rngs) -> SiameseEncoder:
+        module: nnx.Module
+        match encoder.architecture:
+            case "early":
+                module = EarlyEncoder(
+                    image_size=encoder.image_size,
+                    in_channels=sum(CHANNELS[name] for name in encoder.inputs),
+                    filters=encoder.filters,
+                    kernel_size=encoder.kernel_size,
+                    stride=encoder.stride,
+                    norm_groups=encoder.norm_groups,
+                    pooling=encoder.pooling,
+                    embedding_size=encoder.embedding_size,
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+            case "two_trunk" | "gaze_pooled":
+                module = TwoTrunkEncoder(
+                    map_channels=sum(CHANNELS[name] for name in encoder.inputs),
+                    filters=encoder.filters,
+                    map_filters=encoder.map_filters,
+                    kernel_size=encoder.kernel_size,
+                    stride=encoder.stride,
+                    norm_groups=encoder.norm_groups,
+                    pooling="gaze" if encoder.architecture == "gaze_pooled" else "mean",
+                    embedding_size=encoder.embedding_size,
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+            case "scanpath":
+                module = ScanpathEncoder(
+                    num_features=sum(FEATURES[name] for name in encoder.inputs),
+                    width=encoder.width,
+                    embedding_size=encoder.embedding_size,
+                    taste_scale=encoder.taste_scale,
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+            case other:
+                raise ValueError(f"encoder.architecture is {other!r}; see config.ARCHITECTURES")
+        return SiameseEncoder(
+            module, embedding_size=embedding_size(config), users=num_users, rngs=rngs
+        )
+
+    return _functional(make)
+
+
+def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
+    """The conditioned saliency network; for stage `universal`, that of 0 seen users."""
+    saliency, dtype = config.saliency, jnp.dtype(config.training.compute_dtype)
+
+    def make(rngs: nnx.Rngs) -> nnx.Module:
+        match saliency.architecture:
+            case "unet":
+                return SaliencyNetwork(
+                    trunk_filters=saliency.trunk_filters,
+                    decoder_filters=saliency.decoder_filters,
+                    conditioning=saliency.conditioning,
+                    conditioned_levels=saliency.conditioned_levels,
+                    norm_groups=saliency.norm_groups,
+                    embedding_size=embedding_size(config),
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+            case "taste":
+                return TasteSaliencyNetwork(
+                    num_features=feature_projection.num_features(config.features.components),
+                    habit_size=config.encoder.embedding_size,
+                    num_people=num_users,
+                    width=saliency.width,
+                    conditioning=saliency.conditioning,
+                    memory_width=saliency.memory.width,
+                    radius=saliency.memory.radius,
+                    softness=saliency.memory.softness,
+                    backbone=_fine_tuned_features(config) if is_fine_tuned(config) else None,
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+            case other:
+                raise ValueError(f"saliency.architecture is {other!r}; allowed: 'unet', 'taste'")
+
+    return _functional(make)
+
+
+def _fine_tuned_features(config: ConfigDict) -> features.FineTunedFeatures:
+    return features.FineTunedFeatures(
+        strides=config.features.strides,
+        components=config.features.components,
+        size=config.saliency.map_size,
+    )
+
+
+def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+    graph, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param)
+    return Network(
+        init=lambda key: nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)), nnx.Param)),
+        apply=lambda params: nnx.merge(graph, params),
+    )

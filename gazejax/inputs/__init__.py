@@ -1,0 +1,1 @@
+"""From arrays to what a network is called with; runs inside the jitted step."""

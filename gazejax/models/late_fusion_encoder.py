@@ -1,0 +1,71 @@
+"""An encoder with a trunk for the image and one for the maps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from gazejax.models.layers import Trunk, mean_over_places, pool_at_gaze
+from gazejax.models.map_encoder import CHANNELS
+
+
+class TwoTrunkEncoder(nnx.Module):
+    """Late fusion: the image and the maps have a trunk each. Ours.
+
+    Pooling `mean` joins the last levels of both, place by place, in a layer of their own and
+    averages it. Pooling `gaze` averages every level of the image with the residual map as the
+    weight, and puts the mean of the last level of the maps beside it: what is looked at more than
+    others do, and the form of the map. The image's half then is the same for everybody.
+    """
+
+    def __init__(
+        self,
+        *,
+        map_channels: int,
+        filters: Sequence[int],
+        map_filters: Sequence[int],
+        kernel_size: int,
+        stride: int,
+        norm_groups: int,
+        pooling: str,
+        embedding_size: int,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.pooling = pooling
+        block: dict[str, Any] = {
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "norm_groups": norm_groups,
+            "dtype": dtype,
+            "rngs": rngs,
+        }
+        self.of_image = Trunk(in_channels=CHANNELS["image"], filters=filters, **block)
+        self.of_maps = Trunk(in_channels=map_channels, filters=map_filters, **block)
+        joined = filters[-1] + map_filters[-1]
+        self.join = (
+            nnx.Linear(joined, joined, dtype=dtype, rngs=rngs) if pooling == "mean" else None
+        )
+        pooled = joined if pooling == "mean" else sum(filters) + map_filters[-1]
+        self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
+
+    def __call__(
+        self,
+        inputs: Float[Array, "pair height width channel"],
+        residual: Float[Array, "pair height width"],
+    ) -> Float[Array, "pair embedding"]:
+        """Embeds pairs; a user's embedding is the mean over pairs.
+
+        Args:
+            inputs: what `stack_inputs` made of the pairs, the image first.
+            residual: personal minus universal map, both summing to 1; pooling `gaze` only.
+        """
+        image, maps = jnp.split(inputs, [CHANNELS["image"]], axis=-1)
+        image_levels, map_level = self.of_image(image), self.of_maps(maps)[-1]
+        if self.join is not None:
+            both = jnp.concatenate([image_levels[-1], map_level], axis=-1)
+            return self.head(mean_over_places(nnx.relu(self.join(both))))
+        pooled = [pool_at_gaze(level, residual) for level in image_levels]
+        return self.head(jnp.concatenate([*pooled, mean_over_places(map_level)], axis=-1))

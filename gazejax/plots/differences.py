@@ -1,0 +1,269 @@
+"""Differences with intervals: of users, of variants, of costs."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from gazejax.plots.style import (
+    BLUE,
+    DARK,
+    HEIGHT,
+    METRIC_NAMES,
+    PALE_BLUE,
+    PALE_VERMILLION,
+    SMALL,
+    TEXT,
+    TITLE,
+    VERMILLION,
+    WIDTH,
+    first_panel,
+    interval_ends,
+    legend_below,
+    make_grid,
+    make_panels,
+    numbered_style,
+    save_png,
+)
+
+# Those of a comparison that are drawn; higher is better in all.
+_COMPARED_FIGURES = {
+    "roc_auc": "ROC-AUC",
+    "rank1": "rank-1",
+    "information_gain_own": "IG of own, bits",
+    "information_gain_own_minus_swapped": "IG of own - swapped, bits",
+    "information_gain_own_minus_mean": "IG of own - mean, bits",
+}
+
+_MOST_NAMES_UNDER_BARS = 80
+
+
+def draw_user_bars(
+    path: Path,
+    *,
+    per_user: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    unit: str,
+    title: str,
+) -> None:
+    """Draws a difference for each user as a bar with its interval, a panel for each group.
+
+    The largest is at the left. A bar is pale if its interval holds zero or is None. A user whose
+    value is None is left out; more than 80 users stand without their names.
+
+    Args:
+        path: the PNG file to write.
+        per_user: of each group and user, the "value" and its "interval", such as of own minus
+            swapped.
+        unit: what the difference is in, for the axis.
+        title: what the difference is.
+
+    Raises:
+        ValueError: if no user has a value.
+    """
+    sorted_users = {
+        group: [user for _, user in sorted(known, reverse=True)]
+        for group, rows in per_user.items()
+        if (
+            known := [
+                (row["value"], user) for user, row in rows.items() if row["value"] is not None
+            ]
+        )
+    }
+    num_users = sum(len(users) for users in sorted_users.values())
+    drawing, panels = make_panels(
+        sorted_users,
+        title=title,
+        sharey=True,
+        # As wide a bar in every panel; and room for the title of a panel with one.
+        width_ratios=[max(float(len(users)), 0.2 * num_users) for users in sorted_users.values()],
+    )
+    has_names = num_users <= _MOST_NAMES_UNDER_BARS
+    longest = max(len(user) for users in sorted_users.values() for user in users)
+    for group, panel in panels.items():
+        users = sorted_users[group]
+        place = np.arange(len(users))
+        rows = [per_user[group][user] for user in users]
+        value = np.array([row["value"] for row in rows], float)
+        low, high = interval_ends(row["interval"] for row in rows)
+        is_clear = (low > 0) | (high < 0)
+        above = np.where(is_clear, BLUE, PALE_BLUE)
+        below = np.where(is_clear, VERMILLION, PALE_VERMILLION)
+        panel.bar(place, value, width=0.75, color=np.where(value > 0, above, below).tolist())
+        panel.vlines(place, low, high, color=DARK, linewidth=0.9)
+        panel.axhline(0, color=DARK, linewidth=0.8)
+        panel.grid(visible=False, axis="x")
+        panel.set_xlim(-0.7, len(users) - 0.3)
+        panel.set_xticks(
+            place if has_names else [],
+            users if has_names else [],
+            parse_math=False,
+            # What fits beside each other on the page.
+            rotation=90 if num_users * longest > 70 else 0,
+            fontsize=SMALL if num_users <= 40 else 5.5,
+        )
+        panel.tick_params(axis="x", length=0)
+    first_panel(panels).set_ylabel(unit, fontsize=TEXT, parse_math=False)
+    legend_below(
+        drawing,
+        {
+            "above zero": Patch(color=BLUE),
+            "below zero": Patch(color=VERMILLION),
+            "pale: the interval holds zero": Patch(color=PALE_BLUE),
+            "95 % interval": Line2D([], [], color=DARK, linewidth=0.9),
+        },
+    )
+    save_png(drawing, path)
+
+
+def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Draws how much every variant differs from the base, a panel for each figure and users.
+
+    A line for each variant, on it a mark with its interval for each number of images. A difference
+    that is None is left out.
+
+    Args:
+        path: the PNG file to write.
+        rows: with `variant`, `users`, `figure`, `n`, `difference` and `difference_interval`; the
+            first variant is the base.
+        title: what is compared.
+
+    Raises:
+        ValueError: if there is no difference.
+    """
+    known = [row for row in rows if row["difference"] is not None]
+    variants = list(dict.fromkeys(row["variant"] for row in known))
+    figures = [
+        figure for figure in _COMPARED_FIGURES if any(row["figure"] == figure for row in known)
+    ]
+    users = list(dict.fromkeys(row["users"] for row in known))
+    if not figures:
+        raise ValueError("nothing to draw; allowed: at least 1 difference to the base")
+    sizes = sorted({row["n"] for row in known})
+    height = len(figures) * (0.7 + 0.12 * len(variants) * max(len(sizes), 2)) + 0.6
+    drawing, panels = make_grid(len(figures), len(users), size=(WIDTH, height))
+    drawing.suptitle(
+        f"{title}: difference to {rows[0]['variant']}, with 95 % intervals",
+        fontsize=TITLE + 1,
+        parse_math=False,
+    )
+    apart = 0.8 / len(sizes)
+    for (line, figure), (column, group) in itertools.product(enumerate(figures), enumerate(users)):
+        panel = panels[line][column]
+        for number, size in enumerate(sizes):
+            style = numbered_style(number)
+            shown = [
+                row
+                for row in known
+                if (row["figure"], row["users"], row["n"]) == (figure, group, size)
+            ]
+            place = np.array([variants.index(row["variant"]) for row in shown], float)
+            place += (number - (len(sizes) - 1) / 2) * apart
+            low, high = interval_ends(row["difference_interval"] for row in shown)
+            panel.hlines(place, low, high, color=style.colour, linewidth=1.0)
+            value = [row["difference"] for row in shown]
+            panel.plot(value, place, style.marker, color=style.colour, markersize=3.5)
+        panel.axvline(0, color=DARK, linewidth=0.8)
+        panel.set_title(
+            f"{_COMPARED_FIGURES[figure]}, {group} users", fontsize=TITLE, parse_math=False
+        )
+        panel.set_yticks(range(len(variants)), variants, fontsize=SMALL, parse_math=False)
+        panel.set_ylim(len(variants) - 0.4, -0.6)
+        panel.grid(visible=False, axis="y")
+        panel.locator_params(axis="x", nbins=4)
+    handles: dict[str, Artist] = {}
+    for number, size in enumerate(sizes):
+        style = numbered_style(number)
+        (handles[f"n = {size}"],) = panels[0][0].plot(
+            [], [], style.marker, color=style.colour, linestyle="-", linewidth=1.0, markersize=3.5
+        )
+    legend_below(drawing, handles, columns=6)
+    save_png(drawing, path)
+
+
+def draw_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Draws how well strangers are told apart over what an embedding costs.
+
+    A panel for the operations and one for the time; a mark with its name and interval for each
+    variant.
+
+    Args:
+        path: the PNG file to write.
+        rows: with `variant`, `users`, `figure`, `n`, `value`, `value_interval`,
+            `operations_per_embedding` and `seconds_per_embedding`.
+        title: what is compared.
+
+    Raises:
+        ValueError: if there is no ROC-AUC of unseen users.
+    """
+    known = [row for row in rows if (row["figure"], row["users"]) == ("roc_auc", "unseen")]
+    if not known:
+        raise ValueError("nothing to draw; allowed: at least 1 roc_auc of unseen users")
+    sizes = sorted({row["n"] for row in known})
+    size = sizes[len(sizes) // 2]
+    shown = [row for row in known if row["n"] == size]
+    drawing, panels = make_grid(1, 2, size=(WIDTH, HEIGHT + 0.04 * len(shown)))
+    drawing.suptitle(
+        f"{title}: unseen users, n = {size}, with 95 % intervals",
+        fontsize=TITLE + 1,
+        parse_math=False,
+    )
+    low, high = interval_ends(row["value_interval"] for row in shown)
+    value = [row["value"] for row in shown]
+    handles: dict[str, Artist] = {}
+    for panel, (key, factor, name) in zip(
+        panels[0],
+        (
+            ("operations_per_embedding", 1e-6, "million operations per embedding"),
+            ("seconds_per_embedding", 1e6, "\u00b5s per embedding, one device"),
+        ),
+        strict=True,
+    ):
+        for number, row in enumerate(shown):
+            style = numbered_style(number)
+            at = row[key] * factor
+            panel.vlines(at, low[number], high[number], color=style.colour, linewidth=0.8)
+            (handles[row["variant"]],) = panel.plot(
+                at, value[number], style.marker, color=style.colour, markersize=4
+            )
+        panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        panel.set_xlabel(name, fontsize=TEXT)
+    panels[0][0].set_ylabel(METRIC_NAMES["roc_auc"], fontsize=TEXT)
+    legend_below(drawing, handles, columns=4 if max(map(len, handles)) < 24 else 2)
+    save_png(drawing, path)
+
+
+def draw_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
+    """Draws how well each trait of unseen users is read from their embeddings.
+
+    Args:
+        path: the PNG file to write.
+        traits: of each trait its `correlation` and `p_value`.
+    """
+    names = list(traits)
+    drawing, ((panel,),) = make_grid(1, 1, size=(WIDTH, 0.9 + 0.22 * len(names)))
+    values = [traits[name]["correlation"] for name in names]
+    is_sure = [traits[name]["p_value"] < 0.05 for name in names]
+    colours = [BLUE if sure else PALE_BLUE for sure in is_sure]
+    panel.barh(range(len(names)), values, color=colours, height=0.65)
+    panel.axvline(0, color=DARK, linewidth=0.8)
+    spoken = [name.replace("_", " ") for name in names]
+    panel.set_yticks(range(len(names)), spoken, fontsize=SMALL, parse_math=False)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.set_xlim(min(0.0, *values) - 0.05, 1)
+    panel.grid(visible=False, axis="y")
+    panel.set_xlabel("correlation of predicted and true trait, unseen users", fontsize=TEXT)
+    handles = {
+        name: Patch(color=colour)
+        for name, colour in (("p < 0.05", BLUE), ("p of 0.05 or more", PALE_BLUE))
+    }
+    legend_below(drawing, handles)
+    save_png(drawing, path)

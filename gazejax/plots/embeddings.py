@@ -1,0 +1,198 @@
+"""Embeddings in the plane, with names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from matplotlib import patheffects
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+
+from gazejax.plots.style import (
+    COLOURS,
+    DARK,
+    TEXT,
+    first_panel,
+    legend_below,
+    make_panels,
+    save_png,
+)
+
+# More names than these cover each other.
+_MOST_NAMES_IN_SCATTER = 24
+
+
+def draw_embedding_scatter(
+    path: Path,
+    *,
+    embeddings: Float[np.ndarray, "sample dimension"],
+    users: Int[np.ndarray, " sample"],
+    names: Sequence[str],
+    is_seen: Bool[np.ndarray, " user"],
+) -> None:
+    """Draws embeddings on their first two principal components, tied to the mean of their user.
+
+    Seen users are filled circles, unseen users open triangles. With more than 24 users, who share
+    seven colours, no names are written: they would cover each other.
+
+    Args:
+        path: the PNG file to write.
+        embeddings: at least two, of at least two dimensions.
+        users: whose each embedding is, as an index into `names`.
+        names: name of each user; one without embeddings is not drawn.
+        is_seen: whether each user is one of the training.
+
+    Raises:
+        ValueError: if there are too few embeddings or dimensions for two components.
+    """
+    position, share = principal_components(embeddings)
+    drawing, panels = make_panels(
+        [""], title="Embeddings on their first two principal components", size=(5.8, 5.2)
+    )
+    panel = first_panel(panels)
+    present = np.unique(users)
+    means = np.stack([position[users == user].mean(axis=0) for user in present])
+    for number, (user, mean) in enumerate(zip(present, means, strict=True)):
+        own = position[users == user]
+        shade = COLOURS[number % len(COLOURS)]
+        spokes = np.stack([np.broadcast_to(mean, own.shape), own], axis=1)
+        panel.add_collection(
+            LineCollection(list(spokes), colors=shade, linewidths=0.5, alpha=0.35, zorder=1)
+        )
+        seen = bool(is_seen[user])
+        look: dict[str, Any] = {
+            "marker": "o" if seen else "^",
+            "facecolors": shade if seen else "white",
+            "edgecolors": "white" if seen else shade,
+        }
+        panel.scatter(own[:, 0], own[:, 1], s=10, linewidths=0.6, zorder=2, **look)
+        panel.scatter(mean[0], mean[1], s=80, linewidths=0.8 if seen else 2.0, zorder=3, **look)
+    # Distances are distances: one unit is as long on both axes.
+    panel.set_aspect("equal", adjustable="datalim")
+    panel.set_xlabel(f"first component, {100 * share[0]:.0f} % of the variance", fontsize=TEXT)
+    panel.set_ylabel(f"second component, {100 * share[1]:.0f} % of the variance", fontsize=TEXT)
+    handles: dict[str, Artist] = {
+        f"{group} user{what}": Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="o" if group == "seen" else "^",
+            markersize=size,
+            color=DARK,
+            markerfacecolor=DARK if group == "seen" else "none",
+        )
+        for group in ("seen", "unseen")
+        if (is_seen[present] == (group == "seen")).any()
+        for what, size in (("", 3.5), (": mean", 8))
+    }
+    legend_below(drawing, handles)
+    if len(present) <= _MOST_NAMES_IN_SCATTER:
+        _write_names(panel, [names[user] for user in present], means, avoid=position)
+    save_png(drawing, path)
+
+
+def principal_components(
+    features: Float[np.ndarray, "sample dimension"],
+) -> tuple[Float[np.ndarray, "sample 2"], Float[np.ndarray, " 2"]]:
+    """Places of samples along the first two principal components, and their shares of variance.
+
+    The sign of a component is chosen so that its largest weight is positive. Samples that are all
+    the same are at zero, with a share of zero.
+
+    Raises:
+        ValueError: if there are fewer than two samples or dimensions.
+    """
+    if min(features.shape) < 2:
+        raise ValueError(f"features has shape {features.shape}; allowed: at least 2 by 2")
+    centred = (features - features.mean(axis=0)).astype(float)
+    _, spread, components = np.linalg.svd(centred, full_matrices=False)
+    largest = np.abs(components[:2]).argmax(axis=1)
+    sign = np.sign(components[[0, 1], largest])
+    variance = spread**2
+    share = variance[:2] / variance.sum() if variance.any() else np.zeros(2)
+    return centred @ (components[:2] * sign[:, None]).T, share
+
+
+def place_labels(
+    anchors: Float[np.ndarray, "label 2"],
+    sizes: Float[np.ndarray, "label 2"],
+    *,
+    avoid: Float[np.ndarray, "point 2"],
+    distance: float,
+) -> Float[np.ndarray, "label 2"]:
+    """Centres of labels near what they label, one after the other where they cover least.
+
+    Args:
+        anchors: the points to label, each a marker that reaches half of `distance`.
+        sizes: width and height of each label.
+        avoid: points that are better not covered, markers half as large.
+        distance: from an anchor to the near edge of its label; further away is tried as well.
+    """
+    angles = np.pi / 2 + np.arange(8) * np.pi / 4  # Above comes first, and wins a tie.
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    # Lower and upper corners of what is there already; labels are added as they are placed.
+    taken = np.concatenate(
+        [_boxes(anchors, np.full(2, distance)), _boxes(avoid, np.full(2, distance / 2))]
+    )
+    centres = np.zeros_like(anchors)
+    for number, (anchor, size) in enumerate(zip(anchors, sizes, strict=True)):
+        tried = np.concatenate(
+            [anchor + directions * (far * distance + size / 2) for far in (1, 1.7, 2.4)]
+        )
+        boxes = _boxes(tried, size)[:, None]
+        shared = np.minimum(boxes[..., 1, :], taken[:, 1]) - np.maximum(
+            boxes[..., 0, :], taken[:, 0]
+        )
+        covered = shared.clip(0).prod(axis=-1).sum(axis=-1)
+        centres[number] = tried[covered.argmin()]
+        taken = np.concatenate([taken, _boxes(centres[number : number + 1], size)])
+    return centres
+
+
+def _boxes(
+    centres: Float[np.ndarray, "box 2"], size: Float[np.ndarray, " 2"]
+) -> Float[np.ndarray, "box 2 2"]:
+    """Lower and upper corner of boxes of one size."""
+    return np.stack([centres - size / 2, centres + size / 2], axis=1)
+
+
+def _write_names(
+    panel: Axes,
+    names: Sequence[str],
+    anchors: Float[np.ndarray, "label 2"],
+    *,
+    avoid: Float[np.ndarray, "point 2"],
+) -> None:
+    """Writes a name beside each point, where it covers least."""
+    drawing = panel.get_figure(root=True)
+    assert drawing is not None
+    # The layout decides where a point is; it must not move afterwards.
+    drawing.draw_without_rendering()
+    drawing.set_layout_engine("none")
+    texts = [
+        panel.text(
+            0,
+            0,
+            name,
+            ha="center",
+            va="center",
+            fontsize=TEXT,
+            parse_math=False,
+            zorder=4,
+            path_effects=[patheffects.withStroke(linewidth=2, foreground="white")],
+        )
+        for name in names
+    ]
+    # With a little room around each.
+    sizes = np.array([text.get_window_extent().size for text in texts]) + np.array([8, 2])
+    to_pixels = panel.transData.transform
+    centres = place_labels(
+        to_pixels(anchors), sizes, avoid=to_pixels(avoid), distance=8 * drawing.dpi / 72
+    )
+    for text, centre in zip(texts, centres, strict=True):
+        text.set_transform(None)
+        text.set_position(tuple(centre))

@@ -1,0 +1,203 @@
+"""Maps beside and over images."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from gazejax.plots.style import DOTS_PER_INCH, SMALL, TEXT, WIDTH, save_png
+
+# From cold to hot; dark to bright all the way, so that it reads in grey as well.
+_HEAT = np.array(
+    [[12, 10, 40], [80, 18, 110], [175, 45, 95], [240, 110, 50], [255, 195, 60], [255, 250, 200]],
+    float,
+)
+
+
+def draw_prediction(
+    image: UInt8[np.ndarray, "height width 3"], saliency: Float[np.ndarray, "height width"]
+) -> UInt8[np.ndarray, "height both_widths 3"]:
+    """Draws the map over the image, and beside it the bare map."""
+    strength = saliency / saliency.max()
+    heat = colour(strength)
+    opacity = 0.25 + 0.5 * strength[..., None]
+    overlay = (1 - opacity) * image + opacity * heat
+    return np.concatenate([overlay.round().astype(np.uint8), heat], axis=1)
+
+
+def colour(values: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
+    """Colours values between 0 and 1 from dark and cold to bright and hot."""
+    position = np.linspace(0, 1, len(_HEAT))
+    channels = [np.interp(values, position, _HEAT[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+class MapRow(NamedTuple):
+    """One person and image of `draw_map_grid`.
+
+    Attributes:
+        label: stands at the left of the row, such as the person's name.
+        image: the picture.
+        universal: map without knowledge of the person; any scale, as the other maps.
+        own: map predicted for the person.
+        truth: map of where the person looked.
+        xy_frac: the person's fixations as fractions of image width and height.
+    """
+
+    label: str
+    image: UInt8[np.ndarray, "height width 3"]
+    universal: Float[np.ndarray, "map_height map_width"]
+    own: Float[np.ndarray, "map_height map_width"]
+    truth: Float[np.ndarray, "map_height map_width"]
+    xy_frac: Float[np.ndarray, "fixation 2"]
+
+
+def draw_directions(
+    path: Path,
+    *,
+    image: UInt8[np.ndarray, "image_height image_width 3"],
+    maps: Mapping[str, Float[np.ndarray, "step height width"]],
+    steps: Sequence[float],
+) -> None:
+    """Draws the maps of one image as an embedding moves along directions, a row for each.
+
+    Beside the maps of a row stands by how much the last one differs from the first. All maps share
+    a scale, of the square root, and all differences one.
+
+    Args:
+        path: the PNG file to write.
+        image: the image.
+        maps: of each direction, by its name, a map for each step.
+        steps: how far each step is, in standard deviations.
+    """
+    density = {name: of / of.mean(axis=(1, 2), keepdims=True) for name, of in maps.items()}
+    highest = max(float(of.max()) for of in density.values())
+    differences = {name: of[-1] - of[0] for name, of in density.items()}
+    largest = max(float(np.quantile(np.abs(one), 0.995)) for one in differences.values()) or 1.0
+    columns = len(steps) + 1
+    wide = WIDTH / (columns + 0.5)
+    tall = wide * image.shape[0] / image.shape[1]
+    drawing = Figure(
+        figsize=(WIDTH, (tall + 0.06) * (len(maps) + 1) + 0.3),
+        dpi=DOTS_PER_INCH,
+        layout=ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02),
+    )
+    panels = drawing.subplots(len(maps) + 1, columns, squeeze=False)
+    place: dict[str, Any] = {"extent": (0, 1, 1, 0), "aspect": "auto", "interpolation": "nearest"}
+    for panel in panels.flat:
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_linewidth(0.5)
+    panels[0][0].imshow(image, **place)
+    for panel in panels[0][1:]:
+        panel.set_visible(False)
+    for line, (name, of) in zip(panels[1:], density.items(), strict=True):
+        for panel, one in zip(line, of, strict=False):
+            panel.imshow(colour(np.sqrt(one / highest)), **place)
+        line[-1].imshow(
+            differences[name], cmap="RdBu_r", norm=Normalize(-largest, largest), **place
+        )
+        spoken = name.replace("_", " ")
+        label = textwrap.fill(spoken, max(1, int(tall * 72 / (0.6 * SMALL))))
+        line[0].set_ylabel(label, fontsize=SMALL, parse_math=False)
+    titles = [*(f"{step:+g} sd" if step else "mean" for step in steps), "last \u2212 first"]
+    for panel, title in zip(panels[1], titles, strict=True):
+        panel.set_title(title, fontsize=TEXT, pad=3)
+    save_png(drawing, path)
+
+
+def draw_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
+    """Draws people and images as rows: the image, three maps, and what the person adds.
+
+    The columns: the image with the person's fixations, the universal map, the person's own
+    (predicted), the truth, and own minus universal. All maps are drawn as densities, with a mean of
+    1. The three maps of a row share one scale, of the square root, as the truth has far higher
+    peaks than what can be predicted. The differences of all rows share one scale, so that a pale
+    one is a small one.
+
+    Args:
+        path: the PNG file to write.
+        rows: the people and images, at least one.
+
+    Raises:
+        ValueError: if there is no row, or a map is zero everywhere.
+    """
+    if not rows:
+        raise ValueError("rows is empty; allowed: at least 1 row")
+    densities = [[_density(one, row) for one in ("universal", "own", "truth")] for row in rows]
+    differences = [own - universal for universal, own, _ in densities]
+    # Not the highest of all cells, which would pale everything else.
+    largest = max(float(np.quantile(np.abs(one), 0.995)) for one in differences)
+    signed = Normalize(-largest or -1.0, largest or 1.0)
+    columns = (
+        "image and fixations",
+        "universal",
+        "own (predicted)",
+        "truth",
+        "own \u2212 universal",
+    )
+    left, gap, top, bottom = 0.36, 0.06, 0.25, 0.62
+    width = (WIDTH - left - gap * len(columns)) / len(columns)
+    heights = [width * row.image.shape[0] / row.image.shape[1] for row in rows]
+    height = top + bottom + sum(heights) + gap * (len(rows) - 1)
+    drawing = Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH)
+
+    def add_panel(column: int, upper: float, tall: float, span: int = 1) -> Axes:
+        """One panel over some columns; its upper edge in inches from above."""
+        start = left + column * (width + gap)
+        wide = span * (width + gap) - gap
+        return drawing.add_axes(
+            (start / WIDTH, 1 - (upper + tall) / height, wide / WIDTH, tall / height)
+        )
+
+    upper = top
+    for number, (row, tall) in enumerate(zip(rows, heights, strict=True)):
+        panels = [add_panel(column, upper, tall) for column in range(len(columns))]
+        highest = max(one.max() for one in densities[number])
+        place: dict[str, Any] = {"extent": (0, 1, 1, 0), "aspect": "auto"}
+        panels[0].imshow(row.image, **place)
+        x, y = row.xy_frac.T
+        panels[0].scatter(x, y, s=7, c="white", edgecolors="black", linewidths=0.5)
+        for panel, density in zip(panels[1:4], densities[number], strict=True):
+            panel.imshow(colour(np.sqrt(density / highest)), interpolation="nearest", **place)
+        panels[4].imshow(
+            differences[number], interpolation="nearest", cmap="RdBu_r", norm=signed, **place
+        )
+        # A letter is about 0.6 of the font size wide.
+        label = textwrap.fill(row.label, max(1, int(tall * 72 / (0.6 * SMALL))))
+        panels[0].set_ylabel(label, fontsize=SMALL, parse_math=False)
+        for panel, title in zip(panels, columns, strict=True):
+            panel.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
+            panel.spines[:].set_linewidth(0.5)
+            if number == 0:
+                panel.set_title(title, fontsize=TEXT, pad=4)
+        upper += tall + gap
+    strip = add_panel(1, upper + 0.03, 0.1, span=3)
+    strip.imshow(colour(np.linspace(0, 1, 512)[None]), aspect="auto", extent=(0, 1, 0, 1))
+    strip.set(yticks=[])
+    strip.set_xticks(np.sqrt([0, 0.05, 0.25, 0.5, 1]), ["0", "0.05", "0.25", "0.5", "1"])
+    strip.set_xlabel("density, as a share of the row's highest (square-root scale)", fontsize=SMALL)
+    bar = add_panel(4, upper + 0.03, 0.1)
+    drawing.colorbar(
+        ScalarMappable(signed, "RdBu_r"), cax=bar, orientation="horizontal", extend="both"
+    )
+    bar.set_xlabel("density (uniform: 1),\nsame scale in all rows", fontsize=SMALL)
+    for scale in (strip, bar):
+        scale.tick_params(labelsize=SMALL, length=2, pad=1)
+        scale.xaxis.labelpad = 1
+    save_png(drawing, path)
+
+
+def _density(name: str, row: MapRow) -> Float[np.ndarray, "map_height map_width"]:
+    """A map of the row, scaled to a mean of 1."""
+    values = np.asarray(getattr(row, name), float)
+    if not values.sum() > 0:
+        raise ValueError(f"{name} of row {row.label!r} sums to {values.sum()}; allowed: above 0")
+    return values / values.mean()

@@ -1,0 +1,195 @@
+"""ROC curves, and metrics against the number of images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.artist import Artist
+from matplotlib.lines import Line2D
+
+from gazejax.plots.style import (
+    GREY,
+    METHOD_STYLES,
+    METRIC_NAMES,
+    MIDDLE,
+    TEXT,
+    first_panel,
+    interval_ends,
+    legend_below,
+    make_panels,
+    numbered_style,
+    save_png,
+)
+
+_LEAST_FMR = 1e-3
+
+
+def draw_roc_curves(
+    path: Path,
+    *,
+    curves: Mapping[
+        str,
+        Mapping[str, tuple[Float[np.ndarray, " threshold"], Float[np.ndarray, " threshold"]]],
+    ],
+) -> None:
+    """Draws the true match rate over the false match rate, a panel for each group of users.
+
+    The false match rate is on a logarithmic axis from 0.1 %; a curve begins at its lowest rate
+    above zero, below which nothing was measured. Chance is dotted: both rates are the same.
+
+    Args:
+        path: the PNG file to write.
+        curves: of each group ("seen", "unseen") and each label, which goes into the legend, the
+            false match rates, rising, and the false non-match rates, falling, of one curve.
+
+    Raises:
+        ValueError: if there is no group.
+    """
+    drawing, panels = make_panels(
+        curves, title="Verification: are two samples of one user?", sharey=True
+    )
+    labels = list(dict.fromkeys(label for group in curves.values() for label in group))
+    styles = {label: numbered_style(number) for number, label in enumerate(labels)}
+    at = np.geomspace(_LEAST_FMR, 1, 1000)
+    for group, panel in panels.items():
+        panel.plot(at, at, color=GREY, linestyle=":", linewidth=1.2)
+        for label, (fmr, fnmr) in curves[group].items():
+            style = styles[label]
+            panel.plot(
+                at,
+                true_match_rate(fmr, fnmr, at=at),
+                color=style.colour,
+                linestyle=style.line,
+                linewidth=1.6,
+            )
+        panel.set_xscale("log")
+        panel.set_xlim(_LEAST_FMR, 1)
+        panel.set_ylim(0, 1.01)
+        panel.minorticks_off()
+        panel.set_xticks([0.001, 0.01, 0.1, 1], ["0.1", "1", "10", "100"])
+        panel.set_xlabel("false match rate, %", fontsize=TEXT)
+    first_panel(panels).set_ylabel("true match rate", fontsize=TEXT)
+    handles: dict[str, Artist] = {
+        label: Line2D([], [], color=style.colour, linestyle=style.line, linewidth=1.6)
+        for label, style in styles.items()
+    }
+    handles["chance"] = Line2D([], [], color=GREY, linestyle=":", linewidth=1.2)
+    legend_below(drawing, handles)
+    save_png(drawing, path)
+
+
+def draw_figures_against_size(
+    path: Path,
+    *,
+    table: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]],
+    figure: str,
+    chance: float | Mapping[str, float] | None = None,
+) -> None:
+    """Draws a figure over the number of images n, a panel for each group, a line for each method.
+
+    Intervals are bars. The encoder stands out with a band as well; the other methods are set a
+    little apart, so that their bars do not cover each other. A value or an interval that is None is
+    left out, and so is chance where nothing else is known.
+
+    Args:
+        path: the PNG file to write.
+        table: of each group, method and n (as text), a row that holds the figure, and its interval
+            as `<figure>_interval`.
+        figure: name of the figure, such as "roc_auc".
+        chance: the chance level, of all or of each group, as a dotted line; None if it is in the
+            table as the method "chance".
+
+    Raises:
+        ValueError: if there is no group, or no row has the figure.
+    """
+    name = METRIC_NAMES.get(figure, figure)
+    rows = [row for group in table.values() for sizes in group.values() for row in sizes.values()]
+    if not any(figure in row for row in rows):
+        allowed = sorted({key for row in rows for key in row if not key.endswith("_interval")})
+        raise ValueError(f"figure is {figure!r}; allowed: {allowed}")
+    drawing, panels = make_panels(
+        table, title=f"{name} by number of images, with 95 % intervals", sharey=True
+    )
+    present = dict.fromkeys(method for group in table.values() for method in group)
+    present.pop("chance", None)
+    known = [method for method in METHOD_STYLES if method in present]
+    other = [method for method in present if method not in METHOD_STYLES]
+    # The first three numbers look like methods with a style of their own.
+    styles = {method: METHOD_STYLES[method] for method in known} | {
+        method: numbered_style(3 + number) for number, method in enumerate(other)
+    }
+    sizes = sorted({int(n) for group in table.values() for rows in group.values() for n in rows})
+    decades = np.log10(sizes[-1] / sizes[0])
+    margin = 10 ** (0.08 * decades or 0.5)
+    beside = [method for method in styles if method != "encoder"]
+    shift = dict(
+        zip(beside, 10 ** ((0.03 * decades or 0.05) * np.linspace(-1, 1, len(beside))), strict=True)
+    )
+    drawn: dict[str, Artist] = {}
+    for group, panel in panels.items():
+        for method, style in styles.items():
+            n, value, low, high = figure_by_size(table[group].get(method, {}), figure)
+            if np.isnan(value).all():
+                continue
+            is_main = method == "encoder"
+            if is_main:
+                panel.fill_between(n, low, high, color=style.colour, alpha=0.2, linewidth=0)
+            else:
+                n = n * shift[method]
+            panel.vlines(n, low, high, color=style.colour, linewidth=0.8)
+            (drawn[method],) = panel.plot(
+                n,
+                value,
+                color=style.colour,
+                linestyle=style.line,
+                linewidth=style.width,
+                marker=style.marker,
+                markersize=5.5 if is_main else 4,
+                markeredgewidth=0,
+                zorder=3 if is_main else 2,
+            )
+        dotted: dict[str, Any] = {"color": MIDDLE, "linestyle": ":", "linewidth": 1.2}
+        level = chance.get(group) if isinstance(chance, Mapping) else chance
+        if not panel.lines:
+            panel.text(0.5, 0.5, "not known", transform=panel.transAxes, ha="center")
+        elif level is not None:
+            drawn["chance"] = panel.axhline(level, **dotted)
+        else:
+            n, value, _, _ = figure_by_size(table[group].get("chance", {}), figure)
+            if not np.isnan(value).all():
+                (drawn["chance"],) = panel.plot(n, value, **dotted)
+        panel.set_xscale("log")
+        panel.minorticks_off()
+        panel.set_xticks(sizes, [str(size) for size in sizes])
+        panel.set_xlim(sizes[0] / margin, sizes[-1] * margin)
+        panel.set_xlabel("number of images n", fontsize=TEXT)
+    first_panel(panels).set_ylabel(name, fontsize=TEXT)
+    order = [method for method in [*styles, "chance"] if method in drawn]
+    legend_below(drawing, {method.replace("_", " "): drawn[method] for method in order})
+    save_png(drawing, path)
+
+
+def true_match_rate(
+    fmr: Float[np.ndarray, " threshold"],
+    fnmr: Float[np.ndarray, " threshold"],
+    *,
+    at: Float[np.ndarray, " rate"],
+) -> Float[np.ndarray, " rate"]:
+    """Highest share of genuine pairs accepted at a false match rate of at most `at`.
+
+    Nothing is interpolated. NaN below the lowest rate above zero, where nothing was measured.
+    """
+    index = np.searchsorted(fmr, at, side="right") - 1
+    return np.where(at >= fmr[fmr > 0].min(initial=np.inf), 1 - fnmr[index], np.nan)
+
+
+def figure_by_size(
+    rows: Mapping[str, Mapping[str, Any]], figure: str
+) -> Float[np.ndarray, "4 size"]:
+    """Sizes, rising, with the figure's value, low and high there; NaN for what is None."""
+    sizes = sorted(rows, key=int)
+    value = [rows[size].get(figure) for size in sizes]
+    low, high = interval_ends(rows[size].get(f"{figure}_interval") for size in sizes)
+    return np.array([[int(size) for size in sizes], value, low, high], float)

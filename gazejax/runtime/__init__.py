@@ -1,0 +1,1 @@
+"""Processes, signals, files, caches and devices."""

@@ -1,0 +1,68 @@
+"""Arrays on several devices: replicated, shared out, mapped over."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+DEVICE_AXIS = "device"
+
+
+def replicated(devices: Sequence[jax.Device]) -> jax.sharding.NamedSharding:
+    """How an array lies whole on every device of this process; a step takes it without a copy."""
+    mesh = jax.sharding.Mesh(np.array(own_devices(devices)), (DEVICE_AXIS,))
+    return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+
+def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """Those of this process: a pmapped step over all devices takes and returns what is on them."""
+    return [device for device in devices if is_local(device)]
+
+
+def is_local(device: jax.Device) -> bool:
+    """Whether a device is one of this process."""
+    return device.process_index == jax.process_index()
+
+
+def my_share(rows: Array, device: Array, num_devices: int) -> Array:
+    """Rows of the global batch that belong to a device; their number must divide evenly."""
+    size = rows.shape[0] // num_devices
+    return jax.lax.dynamic_slice_in_dim(rows, device * size, size)
+
+
+def map_rows(
+    function: Callable[..., Any],
+    constants: Any,
+    rows: Sequence[np.ndarray],
+    *,
+    devices: Sequence[jax.Device],
+    batch_size: int,
+) -> Iterator[Any]:
+    """Applies a function to rows in batches spread over the devices of this process.
+
+    Args:
+        function: (constants, *rows) -> arrays with one entry per row; each row on its own.
+        constants: what every batch needs, such as parameters and images.
+        rows: arrays of equal length.
+        devices: the devices to use; those of other processes are left to them.
+        batch_size: rows in a batch; rounded up to a multiple of the devices. The last batch is
+            padded with its last row, and the padding is cut off again.
+
+    Yields:
+        The results of each batch, as NumPy arrays.
+    """
+    num_rows, devices = len(rows[0]), own_devices(devices)
+    if num_rows == 0:
+        return
+    per_device = -(-min(batch_size, num_rows) // len(devices))
+    size = per_device * len(devices)
+    step = jax.pmap(function, in_axes=(None, *[0] * len(rows)), devices=devices)
+    constants = jax.device_put(constants, replicated(devices))
+    for start in range(0, num_rows, size):
+        index = np.minimum(np.arange(start, start + size), num_rows - 1)
+        batch = [row[index].reshape(len(devices), per_device, *row.shape[1:]) for row in rows]
+        result = jax.device_get(step(constants, *batch))
+        keep = min(size, num_rows - start)
+        yield jax.tree.map(lambda value: value.reshape(size, *value.shape[2:])[:keep], result)  # noqa: B023

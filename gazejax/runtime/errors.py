@@ -1,0 +1,38 @@
+"""Errors a user can mend, in one line."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from gazejax.runtime import distributed, preemption
+
+_ERRORS = (ValueError, TypeError, OSError, FloatingPointError)
+
+
+def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
+    """Turns the errors a user can mend into one line on stderr and exit status 1.
+
+    SIGTERM and SIGINT end the process with one line too, and `preemption.EXIT_STATUS`.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any) -> int:
+        try:
+            with preemption.handled(), distributed.losses_named():
+                return _until_interrupted(function, *arguments)
+        except _ERRORS as error:
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            if distributed.is_connected():  # The others may wait for it: an orderly end waits too.
+                preemption.end(1)
+            return 1
+
+    return wrapped
+
+
+def _until_interrupted(function: Callable[..., int], *arguments: Any) -> int:
+    try:
+        return function(*arguments)
+    except preemption.InterruptedRunError as interrupted:
+        print(f"interrupted: {interrupted}; the same command resumes", file=sys.stderr)
+        preemption.end()

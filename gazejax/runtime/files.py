@@ -1,0 +1,60 @@
+"""Files that are written whole or not at all."""
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Writes an `.npz` whole or not at all."""
+    temporary = path.with_suffix(".tmp.npz")
+    with naming(path):
+        np.savez(temporary, **dict(arrays))
+        temporary.replace(path)
+
+
+def source_commit() -> str | None:
+    """Commit of the checkout this package runs from; None for an installed copy, or without git."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        git = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    return git.stdout.strip() or None
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names what could not be written: of a full disk the system says no more than that it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with naming(path):
+        temporary.write_text(text)
+        temporary.replace(path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a file whole or not at all; a value that is no number of JSON's is an error."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,1 @@
+"""The stages, the step and the loop."""

@@ -1,0 +1,66 @@
+"""Which devices train, and whether they can share a batch."""
+
+import math
+import os
+
+import jax
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import pairs_per_batch
+from gazejax.runtime import distributed
+
+
+def check_even_shares(name: str, batch: int, devices: list[jax.Device]) -> None:
+    """Refuses devices that cannot share a batch evenly."""
+    if batch % len(devices):
+        raise ValueError(
+            f"config.{name} gives a batch of {batch} to share among "
+            f"{len(devices)} devices; allowed: a multiple of the devices"
+        )
+
+
+def configure_host_devices(config: ConfigDict) -> None:
+    """Makes JAX split a CPU into several devices; has no effect on accelerators.
+
+    As many as the largest number that divides the batches of all stages and does not exceed the
+    cores. Does nothing once JAX has started, or where the user has set a number.
+    """
+    is_set = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if is_set or "JAX_NUM_CPU_DEVICES" in os.environ:
+        return
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    try:
+        jax.config.update("jax_num_cpu_devices", _devices_to_share(config, cores))
+    except RuntimeError:  # JAX has started: its devices are what they are.
+        return
+
+
+def choose_devices(config: ConfigDict) -> list[jax.Device]:
+    """As many devices of every process as can share the batches of all stages evenly.
+
+    Raises:
+        ValueError: if the processes have different numbers of devices, or are too many.
+    """
+    every = [jax.local_devices(number) for number in range(jax.process_count())]
+    numbers = [len(devices) for devices in every]
+    if len(set(numbers)) > 1:
+        raise ValueError(f"the processes have {numbers} devices; allowed: equally many each")
+    number = _devices_to_share(config, numbers[0], num_processes=len(every))
+    if number < numbers[0]:
+        distributed.say(
+            f"using {number} of {numbers[0]} devices: more cannot share the batches of "
+            "config.encoder.sampling, config.saliency.sampling and config.universal evenly"
+        )
+    return [device for devices in every for device in devices[:number]]
+
+
+def _devices_to_share(config: ConfigDict, most: int, *, num_processes: int = 1) -> int:
+    pairs = pairs_per_batch(config)
+    batch = math.gcd(pairs, config.saliency.sampling.num_images, config.universal.num_images)
+    if batch % num_processes:
+        raise ValueError(
+            f"{num_processes} processes cannot share the batches of config.encoder.sampling, "
+            f"config.saliency.sampling and config.universal evenly; allowed: a divisor of {batch}"
+        )
+    return max(n for n in range(1, most + 1) if batch % (n * num_processes) == 0)

@@ -1,0 +1,133 @@
+"""Refuses another experiment, another encoder and leaks."""
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import STAGES
+from gazejax.config.identity import difference, not_part_of
+from gazejax.data.splits import Splits, named_splits
+from gazejax.runtime import distributed
+from gazejax.types import Dataset
+from gazejax.workdir import checkpoints
+from gazejax.workdir.layout import checkpoint_folder, load_config, trained_steps
+
+
+def refuse_another_encoder(workdir: Path, encoder_params: Any) -> None:
+    """Keeps stage 2 to the encoder whose embeddings it was trained with.
+
+    Raises:
+        ValueError: if its checkpoint names another.
+    """
+    folder = checkpoint_folder(workdir, "saliency")
+    stored = checkpoints.read_metadata(folder)["encoder_digest"]
+    found = checkpoints.digest(encoder_params)
+    if stored != found:
+        raise ValueError(
+            f"{workdir}: stage saliency was trained with the encoder {stored[:12]}, and the one "
+            f"here is {found[:12]}; train stage saliency again, in another workdir"
+        )
+
+
+def refuse_another_experiment(
+    workdir: Path, config: ConfigDict, splits: Splits, dataset: Dataset
+) -> None:
+    """Keeps a workdir to one experiment, once something was trained in it.
+
+    With `config.checkpoint.accept_changes` a changed value, or changed data, are told and accepted.
+    Changed splits never are: nobody could say any more who is unseen.
+
+    Raises:
+        ValueError: naming the value, or the part of the splits, that differs.
+    """
+    is_accepted = config.checkpoint.accept_changes
+
+    def refuse(changed: str) -> None:
+        if not is_accepted:
+            raise ValueError(
+                f"{workdir} holds another experiment: {changed}; use another workdir, or accept it "
+                "with --config.checkpoint.accept_changes=True"
+            )
+        distributed.say(f"{workdir}: accepted, by config.checkpoint.accept_changes: {changed}")
+
+    for stage in STAGES:
+        if trained_steps(workdir, stage) is None:
+            continue
+        metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
+        changed = difference(metadata["config"], config.to_dict(), not_part_of(stage, config))
+        if changed:
+            refuse(changed)
+        refuse_other_splits(workdir, stage, splits, dataset)
+        if metadata["data_digest"] != dataset.digest:
+            refuse(
+                f"the digest of {dataset.name} was {metadata['data_digest']} and is now "
+                f"{dataset.digest}"
+            )
+
+
+def refuse_other_folds(workdir: Path, config: ConfigDict) -> None:
+    """Keeps a workdir to one fold, or to one cross-validation.
+
+    Raises:
+        ValueError: naming the first value by which the experiments differ.
+    """
+    if not (workdir / "config.json").is_file():
+        return
+    stored = load_config(workdir)
+    if stored.eval.folds == config.eval.folds == 1:
+        return  # Its checkpoints say more, and a folder without any may hold any experiment.
+    changed = difference(stored.to_dict(), config.to_dict())
+    if changed:
+        raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
+
+
+def refuse_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
+    """Refuses to call a user or an image unseen that a stage was trained with.
+
+    The stage's checkpoint says who and what that was, not the config.
+
+    Raises:
+        ValueError: naming the first user or image that leaked, or the part of the splits that
+            differs otherwise.
+    """
+    stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
+    now = named_splits(splits, dataset)
+    for held_out, trained in (("unseen_users", "seen_users"), ("test_images", "train_images")):
+        leaked = sorted(set(now[held_out]) & set(stored[trained]))
+        if leaked:
+            raise ValueError(
+                f"{workdir}: {leaked[0]!r} is one of {len(leaked)} of the {held_out} that stage "
+                f"{stage} was trained with; figures for {held_out} would be false"
+            )
+    refuse_other_splits(workdir, stage, splits, dataset)
+
+
+def refuse_trained_images(workdir: Path, stage: str, dataset: Dataset) -> None:
+    """Refuses a data set that has an image, by name, that a stage was trained with.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
+    leaked = sorted(set(dataset.image_ids) & set(stored["train_images"]))
+    if leaked:
+        raise ValueError(
+            f"{workdir}: stage {stage} was trained with {len(leaked)} images of {dataset.name}, "
+            f"such as {leaked[0]!r}; allowed: a data set without any"
+        )
+
+
+def refuse_other_splits(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
+    """Holds the splits of now against those a stage was trained with, as its checkpoint says.
+
+    Raises:
+        ValueError: if they differ: figures would not be about unseen users and images.
+    """
+    stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
+    for name, members in named_splits(splits, dataset).items():
+        if stored[name] != members:
+            raise ValueError(
+                f"{workdir}: {name} of the {stage}'s training differ from those of the data set "
+                "now, so nobody could say who is unseen; use the data set of the training"
+            )

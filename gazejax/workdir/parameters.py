@@ -1,0 +1,90 @@
+"""Loads the parameters of a stage, and copies encoders between runs."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import ENCODERS, fold_configs, is_told_predictions
+from gazejax.inference.networks import encoder_network, saliency_network
+from gazejax.inference.universal import told_universals
+from gazejax.inputs.stage_arrays import Viewings
+from gazejax.runtime.devices import replicated
+from gazejax.runtime.files import write_json
+from gazejax.workdir import checkpoints
+from gazejax.workdir.layout import (
+    BASIS,
+    RESOURCES,
+    checkpoint_folder,
+    load_config,
+    read_resources,
+    trained_steps,
+    with_tuples,
+)
+
+
+def load_params(workdir: Path, stage: str) -> Any:
+    """Loads the parameters of a trained stage, by the config and splits saved beside them.
+
+    Raises:
+        FileNotFoundError: if the stage has no checkpoint.
+        ValueError: if the checkpoint does not load.
+    """
+    folder = checkpoint_folder(workdir, stage)
+    metadata = checkpoints.read_metadata(folder)
+    # Valid when it was saved; keys that came since do not matter to a network.
+    config = ConfigDict(with_tuples(metadata["config"]))
+    num_users = len(metadata["splits"]["seen_users"])
+    if stage in ENCODERS:
+        network = encoder_network(config, num_users=num_users)
+    else:
+        num_people = num_users if stage == "saliency" else 0
+        network = saliency_network(config, num_users=num_people)
+    abstract = jax.eval_shape(network.init, jax.random.key(0))
+    sharding = replicated(jax.local_devices()[:1])
+    _, trees = checkpoints.restore(folder, {"params": abstract}, sharding, is_strict=False)
+    return trees["params"]
+
+
+def copy_encoders(source: Path, target: Path, stages_to_copy: Sequence[str]) -> None:
+    """Gives a run the finished encoders of another one, where it has not begun to train its own.
+
+    Whether they are those it would have trained, `refuse_another_experiment` says when it starts:
+    by config, splits and digest of the data.
+
+    Args:
+        source: workdir of the other run, with one fold or several.
+        target: workdir of the run.
+        stages_to_copy: of `derived.ENCODERS`.
+    """
+    for folder, config in fold_configs(load_config(source), source).items():
+        into = target / folder.relative_to(source)
+        for stage in stages_to_copy:
+            if (into / stage).exists() or trained_steps(folder, stage) != config.encoder.num_steps:
+                continue
+            into.mkdir(parents=True, exist_ok=True)
+            if (folder / BASIS).is_file():
+                shutil.copy2(folder / BASIS, into / BASIS)
+            temporary = into / f".{stage}.tmp"
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.copytree(folder / stage, temporary)
+            spent = {stage: read_resources(folder)[stage]}
+            write_json(into / RESOURCES, read_resources(into) | spent)
+            temporary.rename(into / stage)
+
+
+def load_told_universals(
+    workdir: Path, config: ConfigDict, viewings: dict[str, Viewings], devices: list[jax.Device]
+) -> Float[np.ndarray, "all_images map_height map_width"] | None:
+    """The maps that networks are told in place of the group's; see `universal.told_universals`.
+
+    Raises:
+        FileNotFoundError: if stage `universal` predicts them and has no checkpoint.
+    """
+    params = load_params(workdir, "universal") if is_told_predictions(config) else None
+    return told_universals(config, viewings["saliency"], params, devices)
