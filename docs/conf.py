@@ -22,6 +22,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3
+smartquotes = False
 default_role = "code"  # Docstrings have Markdown's single backticks.
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
