@@ -178,7 +178,9 @@ def describe_config(source: Path, rules: Mapping[str, Any], choices: Mapping[str
             continue
         parts.append(f"## {section or 'Top level'}")
         parts += words
-        parts.append("| key | value | allowed | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows))
+        parts.append(
+            "| key | value | allowed | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+        )
     for title, section in choices.items():
         rows = [f"| `{key}` | {_cell(rule)} |" for key, rule in _flat_rules(section)]
         if rows:
