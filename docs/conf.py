@@ -22,11 +22,13 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3
-smartquotes = False
+smartquotes_action = "D"  # Dashes, no quotes: they may be code.
 default_role = "code"  # Docstrings have Markdown's single backticks.
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
+napoleon_attr_annotations = False  # The signature of a NamedTuple has them.
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_maximum_signature_line_length = 80
@@ -51,7 +53,15 @@ def _shorten(
     )
 
 
+def _skip_fields(
+    app: Any, what: str, name: str, obj: Any, would_skip: bool, options: Any
+) -> bool | None:
+    """Leaves out the fields of a NamedTuple: its docstring describes them."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _link_to_pages)
+    app.connect("autodoc-skip-member", _skip_fields)
     app.connect("autodoc-process-signature", _shorten)

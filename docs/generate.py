@@ -110,7 +110,7 @@ def write_api(folder: Path) -> None:
 
 def describe_commands() -> str:
     """The help of every command, as Markdown."""
-    from gazejax.cli import _parser as make_parser
+    from gazejax.cli.main import _parser as make_parser
 
     os.environ["COLUMNS"] = "100"  # argparse wraps its lines at that.
     parts = [
@@ -134,7 +134,7 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 
 def describe_every_key() -> str:
     """The page of the config's keys."""
-    from gazejax import config
+    from gazejax.config import schema as config
 
     choices = {
         f"encoder.model, architecture {name}": rules for name, rules in config.ARCHITECTURES.items()
