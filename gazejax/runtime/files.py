@@ -20,7 +20,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def source_commit() -> str | None:
     """Commit of the checkout this package runs from; None for an installed copy, or without git."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -21,9 +21,8 @@ import jax
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from test_distributed import curve, training  # noqa: E402
-
 from gazejax.runtime.preemption import EXIT_STATUS  # noqa: E402
+from tests.runtime.test_distributed import curve, training  # noqa: E402
 from tfds_builders.build import build  # noqa: E402
 
 LENGTH = ["--config.stage=universal", "--config.universal.num_steps=600"]

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from test_controls import gaze_of
 
 from gazejax.analysis.trait_probes import _NUM_PERMUTATIONS, _p_value, fit_direction, measure
 from gazejax.cli.main import main
+from tests.evaluation.test_baselines import gaze_of
 
 
 def test_measures_by_hand():

@@ -9,7 +9,6 @@ import time
 import jax
 import numpy as np
 import pytest
-from test_train import command
 
 from gazejax.config.derived import INPUTS
 from gazejax.data.loading import make_config_splits
@@ -22,6 +21,7 @@ from gazejax.training.run import make_stage
 from gazejax.workdir import checkpoints
 from gazejax.workdir.lock import locked
 from gazejax.workdir.parameters import load_params
+from tests.integration.test_train import command
 from tests.tiny import ROOT, tiny_config, train_and_evaluate
 
 BLOCKED = """

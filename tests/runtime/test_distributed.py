@@ -11,12 +11,12 @@ import time
 import jax
 import numpy as np
 import pytest
-from test_train import command
 
 from gazejax.runtime import distributed
 from gazejax.training.devices import _devices_to_share
 from gazejax.workdir.layout import trained_steps
 from gazejax.workdir.parameters import load_params
+from tests.integration.test_train import command
 from tests.tiny import ROOT, tiny_config
 
 MEETING = """
