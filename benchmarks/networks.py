@@ -51,7 +51,7 @@ from configs import osie_maps
 from gazejax import losses
 from gazejax.config.derived import INPUTS, pairs_per_batch
 from gazejax.data.loading import make_config_splits
-from gazejax.inputs.maps import normalise, universal_maps
+from gazejax.inputs.maps import to_relative_density, universal_maps
 from gazejax.inputs.pairs import Pairs, encoder_inputs, make_pairs
 from gazejax.inputs.stage_arrays import Viewings, make_viewings
 from gazejax.runtime.allocator import keep_freed_memory
@@ -229,7 +229,7 @@ class Ours:
             jnp.tile(self.splits.seen_users[:people], images),
             jnp.repeat(self.splits.train_images[:images], people),
         )
-        target = normalise(maps.personal, config.saliency.target_scale)
+        target = to_relative_density(maps.personal)
         embedding = jnp.asarray(stage.constants[2])[:people, 0]
         embedding = jnp.tile(embedding, (images, 1))
         pixels = self.viewings["saliency"].pixels[self.splits.train_images[:images]]
@@ -244,7 +244,7 @@ class Ours:
             prediction = stage.network.apply(params)(
                 pixels, maps.universal.reshape(shape), embedding.reshape(images, people, -1)
             )
-            scaled = normalise(prediction, config.saliency.target_scale)
+            scaled = to_relative_density(prediction)
             return losses.mean_squared_error(prediction=scaled, target=target.reshape(shape)).mean()
 
         arrays |= {
@@ -274,14 +274,14 @@ class Ours:
 
     def for_the_peer(self) -> dict[str, np.ndarray]:
         """Pictures, rendered maps and embeddings of the seen users and training images."""
-        arrays, scale = {}, self.config.encoder.map_scale
+        arrays = {}
         pool = self.splits.seen_users, self.splits.train_images
         arrays["encoder/images"], personal, universal = self.rendered("encoder", *pool)
-        arrays["encoder/personal"] = np.asarray(normalise(personal, scale))
-        arrays["encoder/group"] = np.asarray(normalise(universal, scale))
+        arrays["encoder/personal"] = np.asarray(to_relative_density(personal))
+        arrays["encoder/group"] = np.asarray(to_relative_density(universal))
         arrays["saliency/images"], personal, universal = self.rendered("saliency", *pool)
         arrays["saliency/universal"] = universal
-        target = normalise(personal, self.config.saliency.target_scale)
+        target = to_relative_density(personal)
         arrays["saliency/target"] = np.asarray(target)
         embeddings = self.stage("saliency", self.config).constants[2]
         arrays["saliency/embedding"] = np.asarray(embeddings).mean(axis=1)

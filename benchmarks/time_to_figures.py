@@ -137,10 +137,9 @@ def train_theirs(
         _, arrays = ours.check()
         arrays |= ours.for_the_peer() | {"settings": np.array(json.dumps(ours.settings()))}
         images, personal, universal = ours.rendered("encoder", everybody, ours.splits.test_images)
-        scale = one.encoder.map_scale
         arrays["test/images"] = images
         for name, maps in (("personal", personal), ("group", universal)):
-            arrays[f"test/{name}"] = np.asarray(networks.render.normalise(maps, scale))
+            arrays[f"test/{name}"] = np.asarray(networks.render.to_relative_density(maps))
         with tempfile.TemporaryDirectory() as folder:
             path, out = Path(folder) / "data.npz", Path(folder) / "embeddings.npy"
             np.savez(path, **arrays)

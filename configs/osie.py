@@ -60,9 +60,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "image_size": (288, 384),
                 "strides": (8, 16, 32),  # levels of the backbone
                 "components": (12, 24, 24),  # principal components of each
-                # Learning rate of backbone and components in stage 2 and in the universal map,
-                # relative to the other layers'. 0: frozen, and every image goes through it once.
-                "fine_tuning_rate": 0.0,
             },
             "encoder": {
                 "architecture": "scanpath",  # every fixation described, then a deep set
@@ -98,7 +95,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 1500,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 150,
                     "weight_decay": 1e-2,
                     "clip_norm": 1.0,
@@ -107,7 +103,6 @@ def get_config(sets: str = "") -> ConfigDict:
             "saliency": {
                 "architecture": "taste",  # features weighed by the person's taste
                 "map_size": (36, 48),  # of the universal, true and predicted maps
-                "target_scale": "mean",  # both maps of the MSE have mean 1
                 # MSE alone: the paper's.
                 "loss": {"mse_weight": 1.0, "kld_weight": 1.0, "cc_weight": 0.0},
                 "width": 32,
@@ -130,7 +125,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 600,
                 "optimizer": {
                     "learning_rate": 5e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 60,
                     "weight_decay": 1e-2,
                     "clip_norm": 1.0,
@@ -143,7 +137,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 400,
                 "optimizer": {
                     "learning_rate": 1e-2,
-                    "schedule": "one_cycle",
                     "warmup_steps": 40,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -169,8 +162,6 @@ def get_config(sets: str = "") -> ConfigDict:
             "checkpoint": {
                 "every": 300,
                 "keep": 2,  # of the newest
-                "best_metric": "none",  # loss: the one with the lowest training loss is kept too
-                "strict": False,  # True: stop where the newest one does not verify
                 # True: go on although values of the config, or the data, changed, and say which.
                 "accept_changes": False,
             },

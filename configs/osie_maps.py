@@ -66,7 +66,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 # more than others, at every level.
                 "pooling": "mean",
                 "image_size": (96, 128),  # height, width
-                "map_scale": "mean",  # maps as input have mean 1: density relative to uniform
                 "kernel_size": 3,
                 "stride": 2,
                 "norm_groups": 8,
@@ -97,7 +96,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 1200,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -107,7 +105,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "architecture": "unet",
                 "image_size": (144, 192),
                 "map_size": (36, 48),  # of the universal, true and predicted maps
-                "target_scale": "mean",  # both maps of the MSE have mean 1
                 # MSE alone: the paper's.
                 "loss": {"mse_weight": 1.0, "kld_weight": 0.0, "cc_weight": 0.0},
                 "trunk_filters": (32, 64, 128, 128),
@@ -124,7 +121,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 1200,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -137,7 +133,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 400,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -163,8 +158,6 @@ def get_config(sets: str = "") -> ConfigDict:
             "checkpoint": {
                 "every": 200,
                 "keep": 2,  # of the newest
-                "best_metric": "none",  # loss: the one with the lowest training loss is kept too
-                "strict": False,  # True: stop where the newest one does not verify
                 # True: go on although values of the config, or the data, changed, and say which.
                 "accept_changes": False,
             },

@@ -57,7 +57,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "architecture": "early",  # all inputs as channels: the paper's
                 "inputs": ("image", "personal"),  # the paper's
                 "image_size": (120, 160),  # height, width: the paper's
-                "map_scale": "mean",  # maps as input have mean 1: density relative to uniform
                 "filters": (16, 32, 64, 128),
                 "kernel_size": 3,
                 "stride": 2,
@@ -89,7 +88,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 800,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -99,7 +97,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "architecture": "unet",
                 "image_size": (144, 192),
                 "map_size": (36, 48),  # of the universal, true and predicted maps
-                "target_scale": "mean",  # both maps of the MSE have mean 1
                 # MSE alone: the paper's.
                 "loss": {"mse_weight": 1.0, "kld_weight": 0.0, "cc_weight": 0.0},
                 "trunk_filters": (32, 64, 128, 128),
@@ -116,7 +113,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 600,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -129,7 +125,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 400,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -155,8 +150,6 @@ def get_config(sets: str = "") -> ConfigDict:
             "checkpoint": {
                 "every": 200,
                 "keep": 2,  # of the newest
-                "best_metric": "none",  # loss: the one with the lowest training loss is kept too
-                "strict": False,  # True: stop where the newest one does not verify
                 # True: go on although values of the config, or the data, changed, and say which.
                 "accept_changes": False,
             },

@@ -57,7 +57,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 # everybody looks at, which is noise for telling people apart.
                 "inputs": ("image", "personal", "group"),
                 "image_size": (60, 80),  # height, width
-                "map_scale": "mean",  # maps as input have mean 1: density relative to uniform
                 "filters": (32, 64, 128, 128),
                 "kernel_size": 3,
                 "stride": 2,
@@ -92,7 +91,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 600,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -102,7 +100,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "architecture": "unet",
                 "image_size": (120, 160),
                 "map_size": (30, 40),  # of the universal, true and predicted maps
-                "target_scale": "mean",  # both maps of the MSE have mean 1
                 # MSE alone: the paper's.
                 "loss": {"mse_weight": 1.0, "kld_weight": 0.0, "cc_weight": 0.0},
                 "trunk_filters": (16, 32, 64, 64),
@@ -119,7 +116,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 500,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -132,7 +128,6 @@ def get_config(sets: str = "") -> ConfigDict:
                 "num_steps": 300,
                 "optimizer": {
                     "learning_rate": 2e-3,
-                    "schedule": "one_cycle",
                     "warmup_steps": 100,
                     "weight_decay": 1e-4,
                     "clip_norm": 1.0,
@@ -158,8 +153,6 @@ def get_config(sets: str = "") -> ConfigDict:
             "checkpoint": {
                 "every": 100,
                 "keep": 2,  # of the newest
-                "best_metric": "none",  # loss: the one with the lowest training loss is kept too
-                "strict": False,  # True: stop where the newest one does not verify
                 # True: go on although values of the config, or the data, changed, and say which.
                 "accept_changes": False,
             },

@@ -23,7 +23,7 @@ from gazejax._array_checks import (
     checked_map,
     checked_numbers,
 )
-from gazejax.config.derived import embedding_size, has_taste, input_size, is_fine_tuned
+from gazejax.config.derived import embedding_size, has_taste, input_size
 from gazejax.data import features, pretrained
 from gazejax.data.reader import resize_image
 from gazejax.inference.networks import encoder_network, saliency_network
@@ -140,11 +140,10 @@ class Model:
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
             aspect_ratios.append(image.shape[1] / image.shape[0])
             pixels.append(resize_image(image, (height, width)))
-            saliency_input, at_gaze = self._see(image)
-            seen.append(at_gaze)
+            seen.append(self._saliency_input(image))
             groups.append(
                 _resize_map(
-                    self._universal_of(saliency_input)
+                    self._universal_of(seen[-1])
                     if universal is None
                     else checked_map(universal[number], f"universal[{number}]"),
                     (height, width),
@@ -198,7 +197,7 @@ class Model:
             ValueError: if a shape is wrong or a value is NaN, infinite or (in a map) negative.
         """
         image = checked_image(image, "image")
-        saliency_input, _ = self._see(image)
+        saliency_input = self._saliency_input(image)
         if universal is None:
             universal = self._universal_of(saliency_input)
         else:
@@ -213,24 +212,18 @@ class Model:
         )
         return _resize_map(np.asarray(saliency), image.shape[:2])
 
-    def _see(
+    def _saliency_input(
         self, image: UInt8[np.ndarray, "height width 3"]
-    ) -> tuple[
-        Shaped[np.ndarray, "_height _width _channel"], Shaped[np.ndarray, "_height _width _channel"]
-    ]:
-        """What the saliency network sees of a picture, and what a taste is made of.
-
-        Its frozen features are both; a network that was fine-tuned sees the pixels.
-        """
+    ) -> Shaped[np.ndarray, "_height _width _channel"]:
+        """What the saliency network sees of a picture: its pixels, or its frozen features."""
         config = self.config
         pixels = resize_image(image, input_size(config, "saliency"))
         if self._basis is None:
-            return pixels, pixels
+            return pixels
         levels = features.backbone_levels(
             self._backbone_params, pixels[None], config.features.strides
         )
-        frozen = features.project(self._basis, levels, config.saliency.map_size)[0]
-        return (pixels if is_fine_tuned(config) else frozen), frozen
+        return features.project(self._basis, levels, config.saliency.map_size)[0]
 
     def _checked_durations(
         self, durations_ms: Any, fixations: Sequence[np.ndarray]

@@ -75,7 +75,7 @@ def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
     saliency["memory"] = {"radius": 0.4, "softness": 0.1, "width": 4, "weight_decay": 0.3}
     saliency["loss"]["kld_weight"] = 0.5
     features = {"backbone": "efficientnet_lite0", "image_size": (72, 96)}
-    features |= {"strides": (16, 32), "components": (3, 2), "fine_tuning_rate": 0.0}
+    features |= {"strides": (16, 32), "components": (3, 2)}
     changed = {"encoder": encoder, "saliency": saliency, "features": features}
     return ConfigDict({**config.to_dict(), **changed})
 

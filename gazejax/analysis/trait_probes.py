@@ -23,7 +23,7 @@ from gazejax.evaluation import verification_protocol
 from gazejax.evaluation.folds import GROUPS, Fold, open_fold
 from gazejax.evaluation.report import markdown_table
 from gazejax.inference.networks import saliency_network
-from gazejax.inputs.maps import normalise
+from gazejax.inputs.maps import to_density
 from gazejax.inputs.streaming import in_parts
 from gazejax.runtime.files import source_commit, write_json, write_text
 from gazejax.runtime.progress import track
@@ -267,7 +267,7 @@ def _maps_along(
     embeddings = fold.compared["seen"]["encoder"].features
     image = images[int(embeddings.var(axis=0).sum(axis=-1).argmax())]
     near, _, row = next(in_parts(viewings, np.array([image])))
-    universal = normalise(jnp.asarray(near.group.total)[row], "sum")
+    universal = to_density(jnp.asarray(near.group.total)[row])
     if fold.universal is not None:
         universal = jnp.asarray(fold.universal[image])[None]
 

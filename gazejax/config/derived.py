@@ -34,14 +34,6 @@ def has_taste(config: ConfigDict) -> bool:
     return config.features.backbone != "none"
 
 
-def is_fine_tuned(config: ConfigDict) -> bool:
-    """Whether the saliency network sees pixels, through a backbone that it goes on training.
-
-    Tastes are averages of the frozen features all the same: embeddings come before stage 2.
-    """
-    return has_taste(config) and config.features.fine_tuning_rate > 0
-
-
 def is_told_predictions(config: ConfigDict) -> bool:
     """Whether the other stages are told the maps that stage `universal` predicts."""
     return bool(config.data.universal_map == "predicted")

@@ -27,7 +27,6 @@ _NOT_PART_OF_THE_ENCODER = (
     *NOT_PART_OF_THE_EXPERIMENT,
     "saliency",
     "universal",
-    "features.fine_tuning_rate",
     "controls.embeddings",
 )
 

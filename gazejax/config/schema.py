@@ -21,11 +21,8 @@ from gazejax.models.saliency_unet import CONDITIONINGS as UNET_CONDITIONINGS
 from gazejax.models.scanpath_encoder import FEATURES
 from gazejax.models.user_memory import CONDITIONINGS
 
-_MAP_SCALE = one_of("sum", "mean", "max")
-
 _OPTIMIZER = {
     "learning_rate": number(0.0, open_below=True),
-    "schedule": one_of("constant", "one_cycle"),
     "warmup_steps": integer(0),
     "weight_decay": number(0.0),
     "clip_norm": number(0.0, open_below=True),
@@ -34,7 +31,6 @@ _OPTIMIZER = {
 # An encoder with a trunk for the maps always sees the image too.
 _TWO_TRUNKS = {
     "inputs": some_of(name for name in CHANNELS if name != "image"),
-    "map_scale": _MAP_SCALE,
     "filters": integers(1),
     "map_filters": integers(1),
     "kernel_size": integer(1),
@@ -46,7 +42,6 @@ _TWO_TRUNKS = {
 ARCHITECTURES: dict[str, dict[str, Rule]] = {
     "early": {
         "inputs": some_of(CHANNELS),
-        "map_scale": _MAP_SCALE,
         "filters": integers(1),
         "kernel_size": integer(1),
         "stride": integer(1),
@@ -90,7 +85,6 @@ BACKBONES: dict[str, dict[str, Rule]] = {
         "image_size": integers(8, 2),
         "strides": some_of(LEVEL_CHANNELS),
         "components": integers(1),
-        "fine_tuning_rate": number(0.0),
     },
 }
 
@@ -153,7 +147,6 @@ RULES: dict[str, Any] = {
     "saliency": {
         "architecture": one_of(*SALIENCY_ARCHITECTURES),
         "map_size": integers(1, 2),
-        "target_scale": _MAP_SCALE,
         "loss": {
             "mse_weight": number(0.0),
             "kld_weight": number(0.0),
@@ -186,8 +179,6 @@ RULES: dict[str, Any] = {
     "checkpoint": {
         "every": integer(1),
         "keep": integer(1),
-        "best_metric": one_of("none", "loss"),
-        "strict": BOOLEAN,
         "accept_changes": BOOLEAN,
     },
     "eval": {

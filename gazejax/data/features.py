@@ -2,8 +2,7 @@
 
 560 pictures are too few to learn what a face or a word is. The backbone's levels are reduced to
 their principal components, fitted on training images and scaled to variance one, at the grid of the
-maps. Frozen, every image goes through the backbone once; then its features lie on the device. The
-saliency network may also go on training backbone and components, from where they stood.
+maps. The backbone is frozen: every image goes through it once, then its features lie on the device.
 """
 
 import functools
@@ -17,7 +16,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float16, UInt8
 
-from gazejax.models.backbone import LEVEL_CHANNELS, EfficientNetLite0
+from gazejax.models.backbone import EfficientNetLite0
 from gazejax.models.feature_projection import FeatureBasis, project_levels
 from gazejax.runtime import cache
 from gazejax.types import Stored
@@ -124,52 +123,6 @@ def project(
         batch = [level[start : start + _IMAGES_PER_CALL] for level in levels]
         parts.append(np.asarray(_project_frozen(size, basis, batch)))
     return np.concatenate(parts)
-
-
-class FineTunedFeatures(nnx.Module):
-    """Pixels -> features, as `backbone_levels` and `project` make them, with all of it trainable.
-
-    It is made empty; training starts it from the pretrained weights and the basis
-    (`fine_tuned_start`).
-
-    Args:
-        strides: which levels of the backbone; see `models.backbone.LEVEL_CHANNELS`.
-        components: how many of each level.
-        size: (height, width) of the grid.
-    """
-
-    def __init__(
-        self,
-        *,
-        strides: Sequence[int],
-        components: Sequence[int],
-        size: tuple[int, int],
-    ):
-        self.strides, self.size = tuple(strides), size
-        self.network = EfficientNetLite0(trainable=True, rngs=nnx.Rngs(0))
-        widths = [LEVEL_CHANNELS[stride] for stride in strides]
-        self.mean = nnx.List(nnx.Param(jnp.zeros(width)) for width in widths)
-        self.projection = nnx.List(
-            nnx.Param(jnp.zeros((width, number)))
-            for width, number in zip(widths, components, strict=True)
-        )
-
-    def __call__(
-        self, pixels: UInt8[Array, "image height width 3"]
-    ) -> Float[Array, "image grid_height grid_width feature"]:
-        """Computes the features of images at the size of the grid."""
-        means = [mean[...] for mean in self.mean]
-        projections = [projection[...] for projection in self.projection]
-        return project_levels(self.size, means, projections, self.network(pixels, self.strides))
-
-
-def fine_tuned_start(backbone_params: Any, basis: FeatureBasis) -> dict[str, Any]:
-    """Parameters of `FineTunedFeatures` that compute the frozen features."""
-    return {
-        "network": backbone_params,
-        "mean": dict(enumerate(map(jnp.asarray, basis.mean))),
-        "projection": dict(enumerate(map(jnp.asarray, basis.projection))),
-    }
 
 
 @functools.partial(jax.jit, static_argnums=0)

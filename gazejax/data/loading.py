@@ -10,7 +10,6 @@ from gazejax.config.derived import (
     INPUTS,
     has_taste,
     input_size,
-    is_fine_tuned,
     map_size,
     sees_pixels,
 )
@@ -143,7 +142,7 @@ def _bytes_per_image(config: ConfigDict, name: str) -> int:
     if name == "encoder" and not sees_pixels(config):
         num_bytes = 0
     map_height, map_width = map_size(config, name)
-    if name == "saliency" and has_taste(config) and not is_fine_tuned(config):
+    if name == "saliency" and has_taste(config):
         num_bytes = (
             2 * map_height * map_width * feature_projection.num_features(config.features.components)
         )

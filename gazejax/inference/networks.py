@@ -8,8 +8,7 @@ from flax import nnx
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import embedding_size, is_fine_tuned
-from gazejax.data import features
+from gazejax.config.derived import embedding_size
 from gazejax.models import feature_projection
 from gazejax.models.late_fusion_encoder import TwoTrunkEncoder
 from gazejax.models.map_encoder import CHANNELS, EarlyEncoder, SiameseEncoder
@@ -39,7 +38,6 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
         match encoder.architecture:
             case "early":
                 module = EarlyEncoder(
-                    image_size=encoder.image_size,
                     in_channels=sum(CHANNELS[name] for name in encoder.inputs),
                     filters=encoder.filters,
                     kernel_size=encoder.kernel_size,
@@ -108,7 +106,6 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                     memory_width=saliency.memory.width,
                     radius=saliency.memory.radius,
                     softness=saliency.memory.softness,
-                    backbone=_fine_tuned_features(config) if is_fine_tuned(config) else None,
                     dtype=dtype,
                     rngs=rngs,
                 )
@@ -116,14 +113,6 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                 raise ValueError(f"saliency.architecture is {other!r}; allowed: 'unet', 'taste'")
 
     return _functional(make)
-
-
-def _fine_tuned_features(config: ConfigDict) -> features.FineTunedFeatures:
-    return features.FineTunedFeatures(
-        strides=config.features.strides,
-        components=config.features.components,
-        size=config.saliency.map_size,
-    )
 
 
 def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:

@@ -170,27 +170,20 @@ def universal_maps(
     return others / jnp.maximum(num_others, 1)[:, None, None]
 
 
-def normalise(
-    maps: Float[Array, "*batch height width"], kind: str
+def to_density(maps: Float[Array, "*batch height width"]) -> Float[Array, "*batch height width"]:
+    """Scales each map so that it sums to 1; a zero map stays zero."""
+    return _divide(maps, maps.sum(axis=(-2, -1), keepdims=True))
+
+
+def to_relative_density(
+    maps: Float[Array, "*batch height width"],
 ) -> Float[Array, "*batch height width"]:
-    """Scales each map so that its sum, mean or maximum is 1; a zero map stays zero.
+    """Scales each map so that its mean is 1: density relative to a uniform one; zero stays zero.
 
-    A map that sums to 1 has values near 1e-4: as a network's input or an MSE target it starves
-    training. Such maps use `mean` (a density relative to a uniform one) or `max`.
-
-    Raises:
-        ValueError: if `kind` is none of the three.
+    A map that sums to 1 has values near 1e-4: as an input of a network or as a target of the MSE
+    such values starve training.
     """
-    match kind:
-        case "sum":
-            scale = maps.sum(axis=(-2, -1), keepdims=True)
-        case "mean":
-            scale = maps.mean(axis=(-2, -1), keepdims=True)
-        case "max":
-            scale = maps.max(axis=(-2, -1), keepdims=True)
-        case _:
-            raise ValueError(f"kind is {kind!r}; allowed: 'sum', 'mean', 'max'")
-    return _divide(maps, scale)
+    return _divide(maps, maps.mean(axis=(-2, -1), keepdims=True))
 
 
 def _divide(

@@ -8,7 +8,12 @@ from jaxtyping import Array, Float, Int, Shaped
 from ml_collections import ConfigDict
 
 from gazejax.config.derived import map_size
-from gazejax.inputs.maps import density_at, normalise, scanpath_maps, universal_maps
+from gazejax.inputs.maps import (
+    density_at,
+    scanpath_maps,
+    to_relative_density,
+    universal_maps,
+)
 from gazejax.inputs.stage_arrays import Viewings
 from gazejax.models.map_encoder import stack_inputs
 from gazejax.models.scanpath_encoder import describe_fixations
@@ -82,8 +87,8 @@ def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]
     inputs = encoder.inputs if encoder.architecture == "early" else ("image", *encoder.inputs)
     stacked = stack_inputs(
         pairs.pixels,
-        normalise(pairs.personal, encoder.map_scale),
-        normalise(pairs.universal, encoder.map_scale),
+        to_relative_density(pairs.personal),
+        to_relative_density(pairs.universal),
         inputs,
     )
     return stacked, pairs.personal - pairs.universal

@@ -8,9 +8,15 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float16, Int
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import is_fine_tuned, map_size, sees_pixels
+from gazejax.config.derived import map_size, sees_pixels
 from gazejax.data.splits import Splits
-from gazejax.inputs.maps import GroupMaps, group_maps, normalise, personal_maps, universal_maps
+from gazejax.inputs.maps import (
+    GroupMaps,
+    group_maps,
+    personal_maps,
+    to_density,
+    universal_maps,
+)
 from gazejax.models.scanpath_encoder import average_at_gaze
 from gazejax.types import AnyArray, Dataset, Gaze, Stored, gaze_on, longest_viewing
 
@@ -56,7 +62,7 @@ def _as_told(
     total = jax.image.resize(universal, shape, "linear", antialias=True)
     return jax.device_get(
         GroupMaps(
-            total=normalise(total, "sum"),
+            total=to_density(total),
             num_viewers=jnp.ones(len(universal), jnp.int32),
             is_member=jnp.zeros(num_users, bool),
         )
@@ -109,7 +115,7 @@ def make_viewings(
     taste = None
     if dataset.features is not None and name == "encoder":
         taste = _tastes(config, dataset.features, dataset.gaze, group)
-    elif dataset.features is not None and not is_fine_tuned(config):
+    elif dataset.features is not None:
         pixels = dataset.features
     if name == "encoder" and not sees_pixels(config):
         nothing = np.zeros((len(images), 1, 1, 0), np.uint8)

@@ -36,13 +36,12 @@ _STEM_CHANNELS = 32
 class EfficientNetLite0(nnx.Module):
     """The network up to its classifier: 8-bit pictures of any size in, feature levels out.
 
-    Frozen unless `trainable`: the gradient stops at the features, so that nothing is kept or
-    computed for a backward pass. A decay of weights is not a gradient, and would still shrink
+    Frozen: the gradient stops at the features, so that nothing is kept or computed for a backward
+    pass. A decay of weights is not a gradient, and would still shrink
     frozen parameters: it must leave them out.
     """
 
-    def __init__(self, *, trainable: bool = False, rngs: nnx.Rngs):
-        self.trainable = trainable
+    def __init__(self, *, rngs: nnx.Rngs):
         self.stem = nnx.Conv(3, _STEM_CHANNELS, kernel_size=(3, 3), strides=2, rngs=rngs)
         blocks, width = [], _STEM_CHANNELS
         for num_blocks, kernel_size, stride, expansion, channels in _STAGES:
@@ -91,7 +90,7 @@ class EfficientNetLite0(nnx.Module):
             x = block(x)
         found[stride] = x
         features = [found[level] for level in levels]
-        return features if self.trainable else jax.lax.stop_gradient(features)
+        return jax.lax.stop_gradient(features)
 
 
 class Classifier(nnx.Module):

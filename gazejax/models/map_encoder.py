@@ -5,7 +5,6 @@ channels, and four blocks of convolution, normalisation and ReLU follow. Filters
 of normalisation, the pooling and the embedding size are ours and stand in the config.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,7 +18,7 @@ EncoderInput = Literal["image", "personal", "group", "residual"]
 
 CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "group": 1, "residual": 1}
 
-POOLINGS = ("mean", "gaze", "flatten")  # of early fusion
+POOLINGS = ("mean", "gaze")  # of early fusion
 
 
 def stack_inputs(
@@ -52,14 +51,12 @@ class EarlyEncoder(nnx.Module):
 
     Pooling `mean` averages the last level over all positions. Pooling `gaze` puts beside it, for
     every level, the features averaged with the residual map as the weight: what is where this
-    person looks more than others do, minus what is where they look less. Pooling `flatten` keeps
-    every position of the last level apart, so that the layer knows where something is.
+    person looks more than others do, minus what is where they look less.
     """
 
     def __init__(
         self,
         *,
-        image_size: tuple[int, int],
         in_channels: int,
         filters: Sequence[int],
         kernel_size: int,
@@ -85,9 +82,6 @@ class EarlyEncoder(nnx.Module):
                 pooled = filters[-1]
             case "gaze":
                 pooled = filters[-1] + sum(filters)
-            case "flatten":
-                shrink = stride ** len(filters)
-                pooled = filters[-1] * math.prod(-(-side // shrink) for side in image_size)
             case _:
                 raise ValueError(f"pooling is {pooling!r}; allowed: {', '.join(POOLINGS)}")
         self.head = nnx.Linear(pooled, embedding_size, rngs=rngs)
@@ -104,8 +98,6 @@ class EarlyEncoder(nnx.Module):
             residual: personal minus universal map, both summing to 1; pooling `gaze` only.
         """
         levels = self.trunk(inputs)
-        if self.pooling == "flatten":
-            return self.head(levels[-1].reshape(len(inputs), -1))
         pooled = [mean_over_places(levels[-1])]
         if self.pooling == "gaze":
             pooled += [pool_at_gaze(level, residual) for level in levels]

@@ -10,7 +10,6 @@ them, recognised by the learnt part of the embedding, adds to that. A stranger i
 nobody, and nothing is added; nor does the memory change what the other layers learn.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,7 +28,7 @@ class TasteSaliencyNetwork(nnx.Module):
     with features times weighted taste, and with what is remembered; then a softmax.
 
     Args:
-        num_features: of `gazejax.features.project`.
+        num_features: of `gazejax.data.features.project`.
         habit_size: entries of the learnt part of an embedding.
         num_people: people of the training; 0 for a network without people (stage `universal`).
         width: of the layer for everybody.
@@ -38,9 +37,8 @@ class TasteSaliencyNetwork(nnx.Module):
         memory_width: of the layers of the memory.
         radius: see `KnownPeople`.
         softness: see `KnownPeople`.
-        backbone: makes features of pixels, with parameters of its own; None if they are frozen.
-        dtype: of the layers; parameters, features, the backbone and the output are of single
-            precision whatever it is.
+        dtype: of the layers; parameters, features and the output are of single precision whatever
+            it is.
         rngs: for the weights.
     """
 
@@ -55,12 +53,10 @@ class TasteSaliencyNetwork(nnx.Module):
         memory_width: int,
         radius: float,
         softness: float,
-        backbone: Callable[[Array], Array] | None,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
         self.num_features, self.habit_size = num_features, habit_size
-        self.backbone = backbone
         self.embedding_scale = EmbeddingScale(habit_size + num_features)
         layer: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), **layer)
@@ -92,7 +88,7 @@ class TasteSaliencyNetwork(nnx.Module):
 
     def __call__(
         self,
-        seen: Shaped[Array, "image seen_height seen_width channel"],
+        features: Shaped[Array, "image height width channel"],
         universal: Float[Array, "image person height width"],
         embedding: Float[Array, "image person embedding"],
         *,
@@ -101,8 +97,7 @@ class TasteSaliencyNetwork(nnx.Module):
         """Predicts the map of each person on each image.
 
         Args:
-            seen: frozen features of the images, see `gazejax.features.project`; or their pixels,
-                with a backbone.
+            features: frozen features of the images, see `gazejax.data.features.project`.
             universal: universal map for each person (it leaves the person out), summing to 1.
             embedding: user embedding of each person.
             as_strangers: whether to recognise nobody.
@@ -110,7 +105,7 @@ class TasteSaliencyNetwork(nnx.Module):
         Returns:
             Maps that sum to 1.
         """
-        image = seen.astype(universal.dtype) if self.backbone is None else self.backbone(seen)
+        image = features.astype(universal.dtype)
         relative = universal * (universal.shape[2] * universal.shape[3])
         # Floor at a hundredth of uniform: nothing is so unlikely that no person can look there.
         log_universal = jnp.log(relative + 0.01)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -14,12 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from gazejax.plots.style import DOTS_PER_INCH, SMALL, TEXT, WIDTH, save_png
-
-# From cold to hot; dark to bright all the way, so that it reads in grey as well.
-_HEAT = np.array(
-    [[12, 10, 40], [80, 18, 110], [175, 45, 95], [240, 110, 50], [255, 195, 60], [255, 250, 200]],
-    float,
-)
 
 
 def draw_prediction(
@@ -34,10 +29,8 @@ def draw_prediction(
 
 
 def colour(values: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
-    """Colours values between 0 and 1 from dark and cold to bright and hot."""
-    position = np.linspace(0, 1, len(_HEAT))
-    channels = [np.interp(values, position, _HEAT[:, channel]) for channel in range(3)]
-    return np.stack(channels, axis=-1).round().astype(np.uint8)
+    """Colours values between 0 and 1 from dark to bright, readable in grey as well."""
+    return (colormaps["inferno"](values)[..., :3] * 255).round().astype(np.uint8)
 
 
 class MapRow(NamedTuple):

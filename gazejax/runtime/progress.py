@@ -1,7 +1,6 @@
 """Progress for people: a bar with the time left on a terminal, plain lines everywhere else."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,30 +21,11 @@ def track(description: str, total: int, *, start: int = 0) -> Iterator[Callable[
     Yields:
         A function to call with the number of units done so far and a short text.
     """
-    if sys.stderr.isatty():
-        with tqdm(total=total, initial=start, desc=description, leave=True) as bar:
+    interval = 0.1 if sys.stderr.isatty() else _SECONDS_BETWEEN_LINES
+    with tqdm(total=total, initial=start, desc=description, mininterval=interval) as bar:
 
-            def show_bar(done: int, text: str) -> None:
-                bar.set_postfix_str(text, refresh=False)
-                bar.update(done - bar.n)
+        def show(done: int, text: str) -> None:
+            bar.set_postfix_str(text, refresh=False)
+            bar.update(done - bar.n)
 
-            yield show_bar
-        return
-
-    started = last = time.monotonic()
-
-    def show_line(done: int, text: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < _SECONDS_BETWEEN_LINES and done < total:
-            return
-        last = now
-        rate = (done - start) / (now - started)
-        eta = tqdm.format_interval((total - done) / rate) if rate > 0 else "?"
-        print(
-            f"{description}: {done}/{total}  {text}  ETA {eta}".replace("    ", "  "),
-            file=sys.stderr,
-            flush=True,
-        )
-
-    yield show_line
+        yield show

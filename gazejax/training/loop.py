@@ -47,7 +47,7 @@ def train(
 
     Raises:
         FloatingPointError: if too many updates in a row were not finite.
-        ValueError: if no checkpoint verifies, or the newest does not and the config is strict.
+        ValueError: if no checkpoint verifies.
         OSError: if a checkpoint cannot be saved; those before it are intact.
         InterruptedRunError: after a signal, once everything is saved.
     """
@@ -62,9 +62,8 @@ def train(
     sharding = replicated(devices)
     state = init_state(stage.network.init, stage.optimizer, config.seed)
     done, window, options = 0, [], config.checkpoint
-    is_strict = options.strict
     if checkpoints.latest_step(folder) is not None:
-        done, trees = checkpoints.restore(folder, _as_trees(state), sharding, is_strict=is_strict)
+        done, trees = checkpoints.restore(folder, _as_trees(state), sharding)
         state, window = _from_trees(trees), checkpoints.read_metadata(folder)["window"]
         distributed.say(f"{stage.name}: resumed at step {done} of {stage.num_steps}")
     distributed.refuse_different("the step to go on from", done)
@@ -76,14 +75,12 @@ def train(
     curve.window = window
     with (
         preemption.deferred(),
-        checkpoints.open_for_saving(
-            folder, keep=options.keep, best_metric=options.best_metric
-        ) as saver,
+        checkpoints.open_for_saving(folder, keep=options.keep) as saver,
         _track(stage, done) as show,
     ):
         if stage.num_steps == 0 and checkpoints.latest_step(folder) is None:
             # An encoder that is not to learn is saved as it starts.
-            saver.save(0, _as_trees(state), metadata | {"window": []}, {})
+            saver.save(0, _as_trees(state), metadata | {"window": [], "metrics": {}})
         pending, are_several = None, distributed.are_several()
         batches = make_batches(stage, config, devices, start=done)
         while done < stage.num_steps:
@@ -104,8 +101,11 @@ def train(
                 saver.save(
                     done,
                     _as_trees(state),
-                    metadata | {"window": list(curve.window)},  # Written later, as it is now.
-                    {"loss": curve.loss()},
+                    metadata
+                    | {
+                        "window": list(curve.window),  # Written later, as it is now.
+                        "metrics": {"loss": curve.loss()},
+                    },
                 )
                 if distributed.is_first():
                     write_resources(workdir, stage.name, seconds=time.monotonic() - started)

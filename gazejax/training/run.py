@@ -24,7 +24,6 @@ from gazejax.inference.embed import embed_pairs
 from gazejax.inputs import perturbations
 from gazejax.inputs.perturbations import told_embeddings
 from gazejax.inputs.stage_arrays import Viewings, make_viewings
-from gazejax.models import feature_projection
 from gazejax.runtime import distributed
 from gazejax.training.devices import choose_devices
 from gazejax.training.encoder_stage import make_encoder_stage
@@ -54,7 +53,6 @@ def make_stage(
     config: ConfigDict,
     viewings: dict[str, Viewings],
     *,
-    basis: feature_projection.FeatureBasis | None,
     encoder_params: Any,
     devices: list[jax.Device],
 ) -> Stage:
@@ -64,7 +62,6 @@ def make_stage(
         name: one of `STAGES`.
         config: a validated config.
         viewings: for each of `INPUTS`, from `make_viewings`.
-        basis: that of the data set's frozen features, if it has any.
         encoder_params: parameters of the trained encoder; stage `saliency` only.
         devices: the devices that will train.
 
@@ -81,7 +78,7 @@ def make_stage(
                 arrays = arrays._replace(gaze=gaze)
             return make_encoder_stage(name, config, arrays, devices)
         case "universal":
-            return make_universal_stage(config, viewings["saliency"], basis, devices)
+            return make_universal_stage(config, viewings["saliency"], devices)
         case "saliency":
             embeddings = embed_pairs(
                 config,
@@ -92,7 +89,7 @@ def make_stage(
                 devices=devices,
             )
             embeddings = told_embeddings(config, embeddings, viewings["saliency"].viewed)
-            return make_saliency_stage(config, viewings["saliency"], basis, embeddings, devices)
+            return make_saliency_stage(config, viewings["saliency"], embeddings, devices)
         case _:
             raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
 
@@ -151,7 +148,6 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             name,
             config,
             viewings,
-            basis=dataset.basis,
             encoder_params=encoder_params,
             devices=devices,
         )

@@ -10,17 +10,15 @@ from jaxtyping import Array, Bool, Float
 from ml_collections import ConfigDict
 
 from gazejax import losses
-from gazejax.config.derived import has_memory, is_fine_tuned
-from gazejax.data import features, pretrained
+from gazejax.config.derived import has_memory
 from gazejax.data.checks import target_images
 from gazejax.inference.networks import Network, saliency_network
 from gazejax.inputs import sampling
-from gazejax.inputs.maps import normalise
+from gazejax.inputs.maps import to_relative_density
 from gazejax.inputs.pairs import gather_pairs
 from gazejax.inputs.sampling import draw_saliency_batch, make_pool
 from gazejax.inputs.stage_arrays import Viewings
 from gazejax.inputs.streaming import Batch, make_stream, with_streamed_images, without_images
-from gazejax.models import feature_projection
 from gazejax.runtime.devices import my_share, replicated
 from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
@@ -32,7 +30,6 @@ from gazejax.types import AnyArray, longest_viewing
 def make_saliency_stage(
     config: ConfigDict,
     viewings: Viewings,
-    basis: feature_projection.FeatureBasis | None,
     embeddings: Float[np.ndarray, "user image embedding"],
     devices: list[jax.Device],
 ) -> Stage:
@@ -41,8 +38,7 @@ def make_saliency_stage(
     targets = target_images(config, np.asarray(viewings.viewed))
     check_even_shares("saliency.sampling", sizes.num_images, devices)
     network = saliency_network(config, num_users=len(viewings.users))
-    people = _start_of_people(embeddings, viewings.viewed, config.encoder.embedding_size)
-    start = people | start_of_backbone(config, basis)
+    start = _start_of_people(embeddings, viewings.viewed, config.encoder.embedding_size)
     network = network._replace(init=with_initial_values(network.init, start))
     return Stage(
         name="saliency",
@@ -63,7 +59,6 @@ def make_saliency_stage(
             num_steps=config.saliency.num_steps,
             # What says who is who, or what is seen, has a meaning to keep.
             decay_of_part=dict.fromkeys(start, 0.0) | _memory_decay(config),
-            relative_rate_of_part=backbone_rate(config),
             **config.saliency.optimizer,
         ),
         num_steps=config.saliency.num_steps,
@@ -99,21 +94,6 @@ def _start_of_people(
             "variance": jnp.asarray(np.maximum(variance, 1e-12)),
         },
     }
-
-
-def start_of_backbone(
-    config: ConfigDict, basis: feature_projection.FeatureBasis | None
-) -> dict[str, dict[str, Any]]:
-    """Where a backbone starts that is trained on: at the frozen features."""
-    if not is_fine_tuned(config) or basis is None:
-        return {}
-    params = pretrained.load_parameters()["backbone"]
-    return {"backbone": features.fine_tuned_start(params, basis)}
-
-
-def backbone_rate(config: ConfigDict) -> dict[str, float]:
-    """The relative learning rate of a backbone that is trained on."""
-    return {"backbone": config.features.fine_tuning_rate} if is_fine_tuned(config) else {}
 
 
 def _saliency_loss(
@@ -160,11 +140,11 @@ def _saliency_loss(
             pairs.universal.reshape(shape),
             embedding,
         )
-        scale, terms = config.saliency.target_scale, config.saliency.loss
-        target = normalise(pairs.personal, scale).reshape(shape)
+        terms = config.saliency.loss
+        target = to_relative_density(pairs.personal).reshape(shape)
 
         def compare(prediction: Array) -> tuple[Array, dict[str, Array]]:
-            scaled = normalise(prediction, scale)
+            scaled = to_relative_density(prediction)
             metrics = {
                 "mse": losses.mean_squared_error(prediction=scaled, target=target),
                 "cross_entropy": losses.cross_entropy(
@@ -188,7 +168,7 @@ def _saliency_loss(
         else:
             total, metrics = compare(network.apply(params)(*inputs))
         universal_error = losses.mean_squared_error(
-            prediction=normalise(pairs.universal, scale).reshape(shape), target=target
+            prediction=to_relative_density(pairs.universal).reshape(shape), target=target
         )
         return total, metrics | {"universal_loss": universal_error.mean()}
 

@@ -12,23 +12,20 @@ from ml_collections import ConfigDict
 from gazejax import losses
 from gazejax.inference.networks import saliency_network
 from gazejax.inference.universal import predict_universal
-from gazejax.inputs.maps import normalise
+from gazejax.inputs.maps import to_relative_density
 from gazejax.inputs.sampling import draw_images
 from gazejax.inputs.stage_arrays import Viewings, center_prior
 from gazejax.inputs.streaming import Batch, make_stream, with_streamed_images, without_images
-from gazejax.models import feature_projection
 from gazejax.runtime.devices import my_share, replicated
 from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
-from gazejax.training.saliency_stage import backbone_rate, start_of_backbone
-from gazejax.training.stage import Stage, with_initial_values
+from gazejax.training.stage import Stage
 from gazejax.training.step import LossFunction
 
 
 def make_universal_stage(
     config: ConfigDict,
     viewings: Viewings,
-    basis: feature_projection.FeatureBasis | None,
     devices: list[jax.Device],
 ) -> Stage:
     """Builds stage `universal`."""
@@ -37,10 +34,9 @@ def make_universal_stage(
     targets = images[np.asarray(viewings.group.num_viewers)[images] > 0]
     check_even_shares("universal.num_images", options.num_images, devices)
     network = saliency_network(config, num_users=0)
-    start = start_of_backbone(config, basis)
     return Stage(
         name="universal",
-        network=network._replace(init=with_initial_values(network.init, start)),
+        network=network,
         loss=_universal_loss(config, num_devices=len(devices)),
         constants=jax.device_put(
             (without_images(viewings), targets, center_prior(viewings)), replicated(devices)
@@ -48,8 +44,6 @@ def make_universal_stage(
         stream=make_stream(viewings, targets, functools.partial(draw_images, config)),
         optimizer=make_optimizer(
             num_steps=options.num_steps,
-            decay_of_part=dict.fromkeys(start, 0.0),
-            relative_rate_of_part=backbone_rate(config),
             **options.optimizer,
         ),
         num_steps=options.num_steps,
@@ -71,11 +65,10 @@ def _universal_loss(config: ConfigDict, *, num_devices: int) -> LossFunction:
             drawn = batch.drawn
         viewings, row_of = with_streamed_images(whole, batch)
         row = row_of(my_share(drawn, device, num_devices))
-        scale = config.saliency.target_scale
-        target = normalise(viewings.group.total[row], scale)
-        start = normalise(jnp.broadcast_to(prior, target.shape), scale)
+        target = to_relative_density(viewings.group.total[row])
+        start = to_relative_density(jnp.broadcast_to(prior, target.shape))
         error = losses.mean_squared_error(
-            prediction=normalise(predict(params, viewings.pixels[row], prior), scale),
+            prediction=to_relative_density(predict(params, viewings.pixels[row], prior)),
             target=target,
         )
         start_error = losses.mean_squared_error(prediction=start, target=target)

@@ -43,24 +43,13 @@ class Found(NamedTuple):
 class Saver:
     """Saves the checkpoints of one stage in the background; make it with `open_for_saving`."""
 
-    def __init__(self, folder: Path, keep: int, best_metric: str) -> None:
+    def __init__(self, folder: Path, keep: int) -> None:
         policies = ocp.training.preservation_policies
-        kept: list[Any] = [policies.LatestN(keep)]
-        if best_metric != "none":
-            # The lowest is the best: all metrics are losses.
-            kept.append(
-                policies.BestN(
-                    n=1,
-                    get_metric_fn=lambda metrics: metrics[best_metric],
-                    reverse=True,
-                    keep_checkpoints_without_metrics=False,
-                )
-            )
         self._folder = folder
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
-            preservation_policy=policies.AnyPreservationPolicy(kept),
+            preservation_policy=policies.LatestN(keep),
             cleanup_tmp_directories=True,
         )
         self._thread = ThreadPoolExecutor(max_workers=1)
@@ -71,7 +60,6 @@ class Saver:
         step: int,
         trees: Mapping[str, Any],
         metadata: Mapping[str, Any],
-        metrics: Mapping[str, float],
     ) -> None:
         """Starts to save; the arrays are copied first and may change at once.
 
@@ -84,8 +72,7 @@ class Saver:
                 step,
                 distributed.as_global(dict(trees)),
                 force=True,
-                custom_metadata={**metadata, "metrics": dict(metrics)},
-                metrics=dict(metrics),  # By these it knows the best.
+                custom_metadata=dict(metadata),
             )
         self._pending = self._thread.submit(_complete, response, self._folder / str(step))
 
@@ -106,15 +93,14 @@ class Saver:
 
 
 @contextlib.contextmanager
-def open_for_saving(folder: Path, *, keep: int, best_metric: str) -> Iterator[Saver]:
+def open_for_saving(folder: Path, *, keep: int) -> Iterator[Saver]:
     """Opens a stage's checkpoints.
 
     Args:
         folder: the stage's checkpoint folder.
         keep: how many of the newest to keep.
-        best_metric: name of the metric by which the one with the lowest is kept too, or `none`.
     """
-    saver = Saver(folder, keep, best_metric)
+    saver = Saver(folder, keep)
     try:
         yield saver
         saver.wait()
@@ -183,8 +169,6 @@ def restore(
     folder: Path,
     abstract_trees: Mapping[str, Any],
     sharding: jax.sharding.Sharding,
-    *,
-    is_strict: bool,
 ) -> tuple[int, dict[str, Any]]:
     """Loads the newest checkpoint of a stage that verifies, and tells which were passed over.
 
@@ -192,7 +176,6 @@ def restore(
         folder: the stage's checkpoint folder.
         abstract_trees: the trees to load, with shapes and dtypes as leaves.
         sharding: where the arrays go; the number of devices may differ from the saved one.
-        is_strict: whether to stop at the newest one if it does not verify.
 
     Returns:
         Step and trees.
@@ -202,8 +185,6 @@ def restore(
         ValueError: if none verifies, or the newest that does holds other trees.
     """
     step, passed_over = _newest(folder)
-    if is_strict and passed_over:
-        raise ValueError(f"checkpoint {folder / passed_over[0]} (config.checkpoint.strict is True)")
     step = _required(folder, step, passed_over)
     for one in passed_over:
         distributed.say(f"passed over checkpoint {folder / one}")

@@ -47,7 +47,7 @@ def load_params(workdir: Path, stage: str) -> Any:
         network = saliency_network(config, num_users=num_people)
     abstract = jax.eval_shape(network.init, jax.random.key(0))
     sharding = replicated(jax.local_devices()[:1])
-    _, trees = checkpoints.restore(folder, {"params": abstract}, sharding, is_strict=False)
+    _, trees = checkpoints.restore(folder, {"params": abstract}, sharding)
     return trees["params"]
 
 

@@ -123,7 +123,6 @@ def make_network(*, conditioning):
         memory_width=8,
         radius=0.35,
         softness=0.05,
-        backbone=None,
         dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )

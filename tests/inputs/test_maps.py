@@ -2,7 +2,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gazejax.inputs.maps import gaze_map, group_maps, normalise, personal_maps, universal_maps
+from gazejax.inputs.maps import (
+    gaze_map,
+    group_maps,
+    personal_maps,
+    to_density,
+    to_relative_density,
+    universal_maps,
+)
 from gazejax.types import Gaze, viewing_scanpaths
 
 SIZE = (12, 16)
@@ -85,11 +92,8 @@ def test_universal_map_counts_only_who_saw_the_image(gaze):
     assert (universal_maps(nobody, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
 
 
-def test_normalise_by_hand():
+def test_scaled_maps_by_hand():
     one = jnp.array([[[1.0, 3.0], [0.0, 4.0]]])
-    np.testing.assert_allclose(normalise(one, "sum"), one / 8)
-    np.testing.assert_allclose(normalise(one, "mean"), one / 2)
-    np.testing.assert_allclose(normalise(one, "max"), one / 4)
-    assert (normalise(jnp.zeros((1, 2, 2)), "mean") == 0).all()
-    with pytest.raises(ValueError, match=r"kind is 'std'; allowed: 'sum'"):
-        normalise(one, "std")
+    np.testing.assert_allclose(to_density(one), one / 8)
+    np.testing.assert_allclose(to_relative_density(one), one / 2)
+    assert (to_relative_density(jnp.zeros((1, 2, 2))) == 0).all()

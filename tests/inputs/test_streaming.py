@@ -78,9 +78,7 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
 def make_encoder_stage(config, dataset, devices):
     splits = make_config_splits(config, dataset)
     viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
-    stage = make_stage(
-        "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
-    )
+    stage = make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
     return stage, viewings["encoder"]
 
 

@@ -171,7 +171,6 @@ def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, t
         "universal",
         config,
         viewings,
-        basis=None,
         encoder_params=None,
         devices=jax.local_devices()[:1],
     )

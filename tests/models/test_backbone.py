@@ -1,4 +1,3 @@
-import functools
 import importlib.util
 
 import jax
@@ -126,17 +125,13 @@ def test_a_block_keeps_its_input_where_nothing_changes_size(backbone):
     np.testing.assert_array_equal(silent[1](x), np.zeros((1, 2, 3, 40)))
 
 
-def test_frozen_unless_trainable(backbone):
+def test_frozen(backbone):
     images = jax.random.randint(jax.random.key(0), (1, 8, 8, 3), 0, 256).astype(jnp.uint8)
     params = nnx.to_pure_dict(nnx.state(backbone, nnx.Param))
 
-    def largest_gradient(make):
-        graph = nnx.graphdef(built(make, params))
-        mean = jax.jit(lambda params: nnx.merge(graph, params)(images, (2,))[0].mean())
-        return np.abs(jax.grad(mean)(params)["stem"]["kernel"]).max()
-
-    assert largest_gradient(EfficientNetLite0) == 0.0
-    assert largest_gradient(functools.partial(EfficientNetLite0, trainable=True)) > 1e-6
+    graph = nnx.graphdef(backbone)
+    mean = jax.jit(lambda params: nnx.merge(graph, params)(images, (2,))[0].mean())
+    assert (jax.grad(mean)(params)["stem"]["kernel"] == 0.0).all()
 
 
 # What the PyTorch network makes of `synthetic_picture`, in float64: for each level the root mean

@@ -147,7 +147,6 @@ BLOCK = {"kernel_size": 3, "stride": 2, "norm_groups": 2, "embedding_size": 5}
 
 def early(pooling):
     return EarlyEncoder(
-        image_size=(11, 16),  # Halved twice, and rounded up: (3, 4).
         in_channels=4,
         filters=(4, 8),
         pooling=pooling,

@@ -163,9 +163,7 @@ def test_any_number_of_devices_trains_alike_and_resumes_what_others_saved(
 
     def train(workdir, num_devices, *, start=0, end=20):
         devices = jax.local_devices()[:num_devices]
-        stage = make_stage(
-            "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
-        )
+        stage = make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
         asked = iter([False] * (end - start - 1) + [end < 20] * 2)
         monkeypatch.setattr(preemption, "is_asked", lambda: next(asked))
         try:

@@ -327,9 +327,7 @@ def test_an_encoder_can_learn_from_permuted_gaze(data_dir, tiny_dataset):
     made = {}
     for name, gaze in (("encoder", "own"), ("encoder", "permuted"), ("permuted_encoder", "own")):
         config.controls.gaze = gaze
-        stage = make_stage(
-            name, config, viewings, basis=None, encoder_params=None, devices=jax.devices()[:1]
-        )
+        stage = make_stage(name, config, viewings, encoder_params=None, devices=jax.devices()[:1])
         made[name, gaze] = np.asarray(stage.constants.gaze.viewing_offset)
     permuted = made["permuted_encoder", "own"]
     np.testing.assert_array_equal(made["encoder", "permuted"], permuted)

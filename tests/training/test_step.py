@@ -35,7 +35,6 @@ def gradient_on(name, tiny, num_devices):
         name,
         config,
         viewings,
-        basis=None,
         encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
         devices=devices,
     )
@@ -66,9 +65,7 @@ def test_gradient_does_not_depend_on_the_number_of_devices(name, tiny):
 def test_several_steps_per_dispatch_equal_single_ones(tiny):
     config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = make_stage(
-        "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
-    )
+    stage = make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
 
     def run(steps_per_dispatch, dispatches):
         step = make_train_step(
@@ -128,9 +125,7 @@ def test_map_rows_does_not_depend_on_batches_or_devices():
 def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
     config, viewings = tiny
     devices = jax.local_devices()[:1]
-    stage = make_stage(
-        "encoder", config, viewings, basis=None, encoder_params=None, devices=devices
-    )
+    stage = make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
 
     def poisoned(params, *others):
         loss, metrics = stage.loss(params, *others)
@@ -147,7 +142,6 @@ def test_batch_that_devices_cannot_share_is_refused(tiny):
             "encoder",
             config,
             viewings,
-            basis=None,
             encoder_params=None,
             devices=jax.local_devices()[:3],
         )
@@ -173,39 +167,9 @@ def saliency_stage_on_features(config, dataset):
         "saliency",
         config,
         viewings,
-        basis=dataset.basis,
         encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
         devices=jax.local_devices()[:1],
     )
-
-
-def test_fine_tuning_starts_at_the_frozen_features_and_goes_on(data_dir, dataset_with_features):
-    config = features_config(data_dir)
-    # No warm-up: the first update has the whole rate.
-    config.saliency.optimizer.update(schedule="constant", warmup_steps=0)
-    losses, params = {}, {}
-    for rate in (0.0, 0.5):
-        config.features.fine_tuning_rate = rate
-        stage = saliency_stage_on_features(config, dataset_with_features)
-        state = init_state(stage.network.init, stage.optimizer, 0)
-        # It starts at zero, which would hide the gradient of all below it.
-        state.params["head"]["kernel"] += 0.1
-        params[rate] = jax.device_get(state.params)
-        step = make_train_step(
-            stage.loss, stage.optimizer, devices=jax.local_devices()[:1], steps_per_dispatch=1
-        )
-        state, metrics = step(state, stage.constants, None)
-        losses[rate] = metrics["loss"][0]
-    np.testing.assert_allclose(losses[0.5], losses[0.0], rtol=1e-3)  # Frozen ones are rounded.
-    assert params[0.5].keys() - params[0.0].keys() == {"backbone"}
-    moved = jax.tree.map(
-        lambda new, old: float(np.abs(new - old).max()), jax.device_get(state.params), params[0.5]
-    )
-    # The first step of Adam is as long as the rate, but for the smallest gradients.
-    rate = config.saliency.optimizer.learning_rate
-    assert moved["head"]["kernel"] == pytest.approx(rate, rel=0.2)
-    for part in ("network", "mean", "projection"):
-        assert max(jax.tree.leaves(moved["backbone"][part])) == pytest.approx(0.5 * rate, rel=0.01)
 
 
 def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset_with_features):
@@ -255,7 +219,6 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
             name.split()[-1],
             changed,
             viewings,
-            basis=None,
             encoder_params=jax.jit(encoder.init)(jax.random.key(7)),
             devices=devices,
         )
@@ -278,20 +241,18 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
     )
 
 
-def test_parts_have_a_weight_decay_and_a_rate_of_their_own():
+def test_parts_have_a_weight_decay_of_their_own():
     params = {"layer": {"kernel": jnp.ones(2)}, "kept": jnp.ones(2), "memory": jnp.ones(2)}
     optimizer = make_optimizer(
         num_steps=10,
         learning_rate=0.1,
-        schedule="constant",
         warmup_steps=0,
         weight_decay=0.5,
         clip_norm=1.0,
         decay_of_part={"kept": 0.0, "memory": 2.0},
-        relative_rate_of_part={"memory": 0.25},
     )
     nothing = jax.tree.map(jnp.zeros_like, params)
     updates, _ = optimizer.update(nothing, optimizer.init(params), params)
     np.testing.assert_allclose(updates["layer"]["kernel"], -0.1 * 0.5, rtol=1e-6)
     np.testing.assert_allclose(updates["kept"], 0.0)
-    np.testing.assert_allclose(updates["memory"], -0.1 * 0.25 * 2.0, rtol=1e-6)
+    np.testing.assert_allclose(updates["memory"], -0.1 * 2.0, rtol=1e-6)

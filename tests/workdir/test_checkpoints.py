@@ -22,18 +22,15 @@ def make_trees(value=1.0):
     }
 
 
-def save(folder, *numbers, keep=5, best_metric="none", losses=None):
-    with checkpoints.open_for_saving(folder, keep=keep, best_metric=best_metric) as saver:
-        for position, number in enumerate(numbers):
-            loss = losses[position] if losses else 0.5
-            saver.save(number, make_trees(number), {"config": {"a": number}}, {"loss": loss})
+def save(folder, *numbers, keep=5):
+    with checkpoints.open_for_saving(folder, keep=keep) as saver:
+        for number in numbers:
+            saver.save(number, make_trees(number), {"config": {"a": number}})
 
 
-def restore(folder, trees=None, **options):
+def restore(folder, trees=None):
     sharding = replicated(jax.local_devices()[:1])
-    return checkpoints.restore(
-        folder, trees or make_trees(), sharding, **({"is_strict": False} | options)
-    )
+    return checkpoints.restore(folder, trees or make_trees(), sharding)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +54,7 @@ def test_the_newest_is_restored_as_it_was_saved(saved):
     assert step == 8
     jax.tree.map(np.testing.assert_array_equal, trees, make_trees(8))
     assert checkpoints.latest_step(saved) == 8
-    assert checkpoints.read_metadata(saved) == {"config": {"a": 8}, "metrics": {"loss": 0.5}}
+    assert checkpoints.read_metadata(saved) == {"config": {"a": 8}}
     assert [(found.step, found.damage) for found in checkpoints.find(saved)] == [
         (8, None),
         (4, None),
@@ -99,8 +96,6 @@ def test_every_spoilt_file_is_caught_and_the_one_before_is_used(spoil, damage, c
         told = capsys.readouterr().err
         assert told.startswith(f"passed over checkpoint {other / '8'}: it")
         assert np.any([part in told for part in damage.strip("()").split("|")]), told
-        with pytest.raises(ValueError, match=r"8: it.*config.checkpoint.strict is True"):
-            restore(other, is_strict=True)
         shutil.rmtree(other)
 
 
@@ -154,13 +149,9 @@ def test_other_arrays_are_refused_by_name_and_both_values(change, message, saved
         restore(saved, trees)
 
 
-def test_the_newest_are_kept_and_the_best(tmp_path):
-    numbers, losses = (2, 4, 6, 8, 10), (0.9, 0.2, 0.5, 0.4, 0.3)
-    save(tmp_path / "newest", *numbers, keep=2, losses=losses)
-    assert [found.step for found in checkpoints.find(tmp_path / "newest")] == [10, 8]
-    save(tmp_path / "best", *numbers, keep=2, best_metric="loss", losses=losses)
-    assert [found.step for found in checkpoints.find(tmp_path / "best")] == [10, 8, 4]
-    assert checkpoints.read_metrics(tmp_path / "best", 4) == {"loss": 0.2}
+def test_the_newest_are_kept(tmp_path):
+    save(tmp_path, 2, 4, 6, 8, 10, keep=2)
+    assert [found.step for found in checkpoints.find(tmp_path)] == [10, 8]
 
 
 @pytest.mark.parametrize("where", ["arrays", "manifest"])
