@@ -23,7 +23,7 @@ import pytest
 from gazejax.data.loading import load_dataset
 from gazejax.runtime import allocator
 from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 
 allocator.keep_freed_memory()  # As train.py does.
 _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")

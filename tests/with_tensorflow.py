@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 import tfds_builders
-from tfds_builders.coordinates import IMAGE_PX
+from tfds_builders.common.coordinates import IMAGE_PX
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import (
     individual_differences_dataset_builder,

@@ -1,7 +1,7 @@
 """TFDS builders of gaze data sets; importing this package registers them with TFDS.
 
-All builders write the record of `tfds_builders.gaze_schema`. The package needs neither gazejax nor
-jax nor TensorFlow, so a data set prepared with it is usable from any framework.
+All builders write the record of `tfds_builders.common.gaze_schema`. The package imports neither
+gazejax nor jax nor TensorFlow, so any framework can read a data set that was prepared with it.
 """
 
 from tfds_builders.gaze_table import gaze_table_dataset_builder as gaze_table_dataset_builder

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gazejax.data.reader import prepared_folder
-from tfds_builders import coordinates, prepared, raw_check
-from tfds_builders.build import Options, build
+from tfds_builders.common import coordinates, prepared, raw_check
+from tfds_builders.common.build import Options, build
 
 
 def add_parsers(data: Any) -> None:
@@ -100,7 +100,7 @@ def add_ignore_columns(parser: argparse.ArgumentParser) -> None:
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of `tfds_builders.build.Options` that both commands have."""
+    """The options of `tfds_builders.common.build.Options` that both commands have."""
     given = [
         arguments.units,
         arguments.origin,

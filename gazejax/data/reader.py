@@ -24,7 +24,7 @@ class Source(NamedTuple):
 
     Attributes:
         folder: where it is.
-        metadata: see `tfds_builders.gaze_schema`.
+        metadata: see `tfds_builders.common.gaze_schema`.
         records: one for each image, in the order of the files, with its encoded image.
         shards: name and number of records of each file.
     """
@@ -112,7 +112,7 @@ def read_records(
         data_dir: folder of prepared data sets; None is TFDS's own default.
 
     Returns:
-        See `tfds_builders.gaze_schema`; the records in the order of their image ids.
+        See `tfds_builders.common.gaze_schema`; the records in the order of their image ids.
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.

@@ -17,7 +17,7 @@ from gazejax.inputs.stage_arrays import make_viewings
 from gazejax.workdir.layout import load_config
 from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 from tfds_builders.synthetic_gaze import generative_model
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from gazejax.data.splits import make_splits
 from gazejax.inputs.maps import group_maps, personal_maps, universal_maps
 from gazejax.types import longest_viewing
 from tests.tiny import ROOT
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 
 RAW = os.environ.get("GAZEJAX_RAW_DATA")
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 from gazejax.data import reader
 from gazejax.workdir import checkpoints
 from tests.tiny import ROOT, differing, read_config, tiny_config
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 
 
 def command(data_dir, workdir, *overrides):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 
 pysaliency = pytest.importorskip("pysaliency", exc_type=ImportError)
 

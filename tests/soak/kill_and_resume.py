@@ -27,7 +27,7 @@ from gazejax.config.derived import STAGES  # noqa: E402
 from gazejax.workdir.layout import checkpoint_folder  # noqa: E402
 from gazejax.workdir.parameters import load_params  # noqa: E402
 from tests.tiny import differing, read_config, tiny_config  # noqa: E402
-from tfds_builders.build import build  # noqa: E402
+from tfds_builders.common.build import build  # noqa: E402
 
 LENGTH = {"encoder.num_steps": 1500, "saliency.num_steps": 400, "universal.num_steps": 200}
 LENGTH |= {"checkpoint.every": 50, "training.log_every": 10, "controls.permuted_users": False}

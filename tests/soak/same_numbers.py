@@ -215,7 +215,7 @@ def main() -> int:
         return 0
     out.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    from tfds_builders.build import build
+    from tfds_builders.common.build import build
 
     for name in ("synthetic_gaze/tiny", "synthetic_gaze/default"):
         if not (out / "data" / name).exists():

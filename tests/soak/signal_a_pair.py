@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT)]
 
 from gazejax.runtime.preemption import EXIT_STATUS  # noqa: E402
 from tests.runtime.test_distributed import curve, training  # noqa: E402
-from tfds_builders.build import build  # noqa: E402
+from tfds_builders.common.build import build  # noqa: E402
 
 LENGTH = ["--config.stage=universal", "--config.universal.num_steps=600"]
 LENGTH += ["--config.checkpoint.every=10", "--config.training.log_every=10"]

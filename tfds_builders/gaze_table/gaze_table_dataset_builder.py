@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders import coordinates, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_schema, raw_files
 from tfds_builders.gaze_table import table_files
 
 _EXIF_ORIENTATION = 274

@@ -14,8 +14,8 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfds_builders.build import build
-from tfds_builders.coordinates import IMAGE_PX, Convention
+from tfds_builders.common.build import build
+from tfds_builders.common.coordinates import IMAGE_PX, Convention
 from tfds_builders.gaze_table import make_dummy_data
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import personalized_saliency_dataset_builder

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet
 
-from tfds_builders import gaze_schema, raw_files
+from tfds_builders.common import gaze_schema, raw_files
 
 REQUIRED = ("image", "user", "x", "y")
 OPTIONAL = ("duration_ms", "trial", "t_ms")

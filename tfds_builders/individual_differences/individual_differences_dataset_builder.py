@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders import coordinates, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_schema, raw_files
 from tfds_builders.gaze_table import gaze_table_dataset_builder, table_files
 from tfds_builders.osie import osie_dataset_builder
 

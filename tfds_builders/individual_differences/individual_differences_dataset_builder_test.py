@@ -10,8 +10,8 @@ import scipy.io
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfds_builders.build import build
-from tfds_builders.coordinates import IMAGE_PX
+from tfds_builders.common.build import build
+from tfds_builders.common.coordinates import IMAGE_PX
 
 NAME = "individual_differences"
 NUM_IMAGES, NUM_USERS = 700, 101

@@ -12,7 +12,7 @@ import scipy.io
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from tfds_builders.build import build, prepare
+from tfds_builders.common.build import build, prepare
 from tfds_builders.osie import make_dummy_data, osie_dataset_builder
 
 DUMMY_DIR = Path(__file__).parent / "dummy_data"

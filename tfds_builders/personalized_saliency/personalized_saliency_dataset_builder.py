@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders import coordinates, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_schema, raw_files
 
 SCREEN_PX = (1920, 1080)
 # PS has 59 of OSIE's images under OSIE's names, and no other name of this kind.

@@ -12,8 +12,8 @@ import scipy.io
 import scipy.ndimage
 import tensorflow_datasets as tfds
 
-from tfds_builders import raw_files
-from tfds_builders.build import build, prepare
+from tfds_builders.common import raw_files
+from tfds_builders.common.build import build, prepare
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import (
     make_dummy_data,

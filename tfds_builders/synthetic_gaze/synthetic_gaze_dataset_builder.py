@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders import gaze_schema, raw_files
+from tfds_builders.common import gaze_schema, raw_files
 from tfds_builders.synthetic_gaze import generative_model
 
 

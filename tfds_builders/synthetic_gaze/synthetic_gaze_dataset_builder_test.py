@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 from tfds_builders.synthetic_gaze import generative_model, synthetic_gaze_dataset_builder
 
 # Of the decoded records of `tiny`: the same on every machine, Python and numpy.

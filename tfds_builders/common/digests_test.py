@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfds_builders import digests, gaze_schema
+from tfds_builders.common import digests, gaze_schema
 
 PIXELS = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(4, 5, 3)
 USER_IDS = ["ann", "bob"]

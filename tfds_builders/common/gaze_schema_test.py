@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfds_builders import gaze_schema
+from tfds_builders.common import gaze_schema
 
 
 def test_fixations_outside_are_dropped_and_never_moved() -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders import digests, gaze_schema, raw_files
+from tfds_builders.common import digests, gaze_schema, raw_files
 
 
 class Prepared(NamedTuple):

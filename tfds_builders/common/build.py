@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from tfds_builders import coordinates, gaze_schema
+from tfds_builders.common import coordinates, gaze_schema
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import individual_differences_dataset_builder
 from tfds_builders.osie import osie_dataset_builder

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from tfds_builders import build, coordinates, gaze_schema, raw_files
+from tfds_builders.common import build, coordinates, gaze_schema, raw_files
 from tfds_builders.gaze_table import gaze_table_dataset_builder, table_files
 
 _NUM_PICTURES = 6

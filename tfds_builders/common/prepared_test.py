@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import tensorflow_datasets as tfds
 
-from tfds_builders import prepared
-from tfds_builders.build import build
+from tfds_builders.common import prepared
+from tfds_builders.common.build import build
 from tfds_builders.gaze_table import make_dummy_data
 
 DUMMY_DIR = Path(make_dummy_data.__file__).parent / "dummy_data"

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfds_builders import raw_check
-from tfds_builders.build import Options
-from tfds_builders.coordinates import IMAGE_PX
+from tfds_builders.common import raw_check
+from tfds_builders.common.build import Options
+from tfds_builders.common.coordinates import IMAGE_PX
 from tfds_builders.gaze_table import make_dummy_data
 
 DUMMY_DIR = Path(make_dummy_data.__file__).parent / "dummy_data"
-BUILDERS_DIR = Path(raw_check.__file__).parent
+BUILDERS_DIR = Path(raw_check.__file__).parents[1]
 WHOLE = Options(table=DUMMY_DIR / "gaze.csv", images_dir=DUMMY_DIR / "images")
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfds_builders import coordinates
-from tfds_builders.coordinates import Convention
+from tfds_builders.common import coordinates
+from tfds_builders.common.coordinates import Convention
 
 
 @pytest.mark.parametrize(

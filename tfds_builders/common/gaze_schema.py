@@ -13,7 +13,7 @@ import numpy.typing as npt
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders import digests, raw_files
+from tfds_builders.common import digests, raw_files
 
 
 class GazeTable(NamedTuple):

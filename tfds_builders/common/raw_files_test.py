@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tfds_builders import raw_files
+from tfds_builders.common import raw_files
 
 
 def find_images(names: list[str], folder: Path, file_names: list[str]) -> dict[str, str]:

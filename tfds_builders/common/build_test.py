@@ -11,11 +11,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tfds_builders
-from tfds_builders import prepared
-from tfds_builders.build import BUILDER_CLASSES, build, list_names
+from tfds_builders.common import prepared
+from tfds_builders.common.build import BUILDER_CLASSES, build, list_names
 from tfds_builders.synthetic_gaze import generative_model
 
-REPOSITORY_DIR = Path(__file__).parents[1]
+REPOSITORY_DIR = Path(__file__).parents[2]
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -134,7 +134,7 @@ def test_a_killed_build_is_cleared_away_by_the_next(tmp_path: Path) -> None:
 import os, signal, sys
 from pathlib import Path
 from tensorflow_datasets.core import dataset_info
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 
 # At the worst moment: all records are written, the last file is not.
 dataset_info.DatasetInfo.write_to_directory = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
@@ -176,7 +176,7 @@ def test_building_and_reading_imports_no_framework(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 import tensorflow_datasets as tfds
-from tfds_builders.build import build
+from tfds_builders.common.build import build
 
 prepared_dir = build("synthetic_gaze/tiny", data_dir=Path(sys.argv[1]))
 tfds.builder_from_directory(prepared_dir).as_data_source(split="train")[0]
