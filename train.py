@@ -14,7 +14,7 @@ from gazejax.runtime.errors import one_line_errors
 from gazejax.training.devices import configure_host_devices
 from gazejax.training.run import train_folds
 from gazejax.workdir.layout import is_evaluable
-from gazejax.workdir.lock import locked
+from gazejax.workdir.lock import lock
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -53,12 +53,12 @@ def main(argv: list[str]) -> int:
     validate(_CONFIG.value)
     keep_freed_memory()
     configure_host_devices(_CONFIG.value)
-    distributed.join(_DISTRIBUTED.value)
+    distributed.initialize(_DISTRIBUTED.value)
     workdir = Path(str(_WORKDIR.value))
-    with locked(workdir):
-        with distributed.together():
+    with lock(workdir):
+        with distributed.run_together():
             train_folds(_CONFIG.value, workdir)
-        if not distributed.is_first():
+        if not distributed.is_main_process():
             return 0
         if is_evaluable(workdir):
             evaluate(workdir)

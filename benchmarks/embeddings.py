@@ -50,7 +50,7 @@ from gazejax.data import features, pretrained
 from gazejax.inference.networks import encoder_network
 from gazejax.inputs.maps import scanpath_maps
 from gazejax.inputs.pairs import encoder_inputs, make_pairs
-from gazejax.models.scanpath_encoder import average_at_gaze
+from gazejax.models.scanpath_encoder import preference_vector
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.training.devices import configure_host_devices
 from gazejax.types import viewing_scanpaths
@@ -67,7 +67,7 @@ class Recommended:
         self.pixels, self.strides = dataset.images["saliency"], config.features.strides
         self.size = config.saliency.map_size
         levels = features.backbone_levels(self.params, self.pixels, self.strides)
-        self.basis = features.fit_basis(levels, config.features.components)
+        self.basis = features.fit_projection(levels, config.features.components)
         self.grids = features.project(self.basis, levels, self.size)
         gaze, everybody = dataset.gaze, np.arange(num_users)
         network = encoder_network(config, num_users=num_users)
@@ -90,7 +90,7 @@ class Recommended:
                     pixels=jnp.zeros((num_users, 1, 1, 3), jnp.uint8),
                     aspect_ratio=aspect,
                     universal_of=lambda personal: (total - personal) / (num_users - 1),
-                    taste_of=lambda residual: average_at_gaze(grid[None], residual),
+                    taste_of=lambda residual: preference_vector(grid[None], residual),
                 )
                 inputs = encoder_inputs(config, pairs)
                 return network.apply(params).encoder(*inputs)

@@ -51,9 +51,9 @@ from configs import osie_maps
 from gazejax import losses
 from gazejax.config.derived import INPUTS, pairs_per_batch
 from gazejax.data.loading import make_config_splits
-from gazejax.inputs.maps import to_relative_density, universal_maps
+from gazejax.inputs.maps import leave_one_out_maps, to_relative_density
 from gazejax.inputs.pairs import Pairs, encoder_inputs, make_pairs
-from gazejax.inputs.stage_arrays import Viewings, make_viewings
+from gazejax.inputs.stage_arrays import StageArrays, make_stage_arrays
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import choose_devices, configure_host_devices
@@ -104,7 +104,9 @@ class Ours:
         self.devices = choose_devices(config)
         self.splits = make_config_splits(config, dataset)
         self.max_fixations = longest_viewing(dataset.gaze)
-        self.viewings = {name: make_viewings(name, config, dataset, self.splits) for name in INPUTS}
+        self.viewings = {
+            name: make_stage_arrays(name, config, dataset, self.splits) for name in INPUTS
+        }
         self.encoder_params = self.initial_params(self.stage("encoder", config))
 
     def stage(self, name: str, config: ConfigDict) -> Stage:
@@ -205,7 +207,7 @@ class Ours:
             embeddings = model.encoder(inputs, residual).reshape(len(users), images_per_user, -1)
             terms = config.encoder.loss
             triplet, _ = losses.mined_triplet_loss(
-                losses.unit_length(embeddings) if terms.unit_length else embeddings,
+                losses.l2_normalize(embeddings) if terms.unit_length else embeddings,
                 jax.random.key(0),
                 margin=terms.margin,
                 distance=terms.distance,
@@ -322,7 +324,7 @@ def _pairs(
     config: ConfigDict,
     name: str,
     max_fixations: int,
-    viewings: Viewings,
+    viewings: StageArrays,
     user: Array,
     image: Array,
 ) -> Pairs:
@@ -334,7 +336,9 @@ def _pairs(
         viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
         pixels=jnp.asarray(viewings.pixels)[image],
         aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
-        universal_of=lambda personal: universal_maps(viewings.group, gaze, user, image, personal),
+        universal_of=lambda personal: leave_one_out_maps(
+            viewings.group, gaze, user, image, personal
+        ),
         taste_of=lambda residual: None,  # noqa: ARG005
     )
 

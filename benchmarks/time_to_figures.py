@@ -31,8 +31,8 @@ from configs import osie, osie_maps
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import verification_protocol
-from gazejax.inference.embed import embed_pairs
-from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.inference.embed import embed_viewings
+from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.metrics import verification
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
@@ -67,7 +67,7 @@ def figures_of(
         folds: splits, and the embeddings [user, test image, embedding] of everybody.
     """
     images = folds[0][0].test_images
-    orders = verification_protocol.draw_image_orders(
+    orders = verification_protocol.sample_image_orders(
         len(images), config.eval.num_draws, config.eval.seed
     )
     found = {}
@@ -77,15 +77,15 @@ def figures_of(
             for splits, embeddings in folds:
                 users = getattr(splits, f"{group}_users")
                 viewed = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, images)] > 0
-                compared = verification_protocol.Compared(
+                compared = verification_protocol.UserRepresentations(
                     users, embeddings[users], viewed, verification.negative_distance
                 )
                 scores.append(
-                    verification_protocol.compare(
+                    verification_protocol.score_draws(
                         compared, orders, size=size, samples_per_user=2, seed=0
                     )
                 )
-            values = verification_protocol.verification_figures(scores)
+            values = verification_protocol.verification_metrics(scores)
             for name in ("roc_auc", "rank1"):
                 found[f"{group}, n = {size}: {name}"] = float(values[name])
     return found
@@ -99,7 +99,7 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
     everybody, embedded = np.arange(len(dataset.user_ids)), []
     for one in fold_configs(config, folds):
         splits = make_config_splits(one, dataset)
-        viewings = {"encoder": make_viewings("encoder", one, dataset, splits)}
+        viewings = {"encoder": make_stage_arrays("encoder", one, dataset, splits)}
         stage = make_stage(
             "encoder", one, viewings, basis=dataset.basis, encoder_params=None, devices=devices
         )
@@ -113,7 +113,7 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
             # hundreds of steps wait.
             jax.block_until_ready(before)
             before = metrics
-        embeddings = embed_pairs(
+        embeddings = embed_viewings(
             one,
             state.params,
             viewings["encoder"],

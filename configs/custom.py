@@ -14,7 +14,7 @@ people with gaze on 25 images are enough. With more people, draw more at once:
 from ml_collections import ConfigDict
 
 from configs import osie
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 
 def get_config(data: str = "mine") -> ConfigDict:
@@ -29,7 +29,7 @@ def get_config(data: str = "mine") -> ConfigDict:
     config.encoder.sampling.virtual_users.number = 13
     config.saliency.sampling.update(num_images=8, users_per_image=3, enrolment_images=(2, 10))
     config.universal.num_images = 8
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)
 
 
 SETS = {

@@ -10,7 +10,7 @@ generated gaze only: the release was not at hand.
 from ml_collections import ConfigDict
 
 from configs import osie
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 SETS = osie.SETS
 
@@ -22,4 +22,4 @@ def get_config(sets: str = "") -> ConfigDict:
     config.split.folds = 10  # Of some 100 people, ten are strangers.
     config.encoder.sampling.num_users = 15
     config.encoder.sampling.virtual_users.number = 15
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)

@@ -14,7 +14,7 @@ from ml_collections.config_dict import placeholder
 
 from configs import osie_maps
 from configs.sets import questions
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 
 def get_config(sets: str = "") -> ConfigDict:
@@ -111,7 +111,7 @@ def get_config(sets: str = "") -> ConfigDict:
                 # layers (`film`).
                 "conditioning": "film",
                 "memory": {
-                    # Who is known: see `gazejax.models.taste.KnownPeople`.
+                    # Who is known: see `gazejax.models.taste.SeenUserRecognizer`.
                     "radius": 0.35,
                     "softness": 0.05,
                     "width": 16,
@@ -191,7 +191,7 @@ def get_config(sets: str = "") -> ConfigDict:
             },
         }
     )
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)
 
 
 # Each changes exactly what it names: `--config=configs/osie.py:margin_0.2+film_off`.

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from configs.sets import questions
-from gazejax.config.ablations import REMOVED, with_overrides
+from gazejax.config.ablations import REMOVED, apply_ablations
 
 
 def get_config(sets: str = "") -> ConfigDict:
@@ -187,7 +187,7 @@ def get_config(sets: str = "") -> ConfigDict:
             },
         }
     )
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)
 
 
 # Each changes exactly what it names: `--config=configs/osie_maps.py:two_trunk+embedding_16`.

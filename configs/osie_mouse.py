@@ -13,7 +13,7 @@ All values are ours: the paper did not use these data.
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 
 def get_config(sets: str = "") -> ConfigDict:
@@ -110,7 +110,7 @@ def get_config(sets: str = "") -> ConfigDict:
                 # layers (`film`).
                 "conditioning": "film",
                 "memory": {
-                    # Who is known: see `gazejax.models.taste.KnownPeople`.
+                    # Who is known: see `gazejax.models.taste.SeenUserRecognizer`.
                     "radius": 0.35,
                     "softness": 0.05,
                     "width": 16,
@@ -190,7 +190,7 @@ def get_config(sets: str = "") -> ConfigDict:
             },
         }
     )
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)
 
 
 # Each changes exactly what it names: `--config=configs/osie_mouse.py:users_50`.

@@ -9,7 +9,7 @@ The mouse, not gaze. The values of configs/osie_mouse.py but for those below.
 from ml_collections import ConfigDict
 
 from configs import osie_mouse
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 SETS = osie_mouse.SETS
 
@@ -26,4 +26,4 @@ def get_config(sets: str = "") -> ConfigDict:
     config.saliency.sampling.users_per_image = 6
     config.eval.num_images = (1, 5, 10, 20)
     config.eval.saliency_num_images = (10, 20)
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)

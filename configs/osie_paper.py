@@ -12,7 +12,7 @@ length, wake it. What else was tried, with figures, is in docs/results/experimen
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 
 def get_config(sets: str = "") -> ConfigDict:
@@ -179,10 +179,10 @@ def get_config(sets: str = "") -> ConfigDict:
             },
         }
     )
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)
 
 
-# Each changes exactly what it names: `--config=configs/osie_paper.py:pairs_1+unit_length`.
+# Each changes exactly what it names: `--config=configs/osie_paper.py:pairs_1+l2_normalize`.
 SETS = {
     # Without the users and images of the figures, to choose a config by: of ten seen people, six or
     # seven are left to train with.

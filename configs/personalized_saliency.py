@@ -17,7 +17,7 @@ as data.first_trial_only is False. `gaze` was not tried: the images were not at 
 from ml_collections import ConfigDict
 
 from configs import osie, osie_maps
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 
 def get_config(sets: str = "") -> ConfigDict:
@@ -27,7 +27,7 @@ def get_config(sets: str = "") -> ConfigDict:
     config.split.test_rule = "hash"
     config.encoder.sampling.num_users = 15
     config.encoder.sampling.virtual_users.number = 15
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)
 
 
 SETS = {

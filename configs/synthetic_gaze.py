@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from configs.sets import questions
-from gazejax.config.ablations import with_overrides
+from gazejax.config.ablations import apply_ablations
 
 
 def get_config(sets: str = "") -> ConfigDict:
@@ -182,7 +182,7 @@ def get_config(sets: str = "") -> ConfigDict:
             },
         }
     )
-    return with_overrides(config, SETS, sets)
+    return apply_ablations(config, SETS, sets)
 
 
 # Each changes exactly what it names: `--config=configs/synthetic_gaze.py:margin_1+mse_and_kld`.

@@ -23,16 +23,16 @@ from gazejax._array_checks import (
     checked_map,
     checked_numbers,
 )
-from gazejax.config.derived import embedding_size, has_taste, input_size
+from gazejax.config.derived import has_preference_vector, input_size, user_embedding_size
 from gazejax.data import features, pretrained
 from gazejax.data.reader import resize_image
 from gazejax.inference.networks import encoder_network, saliency_network
-from gazejax.inference.universal import predict_universal
+from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.pairs import encoder_inputs, make_pairs
-from gazejax.models.scanpath_encoder import average_at_gaze
+from gazejax.models.scanpath_encoder import preference_vector
 from gazejax.types import Scanpaths
-from gazejax.workdir.guards import refuse_another_encoder
-from gazejax.workdir.layout import load_basis, load_center_prior, load_config, trained_steps
+from gazejax.workdir.guards import check_same_encoder
+from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
 from gazejax.workdir.parameters import load_params
 
 # Pairs and fixations are padded to multiples of these, so that few shapes are ever compiled.
@@ -74,22 +74,22 @@ class Model:
                 f"{config.controls.embeddings!r} for embeddings (config.controls.embeddings)"
             )
         self.config = config
-        self.embedding_size = embedding_size(config)
+        self.embedding_size = user_embedding_size(config)
         self.needs_durations = bool({"duration", "order"} & set(config.encoder.inputs))
-        self._backbone_params, self._basis = None, load_basis(workdir)
+        self._backbone_params, self._basis = None, load_projection(workdir)
         if self._basis is not None:
             self._backbone_params = pretrained.load_parameters()["backbone"]
         self._center_prior = load_center_prior(workdir)
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
-        refuse_another_encoder(workdir, self._encoder_params)
+        check_same_encoder(workdir, self._encoder_params)
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         self._embed_pairs = jax.jit(_make_embed(config, num_users))
         self._predict_map = jax.jit(_make_predict(config, num_users))
         self._universal_params = None
-        if trained_steps(workdir, "universal") is not None:
+        if latest_step(workdir, "universal") is not None:
             self._universal_params = load_params(workdir, "universal")
-        self._predict_universal = jax.jit(predict_universal(config))
+        self._predict_universal = jax.jit(make_universal_predictor(config))
 
     def embed(
         self,
@@ -285,7 +285,7 @@ def _make_embed(config: ConfigDict, num_users: int) -> Any:
             aspect_ratio=aspect_ratio,
             universal_of=lambda _: universal,
             taste_of=lambda residual: (
-                average_at_gaze(seen, residual) if has_taste(config) else None
+                preference_vector(seen, residual) if has_preference_vector(config) else None
             ),
         )
         return network.apply(params).encoder(*encoder_inputs(config, pairs))

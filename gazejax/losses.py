@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 
-def unit_length(embeddings: Float[Array, "*batch embedding"]) -> Float[Array, "*batch embedding"]:
+def l2_normalize(embeddings: Float[Array, "*batch embedding"]) -> Float[Array, "*batch embedding"]:
     """Scales embeddings to length 1; a zero embedding stays zero and its gradient finite."""
     squared = (embeddings**2).sum(axis=-1, keepdims=True)
     is_positive = squared > 0

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Float16, Int, UInt8
 AnyArray = Array | np.ndarray
 
 
-class Stored:
+class LazyRows:
     """Rows too many for a device, read when they are asked for: indexed and sliced like an array.
 
     Args:
@@ -74,16 +74,16 @@ class Dataset(NamedTuple):
         has_durations: whether the durations of the fixations are known; if not, they are 0.
         features: frozen features of every image, likewise; None where the config asks for none.
         digest: of its records, `gaze` and `images`; None if an older builder prepared it.
-        basis: what made them of the backbone's levels, a `feature_projection.FeatureBasis`.
+        basis: what made them of the backbone's levels, a `feature_projection.FeatureProjection`.
     """
 
     name: str
     user_ids: tuple[str, ...]
     image_ids: tuple[str, ...]
-    images: dict[str, UInt8[np.ndarray, "image height width 3"] | Stored]
+    images: dict[str, UInt8[np.ndarray, "image height width 3"] | LazyRows]
     gaze: Gaze
     has_durations: bool
-    features: Float16[np.ndarray, "image height width feature"] | Stored | None
+    features: Float16[np.ndarray, "image height width feature"] | LazyRows | None
     basis: Any
     digest: Any
 

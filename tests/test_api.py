@@ -45,20 +45,20 @@ def test_api_embeds_as_training_did(run, request):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""
     import jax
 
-    from gazejax.config.derived import has_taste
+    from gazejax.config.derived import has_preference_vector
     from gazejax.data.loading import load_dataset, make_config_splits
-    from gazejax.inference.embed import embed_pairs
-    from gazejax.inputs.stage_arrays import make_viewings
-    from gazejax.workdir.layout import load_basis, load_config
+    from gazejax.inference.embed import embed_viewings
+    from gazejax.inputs.stage_arrays import make_stage_arrays
+    from gazejax.workdir.layout import load_config, load_projection
     from gazejax.workdir.parameters import load_params
 
     folder = request.getfixturevalue(run)
     config = load_config(folder)
-    dataset = load_dataset(config, load_basis(folder))
+    dataset = load_dataset(config, load_projection(folder))
     splits = make_config_splits(config, dataset)
     user, image = splits.unseen_users[:1], splits.test_images[:1]
-    viewings = make_viewings("encoder", config, dataset, splits)
-    expected = embed_pairs(
+    viewings = make_stage_arrays("encoder", config, dataset, splits)
+    expected = embed_viewings(
         config,
         load_params(folder, "encoder"),
         viewings,
@@ -71,7 +71,7 @@ def test_api_embeds_as_training_did(run, request):
     start = gaze.viewing_offset[user[0], image[0]]
     used = slice(start, start + gaze.viewing_length[user[0], image[0]])
     # At the size that the encoder, or the backbone before it, looks at.
-    name = "saliency" if has_taste(config) else "encoder"
+    name = "saliency" if has_preference_vector(config) else "encoder"
     pixels = dataset.images[name][image[0]]
     height, width = pixels.shape[:2]
     found = gazejax.load(folder).embed(

@@ -86,7 +86,7 @@ def test_separated_users_cost_nothing_and_the_margin_counts(mining):
 @pytest.mark.parametrize("mining", ["random", "batch_all", "semi_hard", "batch_hard"])
 def test_gradient_is_finite_where_embeddings_are_equal_or_zero(mining, distance):
     def loss(embeddings):
-        unit = losses.unit_length(embeddings)
+        unit = losses.l2_normalize(embeddings)
         return losses.mined_triplet_loss(unit, KEY, margin=0.2, distance=distance, mining=mining)[0]
 
     for embeddings in (jnp.zeros((2, 2, 3)), jnp.ones((2, 2, 3))):

@@ -22,7 +22,7 @@ from gazejax.metrics import bootstrap, verification
 from gazejax.runtime.files import source_commit, write_json, write_text
 from gazejax.runtime.progress import track
 from gazejax.types import Dataset
-from gazejax.workdir.layout import load_basis, load_config
+from gazejax.workdir.layout import load_config, load_projection
 
 NAME = "enrolment_images"
 
@@ -32,7 +32,7 @@ _NUM_HALVES, _NUM_PROBES = 20, 5
 
 _WAYS = ("chosen", "random")
 
-_FIGURES = ("roc_auc", "rank1")
+_METRICS = ("roc_auc", "rank1")
 
 
 def choose_images(
@@ -86,7 +86,7 @@ def _squared_distances(
     return ((one[..., :, None, :] - other[..., None, :, :]) ** 2).sum(axis=-1)
 
 
-def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
+def select_images(workdir: Path, budget: int) -> dict[str, Any]:
     """Chooses the enrolment images of a workdir, and compares them with random ones.
 
     The images are test images that everybody saw: on those of the training the encoder knows the
@@ -111,7 +111,7 @@ def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
     from gazejax import plots  # Here, since it takes a second.
 
     config = load_config(workdir)
-    dataset = load_dataset(config, load_basis(workdir))
+    dataset = load_dataset(config, load_projection(workdir))
     folds = [
         open_fold(folder, one, dataset) for folder, one in fold_configs(config, workdir).items()
     ]
@@ -124,7 +124,7 @@ def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
         )
     sizes = [size for size in range(1, budget + 1) if size <= 10 or size % 5 == 0]
     names: dict[str, list[str]] = {}
-    found: dict[tuple[str, int], list[verification_protocol.Scores]] = {
+    found: dict[tuple[str, int], list[verification_protocol.VerificationScores]] = {
         (way, size): [] for way in _WAYS for size in sizes
     }
     with track("choosing images", len(folds) * _NUM_HALVES) as show:
@@ -142,12 +142,14 @@ def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
             for key, draws in similarity.items():
                 # MAP@R is not asked for.
                 nothing = np.zeros((1, len(users)))
-                found[key].append(verification_protocol.Scores(users, np.stack(draws), nothing, 2))
+                found[key].append(
+                    verification_protocol.VerificationScores(users, np.stack(draws), nothing, 2)
+                )
             order = images[choose_images(embeddings[0], budget=budget)]
             names[fold.workdir.relative_to(workdir).as_posix()] = [
                 dataset.image_ids[image] for image in fold.splits.test_images[order]
             ]
-    figures = _figures(found, sizes, folds, dataset, config.eval)
+    figures = _metrics(found, sizes, folds, dataset, config.eval)
     result = {
         "data": config.data.name,
         "images": names,
@@ -160,10 +162,10 @@ def calibrate(workdir: Path, budget: int) -> dict[str, Any]:
         "commit": source_commit(),
     }
     write_json(workdir / f"{NAME}.json", result)
-    text = format_enrolment(result)
+    text = format_selection(result)
     write_text(workdir / f"{NAME}.md", text)
     (workdir / "plots").mkdir(exist_ok=True)
-    plots.draw_figures_against_size(
+    plots.plot_metrics_against_size(
         workdir / "plots" / f"{NAME}.png",
         table={"unseen": {way: figures[way] for way in _WAYS}},
         figure="roc_auc",
@@ -201,8 +203,8 @@ def _compare(
     return found
 
 
-def _figures(
-    found: Mapping[tuple[str, int], Sequence[verification_protocol.Scores]],
+def _metrics(
+    found: Mapping[tuple[str, int], Sequence[verification_protocol.VerificationScores]],
     sizes: Sequence[int],
     folds: Sequence[Fold],
     dataset: Dataset,
@@ -219,17 +221,17 @@ def _figures(
     for size in sizes:
         resampled = {}
         for way in _WAYS:
-            every = verification_protocol.resampled_verification_figures(
+            every = verification_protocol.resampled_verification_metrics(
                 found[way, size],
                 user_weight,
                 size=size,
                 num_images=len(folds[0].splits.test_images),
                 seed=options.seed,
             )
-            figures = verification_protocol.verification_figures(found[way, size])
-            resampled[way] = {name: every[name] for name in _FIGURES}
+            figures = verification_protocol.verification_metrics(found[way, size])
+            resampled[way] = {name: every[name] for name in _METRICS}
             result[way][str(size)] = with_intervals(
-                {name: figures[name] for name in _FIGURES}, resampled[way]
+                {name: figures[name] for name in _METRICS}, resampled[way]
             )
         result["chosen_minus_random"][str(size)] = verify_users.difference(
             *(result[way][str(size)] for way in _WAYS), *(resampled[way] for way in _WAYS)
@@ -251,7 +253,7 @@ def _first_reaching(sizes: Sequence[int], values: Sequence[float], goal: float) 
     return None
 
 
-def format_enrolment(result: Mapping[str, Any]) -> str:
+def format_selection(result: Mapping[str, Any]) -> str:
     """Writes what `image_selection.calibrate` found as Markdown."""
     figures, lines = result["figures"], []
     for size, chosen in figures["chosen"].items():

@@ -24,11 +24,11 @@ from gazejax.evaluation.folds import GROUPS, Fold, open_fold
 from gazejax.evaluation.report import markdown_table
 from gazejax.inference.networks import saliency_network
 from gazejax.inputs.maps import to_density
-from gazejax.inputs.streaming import in_parts
+from gazejax.inputs.streaming import iterate_chunks
 from gazejax.runtime.files import source_commit, write_json, write_text
 from gazejax.runtime.progress import track
 from gazejax.types import Dataset, Gaze
-from gazejax.workdir.layout import load_basis, load_config, trained_steps
+from gazejax.workdir.layout import latest_step, load_config, load_projection
 from gazejax.workdir.parameters import load_params
 
 NAME = "knowledge"
@@ -130,7 +130,7 @@ def fit_direction(
     return Direction(center, float(trait.mean()), weights, step)
 
 
-def explain(workdir: Path) -> dict[str, Any]:
+def probe(workdir: Path) -> dict[str, Any]:
     """Says what the embeddings of a workdir know of people, and draws it.
 
     Users are embedded by all test images they saw, and measured on them. A trait of the unseen
@@ -151,7 +151,7 @@ def explain(workdir: Path) -> dict[str, Any]:
     from gazejax import plots  # Here, since it takes a second.
 
     config = load_config(workdir)
-    dataset = load_dataset(config, load_basis(workdir))
+    dataset = load_dataset(config, load_projection(workdir))
     known = _known_traits(config)
     folds = []
     with track("embeddings", config.eval.folds) as show:
@@ -167,7 +167,9 @@ def explain(workdir: Path) -> dict[str, Any]:
         for group in GROUPS:
             compared = fold.compared[group]["encoder"]
             weight = compared.viewed / compared.viewed.sum(axis=1, keepdims=True)
-            embeddings[group] = verification_protocol.mean_features(compared.features, weight)
+            embeddings[group] = verification_protocol.mean_representations(
+                compared.features, weight
+            )
             traits[group] = measure(dataset.gaze, compared.users, fold.splits.test_images)
             traits[group] |= {name: values[compared.users] for name, values in known.items()}
         for name, trait in traits["seen"].items():
@@ -204,12 +206,12 @@ def explain(workdir: Path) -> dict[str, Any]:
         "commit": source_commit(),
     }
     write_json(workdir / f"{NAME}.json", result)
-    text = format_knowledge(result)
+    text = format_probes(result)
     write_text(workdir / f"{NAME}.md", text)
     (workdir / "plots").mkdir(exist_ok=True)
-    plots.draw_traits(workdir / "plots" / "traits.png", traits=result["traits"])
-    if trained_steps(folds[0].workdir, "saliency") is not None:
-        plots.draw_directions(
+    plots.plot_traits(workdir / "plots" / "traits.png", traits=result["traits"])
+    if latest_step(folds[0].workdir, "saliency") is not None:
+        plots.plot_directions(
             workdir / "plots" / "directions.png",
             **_maps_along(folds[0], dataset, first),
             steps=_STEPS,
@@ -266,7 +268,7 @@ def _maps_along(
     images = fold.splits.test_images
     embeddings = fold.compared["seen"]["encoder"].features
     image = images[int(embeddings.var(axis=0).sum(axis=-1).argmax())]
-    near, _, row = next(in_parts(viewings, np.array([image])))
+    near, _, row = next(iterate_chunks(viewings, np.array([image])))
     universal = to_density(jnp.asarray(near.group.total)[row])
     if fold.universal is not None:
         universal = jnp.asarray(fold.universal[image])[None]
@@ -283,7 +285,7 @@ def _maps_along(
     return {"image": dataset.images["saliency"][image], "maps": maps}
 
 
-def format_knowledge(result: Mapping[str, Any]) -> str:
+def format_probes(result: Mapping[str, Any]) -> str:
     """Writes what `trait_probes.explain` found as Markdown."""
     lines = [
         [

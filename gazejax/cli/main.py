@@ -7,18 +7,18 @@ import numpy as np
 from PIL import Image
 
 from gazejax._array_checks import check_fixations
-from gazejax.analysis.image_selection import calibrate
-from gazejax.analysis.trait_probes import explain
+from gazejax.analysis.image_selection import select_images
+from gazejax.analysis.trait_probes import probe
 from gazejax.api import load
 from gazejax.cli.data import add_ignore_columns, add_parsers
 from gazejax.cli.tables import read_embedding, read_gaze_table, read_image
-from gazejax.evaluation.run import evaluate, evaluate_elsewhere
+from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
 from gazejax.experiments.sweep import print_commands, run_sweep
 from gazejax.runtime.errors import one_line_errors
 from gazejax.training.devices import configure_host_devices
-from gazejax.workdir.layout import list_checkpoints, load_config
-from gazejax.workdir.lock import locked
+from gazejax.workdir.layout import describe_checkpoints, load_config
+from gazejax.workdir.lock import lock
 
 
 @one_line_errors
@@ -108,11 +108,11 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(arguments: argparse.Namespace) -> None:
     configure_host_devices(load_config(arguments.workdir))
     if arguments.people_of is not None:
-        evaluate_elsewhere(arguments.workdir, arguments.people_of, arguments.data_dir)
+        evaluate_on(arguments.workdir, arguments.people_of, arguments.data_dir)
     elif arguments.data_dir is not None:
         raise ValueError("--data-dir applies with --people-of only: the config says where the rest")
     else:
-        with locked(arguments.workdir):
+        with lock(arguments.workdir):
             evaluate(arguments.workdir)
 
 
@@ -123,14 +123,14 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
 def _calibrate(arguments: argparse.Namespace) -> None:
     configure_host_devices(load_config(arguments.workdir))
-    with locked(arguments.workdir):
-        calibrate(arguments.workdir, arguments.budget)
+    with lock(arguments.workdir):
+        select_images(arguments.workdir, arguments.budget)
 
 
 def _explain(arguments: argparse.Namespace) -> None:
     configure_host_devices(load_config(arguments.workdir))
-    with locked(arguments.workdir):
-        explain(arguments.workdir)
+    with lock(arguments.workdir):
+        probe(arguments.workdir)
 
 
 def _compare(arguments: argparse.Namespace) -> None:
@@ -140,7 +140,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _list_checkpoints(arguments: argparse.Namespace) -> None:
-    lines, is_sound = list_checkpoints(arguments.workdir)
+    lines, is_sound = describe_checkpoints(arguments.workdir)
     print("\n".join(lines) or f"no stage of {arguments.workdir} has a checkpoint")
     if not is_sound:
         raise ValueError(f"{arguments.workdir}: the newest checkpoint of a stage does not verify")
@@ -173,7 +173,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     if arguments.embedding is not None:
         embedding = read_embedding(arguments.embedding)
     saliency = load(arguments.workdir).predict(image, embedding)
-    from gazejax.plots import draw_prediction  # Here, since matplotlib takes a second.
+    from gazejax.plots import plot_prediction  # Here, since matplotlib takes a second.
 
-    Image.fromarray(draw_prediction(image, saliency)).save(arguments.out)
+    Image.fromarray(plot_prediction(image, saliency)).save(arguments.out)
     print(f"wrote {arguments.out}")

@@ -11,7 +11,7 @@ from gazejax.config.schema import rules_for
 REMOVED = object()  # As a value in an override set: the config is to be without this key.
 
 
-def with_overrides(
+def apply_ablations(
     config: ConfigDict, sets: Mapping[str, Mapping[str, Any]], names: str
 ) -> ConfigDict:
     """Changes a config by override sets, each of which changes exactly the keys it names.

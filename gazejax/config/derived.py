@@ -14,19 +14,19 @@ ENCODERS = ("encoder", "permuted_encoder")
 INPUTS = ("encoder", "saliency")
 
 
-def sees_pixels(config: ConfigDict) -> bool:
+def encoder_sees_pixels(config: ConfigDict) -> bool:
     """Whether the encoder looks at the picture, and not at gaze alone."""
     return bool(config.encoder.architecture != "scanpath")
 
 
 def input_size(config: ConfigDict, name: str) -> tuple[int, int]:
     """(height, width) of the pictures that a stage's network, or its backbone, looks at."""
-    if name == "saliency" and has_taste(config):
+    if name == "saliency" and has_preference_vector(config):
         return config.features.image_size
     return config[name].image_size
 
 
-def has_taste(config: ConfigDict) -> bool:
+def has_preference_vector(config: ConfigDict) -> bool:
     """Whether embeddings end with the person's taste, for a saliency network that sees features.
 
     A valid config has a backbone for both or for neither.
@@ -34,20 +34,20 @@ def has_taste(config: ConfigDict) -> bool:
     return config.features.backbone != "none"
 
 
-def is_told_predictions(config: ConfigDict) -> bool:
+def uses_predicted_universal_maps(config: ConfigDict) -> bool:
     """Whether the other stages are told the maps that stage `universal` predicts."""
     return bool(config.data.universal_map == "predicted")
 
 
 def has_memory(config: ConfigDict) -> bool:
     """Whether the saliency network remembers the people of the training."""
-    return has_taste(config) and config.saliency.conditioning != "taste"
+    return has_preference_vector(config) and config.saliency.conditioning != "taste"
 
 
-def embedding_size(config: ConfigDict) -> int:
+def user_embedding_size(config: ConfigDict) -> int:
     """Entries of a user embedding: what is learnt, then the taste if there is one."""
     taste = 0
-    if has_taste(config):
+    if has_preference_vector(config):
         taste = feature_projection.num_features(config.features.components)
     return config.encoder.embedding_size + taste
 
@@ -58,7 +58,7 @@ def stages_to_train(config: ConfigDict) -> list[str]:
     if config.stage == "all":
         has_control = config.controls.permuted_users
         asked = [name for name in STAGES if name != "permuted_encoder" or has_control]
-    if is_told_predictions(config):
+    if uses_predicted_universal_maps(config):
         return ["universal", *(name for name in asked if name != "universal")]
     return asked
 

@@ -10,7 +10,7 @@ from gazejax.runtime import distributed
 from gazejax.types import Dataset
 
 
-def refuse_too_small(config: ConfigDict, dataset: Dataset, splits: Splits) -> None:
+def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> None:
     """Refuses a data set that cannot fill a batch of the stages that the config asks for.
 
     Raises:
@@ -78,7 +78,7 @@ def warn_excluded_users(config: ConfigDict, splits: Splits, dataset: Dataset) ->
     left_out = users_left_out(splits, dataset)
     if left_out:
         names = ", ".join(left_out[:10]) + (", ..." if len(left_out) > 10 else "")
-        distributed.say(
+        distributed.log(
             f"{len(left_out)} of {len(dataset.user_ids)} users take no part, by config.split "
             f"(purpose {config.split.purpose!r}, min_images {config.split.min_images}, "
             f"max_seen_users {config.split.max_seen_users}): {names}"
@@ -100,14 +100,14 @@ def warn_missing_universal_maps(config: ConfigDict, splits: Splits, dataset: Dat
         alone += int((of_users & (viewers[images] == among_viewers)).sum())
         total += int(of_users.sum())
     if alone:
-        distributed.say(
+        distributed.log(
             f"no other seen user looked at the image of {alone} of {total} viewings: by "
             "config.data.universal_map 'group' nothing is told of where others look there; with "
             "'predicted' it is, for every image"
         )
 
 
-def refuse_too_little_to_compare(splits: Splits, dataset: Dataset) -> None:
+def check_enough_to_compare(splits: Splits, dataset: Dataset) -> None:
     """Refuses, before anything is trained, a data set on which nothing could be evaluated.
 
     Raises:

@@ -17,9 +17,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Float16, UInt8
 
 from gazejax.models.backbone import EfficientNetLite0
-from gazejax.models.feature_projection import FeatureBasis, project_levels
+from gazejax.models.feature_projection import FeatureProjection, project_levels
 from gazejax.runtime import cache
-from gazejax.types import Stored
+from gazejax.types import LazyRows
 
 _IMAGES_PER_CALL = 10
 
@@ -30,7 +30,9 @@ Levels = list[Float16[np.ndarray, "image _height _width _channel"]]
 
 
 def backbone_levels(
-    params: Any, pixels: UInt8[np.ndarray, "image height width 3"] | Stored, strides: Sequence[int]
+    params: Any,
+    pixels: UInt8[np.ndarray, "image height width 3"] | LazyRows,
+    strides: Sequence[int],
 ) -> Levels:
     """Runs the backbone on images, in batches, on the first device.
 
@@ -51,7 +53,7 @@ def backbone_levels(
 
 def cached_levels(
     params: Any,
-    pixels: UInt8[np.ndarray, "image height width 3"] | Stored,
+    pixels: UInt8[np.ndarray, "image height width 3"] | LazyRows,
     strides: Sequence[int],
     *,
     weights: str,
@@ -83,7 +85,7 @@ def cached_levels(
     return [arrays[str(stride)] for stride in strides]
 
 
-def fit_basis(levels: Levels, components: Sequence[int]) -> FeatureBasis:
+def fit_projection(levels: Levels, components: Sequence[int]) -> FeatureProjection:
     """Principal components of each level over all places of the given images.
 
     Args:
@@ -101,16 +103,16 @@ def fit_basis(levels: Levels, components: Sequence[int]) -> FeatureBasis:
         mean.append(total.astype(np.float32))
         scaled = directions[:, largest] / np.sqrt(variance[largest])
         projection.append(scaled.astype(np.float32))
-    return FeatureBasis(tuple(mean), tuple(projection))
+    return FeatureProjection(tuple(mean), tuple(projection))
 
 
 def project(
-    basis: FeatureBasis, levels: Levels, size: tuple[int, int]
+    basis: FeatureProjection, levels: Levels, size: tuple[int, int]
 ) -> Float16[np.ndarray, "image height width feature"]:
     """Reduces levels to their components on one grid, beside the five features of the place.
 
     Args:
-        basis: from `fit_basis`.
+        basis: from `fit_projection`.
         levels: of any images.
         size: (height, width) of the grid.
 
@@ -141,5 +143,5 @@ def _products(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _project_frozen(size: tuple[int, int], basis: FeatureBasis, levels: list[Array]) -> Array:
+def _project_frozen(size: tuple[int, int], basis: FeatureProjection, levels: list[Array]) -> Array:
     return project_levels(size, *basis, levels).astype(jnp.float16)

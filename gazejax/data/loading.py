@@ -8,23 +8,23 @@ from ml_collections import ConfigDict
 
 from gazejax.config.derived import (
     INPUTS,
-    has_taste,
+    encoder_sees_pixels,
+    has_preference_vector,
     input_size,
     map_size,
-    sees_pixels,
 )
 from gazejax.data import features, pretrained, reader
 from gazejax.data.splits import Splits, make_splits, share_images
 from gazejax.models import feature_projection
 from gazejax.runtime import distributed
-from gazejax.types import Dataset, Stored
+from gazejax.types import Dataset, LazyRows
 
 # Of a device's memory, for images; the rest is for the gaze and for what a step computes.
 _SHARE_FOR_IMAGES = 0.4
 
 
 def load_dataset(
-    config: ConfigDict, basis: feature_projection.FeatureBasis | None = None
+    config: ConfigDict, basis: feature_projection.FeatureProjection | None = None
 ) -> Dataset:
     """Reads the config's data set, with frozen features if it asks for some.
 
@@ -60,7 +60,7 @@ def read_dataset(config: ConfigDict) -> Dataset:
     return dataset
 
 
-def of_fold(config: ConfigDict, dataset: Dataset) -> Dataset:
+def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
     """A data set with what is left of its gaze where users are to share only some images.
 
     Training images are shared out among the seen users; test images among all, since what strangers
@@ -87,7 +87,7 @@ def of_fold(config: ConfigDict, dataset: Dataset) -> Dataset:
 
 
 def add_features(
-    config: ConfigDict, dataset: Dataset, basis: feature_projection.FeatureBasis | None
+    config: ConfigDict, dataset: Dataset, basis: feature_projection.FeatureProjection | None
 ) -> Dataset:
     """Computes the frozen features of all images, if the config asks for some.
 
@@ -99,7 +99,7 @@ def add_features(
     Raises:
         FileNotFoundError: if the backbone's weights are missing.
     """
-    if not has_taste(config):
+    if not has_preference_vector(config):
         return dataset
     params = pretrained.load_parameters()["backbone"]
     levels = features.cached_levels(
@@ -110,12 +110,12 @@ def add_features(
     )
     if basis is None:
         training = make_config_splits(config, dataset).train_images
-        basis = features.fit_basis(
+        basis = features.fit_projection(
             [level[training] for level in levels], config.features.components
         )
     grid = features.project(basis, levels, config.saliency.map_size)
-    if isinstance(dataset.images["saliency"], Stored):
-        return dataset._replace(features=Stored(grid.__getitem__, len(grid)), basis=basis)
+    if isinstance(dataset.images["saliency"], LazyRows):
+        return dataset._replace(features=LazyRows(grid.__getitem__, len(grid)), basis=basis)
     return dataset._replace(features=grid, basis=basis)
 
 
@@ -127,7 +127,7 @@ def _is_resident(config: ConfigDict) -> bool:
     needed = number * sum(_bytes_per_image(config, name) for name in INPUTS)
     available, whose = _device_memory()
     is_resident = needed <= _SHARE_FOR_IMAGES * available
-    distributed.say(
+    distributed.log(
         f"config.data.residency 'auto': {number} images take {needed / 1e9:.2f} GB, and "
         f"{_SHARE_FOR_IMAGES * available / 1e9:.1f} GB of {whose} are for them: "
         f"{'device' if is_resident else 'stream'}"
@@ -139,10 +139,10 @@ def _bytes_per_image(config: ConfigDict, name: str) -> int:
     """Of its pixels or features, and of its group map."""
     height, width = input_size(config, name)
     num_bytes = 3 * height * width
-    if name == "encoder" and not sees_pixels(config):
+    if name == "encoder" and not encoder_sees_pixels(config):
         num_bytes = 0
     map_height, map_width = map_size(config, name)
-    if name == "saliency" and has_taste(config):
+    if name == "saliency" and has_preference_vector(config):
         num_bytes = (
             2 * map_height * map_width * feature_projection.num_features(config.features.components)
         )
@@ -163,7 +163,7 @@ def _device_memory() -> tuple[float, str]:
 def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
     """The splits that a config makes of its data set."""
     viewed = np.asarray(dataset.gaze.viewing_length) > 0
-    # Of what the splits leave, users may share a part only: see `of_fold`.
+    # Of what the splits leave, users may share a part only: see `apply_image_overlap`.
     later = ("train_overlap", "test_overlap")
     options = {key: config.split[key] for key in config.split if key not in later}
     return make_splits(dataset.user_ids, dataset.image_ids, viewed, **options)

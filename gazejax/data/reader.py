@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from gazejax.types import Dataset, Gaze, Stored
+from gazejax.types import Dataset, Gaze, LazyRows
 
 
 class Source(NamedTuple):
@@ -245,14 +245,14 @@ def _decode(
     return (height, width), [resize_image(image, size) for image in decoded for size in sizes]
 
 
-def _stored_images(source: Source, positions: Sequence[int], size: tuple[int, int]) -> Stored:
+def _stored_images(source: Source, positions: Sequence[int], size: tuple[int, int]) -> LazyRows:
     """The images in the order of `positions`, decoded when they are asked for."""
 
     def read(images: Int[np.ndarray, " image"]) -> UInt8[np.ndarray, "image height width 3"]:
         records = [read_record(source, positions[image]) for image in images]
         return np.stack([_decode(source, record, [size])[1][0] for record in records])
 
-    return Stored(read, len(positions))
+    return LazyRows(read, len(positions))
 
 
 def _flatten_gaze(

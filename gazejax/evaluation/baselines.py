@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gazejax.inputs.maps import GroupMaps, personal_maps, universal_maps
+from gazejax.inputs.maps import LeaveOneOutMaps, leave_one_out_maps, personal_maps
 from gazejax.types import AnyArray, Gaze
 
 
-def two_scalars(
+def fixation_statistics(
     gaze: Gaze, users: Int[np.ndarray, " user"], images: Int[np.ndarray, " image"]
 ) -> Float[np.ndarray, "user image 2"]:
     """Number of fixations of each viewing and their mean duration in milliseconds; 0 if not seen.
@@ -33,7 +33,7 @@ def two_scalars(
 
 
 def residual_maps(
-    group: GroupMaps,
+    group: LeaveOneOutMaps,
     gaze: Gaze,
     *,
     users: Int[np.ndarray, " user"],
@@ -45,7 +45,7 @@ def residual_maps(
     height, width = group.total.shape[1:]
 
     @jax.jit
-    def of_user(group: GroupMaps, gaze: Gaze, image: Array, user: Array) -> Array:
+    def of_user(group: LeaveOneOutMaps, gaze: Gaze, image: Array, user: Array) -> Array:
         user = jnp.broadcast_to(user, image.shape)
         personal = personal_maps(
             gaze,
@@ -55,7 +55,7 @@ def residual_maps(
             map_size=(height, width),
             max_fixations=max_fixations,
         )
-        universal = universal_maps(group, gaze, user, image, personal)
+        universal = leave_one_out_maps(group, gaze, user, image, personal)
         return (personal - universal).reshape(len(image), -1)
 
     return np.stack([np.asarray(of_user(group, gaze, images, user)) for user in users])
@@ -114,7 +114,7 @@ def calibrate(
 
 
 def calibration_likelihoods(
-    group: GroupMaps,
+    group: LeaveOneOutMaps,
     gaze: Gaze,
     prior: Float[np.ndarray, "height width"],
     grid: Calibration,
@@ -131,7 +131,7 @@ def calibration_likelihoods(
     height, width = group.total.shape[1:]
 
     @jax.jit
-    def of_image(group: GroupMaps, gaze: Gaze, image: Array) -> Array:
+    def of_image(group: LeaveOneOutMaps, gaze: Gaze, image: Array) -> Array:
         at = jnp.broadcast_to(image, users.shape)
         personal = personal_maps(
             gaze,
@@ -141,7 +141,7 @@ def calibration_likelihoods(
             map_size=(height, width),
             max_fixations=max_fixations,
         )
-        universal = universal_maps(group, gaze, jnp.asarray(users), at, personal)
+        universal = leave_one_out_maps(group, gaze, jnp.asarray(users), at, personal)
         aspect_ratio = jnp.asarray(gaze.aspect_ratio)[image]
 
         def of_setting(setting: Calibration) -> Array:

@@ -14,7 +14,7 @@ from gazejax.types import Dataset
 _IMAGES_PER_POINT = 10
 
 
-def draw_plots(
+def plot_evaluation(
     folder: Path,
     result: dict[str, Any],
     curves: Mapping[str, Mapping[str, verification.RocCurve]],
@@ -26,16 +26,16 @@ def draw_plots(
     from gazejax import plots  # Here, since it takes a second and embedding a person needs none.
 
     folder.mkdir(exist_ok=True)
-    plots.draw_roc_curves(folder / "roc_curves.png", curves=curves)
+    plots.plot_roc_curves(folder / "roc_curves.png", curves=curves)
     for figure in ("roc_auc", "rank1"):
-        plots.draw_figures_against_size(
+        plots.plot_metrics_against_size(
             folder / f"{figure}_against_images.png", table=result["encoder"], figure=figure
         )
-    _draw_embeddings(folder / "embeddings.png", fold, dataset)
+    _plot_embeddings(folder / "embeddings.png", fold, dataset)
     if not examples:
         return
     largest = list(result["saliency_users"]["seen"])[-1]
-    plots.draw_user_bars(
+    plots.plot_user_bars(
         folder / "own_minus_swapped.png",
         per_user={
             group: {
@@ -63,10 +63,10 @@ def draw_plots(
                 **{key: example[key] for key in ("universal", "own", "truth")},
             )
         )
-    plots.draw_map_grid(folder / "maps.png", rows=rows)
+    plots.plot_map_grid(folder / "maps.png", rows=rows)
 
 
-def _draw_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
+def _plot_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
     """Draws samples of all users of a fold, each the mean embedding of as many test images."""
     from gazejax import plots
 
@@ -76,7 +76,7 @@ def _draw_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
     size = min(_IMAGES_PER_POINT, fewest // 2)
     number = fewest // size
     samples = [
-        verification_protocol.cut_into_samples(
+        verification_protocol.mean_of_disjoint_samples(
             group.features,
             group.viewed,
             np.arange(group.viewed.shape[1]),
@@ -86,7 +86,7 @@ def _draw_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
         for group in groups
     ]
     embeddings = np.concatenate(samples, axis=1)
-    plots.draw_embedding_scatter(
+    plots.plot_embedding_scatter(
         path,
         embeddings=embeddings.reshape(-1, embeddings.shape[-1]),
         users=np.tile(users, number),

@@ -11,17 +11,17 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
 from gazejax.config.derived import INPUTS, STAGES
-from gazejax.data.loading import make_config_splits, of_fold
+from gazejax.data.loading import apply_image_overlap, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import baselines, prediction_protocol, verification_protocol
-from gazejax.inference.embed import embed_pairs
+from gazejax.inference.embed import embed_viewings
 from gazejax.inputs import perturbations
-from gazejax.inputs.stage_arrays import Viewings, make_viewings
+from gazejax.inputs.stage_arrays import StageArrays, make_stage_arrays
 from gazejax.metrics import bootstrap, verification
 from gazejax.types import AnyArray, Dataset, Gaze, longest_viewing
-from gazejax.workdir.guards import refuse_another_encoder, refuse_leaks
-from gazejax.workdir.layout import trained_steps
-from gazejax.workdir.parameters import load_params, load_told_universals
+from gazejax.workdir.guards import check_no_leaks, check_same_encoder
+from gazejax.workdir.layout import latest_step
+from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 
 GROUPS = ("seen", "unseen")
 
@@ -41,9 +41,9 @@ class Fold(NamedTuple):
     workdir: Path
     config: ConfigDict
     splits: Splits
-    viewings: dict[str, Viewings]
+    viewings: dict[str, StageArrays]
     universal: Float[np.ndarray, "all_images height width"] | None
-    compared: dict[str, dict[str, verification_protocol.Compared]]
+    compared: dict[str, dict[str, verification_protocol.UserRepresentations]]
 
 
 def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
@@ -54,16 +54,16 @@ def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
         ValueError: if the data set is not the one of the training, or a user or image that is to
             be unseen took part in it.
     """
-    dataset = of_fold(config, dataset)
+    dataset = apply_image_overlap(config, dataset)
     splits = make_config_splits(config, dataset)
-    trained = [stage for stage in STAGES if trained_steps(workdir, stage) is not None]
+    trained = [stage for stage in STAGES if latest_step(workdir, stage) is not None]
     for stage in trained:
-        refuse_leaks(workdir, stage, splits, dataset)
+        check_no_leaks(workdir, stage, splits, dataset)
     if "saliency" in trained:
-        refuse_another_encoder(workdir, load_params(workdir, "encoder"))
-    viewings, universal, methods = make_methods(workdir, config, dataset, splits)
+        check_same_encoder(workdir, load_params(workdir, "encoder"))
+    viewings, universal, methods = make_representations(workdir, config, dataset, splits)
     compared = {
-        group: compared_users(methods, users, splits.test_images)
+        group: represent_users(methods, users, splits.test_images)
         for group, users in _groups(splits).items()
     }
     return Fold(workdir, config, splits, viewings, universal, compared)
@@ -73,7 +73,7 @@ def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
     return {"seen": splits.seen_users, "unseen": splits.unseen_users}
 
 
-class _Known(NamedTuple):
+class Representation(NamedTuple):
     """What a method knows of all users; see `verification_protocol.Compared`."""
 
     features: Float[np.ndarray, "user image feature"]
@@ -82,35 +82,35 @@ class _Known(NamedTuple):
     permuted: bool = False
 
 
-def make_methods(
+def make_representations(
     workdir: Path,
     config: ConfigDict,
     dataset: Dataset,
     splits: Splits,
-) -> tuple[dict[str, Viewings], np.ndarray | None, dict[str, _Known]]:
+) -> tuple[dict[str, StageArrays], np.ndarray | None, dict[str, Representation]]:
     """Viewings and told maps of a fold, as in `Fold`, and the encoder and the controls of stage 1.
 
     Raises:
         ValueError: if an unseen user contributes to a universal map.
     """
     images, users = splits.test_images, np.arange(len(dataset.user_ids))
-    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
+    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
     for arrays in viewings.values():
-        prediction_protocol.refuse_members(arrays.group, splits.unseen_users)
-    universal = load_told_universals(workdir, config, viewings, jax.local_devices())
+        prediction_protocol.check_no_members(arrays.group, splits.unseen_users)
+    universal = load_replacement_universal_maps(workdir, config, viewings, jax.local_devices())
     # Little gaze is an unseen user's: of the seen ones, who make the universal maps, all is known.
-    gaze = perturbations.first_gaze(dataset.gaze, users=splits.unseen_users, **config.eval.gaze)
+    gaze = perturbations.limit_gaze(dataset.gaze, users=splits.unseen_users, **config.eval.gaze)
 
-    def told_of(gaze: Gaze) -> Viewings:
+    def told_of(gaze: Gaze) -> StageArrays:
         if universal is None and gaze is dataset.gaze:
             return viewings["encoder"]
         changed = dataset._replace(gaze=gaze)
-        return make_viewings("encoder", config, changed, splits, universal)
+        return make_stage_arrays("encoder", config, changed, splits, universal)
 
     told = told_of(gaze)
 
-    def embed(stage: str, viewings: Viewings) -> Float[np.ndarray, "user image embedding"]:
-        return embed_pairs(
+    def embed(stage: str, viewings: StageArrays) -> Float[np.ndarray, "user image embedding"]:
+        return embed_viewings(
             config,
             load_params(workdir, stage),
             viewings,
@@ -120,8 +120,8 @@ def make_methods(
         )
 
     distance = verification.negative_distance
-    scalars = baselines.two_scalars(gaze, users, images)
-    training = baselines.two_scalars(gaze, splits.seen_users, splits.train_images)
+    scalars = baselines.fixation_statistics(gaze, users, images)
+    training = baselines.fixation_statistics(gaze, splits.seen_users, splits.train_images)
     residual = baselines.residual_maps(
         viewings["saliency"].group,
         gaze,
@@ -132,13 +132,13 @@ def make_methods(
     )
     spread = training[training[..., 0] > 0].std(axis=0)
     methods = {
-        "encoder": _Known(embed("encoder", told), gaze.viewing_length, distance),
-        "residual_map": _Known(residual, gaze.viewing_length, verification.correlation),
-        "two_scalars": _Known(
+        "encoder": Representation(embed("encoder", told), gaze.viewing_length, distance),
+        "residual_map": Representation(residual, gaze.viewing_length, verification.correlation),
+        "two_scalars": Representation(
             scalars / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
         ),
     }
-    cut = perturbations.cut_scanpaths(gaze, config.eval.common_fixations)
+    cut = perturbations.truncate_scanpaths(gaze, config.eval.common_fixations)
     if np.min((np.asarray(cut.viewing_length)[:, images] > 0).sum(axis=1)) < 2:
         print(
             f"control encoder_cut left out: a user has fewer than 2 test images with "
@@ -146,24 +146,26 @@ def make_methods(
             file=sys.stderr,
         )
     else:
-        methods["encoder_cut"] = _Known(
+        methods["encoder_cut"] = Representation(
             embed("encoder", told_of(cut)), cut.viewing_length, distance
         )
-    if trained_steps(workdir, "permuted_encoder") is not None:
+    if latest_step(workdir, "permuted_encoder") is not None:
         permuted = embed("permuted_encoder", told)
-        methods["permuted_users"] = _Known(permuted, gaze.viewing_length, distance, permuted=True)
-        methods["permuted_training"] = _Known(permuted, gaze.viewing_length, distance)
+        methods["permuted_users"] = Representation(
+            permuted, gaze.viewing_length, distance, permuted=True
+        )
+        methods["permuted_training"] = Representation(permuted, gaze.viewing_length, distance)
     return viewings, universal, methods
 
 
-def compared_users(
-    methods: Mapping[str, _Known],
+def represent_users(
+    methods: Mapping[str, Representation],
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
-) -> dict[str, verification_protocol.Compared]:
+) -> dict[str, verification_protocol.UserRepresentations]:
     """What each method knows of some users on some images."""
     return {
-        method: verification_protocol.Compared(
+        method: verification_protocol.UserRepresentations(
             users=users,
             features=known.features[users],
             viewed=np.asarray(known.length)[np.ix_(users, images)] > 0,

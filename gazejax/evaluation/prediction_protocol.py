@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from gazejax import metrics
 from gazejax.evaluation.baselines import Calibration, calibrate
-from gazejax.inputs.maps import GroupMaps, personal_maps, universal_maps
+from gazejax.inputs.maps import LeaveOneOutMaps, leave_one_out_maps, personal_maps
 from gazejax.metrics import bootstrap
 from gazejax.runtime.devices import map_rows
 from gazejax.types import AnyArray, Gaze, viewing_scanpaths
@@ -61,7 +61,7 @@ def conditions_of(
     return np.stack([embeddings, mean, *(embeddings[swap] for swap in swaps)])
 
 
-class Prediction(NamedTuple):
+class PredictionRequest(NamedTuple):
     """What stage 2 is asked to predict, in one fold, for one group of users.
 
     Attributes:
@@ -81,7 +81,7 @@ class Prediction(NamedTuple):
     calibration: Calibration
 
 
-def refuse_enrolled_queries(asked: Prediction) -> None:
+def check_no_enrolled_queries(asked: PredictionRequest) -> None:
     """Refuses to ask for an image that the user's embedding was made of.
 
     Raises:
@@ -95,7 +95,7 @@ def refuse_enrolled_queries(asked: Prediction) -> None:
         )
 
 
-def refuse_members(group: GroupMaps, users: Int[np.ndarray, " user"]) -> None:
+def check_no_members(group: LeaveOneOutMaps, users: Int[np.ndarray, " user"]) -> None:
     """Refuses universal maps that users who are to be unseen contributed to.
 
     Raises:
@@ -105,7 +105,7 @@ def refuse_members(group: GroupMaps, users: Int[np.ndarray, " user"]) -> None:
         raise ValueError(f"user {user} is unseen, but contributes to the universal map")
 
 
-class Universals(NamedTuple):
+class UniversalMaps(NamedTuple):
     """The universal maps that need no person.
 
     Attributes:
@@ -115,7 +115,7 @@ class Universals(NamedTuple):
         told: what the network is told, for each test image; None: the maps of the group.
     """
 
-    group: GroupMaps
+    group: LeaveOneOutMaps
     center_prior: Float[AnyArray, "height width"]
     predicted: Float[AnyArray, "image height width"]
     told: Float[AnyArray, "image height width"] | None = None
@@ -126,8 +126,8 @@ def predict_maps(
     params: Any,
     pixels: Shaped[AnyArray, "all_images image_height image_width channel"],
     gaze: Gaze,
-    universals: Universals,
-    asked: Prediction,
+    universals: UniversalMaps,
+    asked: PredictionRequest,
     *,
     sigma_frac: float,
     max_fixations: int,
@@ -137,7 +137,7 @@ def predict_maps(
     """Predicts the maps of all users, enrolments and images that are asked for.
 
     Args:
-        network: (params, images, universal, embedding) -> maps, as `SaliencyNetwork`.
+        network: (params, images, universal, embedding) -> maps, as `SaliencyUNet`.
         params: its parameters.
         pixels: all images of the data set as the network sees them.
         gaze: all fixations.
@@ -171,7 +171,7 @@ def predict_maps(
             map_size=(height, width),
             max_fixations=max_fixations,
         )
-        universal = universal_maps(universals.group, gaze, users, at, truth)
+        universal = leave_one_out_maps(universals.group, gaze, users, at, truth)
         told = universal
         if universals.told is not None:
             told = jnp.broadcast_to(universals.told[column], universal.shape)
@@ -204,7 +204,7 @@ def predict_maps(
             "mask": scanpaths.mask & is_asked[:, None],
         }
 
-    refuse_enrolled_queries(asked)
+    check_no_enrolled_queries(asked)
     enrolment, column = np.nonzero(asked.is_query.any(axis=1))
     batches = map_rows(
         jax.vmap(predict_row, in_axes=(None, 0, 0, 0, 0)),
@@ -299,7 +299,7 @@ def other_fixation_counts(
     return counts.sum(axis=0) - counts
 
 
-class Predicted(NamedTuple):
+class PredictionScores(NamedTuple):
     """Scores of stage 2 in one fold.
 
     Attributes:
@@ -323,7 +323,7 @@ def mean_over_draws(
 
 
 def user_scores(
-    fold: Predicted, image_weight: Int[np.ndarray, "resample image"]
+    fold: PredictionScores, image_weight: Int[np.ndarray, "resample image"]
 ) -> Float[np.ndarray, "resample condition user metric"]:
     """Mean over images, in each resample of them; the derangements are averaged to `swapped`."""
     per_user = bootstrap.mean_over_images(fold.scores.transpose(0, 1, 3, 2), image_weight)
@@ -333,7 +333,7 @@ def user_scores(
 
 
 def mean_over_users(
-    folds: Sequence[Predicted],
+    folds: Sequence[PredictionScores],
     user_weight: Int[np.ndarray, "resample user"],
     image_weight: Int[np.ndarray, "resample image"],
 ) -> Float[np.ndarray, "resample condition metric"]:
@@ -353,7 +353,9 @@ def mean_over_users(
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
-def swap_test(folds: Sequence[Predicted], *, num_permutations: int, seed: int) -> dict[str, float]:
+def swap_test(
+    folds: Sequence[PredictionScores], *, num_permutations: int, seed: int
+) -> dict[str, float]:
     """p-value of own better than swapped, for each of `MAP_METRICS`; see the permutation test.
 
     Of one score of each user in each condition: the mean over images, then over the folds the user

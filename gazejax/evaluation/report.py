@@ -49,8 +49,8 @@ _METRICS = {
 }
 
 
-def format_elsewhere(result: Mapping[str, Any]) -> str:
-    """Writes what `run.evaluate_elsewhere` found as Markdown."""
+def format_evaluation_on(result: Mapping[str, Any]) -> str:
+    """Writes what `run.evaluate_on` found as Markdown."""
     compared = result["compared"]
     first = next(iter(result["encoder"]["encoder"].values()))
     return "\n\n".join(
@@ -59,7 +59,7 @@ def format_elsewhere(result: Mapping[str, Any]) -> str:
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
             f"{compared['commit']}, {compared['date']}. Brackets: 95 % interval over users.",
-            _figures_table(result["encoder"], compared),
+            _metrics_table(result["encoder"], compared),
             "Encoder minus control, paired:",
             _differences_table(result["encoder_differences"], STAGE_1_METRICS),
         ]
@@ -74,7 +74,7 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
     parts.append(DETAILS)
     for group, methods in result["encoder"].items():
         parts.append(f"### Who is it? {_users(group, methods['encoder'])}")
-        parts.append(_figures_table(methods, result["compared"]))
+        parts.append(_metrics_table(methods, result["compared"]))
         parts.append("Encoder minus control, paired:")
         parts.append(_differences_table(result["encoder_differences"][group], STAGE_1_METRICS))
     for group, sizes in result.get("saliency", {}).items():
@@ -168,7 +168,7 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
     )
 
 
-def _figures_table(methods: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
+def _metrics_table(methods: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
     lines = [
         [
             _METHODS[method].format(**compared),

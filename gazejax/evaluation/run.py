@@ -14,16 +14,22 @@ from gazejax.config.derived import STAGES, fold_configs
 from gazejax.config.identity import fingerprint
 from gazejax.data.loading import load_dataset
 from gazejax.data.splits import Splits
-from gazejax.evaluation.figures import draw_plots
-from gazejax.evaluation.folds import GROUPS, Fold, compared_users, make_methods, open_fold
-from gazejax.evaluation.report import format_elsewhere, format_evaluation
+from gazejax.evaluation.figures import plot_evaluation
+from gazejax.evaluation.folds import GROUPS, Fold, make_representations, open_fold, represent_users
+from gazejax.evaluation.report import format_evaluation, format_evaluation_on
 from gazejax.evaluation.score_maps import score_predictions
 from gazejax.evaluation.verify_users import verify_users
 from gazejax.inference.embed import measure_embedding
-from gazejax.runtime.files import naming, source_commit, write_arrays, write_json, write_text
+from gazejax.runtime.files import (
+    path_in_errors,
+    source_commit,
+    write_arrays,
+    write_json,
+    write_text,
+)
 from gazejax.runtime.progress import track
-from gazejax.workdir.guards import refuse_trained_images
-from gazejax.workdir.layout import load_basis, load_config, trained_steps, write_resources
+from gazejax.workdir.guards import check_no_trained_images
+from gazejax.workdir.layout import latest_step, load_config, load_projection, write_resources
 from gazejax.workdir.parameters import load_params
 
 # The values behind the intervals of a workdir's figures.
@@ -43,7 +49,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     """
     started = time.monotonic()
     config = load_config(workdir)
-    dataset = load_dataset(config, load_basis(workdir))
+    dataset = load_dataset(config, load_projection(workdir))
     configs = fold_configs(config, workdir)
     folds = []
     with track("evaluation, embeddings", len(configs)) as show:
@@ -63,7 +69,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             result["encoder_differences"][group] = differences
             show(number, f"{group} users")
     examples: list[dict[str, Any]] = []
-    if all(trained_steps(fold.workdir, "saliency") is not None for fold in folds):
+    if all(latest_step(fold.workdir, "saliency") is not None for fold in folds):
         result |= {"saliency": {}, "saliency_differences": {}, "saliency_users": {}}
         for group in GROUPS:
             tables, examples, resampled = score_predictions(group, folds, config, dataset)
@@ -84,15 +90,15 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     write_json(workdir / "evaluation.json", result)
     text = format_evaluation(result)
     write_text(workdir / "evaluation.md", text)
-    with naming(workdir / "plots"):
-        draw_plots(workdir / "plots", result, curves, examples, folds[0], dataset)
+    with path_in_errors(workdir / "plots"):
+        plot_evaluation(workdir / "plots", result, curves, examples, folds[0], dataset)
     write_resources(workdir, "embedding", seconds=cost.seconds)
     write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
     print(text)
     return result
 
 
-def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[str, Any]:
+def evaluate_on(workdir: Path, name: str, data_dir: Path | None) -> dict[str, Any]:
     """Evaluates the encoder of a workdir on the people of another data set, whom it never met.
 
     Each viewing is somebody's first look at an image, as in most training data; the universal map
@@ -117,16 +123,16 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
     config.data.update(name=name, first_trial_only=True)
     config.split.update(train_overlap=None, test_overlap=None)  # They saw what they saw.
     config.data.data_dir = None if data_dir is None else str(data_dir)
-    dataset = load_dataset(config, load_basis(workdir))
+    dataset = load_dataset(config, load_projection(workdir))
     users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
     nobody = np.array([], int)
     folds = []
     for folder, fold_config in fold_configs(config, workdir).items():
-        refuse_trained_images(folder, "encoder", dataset)
+        check_no_trained_images(folder, "encoder", dataset)
         # All may be part of the universal map, from which everybody's own is left out.
         splits = Splits(users, nobody, images, images)
-        viewings, universal, methods = make_methods(folder, fold_config, dataset, splits)
-        compared = {"unseen": compared_users(methods, users, images)}
+        viewings, universal, methods = make_representations(folder, fold_config, dataset, splits)
+        compared = {"unseen": represent_users(methods, users, images)}
         folds.append(Fold(folder, fold_config, splits, viewings, universal, compared))
     table, differences, *_ = verify_users("unseen", folds, config, dataset)
     result = {
@@ -134,7 +140,7 @@ def evaluate_elsewhere(workdir: Path, name: str, data_dir: Path | None) -> dict[
         "encoder_differences": differences,
         "compared": _describe(config, folds) | {"trained_on": trained_on},
     }
-    text = format_elsewhere(result)
+    text = format_evaluation_on(result)
     stem = f"evaluation_{name.replace('/', '_')}"
     write_json(workdir / f"{stem}.json", result)
     write_text(workdir / f"{stem}.md", text)
@@ -160,7 +166,7 @@ def _describe(config: ConfigDict, folds: Sequence[Fold]) -> dict[str, Any]:
         "data": config.data.name,
         "purpose": config.split.purpose,
         **{name: len(members) for name, members in first.splits._asdict().items()},
-        **{f"{name}_steps": trained_steps(first.workdir, name) for name in STAGES},
+        **{f"{name}_steps": latest_step(first.workdir, name) for name in STAGES},
         "encoder_draws": options.num_draws,
         "saliency_draws": options.saliency_num_draws,
         "derangements": options.num_derangements,

@@ -12,14 +12,14 @@ from gazejax.evaluation import baselines, prediction_protocol, verification_prot
 from gazejax.evaluation.folds import Fold, fewest_images, resample_users_of
 from gazejax.evaluation.verify_users import with_intervals
 from gazejax.inference.networks import saliency_network
-from gazejax.inference.universal import predict_universals
-from gazejax.inputs.perturbations import told_embeddings
+from gazejax.inference.universal import predict_universal_maps
+from gazejax.inputs.perturbations import apply_embedding_control
 from gazejax.inputs.stage_arrays import center_prior
-from gazejax.inputs.streaming import in_parts
+from gazejax.inputs.streaming import iterate_chunks
 from gazejax.metrics import bootstrap
 from gazejax.runtime.progress import track
 from gazejax.types import Dataset, longest_viewing
-from gazejax.workdir.layout import trained_steps
+from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 
 # For the plots alone.
@@ -105,7 +105,7 @@ def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
 
 def _score_fold(
     group: str, fold: Fold, sizes: Sequence[int]
-) -> tuple[dict[int, prediction_protocol.Predicted], list[dict[str, Any]]]:
+) -> tuple[dict[int, prediction_protocol.PredictionScores], list[dict[str, Any]]]:
     """Enrols every user with n test images, predicts the user's other ones and scores the maps.
 
     Returns:
@@ -115,10 +115,12 @@ def _score_fold(
     images, viewings = fold.splits.test_images, fold.viewings["saliency"]
     prior = center_prior(viewings)
     known, seen = (
-        compared._replace(features=told_embeddings(config, compared.features, compared.viewed))
+        compared._replace(
+            features=apply_embedding_control(config, compared.features, compared.viewed)
+        )
         for compared in (fold.compared[name]["encoder"] for name in (group, "seen"))
     )
-    orders = verification_protocol.draw_image_orders(len(images), options.num_draws, options.seed)
+    orders = verification_protocol.sample_image_orders(len(images), options.num_draws, options.seed)
     enrolments = [(size, order) for size in sizes for order in orders[: options.saliency_num_draws]]
     swaps = prediction_protocol.derangements(
         len(known.users), options.num_derangements, options.seed
@@ -133,18 +135,22 @@ def _score_fold(
     )
     is_enrolled, embeddings, settings = [], [], []
     for size, order in enrolments:
-        weight = verification_protocol.first_viewed(known.viewed, order, start=0, size=size)
-        seen_weight = verification_protocol.first_viewed(seen.viewed, order, start=0, size=size)
+        weight = verification_protocol.enrolment_weights(known.viewed, order, start=0, size=size)
+        seen_weight = verification_protocol.enrolment_weights(
+            seen.viewed, order, start=0, size=size
+        )
         is_enrolled.append(weight > 0)
         embeddings.append(
             prediction_protocol.conditions_of(
-                verification_protocol.mean_features(known.features, weight),
-                verification_protocol.mean_features(seen.features, seen_weight).mean(axis=0),
+                verification_protocol.mean_representations(known.features, weight),
+                verification_protocol.mean_representations(seen.features, seen_weight).mean(axis=0),
                 swaps,
             )
         )
-        settings.append(verification_protocol.mean_features(likelihoods, weight).argmax(axis=-1))
-    asked = prediction_protocol.Prediction(
+        settings.append(
+            verification_protocol.mean_representations(likelihoods, weight).argmax(axis=-1)
+        )
+    asked = prediction_protocol.PredictionRequest(
         users=known.users,
         images=images,
         is_enrolled=np.stack(is_enrolled),
@@ -175,7 +181,7 @@ def _score_fold(
             done += len(batch["image"])
             show(done, "images")
     predicted = {
-        size: prediction_protocol.Predicted(
+        size: prediction_protocol.PredictionScores(
             known.users,
             prediction_protocol.mean_over_draws(
                 scores[[of_size == size for of_size, _ in enrolments]]
@@ -188,7 +194,7 @@ def _score_fold(
 
 def _predicted_batches(
     fold: Fold,
-    asked: prediction_protocol.Prediction,
+    asked: prediction_protocol.PredictionRequest,
     prior: Float[np.ndarray, "height width"],
     common: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
@@ -196,7 +202,7 @@ def _predicted_batches(
     network = saliency_network(fold.config, num_users=len(fold.splits.seen_users))
     params = load_params(fold.workdir, "saliency")
     if _has_universal(fold):
-        predicted = predict_universals(
+        predicted = predict_universal_maps(
             fold.config,
             load_params(fold.workdir, "universal"),
             fold.viewings["saliency"],
@@ -210,7 +216,7 @@ def _predicted_batches(
     def predict(params: Any, *inputs: jax.Array) -> jax.Array:
         return network.apply(params)(*inputs)
 
-    for near, part, rows in in_parts(fold.viewings["saliency"], asked.images):
+    for near, part, rows in iterate_chunks(fold.viewings["saliency"], asked.images):
         of_part = asked._replace(
             images=rows,
             is_enrolled=asked.is_enrolled[:, :, part],
@@ -221,7 +227,7 @@ def _predicted_batches(
             params,
             near.pixels,
             near.gaze,
-            prediction_protocol.Universals(
+            prediction_protocol.UniversalMaps(
                 near.group, prior, predicted[part], None if told is None else told[part]
             ),
             of_part,
@@ -233,7 +239,7 @@ def _predicted_batches(
 
 
 def _examples(
-    batch: Mapping[str, Any], asked: prediction_protocol.Prediction
+    batch: Mapping[str, Any], asked: prediction_protocol.PredictionRequest
 ) -> list[dict[str, Any]]:
     """Of the last enrolment, maps of a few images in even steps, each of another user."""
     last = len(asked.is_query) - 1
@@ -262,11 +268,11 @@ def _examples(
 
 
 def _has_universal(fold: Fold) -> bool:
-    return trained_steps(fold.workdir, "universal") is not None
+    return latest_step(fold.workdir, "universal") is not None
 
 
 def _single_users(
-    folds: Sequence[prediction_protocol.Predicted],
+    folds: Sequence[prediction_protocol.PredictionScores],
     image_weight: Int[np.ndarray, "resample image"],
     dataset: Dataset,
 ) -> dict[str, Any]:

@@ -22,12 +22,12 @@ from jaxtyping import Bool, Float, Int
 from gazejax.inputs import perturbations
 from gazejax.metrics import bootstrap, verification
 
-VERIFICATION_FIGURES = ("roc_auc", "rank1", "eer", "fnmr_at_fmr_1", "fnmr_at_fmr_10", "map_at_r")
+VERIFICATION_METRICS = ("roc_auc", "rank1", "eer", "fnmr_at_fmr_1", "fnmr_at_fmr_10", "map_at_r")
 
 _FMRS = {"fnmr_at_fmr_1": 0.01, "fnmr_at_fmr_10": 0.1}
 
 # Resampled curves are read at so many levels of the score at most; the figures themselves at all.
-_MAX_LEVELS = 2000
+_MAX_THRESHOLDS = 2000
 
 
 def usable_sizes(num_images: Sequence[int], available: int) -> list[int]:
@@ -35,13 +35,15 @@ def usable_sizes(num_images: Sequence[int], available: int) -> list[int]:
     return sorted({min(size, available // 2) for size in num_images})
 
 
-def draw_image_orders(num_images: int, num_draws: int, seed: int) -> Int[np.ndarray, "draw image"]:
+def sample_image_orders(
+    num_images: int, num_draws: int, seed: int
+) -> Int[np.ndarray, "draw image"]:
     """Random orders of the test images, one for each draw, shared by all users and methods."""
     generator = np.random.default_rng(seed)
     return np.stack([generator.permutation(num_images) for _ in range(num_draws)])
 
 
-def first_viewed(
+def enrolment_weights(
     viewed: Bool[np.ndarray, "user image"],
     order: Int[np.ndarray, " image"],
     *,
@@ -69,14 +71,14 @@ def first_viewed(
     return weights / size
 
 
-def mean_features(
+def mean_representations(
     features: Float[np.ndarray, "user image feature"], weights: Float[np.ndarray, "user image"]
 ) -> Float[np.ndarray, "user feature"]:
     """Averages the features of each user over images, by weights that sum to 1."""
     return np.einsum("ui,uif->uf", weights, features)
 
 
-def cut_into_samples(
+def mean_of_disjoint_samples(
     features: Float[np.ndarray, "user image feature"],
     viewed: Bool[np.ndarray, "user image"],
     order: Int[np.ndarray, " image"],
@@ -87,13 +89,15 @@ def cut_into_samples(
     """Mean features of `number` samples of each user, each of `size` other images."""
     return np.stack(
         [
-            mean_features(features, first_viewed(viewed, order, start=sample * size, size=size))
+            mean_representations(
+                features, enrolment_weights(viewed, order, start=sample * size, size=size)
+            )
             for sample in range(number)
         ]
     )
 
 
-class Compared(NamedTuple):
+class UserRepresentations(NamedTuple):
     """What one method knows of the users of one fold, who are compared with each other.
 
     Attributes:
@@ -111,7 +115,7 @@ class Compared(NamedTuple):
     permuted: bool = False
 
 
-class Scores(NamedTuple):
+class VerificationScores(NamedTuple):
     """What the draws of one fold gave.
 
     Attributes:
@@ -127,14 +131,14 @@ class Scores(NamedTuple):
     samples_per_user: int
 
 
-def compare(
-    compared: Compared,
+def score_draws(
+    compared: UserRepresentations,
     orders: Int[np.ndarray, "draw image"],
     *,
     size: int,
     samples_per_user: int,
     seed: int,
-) -> Scores:
+) -> VerificationScores:
     """Compares users by the mean features of `size` images.
 
     Args:
@@ -155,7 +159,7 @@ def compare(
         if compared.permuted:
             owner = perturbations.permute_viewers(compared.viewed, generator)
             features = np.take_along_axis(features, owner[..., None], axis=0)
-        return cut_into_samples(features, compared.viewed, order, size=size, number=number)
+        return mean_of_disjoint_samples(features, compared.viewed, order, size=size, number=number)
 
     similarity = []
     for order in orders:
@@ -173,16 +177,18 @@ def compare(
         similarities = np.where(shares_images, -np.inf, compared.similarity(every, every))
         found = verification.average_precision_at_r(similarities, owner)
         precision.append(found.reshape(samples_per_user, num_users).mean(axis=0))
-    return Scores(compared.users, np.stack(similarity), np.stack(precision), samples_per_user)
+    return VerificationScores(
+        compared.users, np.stack(similarity), np.stack(precision), samples_per_user
+    )
 
 
-def verification_figures(folds: Sequence[Scores]) -> dict[str, float | None]:
+def verification_metrics(folds: Sequence[VerificationScores]) -> dict[str, float | None]:
     """The figures of stage 1: of all draws pooled, then the mean over folds.
 
     Returns:
-        `VERIFICATION_FIGURES`; None for an FNMR at an FMR that too few impostor scores could show.
+        `VERIFICATION_METRICS`; None for an FNMR at an FMR that too few impostor scores could show.
     """
-    figures: dict[str, list[float]] = {name: [] for name in VERIFICATION_FIGURES}
+    figures: dict[str, list[float]] = {name: [] for name in VERIFICATION_METRICS}
     for fold in folds:
         is_own = np.eye(len(fold.users), dtype=bool)
         genuine, impostor = fold.similarity[:, is_own], fold.similarity[:, ~is_own]
@@ -196,7 +202,7 @@ def verification_figures(folds: Sequence[Scores]) -> dict[str, float | None]:
     return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
 
 
-def mean_curve(folds: Sequence[Scores]) -> verification.RocCurve:
+def mean_curve(folds: Sequence[VerificationScores]) -> verification.RocCurve:
     """The ROC curve of all draws, as the mean over folds of the FNMR at some FMRs, for a plot."""
     curves = []
     for fold in folds:
@@ -212,7 +218,7 @@ def mean_curve(folds: Sequence[Scores]) -> verification.RocCurve:
     return verification.RocCurve(fmr, np.array(fnmr))
 
 
-def chance_figures(num_users: Sequence[int], *, samples_per_user: int) -> dict[str, float]:
+def chance_metrics(num_users: Sequence[int], *, samples_per_user: int) -> dict[str, float]:
     """The figures of scores that say nothing, as the mean over folds of so many users."""
     relevant = samples_per_user - 1
     map_at_r = [
@@ -228,8 +234,8 @@ def chance_figures(num_users: Sequence[int], *, samples_per_user: int) -> dict[s
     }
 
 
-def resampled_verification_figures(
-    folds: Sequence[Scores],
+def resampled_verification_metrics(
+    folds: Sequence[VerificationScores],
     user_weight: Int[np.ndarray, "resample user"],
     *,
     size: int,
@@ -270,7 +276,7 @@ def resampled_verification_figures(
             (len(first.precision), first.samples_per_user),
         )
     )
-    sums = {name: np.zeros(len(user_weight)) for name in VERIFICATION_FIGURES}
+    sums = {name: np.zeros(len(user_weight)) for name in VERIFICATION_METRICS}
     for fold in folds:
         weight = user_weight[:, fold.users]
         by_users, by_draw = _resampled_curves(fold.similarity, weight)
@@ -306,12 +312,12 @@ def _resampled_curves(
 ) -> tuple[verification.RocCurve, verification.RocCurve]:
     """ROC curves of each resample of users with all draws, and of each draw with all users.
 
-    Scores are counted at `_MAX_LEVELS` quantiles, so that a resample is a matrix product.
+    Scores are counted at `_MAX_THRESHOLDS` quantiles, so that a resample is a matrix product.
     """
     num_draws, num_users, _ = similarity.shape
     levels = np.unique(similarity)
-    if len(levels) > _MAX_LEVELS:
-        levels = np.unique(np.quantile(levels, np.linspace(0, 1, _MAX_LEVELS), method="lower"))
+    if len(levels) > _MAX_THRESHOLDS:
+        levels = np.unique(np.quantile(levels, np.linspace(0, 1, _MAX_THRESHOLDS), method="lower"))
     level = np.searchsorted(levels, similarity).reshape(num_draws, -1)
 
     def count(group: Int[np.ndarray, "draw pair"], number: int) -> Float[np.ndarray, "group level"]:

@@ -25,7 +25,7 @@ def verify_users(
     """
     options = config.eval
     num_images = len(folds[0].splits.test_images)
-    orders = verification_protocol.draw_image_orders(num_images, options.num_draws, options.seed)
+    orders = verification_protocol.sample_image_orders(num_images, options.num_draws, options.seed)
     user_weight = resample_users_of(group, folds, config, dataset)
     table: dict[str, Any] = {}
     resampled: dict[str, dict[str, dict[str, np.ndarray]]] = {}
@@ -43,7 +43,7 @@ def verify_users(
         for size in sizes:
             samples_per_user = min(fewest // size, options.samples_per_user)
             scores = [
-                verification_protocol.compare(
+                verification_protocol.score_draws(
                     one,
                     orders,
                     size=size,
@@ -56,12 +56,12 @@ def verify_users(
                 curves[f"{method.replace('_', ' ')}, n = {size}"] = (
                     verification_protocol.mean_curve(scores)
                 )
-            values = verification_protocol.resampled_verification_figures(
+            values = verification_protocol.resampled_verification_metrics(
                 scores, user_weight, size=size, num_images=num_images, seed=options.seed
             )
             resampled[method][str(size)] = values
             table[method][str(size)] = {
-                **with_intervals(verification_protocol.verification_figures(scores), values),
+                **with_intervals(verification_protocol.verification_metrics(scores), values),
                 "num_users": len(np.unique(np.concatenate([one.users for one in scores]))),
                 "num_images": num_images,
                 "num_draws": options.num_draws,
@@ -81,7 +81,7 @@ def verify_users(
         if method != "encoder"
     }
     table["chance"] = {
-        size: verification_protocol.chance_figures(
+        size: verification_protocol.chance_metrics(
             [len(fold.compared[group]["encoder"].users) for fold in folds],
             samples_per_user=min(
                 fewest_images(folds, "encoder") // int(size), options.samples_per_user

@@ -16,10 +16,10 @@ from scipy import special
 
 from gazejax.evaluation.folds import GROUPS
 from gazejax.experiments.read_runs import (
-    Evaluated,
+    EvaluatedRun,
     Variants,
+    check_comparable,
     read_tables,
-    refuse_unlike,
     splits_of_folds,
 )
 from gazejax.experiments.report import format_comparison
@@ -27,7 +27,7 @@ from gazejax.metrics import bootstrap
 from gazejax.runtime.files import write_text
 
 
-class Figure(NamedTuple):
+class ReportedMetric(NamedTuple):
     """A headline figure, or the difference of two.
 
     Attributes:
@@ -65,7 +65,7 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
 
     tables = read_tables(folders)
     for variants in tables.values():
-        refuse_unlike(variants)
+        check_comparable(variants)
     rows = [
         {"table": name, **row} for name, variants in tables.items() for row in table_of(variants)
     ]
@@ -77,9 +77,9 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
         of_table = [row for row in rows if row["table"] == name]
         if all(row["difference"] is None for row in of_table):
             continue  # One variant alone.
-        plots.draw_differences(out / f"comparison_{name}.png", rows=of_table, title=name)
+        plots.plot_differences(out / f"comparison_{name}.png", rows=of_table, title=name)
         if len({row["operations_per_embedding"] for row in of_table}) > 1:
-            plots.draw_costs(out / f"costs_{name}.png", rows=of_table, title=name)
+            plots.plot_costs(out / f"costs_{name}.png", rows=of_table, title=name)
     print(text)
     return rows
 
@@ -103,7 +103,7 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def headline_figures(variants: Variants) -> list[Figure]:
+def headline_metrics(variants: Variants) -> list[ReportedMetric]:
     """The headline figures that all runs have: at each number of images, of seen and unseen."""
     runs = [run for seeds in variants.values() for run in seeds.values()]
     found = []
@@ -111,7 +111,7 @@ def headline_figures(variants: Variants) -> list[Figure]:
         for size in _common(run.evaluation["encoder"][users]["encoder"] for run in runs):
             path = f"encoder/{users}/encoder/{size}"
             for name in ("roc_auc", "rank1"):
-                found.append(Figure(users, name, size, f"{path}/{name}"))
+                found.append(ReportedMetric(users, name, size, f"{path}/{name}"))
     if not all("saliency" in run.evaluation for run in runs):
         return found
     for users in GROUPS:
@@ -119,10 +119,10 @@ def headline_figures(variants: Variants) -> list[Figure]:
             path = f"saliency/{users}/{size}"
             for name in ("cc", "information_gain"):
                 own = f"{path}/own/{name}"
-                found.append(Figure(users, f"{name}_own", size, own))
+                found.append(ReportedMetric(users, f"{name}_own", size, own))
                 for other in ("swapped", "mean"):
                     found.append(
-                        Figure(
+                        ReportedMetric(
                             users, f"{name}_own_minus_{other}", size, own, f"{path}/{other}/{name}"
                         )
                     )
@@ -165,7 +165,7 @@ def table_of(variants: Variants) -> list[dict[str, Any]]:
             splits_of_folds(run)["seen_users"] == splits_of_folds(base[seed])["seen_users"]
             for seed, run in runs.items()
         )
-        for figure in headline_figures(variants):
+        for figure in headline_metrics(variants):
             values, resampled = _read(figure, [runs[seed] for seed in base])
             row: dict[str, Any] = {"users": figure.users, "figure": figure.name, "n": figure.size}
             low, high = mean_interval(values, resampled, seed=generator_seed)
@@ -217,10 +217,10 @@ def mean_interval(
     return bootstrap.interval(means)
 
 
-def _read(figure: Figure, runs: Sequence[Evaluated]) -> tuple[np.ndarray, np.ndarray]:
+def _read(figure: ReportedMetric, runs: Sequence[EvaluatedRun]) -> tuple[np.ndarray, np.ndarray]:
     """A figure of each run, and its resamples."""
 
-    def point(run: Evaluated, path: str) -> float:
+    def point(run: EvaluatedRun, path: str) -> float:
         value: Any = run.evaluation
         for key in path.split("/"):
             value = value[key]

@@ -37,7 +37,7 @@ _NOT_PART_OF_A_VARIANT = (
 )
 
 
-class Evaluated(NamedTuple):
+class EvaluatedRun(NamedTuple):
     """An evaluated run.
 
     Attributes:
@@ -63,10 +63,10 @@ class Evaluated(NamedTuple):
 
 
 # The runs of each variant, by seed. The first variant is the base.
-Variants = Mapping[str, Mapping[int, Evaluated]]
+Variants = Mapping[str, Mapping[int, EvaluatedRun]]
 
 
-def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evaluated]]]:
+def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, EvaluatedRun]]]:
     """Reads runs, and sorts them into tables, variants and seeds.
 
     Raises:
@@ -84,7 +84,7 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
     return tables
 
 
-def _read_single_runs(folders: Sequence[Path]) -> dict[str, dict[int, Evaluated]]:
+def _read_single_runs(folders: Sequence[Path]) -> dict[str, dict[int, EvaluatedRun]]:
     """Reads runs that no sweep tells the names of: they are called by what differs in their paths.
 
     A folder that a sweep calls by the seed counts as the one above it.
@@ -93,7 +93,7 @@ def _read_single_runs(folders: Sequence[Path]) -> dict[str, dict[int, Evaluated]
     called = [one.parent if re.fullmatch(r"seed_\d+", one.name) else one for one in called]
     ancestor = os.path.commonpath([one.parent for one in called])
     name_of: dict[str, str] = {}
-    variants: dict[str, dict[int, Evaluated]] = {}
+    variants: dict[str, dict[int, EvaluatedRun]] = {}
     for folder, one in zip(folders, called, strict=True):
         run = read_run(folder)
         if run.variant not in name_of:
@@ -108,9 +108,9 @@ def _read_single_runs(folders: Sequence[Path]) -> dict[str, dict[int, Evaluated]
     return variants
 
 
-def _read_sweep(folder: Path) -> dict[str, dict[str, dict[int, Evaluated]]]:
+def _read_sweep(folder: Path) -> dict[str, dict[str, dict[int, EvaluatedRun]]]:
     planned = json.loads((folder / PLAN).read_text())
-    runs: dict[str, Evaluated] = {}
+    runs: dict[str, EvaluatedRun] = {}
     missing = []
     for one in planned:
         if is_finished(folder / one["name"], one["config_sha256"]):
@@ -122,14 +122,14 @@ def _read_sweep(folder: Path) -> dict[str, dict[str, dict[int, Evaluated]]]:
             f"{folder}: {len(missing)} of {len(planned)} runs are missing: {', '.join(missing)}; "
             "run gazejax sweep again"
         )
-    tables: dict[str, dict[str, dict[int, Evaluated]]] = {}
+    tables: dict[str, dict[str, dict[int, EvaluatedRun]]] = {}
     for one in planned:
         variants = tables.setdefault(one["base"], {})
         variants.setdefault(one["variant"], {})[one["seed"]] = runs[one["name"]]
     return tables
 
 
-def read_run(folder: Path) -> Evaluated:
+def read_run(folder: Path) -> EvaluatedRun:
     """Reads an evaluated workdir.
 
     Raises:
@@ -154,7 +154,7 @@ def read_run(folder: Path) -> Evaluated:
     own = read_resources(folder)
     evaluating = own.get("evaluation", {"seconds": 0.0, "peak_memory_bytes": 0})
     stages = [cost for name, cost in spent if name in STAGES]
-    return Evaluated(
+    return EvaluatedRun(
         folder,
         config.seed,
         fingerprint(config, _NOT_PART_OF_A_VARIANT),
@@ -172,7 +172,7 @@ def read_run(folder: Path) -> Evaluated:
     )
 
 
-def refuse_unlike(variants: Variants) -> None:
+def check_comparable(variants: Variants) -> None:
     """Refuses runs that are not to be averaged over, or not to be compared.
 
     All need the same seeds, data, unseen users, test images and evaluation; the runs of one variant
@@ -189,11 +189,11 @@ def refuse_unlike(variants: Variants) -> None:
             raise ValueError(f"{lacking} has no run of seed {seed}, which {having} has")
         own = next(iter(runs.values()))
         for run in runs.values():
-            _refuse_other(first, run, _of_the_question(first), _of_the_question(run))
-            _refuse_other(own, run, splits_of_folds(own), splits_of_folds(run))
+            _check_same(first, run, _of_the_question(first), _of_the_question(run))
+            _check_same(own, run, splits_of_folds(own), splits_of_folds(run))
 
 
-def _of_the_question(run: Evaluated) -> dict[str, Any]:
+def _of_the_question(run: EvaluatedRun) -> dict[str, Any]:
     splits = splits_of_folds(run)
     return {
         "digest of the data": run.evaluation["compared"]["data_digest"],
@@ -202,14 +202,14 @@ def _of_the_question(run: Evaluated) -> dict[str, Any]:
     }
 
 
-def splits_of_folds(run: Evaluated) -> dict[str, list[list[str]]]:
+def splits_of_folds(run: EvaluatedRun) -> dict[str, list[list[str]]]:
     """Who and what is in each set of the splits, fold by fold."""
     names = ("seen_users", "unseen_users", "train_images", "test_images")
     return {name: [fold[name] for fold in run.splits] for name in names}
 
 
-def _refuse_other(
-    one: Evaluated, other: Evaluated, told: Mapping[str, Any], told_other: Mapping[str, Any]
+def _check_same(
+    one: EvaluatedRun, other: EvaluatedRun, told: Mapping[str, Any], told_other: Mapping[str, Any]
 ) -> None:
     for what, value in told.items():
         if value != told_other[what]:

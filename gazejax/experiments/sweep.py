@@ -30,7 +30,7 @@ from gazejax.experiments.sweep_file import Run, plan, read_sweep
 from gazejax.runtime import preemption
 from gazejax.runtime.files import write_json
 from gazejax.runtime.progress import track
-from gazejax.workdir.lock import locked
+from gazejax.workdir.lock import lock
 from gazejax.workdir.parameters import copy_encoders
 
 PLAN = "sweep.json"
@@ -147,7 +147,7 @@ def _share_encoder(run: Run, runs: Sequence[Run], workdir: Path) -> None:
     has_told = False
     while True:
         try:
-            with locked(workdir / run.name):
+            with lock(workdir / run.name):
                 for other in others:
                     if (workdir / other.name / "config.json").is_file():
                         copy_encoders(workdir / other.name, workdir / run.name, asked)
@@ -162,7 +162,7 @@ def _share_encoder(run: Run, runs: Sequence[Run], workdir: Path) -> None:
 def _train(run: Run, workdir: Path) -> str | None:
     """Trains and evaluates one run; returns why it failed, or None."""
     log = workdir / run.name / "train.log"
-    with preemption.deferred(), log.open("ab") as file:
+    with preemption.defer_signals(), log.open("ab") as file:
         process = subprocess.Popen(
             command(run, workdir),
             env=os.environ | environment(workdir),
@@ -174,11 +174,11 @@ def _train(run: Run, workdir: Path) -> str | None:
         )
         is_told = False
         while process.poll() is None:
-            if preemption.is_asked() and not is_told:
+            if preemption.stop_requested() and not is_told:
                 process.terminate()
                 is_told = True
             time.sleep(0.1)
-    if preemption.is_asked() or process.returncode == preemption.EXIT_STATUS:
+    if preemption.stop_requested() or process.returncode == preemption.EXIT_STATUS:
         raise preemption.InterruptedRunError(f"the sweep stopped in {run.name}")
     if process.returncode == 0:
         return None

@@ -9,21 +9,21 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import embedding_size
+from gazejax.config.derived import user_embedding_size
 from gazejax.inference.networks import encoder_network
 from gazejax.inputs.pairs import encoder_inputs, gather_pairs
-from gazejax.inputs.stage_arrays import Viewings
-from gazejax.inputs.streaming import in_parts
+from gazejax.inputs.stage_arrays import StageArrays
+from gazejax.inputs.streaming import iterate_chunks
 from gazejax.runtime.devices import map_rows
 from gazejax.types import longest_viewing
 
 _NUM_MEASURED = 5
 
 
-def embed_pairs(
+def embed_viewings(
     config: ConfigDict,
     encoder_params: Any,
-    viewings: Viewings,
+    viewings: StageArrays,
     *,
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
@@ -41,8 +41,8 @@ def embed_pairs(
         devices: the devices to use.
     """
     embed = _make_embed(config, viewings)
-    embeddings = np.zeros((len(users), len(images), embedding_size(config)), np.float32)
-    for near, part, rows in in_parts(viewings, images):
+    embeddings = np.zeros((len(users), len(images), user_embedding_size(config)), np.float32)
+    for near, part, rows in iterate_chunks(viewings, images):
         row, column = np.nonzero(np.asarray(near.gaze.viewing_length)[np.ix_(users, rows)] > 0)
         batches = map_rows(
             embed,
@@ -59,7 +59,7 @@ def embed_pairs(
     return embeddings
 
 
-def _make_embed(config: ConfigDict, viewings: Viewings) -> Callable[[Any, Array, Array], Array]:
+def _make_embed(config: ConfigDict, viewings: StageArrays) -> Callable[[Any, Array, Array], Array]:
     network = encoder_network(config, num_users=len(viewings.users))
     max_fixations = longest_viewing(viewings.gaze)
 
@@ -86,10 +86,12 @@ class EmbeddingCost(NamedTuple):
     seconds: float
 
 
-def measure_embedding(config: ConfigDict, encoder_params: Any, viewings: Viewings) -> EmbeddingCost:
+def measure_embedding(
+    config: ConfigDict, encoder_params: Any, viewings: StageArrays
+) -> EmbeddingCost:
     """Measures what the encoder costs, on a batch of viewings."""
     size = config.eval.batch_size
-    near, _, rows = next(in_parts(viewings, np.asarray(viewings.images)))
+    near, _, rows = next(iterate_chunks(viewings, np.asarray(viewings.images)))
     row, column = np.nonzero(np.asarray(near.gaze.viewing_length)[:, rows] > 0)
     users, images = np.resize(row, size), np.resize(rows[column], size)
     constants = jax.device_put((encoder_params, near), jax.local_devices()[0])

@@ -8,12 +8,12 @@ from flax import nnx
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import embedding_size
+from gazejax.config.derived import user_embedding_size
 from gazejax.models import feature_projection
-from gazejax.models.late_fusion_encoder import TwoTrunkEncoder
-from gazejax.models.map_encoder import CHANNELS, EarlyEncoder, SiameseEncoder
-from gazejax.models.saliency_readout import TasteSaliencyNetwork
-from gazejax.models.saliency_unet import SaliencyNetwork
+from gazejax.models.late_fusion_encoder import LateFusionEncoder
+from gazejax.models.map_encoder import CHANNELS, EarlyFusionEncoder, EncoderWithClassifier
+from gazejax.models.saliency_readout import SaliencyReadout
+from gazejax.models.saliency_unet import SaliencyUNet
 from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder
 
 
@@ -33,11 +33,11 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
     """The encoder and its classifier of `num_users` seen users."""
     encoder, dtype = config.encoder, jnp.dtype(config.training.compute_dtype)
 
-    def make(rngs: nnx.Rngs) -> SiameseEncoder:
+    def make(rngs: nnx.Rngs) -> EncoderWithClassifier:
         module: nnx.Module
         match encoder.architecture:
             case "early":
-                module = EarlyEncoder(
+                module = EarlyFusionEncoder(
                     in_channels=sum(CHANNELS[name] for name in encoder.inputs),
                     filters=encoder.filters,
                     kernel_size=encoder.kernel_size,
@@ -49,7 +49,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     rngs=rngs,
                 )
             case "two_trunk" | "gaze_pooled":
-                module = TwoTrunkEncoder(
+                module = LateFusionEncoder(
                     map_channels=sum(CHANNELS[name] for name in encoder.inputs),
                     filters=encoder.filters,
                     map_filters=encoder.map_filters,
@@ -72,8 +72,8 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                 )
             case other:
                 raise ValueError(f"encoder.architecture is {other!r}; see config.ARCHITECTURES")
-        return SiameseEncoder(
-            module, embedding_size=embedding_size(config), users=num_users, rngs=rngs
+        return EncoderWithClassifier(
+            module, embedding_size=user_embedding_size(config), users=num_users, rngs=rngs
         )
 
     return _functional(make)
@@ -86,18 +86,18 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
     def make(rngs: nnx.Rngs) -> nnx.Module:
         match saliency.architecture:
             case "unet":
-                return SaliencyNetwork(
+                return SaliencyUNet(
                     trunk_filters=saliency.trunk_filters,
                     decoder_filters=saliency.decoder_filters,
                     conditioning=saliency.conditioning,
                     conditioned_levels=saliency.conditioned_levels,
                     norm_groups=saliency.norm_groups,
-                    embedding_size=embedding_size(config),
+                    embedding_size=user_embedding_size(config),
                     dtype=dtype,
                     rngs=rngs,
                 )
             case "taste":
-                return TasteSaliencyNetwork(
+                return SaliencyReadout(
                     num_features=feature_projection.num_features(config.features.components),
                     habit_size=config.encoder.embedding_size,
                     num_people=num_users,

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import embedding_size
+from gazejax.config.derived import user_embedding_size
 from gazejax.inference.networks import saliency_network
-from gazejax.inputs.stage_arrays import Viewings, center_prior
-from gazejax.inputs.streaming import in_parts
+from gazejax.inputs.stage_arrays import StageArrays, center_prior
+from gazejax.inputs.streaming import iterate_chunks
 from gazejax.runtime.devices import map_rows
 
 
-def predict_universal(config: ConfigDict) -> Callable[[Any, Array, Array], Array]:
+def make_universal_predictor(config: ConfigDict) -> Callable[[Any, Array, Array], Array]:
     """How stage `universal` predicts: (params, images, center prior) -> universal maps.
 
     The saliency network with nobody's embedding, on the mean training map in place of a universal.
@@ -28,16 +28,16 @@ def predict_universal(config: ConfigDict) -> Callable[[Any, Array, Array], Array
         pixels: Shaped[Array, "image height width channel"],
         prior: Float[Array, "map_height map_width"],
     ) -> Float[Array, "image map_height map_width"]:
-        nobody = jnp.zeros((len(pixels), 1, embedding_size(config)))
+        nobody = jnp.zeros((len(pixels), 1, user_embedding_size(config)))
         start = jnp.broadcast_to(prior, (len(pixels), 1, *prior.shape))
         return network.apply(params)(pixels, start, nobody)[:, 0]
 
     return predict
 
 
-def told_universals(
+def replacement_universal_maps(
     config: ConfigDict,
-    viewings: Viewings,
+    viewings: StageArrays,
     universal_params: Any,
     devices: list[jax.Device],
 ) -> Float[np.ndarray, "all_images map_height map_width"] | None:
@@ -57,27 +57,27 @@ def told_universals(
             prior = center_prior(viewings)
             return np.broadcast_to(prior, (len(every_image), *prior.shape))
         case "predicted":
-            return predict_universals(config, universal_params, viewings, every_image, devices)
+            return predict_universal_maps(config, universal_params, viewings, every_image, devices)
         case other:
             raise ValueError(f"data.universal_map is {other!r}; see config.RULES")
 
 
-def predict_universals(
+def predict_universal_maps(
     config: ConfigDict,
     params: Any,
-    viewings: Viewings,
+    viewings: StageArrays,
     images: Int[np.ndarray, " image"],
     devices: list[jax.Device],
 ) -> Float[np.ndarray, "image map_height map_width"]:
     """The predicted universal maps of some images, by the parameters of stage `universal`."""
-    predict, prior = predict_universal(config), center_prior(viewings)
+    predict, prior = make_universal_predictor(config), center_prior(viewings)
 
     def of_images(constants: Any, image: Array) -> Array:
         params, pixels, prior = constants
         return predict(params, pixels[image], prior)
 
     found: list[np.ndarray] = []
-    for near, _, rows in in_parts(viewings, images):
+    for near, _, rows in iterate_chunks(viewings, images):
         found += map_rows(
             of_images,
             (params, near.pixels, prior),

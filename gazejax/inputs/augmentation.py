@@ -17,7 +17,7 @@ from gazejax.models import feature_projection
 from gazejax.types import Scanpaths
 
 
-class Warp(NamedTuple):
+class GazeTransform(NamedTuple):
     """What makes virtual users of real ones; one entry for each user, or for each of their pairs.
 
     Attributes:
@@ -33,7 +33,7 @@ class Warp(NamedTuple):
     shift_frac: Float[Array, "row 2"]
 
 
-def draw_warps(
+def sample_transforms(
     key: Key[Array, ""],
     *,
     number: int,
@@ -41,7 +41,7 @@ def draw_warps(
     scale_spread: float,
     duration_spread: float,
     shift_frac: float,
-) -> Warp:
+) -> GazeTransform:
     """Draws virtual users.
 
     Args:
@@ -53,7 +53,7 @@ def draw_warps(
         shift_frac: standard deviation of the shift.
     """
     mirror_key, scale_key, duration_key, shift_key = jax.random.split(key, 4)
-    return Warp(
+    return GazeTransform(
         is_mirrored=jax.random.bernoulli(mirror_key, 0.5 if mirror else 0.0, (number,)),
         scale=jnp.exp(scale_spread * jax.random.normal(scale_key, (number,))),
         duration_factor=jnp.exp(duration_spread * jax.random.normal(duration_key, (number,))),
@@ -61,9 +61,9 @@ def draw_warps(
     )
 
 
-def no_warps(number: int) -> Warp:
+def identity_transforms(number: int) -> GazeTransform:
     """Real users, who stay as they are."""
-    return Warp(
+    return GazeTransform(
         is_mirrored=jnp.zeros(number, bool),
         scale=jnp.ones(number),
         duration_factor=jnp.ones(number),
@@ -71,7 +71,7 @@ def no_warps(number: int) -> Warp:
     )
 
 
-def warp_scanpaths(warp: Warp, scanpaths: Scanpaths) -> Scanpaths:
+def transform_scanpaths(warp: GazeTransform, scanpaths: Scanpaths) -> Scanpaths:
     """Warps the fixations of pairs; they may end up outside of the image."""
     sign = jnp.where(warp.is_mirrored, -1.0, 1.0)
     factor = warp.scale[:, None] * jnp.stack([sign, jnp.ones_like(sign)], axis=-1)
@@ -81,25 +81,27 @@ def warp_scanpaths(warp: Warp, scanpaths: Scanpaths) -> Scanpaths:
 
 
 def mirror_columns(
-    warp: Warp, arrays: Shaped[Array, "row height width *channel"]
+    warp: GazeTransform, arrays: Shaped[Array, "row height width *channel"]
 ) -> Shaped[Array, "row height width *channel"]:
     """Mirrors pictures or maps of the pairs whose user is mirrored."""
     is_mirrored = warp.is_mirrored.reshape(-1, *[1] * (arrays.ndim - 1))
     return jnp.where(is_mirrored, arrays[:, :, ::-1], arrays)
 
 
-def warp_pairs(config: ConfigDict, warp: Warp, pairs: Pairs) -> Pairs:
+def transform_pairs(config: ConfigDict, warp: GazeTransform, pairs: Pairs) -> Pairs:
     """Makes pairs of virtual users; what is where they looked, and who else, stays as it was."""
-    scanpaths = warp_scanpaths(warp, pairs.scanpaths)
+    scanpaths = transform_scanpaths(warp, pairs.scanpaths)
     return pairs._replace(
         pixels=mirror_columns(warp, pairs.pixels),
         scanpaths=scanpaths,
         personal=render_personal_maps(config, "encoder", scanpaths, pairs.aspect_ratio),
         universal=mirror_columns(warp, pairs.universal),
-        taste=None if pairs.taste is None else _mirror_tastes(warp, pairs.taste),
+        taste=None if pairs.taste is None else _mirror_preference_vectors(warp, pairs.taste),
     )
 
 
-def _mirror_tastes(warp: Warp, taste: Float[Array, "pair taste"]) -> Float[Array, "pair taste"]:
+def _mirror_preference_vectors(
+    warp: GazeTransform, taste: Float[Array, "pair taste"]
+) -> Float[Array, "pair taste"]:
     sign = jnp.asarray(feature_projection.mirrored_signs(taste.shape[-1]))
     return jnp.where(warp.is_mirrored[:, None], taste * sign, taste)

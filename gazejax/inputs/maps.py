@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from gazejax.types import Gaze, Scanpaths, viewing_scanpaths
 
 
-def gaze_map(
+def density_map(
     xy_frac: Float[Array, "fixation 2"],
     mask: Bool[Array, " fixation"],
     *,
@@ -59,7 +59,7 @@ def personal_maps(
     map_size: tuple[int, int],
     max_fixations: int,
 ) -> Float[Array, "pair height width"]:
-    """Renders the viewings of (user, image) pairs; see `gaze_map`."""
+    """Renders the viewings of (user, image) pairs; see `density_map`."""
     return scanpath_maps(
         viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
         jnp.asarray(gaze.aspect_ratio)[image],
@@ -75,10 +75,10 @@ def scanpath_maps(
     sigma_frac: float,
     map_size: tuple[int, int],
 ) -> Float[Array, "pair height width"]:
-    """Renders the scanpath of each pair; see `gaze_map`."""
+    """Renders the scanpath of each pair; see `density_map`."""
 
     def render(scanpath: Scanpaths, aspect_ratio: Float[Array, ""]) -> Float[Array, "height width"]:
-        return gaze_map(
+        return density_map(
             scanpath.xy_frac,
             scanpath.mask,
             aspect_ratio=aspect_ratio,
@@ -100,7 +100,7 @@ def density_at(
     return maps[pair, cell[..., 1], cell[..., 0]] * (height * width)
 
 
-class GroupMaps(NamedTuple):
+class LeaveOneOutMaps(NamedTuple):
     """What a group of users looked at, so that any one of them can be left out again.
 
     Attributes:
@@ -114,14 +114,14 @@ class GroupMaps(NamedTuple):
     is_member: Bool[Array, " user"]
 
 
-def group_maps(
+def sum_maps(
     gaze: Gaze,
     members: Int[Array, " member"],
     *,
     sigma_frac: float,
     map_size: tuple[int, int],
     max_fixations: int,
-) -> GroupMaps:
+) -> LeaveOneOutMaps:
     """Sums the personal maps of the members, image by image; memory grows with images only."""
     num_users, num_images = gaze.viewing_length.shape
 
@@ -135,15 +135,15 @@ def group_maps(
             max_fixations=max_fixations,
         ).sum(axis=0)
 
-    return GroupMaps(
+    return LeaveOneOutMaps(
         total=jax.lax.map(image_total, jnp.arange(num_images)),
         num_viewers=(jnp.asarray(gaze.viewing_length)[members] > 0).sum(axis=0),
         is_member=jnp.zeros(num_users, bool).at[members].set(True),
     )
 
 
-def universal_maps(
-    group: GroupMaps,
+def leave_one_out_maps(
+    group: LeaveOneOutMaps,
     gaze: Gaze,
     user: Int[Array, " pair"],
     image: Int[Array, " pair"],

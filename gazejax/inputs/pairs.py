@@ -10,13 +10,13 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import map_size
 from gazejax.inputs.maps import (
     density_at,
+    leave_one_out_maps,
     scanpath_maps,
     to_relative_density,
-    universal_maps,
 )
-from gazejax.inputs.stage_arrays import Viewings
+from gazejax.inputs.stage_arrays import StageArrays
 from gazejax.models.map_encoder import stack_inputs
-from gazejax.models.scanpath_encoder import describe_fixations
+from gazejax.models.scanpath_encoder import fixation_features
 from gazejax.types import Scanpaths, viewing_scanpaths
 
 
@@ -80,7 +80,7 @@ def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]
     """What the encoder is called with, for pairs of stage `encoder`."""
     encoder = config.encoder
     if encoder.architecture == "scanpath":
-        described = describe_fixations(
+        described = fixation_features(
             pairs.scanpaths, pairs.density, pairs.aspect_ratio, encoder.inputs
         )
         return described, pairs.scanpaths.mask, pairs.taste
@@ -109,7 +109,7 @@ def render_personal_maps(
 def gather_pairs(
     config: ConfigDict,
     name: str,
-    viewings: Viewings,
+    viewings: StageArrays,
     user: Int[Array, " pair"],
     image: Int[Array, " pair"],
     max_fixations: int,
@@ -122,7 +122,9 @@ def gather_pairs(
         viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
         pixels=jnp.asarray(viewings.pixels)[image],
         aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
-        universal_of=lambda personal: universal_maps(viewings.group, gaze, user, image, personal),
+        universal_of=lambda personal: leave_one_out_maps(
+            viewings.group, gaze, user, image, personal
+        ),
         taste_of=lambda _: (
             None if viewings.taste is None else jnp.asarray(viewings.taste)[user, image]
         ),

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from gazejax.types import AnyArray, Gaze
 
 
-def told_embeddings(
+def apply_embedding_control(
     config: ConfigDict,
     embeddings: Float[np.ndarray, "user image embedding"],
     viewed: Bool[AnyArray, "user image"],
@@ -70,7 +70,7 @@ def replace_embeddings(
             raise ValueError(f"kind is {kind!r}; allowed: 'own', 'none', 'swapped'")
 
 
-def permute_users(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) -> Gaze:
+def permute_user_labels(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) -> Gaze:
     """Permutes who looked at what, within each image, among the given users.
 
     Every map, and the mean of them all, stays as it was; only nobody is anybody any more.
@@ -82,7 +82,7 @@ def permute_users(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) -> Gaz
     return gaze._replace(viewing_length=length, viewing_offset=offset)
 
 
-def cut_scanpaths(gaze: Gaze, num_fixations: int) -> Gaze:
+def truncate_scanpaths(gaze: Gaze, num_fixations: int) -> Gaze:
     """Keeps the first fixations of each viewing; a viewing with fewer counts as not seen.
 
     The sharpness of a map gives away how many fixations it was made of; these maps have all equally
@@ -93,14 +93,14 @@ def cut_scanpaths(gaze: Gaze, num_fixations: int) -> Gaze:
     return gaze._replace(viewing_length=cut)
 
 
-def first_gaze(
+def limit_gaze(
     gaze: Gaze,
     *,
     users: Int[np.ndarray, " user"],
     first_fixations: int | None,
     first_ms: float | None,
 ) -> Gaze:
-    """Keeps the beginning of users' viewings; short ones stay, unlike in `cut_scanpaths`.
+    """Keeps the beginning of users' viewings; short ones stay, unlike in `truncate_scanpaths`.
 
     Args:
         gaze: the fixations.

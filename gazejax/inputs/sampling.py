@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 from ml_collections import ConfigDict
 
-from gazejax.inputs.stage_arrays import Viewings
+from gazejax.inputs.stage_arrays import StageArrays
 from gazejax.types import AnyArray
 
 
-def draw_pairs(
+def sample_users_then_images(
     key: Key[Array, ""],
     viewed: Bool[AnyArray, "user image"],
     *,
@@ -46,14 +46,14 @@ def draw_pairs(
     return users, images
 
 
-def draw_viewings(
+def sample_images_then_users(
     key: Key[Array, ""],
     viewed: Bool[AnyArray, "user image"],
     *,
     num_images: int,
     users_per_image: int,
 ) -> tuple[Int[Array, " drawn_image"], Int[Array, "drawn_image drawn_user"]]:
-    """Draws images, and for each of them users who saw it; the mirror of `draw_pairs`."""
+    """Draws images, and for each of them users who saw it."""
     viewed = jnp.asarray(viewed)
     image_key, user_key = jax.random.split(key)
     images = jax.random.permutation(image_key, viewed.shape[1])[:num_images]
@@ -62,7 +62,7 @@ def draw_viewings(
     return images, users
 
 
-def draw_enrolment(
+def sample_enrolment(
     key: Key[Array, ""],
     allowed: Bool[Array, "*batch image"],
     *,
@@ -89,22 +89,22 @@ def draw_enrolment(
     return images, drawn / jnp.maximum(drawn.sum(axis=-1, keepdims=True), 1)
 
 
-class Pool(NamedTuple):
-    """What batches are drawn from: those fields of `Viewings`."""
+class SamplingPool(NamedTuple):
+    """What batches are drawn from: those fields of `StageArrays`."""
 
     users: Int[AnyArray, " user"]
     images: Int[AnyArray, " image"]
     viewed: Bool[AnyArray, "user image"]
 
 
-def make_pool(viewings: Viewings) -> Pool:
+def make_sampling_pool(viewings: StageArrays) -> SamplingPool:
     """What batches are drawn from."""
-    return Pool(
+    return SamplingPool(
         *(jnp.asarray(field) for field in (viewings.users, viewings.images, viewings.viewed))
     )
 
 
-class Drawn(NamedTuple):
+class SampledIndices(NamedTuple):
     """Who and what was drawn for a global batch, as indices into the pool.
 
     Attributes:
@@ -116,12 +116,14 @@ class Drawn(NamedTuple):
     images: Int[Array, "*image"]
 
 
-def draw_encoder_batch(config: ConfigDict, pool: Pool, key: Array) -> tuple[Drawn, Array]:
+def sample_encoder_batch(
+    config: ConfigDict, pool: SamplingPool, key: Array
+) -> tuple[SampledIndices, Array]:
     """Draws a batch of stage 1, and the image of each of its pairs."""
     sizes = config.encoder.sampling
     draw_key, _, _ = jax.random.split(key, 3)
-    drawn = Drawn(
-        *draw_pairs(
+    drawn = SampledIndices(
+        *sample_users_then_images(
             draw_key,
             pool.viewed,
             num_users=sizes.num_users,
@@ -129,10 +131,12 @@ def draw_encoder_batch(config: ConfigDict, pool: Pool, key: Array) -> tuple[Draw
             share_images=sizes.share_images,
         )
     )
-    return drawn, drawn_pairs(config, pool, drawn)[1]
+    return drawn, indices_of_pairs(config, pool, drawn)[1]
 
 
-def drawn_pairs(config: ConfigDict, pool: Pool, drawn: Drawn) -> tuple[Array, Array]:
+def indices_of_pairs(
+    config: ConfigDict, pool: SamplingPool, drawn: SampledIndices
+) -> tuple[Array, Array]:
     """Data-set indices of the user and the image of each pair, those of virtual users last."""
     sizes = config.encoder.sampling
     virtual_users = jnp.arange(sizes.virtual_users.number) % sizes.num_users
@@ -141,22 +145,24 @@ def drawn_pairs(config: ConfigDict, pool: Pool, drawn: Drawn) -> tuple[Array, Ar
     return user, pool.images[drawn.images[made_of].reshape(-1)]
 
 
-def draw_saliency_batch(config: ConfigDict, constants: Any, key: Array) -> tuple[Drawn, Array]:
+def sample_saliency_batch(
+    config: ConfigDict, constants: Any, key: Array
+) -> tuple[SampledIndices, Array]:
     """Draws a batch of stage 2, and its images as data-set indices."""
     pool, targets = constants
     sizes = config.saliency.sampling
     draw_key, _ = jax.random.split(key)
-    drawn, users = draw_viewings(
+    drawn, users = sample_images_then_users(
         draw_key,
         pool.viewed[:, targets],
         num_images=sizes.num_images,
         users_per_image=sizes.users_per_image,
     )
     images = targets[drawn]
-    return Drawn(users, images), pool.images[images]
+    return SampledIndices(users, images), pool.images[images]
 
 
-def draw_images(config: ConfigDict, targets: Array, key: Array) -> tuple[Array, Array]:
+def sample_images(config: ConfigDict, targets: Array, key: Array) -> tuple[Array, Array]:
     """Draws a batch of stage `universal`, as data-set indices."""
     images = jax.random.permutation(key, targets)[: config.universal.num_images]
     return images, images

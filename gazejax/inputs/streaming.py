@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
 from gazejax.inputs.sampling import batch_key, step_key
-from gazejax.inputs.stage_arrays import IMAGES_IN_PART, Viewings
+from gazejax.inputs.stage_arrays import IMAGES_PER_CHUNK, StageArrays
 from gazejax.runtime.devices import is_local
-from gazejax.types import AnyArray, Stored, gaze_on
+from gazejax.types import AnyArray, LazyRows, gaze_on
 
 
-class Batch(NamedTuple):
+class StreamedBatch(NamedTuple):
     """What a step is given where images are stored, on one device.
 
     Attributes:
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     total: Float[AnyArray, "image map_height map_width"]
 
 
-class Stream(NamedTuple):
+class BatchStream(NamedTuple):
     """How the host makes the batches of a stage whose images are stored.
 
     Attributes:
@@ -43,24 +43,24 @@ class Stream(NamedTuple):
 
     draw: Callable[[Any, Array], tuple[Any, Array]]
     constants: Any
-    viewings: Viewings
+    viewings: StageArrays
 
 
-def without_images(viewings: Viewings) -> Viewings:
+def without_images(viewings: StageArrays) -> StageArrays:
     """What lies on a device for a whole training."""
-    if not isinstance(viewings.pixels, Stored):
+    if not isinstance(viewings.pixels, LazyRows):
         return viewings
     group: Any = viewings.group
     return viewings._replace(pixels=None, group=group._replace(total=None))
 
 
 def make_stream(
-    viewings: Viewings, constants: Any, draw: Callable[[Any, Array], tuple[Any, Array]]
-) -> Stream | None:
+    viewings: StageArrays, constants: Any, draw: Callable[[Any, Array], tuple[Any, Array]]
+) -> BatchStream | None:
     """How the host makes batches; None if all images lie on the devices."""
-    if not isinstance(viewings.pixels, Stored):
+    if not isinstance(viewings.pixels, LazyRows):
         return None
-    return Stream(jax.jit(draw), jax.device_put(constants, _host_device()), viewings)
+    return BatchStream(jax.jit(draw), jax.device_put(constants, _host_device()), viewings)
 
 
 def _host_device() -> jax.Device:
@@ -68,8 +68,8 @@ def _host_device() -> jax.Device:
 
 
 def make_batch(
-    stream: Stream, first_step: int, *, num_steps: int, seed: int, devices: list[jax.Device]
-) -> Batch:
+    stream: BatchStream, first_step: int, *, num_steps: int, seed: int, devices: list[jax.Device]
+) -> StreamedBatch:
     """Makes what the steps of one dispatch are given; may be called from several threads.
 
     Args:
@@ -100,7 +100,7 @@ def make_batch(
     row = row.reshape(images.shape)
     drawn = jax.tree.map(lambda *leaves: np.stack(leaves), *(drawn for drawn, _ in draws))
     viewings = stream.viewings
-    return Batch(
+    return StreamedBatch(
         drawn=jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(mine), *leaf.shape)), drawn),
         images=images,
         pixels=viewings.pixels[every][row],
@@ -108,13 +108,13 @@ def make_batch(
     )
 
 
-def narrow(
-    viewings: Viewings,
+def select_images(
+    viewings: StageArrays,
     images: Int[AnyArray, " image"],
     *,
     pixels: Shaped[AnyArray, "image height width channel"],
     total: Float[AnyArray, "image map_height map_width"],
-) -> Viewings:
+) -> StageArrays:
     """Viewings of a few images, for which 0, 1, ... stand there; the pool stays as it is.
 
     Args:
@@ -131,9 +131,9 @@ def narrow(
     )
 
 
-def in_parts(
-    viewings: Viewings, images: Int[np.ndarray, " image"]
-) -> Iterator[tuple[Viewings, slice, Int[np.ndarray, " part"]]]:
+def iterate_chunks(
+    viewings: StageArrays, images: Int[np.ndarray, " image"]
+) -> Iterator[tuple[StageArrays, slice, Int[np.ndarray, " part"]]]:
     """Goes through images in parts that a device can hold; in one part if they are not stored.
 
     Args:
@@ -144,24 +144,24 @@ def in_parts(
         Viewings with their images, which part of `images` that is, and the indices that stand for
         it there.
     """
-    if not isinstance(viewings.pixels, Stored):
+    if not isinstance(viewings.pixels, LazyRows):
         yield viewings, slice(0, len(images)), images
         return
-    for start in range(0, len(images), IMAGES_IN_PART):
-        part = images[start : start + IMAGES_IN_PART]
+    for start in range(0, len(images), IMAGES_PER_CHUNK):
+        part = images[start : start + IMAGES_PER_CHUNK]
         # All parts have one shape, or each would be compiled for.
-        padded = np.resize(part, min(IMAGES_IN_PART, len(images)))
-        near = narrow(
+        padded = np.resize(part, min(IMAGES_PER_CHUNK, len(images)))
+        near = select_images(
             viewings, padded, pixels=viewings.pixels[padded], total=viewings.group.total[padded]
         )
         yield near, slice(start, start + len(part)), np.arange(len(part))
 
 
 def with_streamed_images(
-    viewings: Viewings, batch: Batch | None
-) -> tuple[Viewings, Callable[[Array], Array]]:
+    viewings: StageArrays, batch: StreamedBatch | None
+) -> tuple[StageArrays, Callable[[Array], Array]]:
     """Viewings with images, and data-set indices -> the indices that stand for them there."""
     if batch is None:
         return viewings, lambda image: image
-    near = narrow(viewings, batch.images, pixels=batch.pixels, total=batch.total)
+    near = select_images(viewings, batch.images, pixels=batch.pixels, total=batch.total)
     return near, lambda image: jnp.searchsorted(batch.images, image)

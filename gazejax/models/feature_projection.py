@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from gazejax.types import AnyArray
 
 
-class FeatureBasis(NamedTuple):
+class FeatureProjection(NamedTuple):
     """What reduces the levels of the backbone; an entry for each level, finest first.
 
     Attributes:

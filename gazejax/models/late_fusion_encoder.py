@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from gazejax.models.layers import Trunk, mean_over_places, pool_at_gaze
+from gazejax.models.layers import ConvTrunk, mean_over_places, pool_at_gaze
 from gazejax.models.map_encoder import CHANNELS
 
 
-class TwoTrunkEncoder(nnx.Module):
+class LateFusionEncoder(nnx.Module):
     """Late fusion: the image and the maps have a trunk each. Ours.
 
     Pooling `mean` joins the last levels of both, place by place, in a layer of their own and
@@ -42,8 +42,8 @@ class TwoTrunkEncoder(nnx.Module):
             "dtype": dtype,
             "rngs": rngs,
         }
-        self.of_image = Trunk(in_channels=CHANNELS["image"], filters=filters, **block)
-        self.of_maps = Trunk(in_channels=map_channels, filters=map_filters, **block)
+        self.of_image = ConvTrunk(in_channels=CHANNELS["image"], filters=filters, **block)
+        self.of_maps = ConvTrunk(in_channels=map_channels, filters=map_filters, **block)
         joined = filters[-1] + map_filters[-1]
         self.join = (
             nnx.Linear(joined, joined, dtype=dtype, rngs=rngs) if pooling == "mean" else None

@@ -40,7 +40,7 @@ class GroupNorm(nnx.GroupNorm):
         return jnp.repeat(groups.mean(axis=-1), self.group_size, axis=-1)
 
 
-class Trunk(nnx.Module):
+class ConvTrunk(nnx.Module):
     """Blocks of convolution, GroupNorm and ReLU.
 
     GroupNorm computes the same in training and evaluation, and on one device or several. Levels are

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from gazejax.models.layers import Trunk, mean_over_places, pool_at_gaze
+from gazejax.models.layers import ConvTrunk, mean_over_places, pool_at_gaze
 
 EncoderInput = Literal["image", "personal", "group", "residual"]
 
@@ -44,7 +44,7 @@ def stack_inputs(
     return jnp.concatenate([parts[name] for name in inputs], axis=-1)
 
 
-class EarlyEncoder(nnx.Module):
+class EarlyFusionEncoder(nnx.Module):
     """Early fusion: everything enters as channels of one convolutional trunk (the paper's kind).
 
     A trunk, then pooling over positions and a linear layer.
@@ -68,7 +68,7 @@ class EarlyEncoder(nnx.Module):
         rngs: nnx.Rngs,
     ):
         self.pooling = pooling
-        self.trunk = Trunk(
+        self.trunk = ConvTrunk(
             in_channels=in_channels,
             filters=filters,
             kernel_size=kernel_size,
@@ -104,7 +104,7 @@ class EarlyEncoder(nnx.Module):
         return self.head(jnp.concatenate(pooled, axis=-1))
 
 
-class SiameseEncoder(nnx.Module):
+class EncoderWithClassifier(nnx.Module):
     """What stage 1 trains: the encoder, and a linear classifier of the seen users on top of it.
 
     The classifier serves the optional classification term only and is dropped afterwards.

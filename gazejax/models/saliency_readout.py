@@ -18,10 +18,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Shaped
 
 from gazejax.models.layers import EmbeddingScale
-from gazejax.models.user_memory import KnownPeople, Memory
+from gazejax.models.user_memory import SeenUserMemory, SeenUserRecognizer
 
 
-class TasteSaliencyNetwork(nnx.Module):
+class SaliencyReadout(nnx.Module):
     """Universal map, frozen features, and an embedding that ends with a taste -> personal map.
 
     The logarithm of the universal map, with what `of_image` and `of_universal` add for everybody,
@@ -35,8 +35,8 @@ class TasteSaliencyNetwork(nnx.Module):
         conditioning: what counts of a known person: their `taste` alone, or a `Memory` as well, of
             `filters` or `film`.
         memory_width: of the layers of the memory.
-        radius: see `KnownPeople`.
-        softness: see `KnownPeople`.
+        radius: see `SeenUserRecognizer`.
+        softness: see `SeenUserRecognizer`.
         dtype: of the layers; parameters, features and the output are of single precision whatever
             it is.
         rngs: for the weights.
@@ -67,14 +67,14 @@ class TasteSaliencyNetwork(nnx.Module):
         self.taste_weight = nnx.Param(jnp.zeros(num_features))
         has_memory = conditioning != "taste" and num_people > 0
         self.known_people = (
-            KnownPeople(
+            SeenUserRecognizer(
                 num_people=num_people, habit_size=habit_size, radius=radius, softness=softness
             )
             if has_memory
             else None
         )
         self.memory = (
-            Memory(
+            SeenUserMemory(
                 num_features=num_features,
                 num_people=num_people,
                 width=memory_width,

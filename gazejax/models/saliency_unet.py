@@ -19,7 +19,7 @@ from gazejax.models.layers import Concatenation, EmbeddingScale, FiLM, GroupNorm
 CONDITIONINGS = ("film", "concatenation", "filters")
 
 
-class SaliencyNetwork(nnx.Module):
+class SaliencyUNet(nnx.Module):
     """A U-Net whose image half runs once per image and whose decoder runs once per person.
 
     The trunk halves the image once per level. The decoder climbs back from the deepest level to the

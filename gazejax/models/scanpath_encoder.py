@@ -26,7 +26,7 @@ _ONSET_MS = 1500.0
 _FIXATIONS = 10.0
 
 
-def describe_fixations(
+def fixation_features(
     scanpaths: Scanpaths,
     density: Float[Array, "pair fixation"],
     aspect_ratio: Float[Array, " pair"],
@@ -69,7 +69,7 @@ def describe_fixations(
     return jnp.where(scanpaths.mask[..., None], features, 0.0)
 
 
-def average_at_gaze(
+def preference_vector(
     image_features: Float16[Array, "image height width feature"],
     residual: Float[Array, "pair height width"],
 ) -> Float[Array, "pair feature"]:
@@ -124,9 +124,9 @@ class ScanpathEncoder(nnx.Module):
         """Embeds pairs; a user's embedding is the mean over pairs.
 
         Args:
-            features: what `describe_fixations` made of the pairs.
+            features: what `fixation_features` made of the pairs.
             mask: True for real fixations.
-            taste: what `average_at_gaze` made of the pairs, if the embedding is to end with it.
+            taste: what `preference_vector` made of the pairs, if the embedding is to end with it.
         """
         x = features
         for layer in self.of_fixation:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 CONDITIONINGS = ("taste", "filters", "film")
 
 
-class KnownPeople(nnx.Module):
+class SeenUserRecognizer(nnx.Module):
     """Recognises the people of the training by how they look, whatever they look at.
 
     Training starts it from their embeddings (`run.make_stage`) and leaves it as it is.
@@ -42,7 +42,7 @@ class KnownPeople(nnx.Module):
         return jax.nn.softmax(logits, axis=-1)[..., :-1]
 
 
-class Memory(nnx.Module):
+class SeenUserMemory(nnx.Module):
     """What is remembered of the people of the training; it starts with nothing.
 
     Args:

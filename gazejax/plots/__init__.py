@@ -1,20 +1,20 @@
 """Pictures in files, drawn with matplotlib from arrays and plain tables."""
 
-from gazejax.plots.differences import draw_costs, draw_differences, draw_traits, draw_user_bars
-from gazejax.plots.embeddings import draw_embedding_scatter
-from gazejax.plots.maps import MapRow, draw_directions, draw_map_grid, draw_prediction
-from gazejax.plots.verification import draw_figures_against_size, draw_roc_curves
+from gazejax.plots.differences import plot_costs, plot_differences, plot_traits, plot_user_bars
+from gazejax.plots.embeddings import plot_embedding_scatter
+from gazejax.plots.maps import MapRow, plot_directions, plot_map_grid, plot_prediction
+from gazejax.plots.verification import plot_metrics_against_size, plot_roc_curves
 
 __all__ = [
     "MapRow",
-    "draw_costs",
-    "draw_differences",
-    "draw_directions",
-    "draw_embedding_scatter",
-    "draw_figures_against_size",
-    "draw_map_grid",
-    "draw_prediction",
-    "draw_roc_curves",
-    "draw_traits",
-    "draw_user_bars",
+    "plot_costs",
+    "plot_differences",
+    "plot_directions",
+    "plot_embedding_scatter",
+    "plot_map_grid",
+    "plot_metrics_against_size",
+    "plot_prediction",
+    "plot_roc_curves",
+    "plot_traits",
+    "plot_user_bars",
 ]

@@ -33,7 +33,7 @@ from gazejax.plots.style import (
 )
 
 # Those of a comparison that are drawn; higher is better in all.
-_COMPARED_FIGURES = {
+_COMPARED_METRICS = {
     "roc_auc": "ROC-AUC",
     "rank1": "rank-1",
     "information_gain_own": "IG of own, bits",
@@ -44,7 +44,7 @@ _COMPARED_FIGURES = {
 _MOST_NAMES_UNDER_BARS = 80
 
 
-def draw_user_bars(
+def plot_user_bars(
     path: Path,
     *,
     per_user: Mapping[str, Mapping[str, Mapping[str, Any]]],
@@ -121,7 +121,7 @@ def draw_user_bars(
     save_png(drawing, path)
 
 
-def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
     """Draws how much every variant differs from the base, a panel for each figure and users.
 
     A line for each variant, on it a mark with its interval for each number of images. A difference
@@ -139,7 +139,7 @@ def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
     known = [row for row in rows if row["difference"] is not None]
     variants = list(dict.fromkeys(row["variant"] for row in known))
     figures = [
-        figure for figure in _COMPARED_FIGURES if any(row["figure"] == figure for row in known)
+        figure for figure in _COMPARED_METRICS if any(row["figure"] == figure for row in known)
     ]
     users = list(dict.fromkeys(row["users"] for row in known))
     if not figures:
@@ -170,7 +170,7 @@ def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
             panel.plot(value, place, style.marker, color=style.colour, markersize=3.5)
         panel.axvline(0, color=DARK, linewidth=0.8)
         panel.set_title(
-            f"{_COMPARED_FIGURES[figure]}, {group} users", fontsize=TITLE, parse_math=False
+            f"{_COMPARED_METRICS[figure]}, {group} users", fontsize=TITLE, parse_math=False
         )
         panel.set_yticks(range(len(variants)), variants, fontsize=SMALL, parse_math=False)
         panel.set_ylim(len(variants) - 0.4, -0.6)
@@ -186,7 +186,7 @@ def draw_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
     save_png(drawing, path)
 
 
-def draw_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+def plot_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
     """Draws how well strangers are told apart over what an embedding costs.
 
     A panel for the operations and one for the time; a mark with its name and interval for each
@@ -241,7 +241,7 @@ def draw_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> 
     save_png(drawing, path)
 
 
-def draw_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
+def plot_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
     """Draws how well each trait of unseen users is read from their embeddings.
 
     Args:

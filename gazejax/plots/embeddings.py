@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from gazejax.plots.style import (
-    COLOURS,
+    COLORS,
     DARK,
     TEXT,
     first_panel,
@@ -26,7 +26,7 @@ from gazejax.plots.style import (
 _MOST_NAMES_IN_SCATTER = 24
 
 
-def draw_embedding_scatter(
+def plot_embedding_scatter(
     path: Path,
     *,
     embeddings: Float[np.ndarray, "sample dimension"],
@@ -58,7 +58,7 @@ def draw_embedding_scatter(
     means = np.stack([position[users == user].mean(axis=0) for user in present])
     for number, (user, mean) in enumerate(zip(present, means, strict=True)):
         own = position[users == user]
-        shade = COLOURS[number % len(COLOURS)]
+        shade = COLORS[number % len(COLORS)]
         spokes = np.stack([np.broadcast_to(mean, own.shape), own], axis=1)
         panel.add_collection(
             LineCollection(list(spokes), colors=shade, linewidths=0.5, alpha=0.35, zorder=1)

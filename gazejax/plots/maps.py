@@ -17,24 +17,26 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from gazejax.plots.style import DOTS_PER_INCH, SMALL, TEXT, WIDTH, save_png
 
 
-def draw_prediction(
+def plot_prediction(
     image: UInt8[np.ndarray, "height width 3"], saliency: Float[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height both_widths 3"]:
     """Draws the map over the image, and beside it the bare map."""
     strength = saliency / saliency.max()
-    heat = colour(strength)
+    heat = apply_colormap(strength)
     opacity = 0.25 + 0.5 * strength[..., None]
     overlay = (1 - opacity) * image + opacity * heat
     return np.concatenate([overlay.round().astype(np.uint8), heat], axis=1)
 
 
-def colour(values: Float[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width 3"]:
+def apply_colormap(
+    values: Float[np.ndarray, "height width"],
+) -> UInt8[np.ndarray, "height width 3"]:
     """Colours values between 0 and 1 from dark to bright, readable in grey as well."""
     return (colormaps["inferno"](values)[..., :3] * 255).round().astype(np.uint8)
 
 
 class MapRow(NamedTuple):
-    """One person and image of `draw_map_grid`.
+    """One person and image of `plot_map_grid`.
 
     Attributes:
         label: stands at the left of the row, such as the person's name.
@@ -53,7 +55,7 @@ class MapRow(NamedTuple):
     xy_frac: Float[np.ndarray, "fixation 2"]
 
 
-def draw_directions(
+def plot_directions(
     path: Path,
     *,
     image: UInt8[np.ndarray, "image_height image_width 3"],
@@ -93,7 +95,7 @@ def draw_directions(
         panel.set_visible(False)
     for line, (name, of) in zip(panels[1:], density.items(), strict=True):
         for panel, one in zip(line, of, strict=False):
-            panel.imshow(colour(np.sqrt(one / highest)), **place)
+            panel.imshow(apply_colormap(np.sqrt(one / highest)), **place)
         line[-1].imshow(
             differences[name], cmap="RdBu_r", norm=Normalize(-largest, largest), **place
         )
@@ -106,7 +108,7 @@ def draw_directions(
     save_png(drawing, path)
 
 
-def draw_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
+def plot_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
     """Draws people and images as rows: the image, three maps, and what the person adds.
 
     The columns: the image with the person's fixations, the universal map, the person's own
@@ -159,7 +161,9 @@ def draw_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
         x, y = row.xy_frac.T
         panels[0].scatter(x, y, s=7, c="white", edgecolors="black", linewidths=0.5)
         for panel, density in zip(panels[1:4], densities[number], strict=True):
-            panel.imshow(colour(np.sqrt(density / highest)), interpolation="nearest", **place)
+            panel.imshow(
+                apply_colormap(np.sqrt(density / highest)), interpolation="nearest", **place
+            )
         panels[4].imshow(
             differences[number], interpolation="nearest", cmap="RdBu_r", norm=signed, **place
         )
@@ -173,7 +177,7 @@ def draw_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
                 panel.set_title(title, fontsize=TEXT, pad=4)
         upper += tall + gap
     strip = add_panel(1, upper + 0.03, 0.1, span=3)
-    strip.imshow(colour(np.linspace(0, 1, 512)[None]), aspect="auto", extent=(0, 1, 0, 1))
+    strip.imshow(apply_colormap(np.linspace(0, 1, 512)[None]), aspect="auto", extent=(0, 1, 0, 1))
     strip.set(yticks=[])
     strip.set_xticks(np.sqrt([0, 0.05, 0.25, 0.5, 1]), ["0", "0.05", "0.25", "0.5", "1"])
     strip.set_xlabel("density, as a share of the row's highest (square-root scale)", fontsize=SMALL)

@@ -25,7 +25,7 @@ DARK, MIDDLE, GREY, _LIGHT = "#222222", "#555555", "#8A8A8A", "#E4E4E4"
 
 PALE_BLUE, PALE_VERMILLION = "#99C7E0", "#EEBF99"
 
-COLOURS = (BLUE, VERMILLION, _GREEN, _ORANGE, _PURPLE, _SKY, DARK)
+COLORS = (BLUE, VERMILLION, _GREEN, _ORANGE, _PURPLE, _SKY, DARK)
 
 _LINES: tuple[Any, ...] = (
     "-",
@@ -123,7 +123,7 @@ def first_panel(panels: Mapping[str, Axes]) -> Axes:
 def numbered_style(number: int) -> _Style:
     """Of things without a style of their own."""
     return _Style(
-        colour=COLOURS[number % len(COLOURS)],
+        colour=COLORS[number % len(COLORS)],
         line=_LINES[number % len(_LINES)],
         # One further with each round of the colours, so that no two of the first 49 look the same.
         marker="os^DvPX"[(number + number // 7) % 7],

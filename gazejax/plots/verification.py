@@ -26,7 +26,7 @@ from gazejax.plots.style import (
 _LEAST_FMR = 1e-3
 
 
-def draw_roc_curves(
+def plot_roc_curves(
     path: Path,
     *,
     curves: Mapping[
@@ -80,7 +80,7 @@ def draw_roc_curves(
     save_png(drawing, path)
 
 
-def draw_figures_against_size(
+def plot_metrics_against_size(
     path: Path,
     *,
     table: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]],
@@ -130,7 +130,7 @@ def draw_figures_against_size(
     drawn: dict[str, Artist] = {}
     for group, panel in panels.items():
         for method, style in styles.items():
-            n, value, low, high = figure_by_size(table[group].get(method, {}), figure)
+            n, value, low, high = metric_by_size(table[group].get(method, {}), figure)
             if np.isnan(value).all():
                 continue
             is_main = method == "encoder"
@@ -157,7 +157,7 @@ def draw_figures_against_size(
         elif level is not None:
             drawn["chance"] = panel.axhline(level, **dotted)
         else:
-            n, value, _, _ = figure_by_size(table[group].get("chance", {}), figure)
+            n, value, _, _ = metric_by_size(table[group].get("chance", {}), figure)
             if not np.isnan(value).all():
                 (drawn["chance"],) = panel.plot(n, value, **dotted)
         panel.set_xscale("log")
@@ -185,7 +185,7 @@ def true_match_rate(
     return np.where(at >= fmr[fmr > 0].min(initial=np.inf), 1 - fnmr[index], np.nan)
 
 
-def figure_by_size(
+def metric_by_size(
     rows: Mapping[str, Mapping[str, Any]], figure: str
 ) -> Float[np.ndarray, "4 size"]:
     """Sizes, rising, with the figure's value, low and high there; NaN for what is None."""

@@ -37,7 +37,7 @@ class _State:
     num_processes = 1
 
 
-def join(asked: str | None) -> None:
+def initialize(asked: str | None) -> None:
     """Meets the other processes, if there are any; before JAX looks for its devices.
 
     Args:
@@ -83,7 +83,7 @@ def join(asked: str | None) -> None:
         raise ConnectionError(f"the other processes were not met: {_first_line(error)}") from error
     # A dump of all threads would bury the line by which JAX ends this process for a lost one.
     faulthandler.disable()
-    say(
+    log(
         f"{_State.num_processes} processes with {jax.device_count()} devices; if one is lost, the "
         f"others end within {_HEARTBEAT_TIMEOUT_SECONDS} s, and starting all of them again resumes"
     )
@@ -102,44 +102,44 @@ def _is_one_of_several(environment: Any) -> bool:
     return "," in environment.get("TPU_WORKER_HOSTNAMES", "")
 
 
-def are_several() -> bool:
+def is_distributed() -> bool:
     """Whether there are other processes in this run."""
     return _State.num_processes > 1
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this process writes, speaks and evaluates for all; true if it is alone."""
     return _State.number == 0
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Tells people something once, whatever the number of processes."""
-    if is_first():
+    if is_main_process():
         print(text, file=sys.stderr)
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
+def run_together() -> Iterator[None]:
     """What all processes do together, and end together; what comes after, each does alone.
 
     A signal to any of them is kept until all can stop at the same step: the step tells them.
     """
-    if not are_several():
+    if not is_distributed():
         yield
         return
-    with preemption.deferred():
+    with preemption.defer_signals():
         try:
             yield
         except preemption.InterruptedRunError:  # It comes to all at the same place.
             jax.distributed.shutdown()
             raise
         jax.distributed.shutdown()
-    if preemption.is_asked():
+    if preemption.stop_requested():
         raise preemption.InterruptedRunError("the training is finished and saved")
 
 
 @contextlib.contextmanager
-def losses_named() -> Iterator[None]:
+def report_lost_process() -> Iterator[None]:
     """Says in one line that another process ended, where JAX fails for it."""
     try:
         yield
@@ -157,12 +157,12 @@ def is_connected() -> bool:
     return jax.distributed.is_initialized()
 
 
-def connect_devices() -> None:
+def warm_up_collectives() -> None:
     """Lets all devices meet once, before each process compiles its step in its own time.
 
     Gloo, by which CPUs exchange, wants all to come within 30 s the first time.
     """
-    if not are_several():
+    if not is_distributed():
         return
     mesh = jax.sharding.Mesh(np.array(jax.devices()), ("device",))
     one_each = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("device"))
@@ -173,20 +173,20 @@ def connect_devices() -> None:
     jax.block_until_ready(jax.jit(jnp.sum, out_shardings=everywhere)(numbers))
 
 
-def is_any(mine: bool) -> bool:
+def any_process(mine: bool) -> bool:
     """Whether any process says yes; waits until all have said something."""
-    if not are_several():
+    if not is_distributed():
         return mine
     return bool(np.any(multihost_utils.process_allgather(np.array(mine))))
 
 
-def meet(place: str) -> None:
+def barrier(place: str) -> None:
     """Waits until all processes have come to a place of the program."""
-    if are_several():
+    if is_distributed():
         multihost_utils.sync_global_devices(place)
 
 
-def refuse_different(name: str, value: int) -> None:
+def check_same(name: str, value: int) -> None:
     """Refuses to go on if processes have different values of what is one thing; waits for all.
 
     Args:
@@ -196,24 +196,24 @@ def refuse_different(name: str, value: int) -> None:
     Raises:
         ValueError: with the values of all, in all of them.
     """
-    if not are_several():
+    if not is_distributed():
         return
     values = multihost_utils.process_allgather(np.uint32(value)).tolist()
     if len(set(values)) > 1:
         raise ValueError(f"the processes differ in {name}: {values}; allowed: one value")
 
 
-def as_in_first(tree: Any) -> Any:
+def broadcast_from_main(tree: Any) -> Any:
     """The arrays of process 0: different machines may round differently, and would drift apart."""
-    return multihost_utils.broadcast_one_to_all(tree) if are_several() else tree
+    return multihost_utils.broadcast_one_to_all(tree) if is_distributed() else tree
 
 
-def as_global(tree: Any) -> Any:
+def to_global(tree: Any) -> Any:
     """The same arrays, equal in all processes, as ones that lie on the devices of all of them.
 
     What `pmap` returns lies on one's own devices, and Orbax refuses to save that.
     """
-    if not are_several():
+    if not is_distributed():
         return tree
     mesh = jax.sharding.Mesh(np.array(jax.devices()), ("device",))
     return multihost_utils.host_local_array_to_global_array(

@@ -19,12 +19,12 @@ def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(function)
     def wrapped(*arguments: Any) -> int:
         try:
-            with preemption.handled(), distributed.losses_named():
+            with preemption.handle_signals(), distributed.report_lost_process():
                 return _until_interrupted(function, *arguments)
         except _ERRORS as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
             if distributed.is_connected():  # The others may wait for it: an orderly end waits too.
-                preemption.end(1)
+                preemption.exit_now(1)
             return 1
 
     return wrapped
@@ -35,4 +35,4 @@ def _until_interrupted(function: Callable[..., int], *arguments: Any) -> int:
         return function(*arguments)
     except preemption.InterruptedRunError as interrupted:
         print(f"interrupted: {interrupted}; the same command resumes", file=sys.stderr)
-        preemption.end()
+        preemption.exit_now()

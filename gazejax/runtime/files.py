@@ -13,7 +13,7 @@ import numpy as np
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Writes an `.npz` whole or not at all."""
     temporary = path.with_suffix(".tmp.npz")
-    with naming(path):
+    with path_in_errors(path):
         np.savez(temporary, **dict(arrays))
         temporary.replace(path)
 
@@ -37,7 +37,7 @@ def source_commit() -> str | None:
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def path_in_errors(path: Path) -> Iterator[None]:
     """Names what could not be written: of a full disk the system says no more than that it is."""
     try:
         yield
@@ -50,7 +50,7 @@ def naming(path: Path) -> Iterator[None]:
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
-    with naming(path):
+    with path_in_errors(path):
         temporary.write_text(text)
         temporary.replace(path)
 

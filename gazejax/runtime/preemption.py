@@ -29,16 +29,16 @@ class _State:
     """Signals belong to the process, and so does what came of them."""
 
     is_deferring = False
-    is_asked = False
+    stop_requested = False
 
 
 @contextlib.contextmanager
-def handled() -> Iterator[None]:
+def handle_signals() -> Iterator[None]:
     """Handles both signals inside; main thread only."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
-    _State.is_deferring = _State.is_asked = False
+    _State.is_deferring = _State.stop_requested = False
     old_descriptor = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_end_at_second, args=(receiver,), daemon=True).start()
     for number in _SIGNALS:
@@ -53,8 +53,8 @@ def handled() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[None]:
-    """Inside, the first signal is remembered only: see `is_asked`."""
+def defer_signals() -> Iterator[None]:
+    """Inside, the first signal is remembered only: see `stop_requested`."""
     was_deferring, _State.is_deferring = _State.is_deferring, True
     try:
         yield
@@ -62,12 +62,12 @@ def deferred() -> Iterator[None]:
         _State.is_deferring = was_deferring
 
 
-def is_asked() -> bool:
+def stop_requested() -> bool:
     """Whether a signal came while it was deferred."""
-    return _State.is_asked
+    return _State.stop_requested
 
 
-def end(status: int = EXIT_STATUS) -> NoReturn:
+def exit_now(status: int = EXIT_STATUS) -> NoReturn:
     """Ends the process at once.
 
     Nothing is torn down: the interpreter would put the system's handlers back, by which a second
@@ -82,7 +82,7 @@ def _handle(number: int, _frame: Any) -> None:
     name = signal.Signals(number).name
     if not _State.is_deferring:
         raise InterruptedRunError(f"{name} came")
-    _State.is_asked = True
+    _State.stop_requested = True
     # Not by `print`, which refuses where the signal came in the middle of another.
     os.write(2, f"{name}: saving after this step; once more ends at once\n".encode())
 

@@ -48,7 +48,7 @@ def choose_devices(config: ConfigDict) -> list[jax.Device]:
         raise ValueError(f"the processes have {numbers} devices; allowed: equally many each")
     number = _devices_to_share(config, numbers[0], num_processes=len(every))
     if number < numbers[0]:
-        distributed.say(
+        distributed.log(
             f"using {number} of {numbers[0]} devices: more cannot share the batches of "
             "config.encoder.sampling, config.saliency.sampling and config.universal evenly"
         )

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gazejax.runtime import distributed
-from gazejax.runtime.files import naming, write_text
+from gazejax.runtime.files import path_in_errors, write_text
 from gazejax.training.stage import Stage
 
 
@@ -28,7 +28,7 @@ class MetricsLog:
         self.written: list[dict[str, float]] = []  # The window before.
         self.text = ""
         self.window_started = time.monotonic()
-        if distributed.is_first():
+        if distributed.is_main_process():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_text(path, "".join(line + "\n" for line in _lines_until(path, done)))
 
@@ -37,7 +37,7 @@ class MetricsLog:
         values = {
             name: np.asarray(value).tolist()
             for name, value in metrics.items()
-            if name != "is_asked"
+            if name != "stop_requested"
         }
         for position in range(len(values["loss"])):
             self.step += 1
@@ -68,8 +68,8 @@ class MetricsLog:
             else:
                 line[name] = _finite_mean(self.window, name)
         line["examples_per_second"] = rate
-        if distributed.is_first():
-            with naming(self.path), self.path.open("a") as file:
+        if distributed.is_main_process():
+            with path_in_errors(self.path), self.path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
         loss = "not finite" if line["loss"] is None else f"{line['loss']:.4f}"
         self.text = f"{rate:.0f} {self.stage.unit}/s on {self.num_devices} devices, loss {loss}"

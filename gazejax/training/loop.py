@@ -65,39 +65,39 @@ def train(
     if checkpoints.latest_step(folder) is not None:
         done, trees = checkpoints.restore(folder, _as_trees(state), sharding)
         state, window = _from_trees(trees), checkpoints.read_metadata(folder)["window"]
-        distributed.say(f"{stage.name}: resumed at step {done} of {stage.num_steps}")
-    distributed.refuse_different("the step to go on from", done)
-    if distributed.is_first():
-        checkpoints.set_damaged_aside(folder)
-    state = jax.device_put(distributed.as_in_first(state), sharding)
-    distributed.connect_devices()
+        distributed.log(f"{stage.name}: resumed at step {done} of {stage.num_steps}")
+    distributed.check_same("the step to go on from", done)
+    if distributed.is_main_process():
+        checkpoints.quarantine_damaged(folder)
+    state = jax.device_put(distributed.broadcast_from_main(state), sharding)
+    distributed.warm_up_collectives()
     curve = MetricsLog(workdir / stage.name / "metrics.jsonl", stage, config, len(devices), done)
     curve.window = window
     with (
-        preemption.deferred(),
+        preemption.defer_signals(),
         checkpoints.open_for_saving(folder, keep=options.keep) as saver,
         _track(stage, done) as show,
     ):
         if stage.num_steps == 0 and checkpoints.latest_step(folder) is None:
             # An encoder that is not to learn is saved as it starts.
             saver.save(0, _as_trees(state), metadata | {"window": [], "metrics": {}})
-        pending, are_several = None, distributed.are_several()
+        pending, are_several = None, distributed.is_distributed()
         batches = make_batches(stage, config, devices, start=done)
         while done < stage.num_steps:
-            is_one_asked = are_several and preemption.is_asked()
+            is_one_asked = are_several and preemption.stop_requested()
             state, metrics = train_step(state, stage.constants, next(batches), is_one_asked)
-            is_told = pending is not None and bool(pending["is_asked"])
+            is_told = pending is not None and bool(pending["stop_requested"])
             # Reading the step before lets the device work on this one meanwhile.
             if pending is not None:
                 show(done, curve.add(pending))
             pending = metrics
             done += config.training.steps_per_dispatch
             # Several processes stop after the step that comes when all were told.
-            is_asked = is_told if are_several else preemption.is_asked()
+            is_asked = is_told if are_several else preemption.stop_requested()
             if is_asked or done % options.every == 0 or done >= stage.num_steps:
                 show(done, curve.add(pending))
                 pending = None
-                _refuse_what_is_not_finite(stage.name, done, state.params)
+                _check_finite(stage.name, done, state.params)
                 saver.save(
                     done,
                     _as_trees(state),
@@ -107,14 +107,14 @@ def train(
                         "metrics": {"loss": curve.loss()},
                     },
                 )
-                if distributed.is_first():
+                if distributed.is_main_process():
                     write_resources(workdir, stage.name, seconds=time.monotonic() - started)
             if is_asked and done < stage.num_steps:
                 saver.wait()
                 raise preemption.InterruptedRunError(
                     f"{stage.name} is saved at step {done} of {stage.num_steps}"
                 )
-    if distributed.is_any(preemption.is_asked()):
+    if distributed.any_process(preemption.stop_requested()):
         raise preemption.InterruptedRunError(f"{stage.name} is finished and saved")
 
 
@@ -135,12 +135,12 @@ def make_batches(
 
 
 def _track(stage: Stage, done: int) -> AbstractContextManager[Callable[[int, str], None]]:
-    if distributed.is_first():
+    if distributed.is_main_process():
         return track(stage.name, stage.num_steps, start=done)
     return nullcontext(lambda _done, _text: None)
 
 
-def _refuse_what_is_not_finite(name: str, step: int, params: Any) -> None:
+def _check_finite(name: str, step: int, params: Any) -> None:
     if not math.isfinite(optax.tree.norm(params)):
         raise FloatingPointError(
             f"{name}: a parameter is not finite at step {step}; the last checkpoint is intact"

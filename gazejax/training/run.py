@@ -13,17 +13,17 @@ from gazejax.config.identity import fingerprint
 from gazejax.config.validation import validate
 from gazejax.data import loading
 from gazejax.data.checks import (
-    refuse_too_little_to_compare,
-    refuse_too_small,
+    check_batches_fit,
+    check_enough_to_compare,
     warn_excluded_users,
     warn_missing_universal_maps,
 )
 from gazejax.data.loading import add_features, make_config_splits, read_dataset
 from gazejax.data.splits import Splits, named_splits
-from gazejax.inference.embed import embed_pairs
+from gazejax.inference.embed import embed_viewings
 from gazejax.inputs import perturbations
-from gazejax.inputs.perturbations import told_embeddings
-from gazejax.inputs.stage_arrays import Viewings, make_viewings
+from gazejax.inputs.perturbations import apply_embedding_control
+from gazejax.inputs.stage_arrays import StageArrays, make_stage_arrays
 from gazejax.runtime import distributed
 from gazejax.training.devices import choose_devices
 from gazejax.training.encoder_stage import make_encoder_stage
@@ -34,24 +34,24 @@ from gazejax.training.universal_stage import make_universal_stage
 from gazejax.types import Dataset
 from gazejax.workdir import checkpoints
 from gazejax.workdir.guards import (
-    refuse_another_encoder,
-    refuse_another_experiment,
-    refuse_other_folds,
+    check_same_encoder,
+    check_same_experiment,
+    check_same_folds,
 )
 from gazejax.workdir.layout import (
     checkpoint_folder,
-    load_basis,
-    trained_steps,
+    latest_step,
+    load_projection,
     write_config,
     write_description,
 )
-from gazejax.workdir.parameters import load_params, load_told_universals
+from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 
 
 def make_stage(
     name: str,
     config: ConfigDict,
-    viewings: dict[str, Viewings],
+    viewings: dict[str, StageArrays],
     *,
     encoder_params: Any,
     devices: list[jax.Device],
@@ -61,18 +61,18 @@ def make_stage(
     Args:
         name: one of `STAGES`.
         config: a validated config.
-        viewings: for each of `INPUTS`, from `make_viewings`.
+        viewings: for each of `INPUTS`, from `make_stage_arrays`.
         encoder_params: parameters of the trained encoder; stage `saliency` only.
         devices: the devices that will train.
 
     Raises:
-        ValueError: if the devices cannot share a batch; see `refuse_too_small` for the data.
+        ValueError: if the devices cannot share a batch; see `check_batches_fit` for the data.
     """
     match name:
         case "encoder" | "permuted_encoder":
             arrays = viewings["encoder"]
             if name == "permuted_encoder" or config.controls.gaze == "permuted":
-                gaze = perturbations.permute_users(
+                gaze = perturbations.permute_user_labels(
                     arrays.gaze, np.asarray(arrays.users), config.seed
                 )
                 arrays = arrays._replace(gaze=gaze)
@@ -80,7 +80,7 @@ def make_stage(
         case "universal":
             return make_universal_stage(config, viewings["saliency"], devices)
         case "saliency":
-            embeddings = embed_pairs(
+            embeddings = embed_viewings(
                 config,
                 encoder_params,
                 viewings["encoder"],
@@ -88,7 +88,7 @@ def make_stage(
                 images=np.asarray(viewings["saliency"].images),
                 devices=devices,
             )
-            embeddings = told_embeddings(config, embeddings, viewings["saliency"].viewed)
+            embeddings = apply_embedding_control(config, embeddings, viewings["saliency"].viewed)
             return make_saliency_stage(config, viewings["saliency"], embeddings, devices)
         case _:
             raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
@@ -107,43 +107,45 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     validate(config)
     dataset = read_dataset(config)
     folds = fold_configs(config, workdir)
-    refuse_other_folds(workdir, config)
+    check_same_folds(workdir, config)
     for folder, fold_config in folds.items():
-        of_fold = loading.of_fold(fold_config, dataset)
+        of_fold = loading.apply_image_overlap(fold_config, dataset)
         splits = make_config_splits(fold_config, of_fold)
-        refuse_too_little_to_compare(splits, of_fold)
-        refuse_too_small(fold_config, of_fold, splits)
-        refuse_another_experiment(folder, fold_config, splits, of_fold)
+        check_enough_to_compare(splits, of_fold)
+        check_batches_fit(fold_config, of_fold, splits)
+        check_same_experiment(folder, fold_config, splits, of_fold)
     warn_excluded_users(config, splits, dataset)
     warn_missing_universal_maps(config, splits, of_fold)
     # All that could be refused was: from here on, things are compiled and written.
-    dataset = add_features(config, dataset, load_basis(workdir))
-    if len(folds) > 1 and distributed.is_first():
+    dataset = add_features(config, dataset, load_projection(workdir))
+    if len(folds) > 1 and distributed.is_main_process():
         write_config(workdir, config)
     for folder, fold_config in folds.items():
         if len(folds) > 1:
-            distributed.say(f"training fold {fold_config.split.fold} of {len(folds)}")
-        _train_fold(fold_config, folder, loading.of_fold(fold_config, dataset))
+            distributed.log(f"training fold {fold_config.split.fold} of {len(folds)}")
+        _train_fold(fold_config, folder, loading.apply_image_overlap(fold_config, dataset))
 
 
 def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
     splits = make_config_splits(config, dataset)
     devices = choose_devices(config)
-    of_group = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
-    if distributed.is_first():
+    of_group = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
+    if distributed.is_main_process():
         write_description(workdir, config, splits, dataset, of_group)
     told = None
     for name in stages_to_train(config):
         viewings = of_group  # What stage `universal` is to predict.
         if name != "universal":
-            told = told or _told_viewings(config, workdir, dataset, splits, of_group, devices)
+            told = told or _with_replacement_maps(
+                config, workdir, dataset, splits, of_group, devices
+            )
             viewings = told
         encoder_params = None
         if name == "saliency":
-            _refuse_unfinished_encoder(workdir, config)
+            _check_encoder_finished(workdir, config)
             encoder_params = load_params(workdir, "encoder")
-            if trained_steps(workdir, "saliency") is not None:
-                refuse_another_encoder(workdir, encoder_params)
+            if latest_step(workdir, "saliency") is not None:
+                check_same_encoder(workdir, encoder_params)
         stage = make_stage(
             name,
             config,
@@ -161,29 +163,29 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             else checkpoints.digest(encoder_params),
         }
         what_must_agree = f"{fingerprint(config)} {dataset.digest} {stage.stream is None}"
-        distributed.refuse_different(
+        distributed.check_same(
             "config, data set or residency: checksum", zlib.crc32(what_must_agree.encode())
         )
         train(stage, config, workdir, metadata=metadata, devices=devices)
 
 
-def _told_viewings(
+def _with_replacement_maps(
     config: ConfigDict,
     workdir: Path,
     dataset: Dataset,
     splits: Splits,
-    of_group: dict[str, Viewings],
+    of_group: dict[str, StageArrays],
     devices: list[jax.Device],
-) -> dict[str, Viewings]:
+) -> dict[str, StageArrays]:
     """What all stages but `universal` read."""
-    universal = load_told_universals(workdir, config, of_group, devices)
+    universal = load_replacement_universal_maps(workdir, config, of_group, devices)
     if universal is None:
         return of_group
-    return {key: make_viewings(key, config, dataset, splits, universal) for key in INPUTS}
+    return {key: make_stage_arrays(key, config, dataset, splits, universal) for key in INPUTS}
 
 
-def _refuse_unfinished_encoder(workdir: Path, config: ConfigDict) -> None:
-    done = trained_steps(workdir, "encoder")
+def _check_encoder_finished(workdir: Path, config: ConfigDict) -> None:
+    done = latest_step(workdir, "encoder")
     if done is None:
         raise FileNotFoundError(
             f"no checkpoint in {checkpoint_folder(workdir, 'encoder')}; stage saliency needs a "

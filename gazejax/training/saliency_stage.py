@@ -16,9 +16,14 @@ from gazejax.inference.networks import Network, saliency_network
 from gazejax.inputs import sampling
 from gazejax.inputs.maps import to_relative_density
 from gazejax.inputs.pairs import gather_pairs
-from gazejax.inputs.sampling import draw_saliency_batch, make_pool
-from gazejax.inputs.stage_arrays import Viewings
-from gazejax.inputs.streaming import Batch, make_stream, with_streamed_images, without_images
+from gazejax.inputs.sampling import make_sampling_pool, sample_saliency_batch
+from gazejax.inputs.stage_arrays import StageArrays
+from gazejax.inputs.streaming import (
+    StreamedBatch,
+    make_stream,
+    with_streamed_images,
+    without_images,
+)
 from gazejax.runtime.devices import my_share, replicated
 from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
@@ -29,7 +34,7 @@ from gazejax.types import AnyArray, longest_viewing
 
 def make_saliency_stage(
     config: ConfigDict,
-    viewings: Viewings,
+    viewings: StageArrays,
     embeddings: Float[np.ndarray, "user image embedding"],
     devices: list[jax.Device],
 ) -> Stage:
@@ -38,7 +43,7 @@ def make_saliency_stage(
     targets = target_images(config, np.asarray(viewings.viewed))
     check_even_shares("saliency.sampling", sizes.num_images, devices)
     network = saliency_network(config, num_users=len(viewings.users))
-    start = _start_of_people(embeddings, viewings.viewed, config.encoder.embedding_size)
+    start = _init_from_seen_users(embeddings, viewings.viewed, config.encoder.embedding_size)
     network = network._replace(init=with_initial_values(network.init, start))
     return Stage(
         name="saliency",
@@ -53,7 +58,9 @@ def make_saliency_stage(
             (without_images(viewings), targets, embeddings), replicated(devices)
         ),
         stream=make_stream(
-            viewings, (make_pool(viewings), targets), functools.partial(draw_saliency_batch, config)
+            viewings,
+            (make_sampling_pool(viewings), targets),
+            functools.partial(sample_saliency_batch, config),
         ),
         optimizer=make_optimizer(
             num_steps=config.saliency.num_steps,
@@ -67,7 +74,7 @@ def make_saliency_stage(
     )
 
 
-def _start_of_people(
+def _init_from_seen_users(
     embeddings: Float[np.ndarray, "user image embedding"],
     viewed: Bool[AnyArray, "user image"],
     num_learnt: int,
@@ -103,17 +110,17 @@ def _saliency_loss(
     fewest, most = sizes.enrolment_images
 
     def loss(
-        params: Any, constants: Any, batch: Batch | None, key: Array, device: Array
+        params: Any, constants: Any, batch: StreamedBatch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
         whole, targets, pair_embeddings = constants
-        pool = make_pool(whole)
+        pool = make_sampling_pool(whole)
         if batch is None:
-            drawn, _ = draw_saliency_batch(config, (pool, targets), key)
+            drawn, _ = sample_saliency_batch(config, (pool, targets), key)
         else:
             drawn = batch.drawn
         _, enrolment_key = jax.random.split(key)
         is_target = jnp.arange(pool.viewed.shape[1]) == drawn.images[:, None, None]
-        enrolled, weight = sampling.draw_enrolment(
+        enrolled, weight = sampling.sample_enrolment(
             enrolment_key,
             pool.viewed[drawn.users] & ~is_target,
             min_images=fewest,

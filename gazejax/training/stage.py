@@ -7,7 +7,7 @@ import optax
 from jaxtyping import Array
 
 from gazejax.inference.networks import Network
-from gazejax.inputs.streaming import Stream
+from gazejax.inputs.streaming import BatchStream
 from gazejax.training.step import LossFunction
 
 
@@ -30,7 +30,7 @@ class Stage(NamedTuple):
     network: Network
     loss: LossFunction
     constants: Any
-    stream: Stream | None
+    stream: BatchStream | None
     optimizer: optax.GradientTransformation
     num_steps: int
     examples_per_step: int

@@ -79,7 +79,7 @@ def make_train_step(
     Returns:
         A function that gives up its first argument's memory. Its batch is None where the loss finds
         all it needs among the constants; else arrays with leading axes [local device, step].
-        Metrics have a leading axis of steps, but `is_asked`: whether any process said so. That goes
+        Metrics have a leading axis of steps, but `stop_requested`: whether a process said so. That goes
         with the step, since what CPU devices of several processes exchange must come in one order.
     """
 
@@ -131,7 +131,7 @@ def make_train_step(
                 batches,
                 length=steps_per_dispatch,
             )
-        return state, metrics | {"is_asked": jax.lax.pmax(is_asked, DEVICE_AXIS)}
+        return state, metrics | {"stop_requested": jax.lax.pmax(is_asked, DEVICE_AXIS)}
 
     step = jax.pmap(
         dispatch,

@@ -11,11 +11,16 @@ from ml_collections import ConfigDict
 
 from gazejax import losses
 from gazejax.inference.networks import saliency_network
-from gazejax.inference.universal import predict_universal
+from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import to_relative_density
-from gazejax.inputs.sampling import draw_images
-from gazejax.inputs.stage_arrays import Viewings, center_prior
-from gazejax.inputs.streaming import Batch, make_stream, with_streamed_images, without_images
+from gazejax.inputs.sampling import sample_images
+from gazejax.inputs.stage_arrays import StageArrays, center_prior
+from gazejax.inputs.streaming import (
+    StreamedBatch,
+    make_stream,
+    with_streamed_images,
+    without_images,
+)
 from gazejax.runtime.devices import my_share, replicated
 from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
@@ -25,7 +30,7 @@ from gazejax.training.step import LossFunction
 
 def make_universal_stage(
     config: ConfigDict,
-    viewings: Viewings,
+    viewings: StageArrays,
     devices: list[jax.Device],
 ) -> Stage:
     """Builds stage `universal`."""
@@ -41,7 +46,7 @@ def make_universal_stage(
         constants=jax.device_put(
             (without_images(viewings), targets, center_prior(viewings)), replicated(devices)
         ),
-        stream=make_stream(viewings, targets, functools.partial(draw_images, config)),
+        stream=make_stream(viewings, targets, functools.partial(sample_images, config)),
         optimizer=make_optimizer(
             num_steps=options.num_steps,
             **options.optimizer,
@@ -53,14 +58,14 @@ def make_universal_stage(
 
 
 def _universal_loss(config: ConfigDict, *, num_devices: int) -> LossFunction:
-    predict = predict_universal(config)
+    predict = make_universal_predictor(config)
 
     def loss(
-        params: Any, constants: Any, batch: Batch | None, key: Array, device: Array
+        params: Any, constants: Any, batch: StreamedBatch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
         whole, targets, prior = constants
         if batch is None:
-            drawn, _ = draw_images(config, targets, key)
+            drawn, _ = sample_images(config, targets, key)
         else:
             drawn = batch.drawn
         viewings, row_of = with_streamed_images(whole, batch)

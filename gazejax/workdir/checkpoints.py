@@ -26,7 +26,7 @@ _MANIFEST = "manifest.json"
 _DAMAGED = "damaged_checkpoints"
 
 
-class Found(NamedTuple):
+class CheckpointInfo(NamedTuple):
     """A checkpoint on disk.
 
     Attributes:
@@ -67,10 +67,10 @@ class Saver:
             OSError: if the save before this one failed.
         """
         self.wait()
-        with _saying_what_failed(self._folder / str(step)):
+        with _naming_what_failed(self._folder / str(step)):
             response = self._checkpointer.save_checkpointables_async(
                 step,
-                distributed.as_global(dict(trees)),
+                distributed.to_global(dict(trees)),
                 force=True,
                 custom_metadata=dict(metadata),
             )
@@ -108,15 +108,15 @@ def open_for_saving(folder: Path, *, keep: int) -> Iterator[Saver]:
         saver.close()
 
 
-def find(folder: Path) -> list[Found]:
+def list_checkpoints(folder: Path) -> list[CheckpointInfo]:
     """Looks at every checkpoint of a stage, the newest first, and reads all their files."""
     return [
-        Found(step, find_damage(folder / str(step)), _num_bytes(folder / str(step)))
+        CheckpointInfo(step, verify(folder / str(step)), _num_bytes(folder / str(step)))
         for step in _steps(folder)
     ]
 
 
-def find_damage(checkpoint: Path) -> str | None:
+def verify(checkpoint: Path) -> str | None:
     """Says by which file a checkpoint differs from its manifest; None if by none."""
     manifest = checkpoint / _MANIFEST
     if not manifest.is_file():
@@ -187,13 +187,13 @@ def restore(
     step, passed_over = _newest(folder)
     step = _required(folder, step, passed_over)
     for one in passed_over:
-        distributed.say(f"passed over checkpoint {folder / one}")
+        distributed.log(f"passed over checkpoint {folder / one}")
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         dict(abstract_trees),
     )
     checkpoint = folder / str(step)
-    _refuse_other_trees(checkpoint, _open(checkpoint).metadata, abstract)
+    _check_same_trees(checkpoint, _open(checkpoint).metadata, abstract)
     try:
         with _on_its_own():
             return step, ocp.load_checkpointables(checkpoint.absolute(), abstract)
@@ -201,9 +201,9 @@ def restore(
         raise ValueError(f"checkpoint {checkpoint} does not load: {_root_cause(error)}") from error
 
 
-def set_damaged_aside(folder: Path) -> None:
+def quarantine_damaged(folder: Path) -> None:
     """Moves the checkpoints that do not verify out of the way of those to come, and keeps them."""
-    for found in find(folder):
+    for found in list_checkpoints(folder):
         if found.damage is not None:
             target = folder.parent / _DAMAGED / str(found.step)
             number = 1
@@ -242,7 +242,7 @@ def _newest(folder: Path) -> tuple[int | None, list[str]]:
     """The newest step that verifies, and the newer ones: each with what is wrong with it."""
     passed_over: list[str] = []
     for step in _steps(folder):
-        damage = find_damage(folder / str(step))
+        damage = verify(folder / str(step))
         if damage is None:
             return step, passed_over
         passed_over.append(f"{step}: {damage}")
@@ -266,20 +266,20 @@ def _required(folder: Path, step: int | None, passed_over: list[str]) -> int:
 
 def _complete(response: Any, checkpoint: Path) -> None:
     """Waits until Orbax has committed, then writes the manifest."""
-    with _saying_what_failed(checkpoint):
+    with _naming_what_failed(checkpoint):
         response.result()
-        if distributed.is_first() and checkpoint.is_dir():
+        if distributed.is_main_process() and checkpoint.is_dir():
             temporary = checkpoint.parent / f"{_MANIFEST}.{checkpoint.name}.tmp"
             temporary.write_text(_manifest_text(_digests(checkpoint)))
             temporary.replace(checkpoint / _MANIFEST)
 
 
 @contextlib.contextmanager
-def _saying_what_failed(checkpoint: Path) -> Iterator[None]:
+def _naming_what_failed(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, jax.errors.JaxRuntimeError) and distributed.are_several():
+        if isinstance(error, jax.errors.JaxRuntimeError) and distributed.is_distributed():
             raise  # Not the disk, but another process is lost.
         raise OSError(
             f"saving {checkpoint} failed: {_root_cause(error)}; those before it are intact"
@@ -305,9 +305,7 @@ def _num_bytes(checkpoint: Path) -> int:
     return sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file())
 
 
-def _refuse_other_trees(
-    checkpoint: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]
-) -> None:
+def _check_same_trees(checkpoint: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """Orbax casts another dtype without a word, and says little about another shape."""
     for name, tree in asked.items():
         found, expected = _leaves(saved[name]), _leaves(tree)

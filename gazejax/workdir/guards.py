@@ -11,10 +11,10 @@ from gazejax.data.splits import Splits, named_splits
 from gazejax.runtime import distributed
 from gazejax.types import Dataset
 from gazejax.workdir import checkpoints
-from gazejax.workdir.layout import checkpoint_folder, load_config, trained_steps
+from gazejax.workdir.layout import checkpoint_folder, latest_step, load_config
 
 
-def refuse_another_encoder(workdir: Path, encoder_params: Any) -> None:
+def check_same_encoder(workdir: Path, encoder_params: Any) -> None:
     """Keeps stage 2 to the encoder whose embeddings it was trained with.
 
     Raises:
@@ -30,7 +30,7 @@ def refuse_another_encoder(workdir: Path, encoder_params: Any) -> None:
         )
 
 
-def refuse_another_experiment(
+def check_same_experiment(
     workdir: Path, config: ConfigDict, splits: Splits, dataset: Dataset
 ) -> None:
     """Keeps a workdir to one experiment, once something was trained in it.
@@ -49,16 +49,16 @@ def refuse_another_experiment(
                 f"{workdir} holds another experiment: {changed}; use another workdir, or accept it "
                 "with --config.checkpoint.accept_changes=True"
             )
-        distributed.say(f"{workdir}: accepted, by config.checkpoint.accept_changes: {changed}")
+        distributed.log(f"{workdir}: accepted, by config.checkpoint.accept_changes: {changed}")
 
     for stage in STAGES:
-        if trained_steps(workdir, stage) is None:
+        if latest_step(workdir, stage) is None:
             continue
         metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
         changed = difference(metadata["config"], config.to_dict(), not_part_of(stage, config))
         if changed:
             refuse(changed)
-        refuse_other_splits(workdir, stage, splits, dataset)
+        check_same_splits(workdir, stage, splits, dataset)
         if metadata["data_digest"] != dataset.digest:
             refuse(
                 f"the digest of {dataset.name} was {metadata['data_digest']} and is now "
@@ -66,7 +66,7 @@ def refuse_another_experiment(
             )
 
 
-def refuse_other_folds(workdir: Path, config: ConfigDict) -> None:
+def check_same_folds(workdir: Path, config: ConfigDict) -> None:
     """Keeps a workdir to one fold, or to one cross-validation.
 
     Raises:
@@ -82,7 +82,7 @@ def refuse_other_folds(workdir: Path, config: ConfigDict) -> None:
         raise ValueError(f"{workdir} holds another experiment: {changed}; use another workdir")
 
 
-def refuse_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
+def check_no_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
     """Refuses to call a user or an image unseen that a stage was trained with.
 
     The stage's checkpoint says who and what that was, not the config.
@@ -100,10 +100,10 @@ def refuse_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) ->
                 f"{workdir}: {leaked[0]!r} is one of {len(leaked)} of the {held_out} that stage "
                 f"{stage} was trained with; figures for {held_out} would be false"
             )
-    refuse_other_splits(workdir, stage, splits, dataset)
+    check_same_splits(workdir, stage, splits, dataset)
 
 
-def refuse_trained_images(workdir: Path, stage: str, dataset: Dataset) -> None:
+def check_no_trained_images(workdir: Path, stage: str, dataset: Dataset) -> None:
     """Refuses a data set that has an image, by name, that a stage was trained with.
 
     Raises:
@@ -118,7 +118,7 @@ def refuse_trained_images(workdir: Path, stage: str, dataset: Dataset) -> None:
         )
 
 
-def refuse_other_splits(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
+def check_same_splits(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
     """Holds the splits of now against those a stage was trained with, as its checkpoint says.
 
     Raises:

@@ -27,17 +27,17 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import INPUTS, STAGES, fold_configs
 from gazejax.config.validation import validate
 from gazejax.data.splits import Splits, named_splits, users_left_out
-from gazejax.inputs.stage_arrays import Viewings, center_prior
-from gazejax.models.feature_projection import FeatureBasis
+from gazejax.inputs.stage_arrays import StageArrays, center_prior
+from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import source_commit, write_arrays, write_json
 from gazejax.types import Dataset
 from gazejax.workdir import checkpoints
 
 _PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
-BASIS = "features.npz"
+PROJECTION_FILE = "features.npz"
 
-RESOURCES = "resources.json"
+RESOURCES_FILE = "resources.json"
 
 
 def checkpoint_folder(workdir: Path, stage: str) -> Path:
@@ -45,7 +45,7 @@ def checkpoint_folder(workdir: Path, stage: str) -> Path:
     return workdir / stage / "checkpoints"
 
 
-def trained_steps(workdir: Path, stage: str) -> int | None:
+def latest_step(workdir: Path, stage: str) -> int | None:
     """Step of a stage's newest checkpoint, None if there is none."""
     return checkpoints.latest_step(checkpoint_folder(workdir, stage))
 
@@ -67,10 +67,10 @@ def load_config(workdir: Path) -> ConfigDict:
 def is_evaluable(workdir: Path) -> bool:
     """Whether there is an encoder in every fold; all else of an evaluation can be left out."""
     folders = fold_configs(load_config(workdir), workdir)
-    return all(trained_steps(folder, "encoder") is not None for folder in folders)
+    return all(latest_step(folder, "encoder") is not None for folder in folders)
 
 
-def list_checkpoints(workdir: Path) -> tuple[list[str], bool]:
+def describe_checkpoints(workdir: Path) -> tuple[list[str], bool]:
     """Describes every checkpoint of a workdir, a line each; reads all their files.
 
     Returns:
@@ -83,7 +83,7 @@ def list_checkpoints(workdir: Path) -> tuple[list[str], bool]:
     for folder in fold_configs(load_config(workdir), workdir):
         for stage in STAGES:
             checkpoints_of_stage = checkpoint_folder(folder, stage)
-            found = checkpoints.find(checkpoints_of_stage)
+            found = checkpoints.list_checkpoints(checkpoints_of_stage)
             if found and found[0].damage is not None:
                 is_sound = False
             for one in found:
@@ -111,19 +111,22 @@ def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height widt
         return {name: stored[name].astype(np.float32) for name in INPUTS}
 
 
-def load_basis(workdir: Path) -> FeatureBasis | None:
+def load_projection(workdir: Path) -> FeatureProjection | None:
     """Reads the basis of a run's frozen features; None if it has none, or nothing was trained yet.
 
     Of a run with several folds that of the first: they are fitted on the same images.
     """
-    paths = [workdir / BASIS, workdir / "fold_0" / BASIS]
+    paths = [workdir / PROJECTION_FILE, workdir / "fold_0" / PROJECTION_FILE]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         return None
     with np.load(path, allow_pickle=False) as stored:
         number = len(stored.files) // 2
-        return FeatureBasis(
-            *(tuple(stored[f"{name}_{i}"] for i in range(number)) for name in FeatureBasis._fields)
+        return FeatureProjection(
+            *(
+                tuple(stored[f"{name}_{i}"] for i in range(number))
+                for name in FeatureProjection._fields
+            )
         )
 
 
@@ -132,7 +135,7 @@ def write_description(
     config: ConfigDict,
     splits: Splits,
     dataset: Dataset,
-    viewings: dict[str, Viewings],
+    viewings: dict[str, StageArrays],
 ) -> None:
     """Writes all that a run's folder holds beside what training and evaluation write."""
     write_config(workdir, config)
@@ -145,12 +148,12 @@ def write_description(
     if dataset.basis is not None:
         parts = dataset.basis._asdict().items()
         arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}
-        write_arrays(workdir / BASIS, arrays)
+        write_arrays(workdir / PROJECTION_FILE, arrays)
 
 
 def read_resources(workdir: Path) -> dict[str, dict[str, float]]:
     """What the stages and the evaluation of a run have cost; see `write_resources`."""
-    path = workdir / RESOURCES
+    path = workdir / RESOURCES_FILE
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
@@ -169,7 +172,7 @@ def write_resources(workdir: Path, name: str, *, seconds: float) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     before = every.get(name, {}).get("peak_memory_bytes", 0)
     every[name] = {"seconds": seconds, "peak_memory_bytes": max(before, peak)}
-    write_json(workdir / RESOURCES, every)
+    write_json(workdir / RESOURCES_FILE, every)
 
 
 def write_config(workdir: Path, config: ConfigDict) -> None:

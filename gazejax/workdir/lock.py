@@ -12,7 +12,7 @@ from gazejax.runtime import distributed
 
 
 @contextlib.contextmanager
-def locked(workdir: Path) -> Iterator[None]:
+def lock(workdir: Path) -> Iterator[None]:
     """Keeps a workdir to one run; the system drops the lock with its process 0, however it ends.
 
     Raises:
@@ -21,17 +21,17 @@ def locked(workdir: Path) -> Iterator[None]:
     """
     path = workdir / ".lock"
     with contextlib.ExitStack() as stack:
-        if distributed.is_first():
+        if distributed.is_main_process():
             workdir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_lock(path))
-        distributed.meet("the workdir is locked")
+            stack.enter_context(_lock_file(path))
+        distributed.barrier("the workdir is locked")
         seen = zlib.crc32(path.read_bytes()) if path.is_file() else 0
-        distributed.refuse_different(f"{path}, so not all see one folder: checksum", seen)
+        distributed.check_same(f"{path}, so not all see one folder: checksum", seen)
         yield
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock_file(path: Path) -> Iterator[None]:
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

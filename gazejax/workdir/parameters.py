@@ -10,20 +10,20 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import ENCODERS, fold_configs, is_told_predictions
+from gazejax.config.derived import ENCODERS, fold_configs, uses_predicted_universal_maps
 from gazejax.inference.networks import encoder_network, saliency_network
-from gazejax.inference.universal import told_universals
-from gazejax.inputs.stage_arrays import Viewings
+from gazejax.inference.universal import replacement_universal_maps
+from gazejax.inputs.stage_arrays import StageArrays
 from gazejax.runtime.devices import replicated
 from gazejax.runtime.files import write_json
 from gazejax.workdir import checkpoints
 from gazejax.workdir.layout import (
-    BASIS,
-    RESOURCES,
+    PROJECTION_FILE,
+    RESOURCES_FILE,
     checkpoint_folder,
+    latest_step,
     load_config,
     read_resources,
-    trained_steps,
     with_tuples,
 )
 
@@ -54,7 +54,7 @@ def load_params(workdir: Path, stage: str) -> Any:
 def copy_encoders(source: Path, target: Path, stages_to_copy: Sequence[str]) -> None:
     """Gives a run the finished encoders of another one, where it has not begun to train its own.
 
-    Whether they are those it would have trained, `refuse_another_experiment` says when it starts:
+    Whether they are those it would have trained, `check_same_experiment` says when it starts:
     by config, splits and digest of the data.
 
     Args:
@@ -65,26 +65,26 @@ def copy_encoders(source: Path, target: Path, stages_to_copy: Sequence[str]) -> 
     for folder, config in fold_configs(load_config(source), source).items():
         into = target / folder.relative_to(source)
         for stage in stages_to_copy:
-            if (into / stage).exists() or trained_steps(folder, stage) != config.encoder.num_steps:
+            if (into / stage).exists() or latest_step(folder, stage) != config.encoder.num_steps:
                 continue
             into.mkdir(parents=True, exist_ok=True)
-            if (folder / BASIS).is_file():
-                shutil.copy2(folder / BASIS, into / BASIS)
+            if (folder / PROJECTION_FILE).is_file():
+                shutil.copy2(folder / PROJECTION_FILE, into / PROJECTION_FILE)
             temporary = into / f".{stage}.tmp"
             shutil.rmtree(temporary, ignore_errors=True)
             shutil.copytree(folder / stage, temporary)
             spent = {stage: read_resources(folder)[stage]}
-            write_json(into / RESOURCES, read_resources(into) | spent)
+            write_json(into / RESOURCES_FILE, read_resources(into) | spent)
             temporary.rename(into / stage)
 
 
-def load_told_universals(
-    workdir: Path, config: ConfigDict, viewings: dict[str, Viewings], devices: list[jax.Device]
+def load_replacement_universal_maps(
+    workdir: Path, config: ConfigDict, viewings: dict[str, StageArrays], devices: list[jax.Device]
 ) -> Float[np.ndarray, "all_images map_height map_width"] | None:
-    """The maps that networks are told in place of the group's; see `universal.told_universals`.
+    """Maps in place of the leave-one-out maps; see `inference.universal`.
 
     Raises:
         FileNotFoundError: if stage `universal` predicts them and has no checkpoint.
     """
-    params = load_params(workdir, "universal") if is_told_predictions(config) else None
-    return told_universals(config, viewings["saliency"], params, devices)
+    params = load_params(workdir, "universal") if uses_predicted_universal_maps(config) else None
+    return replacement_universal_maps(config, viewings["saliency"], params, devices)

@@ -4,7 +4,7 @@ import pytest
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from gazejax.config.ablations import REMOVED, with_overrides
+from gazejax.config.ablations import REMOVED, apply_ablations
 from gazejax.config.identity import difference, fingerprint
 from gazejax.config.validation import validate
 from gazejax.evaluation import run
@@ -58,8 +58,8 @@ def test_override_sets_that_cannot_be_are_refused_by_name_and_key():
         "unknown": {"encoder.map_filters": (8,)},  # Of another architecture.
         "gone": {"encoder.map_filters": REMOVED},
     }
-    assert with_overrides(base, sets, "").to_dict() == base.to_dict()
-    assert with_overrides(base, sets, "late+margin_2").to_dict() == {
+    assert apply_ablations(base, sets, "").to_dict() == base.to_dict()
+    assert apply_ablations(base, sets, "late+margin_2").to_dict() == {
         "encoder": {"architecture": "two_trunk", "map_filters": (8,), "loss": {"margin": 2.0}}
     }
     assert base.encoder.pooling == "mean"
@@ -73,12 +73,12 @@ def test_override_sets_that_cannot_be_are_refused_by_name_and_key():
         ("gone", "'gone': the config has no key encoder.map_filters"),
     ):
         with pytest.raises(ValueError, match=message):
-            with_overrides(base, sets, names)
+            apply_ablations(base, sets, names)
 
 
 def test_a_changed_config_still_takes_values_where_there_was_none():
     base = ConfigDict({"data": {"data_dir": placeholder(str)}, "seed": 0})
-    changed = with_overrides(base, {"one": {"seed": 1}}, "one")
+    changed = apply_ablations(base, {"one": {"seed": 1}}, "one")
     changed.data.data_dir = "here"
     with pytest.raises(TypeError):
         changed.data.data_dir = 1

@@ -6,8 +6,8 @@ from flax import nnx
 from gazejax.data import features
 from gazejax.models import feature_projection
 from gazejax.models.backbone import LEVEL_CHANNELS
-from gazejax.models.saliency_readout import TasteSaliencyNetwork
-from gazejax.models.scanpath_encoder import average_at_gaze
+from gazejax.models.saliency_readout import SaliencyReadout
+from gazejax.models.scanpath_encoder import preference_vector
 from gazejax.models.user_memory import CONDITIONINGS
 
 STRIDES = (8, 32)
@@ -52,7 +52,7 @@ def test_levels_are_computed_once_for_the_same_images_and_weights(monkeypatch, t
 
 
 def test_components_have_mean_zero_and_variance_one_where_they_were_fitted(levels):
-    basis = features.fit_basis(levels, COMPONENTS)
+    basis = features.fit_projection(levels, COMPONENTS)
     for level, mean, projection, number in zip(levels, *basis, COMPONENTS, strict=True):
         found = (level.reshape(-1, level.shape[-1]) - mean) @ projection
         assert found.shape[-1] == number
@@ -66,13 +66,13 @@ def test_the_largest_component_by_hand():
     level = np.zeros((1, 2, 2, 2), np.float16)
     level[0, ..., 0] = [[1, 1], [-1, -1]]
     level[0, ..., 1] = [[3, -3], [3, -3]]
-    (mean,), (projection,) = features.fit_basis([level], (1,))
+    (mean,), (projection,) = features.fit_projection([level], (1,))
     np.testing.assert_allclose(mean, 0)
     np.testing.assert_allclose(np.abs(projection), [[0], [1 / 3]], atol=1e-6)
 
 
 def test_features_of_an_image_do_not_depend_on_the_others(levels):
-    basis = features.fit_basis(levels, COMPONENTS)
+    basis = features.fit_projection(levels, COMPONENTS)
     grid = features.project(basis, levels, (4, 6))
     assert grid.shape == (13, 4, 6, NUM)
     alone = features.project(basis, [level[7:8] for level in levels], (4, 6))
@@ -94,16 +94,16 @@ def test_taste_is_what_is_looked_at_more_minus_what_is_looked_at_less():
     grid[0, 0, :, 1] = 1  # The same everywhere: no taste can tell.
     residual = jnp.array([[[0.5, -0.25, -0.25]]])
     # 0.5 * 2 - 0.25 * 0 - 0.25 * 5 = -0.25.
-    np.testing.assert_allclose(average_at_gaze(jnp.asarray(grid), residual), [[-0.25, 0.0]])
+    np.testing.assert_allclose(preference_vector(jnp.asarray(grid), residual), [[-0.25, 0.0]])
 
 
 def test_a_mirrored_picture_and_gaze_change_the_sign_of_the_horizontal_features_only(levels):
-    grid = features.project(features.fit_basis(levels, COMPONENTS), levels, (4, 6))[:1]
+    grid = features.project(features.fit_projection(levels, COMPONENTS), levels, (4, 6))[:1]
     residual = np.random.default_rng(2).normal(size=(1, 4, 6)).astype(np.float32)
     mirrored = grid.copy()
     mirrored[..., :-5] = grid[:, :, ::-1, :-5]  # The content; places are what they are.
-    found = average_at_gaze(jnp.asarray(mirrored), jnp.asarray(residual[:, :, ::-1]))
-    before = average_at_gaze(jnp.asarray(grid), jnp.asarray(residual))
+    found = preference_vector(jnp.asarray(mirrored), jnp.asarray(residual[:, :, ::-1]))
+    before = preference_vector(jnp.asarray(grid), jnp.asarray(residual))
     np.testing.assert_allclose(found, before * feature_projection.mirrored_signs(NUM), atol=5e-3)
 
 
@@ -114,7 +114,7 @@ CENTERS = 3 * np.eye(PEOPLE, HABIT, dtype=np.float32)
 
 
 def make_network(*, conditioning):
-    network = TasteSaliencyNetwork(
+    network = SaliencyReadout(
         num_features=NUM,
         habit_size=HABIT,
         num_people=PEOPLE,
@@ -148,7 +148,7 @@ def remembering(conditioning):
 
 @pytest.fixture(scope="module")
 def inputs(levels):
-    grid = features.project(features.fit_basis(levels, COMPONENTS), levels, (4, 6))[:2]
+    grid = features.project(features.fit_projection(levels, COMPONENTS), levels, (4, 6))[:2]
     generator = np.random.default_rng(1)
     universal = generator.random((2, 3, 4, 6)).astype(np.float32)
     universal /= universal.sum(axis=(2, 3), keepdims=True)

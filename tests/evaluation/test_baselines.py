@@ -7,7 +7,7 @@ import pytest
 
 from gazejax.evaluation import baselines
 from gazejax.inputs import perturbations
-from gazejax.inputs.maps import group_maps
+from gazejax.inputs.maps import sum_maps
 from gazejax.types import Gaze
 
 GENERATOR = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def test_permuted_users_share_out_the_same_viewings_of_each_image():
     lengths = GENERATOR.integers(0, 5, (6, 30))
     gaze = gaze_of(lengths)
     members = np.array([0, 2, 3, 5])
-    permuted = perturbations.permute_users(gaze, members, seed=1)
+    permuted = perturbations.permute_user_labels(gaze, members, seed=1)
     viewings = [
         np.stack([np.asarray(one.viewing_offset), np.asarray(one.viewing_length)], axis=-1)
         for one in (gaze, permuted)
@@ -64,7 +64,7 @@ def test_permuted_users_share_out_the_same_viewings_of_each_image():
 
 def test_cut_scanpaths_keep_the_first_fixations_of_long_viewings_only():
     gaze = gaze_of([[3, 5], [2, 7]])
-    cut = perturbations.cut_scanpaths(gaze, 3)
+    cut = perturbations.truncate_scanpaths(gaze, 3)
     np.testing.assert_array_equal(cut.viewing_length, [[3, 3], [0, 3]])
     np.testing.assert_array_equal(cut.viewing_offset, gaze.viewing_offset)
 
@@ -73,21 +73,21 @@ def test_little_gaze_is_the_beginning_of_some_users_viewings():
     # Durations: user 0 has 100 to 102 on image 0; user 1 has 103 on image 0 and 104 to 107 on 1.
     gaze = gaze_of([[3, 0], [1, 4]])
     both = np.array([0, 1])
-    cut = perturbations.first_gaze(gaze, users=both, first_fixations=2, first_ms=None)
+    cut = perturbations.limit_gaze(gaze, users=both, first_fixations=2, first_ms=None)
     np.testing.assert_array_equal(cut.viewing_length, [[2, 0], [1, 2]])
-    cut = perturbations.first_gaze(gaze, users=both, first_fixations=None, first_ms=150.0)
+    cut = perturbations.limit_gaze(gaze, users=both, first_fixations=None, first_ms=150.0)
     np.testing.assert_array_equal(cut.viewing_length, [[2, 0], [1, 2]])
     np.testing.assert_array_equal(cut.duration_ms[[0, 1, 3, 4, 5]], [100, 50, 103, 104, 46])
-    one = perturbations.first_gaze(gaze, users=both[1:], first_fixations=1, first_ms=1.0)
+    one = perturbations.limit_gaze(gaze, users=both[1:], first_fixations=1, first_ms=1.0)
     np.testing.assert_array_equal(one.viewing_length, [[3, 0], [1, 1]])
     np.testing.assert_array_equal(one.duration_ms[:5], [100, 101, 102, 1, 1])
-    assert perturbations.first_gaze(gaze, users=both, first_fixations=None, first_ms=None) is gaze
+    assert perturbations.limit_gaze(gaze, users=both, first_fixations=None, first_ms=None) is gaze
 
 
 def test_two_scalars_by_hand():
     # Durations: user 0 has 100, 101 on image 0; user 1 102, 103, 104 on image 0 and 105 on image 1.
     gaze = gaze_of([[2, 0], [3, 1]])
-    found = baselines.two_scalars(gaze, np.array([1, 0]), np.array([0, 1]))
+    found = baselines.fixation_statistics(gaze, np.array([1, 0]), np.array([0, 1]))
     np.testing.assert_allclose(found, [[[3, 103], [1, 105]], [[2, 100.5], [0, 0]]])
 
 
@@ -127,7 +127,7 @@ def test_calibration_finds_who_stays_at_the_centre():
     ).astype(np.float32)
     gaze = gaze_of(np.full((3, number), 6), xy_frac)
     options = {"sigma_frac": 0.05, "max_fixations": 6}
-    group = jax.jit(lambda gaze: group_maps(gaze, jnp.array([0, 2]), map_size=(9, 12), **options))(
+    group = jax.jit(lambda gaze: sum_maps(gaze, jnp.array([0, 2]), map_size=(9, 12), **options))(
         gaze
     )
     grid = baselines.calibration_grid(

@@ -12,7 +12,7 @@ from gazejax.config.derived import STAGES
 from gazejax.data import loading
 from gazejax.evaluation import prediction_protocol, run, verification_protocol
 from gazejax.evaluation.report import DETAILS, format_evaluation, headline
-from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_elsewhere
+from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
 from gazejax.workdir.layout import load_config, read_resources, write_resources
 from tests.tiny import tiny_config
 
@@ -52,15 +52,15 @@ def test_every_figure_stands_beside_its_controls_and_interval(result):
         }
         for method, sizes in methods.items():
             for row in sizes.values():
-                assert set(verification_protocol.VERIFICATION_FIGURES) <= row.keys()
+                assert set(verification_protocol.VERIFICATION_METRICS) <= row.keys()
                 assert 0 <= row["rank1"] <= 1
                 if method != "chance":
                     assert row["num_users"] == number
-                    assert has_intervals(row, verification_protocol.VERIFICATION_FIGURES)
+                    assert has_intervals(row, verification_protocol.VERIFICATION_METRICS)
         assert set(methods["encoder"]) == {"1", largest}
         assert methods["chance"]["1"]["rank1"] == pytest.approx(1 / number)
         for sizes in result["encoder_differences"][users].values():
-            assert has_intervals(sizes["1"], verification_protocol.VERIFICATION_FIGURES)
+            assert has_intervals(sizes["1"], verification_protocol.VERIFICATION_METRICS)
         for conditions in result["saliency"][users].values():
             assert set(conditions) == set(prediction_protocol.CONDITIONS)
             for row in conditions.values():
@@ -82,7 +82,7 @@ def test_the_resamples_behind_the_intervals_are_stored(tiny_run, result):
         for key in path.split("/"):
             row = row[key]
         for name in {
-            *verification_protocol.VERIFICATION_FIGURES,
+            *verification_protocol.VERIFICATION_METRICS,
             *prediction_protocol.MAP_METRICS,
         } & row.keys():
             values = resamples[f"{path}/{name}"]
@@ -174,7 +174,7 @@ def test_people_of_another_data_set_are_told_apart_but_never_on_trained_images(
     tiny_run, data_dir, monkeypatch, capsys
 ):
     with pytest.raises(ValueError, match=r"trained with .* images of synthetic_gaze/tiny"):
-        evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
+        evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
     load_dataset = loading.load_dataset
 
     def with_other_images(config, basis):
@@ -182,7 +182,7 @@ def test_people_of_another_data_set_are_told_apart_but_never_on_trained_images(
         return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
 
     monkeypatch.setattr(run, "load_dataset", with_other_images)
-    result = evaluate_elsewhere(tiny_run, "synthetic_gaze/tiny", data_dir)
+    result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
     table = result["encoder"]
     assert set(table) >= {"encoder", "residual_map", "two_scalars", "chance"}
     # All 8 people and all 40 images: nobody and nothing is held out there.

@@ -17,18 +17,18 @@ def features_of(num_users, num_images, person_strength):
 
 def scores_of(features, size, viewed=None, permuted=False):
     viewed = np.ones(features.shape[:2], bool) if viewed is None else viewed
-    compared = verification_protocol.Compared(
+    compared = verification_protocol.UserRepresentations(
         np.arange(len(features)), features, viewed, verification.negative_distance, permuted
     )
-    orders = verification_protocol.draw_image_orders(features.shape[1], 50, 0)
+    orders = verification_protocol.sample_image_orders(features.shape[1], 50, 0)
     number = min(max(viewed.sum(axis=1).min() // size, 2), 4)
-    return verification_protocol.compare(
+    return verification_protocol.score_draws(
         compared, orders, size=size, samples_per_user=int(number), seed=0
     )
 
 
 def figures_of(features, size, viewed=None, permuted=False):
-    return verification_protocol.verification_figures([scores_of(features, size, viewed, permuted)])
+    return verification_protocol.verification_metrics([scores_of(features, size, viewed, permuted)])
 
 
 def test_persons_are_told_apart_better_with_more_images_and_chance_is_chance():
@@ -50,7 +50,7 @@ def test_permuted_users_are_at_chance_however_different_they_are():
     features = features_of(6, 40, 3.0)
     assert figures_of(features, 5)["roc_auc"] > 0.99
     permuted = figures_of(features, 5, permuted=True)
-    chance = verification_protocol.chance_figures([6], samples_per_user=4)
+    chance = verification_protocol.chance_metrics([6], samples_per_user=4)
     for figure in ("roc_auc", "rank1", "eer", "map_at_r"):
         assert permuted[figure] == pytest.approx(chance[figure], abs=0.06)
     assert chance["rank1"] == 1 / 6
@@ -78,14 +78,17 @@ def test_enrolment_and_probe_images_are_disjoint_and_equally_many():
     viewed = GENERATOR.random((6, 40)) < 0.7
     order = GENERATOR.permutation(40)
     enrolled, probed = (
-        verification_protocol.first_viewed(viewed, order, start=start, size=8) for start in (0, 8)
+        verification_protocol.enrolment_weights(viewed, order, start=start, size=8)
+        for start in (0, 8)
     )
     for weights in (enrolled, probed):
         assert ((weights > 0).sum(axis=1) == 8).all()
         assert (viewed[weights > 0]).all()
         np.testing.assert_allclose(weights.sum(axis=1), 1.0)
     assert not ((enrolled > 0) & (probed > 0)).any()
-    everything = verification_protocol.first_viewed(np.ones((3, 40), bool), order, start=0, size=8)
+    everything = verification_protocol.enrolment_weights(
+        np.ones((3, 40), bool), order, start=0, size=8
+    )
     assert set(np.flatnonzero(everything[1])) == set(order[:8])
 
 
@@ -98,17 +101,17 @@ def test_nobody_is_compared_across_folds():
     """Two folds whose scores have nothing to do with each other, each perfect in itself."""
     perfect = np.where(np.eye(3, dtype=bool), 1.0, 0.0)[None]
     folds = [
-        verification_protocol.Scores(
+        verification_protocol.VerificationScores(
             np.arange(3) + 3 * fold, perfect + 100 * fold, np.ones((1, 3)), 2
         )
         for fold in range(2)
     ]
-    figures = verification_protocol.verification_figures(folds)
+    figures = verification_protocol.verification_metrics(folds)
     assert (figures["roc_auc"], figures["rank1"], figures["eer"]) == (1.0, 1.0, 0.0)
     assert figures["fnmr_at_fmr_1"] is None  # Six impostor scores say nothing of one in a hundred.
     weight = bootstrap.resample(6, 6, num_resamples=20, generator=GENERATOR)
     weight = np.maximum(weight, 1)
-    found = verification_protocol.resampled_verification_figures(
+    found = verification_protocol.resampled_verification_metrics(
         folds, weight, size=1, num_images=10, seed=0
     )
     np.testing.assert_allclose(found["roc_auc"], 1.0)
@@ -117,8 +120,8 @@ def test_nobody_is_compared_across_folds():
 def test_two_copies_of_a_user_form_no_impostor_pair():
     # Genuine 2, 5 and 6; impostor 1, 3 (users 0, 1), 4, 8 (users 0, 2) and 7, 9 (users 1, 2).
     similarity = np.array([[[2.0, 1.0, 4.0], [3.0, 5.0, 7.0], [8.0, 9.0, 6.0]]])
-    scores = verification_protocol.Scores(np.arange(3), similarity, np.ones((1, 3)), 2)
-    found = verification_protocol.resampled_verification_figures(
+    scores = verification_protocol.VerificationScores(np.arange(3), similarity, np.ones((1, 3)), 2)
+    found = verification_protocol.resampled_verification_metrics(
         [scores], np.array([[2, 1, 0], [1, 1, 1]]), size=1, num_images=2, seed=0
     )
     # User 0 twice, user 1 once: genuine 2, 2, 5 against impostor 1, 3, each twice over. 2 beats
@@ -133,14 +136,14 @@ def test_resamples_surround_the_figure_and_narrow_with_users():
     widths = []
     for num_users in (5, 40):
         scores = scores_of(features_of(num_users, 40, 0.3), 5)
-        figures = verification_protocol.verification_figures([scores])
+        figures = verification_protocol.verification_metrics([scores])
         weight = bootstrap.resample_users(
             [scores.users],
             num_users=num_users,
             num_resamples=500,
             generator=np.random.default_rng(0),
         )
-        resampled = verification_protocol.resampled_verification_figures(
+        resampled = verification_protocol.resampled_verification_metrics(
             [scores], weight, size=5, num_images=40, seed=0
         )
         for name in ("roc_auc", "rank1", "eer", "map_at_r"):
@@ -172,7 +175,7 @@ def test_conditions_are_own_mean_and_swapped():
 
 def predicted(scores):
     """Scores [condition, user, image] as those of every metric."""
-    return prediction_protocol.Predicted(
+    return prediction_protocol.PredictionScores(
         np.arange(scores.shape[1]),
         np.repeat(scores[..., None], len(prediction_protocol.MAP_METRICS), 3),
     )

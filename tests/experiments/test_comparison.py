@@ -17,7 +17,7 @@ from gazejax.cli.main import main
 from gazejax.evaluation.folds import GROUPS
 from gazejax.experiments import read_runs
 from gazejax.experiments.comparison import compare, mean_interval, table_of
-from gazejax.experiments.read_runs import Evaluated, read_tables, refuse_unlike
+from gazejax.experiments.read_runs import EvaluatedRun, check_comparable, read_tables
 from gazejax.experiments.sweep_file import plan, read_sweep
 from gazejax.workdir.layout import read_resources
 from gazejax.workdir.parameters import load_params
@@ -36,7 +36,7 @@ SPLITS = {
 def evaluated(seed, value, *, splits=(SPLITS,), digest="0", sizes=("1",), **settings):
     """A run whose ROC-AUC and rank-1 are a value, shifted by `SHIFT` in the resamples."""
     figures = dict.fromkeys(("roc_auc", "rank1"), value)
-    return Evaluated(
+    return EvaluatedRun(
         folder=Path(f"run_{value}_{seed}"),
         seed=seed,
         variant="",
@@ -135,8 +135,8 @@ def test_runs_that_are_not_alike_are_refused_by_name(other, message):
         seed: run._replace(settings={"num_draws": 5} | run.settings) for seed, run in other.items()
     }
     with pytest.raises(ValueError, match=message):
-        refuse_unlike({"base": base, "other": other})
-    refuse_unlike({"base": base})
+        check_comparable({"base": base, "other": other})
+    check_comparable({"base": base})
 
 
 def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
@@ -145,7 +145,7 @@ def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
         "base": {0: evaluated(0, 0.5, sizes=("1", "5"))},
         "fewer": {0: evaluated(0, 0.4, splits=fewer)},
     }
-    refuse_unlike(variants)
+    check_comparable(variants)
     rows = table_of(variants)
     # Only where all have the figure.
     assert {row["n"] for row in rows} == {1}

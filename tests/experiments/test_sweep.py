@@ -205,7 +205,7 @@ def test_an_interrupted_run_stops_the_sweep(small, monkeypatch):
     (small / "run/interrupt").unlink()
     # Asked to stop: the run is, once.
     (small / "train.py").write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(preemption, "is_asked", lambda: True)
+    monkeypatch.setattr(preemption, "stop_requested", lambda: True)
     with pytest.raises(preemption.InterruptedRunError, match="stopped in base/base/seed_0"):
         run_sweep(Path("sweep.py"), Path("run"), "1/1")
 

@@ -13,13 +13,13 @@ SCANPATHS = Scanpaths(
 
 
 def test_a_warp_by_hand():
-    warp = augmentation.Warp(
+    warp = augmentation.GazeTransform(
         is_mirrored=jnp.array([False, True]),
         scale=jnp.array([2.0, 1.0]),
         duration_factor=jnp.array([1.5, 0.5]),
         shift_frac=jnp.array([[0.0, 0.1], [0.05, 0.0]]),
     )
-    found = augmentation.warp_scanpaths(warp, SCANPATHS)
+    found = augmentation.transform_scanpaths(warp, SCANPATHS)
     # Twice as far from (.5, .5) and .1 down; x mirrored to .25 and then .05 to the right.
     np.testing.assert_allclose(found.xy_frac[:, 0], [[1.0, 0.1], [0.3, 0.25]], atol=1e-6)
     np.testing.assert_allclose(found.duration_ms[:, 0], [300, 100])
@@ -33,13 +33,13 @@ def test_a_warp_by_hand():
 
 
 def test_real_users_stay_as_they_are():
-    found = augmentation.warp_scanpaths(augmentation.no_warps(2), SCANPATHS)
+    found = augmentation.transform_scanpaths(augmentation.identity_transforms(2), SCANPATHS)
     jax.tree.map(np.testing.assert_array_equal, found, SCANPATHS)
 
 
 def test_warps_have_the_spread_asked_for():
     options = {"scale_spread": 0.2, "duration_spread": 0.1, "shift_frac": 0.05}
-    warp = augmentation.draw_warps(jax.random.key(0), number=4000, mirror=True, **options)
+    warp = augmentation.sample_transforms(jax.random.key(0), number=4000, mirror=True, **options)
     assert 0.45 < warp.is_mirrored.mean() < 0.55
     for values, spread in (
         (jnp.log(warp.scale), 0.2),
@@ -48,6 +48,6 @@ def test_warps_have_the_spread_asked_for():
     ):
         np.testing.assert_allclose(values.mean(), 0.0, atol=0.1 * spread)
         np.testing.assert_allclose(values.std(), spread, rtol=0.1)
-    assert not augmentation.draw_warps(
+    assert not augmentation.sample_transforms(
         jax.random.key(0), number=100, mirror=False, **options
     ).is_mirrored.any()

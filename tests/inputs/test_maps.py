@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from gazejax.inputs.maps import (
-    gaze_map,
-    group_maps,
+    density_map,
+    leave_one_out_maps,
     personal_maps,
+    sum_maps,
     to_density,
     to_relative_density,
-    universal_maps,
 )
 from gazejax.types import Gaze, viewing_scanpaths
 
@@ -35,7 +35,7 @@ def personal(gaze, user, image):
 
 def test_a_fixation_peaks_in_its_own_cell_with_x_as_the_column():
     # x = 0.9 of 16 columns is column 14, y = 0.2 of 12 rows is row 2.
-    one = gaze_map(jnp.array([[0.9, 0.2]]), jnp.array([True]), aspect_ratio=4 / 3, **OPTIONS)
+    one = density_map(jnp.array([[0.9, 0.2]]), jnp.array([True]), aspect_ratio=4 / 3, **OPTIONS)
     assert np.unravel_index(np.argmax(one), SIZE) == (2, 14)
     assert one.sum() == pytest.approx(1.0, abs=1e-6)
 
@@ -44,7 +44,7 @@ def test_a_map_is_a_round_gaussian_of_the_given_width():
     # Sigma 0.05 of the width is 4 of 80 columns, and 4 of 60 rows of a 4:3 image.
     fixation = jnp.array([[0.5, 0.5]])
     one = np.asarray(
-        gaze_map(
+        density_map(
             fixation, jnp.array([True]), aspect_ratio=4 / 3, sigma_frac=0.05, map_size=(60, 80)
         ),
         np.float64,
@@ -56,7 +56,7 @@ def test_a_map_is_a_round_gaussian_of_the_given_width():
 
 @pytest.mark.parametrize("aspect_ratio", [0.002, 1.0, 500.0])
 def test_a_fixation_on_a_narrow_picture_does_not_vanish(aspect_ratio):
-    one = gaze_map(
+    one = density_map(
         jnp.array([[0.5, 0.503]]), jnp.array([True]), aspect_ratio=aspect_ratio, **OPTIONS
     )
     assert one.sum() == pytest.approx(1.0, abs=1e-5)
@@ -72,9 +72,9 @@ def test_gathering_keeps_viewings_apart(gaze):
 
 
 def test_universal_map_is_the_mean_of_the_other_members(gaze):
-    group = group_maps(gaze, jnp.array([0, 1]), max_fixations=2, **OPTIONS)
+    group = sum_maps(gaze, jnp.array([0, 1]), max_fixations=2, **OPTIONS)
     maps = personal(gaze, [0, 1, 2], [0, 0, 0])
-    universal = universal_maps(group, gaze, jnp.array([0, 1, 2]), jnp.array([0, 0, 0]), maps)
+    universal = leave_one_out_maps(group, gaze, jnp.array([0, 1, 2]), jnp.array([0, 0, 0]), maps)
     # Member 0 is left out of their own, so is 1; user 2 is no member and sees the mean of both.
     np.testing.assert_allclose(universal[0], maps[1], atol=1e-6)
     np.testing.assert_allclose(universal[1], maps[0], atol=1e-6)
@@ -82,14 +82,14 @@ def test_universal_map_is_the_mean_of_the_other_members(gaze):
 
 
 def test_universal_map_counts_only_who_saw_the_image(gaze):
-    group = group_maps(gaze, jnp.array([0, 2]), max_fixations=2, **OPTIONS)
+    group = sum_maps(gaze, jnp.array([0, 2]), max_fixations=2, **OPTIONS)
     mine = personal(gaze, [1], [1])
-    universal = universal_maps(group, gaze, jnp.array([1]), jnp.array([1]), mine)
+    universal = leave_one_out_maps(group, gaze, jnp.array([1]), jnp.array([1]), mine)
     np.testing.assert_allclose(universal[0], personal(gaze, [0], [1])[0], atol=1e-6)
-    alone = group_maps(gaze, jnp.array([1, 2]), max_fixations=2, **OPTIONS)
-    assert (universal_maps(alone, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
-    nobody = group_maps(gaze, jnp.array([2]), max_fixations=2, **OPTIONS)
-    assert (universal_maps(nobody, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
+    alone = sum_maps(gaze, jnp.array([1, 2]), max_fixations=2, **OPTIONS)
+    assert (leave_one_out_maps(alone, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
+    nobody = sum_maps(gaze, jnp.array([2]), max_fixations=2, **OPTIONS)
+    assert (leave_one_out_maps(nobody, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
 
 
 def test_scaled_maps_by_hand():

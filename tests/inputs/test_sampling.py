@@ -12,7 +12,7 @@ VIEWED[3, :6] = False
 
 def test_pairs_are_drawn_without_replacement_from_what_each_user_saw():
     for key in KEYS:
-        users, images = sampling.draw_pairs(
+        users, images = sampling.sample_users_then_images(
             key, VIEWED, num_users=4, images_per_user=3, share_images=False
         )
         assert len(set(users.tolist())) == 4
@@ -25,7 +25,7 @@ def test_shared_images_are_the_same_for_all_who_saw_them():
     everything = np.ones((5, 10), bool)
     draws = set()
     for key in KEYS:
-        _, images = sampling.draw_pairs(
+        _, images = sampling.sample_users_then_images(
             key, everything, num_users=5, images_per_user=3, share_images=True
         )
         assert (images == images[0]).all()
@@ -35,7 +35,9 @@ def test_shared_images_are_the_same_for_all_who_saw_them():
 
 def test_viewings_are_drawn_from_the_users_who_saw_the_image():
     for key in KEYS:
-        images, users = sampling.draw_viewings(key, VIEWED, num_images=10, users_per_image=4)
+        images, users = sampling.sample_images_then_users(
+            key, VIEWED, num_images=10, users_per_image=4
+        )
         assert len(set(images.tolist())) == 10
         for image, drawn in zip(images.tolist(), users.tolist(), strict=True):
             assert len(set(drawn)) == 4
@@ -47,7 +49,7 @@ def test_enrolment_never_holds_the_target_and_weighs_each_image_alike():
     allowed = jnp.ones((5, 10), bool) & (jnp.arange(10) != target[:, None])
     sizes = set()
     for key in KEYS:
-        images, weight = sampling.draw_enrolment(key, allowed, min_images=2, max_images=4)
+        images, weight = sampling.sample_enrolment(key, allowed, min_images=2, max_images=4)
         for row in range(5):
             drawn = images[row][weight[row] > 0].tolist()
             assert int(target[row]) not in drawn
@@ -59,5 +61,5 @@ def test_enrolment_never_holds_the_target_and_weighs_each_image_alike():
 
 def test_enrolment_takes_all_of_a_user_with_little_gaze():
     allowed = jnp.array([[True, False, True, False, False]])
-    images, weight = sampling.draw_enrolment(KEYS[0], allowed, min_images=3, max_images=4)
+    images, weight = sampling.sample_enrolment(KEYS[0], allowed, min_images=3, max_images=4)
     assert set(images[0][weight[0] > 0].tolist()) == {0, 2}

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from gazejax.config.derived import INPUTS, stages_to_train
-from gazejax.data.loading import make_config_splits, of_fold
+from gazejax.data.loading import apply_image_overlap, make_config_splits
 from gazejax.evaluation.run import evaluate
-from gazejax.inference.universal import predict_universal, told_universals
-from gazejax.inputs.stage_arrays import center_prior, make_viewings
+from gazejax.inference.universal import make_universal_predictor, replacement_universal_maps
+from gazejax.inputs.stage_arrays import center_prior, make_stage_arrays
 from gazejax.training import run
 from gazejax.training.run import train_folds
-from gazejax.workdir.layout import trained_steps
-from gazejax.workdir.parameters import load_params, load_told_universals
+from gazejax.workdir.layout import latest_step
+from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 from tests.tiny import tiny_config, train_and_evaluate
 
 
@@ -33,12 +33,14 @@ def config_of(data_dir, **values):
 def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
     config = config_of(data_dir, data__universal_map="center_prior")
     splits = make_config_splits(config, tiny_dataset)
-    of_group = {name: make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
-    universal = told_universals(config, of_group["saliency"], None, devices=jax.local_devices())
+    of_group = {name: make_stage_arrays(name, config, tiny_dataset, splits) for name in INPUTS}
+    universal = replacement_universal_maps(
+        config, of_group["saliency"], None, devices=jax.local_devices()
+    )
     prior = center_prior(of_group["saliency"])
     np.testing.assert_array_equal(universal, np.broadcast_to(prior, universal.shape))
     for name in INPUTS:
-        told = make_viewings(name, config, tiny_dataset, splits, universal)
+        told = make_stage_arrays(name, config, tiny_dataset, splits, universal)
         group = told.group
         np.testing.assert_allclose(group.total.sum(axis=(1, 2)), 1.0, rtol=1e-5)
         # A seen user is not taken out of a map that they are not in.
@@ -51,8 +53,8 @@ def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
 def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset):
     config = config_of(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    viewings = make_viewings("saliency", config, tiny_dataset, splits)
-    assert told_universals(config, viewings, None, jax.local_devices()) is None
+    viewings = make_stage_arrays("saliency", config, tiny_dataset, splits)
+    assert replacement_universal_maps(config, viewings, None, jax.local_devices()) is None
     assert stages_to_train(config) == ["encoder", "saliency", "universal"]
 
 
@@ -71,26 +73,28 @@ def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, ti
     config.stage = "encoder"
     train_and_evaluate(config, tmp_path / "run")
     for stage in ("universal", "encoder"):
-        assert trained_steps(tmp_path / "run", stage) == config[stage].num_steps
-    dataset = of_fold(config, tiny_dataset)
+        assert latest_step(tmp_path / "run", stage) == config[stage].num_steps
+    dataset = apply_image_overlap(config, tiny_dataset)
     splits = make_config_splits(config, dataset)
-    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
+    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
     seen_by = viewings["encoder"].viewed.sum(axis=0)
     assert seen_by.max() == 1
     assert len(set(viewings["encoder"].viewed.sum(axis=1).tolist())) == 1
-    universal = load_told_universals(tmp_path / "run", config, viewings, jax.local_devices())
+    universal = load_replacement_universal_maps(
+        tmp_path / "run", config, viewings, jax.local_devices()
+    )
     params = load_params(tmp_path / "run", "universal")
     prior = center_prior(viewings["saliency"])
     pixels = jnp.asarray(viewings["saliency"].pixels)[:2]
-    expected = predict_universal(config)(params, pixels, jnp.asarray(prior))
+    expected = make_universal_predictor(config)(params, pixels, jnp.asarray(prior))
     np.testing.assert_allclose(universal[:2], expected, rtol=1e-4)
 
 
 def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, tiny_dataset):
     config = config_of(data_dir)
-    assert of_fold(config, tiny_dataset) is tiny_dataset
+    assert apply_image_overlap(config, tiny_dataset) is tiny_dataset
     config.split.train_overlap = 1.0
-    reduced = of_fold(config, tiny_dataset)
+    reduced = apply_image_overlap(config, tiny_dataset)
     splits = make_config_splits(config, tiny_dataset)
     lengths, before = (np.asarray(one.gaze.viewing_length) for one in (reduced, tiny_dataset))
     kept = lengths[np.ix_(splits.seen_users, splits.train_images)] > 0
@@ -103,7 +107,7 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
     assert set(np.unique(lengths[lengths != before])) == {0}
     config.split.test_overlap = 1.0  # Five test images.
     with pytest.raises(ValueError, match="8 users cannot have an image each of 5; allowed for an"):
-        of_fold(config, tiny_dataset)
+        apply_image_overlap(config, tiny_dataset)
 
 
 def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir, tiny_dataset):
@@ -111,7 +115,7 @@ def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir
     for overlap, viewers in ((1.0, {0, 8}), (0.0, {0, 1})):
         config.split.test_overlap = overlap
         splits = make_config_splits(config, tiny_dataset)
-        kept = np.asarray(of_fold(config, tiny_dataset).gaze.viewing_length) > 0
+        kept = np.asarray(apply_image_overlap(config, tiny_dataset).gaze.viewing_length) > 0
         assert set(kept[:, splits.test_images].sum(axis=0)) == viewers
         assert kept[:, splits.train_images].all()
 

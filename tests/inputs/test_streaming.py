@@ -10,12 +10,12 @@ from gazejax.config.derived import INPUTS, STAGES
 from gazejax.data import loading, reader
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.inputs import stage_arrays, streaming
-from gazejax.inputs.sampling import draw_encoder_batch, make_pool
-from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.inputs.sampling import make_sampling_pool, sample_encoder_batch
+from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.inputs.streaming import make_batch
 from gazejax.runtime import preemption
 from gazejax.training.run import make_stage, train_folds
-from gazejax.types import Stored
+from gazejax.types import LazyRows
 from gazejax.workdir.parameters import load_params
 from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
 
@@ -51,13 +51,13 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
     config = tiny_config(data_dir)
     config.data.residency = "stream"
     for module in (stage_arrays, streaming):
-        monkeypatch.setattr(module, "IMAGES_IN_PART", 3)
+        monkeypatch.setattr(module, "IMAGES_PER_CHUNK", 3)
     for stage in ("encoder", "saliency"):
         config.stage = stage
-        monkeypatch.setattr(preemption, "is_asked", lambda: True)
+        monkeypatch.setattr(preemption, "stop_requested", lambda: True)
         with pytest.raises(preemption.InterruptedRunError, match=f"{stage} is saved at step 1 "):
             train_folds(config, tmp_path)
-        monkeypatch.setattr(preemption, "is_asked", lambda: False)
+        monkeypatch.setattr(preemption, "stop_requested", lambda: False)
         train_folds(config, tmp_path)
     config.stage = "all"
     train_and_evaluate(config, tmp_path)
@@ -77,7 +77,7 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
 
 def make_encoder_stage(config, dataset, devices):
     splits = make_config_splits(config, dataset)
-    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
+    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
     stage = make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
     return stage, viewings["encoder"]
 
@@ -91,7 +91,7 @@ def test_a_batch_has_the_images_that_its_steps_draw_and_only_those(data_dir):
     batch = make_batch(stage.stream, 6, num_steps=2, seed=config.seed, devices=devices)
     for step in (0, 1):
         key = steps_key(config.seed, 6 + step)
-        drawn, images = draw_encoder_batch(config, make_pool(viewings), key)
+        drawn, images = sample_encoder_batch(config, make_sampling_pool(viewings), key)
         for found, expected in zip(batch.drawn, drawn, strict=True):
             np.testing.assert_array_equal(found[3, step], expected)
         # 5 users x 4 images on 4 devices: the share of each is one user and a quarter.
@@ -116,10 +116,10 @@ def test_frozen_features_are_streamed_too(data_dir):
         config.data.residency = residency
         dataset = load_dataset(config)
         splits = make_config_splits(config, dataset)
-        tastes.append(make_viewings("encoder", config, dataset, splits).taste)
-        pixels.append(make_viewings("saliency", config, dataset, splits).pixels)
+        tastes.append(make_stage_arrays("encoder", config, dataset, splits).taste)
+        pixels.append(make_stage_arrays("saliency", config, dataset, splits).pixels)
     np.testing.assert_allclose(tastes[1], tastes[0], atol=1e-5)
-    assert isinstance(pixels[1], Stored)
+    assert isinstance(pixels[1], LazyRows)
     np.testing.assert_allclose(pixels[1][[7, 3]], pixels[0][[7, 3]], rtol=1e-3)
 
 
@@ -132,12 +132,12 @@ def test_auto_chooses_by_size_and_says_so(gigabytes, chosen, data_dir, monkeypat
     # 40 images: 30 x 40 with a map of floats, 7 bytes a pixel, and 32 x 48 with one of 8 x 12.
     told = f"40 images take {40 * (7 * 1200 + 3 * 1536 + 4 * 96) / 1e9:.2f} GB"
     assert capsys.readouterr().err.startswith(f"config.data.residency 'auto': {told}, and")
-    assert isinstance(dataset.images["encoder"], Stored) == (chosen == "stream")
+    assert isinstance(dataset.images["encoder"], LazyRows) == (chosen == "stream")
 
 
 def test_stored_rows_are_indexed_like_an_array():
     array = np.arange(24).reshape(6, 4)
-    stored = Stored(array.__getitem__, len(array))
+    stored = LazyRows(array.__getitem__, len(array))
     assert len(stored) == 6
     for index in (2, -1, slice(1, 5, 2), np.array([3, 0, 3]), np.array([[1, 2], [0, 5]])):
         np.testing.assert_array_equal(stored[index], array[index])

@@ -12,8 +12,8 @@ import tensorflow_datasets as tfds
 
 from gazejax.data import reader
 from gazejax.data.loading import load_dataset, make_config_splits
-from gazejax.inference.embed import embed_pairs
-from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.inference.embed import embed_viewings
+from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.workdir.layout import load_config
 from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT
@@ -61,10 +61,10 @@ def test_embeddings(demo):
     config = load_config(demo)
     dataset = load_dataset(config)
     splits = make_config_splits(config, dataset)
-    pairs = embed_pairs(
+    pairs = embed_viewings(
         config,
         load_params(demo, "encoder"),
-        make_viewings("encoder", config, dataset, splits),
+        make_stage_arrays("encoder", config, dataset, splits),
         users=np.arange(len(dataset.user_ids)),
         images=splits.test_images,
         devices=jax.local_devices()[:1],

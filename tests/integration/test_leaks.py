@@ -22,8 +22,8 @@ from gazejax.evaluation import run as evaluation_run
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.networks import Network
 from gazejax.inputs import sampling
-from gazejax.inputs.maps import group_maps, personal_maps, universal_maps
-from gazejax.inputs.stage_arrays import center_prior, make_viewings
+from gazejax.inputs.maps import leave_one_out_maps, personal_maps, sum_maps
+from gazejax.inputs.stage_arrays import center_prior, make_stage_arrays
 from gazejax.metrics import verification
 from gazejax.training.run import make_stage
 from gazejax.training.saliency_stage import _saliency_loss
@@ -79,7 +79,7 @@ def test_a_stage_of_another_fold_is_caught(stage, run, monkeypatch):
             )
         original(workdir, name, now, dataset)
 
-    monkeypatch.setattr(folds, "refuse_leaks", with_other_stage)
+    monkeypatch.setattr(folds, "check_no_leaks", with_other_stage)
     with pytest.raises(ValueError, match=rf"unseen_users that stage {stage} was trained with"):
         evaluate(run)
 
@@ -145,11 +145,11 @@ def altered_gaze(gaze, users, images):
 def test_unseen_users_and_test_images_change_nothing_that_is_learnt_from(tiny, tiny_dataset):
     config, parts = tiny
     every_user, every_image = np.arange(8), np.arange(40)
-    before = make_viewings("saliency", config, tiny_dataset, parts)
+    before = make_stage_arrays("saliency", config, tiny_dataset, parts)
 
     def after(users, images):
         gaze = altered_gaze(tiny_dataset.gaze, users, images)
-        return make_viewings("saliency", config, tiny_dataset._replace(gaze=gaze), parts)
+        return make_stage_arrays("saliency", config, tiny_dataset._replace(gaze=gaze), parts)
 
     by_unseen = after(parts.unseen_users, every_image)
     np.testing.assert_array_equal(by_unseen.group.total, before.group.total)
@@ -166,7 +166,7 @@ def test_unseen_users_and_test_images_change_nothing_that_is_learnt_from(tiny, t
 
 def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, tiny_dataset):
     config, parts = tiny
-    viewings = {"saliency": make_viewings("saliency", config, tiny_dataset, parts)}
+    viewings = {"saliency": make_stage_arrays("saliency", config, tiny_dataset, parts)}
     stage = make_stage(
         "universal",
         config,
@@ -179,13 +179,13 @@ def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, t
 
 
 def test_a_universal_map_that_unseen_users_contributed_to_is_caught(run, tiny_dataset, monkeypatch):
-    original = make_viewings
+    original = make_stage_arrays
 
     def with_everybody(name, config, dataset, parts):
         everybody = parts._replace(seen_users=np.arange(len(dataset.user_ids)))
         return original(name, config, dataset, everybody)
 
-    monkeypatch.setattr(folds, "make_viewings", with_everybody)
+    monkeypatch.setattr(folds, "make_stage_arrays", with_everybody)
     with pytest.raises(ValueError, match=r"user 1 is unseen, but contributes to the universal"):
         evaluate(run)
 
@@ -202,9 +202,9 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
 
     def universal_and_mean(gaze):
         gaze = jax.tree.map(jnp.asarray, gaze)
-        group = group_maps(gaze, jnp.asarray(parts.seen_users), **options)
+        group = sum_maps(gaze, jnp.asarray(parts.seen_users), **options)
         personal = personal_maps(gaze, user, image, **options)
-        universal = universal_maps(group, gaze, user, image, personal)
+        universal = leave_one_out_maps(group, gaze, user, image, personal)
         return np.asarray(universal), np.asarray(group.total[image])
 
     before = universal_and_mean(tiny_dataset.gaze)
@@ -218,7 +218,7 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
 
 
 def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
-    original = prediction_protocol.Prediction
+    original = prediction_protocol.PredictionRequest
 
     def leaking(**parts):
         is_query = parts["is_query"].copy()
@@ -226,7 +226,7 @@ def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
         is_query[0, user, image] = True
         return original(**parts | {"is_query": is_query})
 
-    monkeypatch.setattr(prediction_protocol, "Prediction", leaking)
+    monkeypatch.setattr(prediction_protocol, "PredictionRequest", leaking)
     with pytest.raises(ValueError, match="asks for 1 maps of images that the user enrolled with"):
         evaluate(tiny_run)
 
@@ -234,33 +234,35 @@ def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
 def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control(monkeypatch):
     """Permuted users have nothing in common with themselves but an image in both samples."""
     generator = np.random.default_rng(0)
-    compared = verification_protocol.Compared(
+    compared = verification_protocol.UserRepresentations(
         users=np.arange(6),
         features=generator.normal(size=(6, 40, 8)),
         viewed=np.ones((6, 40), bool),
         similarity=verification.negative_distance,
         permuted=True,
     )
-    orders = verification_protocol.draw_image_orders(40, 100, 0)
+    orders = verification_protocol.sample_image_orders(40, 100, 0)
 
     def roc_auc():
-        scores = verification_protocol.compare(compared, orders, size=4, samples_per_user=2, seed=0)
-        return verification_protocol.verification_figures([scores])["roc_auc"]
+        scores = verification_protocol.score_draws(
+            compared, orders, size=4, samples_per_user=2, seed=0
+        )
+        return verification_protocol.verification_metrics([scores])["roc_auc"]
 
     assert roc_auc() == pytest.approx(0.5, abs=0.03)
-    original = verification_protocol.first_viewed
+    original = verification_protocol.enrolment_weights
 
     def overlapping(viewed, order, *, start, size):
         return original(viewed, order, start=start - 1 if start else 0, size=size)
 
-    monkeypatch.setattr(verification_protocol, "first_viewed", overlapping)
+    monkeypatch.setattr(verification_protocol, "enrolment_weights", overlapping)
     assert roc_auc() > 0.55
 
 
 def leaked_weight(tiny, tiny_dataset):
     """Weight of the target image in the embeddings that a batch of stage 2 is trained with."""
     config, parts = tiny
-    viewings = make_viewings("saliency", config, tiny_dataset, parts)
+    viewings = make_stage_arrays("saliency", config, tiny_dataset, parts)
     # An image's pixels say which it is, and a pair's embedding which image it was made of.
     pixels = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 3))
     embeddings = np.broadcast_to(np.eye(len(viewings.images)), (6, *[len(viewings.images)] * 2))
@@ -288,10 +290,10 @@ def leaked_weight(tiny, tiny_dataset):
 
 def test_a_training_target_is_never_in_its_own_embedding(tiny, tiny_dataset, monkeypatch):
     assert leaked_weight(tiny, tiny_dataset) == 0.0
-    original = sampling.draw_enrolment
+    original = sampling.sample_enrolment
     monkeypatch.setattr(
         sampling,
-        "draw_enrolment",
+        "sample_enrolment",
         lambda key, allowed, **sizes: original(key, jnp.ones_like(allowed), **sizes),
     )
     assert leaked_weight(tiny, tiny_dataset) > 0.0

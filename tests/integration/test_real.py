@@ -14,7 +14,7 @@ import pytest
 from gazejax import metrics
 from gazejax.data import reader
 from gazejax.data.splits import make_splits
-from gazejax.inputs.maps import group_maps, personal_maps, universal_maps
+from gazejax.inputs.maps import leave_one_out_maps, personal_maps, sum_maps
 from gazejax.types import longest_viewing
 from tests.tiny import ROOT
 from tfds_builders.common.build import build
@@ -80,13 +80,13 @@ def test_group_map_reaches_the_reference_figures(osie):
         "map_size": (36, 48),
         "max_fixations": longest_viewing(osie.gaze),
     }
-    group = group_maps(gaze, users, **options)
+    group = sum_maps(gaze, users, **options)
 
     @jax.jit
     def score(image):
         at = jnp.broadcast_to(image, (15,))
         truth = personal_maps(gaze, users, at, **options)
-        universal = universal_maps(group, gaze, users, at, truth)
+        universal = leave_one_out_maps(group, gaze, users, at, truth)
         kld = jax.vmap(lambda truth, map_: metrics.kld(target=truth, prediction=map_))
         return jax.vmap(metrics.cc)(universal, truth), kld(truth, universal)
 

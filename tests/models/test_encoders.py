@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from gazejax.models.late_fusion_encoder import TwoTrunkEncoder
+from gazejax.models.late_fusion_encoder import LateFusionEncoder
 from gazejax.models.layers import Concatenation, GroupNorm, pool_at_gaze
-from gazejax.models.map_encoder import POOLINGS, EarlyEncoder, stack_inputs
+from gazejax.models.map_encoder import POOLINGS, EarlyFusionEncoder, stack_inputs
 from gazejax.models.saliency_unet import (
     CONDITIONINGS,
-    SaliencyNetwork,
+    SaliencyUNet,
     _convolve,
     _convolve_enlarged,
 )
@@ -18,7 +18,7 @@ SIZE = 3
 
 
 def untrained_network(conditioning="film"):
-    return SaliencyNetwork(
+    return SaliencyUNet(
         trunk_filters=(4, 4, 4),
         decoder_filters=(4, 4),
         conditioning=conditioning,
@@ -146,7 +146,7 @@ BLOCK = {"kernel_size": 3, "stride": 2, "norm_groups": 2, "embedding_size": 5}
 
 
 def early(pooling):
-    return EarlyEncoder(
+    return EarlyFusionEncoder(
         in_channels=4,
         filters=(4, 8),
         pooling=pooling,
@@ -157,7 +157,7 @@ def early(pooling):
 
 
 def two_trunks(pooling):
-    return TwoTrunkEncoder(
+    return LateFusionEncoder(
         map_channels=1,
         filters=(4, 8),
         map_filters=(2, 6),

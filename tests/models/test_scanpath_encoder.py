@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder, describe_fixations
+from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder, fixation_features
 from gazejax.types import Scanpaths
 
 # In a picture twice as wide as high: from its right border to its upper border, then padding.
@@ -17,7 +17,7 @@ WIDE = jnp.array([2.0])
 
 
 def describe(*inputs):
-    return np.asarray(describe_fixations(SCANPATH, DENSITY, WIDE, inputs)[0])
+    return np.asarray(fixation_features(SCANPATH, DENSITY, WIDE, inputs)[0])
 
 
 def test_features_by_hand():
@@ -46,7 +46,7 @@ def test_features_come_in_the_order_asked_for_and_padding_is_zero():
 
 def test_the_order_of_looking_counts():
     turned = Scanpaths(*(np.asarray(part)[:, [1, 0, 2]] for part in SCANPATH))
-    features = describe_fixations(
+    features = fixation_features(
         Scanpaths(*map(jnp.asarray, turned)), DENSITY[:, jnp.array([1, 0, 2])], WIDE, ("step",)
     )
     assert np.abs(np.asarray(features)[0, [1, 0]] - describe("step")[:2]).max() > 0.1

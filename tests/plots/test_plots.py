@@ -38,16 +38,16 @@ def bar(value, interval=None):
 def draw_roc(path):
     genuine, impostor = np.array([0.1, 0.6, 0.7, 0.9]), np.array([0.0, 0.2, 0.3, 0.8])
     curve = roc_curve(genuine, impostor)
-    plots.draw_roc_curves(path, curves={"seen": {"encoder, n = 10": tuple(curve)}, "unseen": {}})
+    plots.plot_roc_curves(path, curves={"seen": {"encoder, n = 10": tuple(curve)}, "unseen": {}})
 
 
 def draw_sizes(path):
-    plots.draw_figures_against_size(path, table=table(), figure="roc_auc", chance=None)
+    plots.plot_metrics_against_size(path, table=table(), figure="roc_auc", chance=None)
 
 
 def draw_scatter(path, num_users=5):
     generator = np.random.default_rng(0)
-    plots.draw_embedding_scatter(
+    plots.plot_embedding_scatter(
         path,
         embeddings=generator.normal(size=(3 * num_users, 4)).astype(np.float32),
         users=np.repeat(np.arange(num_users), 3),
@@ -59,11 +59,11 @@ def draw_scatter(path, num_users=5):
 def draw_bars(path):
     users = {"b": bar(-0.1, [-0.2, 0.1]), "a": bar(0.3, [0.1, 0.4]), "c": bar(None), "d": bar(0.2)}
     per_user = {"seen": users, "unseen": {"e": bar(None)}}
-    plots.draw_user_bars(path, per_user=per_user, unit="CC", title="own minus swapped")
+    plots.plot_user_bars(path, per_user=per_user, unit="CC", title="own minus swapped")
 
 
 def draw_maps(path):
-    plots.draw_map_grid(path, rows=[map_row(), map_row(xy_frac=np.zeros((0, 2)))])
+    plots.plot_map_grid(path, rows=[map_row(), map_row(xy_frac=np.zeros((0, 2)))])
 
 
 def difference(variant, users, n, value, interval):
@@ -86,7 +86,7 @@ def draw_comparison(path):
         difference("deep", "seen", 10, None, None),
         difference("deep", "unseen", 10, 0.0, [0.0, 0.0]),
     ]
-    plots.draw_differences(path, rows=rows, title="_net_")
+    plots.plot_differences(path, rows=rows, title="_net_")
 
 
 @pytest.fixture
@@ -160,12 +160,12 @@ def test_differences_stand_in_the_line_of_their_variant(drawn):
     assert seen.get_title() == "rank-1, seen users"
     assert [len(line.get_xdata()) for line in unseen.get_lines()[:2]] == [0, 1]
     with pytest.raises(ValueError, match="at least 1 difference to the base"):
-        drawn(plots.draw_differences, rows=[difference("base", "seen", 1, None, None)], title="")
+        drawn(plots.plot_differences, rows=[difference("base", "seen", 1, None, None)], title="")
 
 
 def test_chance_of_each_group(drawn):
     drawing = drawn(
-        plots.draw_figures_against_size, table=table(), figure="roc_auc", chance={"seen": 0.25}
+        plots.plot_metrics_against_size, table=table(), figure="roc_auc", chance={"seen": 0.25}
     )
     assert drawing.axes[0].get_lines()[-1].get_ydata() == [0.25, 0.25]
     (legend,) = drawing.legends
@@ -182,7 +182,7 @@ def test_bars_are_sorted_and_pale_where_the_interval_does_not_exclude_zero(drawn
 
 def test_differences_of_maps_are_of_densities(drawn):
     scaled = map_row(own=map_row().own * 100)  # The scale of a map does not matter.
-    drawing = drawn(plots.draw_map_grid, rows=[map_row(), scaled])
+    drawing = drawn(plots.plot_map_grid, rows=[map_row(), scaled])
     expected = [[2, 0, -2], [0, 0, 0]]
     for panel in (drawing.axes[4], drawing.axes[9]):
         (difference,) = panel.get_images()
@@ -199,20 +199,20 @@ def test_names_are_written_only_where_they_fit(drawn):
 @pytest.mark.parametrize(
     ("draw", "arguments", "message"),
     [
-        (plots.draw_roc_curves, {"curves": {}}, "nothing to draw"),
+        (plots.plot_roc_curves, {"curves": {}}, "nothing to draw"),
         (
-            plots.draw_figures_against_size,
+            plots.plot_metrics_against_size,
             {"table": table(), "figure": "roc"},
             r"'roc'; allowed: \['roc_auc'\]",
         ),
         (
-            plots.draw_user_bars,
+            plots.plot_user_bars,
             {"per_user": {"seen": {"a": bar(None)}}, "unit": "CC", "title": ""},
             "nothing to draw",
         ),
-        (plots.draw_map_grid, {"rows": []}, "at least 1 row"),
+        (plots.plot_map_grid, {"rows": []}, "at least 1 row"),
         (
-            plots.draw_map_grid,
+            plots.plot_map_grid,
             {"rows": [map_row(truth=np.zeros((2, 3)))]},
             "truth of row 'ann' sums to 0",
         ),

@@ -14,7 +14,7 @@ import pytest
 
 from gazejax.runtime import distributed
 from gazejax.training.devices import _devices_to_share
-from gazejax.workdir.layout import trained_steps
+from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 from tests.integration.test_train import command
 from tests.tiny import ROOT, tiny_config
@@ -174,7 +174,7 @@ def test_the_environment_says_whether_there_are_others(environment, expected):
 @pytest.mark.parametrize("asked", ["on", "10.0.0.1,2,0", "10.0.0.1:1234,2", "10.0.0.1:1234,2,-1"])
 def test_another_way_to_find_them_is_refused(asked):
     with pytest.raises(ValueError, match=r"--distributed is .*; allowed: auto, off, or ADDRESS:PO"):
-        distributed.join(asked)
+        distributed.initialize(asked)
 
 
 def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
@@ -232,7 +232,7 @@ def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_
     assert statuses == [75, 75], told
     saved = [re.search(r"interrupted: universal is saved at step (\d+)", err) for _, err in told]
     assert saved[0][1] == saved[1][1]
-    assert trained_steps(workdir, "universal") == int(saved[0][1])
+    assert latest_step(workdir, "universal") == int(saved[0][1])
 
     for lost in (1, 0):
         pair = start()

@@ -12,14 +12,14 @@ import pytest
 
 from gazejax.config.derived import INPUTS
 from gazejax.data.loading import make_config_splits
-from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.runtime import preemption
 from gazejax.runtime.errors import one_line_errors
 from gazejax.training import loop
 from gazejax.training.log import MetricsLog
 from gazejax.training.run import make_stage
 from gazejax.workdir import checkpoints
-from gazejax.workdir.lock import locked
+from gazejax.workdir.lock import lock
 from gazejax.workdir.parameters import load_params
 from tests.integration.test_train import command
 from tests.tiny import ROOT, tiny_config, train_and_evaluate
@@ -126,7 +126,7 @@ def test_an_interrupted_training_writes_the_same_curve(
         return curve(self, metrics)
 
     monkeypatch.setattr(MetricsLog, "add", add)
-    monkeypatch.setattr(preemption, "is_asked", lambda: bool(asked))
+    monkeypatch.setattr(preemption, "stop_requested", lambda: bool(asked))
     workdir = tmp_path / "run"
     with pytest.raises(preemption.InterruptedRunError, match=f"{name} is saved at step 5 of 12"):
         train_and_evaluate(tiny_config(data_dir), workdir)
@@ -159,13 +159,13 @@ def test_any_number_of_devices_trains_alike_and_resumes_what_others_saved(
     config = tiny_config(data_dir)
     config.encoder.num_steps, config.training.log_every = 20, 1
     splits = make_config_splits(config, tiny_dataset)
-    viewings = {name: make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
+    viewings = {name: make_stage_arrays(name, config, tiny_dataset, splits) for name in INPUTS}
 
     def train(workdir, num_devices, *, start=0, end=20):
         devices = jax.local_devices()[:num_devices]
         stage = make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
         asked = iter([False] * (end - start - 1) + [end < 20] * 2)
-        monkeypatch.setattr(preemption, "is_asked", lambda: next(asked))
+        monkeypatch.setattr(preemption, "stop_requested", lambda: next(asked))
         try:
             loop.train(stage, config, workdir, metadata={}, devices=devices)
         except preemption.InterruptedRunError:
@@ -189,12 +189,12 @@ def test_any_number_of_devices_trains_alike_and_resumes_what_others_saved(
 def test_a_workdir_has_one_run_at_a_time_and_a_stale_lock_is_none(tmp_path):
     (tmp_path / ".lock").write_text("process 1 on another host, which has ended\n")
     with (
-        locked(tmp_path),
+        lock(tmp_path),
         pytest.raises(BlockingIOError, match=r"is in use by process \d+ on .*: wait for it"),
-        locked(tmp_path),
+        lock(tmp_path),
     ):
         pass
-    with locked(tmp_path):
+    with lock(tmp_path):
         pass
 
 

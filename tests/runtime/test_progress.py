@@ -1,6 +1,6 @@
 import numpy as np
 
-from gazejax.plots.maps import draw_prediction
+from gazejax.plots.maps import plot_prediction
 from gazejax.runtime import progress
 
 
@@ -20,7 +20,7 @@ def test_a_picture_shows_the_map_beside_the_overlay():
     image = np.full((4, 6, 3), 100, np.uint8)
     saliency = np.zeros((4, 6))
     saliency[1, 2] = 0.5
-    drawn = draw_prediction(image, saliency)
+    drawn = plot_prediction(image, saliency)
     assert drawn.shape == (4, 12, 3)
     bare = drawn[:, 6:].sum(axis=2, dtype=int)
     assert np.unravel_index(bare.argmax(), bare.shape) == (1, 2)

@@ -118,7 +118,7 @@ def run_case(case: str, workdir: Path, data_dir: Path) -> dict[str, Any]:
 
     import gazejax
     from gazejax.config.derived import STAGES
-    from gazejax.workdir.layout import trained_steps
+    from gazejax.workdir.layout import latest_step
     from gazejax.workdir.parameters import load_params
     from tests.tiny import train_and_evaluate
 
@@ -128,7 +128,7 @@ def run_case(case: str, workdir: Path, data_dir: Path) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     for folder in folders:
         for stage in STAGES:
-            if trained_steps(folder, stage) is None:
+            if latest_step(folder, stage) is None:
                 continue
             curve = (folder / stage / "metrics.jsonl").read_text().splitlines()
             params = jax.tree.leaves(load_params(folder, stage))
@@ -139,7 +139,7 @@ def run_case(case: str, workdir: Path, data_dir: Path) -> dict[str, Any]:
     numbers["evaluation"] = json.loads((workdir / "evaluation.json").read_text())
     with np.load(workdir / "evaluation_resamples.npz") as arrays:
         numbers["resamples"] = {name: sha256(arrays[name]) for name in arrays.files}
-    if trained_steps(folders[0], "saliency") is not None and case != "unet_swapped":
+    if latest_step(folders[0], "saliency") is not None and case != "unet_swapped":
         model = gazejax.load(folders[0])
         random = np.random.default_rng(0)
         images = [random.integers(0, 256, size, np.uint8) for size in ((60, 80, 3), (90, 70, 3))]

@@ -13,14 +13,14 @@ from gazejax.data import loading
 from gazejax.data.loading import make_config_splits
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.networks import encoder_network
-from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.training import run
 from gazejax.training.log import MetricsLog, _lines_until
 from gazejax.training.loop import train
 from gazejax.training.run import make_stage, train_folds
 from gazejax.training.step import init_state
 from gazejax.workdir import checkpoints
-from gazejax.workdir.guards import refuse_another_experiment
+from gazejax.workdir.guards import check_same_experiment
 from gazejax.workdir.layout import read_resources
 from gazejax.workdir.parameters import copy_encoders, load_params
 from tests.tiny import tiny_config, train_and_evaluate
@@ -111,23 +111,21 @@ def test_an_encoder_serves_every_stage_two_but_no_other_stage_one(
     config.saliency.loss.kld_weight = 1.0
     config.universal.num_steps = 6
     config.controls.embeddings = "swapped"
-    refuse_another_experiment(tmp_path, config, splits, tiny_dataset)
+    check_same_experiment(tmp_path, config, splits, tiny_dataset)
     with pytest.raises(ValueError, match=r"holds another experiment: config.controls.embeddings"):
-        refuse_another_experiment(tiny_run, config, splits, tiny_dataset)
+        check_same_experiment(tiny_run, config, splits, tiny_dataset)
     for key, value in (("encoder.loss.margin", 9.0), ("seed", 1), ("controls.gaze", "permuted")):
         with pytest.raises(ValueError, match=rf"holds another experiment: config.{key} was"):
-            refuse_another_experiment(
-                tmp_path, with_values(config, {key: value}), splits, tiny_dataset
-            )
+            check_same_experiment(tmp_path, with_values(config, {key: value}), splits, tiny_dataset)
 
 
 def test_other_data_under_the_same_name_are_refused(tiny_run, tiny_dataset, data_dir):
     config = tiny_config(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    refuse_another_experiment(tiny_run, config, splits, tiny_dataset)
+    check_same_experiment(tiny_run, config, splits, tiny_dataset)
     other = tiny_dataset._replace(digest={**tiny_dataset.digest, "gaze": "0"})
     with pytest.raises(ValueError, match=r"the digest of synthetic_gaze/tiny was .* and is now"):
-        refuse_another_experiment(tiny_run, config, splits, other)
+        check_same_experiment(tiny_run, config, splits, other)
 
 
 def test_changes_are_accepted_where_the_config_says_so_but_never_of_the_splits(
@@ -138,7 +136,7 @@ def test_changes_are_accepted_where_the_config_says_so_but_never_of_the_splits(
     config.checkpoint.accept_changes = True
     other = tiny_dataset._replace(digest={**tiny_dataset.digest, "gaze": "0"})
     splits = make_config_splits(config, tiny_dataset)
-    refuse_another_experiment(tiny_run, config, splits, other)
+    check_same_experiment(tiny_run, config, splits, other)
     told = capsys.readouterr().err
     assert (
         "accept_changes: config.encoder.loss.margin was 0.2 and is now 9.0, "
@@ -148,7 +146,7 @@ def test_changes_are_accepted_where_the_config_says_so_but_never_of_the_splits(
     config.split.fold = 0
     splits = make_config_splits(config, tiny_dataset)
     with pytest.raises(ValueError, match="seen_users of the encoder's training differ"):
-        refuse_another_experiment(tiny_run, config, splits, tiny_dataset)
+        check_same_experiment(tiny_run, config, splits, tiny_dataset)
 
 
 def test_stage_two_alone_needs_a_trained_encoder(data_dir, tmp_path):
@@ -161,8 +159,8 @@ def test_stage_two_alone_needs_a_trained_encoder(data_dir, tmp_path):
 
 
 def test_stage_two_refuses_an_unfinished_encoder(data_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "trained_steps", lambda workdir, stage: 4)
-    monkeypatch.setattr(run, "refuse_another_experiment", lambda *arguments: None)
+    monkeypatch.setattr(run, "latest_step", lambda workdir, stage: 4)
+    monkeypatch.setattr(run, "check_same_experiment", lambda *arguments: None)
     config = tiny_config(data_dir)
     config.stage = "saliency"
     with pytest.raises(ValueError, match=r"is at step 4 of 12; stage saliency needs it finished"):
@@ -295,7 +293,9 @@ def test_an_encoder_can_be_one_that_learnt_nothing(data_dir, tmp_path):
     config.encoder.num_steps = config.encoder.optimizer.warmup_steps = 0
     for _ in range(2):  # The second time there is nothing left to do.
         train_folds(config, tmp_path / "run")
-    assert [one.step for one in checkpoints.find(tmp_path / "run/encoder/checkpoints")] == [0]
+    assert [
+        one.step for one in checkpoints.list_checkpoints(tmp_path / "run/encoder/checkpoints")
+    ] == [0]
     init = encoder_network(config, num_users=6).init
     start = init_state(init, optax.identity(), config.seed).params
     jax.tree.map(
@@ -323,7 +323,7 @@ def test_an_encoder_can_learn_from_permuted_gaze(data_dir, tiny_dataset):
     """The same batches of the same images, of other people."""
     config = tiny_config(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    viewings = {"encoder": make_viewings("encoder", config, tiny_dataset, splits)}
+    viewings = {"encoder": make_stage_arrays("encoder", config, tiny_dataset, splits)}
     made = {}
     for name, gaze in (("encoder", "own"), ("encoder", "permuted"), ("permuted_encoder", "own")):
         config.controls.gaze = gaze

@@ -9,7 +9,7 @@ import pytest
 from gazejax.config.derived import INPUTS, STAGES
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.inference.networks import encoder_network
-from gazejax.inputs.stage_arrays import make_viewings
+from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.runtime.devices import map_rows, replicated
 from gazejax.training.loop import train
 from gazejax.training.optimizer import make_optimizer
@@ -22,7 +22,7 @@ from tests.tiny import tiny_config, tiny_scanpath_config
 def tiny(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    viewings = {name: make_viewings(name, config, tiny_dataset, splits) for name in INPUTS}
+    viewings = {name: make_stage_arrays(name, config, tiny_dataset, splits) for name in INPUTS}
     return config, viewings
 
 
@@ -161,7 +161,7 @@ def dataset_with_features(data_dir):
 
 def saliency_stage_on_features(config, dataset):
     splits = make_config_splits(config, dataset)
-    viewings = {name: make_viewings(name, config, dataset, splits) for name in INPUTS}
+    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
     encoder = encoder_network(config, num_users=len(splits.seen_users))
     return make_stage(
         "saliency",
@@ -208,7 +208,7 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
         config.saliency.conditioning = "film"
         dataset = request.getfixturevalue("dataset_with_features")
         splits = make_config_splits(config, dataset)
-        viewings = {key: make_viewings(key, config, dataset, splits) for key in INPUTS}
+        viewings = {key: make_stage_arrays(key, config, dataset, splits) for key in INPUTS}
     devices = jax.local_devices()[:1]
     curves = {}
     for dtype in ("float32", "bfloat16"):

@@ -55,7 +55,7 @@ def test_the_newest_is_restored_as_it_was_saved(saved):
     jax.tree.map(np.testing.assert_array_equal, trees, make_trees(8))
     assert checkpoints.latest_step(saved) == 8
     assert checkpoints.read_metadata(saved) == {"config": {"a": 8}}
-    assert [(found.step, found.damage) for found in checkpoints.find(saved)] == [
+    assert [(found.step, found.damage) for found in checkpoints.list_checkpoints(saved)] == [
         (8, None),
         (4, None),
     ]
@@ -70,11 +70,11 @@ def test_every_flipped_byte_is_caught(copy):
             path.write_bytes(
                 content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
             )
-            assert checkpoints.find_damage(copy / "8") is not None, (path, position)
+            assert checkpoints.verify(copy / "8") is not None, (path, position)
             num_flips += 1
         path.write_bytes(content)
     assert num_flips > 600
-    assert checkpoints.find_damage(copy / "8") is None
+    assert checkpoints.verify(copy / "8") is None
 
 
 @pytest.mark.parametrize(
@@ -114,14 +114,14 @@ def test_with_none_left_nothing_is_loaded(copy):
 
 def test_what_is_damaged_is_set_aside_and_kept(copy):
     (copy / "8" / "_CHECKPOINT_METADATA").write_text("")
-    checkpoints.set_damaged_aside(copy)
-    assert [found.step for found in checkpoints.find(copy)] == [4]
+    checkpoints.quarantine_damaged(copy)
+    assert [found.step for found in checkpoints.list_checkpoints(copy)] == [4]
     assert (copy.parent / "damaged_checkpoints" / "8" / "manifest.json").is_file()
     # The same step can be saved again, and be damaged again.
     save(copy, 8)
     assert restore(copy)[0] == 8
     (copy / "8" / "_CHECKPOINT_METADATA").write_text("")
-    checkpoints.set_damaged_aside(copy)
+    checkpoints.quarantine_damaged(copy)
     assert (copy.parent / "damaged_checkpoints" / "8_2").is_dir()
 
 
@@ -151,7 +151,7 @@ def test_other_arrays_are_refused_by_name_and_both_values(change, message, saved
 
 def test_the_newest_are_kept(tmp_path):
     save(tmp_path, 2, 4, 6, 8, 10, keep=2)
-    assert [found.step for found in checkpoints.find(tmp_path)] == [10, 8]
+    assert [found.step for found in checkpoints.list_checkpoints(tmp_path)] == [10, 8]
 
 
 @pytest.mark.parametrize("where", ["arrays", "manifest"])
