@@ -15,13 +15,14 @@ from typing import Any, Literal, NamedTuple
 import tensorflow_datasets as tfds
 
 from tfds_builders.common import coordinates, gaze_schema
+from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import individual_differences_dataset_builder
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import personalized_saliency_dataset_builder
 from tfds_builders.synthetic_gaze import synthetic_gaze_dataset_builder
 
-BUILDER_CLASSES: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
+BUILDER_CLASSES: dict[str, type[GazeDatasetBuilder]] = {
     "osie": osie_dataset_builder.Builder,
     "personalized_saliency": personalized_saliency_dataset_builder.Builder,
     "individual_differences": individual_differences_dataset_builder.Builder,
@@ -112,27 +113,29 @@ def build(
     """
     every = Options(raw_dir, images_dir, **options)
     refuse_options(name, every)
-    builder_name, _, config_name = name.partition("/")
+    builder_name = name.partition("/")[0]
     root = None if data_dir is None else Path(data_dir).expanduser()
+    builder = _make_builder(name, every, root)
+    return prepare(builder, None if builder_name == "gaze_table" else every.raw_dir)
+
+
+def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDatasetBuilder:
+    builder_name, _, config_name = name.partition("/")
+    builder_class = BUILDER_CLASSES[builder_name]
+    arguments: dict[str, Any] = {"data_dir": data_dir, "config": config_name or None}
     match builder_name:
         case "gaze_table":
-            if every.stored_name is None:
+            if options.stored_name is None:
                 raise ValueError("gaze_table needs --name: what the data set is to be called")
             builder_class = gaze_table_dataset_builder.named(
-                every.stored_name, set(BUILDER_CLASSES)
+                options.stored_name, set(BUILDER_CLASSES)
             )
-            builder = builder_class(data_dir=root, source=table_source(every))
+            arguments["source"] = table_source(options)
         case "individual_differences":
-            builder = individual_differences_dataset_builder.Builder(
-                data_dir=root, source=_individual_differences_source(every)
-            )
+            arguments["source"] = _individual_differences_source(options)
         case "personalized_saliency":
-            builder = personalized_saliency_dataset_builder.Builder(
-                data_dir=root, config=config_name or None, images_dir=_path(every.images_dir)
-            )
-        case _:
-            builder = BUILDER_CLASSES[builder_name](data_dir=root, config=config_name or None)
-    return prepare(builder, None if builder_name == "gaze_table" else every.raw_dir)
+            arguments["images_dir"] = _path(options.images_dir)
+    return builder_class(**arguments)
 
 
 def refuse_options(name: str, options: Options) -> None:
@@ -193,29 +196,19 @@ def read_release(name: str, options: Options) -> gaze_schema.Release:
         ValueError, FileNotFoundError: as of `build`.
     """
     refuse_options(name, options)
-    builder_name, _, config_name = name.partition("/")
+    builder_name = name.partition("/")[0]
     if builder_name == "gaze_table":
-        return gaze_table_dataset_builder.read_release(table_source(options))
-    builder_class = BUILDER_CLASSES[builder_name]
-    raw_dir = _require_raw_dir(name, builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS, options.raw_dir)
-    configs = {config.name: config for config in builder_class.BUILDER_CONFIGS}
-    config: Any = configs[config_name] if config_name else next(iter(configs.values()), None)
-    match builder_name:
-        case "osie":
-            return osie_dataset_builder.read_release(raw_dir, config)
-        case "personalized_saliency":
-            return personalized_saliency_dataset_builder.read_release(
-                raw_dir, _path(options.images_dir), config
-            )
-        case "individual_differences":
-            return individual_differences_dataset_builder.read_release(
-                raw_dir, _individual_differences_source(options)
-            )
-        case _:
-            raise ValueError(f"{name} is generated: there is nothing to read")
+        return gaze_table_dataset_builder.read_table(table_source(options))
+    instructions = BUILDER_CLASSES[builder_name].MANUAL_DOWNLOAD_INSTRUCTIONS
+    if instructions is None:
+        raise ValueError(f"{name} is generated: there is nothing to read")
+    raw_dir = _require_raw_dir(name, instructions, options.raw_dir)
+    # A builder opens what is prepared in its folder: nothing is in this one.
+    with tempfile.TemporaryDirectory() as empty_dir:
+        return _make_builder(name, options, Path(empty_dir)).read_release(raw_dir)
 
 
-def prepare(builder: tfds.core.GeneratorBasedBuilder, raw_dir: Path | None = None) -> Path:
+def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
     """Builds the data set of one TFDS builder; see `build`."""
     name = "/".join(builder.info.full_name.split("/")[:-1])
     prepared_dir = Path(builder.data_dir)
@@ -265,7 +258,7 @@ def prepare(builder: tfds.core.GeneratorBasedBuilder, raw_dir: Path | None = Non
     return prepared_dir
 
 
-def _is_built(builder: tfds.core.GeneratorBasedBuilder) -> bool:
+def _is_built(builder: GazeDatasetBuilder) -> bool:
     prepared_dir = Path(builder.data_dir)
     if not prepared_dir.exists():
         return False
@@ -299,7 +292,7 @@ def _require_raw_dir(name: str, instructions: str, raw_dir: Path | None) -> Path
     return raw_dir
 
 
-def _refuse_another_source(builder: tfds.core.GeneratorBasedBuilder) -> None:
+def _refuse_another_source(builder: GazeDatasetBuilder) -> None:
     """Refuses to take one table for another that was stored under the same name."""
     if not isinstance(builder, gaze_table_dataset_builder.Builder):
         return

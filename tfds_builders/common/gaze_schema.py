@@ -5,7 +5,7 @@ Coordinates are in pixels of the stored image, x before y. The top left corner o
 0 <= y < height.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -175,12 +175,6 @@ def users_without_gaze(user_ids: Sequence[str], examples: Sequence[Mapping[str, 
     """Names of the users who have no fixation in any record."""
     found = {int(user) for example in examples for user in np.unique(example["gaze"]["user"])}
     return [name for user, name in enumerate(user_ids) if user not in found]
-
-
-def by_name(examples: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields records under the names that TFDS wants, with a bar."""
-    for example in tqdm(examples, desc="writing images", unit="image", disable=None):
-        yield example["image_id"], example
 
 
 def make_example(

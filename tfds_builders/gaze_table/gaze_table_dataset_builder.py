@@ -1,7 +1,7 @@
 """Anybody's own gaze, from a table and a folder of images, under a name of its own."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tfds_builders.common import coordinates, gaze_schema, raw_files
+from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.gaze_table import table_files
 
 _EXIF_ORIENTATION = 274
@@ -32,36 +33,21 @@ class Source(NamedTuple):
     ignored_columns: Collection[str]
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(GazeDatasetBuilder):
     """Builder of one table; `named` gives it the name that it is stored under."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    LICENSE = "that of the table and the images"
 
     def __init__(self, *, source: Source, **kwargs: Any):
         """Takes the source beside what every builder of TFDS takes."""
         self.source = source
         super().__init__(**kwargs)
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=gaze_schema.make_features(),
-            license="that of the table and the images",
-            metadata=tfds.core.MetadataDict(),
-        )
-
-    def _split_generators(
-        self,
-        dl_manager: tfds.download.DownloadManager,  # noqa: ARG002 - of TFDS's interface
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        examples, metadata = gaze_schema.join(read_release(self.source))
-        self.info.metadata.update(metadata)
-        return {"train": self._generate_examples(examples)}
-
-    def _generate_examples(
-        self, examples: list[dict[str, Any]]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        return gaze_schema.by_name(examples)
+    def read_release(self, raw_dir: Path) -> gaze_schema.Release:  # noqa: ARG002
+        """Reads and checks the table, see `read_table`; there is no folder of raw data."""
+        return read_table(self.source)
 
 
 def named(name: str, taken: Collection[str]) -> type[Builder]:
@@ -85,7 +71,7 @@ def named(name: str, taken: Collection[str]) -> type[Builder]:
     return type(name, (Builder,), members, skip_registration=True)
 
 
-def read_release(source: Source) -> gaze_schema.Release:
+def read_table(source: Source) -> gaze_schema.Release:
     """Reads and checks a table, and finds its images.
 
     Raises:

@@ -4,7 +4,6 @@ The layout of the authors' release could not be inspected. A folder with gaze in
 is taken, and the counts that are known are checked.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tfds_builders.common import coordinates, gaze_schema, raw_files
+from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.gaze_table import gaze_table_dataset_builder, table_files
 from tfds_builders.osie import osie_dataset_builder
 
@@ -35,11 +35,12 @@ class Source(NamedTuple):
     is_strict: bool
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(GazeDatasetBuilder):
     """Builder of ID; `--raw` is the folder that holds the gaze."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
+    LICENSE = "not known"
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         f"give the folder that holds the gaze, as {STRUCT_NAME} (in the layout of OSIE's) or as a "
         f"table {TABLE_STEM}.csv, .parquet, .jsonl or .json (see the README of this data set)"
@@ -50,65 +51,46 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self.source = source
         super().__init__(**kwargs)
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=gaze_schema.make_features(),
-            license="not known",
-            metadata=tfds.core.MetadataDict(),
-        )
+    def read_release(self, raw_dir: Path) -> gaze_schema.Release:
+        """Reads and checks the gaze, and finds the images.
 
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        release = read_release(Path(dl_manager.manual_dir), self.source)
-        examples, metadata = gaze_schema.join(release)
-        self.info.metadata.update(metadata)
-        return {"train": self._generate_examples(examples)}
+        Args:
+            raw_dir: the folder that holds the gaze.
 
-    def _generate_examples(
-        self, examples: list[dict[str, Any]]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        return gaze_schema.by_name(examples)
-
-
-def read_release(raw_dir: Path, source: Source) -> gaze_schema.Release:
-    """Reads and checks the gaze, and finds the images.
-
-    Args:
-        raw_dir: the folder that holds the gaze.
-        source: how to read it.
-
-    Raises:
-        FileNotFoundError: no gaze, or an image that is not there.
-        ValueError: gaze in both layouts or another one, or (if strict) other counts.
-    """
-    paths = [
-        path
-        for path in sorted(raw_dir.iterdir())
-        if path.name == STRUCT_NAME
-        or (path.stem == TABLE_STEM and path.suffix in table_files.SUFFIXES)
-    ]
-    if len(paths) != 1:
-        found = f"holds {' and '.join(path.name for path in paths)}" if paths else "holds neither"
-        raise FileNotFoundError(
-            f"--raw {raw_dir} {found}, expected one of {STRUCT_NAME} or a table {TABLE_STEM} "
-            f"with {', '.join(table_files.SUFFIXES)}"
-        )
-    if paths[0].name == STRUCT_NAME:
-        release = _read_struct(paths[0], source)
-    else:
-        release = gaze_table_dataset_builder.read_release(
-            gaze_table_dataset_builder.Source(
-                table=paths[0],
-                images_dir=source.images_dir,
-                convention=source.convention or coordinates.IMAGE_PX,
-                tracking="eye",
-                ignored_columns=(),
+        Raises:
+            FileNotFoundError: no gaze, or an image that is not there.
+            ValueError: gaze in both layouts or another one, or (if strict) other counts.
+        """
+        source = self.source
+        paths = [
+            path
+            for path in sorted(raw_dir.iterdir())
+            if path.name == STRUCT_NAME
+            or (path.stem == TABLE_STEM and path.suffix in table_files.SUFFIXES)
+        ]
+        if len(paths) != 1:
+            found = (
+                f"holds {' and '.join(path.name for path in paths)}" if paths else "holds neither"
             )
-        )
-    if source.is_strict:
-        _refuse_other_counts(paths[0], release)
-    return release
+            raise FileNotFoundError(
+                f"--raw {raw_dir} {found}, expected one of {STRUCT_NAME} or a table {TABLE_STEM} "
+                f"with {', '.join(table_files.SUFFIXES)}"
+            )
+        if paths[0].name == STRUCT_NAME:
+            release = _read_struct(paths[0], source)
+        else:
+            release = gaze_table_dataset_builder.read_table(
+                gaze_table_dataset_builder.Source(
+                    table=paths[0],
+                    images_dir=source.images_dir,
+                    convention=source.convention or coordinates.IMAGE_PX,
+                    tracking="eye",
+                    ignored_columns=(),
+                )
+            )
+        if source.is_strict:
+            _refuse_other_counts(paths[0], release)
+        return release
 
 
 def _read_struct(path: Path, source: Source) -> gaze_schema.Release:

@@ -1,15 +1,15 @@
 """OSIE (Xu, Jiang, Wang, Kankanhalli, Zhao, Journal of Vision 2014), from the authors' release."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from tfds_builders.common import gaze_schema, raw_files
+from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 
 GazeByImageId = dict[str, gaze_schema.GazeTable]
 
@@ -37,7 +37,7 @@ class OsieConfig(tfds.core.BuilderConfig):
     sha256: str = ""
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(GazeDatasetBuilder):
     """Builder of OSIE; `--raw` is the folder that holds data/stimuli and data/eye."""
 
     VERSION = tfds.core.Version("1.2.0")
@@ -46,6 +46,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "1.1.0": "The mouse; metadata say what was tracked and whether durations are known.",
         "1.2.0": "Digests of images and gaze.",
     }
+    LICENSE = "MIT"
+    HOMEPAGE = "https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels"
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "give the unpacked OSIE release, the folder that holds data/stimuli/*.jpg and "
         "data/eye/fixations.mat (for the mouse: data/mouse_lab/*.mat or data/mouse_amt/*.mat)"
@@ -81,79 +83,57 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         ),
     ]
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=gaze_schema.make_features(),
-            license="MIT",
-            homepage="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
-            metadata=tfds.core.MetadataDict(),
+    def read_release(self, raw_dir: Path) -> gaze_schema.Release:
+        """Reads and checks the gaze or the mouse of the whole release.
+
+        Args:
+            raw_dir: the folder that holds `data/stimuli` and `data/eye/fixations.mat`, or the
+                folders of the mouse.
+
+        Raises:
+            FileNotFoundError: a folder or file that is not there.
+            ValueError: a file that is not what the release holds.
+
+        Source: the release's README.md and `src/dataset/showEyeData.m`; the shift of the origin is
+        ours.
+        """
+        config = self.builder_config
+        stimuli_dir, tracks_dir = raw_dir / "data" / "stimuli", raw_dir / "data" / config.folder
+        if not stimuli_dir.is_dir():
+            raise FileNotFoundError(
+                f"{stimuli_dir} is missing: point --raw at the folder that holds data/stimuli"
+            )
+        if config.tracking == "eye":
+            paths = [tracks_dir / "fixations.mat"]
+            user_ids = [str(user + 1) for user in range(config.num_users)]
+            gaze_by_image_id = read_fixations(
+                paths[0], num_images=config.num_images, num_users=config.num_users
+            )
+        else:
+            paths = list_tracks(tracks_dir, config)
+            user_ids, gaze_by_image_id = read_mouse(paths, config)
+        num_rows = sum(len(gaze.user) for gaze in gaze_by_image_id.values())
+        raw_files.refuse_other_release(
+            tracks_dir,
+            paths,
+            rows="fixations or samples",
+            num_rows=num_rows,
+            expected_num_rows=config.num_rows,
+            expected_sha256=config.sha256,
         )
-
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
-        release = read_release(Path(dl_manager.manual_dir), self.builder_config)
-        examples, metadata = gaze_schema.join(release)
-        self.info.metadata.update(metadata)
-        return {"train": self._generate_examples(examples)}
-
-    def _generate_examples(
-        self, examples: list[dict[str, Any]]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        return gaze_schema.by_name(examples)
-
-
-def read_release(raw_dir: Path, config: OsieConfig) -> gaze_schema.Release:
-    """Reads and checks the gaze or the mouse of the whole release.
-
-    Args:
-        raw_dir: the folder that holds `data/stimuli` and `data/eye/fixations.mat`, or the folders
-            of the mouse.
-        config: what the release must hold.
-
-    Raises:
-        FileNotFoundError: a folder or file that is not there.
-        ValueError: a file that is not what the release holds.
-
-    Source: the release's README.md and `src/dataset/showEyeData.m`; the shift of the origin is
-    ours.
-    """
-    stimuli_dir, tracks_dir = raw_dir / "data" / "stimuli", raw_dir / "data" / config.folder
-    if not stimuli_dir.is_dir():
-        raise FileNotFoundError(
-            f"{stimuli_dir} is missing: point --raw at the folder that holds data/stimuli"
+        return gaze_schema.Release(
+            # Eye and mouse alike number their users from 1, but they are not the same people.
+            user_ids=user_ids,
+            gaze_by_image_id=gaze_by_image_id,
+            read_image=lambda image_id: raw_files.read_image(stimuli_dir / image_id, stimuli_dir),
+            to_image_px=gaze_schema.keep_px,
+            tracking="eye" if config.tracking == "eye" else "mouse",
+            has_durations=config.tracking == "eye",
+            has_images=True,
+            # The release does not state the viewing distance in a form we could check.
+            pixels_per_degree=None,
+            metadata={"source_sha256": config.sha256},
         )
-    if config.tracking == "eye":
-        paths = [tracks_dir / "fixations.mat"]
-        user_ids = [str(user + 1) for user in range(config.num_users)]
-        gaze_by_image_id = read_fixations(
-            paths[0], num_images=config.num_images, num_users=config.num_users
-        )
-    else:
-        paths = list_tracks(tracks_dir, config)
-        user_ids, gaze_by_image_id = read_mouse(paths, config)
-    num_rows = sum(len(gaze.user) for gaze in gaze_by_image_id.values())
-    raw_files.refuse_other_release(
-        tracks_dir,
-        paths,
-        rows="fixations or samples",
-        num_rows=num_rows,
-        expected_num_rows=config.num_rows,
-        expected_sha256=config.sha256,
-    )
-    return gaze_schema.Release(
-        # Eye and mouse alike number their users from 1, but they are not the same people.
-        user_ids=user_ids,
-        gaze_by_image_id=gaze_by_image_id,
-        read_image=lambda image_id: raw_files.read_image(stimuli_dir / image_id, stimuli_dir),
-        to_image_px=gaze_schema.keep_px,
-        tracking="eye" if config.tracking == "eye" else "mouse",
-        has_durations=config.tracking == "eye",
-        has_images=True,
-        # The release does not state the viewing distance in a form we could check.
-        pixels_per_degree=None,
-        metadata={"source_sha256": config.sha256},
-    )
 
 
 def read_fixations(path: Path, *, num_images: int | None, num_users: int | None) -> GazeByImageId:

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +11,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from tfds_builders.common import coordinates, gaze_schema, raw_files
+from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 
 SCREEN_PX = (1920, 1080)
 # PS has 59 of OSIE's images under OSIE's names, and no other name of this kind.
@@ -40,7 +40,7 @@ class PersonalizedSaliencyConfig(tfds.core.BuilderConfig):
     sha256: str = "f8b9a451165b48ae24ca97a8b1a67eaeb337249ea69666f64791ce71874b6b3d"
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(GazeDatasetBuilder):
     """Builder of PS; `--raw` is the folder that holds Data/fixData."""
 
     VERSION = tfds.core.Version("1.1.0")
@@ -48,6 +48,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "1.0.0": "First version.",
         "1.1.0": "Digests of images and gaze.",
     }
+    LICENSE = "none stated: measure with it, redistribute nothing"
+    HOMEPAGE = "https://github.com/xuyanyu-shh/Personalized-Saliency"
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "give the unpacked PS release, the folder that holds Data/fixData/ImfixData_Sub_1.mat"
     )
@@ -72,17 +74,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self.images_dir = images_dir
         super().__init__(**kwargs)
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=gaze_schema.make_features(),
-            license="none stated: measure with it, redistribute nothing",
-            homepage="https://github.com/xuyanyu-shh/Personalized-Saliency",
-            metadata=tfds.core.MetadataDict(),
-        )
-
-    def _split_generators(
-        self, dl_manager: tfds.download.DownloadManager
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    def check_options(self) -> None:
+        """Checks that images are given where the configuration needs them, and only there."""
         config = self.builder_config
         name = f"{self.name}/{config.name}"
         if config.images == "none":
@@ -92,53 +85,44 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 )
         elif self.images_dir is None:
             raise ValueError(f"{name} needs --images: {config.description}")
-        release = read_release(Path(dl_manager.manual_dir), self.images_dir, config)
-        examples, metadata = gaze_schema.join(release)
-        self.info.metadata.update(metadata)
-        return {"train": self._generate_examples(examples)}
 
-    def _generate_examples(
-        self, examples: list[dict[str, Any]]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        return gaze_schema.by_name(examples)
+    def read_release(self, raw_dir: Path) -> gaze_schema.Release:
+        """Reads and checks the release, and finds its images.
 
+        Without a folder of images, all gaze lies on images of a plain gray screen, in pixels of
+        the screen.
 
-def read_release(
-    raw_dir: Path, images_dir: Path | None, config: PersonalizedSaliencyConfig
-) -> gaze_schema.Release:
-    """Reads and checks the release, and finds its images.
+        Args:
+            raw_dir: the folder that holds `Data/fixData`.
 
-    Args:
-        raw_dir: the folder that holds `Data/fixData`.
-        images_dir: folder of the images; None puts all gaze on images of the plain grey screen,
-            whose pixels are those of the screen.
-        config: which images, and what the release must hold.
-
-    Raises:
-        FileNotFoundError: a file that is not there.
-        ValueError: a file that is not what the release holds, or names that cannot be told apart.
-    """
-    gaze_by_image_id = read_fixations(raw_dir, config)
-    if images_dir is None:
-        grey = np.full((SCREEN_PX[1], SCREEN_PX[0], 3), 128, np.uint8)
-        screen = raw_files.encode_png(grey), *SCREEN_PX
-        read_image, to_image_px = (lambda _: screen), gaze_schema.keep_px
-    else:
-        paths = raw_files.find_images(list(gaze_by_image_id), images_dir)
-        read_image = lambda image_id: raw_files.read_image(paths[image_id], images_dir)  # noqa: E731
-        to_image_px = functools.partial(coordinates.screen_to_image, screen=SCREEN_PX, fit="centre")
-    return gaze_schema.Release(
-        user_ids=[str(user + 1) for user in range(config.num_users)],
-        gaze_by_image_id=gaze_by_image_id,
-        read_image=read_image,
-        to_image_px=to_image_px,
-        tracking="eye",
-        has_durations=True,
-        has_images=images_dir is not None,
-        # The release does not state the viewing distance.
-        pixels_per_degree=None,
-        metadata={"source_sha256": config.sha256},
-    )
+        Raises:
+            FileNotFoundError: a file or an image is missing.
+            ValueError: a file differs from the release, or two files could be one image.
+        """
+        config, images_dir = self.builder_config, self.images_dir
+        gaze_by_image_id = read_fixations(raw_dir, config)
+        if images_dir is None:
+            grey = np.full((SCREEN_PX[1], SCREEN_PX[0], 3), 128, np.uint8)
+            screen = raw_files.encode_png(grey), *SCREEN_PX
+            read_image, to_image_px = (lambda _: screen), gaze_schema.keep_px
+        else:
+            paths = raw_files.find_images(list(gaze_by_image_id), images_dir)
+            read_image = lambda image_id: raw_files.read_image(paths[image_id], images_dir)  # noqa: E731
+            to_image_px = functools.partial(
+                coordinates.screen_to_image, screen=SCREEN_PX, fit="centre"
+            )
+        return gaze_schema.Release(
+            user_ids=[str(user + 1) for user in range(config.num_users)],
+            gaze_by_image_id=gaze_by_image_id,
+            read_image=read_image,
+            to_image_px=to_image_px,
+            tracking="eye",
+            has_durations=True,
+            has_images=images_dir is not None,
+            # The release does not state the viewing distance.
+            pixels_per_degree=None,
+            metadata={"source_sha256": config.sha256},
+        )
 
 
 def read_fixations(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByImageId:

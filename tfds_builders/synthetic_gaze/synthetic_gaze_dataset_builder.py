@@ -1,14 +1,15 @@
 """Synthetic gaze: the data set that needs no download and whose truth is known."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from tfds_builders.common import gaze_schema, raw_files
+from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.synthetic_gaze import generative_model
 
 
@@ -27,7 +28,7 @@ class SyntheticGazeConfig(tfds.core.BuilderConfig):
     seed: int = 0
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(GazeDatasetBuilder):
     """Builder of synthetic gaze; takes no raw data."""
 
     VERSION = tfds.core.Version("1.2.0")
@@ -36,6 +37,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "1.1.0": "Metadata say what was tracked and whether durations are known.",
         "1.2.0": "Digests of images and gaze.",
     }
+    LICENSE = "Apache 2.0"
     BUILDER_CONFIGS: ClassVar[list[SyntheticGazeConfig]] = [
         SyntheticGazeConfig(
             name="default",
@@ -53,68 +55,47 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         ),
     ]
 
-    def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=gaze_schema.make_features(),
-            license="Apache 2.0",
-            metadata=tfds.core.MetadataDict(),
-        )
-
-    def _split_generators(
-        self,
-        dl_manager: tfds.download.DownloadManager,  # noqa: ARG002 - of TFDS's interface
-    ) -> dict[str, Iterator[tuple[str, dict[str, Any]]]]:
+    def read_release(self, raw_dir: Path) -> gaze_schema.Release:  # noqa: ARG002
+        """Makes the observers and lets them look at every scene."""
         config = self.builder_config
-        examples, metadata = gaze_schema.join(generate(config))
-        self.info.metadata.update(metadata)
-        return {"train": self._generate_examples(examples)}
-
-    def _generate_examples(
-        self, examples: list[dict[str, Any]]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        return gaze_schema.by_name(examples)
-
-
-def generate(config: SyntheticGazeConfig) -> gaze_schema.Release:
-    """Makes the observers and lets them look at every scene."""
-    observers = generative_model.make_observers(config.seed, config.num_users)
-    scenes = {
-        generative_model.make_image_id(image_index): generative_model.make_scene(
-            config.seed, image_index
-        )
-        for image_index in range(config.num_images)
-    }
-
-    def draw(image_id: str) -> tuple[bytes, int, int]:
-        pixels = generative_model.draw_scene(scenes[image_id])
-        return raw_files.encode_png(pixels), pixels.shape[1], pixels.shape[0]
-
-    return gaze_schema.Release(
-        user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
-        gaze_by_image_id={
-            image_id: make_gaze_table(scene, observers)
-            for image_id, scene in tqdm(
-                scenes.items(), desc="looking at scenes", unit="image", disable=None
+        observers = generative_model.make_observers(config.seed, config.num_users)
+        scenes = {
+            generative_model.make_image_id(image_index): generative_model.make_scene(
+                config.seed, image_index
             )
-        },
-        read_image=draw,
-        to_image_px=gaze_schema.keep_px,
-        tracking="generated",
-        has_durations=True,
-        has_images=True,
-        pixels_per_degree=None,  # Nobody sat at any distance from a screen.
-        metadata={
-            "seed": config.seed,
-            "class_names": list(generative_model.CLASS_NAMES),
-            # One entry a user in every list, in the order of user_ids.
-            "traits": {
-                "class_log_salience": [o.class_log_salience.tolist() for o in observers],
-                "center_bias": [o.center_bias for o in observers],
-                "spread": [o.spread for o in observers],
-                "mean_fixations": [o.mean_fixations for o in observers],
+            for image_index in range(config.num_images)
+        }
+
+        def draw(image_id: str) -> tuple[bytes, int, int]:
+            pixels = generative_model.draw_scene(scenes[image_id])
+            return raw_files.encode_png(pixels), pixels.shape[1], pixels.shape[0]
+
+        return gaze_schema.Release(
+            user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
+            gaze_by_image_id={
+                image_id: make_gaze_table(scene, observers)
+                for image_id, scene in tqdm(
+                    scenes.items(), desc="looking at scenes", unit="image", disable=None
+                )
             },
-        },
-    )
+            read_image=draw,
+            to_image_px=gaze_schema.keep_px,
+            tracking="generated",
+            has_durations=True,
+            has_images=True,
+            pixels_per_degree=None,  # Nobody sat at any distance from a screen.
+            metadata={
+                "seed": config.seed,
+                "class_names": list(generative_model.CLASS_NAMES),
+                # One entry a user in every list, in the order of user_ids.
+                "traits": {
+                    "class_log_salience": [o.class_log_salience.tolist() for o in observers],
+                    "center_bias": [o.center_bias for o in observers],
+                    "spread": [o.spread for o in observers],
+                    "mean_fixations": [o.mean_fixations for o in observers],
+                },
+            },
+        )
 
 
 def make_gaze_table(
