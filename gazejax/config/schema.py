@@ -19,7 +19,6 @@ from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.map_encoder import CHANNELS, POOLINGS
 from gazejax.models.saliency_unet import CONDITIONINGS as UNET_CONDITIONINGS
 from gazejax.models.scanpath_encoder import FEATURES
-from gazejax.models.user_memory import CONDITIONINGS
 
 _OPTIMIZER = {
     "learning_rate": number(0.0, open_below=True),
@@ -69,7 +68,7 @@ SALIENCY_ARCHITECTURES: dict[str, dict[str, Any]] = {
     },
     "taste": {
         "width": integer(1),
-        "conditioning": one_of(*CONDITIONINGS),
+        "conditioning": one_of("taste", "filters", "film"),
         "memory": {
             "radius": number(0.0),
             "softness": number(0.0, open_below=True),

@@ -16,6 +16,8 @@ from gazejax.models.saliency_readout import SaliencyReadout
 from gazejax.models.saliency_unet import SaliencyUNet
 from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder
 
+_MEMORY_KINDS = {"taste": "none", "filters": "feature_weights", "film": "film"}
+
 
 class Network(NamedTuple):
     """A model as two pure functions.
@@ -66,7 +68,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     num_features=sum(FEATURES[name] for name in encoder.inputs),
                     width=encoder.width,
                     embedding_size=encoder.embedding_size,
-                    taste_scale=encoder.taste_scale,
+                    preference_scale=encoder.taste_scale,
                     dtype=dtype,
                     rngs=rngs,
                 )
@@ -99,13 +101,13 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
             case "taste":
                 return SaliencyReadout(
                     num_features=feature_projection.num_features(config.features.components),
-                    habit_size=config.encoder.embedding_size,
-                    num_people=num_users,
+                    learnt_size=config.encoder.embedding_size,
+                    num_users=num_users,
                     width=saliency.width,
-                    conditioning=saliency.conditioning,
+                    memory_kind=_MEMORY_KINDS[saliency.conditioning],
                     memory_width=saliency.memory.width,
-                    radius=saliency.memory.radius,
-                    softness=saliency.memory.softness,
+                    rejection_distance=saliency.memory.radius,
+                    temperature=saliency.memory.softness,
                     dtype=dtype,
                     rngs=rngs,
                 )

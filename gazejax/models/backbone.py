@@ -1,8 +1,8 @@
 """EfficientNet-Lite0: image features learnt on ImageNet, as a pyramid of levels.
 
-A MobileNet-like network without squeeze-and-excite, with ReLU6. Batch normalisation is folded into
-the convolutions before it: each has a kernel and a bias, and computes the same in training and
-evaluation, on one device or several. `gazejax.pretrained` has the weights.
+A MobileNet-like network without squeeze-and-excite, with ReLU6. Batch normalization is folded into
+the preceding convolutions. Each convolution has a kernel and a bias, and computes the same in
+training and evaluation, on one device or several. `gazejax.data.pretrained` reads the weights.
 
 Source: Tan and Le 2019 (the blocks and their sizes, Table 1), and the Lite0 variant of Google's
 reference implementation (`tensorflow/tpu`, models/official/efficientnet/lite).
@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-# Channels of each level. A level is named by its stride: how many pixels of the picture one step in
-# it is wide and high. It is the last tensor of its resolution.
+# Channels of each level. A level is named by its stride: the width and height, in pixels of the
+# image, of one cell of the level. A level is the last tensor of its resolution.
 LEVEL_CHANNELS = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}
 
 # Blocks, kernel size, stride of the first block, expansion, channels.
@@ -34,11 +34,11 @@ _STEM_CHANNELS = 32
 
 
 class EfficientNetLite0(nnx.Module):
-    """The network up to its classifier: 8-bit pictures of any size in, feature levels out.
+    """The network up to its classifier: 8-bit images of any size in, feature levels out.
 
-    Frozen: the gradient stops at the features, so that nothing is kept or computed for a backward
-    pass. A decay of weights is not a gradient, and would still shrink
-    frozen parameters: it must leave them out.
+    The network is frozen: the gradient stops at the features, so that nothing is kept or computed
+    for a backward pass. Weight decay is not a gradient and would still shrink frozen parameters, so
+    an optimizer with weight decay must exclude them.
     """
 
     def __init__(self, *, rngs: nnx.Rngs):
@@ -62,23 +62,24 @@ class EfficientNetLite0(nnx.Module):
     def __call__(
         self, images: UInt8[Array, "image height width 3"], levels: Sequence[int]
     ) -> list[Float[Array, "image _height _width _channel"]]:
-        """Computes the levels asked for, and nothing deeper.
+        """Computes the requested levels, and nothing deeper.
 
         Args:
-            images: 8-bit RGB. It is scaled as the weights were trained: (value - 127) / 128.
+            images: 8-bit RGB, scaled here as in the training of the weights: (value - 127) / 128.
             levels: strides out of `LEVEL_CHANNELS`, in any order.
 
         Returns:
-            For each level asked for its features: height and width are those of the images divided
+            The features of each requested level. Height and width are those of the images divided
             by the stride and rounded up.
 
         Raises:
-            ValueError: if there is no such level, or none is asked for.
+            ValueError: if a level does not exist, or no level is requested.
         """
         if not levels or not set(levels) <= set(LEVEL_CHANNELS):
             raise ValueError(f"levels is {list(levels)}; allowed: some of {list(LEVEL_CHANNELS)}")
-        # The reference implementation's numbers. The PyTorch package has ImageNet's mean and spread
-        # in an example; with those, features do not have the means and variances it recorded.
+        # The reference implementation's numbers. An example of the PyTorch package uses ImageNet's
+        # mean and standard deviation; with those, the features do not have the means and variances
+        # that the package recorded.
         x = nnx.relu6(self.stem((images - 127.0) / 128.0))
         stride, found = 2, {}
         for block in self.blocks:
@@ -96,7 +97,8 @@ class EfficientNetLite0(nnx.Module):
 class Classifier(nnx.Module):
     """The rest of the network, from level 32 to the 1000 classes of ImageNet.
 
-    Features do not need it; it shows that the network is the one that was trained.
+    The features do not need the classifier. Its accuracy verifies that the weights were read
+    correctly.
     """
 
     def __init__(self, *, rngs: nnx.Rngs):
@@ -110,12 +112,12 @@ class Classifier(nnx.Module):
         return nnx.relu6(self.head(level))
 
     def __call__(self, level: Float[Array, "image height width 320"]) -> Float[Array, "image 1000"]:
-        """Logits of the classes, in the order of ImageNet's challenge of 2012."""
+        """Logits of the classes, in the order of the ImageNet challenge of 2012."""
         return self.linear(self.head_features(level).mean(axis=(1, 2)))
 
 
 class Block(nnx.Module):
-    """Mobile inverted bottleneck: widen, filter each channel on its own, narrow; then a shortcut.
+    """Mobile inverted bottleneck: expansion, depthwise convolution, projection, shortcut.
 
     Source: Sandler et al. 2018, Figure 4d and Table 1.
     """
@@ -150,8 +152,8 @@ class Block(nnx.Module):
 class DepthwiseConv(nnx.Module):
     """Convolution of each channel with its own kernel, padded like TensorFlow's SAME.
 
-    Computed as a sum of shifted pictures, one per weight of the kernel: XLA fuses it to one pass,
-    while its grouped convolution is 8 to 50 times slower on a CPU.
+    The result is computed as a sum of shifted images, one for each weight of the kernel. XLA fuses
+    this sum to one pass, while its grouped convolution is 8 to 50 times slower on a CPU.
     """
 
     def __init__(self, channels: int, *, kernel_size: int, stride: int, rngs: nnx.Rngs):
@@ -163,9 +165,10 @@ class DepthwiseConv(nnx.Module):
     def __call__(
         self, x: Float[Array, "image height width channel"]
     ) -> Float[Array, "image out_height out_width channel"]:
-        """Filters; output height and width are the input's divided by the stride, rounded up."""
+        """Filters each channel; height and width are divided by the stride, rounded up."""
         kernel, stride, size = self.kernel[...], self.stride, x.shape[1:3]
-        # An odd total puts its extra zero behind: at stride 2, even and odd sizes differ.
+        # An odd total of padding puts its extra zero at the end, so even and odd sizes differ at
+        # stride 2.
         padding = jax.lax.padtype_to_pads(size, kernel.shape[:2], (stride, stride), "SAME")
         padded = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         height, width = (-(-length // stride) * stride for length in size)

@@ -12,11 +12,11 @@ from gazejax.types import AnyArray
 
 
 class FeatureProjection(NamedTuple):
-    """What reduces the levels of the backbone; an entry for each level, finest first.
+    """Principal components of the levels of the backbone; an entry for each level, finest first.
 
     Attributes:
-        mean: mean of each channel over the places of the training images.
-        projection: channels -> components of variance one, the largest first.
+        mean: mean of each channel over the positions of the training images.
+        projection: channels -> components of variance one, ordered by decreasing variance.
     """
 
     mean: tuple[Float[np.ndarray, " _channel"], ...]
@@ -24,7 +24,7 @@ class FeatureProjection(NamedTuple):
 
 
 def num_features(components: Sequence[int]) -> int:
-    """Features of each place: components and `NUM_PLACE_FEATURES`."""
+    """Number of features of each position: the components and `NUM_PLACE_FEATURES`."""
     return sum(components) + NUM_PLACE_FEATURES
 
 
@@ -32,9 +32,9 @@ NUM_PLACE_FEATURES = 5
 
 
 def mirrored_signs(number: int) -> Float[np.ndarray, " feature"]:
-    """Factor of each feature's average over a picture when picture and gaze are mirrored.
+    """Factor of each feature's average over an image when image and gaze are mirrored.
 
-    Only x and x times y change, the first and the last of the place.
+    Only the place features x and x times y change sign, the first and the last place feature.
     """
     signs = np.ones(number, np.float32)
     signs[[-NUM_PLACE_FEATURES, -1]] = -1
@@ -62,7 +62,7 @@ def project_levels(
 
 def _place_features(size: tuple[int, int]) -> Float[Array, "height width feature"]:
     height, width = size
-    # From -1.73 to 1.73: variance one over the picture.
+    # From -1.73 to 1.73: variance one over the image.
     y, x = (jnp.sqrt(12.0) * ((jnp.arange(side) + 0.5) / side - 0.5) for side in (height, width))
     y, x = jnp.meshgrid(y, x, indexing="ij")
     return jnp.stack([x, y, x**2 - 1, y**2 - 1, x * y], axis=-1)

@@ -1,4 +1,4 @@
-"""An encoder with a trunk for the image and one for the maps."""
+"""Stage 1 with late fusion: an encoder with one trunk for the image and one for the maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,14 @@ from gazejax.models.map_encoder import CHANNELS
 
 
 class LateFusionEncoder(nnx.Module):
-    """Late fusion: the image and the maps have a trunk each. Ours.
+    """Late fusion: the image and the maps have separate trunks. Ours.
 
-    Pooling `mean` joins the last levels of both, place by place, in a layer of their own and
-    averages it. Pooling `gaze` averages every level of the image with the residual map as the
-    weight, and puts the mean of the last level of the maps beside it: what is looked at more than
-    others do, and the form of the map. The image's half then is the same for everybody.
+    Pooling `mean` concatenates the last levels of both trunks, applies a linear layer at each
+    position, and averages over positions. Pooling `gaze` averages every level of the image trunk
+    with the residual map as the weight, and appends the mean of the last level of the map trunk.
+    The weighted average describes what the user fixates more than other users do; the mean
+    describes the form of the map. With pooling `gaze`, the image trunk computes the same for all
+    users.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class LateFusionEncoder(nnx.Module):
         """Embeds pairs; a user's embedding is the mean over pairs.
 
         Args:
-            inputs: what `stack_inputs` made of the pairs, the image first.
+            inputs: output of `stack_inputs`, the channels of the image first.
             residual: personal minus universal map, both summing to 1; pooling `gaze` only.
         """
         image, maps = jnp.split(inputs, [CHANNELS["image"]], axis=-1)

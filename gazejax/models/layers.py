@@ -11,19 +11,19 @@ from jaxtyping import Array, Float
 
 
 class GroupNorm(nnx.GroupNorm):
-    """`nnx.GroupNorm` of pictures: the same parameters and numbers, but for rounding.
+    """`nnx.GroupNorm` of images: the same parameters, and the same result up to rounding.
 
-    Each channel is averaged over the picture first, and the groups are made of those averages. In
-    the other order the compiler rearranges whole pictures by groups. Averages are of single
-    precision, whatever the layer's `dtype`.
+    Each channel is averaged over the image first. The averages are then combined within each group.
+    In the opposite order the compiler would rearrange whole images by group. Averages have single
+    precision, whatever the `dtype` of the layer.
 
-    Source: Wu and He 2018, Eq. 7; the order is ours.
+    Source: Wu and He 2018, Eq. 7; the order of averaging is ours.
     """
 
-    def __call__(  # type: ignore[override]  # It takes no mask.
+    def __call__(  # type: ignore[override]  # This layer takes no mask.
         self, x: Float[Array, "image height width channel"]
     ) -> Float[Array, "image height width channel"]:
-        """Normalises each group of channels of each image, then scales and shifts each channel."""
+        """Normalizes each group of channels of each image, then scales and shifts each channel."""
         assert self.scale is not None
         assert self.bias is not None
         wide = x.astype(jnp.float32)
@@ -32,8 +32,8 @@ class GroupNorm(nnx.GroupNorm):
         )
         variance = jnp.maximum(mean_square - mean**2, 0.0)
         factor = jax.lax.rsqrt(variance + self.epsilon) * self.scale[...]
-        normalised = (wide - mean[:, None, None]) * factor[:, None, None] + self.bias[...]
-        return normalised.astype(self.dtype or x.dtype)
+        normalized = (wide - mean[:, None, None]) * factor[:, None, None] + self.bias[...]
+        return normalized.astype(self.dtype or x.dtype)
 
     def _over_groups(self, values: Float[Array, "image channel"]) -> Float[Array, "image channel"]:
         groups = values.reshape(len(values), self.num_groups, self.group_size)
@@ -43,8 +43,8 @@ class GroupNorm(nnx.GroupNorm):
 class ConvTrunk(nnx.Module):
     """Blocks of convolution, GroupNorm and ReLU.
 
-    GroupNorm computes the same in training and evaluation, and on one device or several. Levels are
-    of type `dtype`; parameters are of single precision whatever it is, and so are means.
+    GroupNorm computes the same in training and evaluation, and on one device or several. Levels
+    have type `dtype`. Parameters and means have single precision, whatever `dtype` is.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ConvTrunk(nnx.Module):
     def __call__(
         self, inputs: Float[Array, "pair height width channel"]
     ) -> list[Float[Array, "pair level_height level_width filter"]]:
-        """Returns the level of each block, the first one first."""
+        """Returns the output of each block, called a level, from the first to the last block."""
         x, levels = inputs, []
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nnx.relu(norm(convolution(x)))
@@ -96,9 +96,13 @@ def pool_at_gaze(
     features: Float[Array, "pair level_height level_width channel"],
     residual: Float[Array, "pair height width"],
 ) -> Float[Array, "pair channel"]:
-    """Mean over positions, weighted by where a user looks more, or less, than others do."""
+    """Sum over positions, weighted by the residual map of a user.
+
+    The weights are positive where the user looks more than other users do, and negative where the
+    user looks less. They sum to zero.
+    """
     size = (residual.shape[0], *features.shape[1:3])
-    # Resizing averages cells; the weights must keep their sum instead.
+    # Resizing averages cells, but the sum of the weights must stay the same.
     cells_per_cell = residual.size / math.prod(size)
     weight = jax.image.resize(residual, size, "linear") * cells_per_cell
     return jnp.einsum("phwc,phw->pc", features, weight)
@@ -107,8 +111,10 @@ def pool_at_gaze(
 class FiLM(nnx.Module):
     """Feature-wise linear modulation: scale and shift of each channel from the user's embedding.
 
-    Source: Perez et al. 2018, Eq. 1. The layer starts at the identity (zero kernel), so that an
-    untrained network treats all users alike.
+    The kernel is initialized to zero, which makes the layer the identity. An untrained network
+    therefore treats all users alike.
+
+    Source: Perez et al. 2018, Eq. 1; the initialization is ours.
     """
 
     def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
@@ -128,10 +134,10 @@ class FiLM(nnx.Module):
 
 
 class Concatenation(nnx.Module):
-    """The user's embedding as further input channels of a convolution, the same at every place.
+    """The user's embedding as additional input channels of a convolution, constant over positions.
 
-    What such channels add to the convolution is the same at every place too, so only the sum is
-    computed: a number for each output channel. It starts at zero, as FiLM does.
+    Constant channels add a constant to each output channel of the convolution, so only this
+    constant is computed. Its kernel is initialized to zero, as that of FiLM.
     """
 
     def __init__(self, embedding_size: int, channels: int, *, rngs: nnx.Rngs):
@@ -148,15 +154,16 @@ class Concatenation(nnx.Module):
         features: Float[Array, "map height width channel"],
         embedding: Float[Array, "map embedding"],
     ) -> Float[Array, "map height width channel"]:
-        """Adds to what the convolution made of the other channels."""
+        """Adds the part of the embedding to the output of the convolution of the other channels."""
         return features + self.linear(embedding).astype(features.dtype)[:, None, None, :]
 
 
 class EmbeddingScale(nnx.Module):
-    """Moves embeddings so that the average person is at zero and persons differ by about one.
+    """Shifts and scales embeddings: the mean over seen users becomes 0, their spread about 1.
 
-    Starts as the identity; training starts it from the seen users (`run.make_stage`). With the
-    average person at zero, the mean embedding is a fair control and not a point nobody is near.
+    The layer is constructed as the identity. Training initializes its parameters from the
+    embeddings of the seen users (`training.saliency_stage`). With the mean at
+    zero, the mean embedding is a fair control: it lies among the embeddings of users.
     """
 
     def __init__(self, embedding_size: int):

@@ -1,8 +1,8 @@
 """Stage 1: the Siamese encoder, (image, maps) -> embedding of one pair.
 
-Known of the paper's encoder (from a secondary source): image and personal map enter together as
-channels, and four blocks of convolution, normalisation and ReLU follow. Filters, strides, the kind
-of normalisation, the pooling and the embedding size are ours and stand in the config.
+Of the paper's encoder we know (from a secondary source) that image and personal map enter together
+as channels, and that four blocks of convolution, normalization and ReLU follow. Filters, strides,
+the kind of normalization, the pooling and the embedding size are our choices; the config sets them.
 """
 
 from collections.abc import Sequence
@@ -24,34 +24,35 @@ POOLINGS = ("mean", "gaze")  # of early fusion
 def stack_inputs(
     images: UInt8[Array, "pair height width 3"],
     personal: Float[Array, "pair height width"],
-    group: Float[Array, "pair height width"],
+    universal: Float[Array, "pair height width"],
     inputs: Sequence[EncoderInput],
 ) -> Float[Array, "pair height width channel"]:
-    """Puts what the encoder may see into channels, in the order of `inputs`.
+    """Stacks the inputs of the encoder as channels, in the order of `inputs`.
 
     Args:
         images: 8-bit RGB, scaled here to [-1, 1].
-        personal: the pair's map, already normalised.
-        group: the universal map of the image, normalised in the same way.
-        inputs: which channels: `image`, `personal`, `group`, or their difference `residual`.
+        personal: personal map of each pair, already normalized.
+        universal: universal map of each pair's image, normalized in the same way.
+        inputs: names of `CHANNELS`: the image, the personal map, the universal map, or `residual`,
+            the personal minus the universal map.
     """
     parts = {
         "image": images / 127.5 - 1.0,
         "personal": personal[..., None],
-        "group": group[..., None],
-        "residual": (personal - group)[..., None],
+        "group": universal[..., None],
+        "residual": (personal - universal)[..., None],
     }
     return jnp.concatenate([parts[name] for name in inputs], axis=-1)
 
 
 class EarlyFusionEncoder(nnx.Module):
-    """Early fusion: everything enters as channels of one convolutional trunk (the paper's kind).
+    """Early fusion: all inputs enter one convolutional trunk as channels (the paper's kind).
 
-    A trunk, then pooling over positions and a linear layer.
+    The trunk is followed by pooling over positions and a linear layer.
 
-    Pooling `mean` averages the last level over all positions. Pooling `gaze` puts beside it, for
-    every level, the features averaged with the residual map as the weight: what is where this
-    person looks more than others do, minus what is where they look less.
+    Pooling `mean` averages the last level over all positions. Pooling `gaze` appends, for every
+    level, the features weighted by the residual map: the features of the regions that this user
+    fixates more than other users do, minus those of the regions that the user fixates less.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class EarlyFusionEncoder(nnx.Module):
         """Embeds pairs; a user's embedding is the mean over pairs.
 
         Args:
-            inputs: what `stack_inputs` made of the pairs.
+            inputs: output of `stack_inputs`.
             residual: personal minus universal map, both summing to 1; pooling `gaze` only.
         """
         levels = self.trunk(inputs)
@@ -105,9 +106,9 @@ class EarlyFusionEncoder(nnx.Module):
 
 
 class EncoderWithClassifier(nnx.Module):
-    """What stage 1 trains: the encoder, and a linear classifier of the seen users on top of it.
+    """The network of stage 1: the encoder, and a linear classifier of the seen users on top of it.
 
-    The classifier serves the optional classification term only and is dropped afterwards.
+    Only the optional classification loss uses the classifier. Embedding a viewing does not.
     """
 
     def __init__(self, encoder: nnx.Module, *, embedding_size: int, users: int, rngs: nnx.Rngs):

@@ -1,13 +1,14 @@
-"""Stage 2 on pretrained features: a person's taste weighs what is in the picture. Ours.
+"""Stage 2 on frozen features: a readout weighted by the user's preference vector. Ours.
 
-The universal map is first repaired, for everybody alike. Then each place gains by how much its
-features agree with the person's taste, that is with the features of what the person looked at more
-than others. One weight for each feature is learnt, the same for all people, so that a stranger's
-taste counts as a known person's does.
+The network adds three terms to the logarithm of the universal map. The first term is a correction
+that is the same for all users. The second term is the product of the features of each position and
+the user's preference vector, with one learnt weight for each feature. The weights are the same for
+all users, so that the term works alike for seen and unseen users.
 
-Of the people in the training more is known than a taste: hundreds of their viewings. A memory of
-them, recognised by the learnt part of the embedding, adds to that. A stranger is recognised as
-nobody, and nothing is added; nor does the memory change what the other layers learn.
+The third term is for seen users, of whom training has many viewings. `SeenUserRecognizer` finds the
+seen user from the learnt part of the embedding, and `SeenUserMemory` adds a correction that was
+learnt for this user. The embedding of an unseen user is rejected, and the term is zero. The memory
+does not change what the other layers learn.
 """
 
 from typing import Any
@@ -22,53 +23,56 @@ from gazejax.models.user_memory import SeenUserMemory, SeenUserRecognizer
 
 
 class SaliencyReadout(nnx.Module):
-    """Universal map, frozen features, and an embedding that ends with a taste -> personal map.
+    """Universal map, frozen features, embedding that ends with a preference vector -> personal map.
 
-    The logarithm of the universal map, with what `of_image` and `of_universal` add for everybody,
-    with features times weighted taste, and with what is remembered; then a softmax.
+    A softmax over the map makes the sum of the logarithm of the universal map and the three terms a
+    density.
 
     Args:
-        num_features: of `gazejax.data.features.project`.
-        habit_size: entries of the learnt part of an embedding.
-        num_people: people of the training; 0 for a network without people (stage `universal`).
-        width: of the layer for everybody.
-        conditioning: what counts of a known person: their `taste` alone, or a `Memory` as well, of
-            `filters` or `film`.
-        memory_width: of the layers of the memory.
-        radius: see `SeenUserRecognizer`.
-        softness: see `SeenUserRecognizer`.
-        dtype: of the layers; parameters, features and the output are of single precision whatever
-            it is.
-        rngs: for the weights.
+        num_features: number of features of `data.features.project`.
+        learnt_size: number of entries of the learnt part of an embedding.
+        num_users: number of seen users; 0 for a network without them (stage `universal`).
+        width: number of channels of the layer that is the same for all users.
+        memory_kind: `none`; or the parameters that `SeenUserMemory` stores for each seen user:
+            `feature_weights` or `film`.
+        memory_width: number of channels of the layers of the memory.
+        rejection_distance: see `SeenUserRecognizer`.
+        temperature: see `SeenUserRecognizer`.
+        dtype: type of the layers; parameters, features and the output have single precision
+            whatever it is.
+        rngs: random keys of the initial weights.
     """
 
     def __init__(
         self,
         *,
         num_features: int,
-        habit_size: int,
-        num_people: int,
+        learnt_size: int,
+        num_users: int,
         width: int,
-        conditioning: str,
+        memory_kind: str,
         memory_width: int,
-        radius: float,
-        softness: float,
+        rejection_distance: float,
+        temperature: float,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.num_features, self.habit_size = num_features, habit_size
-        self.embedding_scale = EmbeddingScale(habit_size + num_features)
+        self.num_features, self.habit_size = num_features, learnt_size
+        self.embedding_scale = EmbeddingScale(learnt_size + num_features)
         layer: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), **layer)
         self.of_universal = nnx.Linear(2, width, use_bias=False, **layer)
-        # These start at zero: an untrained network returns the universal map, whoever looks.
+        # These weights are zero at first, so that an untrained network returns the universal map.
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
         self.taste_weight = nnx.Param(jnp.zeros(num_features))
-        has_memory = conditioning != "taste" and num_people > 0
+        has_memory = memory_kind != "none" and num_users > 0
         self.known_people = (
             SeenUserRecognizer(
-                num_people=num_people, habit_size=habit_size, radius=radius, softness=softness
+                num_users=num_users,
+                learnt_size=learnt_size,
+                rejection_distance=rejection_distance,
+                temperature=temperature,
             )
             if has_memory
             else None
@@ -76,9 +80,9 @@ class SaliencyReadout(nnx.Module):
         self.memory = (
             SeenUserMemory(
                 num_features=num_features,
-                num_people=num_people,
+                num_users=num_users,
                 width=memory_width,
-                has_film=conditioning == "film",
+                has_film=memory_kind == "film",
                 dtype=dtype,
                 rngs=rngs,
             )
@@ -89,32 +93,32 @@ class SaliencyReadout(nnx.Module):
     def __call__(
         self,
         features: Shaped[Array, "image height width channel"],
-        universal: Float[Array, "image person height width"],
-        embedding: Float[Array, "image person embedding"],
+        universal: Float[Array, "image user height width"],
+        embedding: Float[Array, "image user embedding"],
         *,
-        as_strangers: bool = False,
-    ) -> Float[Array, "image person height width"]:
-        """Predicts the map of each person on each image.
+        recognize: bool = True,
+    ) -> Float[Array, "image user height width"]:
+        """Predicts the map of each user on each image.
 
         Args:
-            features: frozen features of the images, see `gazejax.data.features.project`.
-            universal: universal map for each person (it leaves the person out), summing to 1.
-            embedding: user embedding of each person.
-            as_strangers: whether to recognise nobody.
+            features: frozen features of the images, see `data.features.project`.
+            universal: universal map for each user (leave-one-out for a seen user), summing to 1.
+            embedding: user embedding of each user.
+            recognize: whether to recognize seen users; False treats all users as unseen.
 
         Returns:
             Maps that sum to 1.
         """
         image = features.astype(universal.dtype)
         relative = universal * (universal.shape[2] * universal.shape[3])
-        # Floor at a hundredth of uniform: nothing is so unlikely that no person can look there.
+        # The floor is a hundredth of the uniform density: a user may look at any position.
         log_universal = jnp.log(relative + 0.01)
-        told = jnp.stack([log_universal, relative / 5], axis=-1)
-        person = self.embedding_scale(embedding.reshape(-1, embedding.shape[-1]))
-        taste = person.reshape(embedding.shape)[..., self.habit_size :] * self.taste_weight[...]
-        own = self.head(nnx.relu(self.of_image(image)[:, None] + self.of_universal(told)))[..., 0]
-        own += jnp.einsum("ihwc,ipc->iphw", image, taste)
-        if self.memory is not None and self.known_people is not None and not as_strangers:
-            own += self.memory(image, told, self.known_people(embedding[..., : self.habit_size]))
+        inputs = jnp.stack([log_universal, relative / 5], axis=-1)
+        user = self.embedding_scale(embedding.reshape(-1, embedding.shape[-1]))
+        preference = user.reshape(embedding.shape)[..., self.habit_size :] * self.taste_weight[...]
+        own = self.head(nnx.relu(self.of_image(image)[:, None] + self.of_universal(inputs)))[..., 0]
+        own += jnp.einsum("ihwc,ipc->iphw", image, preference)
+        if self.memory is not None and self.known_people is not None and recognize:
+            own += self.memory(image, inputs, self.known_people(embedding[..., : self.habit_size]))
         logits = (log_universal + own).reshape(*universal.shape[:2], -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)

@@ -1,8 +1,8 @@
 """Stage 2: the saliency network, (image, universal map, user embedding) -> personal map.
 
-Known of the paper's network: it refines a universal saliency map, is conditioned on the user
-embedding, and is trained with MSE. The layers, how and where the decoder is conditioned, and the
-output as a residual in the log domain are ours.
+Of the paper's network we know that it refines a universal saliency map, is conditioned on the user
+embedding, and is trained with MSE. The layers, the method and the place of conditioning, and the
+output as a residual in the log domain are our choices.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,25 @@ CONDITIONINGS = ("film", "concatenation", "filters")
 
 
 class SaliencyUNet(nnx.Module):
-    """A U-Net whose image half runs once per image and whose decoder runs once per person.
+    """A U-Net whose trunk runs once for each image and whose decoder runs once for each user.
 
-    The trunk halves the image once per level. The decoder climbs back from the deepest level to the
-    level of the map; at each of its levels the image features of that level and the universal map
-    join, then a convolution, GroupNorm and ReLU follow. The output is added to the logarithm of the
-    universal map, and a softmax makes it a density.
+    The trunk halves the resolution at each level. The decoder goes from the deepest level to the
+    level of the map. At each level, the decoder concatenates the image features of that level and
+    the universal map, and applies a convolution, GroupNorm and ReLU. The output is added to the
+    logarithm of the universal map. A softmax over the map makes the sum a density.
 
     Args:
         trunk_filters: channels of each level of the trunk.
         decoder_filters: channels of each level of the decoder, from the deepest up.
-        conditioning: how the decoder is told whose map it is: `film` between GroupNorm and ReLU,
-            `concatenation` at the convolution, or `filters`, by weights of the last layer that are
-            the person's own.
-        conditioned_levels: at which levels of the decoder, 0 the deepest; for `filters` the last.
-        norm_groups: of GroupNorm.
-        embedding_size: of the user embedding.
-        dtype: of the levels; parameters and the output are of single precision whatever it is.
-        rngs: for the weights.
+        conditioning: how the decoder is conditioned on the user embedding: `film` between GroupNorm
+            and ReLU, `concatenation` at the convolution, or `filters`, weights of the last layer
+            that are computed from the embedding.
+        conditioned_levels: the conditioned levels of the decoder, 0 for the deepest; for `filters`
+            only the last level.
+        norm_groups: number of groups of GroupNorm.
+        embedding_size: number of entries of the user embedding.
+        dtype: type of the levels; parameters and the output have single precision whatever it is.
+        rngs: random keys of the initial weights.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class SaliencyUNet(nnx.Module):
             if conditioning == "filters"
             else None
         )
-        # Starts at zero: an untrained network returns the universal map.
+        # The kernel is zero at first, so that an untrained network returns the universal map.
         self.head = nnx.Conv(
             decoder_filters[-1],
             1,
@@ -103,7 +104,7 @@ class SaliencyUNet(nnx.Module):
     def image_features(
         self, images: UInt8[Array, "image height width 3"]
     ) -> list[Float[Array, "image level_height level_width channel"]]:
-        """The person-free half: features for each decoder level, deepest first."""
+        """The part without the embedding: features for each decoder level, deepest first."""
         x = images / 127.5 - 1.0
         levels = []
         for convolution, norm in zip(self.trunk, self.trunk_norms, strict=True):
@@ -116,39 +117,39 @@ class SaliencyUNet(nnx.Module):
     def __call__(
         self,
         images: UInt8[Array, "image height width 3"],
-        universal: Float[Array, "image person map_height map_width"],
-        embedding: Float[Array, "image person embedding"],
-    ) -> Float[Array, "image person map_height map_width"]:
-        """Predicts the map of each person on each image.
+        universal: Float[Array, "image user map_height map_width"],
+        embedding: Float[Array, "image user embedding"],
+    ) -> Float[Array, "image user map_height map_width"]:
+        """Predicts the map of each user on each image.
 
         Args:
             images: 8-bit RGB.
-            universal: universal map for each person (it leaves the person out), summing to 1.
-            embedding: user embedding of each person.
+            universal: universal map for each user (leave-one-out for a seen user), summing to 1.
+            embedding: user embedding of each user.
 
         Returns:
             Maps that sum to 1.
         """
-        num_images, num_persons, height, width = universal.shape
-        num_maps = num_images * num_persons
+        num_images, num_users, height, width = universal.shape
+        num_maps = num_images * num_users
         embedding = self.embedding_scale(embedding.reshape(num_maps, -1))
-        # Floor at a hundredth of uniform: nothing is so unlikely that no person can look there.
+        # The floor is a hundredth of the uniform density: a user may look at any position.
         log_universal = jnp.log(universal * (height * width) + 0.01).reshape(
             num_maps, height, width, 1
         )
-        x = jnp.zeros((num_maps, 1, 1, 0))  # Nothing is below the deepest level.
+        x = jnp.zeros((num_maps, 1, 1, 0))  # No level is below the deepest one.
         for number, (features, convolution, norm) in enumerate(
             zip(self.image_features(images), self.decoder, self.decoder_norms, strict=True)
         ):
             level = str(number)
             _, level_height, level_width, width_out = features.shape
             size = level_height, level_width
-            # A convolution of concatenated features is a sum: that of the image features is the
-            # same for every person, and that of the level below has fewer places to visit.
+            # A convolution of concatenated features is a sum of convolutions. The one of the image
+            # features is the same for all users. The one of the level below has fewer positions.
             of_image, of_universal, of_below = jnp.split(
                 convolution.kernel[...], [width_out, width_out + 1], axis=2
             )
-            shared = jnp.repeat(_convolve(features, of_image, self.dtype), num_persons, axis=0)
+            shared = jnp.repeat(_convolve(features, of_image, self.dtype), num_users, axis=0)
             universal_here = jax.image.resize(log_universal, (num_maps, *size, 1), "linear")
             total = shared + _convolve(universal_here, of_universal, self.dtype)
             if x.size:
@@ -162,7 +163,7 @@ class SaliencyUNet(nnx.Module):
         logits = self.head(x) + log_universal
         if self.filters is not None:
             logits += jnp.einsum("mhwc,mc->mhw", x, self.filters(embedding))[..., None]
-        logits = logits.reshape(num_images, num_persons, -1)
+        logits = logits.reshape(num_images, num_users, -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)
 
 
@@ -188,12 +189,12 @@ def _convolve_enlarged(
     size: tuple[int, int],
     dtype: jnp.dtype,
 ) -> Float[Array, "map new_height new_width out"]:
-    """Enlarges to a size by repeating places, then convolves.
+    """Enlarges to a size by repeating cells, then convolves.
 
-    Enlarged twofold, three neighbours in a row are two places only: of an even one the place before
-    and its own, of an odd one its own and the place after. So each of the four kinds of places sees
-    2 x 2 of the small picture, by the sums of the weights that fall together: 16 products for four
-    places instead of 36.
+    After enlarging twofold, three neighboring cells along an axis are copies of only two small
+    cells: an even cell has the previous small cell and its own, an odd cell its own and the next.
+    Each of the four kinds of cells therefore depends on 2 x 2 small cells, with sums of the
+    weights that belong to the same small cell: 16 products for four cells instead of 36.
     """
     number, height, width, _ = x.shape
     if size != (2 * height, 2 * width):
@@ -211,7 +212,7 @@ def _convolve_enlarged(
 
 
 def _merge_weights(kernel: Float[Array, "..."], axis: int) -> tuple[Array, Array]:
-    """The two weights that even and odd places have along an axis, of three."""
+    """The two weights along an axis for even and for odd cells, from the three of the kernel."""
     before, own, after = jnp.split(kernel, 3, axis=axis)
     return (
         jnp.concatenate([before, own + after], axis=axis),

@@ -1,8 +1,8 @@
-"""Stage 1 from the scanpath itself: every fixation is described, and a deep set averages them.
+"""Stage 1 from the scanpath: a deep set of features of fixations, and a preference vector.
 
-A personal map keeps where somebody looked, and blurs how: for how long, in which order, how far
-from one fixation to the next. People differ in that as stably as in what they look at, and few
-people are enough to learn it from. Ours.
+A personal map keeps the positions of fixations, but not their durations, their order or the
+lengths of saccades. Users differ in these properties as stably as in what they fixate, and few
+users suffice to learn them. Ours.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ ScanpathInput = Literal["position", "duration", "order", "step", "density"]
 
 FEATURES: dict[str, int] = {"position": 2, "duration": 2, "order": 2, "step": 3, "density": 2}
 
-# A usual viewing's: they bring every feature to about one.
+# Typical values of a viewing. They scale every feature to about one.
 _DURATION_MS = 250.0
 
 _ONSET_MS = 1500.0
@@ -32,15 +32,16 @@ def fixation_features(
     aspect_ratio: Float[Array, " pair"],
     inputs: Sequence[ScanpathInput],
 ) -> Float[Array, "pair fixation feature"]:
-    """Describes each fixation by numbers of about one.
+    """Describes each fixation by features of about one.
 
     Args:
-        scanpaths: the fixations of pairs.
-        density: how much other people look there, relative to a uniform density.
+        scanpaths: the fixations of pairs, durations in milliseconds.
+        density: universal map at each fixation, relative to a uniform density.
         aspect_ratio: width of each image divided by its height.
-        inputs: what to tell: `position`, from the centre of the image; `duration`; `order`: the
-            number of the fixation and its onset; `step`: the way from the fixation before (of the
-            first, from the centre); `density`, here and at the fixation before.
+        inputs: names of `FEATURES`: `position`, relative to the center of the image; `duration`;
+            `order`: index and onset of the fixation; `step`: vector from the previous fixation and
+            its length (for the first fixation, from the center); `density`: at this fixation and at
+            the previous one.
 
     Returns:
         The features in the order of `inputs`; zero on padding.
@@ -73,28 +74,30 @@ def preference_vector(
     image_features: Float16[Array, "image height width feature"],
     residual: Float[Array, "pair height width"],
 ) -> Float[Array, "pair feature"]:
-    """The taste that viewings of one image show: its features, averaged by the residual map.
+    """Features of the image, weighted by the residual map of each viewing.
 
-    What is where this person looks more than others do, minus what is where they look less. The
-    average is linear in the map and nothing in it is learnt from people, so that a stranger's taste
-    means what anybody's does.
+    The preference vector describes the regions that this user fixates more than other users do,
+    minus the regions that the user fixates less. The vector is linear in the residual map and has
+    no parameters learnt from users, so that its entries mean the same for seen and unseen users.
 
     Args:
-        image_features: see `features.project`; one image for all pairs, or one for each.
+        image_features: output of `data.features.project`; one image for all pairs, or one for each.
         residual: personal minus universal map, both summing to 1.
     """
     grid = image_features.astype(residual.dtype)
-    if len(grid) == 1:  # One matrix product for all who saw the image.
+    if len(grid) == 1:  # One matrix product for all pairs of the image.
         return jnp.einsum("hwc,phw->pc", grid[0], residual)
     return jnp.einsum("phwc,phw->pc", grid, residual)
 
 
 class ScanpathEncoder(nnx.Module):
-    """A deep set: one small network for each fixation, their sum, another network for the sum.
+    """A deep set: a small network for each fixation, a sum over fixations, a network for the sum.
 
-    A sum, not a mean: how many fixations there were is part of it. Source: Zaheer et al. 2017,
-    Theorem 2. Layers are of type `dtype`; parameters, the sum and the embedding are of single
-    precision whatever it is.
+    The network sums and does not average, so that the embedding depends on the number of fixations.
+    Layers have type `dtype`. Parameters, the sum and the embedding have single precision, whatever
+    `dtype` is.
+
+    Source: Zaheer et al. 2017, Theorem 2.
     """
 
     def __init__(
@@ -103,11 +106,11 @@ class ScanpathEncoder(nnx.Module):
         num_features: int,
         width: int,
         embedding_size: int,
-        taste_scale: float,
+        preference_scale: float,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.taste_scale = taste_scale
+        self.taste_scale = preference_scale
         self.of_fixation = nnx.List(
             nnx.Linear(width_in, width, dtype=dtype, rngs=rngs)
             for width_in in (num_features, width)
@@ -119,14 +122,15 @@ class ScanpathEncoder(nnx.Module):
         self,
         features: Float[Array, "pair fixation feature"],
         mask: Bool[Array, "pair fixation"],
-        taste: Float[Array, "pair taste"] | None,
+        preference: Float[Array, "pair preference"] | None,
     ) -> Float[Array, "pair embedding"]:
         """Embeds pairs; a user's embedding is the mean over pairs.
 
         Args:
-            features: what `fixation_features` made of the pairs.
+            features: output of `fixation_features`.
             mask: True for real fixations.
-            taste: what `preference_vector` made of the pairs, if the embedding is to end with it.
+            preference: output of `preference_vector`, to append to the learnt part of the
+                embedding; None to append nothing.
         """
         x = features
         for layer in self.of_fixation:
@@ -134,11 +138,11 @@ class ScanpathEncoder(nnx.Module):
         x = x.astype(jnp.float32)
         total = jnp.where(mask[..., None], x, 0.0).sum(axis=1) / _FIXATIONS
         embedding = self.head(nnx.relu(self.of_pair(total)))
-        if taste is None:
+        if preference is None:
             return embedding
-        return jnp.concatenate([embedding, self.taste_scale * taste], axis=-1)
+        return jnp.concatenate([embedding, self.taste_scale * preference], axis=-1)
 
 
 def _one_before(values: Float[Array, "pair fixation"]) -> Float[Array, "pair fixation"]:
-    """The value at the fixation before; zero at the first."""
+    """The value at the previous fixation; zero at the first."""
     return jnp.pad(values[:, :-1], ((0, 0), (1, 0)))

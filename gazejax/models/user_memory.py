@@ -1,4 +1,4 @@
-"""What the saliency network remembers of the users it was trained on."""
+"""Stage 2: recognition of the seen users, and a correction of the map for each of them."""
 
 from typing import Any
 
@@ -7,33 +7,36 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-CONDITIONINGS = ("taste", "filters", "film")
+MEMORY_KINDS = ("none", "feature_weights", "film")
 
 
 class SeenUserRecognizer(nnx.Module):
-    """Recognises the people of the training by how they look, whatever they look at.
+    """Recognizes the seen users from the learnt part of an embedding (open-set recognition).
 
-    Training starts it from their embeddings (`run.make_stage`) and leaves it as it is.
+    Training sets the parameters from the embeddings of the seen users
+    (`training.saliency_stage`) and does not change them afterwards.
 
     Args:
-        num_people: people of the training.
-        habit_size: entries of the learnt part of an embedding.
-        radius: squared distance, as a share of the variance between the people, at which somebody
-            is as likely a stranger as the person nearest to them.
-        softness: change of that distance that makes it e times less likely.
+        num_users: number of seen users.
+        learnt_size: number of entries of the learnt part of an embedding.
+        rejection_distance: squared distance to the nearest seen user, as a share of the variance
+            between seen users, at which the embedding is as likely that of an unseen user.
+        temperature: increase of that distance that makes a seen user less likely by a factor of e.
     """
 
-    def __init__(self, *, num_people: int, habit_size: int, radius: float, softness: float):
-        self.radius, self.softness = radius, softness
-        self.centers = nnx.Param(jnp.zeros((num_people, habit_size)))
+    def __init__(
+        self, *, num_users: int, learnt_size: int, rejection_distance: float, temperature: float
+    ):
+        self.radius, self.softness = rejection_distance, temperature
+        self.centers = nnx.Param(jnp.zeros((num_users, learnt_size)))
         self.variance = nnx.Param(jnp.ones(()))
 
     def __call__(
-        self, habit: Float[Array, "image person habit"]
-    ) -> Float[Array, "image person known"]:
-        """Weight of each known person: at most 1 in all, and about 0 for a stranger."""
+        self, learnt: Float[Array, "image user learnt"]
+    ) -> Float[Array, "image user seen_user"]:
+        """Weight of each seen user; the weights sum to 1 at most, and to about 0 if unseen."""
         centers, variance = jax.lax.stop_gradient((self.centers[...], self.variance[...]))
-        distance = ((habit[..., None, :] - centers) ** 2).sum(axis=-1) / variance
+        distance = ((learnt[..., None, :] - centers) ** 2).sum(axis=-1) / variance
         logits = jnp.pad(
             -distance / self.softness,
             ((0, 0), (0, 0), (0, 1)),
@@ -43,23 +46,23 @@ class SeenUserRecognizer(nnx.Module):
 
 
 class SeenUserMemory(nnx.Module):
-    """What is remembered of the people of the training; it starts with nothing.
+    """A correction of the log map for each seen user, learnt in training and zero at first.
 
     Args:
-        num_features: of `gazejax.features.project`.
-        num_people: people of the training.
-        width: of the layers.
-        has_film: whether a person is remembered by scale and shift of each channel of two layers
-            (Perez et al. 2018), or by the weights of features and of one layer.
-        dtype: of the layers; parameters and the output are of single precision whatever it is.
-        rngs: for the weights.
+        num_features: number of features of `data.features.project`.
+        num_users: number of seen users.
+        width: number of channels of the layers.
+        has_film: True stores scale and shift of each channel of two layers for each seen user
+            (Perez et al. 2018); False stores weights of the features and of one layer.
+        dtype: type of the layers; parameters and the output have single precision whatever it is.
+        rngs: random keys of the initial weights.
     """
 
     def __init__(
         self,
         *,
         num_features: int,
-        num_people: int,
+        num_users: int,
         width: int,
         has_film: bool,
         dtype: jnp.dtype,
@@ -72,39 +75,39 @@ class SeenUserMemory(nnx.Module):
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs) if has_film else None
         size = 4 * width if has_film else num_features + width
-        self.of_person = nnx.Param(jnp.zeros((num_people, size)))
+        self.of_person = nnx.Param(jnp.zeros((num_users, size)))
 
     def __call__(
         self,
         features: Float[Array, "image height width feature"],
-        universal: Float[Array, "image person height width 2"],
-        known: Float[Array, "image person known"],
-    ) -> Float[Array, "image person height width"]:
-        """What to add to the logarithm of the map: 0 for a stranger.
+        universal: Float[Array, "image user height width 2"],
+        seen_weight: Float[Array, "image user seen_user"],
+    ) -> Float[Array, "image user height width"]:
+        """Computes what to add to the logarithm of the map; 0 for an unseen user.
 
         Args:
             features: frozen features of the images.
-            universal: what the network is told of the universal map.
-            known: weight of each known person.
+            universal: logarithm and scaled value of the universal map of each user.
+            seen_weight: output of `SeenUserRecognizer`.
         """
-        of_person = known @ self.of_person[...]
+        of_user = seen_weight @ self.of_person[...]
         x = self.of_image(features)[:, None] + self.of_universal(universal)
         if self.second is None or self.head is None:
-            of_feature, of_layer = jnp.split(of_person, [features.shape[-1]], axis=-1)
+            of_feature, of_layer = jnp.split(of_user, [features.shape[-1]], axis=-1)
             return jnp.einsum("ihwc,ipc->iphw", features, of_feature) + jnp.einsum(
                 "iphwc,ipc->iphw", nnx.relu(x), of_layer
             )
-        first, second = jnp.split(of_person, 2, axis=-1)
+        first, second = jnp.split(of_user, 2, axis=-1)
         x = nnx.relu(_modulate(x, first))
         x = self.second(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
         own = self.head(nnx.relu(_modulate(x, second)))[..., 0]
-        return known.sum(axis=-1)[..., None, None] * own
+        return seen_weight.sum(axis=-1)[..., None, None] * own
 
 
 def _modulate(
-    features: Float[Array, "image person height width channel"],
-    modulation: Float[Array, "image person modulation"],
-) -> Float[Array, "image person height width channel"]:
+    features: Float[Array, "image user height width channel"],
+    modulation: Float[Array, "image user modulation"],
+) -> Float[Array, "image user height width channel"]:
     modulation = modulation[:, :, None, None, :].astype(features.dtype)
     scale, shift = jnp.split(modulation, 2, axis=-1)
     return features * (1.0 + scale) + shift

@@ -167,8 +167,8 @@ def _saliency_loss(
             return jnp.asarray(total), metrics
 
         if has_memory(config):
-            # All but the memory learns as if everybody were a stranger, the memory on top of it.
-            others, _ = compare(network.apply(params)(*inputs, as_strangers=True))
+            # All but the memory learns as if every user were unseen, the memory on top of it.
+            others, _ = compare(network.apply(params)(*inputs, recognize=False))
             kept = jax.lax.stop_gradient(params) | {"memory": params["memory"]}
             total, metrics = compare(network.apply(kept)(*inputs))
             total += others

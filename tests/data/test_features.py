@@ -8,7 +8,7 @@ from gazejax.models import feature_projection
 from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.saliency_readout import SaliencyReadout
 from gazejax.models.scanpath_encoder import preference_vector
-from gazejax.models.user_memory import CONDITIONINGS
+from gazejax.models.user_memory import MEMORY_KINDS
 
 STRIDES = (8, 32)
 COMPONENTS = (3, 2)
@@ -88,16 +88,16 @@ def test_features_of_an_image_do_not_depend_on_the_others(levels):
     np.testing.assert_allclose(place[..., :2].reshape(-1, 2).std(axis=0), 1, atol=0.05)
 
 
-def test_taste_is_what_is_looked_at_more_minus_what_is_looked_at_less():
+def test_preference_vector_is_features_fixated_more_minus_features_fixated_less():
     grid = np.zeros((1, 1, 3, 2), np.float16)
-    grid[0, 0, :, 0] = [2, 0, 5]  # By place: 2, 0 and 5.
-    grid[0, 0, :, 1] = 1  # The same everywhere: no taste can tell.
+    grid[0, 0, :, 0] = [2, 0, 5]  # By position: 2, 0 and 5.
+    grid[0, 0, :, 1] = 1  # The same everywhere: the vector is 0 there.
     residual = jnp.array([[[0.5, -0.25, -0.25]]])
     # 0.5 * 2 - 0.25 * 0 - 0.25 * 5 = -0.25.
     np.testing.assert_allclose(preference_vector(jnp.asarray(grid), residual), [[-0.25, 0.0]])
 
 
-def test_a_mirrored_picture_and_gaze_change_the_sign_of_the_horizontal_features_only(levels):
+def test_a_mirrored_image_and_gaze_change_the_sign_of_the_horizontal_features_only(levels):
     grid = features.project(features.fit_projection(levels, COMPONENTS), levels, (4, 6))[:1]
     residual = np.random.default_rng(2).normal(size=(1, 4, 6)).astype(np.float32)
     mirrored = grid.copy()
@@ -107,34 +107,34 @@ def test_a_mirrored_picture_and_gaze_change_the_sign_of_the_horizontal_features_
     np.testing.assert_allclose(found, before * feature_projection.mirrored_signs(NUM), atol=5e-3)
 
 
-PEOPLE = 3
-HABIT = 4
-# Far enough from each other and from nobody to be told apart.
-CENTERS = 3 * np.eye(PEOPLE, HABIT, dtype=np.float32)
+SEEN = 3
+LEARNT = 4
+# Far enough from each other and from their mean to be recognized.
+CENTERS = 3 * np.eye(SEEN, LEARNT, dtype=np.float32)
 
 
-def make_network(*, conditioning):
+def make_network(*, memory_kind):
     network = SaliencyReadout(
         num_features=NUM,
-        habit_size=HABIT,
-        num_people=PEOPLE,
+        learnt_size=LEARNT,
+        num_users=SEEN,
         width=8,
-        conditioning=conditioning,
+        memory_kind=memory_kind,
         memory_width=8,
-        radius=0.35,
-        softness=0.05,
+        rejection_distance=0.35,
+        temperature=0.05,
         dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )
     if network.known_people is not None:
         network.known_people.centers[...] = jnp.asarray(CENTERS)
-        network.known_people.variance[...] = jnp.float32(9 * (1 - 1 / PEOPLE))
+        network.known_people.variance[...] = jnp.float32(9 * (1 - 1 / SEEN))
     return network
 
 
-def remembering(conditioning):
-    """A network in which everything learnt counts."""
-    network = make_network(conditioning=conditioning)
+def trained_network(memory_kind):
+    """A network whose weights are not zero, so that every term changes the map."""
+    network = make_network(memory_kind=memory_kind)
     network.taste_weight[...] = jnp.ones(NUM)
     network.head.kernel[...] = jnp.ones_like(network.head.kernel[...])
     if network.memory is not None:
@@ -152,70 +152,69 @@ def inputs(levels):
     generator = np.random.default_rng(1)
     universal = generator.random((2, 3, 4, 6)).astype(np.float32)
     universal /= universal.sum(axis=(2, 3), keepdims=True)
-    embedding = generator.normal(size=(2, 3, HABIT + NUM)).astype(np.float32)
-    embedding[..., :HABIT] = CENTERS  # The three persons are the known ones.
+    embedding = generator.normal(size=(2, 3, LEARNT + NUM)).astype(np.float32)
+    embedding[..., :LEARNT] = CENTERS  # The three users are the seen ones.
     return jnp.asarray(grid), jnp.asarray(universal), jnp.asarray(embedding)
 
 
-@pytest.mark.parametrize("conditioning", CONDITIONINGS)
-def test_untrained_the_universal_map_comes_back(inputs, conditioning):
-    predicted = make_network(conditioning=conditioning)(*inputs)
+@pytest.mark.parametrize("memory_kind", MEMORY_KINDS)
+def test_untrained_the_universal_map_comes_back(inputs, memory_kind):
+    predicted = make_network(memory_kind=memory_kind)(*inputs)
     np.testing.assert_allclose(predicted, (inputs[1] + 0.01 / 24) / 1.01, rtol=1e-4)
 
 
-def test_taste_draws_gaze_to_its_features(inputs):
+def test_preference_raises_the_density_at_its_features(inputs):
     grid, universal, embedding = inputs
-    network = make_network(conditioning="taste")
+    network = make_network(memory_kind="none")
     network.taste_weight[...] = jnp.zeros(NUM).at[1].set(1.0)
-    someone = jnp.zeros_like(embedding).at[..., HABIT + 1].set(1.0)
-    gain = jnp.log(network(grid, universal, someone) / network(grid, universal, 0 * embedding))
+    one_feature = jnp.zeros_like(embedding).at[..., LEARNT + 1].set(1.0)
+    gain = jnp.log(network(grid, universal, one_feature) / network(grid, universal, 0 * embedding))
     for image in range(2):
         feature = np.asarray(grid[image, ..., 1], np.float32).ravel()
-        for person in range(3):
-            # log(own / nobody's) is the feature itself, up to the softmax's constant.
-            found = np.asarray(gain[image, person]).ravel()
+        for user in range(3):
+            # log(own / that of a zero embedding) is the feature itself, up to a constant.
+            found = np.asarray(gain[image, user]).ravel()
             np.testing.assert_allclose(found - found.mean(), feature - feature.mean(), atol=1e-2)
 
 
-def test_known_people_are_recognised_within_the_radius_and_strangers_are_nobody():
-    network = make_network(conditioning="film")
+def test_seen_users_are_recognized_within_the_rejection_distance_and_unseen_ones_are_not():
+    network = make_network(memory_kind="film")
     variance = float(network.known_people.variance[...])
-    away = np.zeros(HABIT, np.float32)
-    away[-1] = 1.0  # Away from everybody alike.
-    at_radius = CENTERS[0] + away * np.sqrt(0.35 * variance)
-    habits = np.stack([CENTERS[0], CENTERS[2], at_radius, CENTERS.mean(axis=0), 10 * away])
-    weight = network.known_people(jnp.asarray(habits)[None])[0]
+    away = np.zeros(LEARNT, np.float32)
+    away[-1] = 1.0  # Orthogonal to all seen users.
+    at_distance = CENTERS[0] + away * np.sqrt(0.35 * variance)
+    learnt = np.stack([CENTERS[0], CENTERS[2], at_distance, CENTERS.mean(axis=0), 10 * away])
+    weight = network.known_people(jnp.asarray(learnt)[None])[0]
     assert weight[0, 0] > 0.99
     assert weight[1, 2] > 0.99
-    np.testing.assert_allclose(weight[2], [0.5, 0, 0], atol=1e-4)  # As likely a stranger.
-    assert (weight.sum(axis=1)[3:] < 0.01).all()  # The mean of all is nobody.
+    np.testing.assert_allclose(weight[2], [0.5, 0, 0], atol=1e-4)  # As likely an unseen user.
+    assert (weight.sum(axis=1)[3:] < 0.01).all()  # The mean of all is no seen user.
 
 
-@pytest.mark.parametrize("conditioning", CONDITIONINGS)
-def test_memory_counts_for_known_people_and_not_for_strangers(inputs, conditioning):
+@pytest.mark.parametrize("memory_kind", MEMORY_KINDS)
+def test_memory_changes_maps_of_seen_users_and_not_of_unseen_ones(inputs, memory_kind):
     grid, universal, embedding = inputs
-    network = remembering(conditioning)
-    strangers = embedding.at[..., :HABIT].set(20.0)
-    others = embedding.at[..., :HABIT].set(-20.0)
-    nobody = network(grid, universal, strangers)
-    np.testing.assert_allclose(nobody, network(grid, universal, others), rtol=1e-5)
+    network = trained_network(memory_kind)
+    unseen = network(grid, universal, embedding.at[..., :LEARNT].set(20.0))
+    others = network(grid, universal, embedding.at[..., :LEARNT].set(-20.0))
+    np.testing.assert_allclose(unseen, others, rtol=1e-5)
     np.testing.assert_allclose(
-        nobody, network(grid, universal, embedding, as_strangers=True), rtol=1e-5
+        unseen, network(grid, universal, embedding, recognize=False), rtol=1e-5
     )
-    known = network(grid, universal, embedding)
-    if conditioning == "taste":
-        np.testing.assert_allclose(known, nobody, rtol=1e-5)
+    seen = network(grid, universal, embedding)
+    if memory_kind == "none":
+        np.testing.assert_allclose(seen, unseen, rtol=1e-5)
     else:
-        assert (np.abs(known - nobody).max(axis=(0, 2, 3)) > 1e-3).all()
-        # Each by a memory of their own.
-        swapped = embedding.at[..., :HABIT].set(CENTERS[[1, 2, 0]])
-        assert (np.abs(known - network(grid, universal, swapped)).max(axis=(0, 2, 3)) > 1e-3).all()
+        assert (np.abs(seen - unseen).max(axis=(0, 2, 3)) > 1e-3).all()
+        # The memory of each seen user is different.
+        swapped = embedding.at[..., :LEARNT].set(CENTERS[[1, 2, 0]])
+        assert (np.abs(seen - network(grid, universal, swapped)).max(axis=(0, 2, 3)) > 1e-3).all()
 
 
-@pytest.mark.parametrize("conditioning", CONDITIONINGS)
-def test_each_person_is_predicted_as_if_alone(inputs, conditioning):
+@pytest.mark.parametrize("memory_kind", MEMORY_KINDS)
+def test_each_user_is_predicted_as_if_alone(inputs, memory_kind):
     grid, universal, embedding = inputs
-    network = remembering(conditioning)
+    network = trained_network(memory_kind)
     together = network(grid, universal, embedding)
     np.testing.assert_allclose(together.sum(axis=(2, 3)), 1.0, rtol=1e-5)
     alone = network(grid[1:], universal[1:, 2:], embedding[1:, 2:])

@@ -50,8 +50,8 @@ def inputs():
 
 def test_inputs_are_stacked_in_the_order_asked_for():
     images = jnp.full((1, 2, 2, 3), 255, jnp.uint8)
-    personal, group = jnp.full((1, 2, 2), 5.0), jnp.full((1, 2, 2), 2.0)
-    stacked = stack_inputs(images, personal, group, ("residual", "image", "group", "personal"))
+    personal, universal = jnp.full((1, 2, 2), 5.0), jnp.full((1, 2, 2), 2.0)
+    stacked = stack_inputs(images, personal, universal, ("residual", "image", "group", "personal"))
     np.testing.assert_allclose(stacked[0, 0, 0], [3.0, 1.0, 1.0, 1.0, 2.0, 5.0])
 
 
@@ -65,7 +65,7 @@ def test_an_untrained_network_returns_the_universal_map(inputs):
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_an_untrained_network_learns_from_whose_map_it_is(inputs, conditioning):
-    """What tells persons apart starts at zero, and its gradient must not."""
+    """The weights of the embedding are zero at first, and their gradients must not be."""
     fresh = untrained_network(conditioning)
     fresh.head.kernel[...] += 0.5
     images, universal, embedding = inputs
@@ -91,19 +91,19 @@ def test_concatenation_is_a_convolution_of_constant_channels():
     )
 
 
-def test_each_person_on_an_image_is_predicted_as_if_alone(network, inputs):
-    """The trunk runs once per image; nothing may leak between the persons who share it."""
+def test_each_user_on_an_image_is_predicted_as_if_alone(network, inputs):
+    """The trunk runs once per image; the map of a user must not depend on other users."""
     images, universal, embedding = inputs
     together = network(images, universal, embedding)
     np.testing.assert_allclose(together.sum(axis=(2, 3)), 1.0, rtol=1e-5)
     for image in range(2):
-        for person in range(3):
+        for user in range(3):
             alone = network(
                 images[image][None],
-                universal[image, person][None, None],
-                embedding[image, person][None, None],
+                universal[image, user][None, None],
+                embedding[image, user][None, None],
             )
-            np.testing.assert_allclose(alone[0, 0], together[image, person], rtol=1e-4)
+            np.testing.assert_allclose(alone[0, 0], together[image, user], rtol=1e-4)
 
 
 def test_the_embedding_and_the_image_both_reach_the_map(network, inputs):
@@ -127,7 +127,7 @@ def test_an_enlarged_level_is_convolved_without_being_enlarged(size):
     )
 
 
-def test_groups_are_normalised_as_flax_does():
+def test_groups_are_normalized_as_flax_does():
     x = 3.0 + jax.random.normal(jax.random.key(0), (2, 3, 4, 6))
     ours, theirs = (make(6, num_groups=2, rngs=nnx.Rngs(0)) for make in (GroupNorm, nnx.GroupNorm))
     for norm in (ours, theirs):

@@ -6,7 +6,7 @@ from flax import nnx
 from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder, fixation_features
 from gazejax.types import Scanpaths
 
-# In a picture twice as wide as high: from its right border to its upper border, then padding.
+# In an image twice as wide as high: from its right border to its upper border, then padding.
 SCANPATH = Scanpaths(
     xy_frac=jnp.array([[[1.0, 0.5], [0.5, 0.0], [0.3, 0.3]]]),
     duration_ms=jnp.array([[250.0, 500.0, 9.0]]),
@@ -21,18 +21,18 @@ def describe(*inputs):
 
 
 def test_features_by_hand():
-    # x from the centre times 3; y in image widths, -0.5 / 2, times 4.
+    # x from the center times 3; y in image widths, -0.5 / 2, times 4.
     np.testing.assert_allclose(describe("position")[:2], [[1.5, 0.0], [0.0, -1.0]], atol=1e-6)
     # 250 / 250 - 1 and log(1); 500 / 250 - 1 and log(2).
     np.testing.assert_allclose(describe("duration")[:2], [[0, 0], [1, np.log(2)]], atol=1e-6)
     # Fixation 0 and 1 in steps of 2 / 10, from -1; onsets of 0 and 250 of 1500 ms, minus 1.
     np.testing.assert_allclose(describe("order")[:2], [[-1, -1], [-0.8, -5 / 6]], rtol=1e-5)
-    # From the centre 0.5 to the right; then 0.5 to the left and 0.25 widths up. Times 4.
+    # From the center 0.5 to the right; then 0.5 to the left and 0.25 widths up. Times 4.
     step = describe("step")[:2]
     np.testing.assert_allclose(step[:, :2], [[2, 0], [-2, -1]], atol=1e-6)
     lengths = np.array([0.5, np.hypot(0.5, 0.25)])
     np.testing.assert_allclose(step[:, 2], np.log(lengths + 0.02) + 1.5, rtol=1e-5)
-    # log(0.95 + 0.05) = 0, log(2.95 + 0.05); of the fixation before: none, then 0.
+    # log(0.95 + 0.05) = 0, log(2.95 + 0.05); of the previous fixation: none, then 0.
     np.testing.assert_allclose(describe("density")[:2], [[0, 0], [np.log(3), 0]], atol=1e-5)
 
 
@@ -57,7 +57,7 @@ def test_encoder_sums_over_real_fixations_of_each_pair_alone():
         num_features=3,
         width=8,
         embedding_size=5,
-        taste_scale=0.5,
+        preference_scale=0.5,
         dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )
@@ -72,4 +72,4 @@ def test_encoder_sums_over_real_fixations_of_each_pair_alone():
         )
         np.testing.assert_allclose(alone[0], together[pair], atol=1e-5)
     twice = encoder(jnp.tile(features[2:3, :1], (1, 2, 1)), jnp.ones((1, 2), bool), None)
-    assert np.abs(twice[0] - together[2]).max() > 1e-4  # How many there were is part of it.
+    assert np.abs(twice[0] - together[2]).max() > 1e-4  # The embedding depends on the number.
