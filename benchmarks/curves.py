@@ -57,7 +57,7 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     import generated
     import networks
 
-    from configs import osie_maps
+    from gazejax.configs import osie_maps
 
     config = osie_maps.get_config()
     config.split.test_rule = "hash"

@@ -44,8 +44,8 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 import networks
 
-from configs import osie, osie_paper
 from gazejax.config import derived
+from gazejax.configs import osie, osie_paper
 from gazejax.data import features, pretrained
 from gazejax.inference.networks import encoder_network
 from gazejax.inputs.maps import scanpath_maps

@@ -45,8 +45,8 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 import networks
 
-from configs import osie_maps
 from gazejax.config.validation import validate
+from gazejax.configs import osie_maps
 from gazejax.runtime.devices import DEVICE_AXIS, replicated
 from gazejax.training.step import init_state, make_train_step
 

@@ -39,7 +39,7 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 import networks
 
-from configs import osie_maps
+from gazejax.configs import osie_maps
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import configure_host_devices

@@ -47,9 +47,9 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 
 import generated
 
-from configs import osie_maps
 from gazejax import losses
 from gazejax.config.derived import INPUTS, pairs_per_batch
+from gazejax.configs import osie_maps
 from gazejax.data.loading import make_config_splits
 from gazejax.inputs.maps import leave_one_out_maps, to_relative_density
 from gazejax.inputs.pairs import Pairs, encoder_inputs, make_pairs

@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 
 import networks
 
-from configs import osie, osie_maps
+from gazejax.configs import osie, osie_maps
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import verification_protocol

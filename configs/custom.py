@@ -13,8 +13,8 @@ people with gaze on 25 images are enough. With more people, draw more at once:
 
 from ml_collections import ConfigDict
 
-from configs import osie
 from gazejax.config.ablations import apply_ablations
+from gazejax.configs import osie
 
 
 def get_config(data: str = "mine") -> ConfigDict:

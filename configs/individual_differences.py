@@ -9,8 +9,8 @@ generated gaze only: the release was not at hand.
 
 from ml_collections import ConfigDict
 
-from configs import osie
 from gazejax.config.ablations import apply_ablations
+from gazejax.configs import osie
 
 SETS = osie.SETS
 

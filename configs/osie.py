@@ -9,12 +9,12 @@ is in docs/results/experiments.md.
 All values are ours: the paper did not use OSIE, and most of its numbers are not known to us.
 """
 
+from gazejax.configs.sets import questions
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs import osie_maps
-from configs.sets import questions
 from gazejax.config.ablations import apply_ablations
+from gazejax.configs import osie_maps
 
 
 def get_config(sets: str = "") -> ConfigDict:

@@ -11,10 +11,10 @@ With image and maps in a trunk each, joined late or pooled by gaze, instead of e
 All values are ours: the paper did not use OSIE, and most of its numbers are not known to us.
 """
 
+from gazejax.configs.sets import questions
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.sets import questions
 from gazejax.config.ablations import REMOVED, apply_ablations
 
 

@@ -8,8 +8,8 @@ The mouse, not gaze. The values of configs/osie_mouse.py but for those below.
 
 from ml_collections import ConfigDict
 
-from configs import osie_mouse
 from gazejax.config.ablations import apply_ablations
+from gazejax.configs import osie_mouse
 
 SETS = osie_mouse.SETS
 

@@ -16,8 +16,8 @@ as data.first_trial_only is False. `gaze` was not tried: the images were not at 
 
 from ml_collections import ConfigDict
 
-from configs import osie, osie_maps
 from gazejax.config.ablations import apply_ablations
+from gazejax.configs import osie, osie_maps
 
 
 def get_config(sets: str = "") -> ConfigDict:

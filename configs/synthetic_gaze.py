@@ -6,10 +6,10 @@ About 4 minutes on two CPU cores; `make demo` runs it. All values are ours unles
 otherwise: most of the paper's numbers are not known to us.
 """
 
+from gazejax.configs.sets import questions
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from configs.sets import questions
 from gazejax.config.ablations import apply_ablations
 
 

@@ -110,7 +110,7 @@ def write_api(folder: Path) -> None:
 
 def describe_commands() -> str:
     """The help of every command, as Markdown."""
-    from gazejax.cli.main import _parser as make_parser
+    from gazejax.cli.main import make_parser
 
     os.environ["COLUMNS"] = "100"  # argparse wraps its lines at that.
     parts = [

@@ -21,6 +21,7 @@ FLOORS = [
     {"training", "evaluation", "api"},
     {"experiments", "analysis"},
     {"cli"},
+    {"__main__"},
 ]
 # Which packages, or modules, may know which library.
 KEEPERS = {
@@ -29,12 +30,12 @@ KEEPERS = {
     "orbax": {"workdir.checkpoints"},
     "ml_collections": {
         *("config", "data.loading", "data.checks", "inputs", "inference", "workdir", "training"),
-        *("evaluation", "api", "experiments", "analysis"),
+        *("evaluation", "api", "experiments", "analysis", "cli.train"),
     },
     "tfds_builders": {"cli"},
     "matplotlib": {"plots"},
     "PIL": {"data", "api", "cli", "interop"},
-    "absl": set(),
+    "absl": {"cli.train"},
     "pickle": {"data.pretrained"},
     "tensorflow": set(),
     "torch": set(),

@@ -1,25 +1,24 @@
 """Configs of tests: those in `configs/`, and tiny ones that train in seconds."""
 
-import importlib.util
 from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from gazejax.config.files import read_config
 from gazejax.config.schema import ARCHITECTURES, SALIENCY_ARCHITECTURES
-from gazejax.evaluation.run import evaluate
+from gazejax.experiments.run import train_and_evaluate
 from gazejax.models.scanpath_encoder import FEATURES
-from gazejax.training.run import train_folds
+
+__all__ = [
+    "ROOT",
+    "differing",
+    "read_config",
+    "tiny_config",
+    "tiny_scanpath_config",
+    "train_and_evaluate",
+]
 
 ROOT = Path(__file__).parent.parent
-
-
-def read_config(name: str) -> ConfigDict:
-    """Reads `configs/<name>.py`, or `<name>:<argument>`, as train.py does."""
-    name, *argument = name.split(":")
-    spec = importlib.util.spec_from_file_location(f"config_{name}", ROOT / f"configs/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config(*argument)
 
 
 def differing(base: dict, other: dict, prefix: str = "") -> dict:
@@ -78,9 +77,3 @@ def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
     features |= {"strides": (16, 32), "components": (3, 2)}
     changed = {"encoder": encoder, "saliency": saliency, "features": features}
     return ConfigDict({**config.to_dict(), **changed})
-
-
-def train_and_evaluate(config: ConfigDict, workdir: Path) -> None:
-    """What train.py does."""
-    train_folds(config, workdir)
-    evaluate(workdir)

@@ -1,7 +1,9 @@
 """The `gazejax` command: prepare data, evaluate, embed a person, predict a map."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from PIL import Image
@@ -10,12 +12,14 @@ from gazejax._array_checks import check_fixations
 from gazejax.analysis.image_selection import select_images
 from gazejax.analysis.trait_probes import probe
 from gazejax.api import load
+from gazejax.cli import train
 from gazejax.cli.data import add_ignore_columns, add_parsers
 from gazejax.cli.tables import read_embedding, read_gaze_table, read_image
 from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
 from gazejax.experiments.sweep import print_commands, run_sweep
 from gazejax.runtime.errors import one_line_errors
+from gazejax.runtime.files import package_version
 from gazejax.training.devices import configure_host_devices
 from gazejax.workdir.layout import describe_checkpoints, load_config
 from gazejax.workdir.lock import lock
@@ -23,21 +27,45 @@ from gazejax.workdir.lock import lock
 
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
-    """Entry point of the `gazejax` command."""
-    arguments = _parser().parse_args(argv)
+    """Entry point of the `gazejax` command.
+
+    Args:
+        argv: the arguments after the name of the program. None: those of this process.
+
+    Returns:
+        The exit status: 0, or 1 after an error that the user can correct.
+    """
+    parser = make_parser()
+    arguments, others = parser.parse_known_args(argv)
+    if "config_values" in arguments:
+        arguments.config_values = others
+    elif others:
+        parser.error(f"unknown argument {others[0]!r}; see gazejax {arguments.command} --help")
     arguments.run(arguments)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="gazejax", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+class _Parser(argparse.ArgumentParser):
+    """A parser that reports a wrong option in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = _Parser(prog="gazejax", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"gazejax {package_version()}")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
 
     add_parsers(
         commands.add_parser("data", help="prepare data sets").add_subparsers(
             required=True, metavar="COMMAND"
         )
     )
+
+    train.add_parser(commands)
 
     evaluating = commands.add_parser("evaluate", help="print and store the figures of a training")
     evaluating.add_argument("workdir", type=Path)
@@ -56,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_list_checkpoints)
 
     sweeping = commands.add_parser("sweep", help="run all variants and seeds of a sweep file")
-    sweeping.add_argument("sweep", type=Path, metavar="SWEEP.py")
+    sweeping.add_argument("sweep", metavar="NAME_OR_FILE", help="such as encoders, or a path")
     sweeping.add_argument("--workdir", type=Path, required=True, metavar="DIR")
     sweeping.add_argument("--shard", default="1/1", metavar="i/n", help="run one part of n only")
     sweeping.add_argument("--dry-run", action="store_true", help="print the commands instead")

@@ -10,7 +10,7 @@ grids   more variants: each grid is a dictionary of dotted keys, or `sets`, and 
 seeds   one run each, of every base and variant
 
 A base is a variant of itself, `base`, that the others are compared with. A variant whose values are
-those of another is that one. Every run is a `train.py` of its own, in `base/variant/seed_0`.
+those of another is that one. Every run is a process of its own, in `base/variant/seed_0`.
 """
 
 import json
@@ -34,6 +34,9 @@ from gazejax.workdir.lock import lock
 from gazejax.workdir.parameters import copy_encoders
 
 PLAN = "sweep.json"
+
+# What Python runs for each run of a sweep.
+PROGRAM = ("-m", "gazejax", "train")
 
 
 def shard_of(runs: Sequence[Run], shard: str) -> list[Run]:
@@ -60,11 +63,11 @@ def shard_of(runs: Sequence[Run], shard: str) -> list[Run]:
     return [run for run in runs if run.name in mine]
 
 
-def command(run: Run, workdir: Path) -> list[str]:
+def command(run: Run, workdir: Path, program: Sequence[str] = PROGRAM) -> list[str]:
     """The command that trains and evaluates a run."""
     return [
         sys.executable,
-        "train.py",
+        *program,
         f"--config={run.file}",
         f"--workdir={workdir / run.name}",
         *(f"--config.{key}={value}" for key, value in run.values.items()),
@@ -82,24 +85,32 @@ def environment(workdir: Path) -> dict[str, str]:
     return {key: os.environ.get(key, value) for key, value in shared.items()}
 
 
-def print_commands(path: Path, workdir: Path, shard: str) -> None:
-    """Prints the command of every run of a part, a line for a shell each."""
+def print_commands(
+    sweep: Path | str, workdir: Path, shard: str, program: Sequence[str] = PROGRAM
+) -> None:
+    """Prints the command of each run of a part of a sweep, one shell line per run."""
     settings = [f"{key}={shlex.quote(value)}" for key, value in environment(workdir).items()]
-    for run in shard_of(plan(read_sweep(path)), shard):
-        print(*settings, shlex.join(command(run, workdir)))
+    for run in shard_of(plan(read_sweep(sweep)), shard):
+        print(*settings, shlex.join(command(run, workdir, program)))
 
 
-def run_sweep(path: Path, workdir: Path, shard: str) -> None:
-    """Runs what is left of a part of a sweep, and writes the plan of all of it.
+def run_sweep(
+    sweep: Path | str, workdir: Path, shard: str, program: Sequence[str] = PROGRAM
+) -> None:
+    """Runs what is left of a part of a sweep, and writes the plan of the whole sweep.
+
+    Args:
+        sweep: the sweep file, or its name in `gazejax.configs.sweeps`.
+        workdir: folder of the sweep.
+        shard: which part to run, as `i/n`.
+        program: what Python runs for each run.
 
     Raises:
-        FileNotFoundError: if there is no such file, or no `train.py` in the current folder.
-        ValueError: if it is no sweep; or in the end, if runs failed, naming them.
-        InterruptedRunError: after a signal, once the run under way has saved.
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no sweep; or in the end, if runs failed, naming them.
+        InterruptedRunError: after a signal, once the current run has saved.
     """
-    if not Path("train.py").is_file():
-        raise FileNotFoundError("there is no train.py here; run gazejax sweep in the checkout")
-    runs = plan(read_sweep(path))
+    runs = plan(read_sweep(sweep))
     mine = shard_of(runs, shard)
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(
@@ -117,7 +128,7 @@ def run_sweep(path: Path, workdir: Path, shard: str) -> None:
             show(done, run.name)
             _share_encoder(run, runs, workdir)
             if not is_finished(workdir / run.name, fingerprint(run.config)):
-                reason = _train(run, workdir)
+                reason = _train(run, workdir, program)
                 if reason is not None:
                     print(f"failed: {run.name}: {reason}", file=sys.stderr)
                     failed.append(run.name)
@@ -159,12 +170,12 @@ def _share_encoder(run: Run, runs: Sequence[Run], workdir: Path) -> None:
             time.sleep(1.0)
 
 
-def _train(run: Run, workdir: Path) -> str | None:
+def _train(run: Run, workdir: Path, program: Sequence[str]) -> str | None:
     """Trains and evaluates one run; returns why it failed, or None."""
     log = workdir / run.name / "train.log"
     with preemption.defer_signals(), log.open("ab") as file:
         process = subprocess.Popen(
-            command(run, workdir),
+            command(run, workdir, program),
             env=os.environ | environment(workdir),
             stdin=subprocess.DEVNULL,
             stdout=file,

@@ -1,9 +1,7 @@
 """Reads a sweep file and plans its runs."""
 
-import importlib.util
 import itertools
 import re
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +9,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gazejax.config.ablations import with_values
+from gazejax.config.files import execute, find_file, read_config
 from gazejax.config.identity import changed_keys, fingerprint
 from gazejax.config.validation import validate
 
@@ -42,16 +41,21 @@ class Run(NamedTuple):
         return f"{self.base}/{self.variant}/seed_{self.seed}"
 
 
-def read_sweep(path: Path) -> dict[str, Any]:
+def read_sweep(sweep_file: Path | str) -> dict[str, Any]:
     """Reads a sweep file.
+
+    Args:
+        sweep_file: the path of the file, or its name in `gazejax.configs.sweeps`.
+
+    Returns:
+        The dictionary `SWEEP` of the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: naming the key, if it is no sweep.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"sweep file {path} does not exist")
-    sweep = getattr(_module(path), "SWEEP", None)
+    path = find_file(str(sweep_file), "sweeps")
+    sweep = getattr(execute(path), "SWEEP", None)
     if not isinstance(sweep, Mapping):
         raise ValueError(f"{path} has no dictionary SWEEP")
     for key in sweep:
@@ -123,10 +127,10 @@ def _make_run(base: str, variant: _Variant, common: Mapping[str, Any]) -> Run:
     file = base
     if variant.sets:
         file = f"{base}{'+' if ':' in base else ':'}{variant.sets}"
-    config = _read_config(file)
+    config = read_config(file)
     path, _, sets = base.partition(":")
     name = _folder_name("+".join([Path(path).stem, *([sets] if sets else [])]))
-    by_sets = set(changed_keys(_read_config(base).to_dict(), config.to_dict()))
+    by_sets = set(changed_keys(read_config(base).to_dict(), config.to_dict()))
     for one, keys, other, others in (
         ("values", common.keys(), "grid", variant.values.keys()),
         ("values", common.keys(), "sets", by_sets),
@@ -154,26 +158,6 @@ def _with_seed(run: Run, seed: int) -> Run:
     return run._replace(
         seed=seed, values=run.values | values, config=with_values(run.config, values)
     )
-
-
-def _read_config(file: str) -> ConfigDict:
-    path, *sets = file.split(":", 1)
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"config file {path} does not exist")
-    return _module(Path(path)).get_config(*sets)
-
-
-def _module(path: Path) -> Any:
-    """Executes a Python file."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)  # Config files build on each other, as `configs.NAME`.
-    spec = importlib.util.spec_from_file_location(f"file_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _folder_name(text: str) -> str:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import importlib.metadata
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,14 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     with path_in_errors(path):
         np.savez(temporary, **dict(arrays))
         temporary.replace(path)
+
+
+def package_version() -> str:
+    """Version of the installed package; `0+unknown` in a checkout that is not installed."""
+    try:
+        return importlib.metadata.version("gazejax")
+    except importlib.metadata.PackageNotFoundError:
+        return "0+unknown"
 
 
 def source_commit() -> str | None:

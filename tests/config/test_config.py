@@ -22,7 +22,7 @@ def test_every_config_file_is_valid(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_each_override_set_changes_exactly_the_keys_it_names(name):
-    sets = importlib.import_module(f"configs.{name}").SETS
+    sets = importlib.import_module(f"gazejax.configs.{name}").SETS
     prefix = PREFIX.get(name, "")
     base = _flat(read_config(f"{name}:{prefix[:-1]}").to_dict())
     for set_name, changes in sets.items():

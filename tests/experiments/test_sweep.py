@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl import flags
-from ml_collections import config_flags
 
+from gazejax.cli import train
+from gazejax.cli.main import main
 from gazejax.config.identity import fingerprint
 from gazejax.config.validation import validate
-from gazejax.experiments import sweep
+from gazejax.experiments import sweep_file
 from gazejax.experiments.sweep import command, print_commands, run_sweep, shard_of
 from gazejax.experiments.sweep_file import plan, read_sweep
 from gazejax.runtime import preemption
@@ -50,7 +50,7 @@ def test_every_variant_runs_with_every_seed_and_none_twice(here):
         f"osie+validation/{variant}/seed_{seed}" for seed in (3, 0) for variant in VARIANTS
     ]
     assert command(runs[4], Path("runs/x"))[1:] == [
-        "train.py",
+        *("-m", "gazejax", "train"),
         "--config=configs/osie.py:validation+unit_length",
         "--workdir=runs/x/osie+validation/unit_length,margin=0.2/seed_3",
         "--config.controls.permuted_users=False",
@@ -60,21 +60,31 @@ def test_every_variant_runs_with_every_seed_and_none_twice(here):
     ]
 
 
+def test_bases_and_sweeps_have_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    by_name, by_path = ("osie:validation",), (str(ROOT / "configs/osie.py") + ":validation",)
+    runs = [plan(SWEEP | {"bases": bases})[4] for bases in (by_name, by_path)]
+    assert runs[0].name == runs[1].name
+    assert fingerprint(runs[0].config) == fingerprint(runs[1].config)
+    assert command(runs[0], Path("x"))[4] == "--config=osie:validation+unit_length"
+    assert read_sweep("encoders") == read_sweep(ROOT / "configs/sweeps/encoders.py")
+
+
 def test_two_variants_of_one_name_are_refused(here):
     grid = {"data.name": ("mine 1", "mine-1"), "encoder.width": (8,)}
     with pytest.raises(ValueError, match=r"called osie.validation/name=mine-1,width=8/seed_3"):
         plan(SWEEP | {"grids": (grid,)})
 
 
-@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # In ml_collections.
-def test_the_commands_make_the_configs_of_the_plan(here):
-    for run in plan(SWEEP)[:8]:
-        values = flags.FlagValues()
-        arguments = command(run, Path("runs"))[1:]
-        config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=arguments)
-        flags.DEFINE_string("workdir", None, "", flag_values=values)
-        values(arguments)
-        assert fingerprint(values.config) == fingerprint(run.config)
+def test_the_commands_make_the_configs_of_the_plan(here, monkeypatch):
+    configs = []
+    monkeypatch.setattr(
+        train, "train_and_evaluate", lambda config, *_, **__: configs.append(config)
+    )
+    runs = plan(SWEEP)[:8]
+    for run in runs:
+        assert main(command(run, Path("runs"))[3:]) == 0
+    assert list(map(fingerprint, configs)) == [fingerprint(run.config) for run in runs]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs/sweeps").glob("*.py")), ids=str)
@@ -139,6 +149,7 @@ for one in json.loads((sweep / "sweep.json").read_text()):
         compared = {"config_sha256": one["config_sha256"]}
         (run / "evaluation.json").write_text(json.dumps({"compared": compared}))
 """
+FAKE = ("train.py",)
 SMALL = {
     "bases": ("base.py",),
     "values": {},
@@ -158,7 +169,7 @@ def small(tmp_path, monkeypatch):
     )
     (tmp_path / "sweep.py").write_text(f"SWEEP = {SMALL!r}")
     (tmp_path / "train.py").write_text(TRAIN)
-    monkeypatch.setattr(sweep, "validate", lambda config: None)
+    monkeypatch.setattr(sweep_file, "validate", lambda config: None)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -171,20 +182,20 @@ def test_a_run_that_fails_is_told_and_stops_no_other(small, capsys):
     message = r"2 of 6 runs failed: base/width=2/seed_0, base/width=2/seed_1; the same command"
     for _ in range(2):
         with pytest.raises(ValueError, match=message):
-            run_sweep(Path("sweep.py"), Path("run"), "1/1")
+            run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
     told = capsys.readouterr().err
     assert "failed: base/width=2/seed_0: exit status 1: error: too wide (all of it in run/" in told
     # Those that failed are tried again, the others are not.
     ended = [name for name in calls(small) if "width=2" in name]
     assert (len(ended), len(calls(small))) == (4, 6 + 2)
     (small / "run/mended").touch()
-    run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
     assert len(calls(small)) == 6 + 2 + 2
-    run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
     assert len(calls(small)) == 6 + 2 + 2
     # Another config in the same folder: all of them again, and train.py says whether it may be.
     (small / "sweep.py").write_text(f"SWEEP = {SMALL | {'values': {'stage': 'encoder'}}!r}")
-    run_sweep(Path("sweep.py"), Path("run"), "1/1")
+    run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
     assert len(calls(small)) == 6 + 2 + 2 + 6
 
 
@@ -192,7 +203,7 @@ def test_a_shard_runs_its_part_alone(small):
     for shard, number in (("1/2", 3), ("2/2", 6)):
         (small / "run").mkdir(exist_ok=True)
         (small / "run/mended").touch()
-        run_sweep(Path("sweep.py"), Path("run"), shard)
+        run_sweep(Path("sweep.py"), Path("run"), shard, FAKE)
         assert len(calls(small)) == number
     assert len(set(calls(small))) == 6
 
@@ -201,13 +212,13 @@ def test_an_interrupted_run_stops_the_sweep(small, monkeypatch):
     (small / "run").mkdir()
     (small / "run/interrupt").touch()
     with pytest.raises(preemption.InterruptedRunError, match="stopped in base/base/seed_0"):
-        run_sweep(Path("sweep.py"), Path("run"), "1/1")
+        run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
     (small / "run/interrupt").unlink()
     # Asked to stop: the run is, once.
     (small / "train.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setattr(preemption, "stop_requested", lambda: True)
     with pytest.raises(preemption.InterruptedRunError, match="stopped in base/base/seed_0"):
-        run_sweep(Path("sweep.py"), Path("run"), "1/1")
+        run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
 
 
 def test_a_run_that_another_process_is_at_is_waited_for(small, capsys):
@@ -229,14 +240,14 @@ def test_a_run_that_another_process_is_at_is_waited_for(small, capsys):
     with holder:
         holder.stdout.readline()
         (small / "run/mended").touch()
-        run_sweep(Path("sweep.py"), Path("run"), "1/1")
+        run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
         assert holder.wait() == 0
     assert "waiting: run/base/base/seed_0 is in use by process 7" in capsys.readouterr().err
     assert len(calls(small)) == 6
 
 
 def test_the_dry_run_prints_a_line_for_a_shell_each(small, capsys):
-    print_commands(Path("sweep.py"), Path("run"), "1/1")
+    print_commands(Path("sweep.py"), Path("run"), "1/1", FAKE)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
     assert all(" train.py --config=base.py --workdir=run/base/" in line for line in lines)

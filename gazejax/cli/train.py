@@ -1,0 +1,79 @@
+"""The command `gazejax train`; `train.py` runs the same command."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from gazejax.config.files import read_config
+from gazejax.experiments.run import train_and_evaluate
+from gazejax.runtime.distributed import ALLOWED
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command.
+
+    Args:
+        commands: what `argparse` gave for the commands of `gazejax`.
+    """
+    training = commands.add_parser(
+        "train",
+        help="train all stages of a config and evaluate them; the same command resumes",
+        epilog="--config.KEY=VALUE changes one value of the config, such as "
+        "--config.encoder.num_steps=100. A config file is executed.",
+        allow_abbrev=False,
+    )
+    training.add_argument(
+        "--config",
+        required=True,
+        metavar="NAME_OR_FILE[:ABLATION+...]",
+        help="such as osie, osie:memory_off or configs/osie.py",
+    )
+    training.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    training.add_argument(
+        "--distributed",
+        metavar="HOW",
+        help=f"how to find the other processes of this training: {ALLOWED}; default: auto under "
+        "Slurm and on TPU slices with several processes, off elsewhere",
+    )
+    training.set_defaults(run=_train, config_values=[])
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    logging.set_verbosity(logging.WARNING)  # Orbax logs many lines for each save.
+    config = with_flags(read_config(arguments.config), arguments.config_values)
+    train_and_evaluate(config, arguments.workdir, distributed=arguments.distributed)
+
+
+def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
+    """Changes values of a config by flags, in place.
+
+    Args:
+        config: every value of the experiment.
+        arguments: flags `--config.KEY=VALUE`; a value is read as the type that the config has.
+
+    Returns:
+        The config.
+
+    Raises:
+        ValueError: naming the flag, if it is none, the config has no such key, or the value is of
+            another type.
+    """
+    argv = ["gazejax train", *arguments]
+    values = flags.FlagValues()
+    try:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
+        unknown = values(argv)[1:]
+    except (AttributeError, KeyError) as error:
+        raise ValueError(f"the config has no key {str(error).strip(chr(34))}") from error
+    except flags.Error as error:
+        raise ValueError(str(error)) from error
+    if unknown:
+        raise ValueError(
+            f"unknown argument {unknown[0]!r}; allowed: --config, --workdir, --distributed, "
+            "--config.KEY=VALUE"
+        )
+    return values.config
