@@ -7,7 +7,7 @@ One fold, a third of the steps of stage 1 and half of those of stage 2.
 """
 
 SWEEP = {
-    "bases": ("configs/osie.py:short_saliency",),
+    "bases": ("osie:short_saliency",),
     "values": {"eval.num_images": (10,)},
     "sets": (
         "film_off",

@@ -7,7 +7,7 @@ Fewer steps of all stages; one fold.
 """
 
 SWEEP = {
-    "bases": ("configs/synthetic_gaze.py:short_saliency",),
+    "bases": ("synthetic_gaze:short_saliency",),
     "values": {"eval.num_images": (10,)},
     "sets": (
         "film_deepest",

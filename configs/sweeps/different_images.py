@@ -9,7 +9,7 @@ three folds, a third of the steps.
 """
 
 SWEEP = {
-    "bases": ("configs/osie.py:short",),
+    "bases": ("osie:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 4)},
     "sets": (
         *(f"shared_{share}_train" for share in (100, 50, 25, 0)),

@@ -9,7 +9,7 @@ enough of their own: 20 to train with, 8 to be compared by. Half of the steps; o
 """
 
 SWEEP = {
-    "bases": ("configs/synthetic_gaze.py:short",),
+    "bases": ("synthetic_gaze:short",),
     "values": {
         "stage": "encoder",
         "eval.num_images": (1, 4),

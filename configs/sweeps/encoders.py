@@ -8,7 +8,7 @@ map_encoders.py. On all three folds, a third of the steps.
 """
 
 SWEEP = {
-    "bases": ("configs/osie.py:short",),
+    "bases": ("osie:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
     "sets": (
         *(f"embedding_{size}" for size in (4, 16, 256)),

@@ -7,7 +7,7 @@ A third of the steps.
 """
 
 SWEEP = {
-    "bases": ("configs/osie.py:short",),
+    "bases": ("osie:short",),
     "values": {"stage": "encoder", "eval.folds": 1, "eval.num_images": (1, 5, 20)},
     "sets": ("width_32", "width_256", "taste_off", "gaze_alone"),
     "grids": (),

@@ -7,7 +7,7 @@ The numbers of enrolment images are columns of every run. On all three folds, a 
 """
 
 SWEEP = {
-    "bases": ("configs/osie.py:short",),
+    "bases": ("osie:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 2, 5, 10, 20, 50)},
     "sets": (
         "first_1_fixations",

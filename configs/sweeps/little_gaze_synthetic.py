@@ -7,7 +7,7 @@ The numbers of enrolment images are columns of every run. Half of the steps; one
 """
 
 SWEEP = {
-    "bases": ("configs/synthetic_gaze.py:short",),
+    "bases": ("synthetic_gaze:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 2, 5, 10, 20, 50)},
     "sets": (
         "first_1_fixations",

@@ -7,7 +7,7 @@ Without the users and images of the figures, on all three folds, a third of the 
 """
 
 SWEEP = {
-    "bases": ("configs/osie.py:validation+short",),
+    "bases": ("osie:validation+short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
     "sets": (
         "margin_0.2",

@@ -8,7 +8,7 @@ Half of the steps; one fold.
 """
 
 SWEEP = {
-    "bases": ("configs/synthetic_gaze.py:short",),
+    "bases": ("synthetic_gaze:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
     "sets": (
         "margin_1",

@@ -7,7 +7,7 @@ A quarter of the steps; one fold.
 """
 
 SWEEP = {
-    "bases": ("configs/osie_maps.py:short",),
+    "bases": ("osie_maps:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
     "sets": (
         "two_trunk",
