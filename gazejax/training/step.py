@@ -79,8 +79,9 @@ def make_train_step(
     Returns:
         A function that gives up its first argument's memory. Its batch is None where the loss finds
         all it needs among the constants; else arrays with leading axes [local device, step].
-        Metrics have a leading axis of steps, but `stop_requested`: whether a process said so. That goes
-        with the step, since what CPU devices of several processes exchange must come in one order.
+        Metrics have a leading axis of steps, but `stop_requested`: whether a process was asked to
+        stop. The step carries that, since CPU devices of several processes must exchange values in
+        one order.
     """
 
     def one_step(

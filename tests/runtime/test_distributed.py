@@ -57,7 +57,7 @@ def main():
     told = []
     for number in range(3):
         state, metrics = step(state, rows, None, me == 1 and number == 1)
-        told.append(bool(metrics["is_asked"]))
+        told.append(bool(metrics["stop_requested"]))
     assert told == [False, True, False]
     assert processes.is_any(me == 1) and not processes.is_any(False)
     assert processes.as_in_first({"own": np.float32(me + 3)})["own"] == 3
