@@ -63,7 +63,7 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     config.split.test_rule = "hash"
     height = point["height"]
     config.encoder.image_size = (height, height * 4 // 3)
-    config.saliency.sampling.update(
+    config.saliency.batch.update(
         num_images=MAPS_PER_BATCH // point["people"], users_per_image=point["people"]
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

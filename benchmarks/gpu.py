@@ -68,13 +68,13 @@ def make_config(
         return None
     if stage == "encoder":
         config.encoder.image_size = image_size
-        config.encoder.sampling.update(
+        config.encoder.batch.update(
             num_users=batch // IMAGES_PER_USER, images_per_user=IMAGES_PER_USER
         )
     else:
         config.saliency.image_size = image_size
         config.saliency.map_size = tuple(side // 4 for side in image_size)
-        config.saliency.sampling.update(
+        config.saliency.batch.update(
             num_images=batch // PEOPLE_PER_IMAGE, users_per_image=PEOPLE_PER_IMAGE
         )
     validate(config)
@@ -105,7 +105,7 @@ class Combination:
 
     def __init__(self, config: ConfigDict, stage: str, steps_per_dispatch: int, num_images: int):
         # A third of the people is unseen.
-        seen = max(config.encoder.sampling.num_users, PEOPLE_PER_IMAGE)
+        seen = max(config.encoder.batch.num_users, PEOPLE_PER_IMAGE)
         dataset = generated.make_dataset(
             config, num_users=seen * 3 // 2 + 2, num_images=num_images, seed=0
         )

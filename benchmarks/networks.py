@@ -136,7 +136,7 @@ class Ours:
         name, what, *sizes = case.split("/")
         config = self.config.copy_and_resolve_references()
         if sizes:
-            config.saliency.sampling.update(num_images=int(sizes[0]), users_per_image=int(sizes[1]))
+            config.saliency.batch.update(num_images=int(sizes[0]), users_per_image=int(sizes[1]))
         stage = self.stage(name, config)
         if what == "train":
             return self._train(stage)
@@ -190,8 +190,8 @@ class Ours:
         """Loss and norm of the gradient of one batch, and that batch."""
         config, arrays = self.config, {}
         stage = self.stage("encoder", config)
-        images_per_user = config.encoder.sampling.images_per_user
-        users = np.arange(config.encoder.sampling.num_users)
+        images_per_user = config.encoder.batch.images_per_user
+        users = np.arange(config.encoder.batch.num_users)
         pairs = _pairs(
             config,
             "encoder",
@@ -207,7 +207,7 @@ class Ours:
             embeddings = model.encoder(inputs, residual).reshape(len(users), images_per_user, -1)
             terms = config.encoder.loss
             triplet, _ = losses.mined_triplet_loss(
-                losses.l2_normalize(embeddings) if terms.unit_length else embeddings,
+                losses.l2_normalize(embeddings) if terms.l2_normalize else embeddings,
                 jax.random.key(0),
                 margin=terms.margin,
                 distance=terms.distance,
@@ -222,7 +222,7 @@ class Ours:
         found = {"encoder": _loss_and_norm(encoder_loss, self.encoder_params)}
 
         stage = self.stage("saliency", config)
-        people, images = config.saliency.sampling.users_per_image, 2
+        people, images = config.saliency.batch.users_per_image, 2
         maps = _pairs(
             config,
             "saliency",

@@ -3,204 +3,37 @@
     gazejax data build osie/mouse_amt --raw DIR
     python train.py --config=configs/osie_mouse.py --workdir=runs/osie_mouse
 
-The mouse, not gaze: it moves a window of sharp sight. Nobody saw all images, half the users saw 40
-or fewer, and no time is known. Half the images are test images, since people are compared by ten
-images and ten others. What was tried, with figures, is in docs/results/experiments.md.
+The tracks are of the mouse, not of gaze: the mouse moves a window of sharp sight. No user saw all
+images, half the users saw 40 or fewer, and times are not known. Half the images are test images,
+since users are compared by ten images and ten others. What was tried is in
+docs/results/experiments.md.
 
 All values are ours: the paper did not use these data.
 """
 
 from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
 
+from gazejax.configs import ablations as shared
+from gazejax.configs import base
 from gazejax.config.ablations import apply_ablations
 
 
-def get_config(sets: str = "") -> ConfigDict:
-    """Every value of the experiment, changed by the named sets of `SETS`."""
-    config = ConfigDict(
-        {
-            "seed": 0,
-            "stage": "all",  # one stage, or all: one after the other
-            "data": {
-                "name": "osie/mouse_amt",
-                "data_dir": placeholder(str),  # None: the default folder of TFDS
-                "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
-                "first_trial_only": False,  # where somebody looked at an image several times
-                "drop_first_fixation": False,  # of every trial
-                "keep_one_in": 8,  # of a trial's rows: some 16 samples of the mouse are left
-                # What the networks are told of where others look: the mean map of the seen users
-                # (group), one predicted from the image (predicted), or the mean training map
-                # (center_prior).
-                "universal_map": "group",
-                # Where images lie: all on each device, or read for each step (stream); auto: the
-                # devices if they have the room.
-                "residency": "auto",
-                "stream": {"num_threads": 4, "num_prefetched": 8},  # batches ahead
-            },
-            "split": {
-                # validation: without the users and images of the figures, to choose a config by
-                "purpose": "test",
-                "test_rule": "hash",  # osie or hash
-                "hash_seed": 0,  # rule hash, validation
-                "hash_one_in": 2,  # rule hash, validation: half of the images are test images
-                "folds": 10,  # of users
-                "fold": 1,  # users fold, fold + folds, ... are never seen in training
-                "min_images": 20,  # users who saw fewer training or test images take no part
-                "max_seen_users": placeholder(int),  # None: all
-                "max_train_images": placeholder(int),  # likewise
-                # Share of images that users have in common; see `splits.share_images`; None: all.
-                "train_overlap": placeholder(float),
-                "test_overlap": placeholder(float),
-            },
-            # Frozen: every image goes through the backbone once. Needs the extra `pretrained`.
-            "features": {
-                "backbone": "efficientnet_lite0",
-                "image_size": (288, 384),
-                "strides": (8, 16, 32),  # levels of the backbone
-                "components": (12, 24, 24),  # principal components of each
-            },
-            "encoder": {
-                "architecture": "scanpath",  # every fixation described, then a deep set
-                "inputs": ("position", "step", "density"),
-                "image_size": (36, 48),  # height, width; here of the universal map alone
-                "width": 128,
-                # The embedding ends with the features of what the person looks at more than others
-                # do, times this: enough for stage 2, little enough for stage 1.
-                "taste_scale": 0.5,
-                "embedding_size": 64,
-                "sampling": {
-                    "num_users": 15,
-                    "images_per_user": 12,
-                    "share_images": True,  # nothing but gaze tells the users of a batch apart
-                    # Users made of the drawn ones by warping all their gaze in one way; ours.
-                    "virtual_users": {
-                        "number": 15,
-                        "mirror": True,
-                        "scale_spread": 0.15,
-                        "duration_spread": 0.15,
-                        "shift_frac": 0.05,
-                    },
-                },
-                "loss": {
-                    "margin": 1.0,
-                    "distance": "squared_euclidean",
-                    "unit_length": False,
-                    "mining": "batch_all",
-                    "pairs_per_embedding": 3,  # triplets compare means of so many pairs
-                    "classification_weight": 1.0,  # beside the triplets; 0: the paper
-                    "prototype_weight": 0.0,  # and of the prototype loss; ours
-                },
-                "num_steps": 1500,
-                "optimizer": {
-                    "learning_rate": 2e-3,
-                    "warmup_steps": 150,
-                    "weight_decay": 1e-2,
-                    "clip_norm": 1.0,
-                },
-            },
-            "saliency": {
-                "architecture": "taste",  # features weighed by the person's taste
-                "map_size": (36, 48),  # of the universal, true and predicted maps
-                # MSE alone: the paper's.
-                "loss": {"mse_weight": 1.0, "kld_weight": 1.0, "cc_weight": 0.0},
-                "width": 32,
-                # What counts of people of the training: their `taste` alone, or as well what is
-                # remembered of them: weights of features (`filters`), or scale and shift of two
-                # layers (`film`).
-                "conditioning": "film",
-                "memory": {
-                    # Who is known: see `gazejax.models.taste.SeenUserRecognizer`.
-                    "radius": 0.35,
-                    "softness": 0.05,
-                    "width": 16,
-                    "weight_decay": 0.3,  # Strong: what is remembered overfits first.
-                },
-                "sampling": {
-                    "num_images": 8,
-                    "users_per_image": 8,
-                    "enrolment_images": (5, 50),  # drawn anew for each map, uniform in this range
-                },
-                "num_steps": 600,
-                "optimizer": {
-                    "learning_rate": 5e-3,
-                    "warmup_steps": 60,
-                    "weight_decay": 1e-2,
-                    "clip_norm": 1.0,
-                },
-            },
-            # The universal map of an image nobody has looked at, predicted: the saliency network
-            # without a person, starting from the mean training map.
-            "universal": {
-                "num_images": 16,
-                "num_steps": 400,
-                "optimizer": {
-                    "learning_rate": 1e-2,
-                    "warmup_steps": 40,
-                    "weight_decay": 1e-4,
-                    "clip_norm": 1.0,
-                },
-            },
-            "controls": {
-                # Trains a second encoder on gaze whose owners are permuted within each image.
-                "permuted_users": True,
-                # Whose gaze the encoder itself learns from: everybody's own, or permuted likewise.
-                "gaze": "own",
-                # What stage 2 is told of people, in training and evaluation: their own embeddings;
-                # none; or swapped, each one of somebody else who saw that image.
-                "embeddings": "own",
-            },
-            "training": {
-                # Of the layers; bfloat16 pays on accelerators only. Parameters, sums and losses
-                # are float32 either way.
-                "compute_dtype": "float32",
-                "steps_per_dispatch": 1,  # more only on accelerators
-                "log_every": 20,
-                "max_skipped_in_a_row": 10,  # updates that were not finite, before training stops
-            },
-            "checkpoint": {
-                "every": 300,
-                "keep": 2,  # of the newest
-                # True: go on although values of the config, or the data, changed, and say which.
-                "accept_changes": False,
-            },
-            "eval": {
-                # 1: the one fold of `split`. More: cross-validation, a training for each fold of so
-                # many, in workdir/fold_0, ...; it sets split.folds and split.fold.
-                "folds": 1,
-                "seed": 0,
-                "batch_size": 256,
-                "num_images": (1, 5, 10),  # enrolment and probe images of stage 1
-                "num_draws": 100,
-                "samples_per_user": 10,  # of MAP@R, at most; each from n other images
-                # Of every viewing, for stage 1; None: all.
-                "gaze": {"first_fixations": placeholder(int), "first_ms": placeholder(float)},
-                "common_fixations": 6,  # the control with scanpaths cut to equally many
-                "saliency_num_images": (10,),  # enrolment images of stage 2
-                "saliency_num_draws": 2,
-                "num_derangements": 4,
-                "num_resamples": 1000,  # of the bootstrap and the permutation test
-                # The baseline without learning: what is tried for each user; see
-                # `baselines.calibrate`.
-                "calibration": {
-                    "spread_frac": (0.0, 0.02, 0.04),
-                    "gain": (0.6, 0.8, 1.0, 1.25, 1.5),
-                    "center_weight": (-0.25, 0.0, 0.25, 0.5),
-                },
-            },
-        }
-    )
-    return apply_ablations(config, SETS, sets)
+def get_config(ablations: str = "") -> ConfigDict:
+    """Every value of the experiment, changed by names of `ABLATIONS`, joined with +."""
+    config = base.get_config()
+    # Some 16 samples of the mouse are left of a trial.
+    config.data.update(name="osie/mouse_amt", subsample_every=8)
+    config.split.update(test_rule="hash", hash_one_in=2, folds=10, min_images=20)
+    config.encoder.model.inputs = ("position", "step", "density")
+    config.encoder.batch.num_users = 15
+    config.encoder.batch.virtual_users.number = 15
+    config.eval.update(num_images=(1, 5, 10), saliency_num_images=(10,))
+    return apply_ablations(config, ABLATIONS, ablations)
 
 
 # Each changes exactly what it names: `--config=configs/osie_mouse.py:users_50`.
-SETS = {
-    # How much strangers gain with the number of people trained with.
+ABLATIONS = {
+    **shared.CONTROLS,
+    # Gain of unseen users with the number of seen users.
     **{f"users_{number}": {"split.max_seen_users": number} for number in (15, 50, 100, 200)},
-    # Controls of the whole model. An encoder that learns from gaze whose owners are permuted; one
-    # that learns nothing; a saliency network that is told of nobody; one that is told of others.
-    "permuted_users": {"controls.gaze": "permuted"},
-    "random_encoder": {"encoder.num_steps": 0, "encoder.optimizer.warmup_steps": 0},
-    "no_embedding": {"controls.embeddings": "none"},
-    "swapped_users": {"controls.embeddings": "swapped"},
 }

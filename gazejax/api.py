@@ -23,7 +23,12 @@ from gazejax._array_checks import (
     checked_map,
     checked_numbers,
 )
-from gazejax.config.derived import has_preference_vector, input_size, user_embedding_size
+from gazejax.config.derived import (
+    has_preference_vector,
+    input_size,
+    map_size,
+    user_embedding_size,
+)
 from gazejax.data import features, pretrained
 from gazejax.data.reader import resize_image
 from gazejax.inference.networks import encoder_network, saliency_network
@@ -63,19 +68,19 @@ class Model:
 
     def __init__(self, workdir: Path) -> None:
         config = load_config(workdir)
-        if config.eval.folds > 1:
+        if config.split.cross_validate:
             raise ValueError(
-                f"{workdir} holds {config.eval.folds} folds; load one of them, such as "
+                f"{workdir} holds {config.split.folds} folds; load one of them, such as "
                 f"{workdir / 'fold_0'}"
             )
         if config.controls.embeddings != "own":
             raise ValueError(
-                f"{workdir} is a control, not to be used: its saliency network was told "
+                f"{workdir} is a control, not to be used: its saliency network was given "
                 f"{config.controls.embeddings!r} for embeddings (config.controls.embeddings)"
             )
         self.config = config
         self.embedding_size = user_embedding_size(config)
-        self.needs_durations = bool({"duration", "order"} & set(config.encoder.inputs))
+        self.needs_durations = bool({"duration", "order"} & set(config.encoder.model.inputs))
         self._backbone_params, self._basis = None, load_projection(workdir)
         if self._basis is not None:
             self._backbone_params = pretrained.load_parameters()["backbone"]
@@ -134,7 +139,7 @@ class Model:
                     f"{len(images)} images"
                 )
         pixels, points, groups, aspect_ratios, seen = [], [], [], [], []
-        height, width = self.config.encoder.image_size
+        height, width = map_size(self.config, "encoder")
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))

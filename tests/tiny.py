@@ -5,13 +5,13 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from gazejax.config.files import read_config
-from gazejax.config.schema import ARCHITECTURES, SALIENCY_ARCHITECTURES
 from gazejax.experiments.run import train_and_evaluate
 from gazejax.models.scanpath_encoder import FEATURES
 
 __all__ = [
     "ROOT",
     "differing",
+    "flatten",
     "read_config",
     "tiny_config",
     "tiny_scanpath_config",
@@ -37,19 +37,16 @@ def tiny_config(data_dir: Path) -> ConfigDict:
     config = read_config("synthetic_gaze")
     config.data.name = "synthetic_gaze/tiny"
     config.data.data_dir = str(data_dir)
-    config.encoder.update(image_size=(30, 40), filters=(8, 8), embedding_size=6, num_steps=12)
-    config.encoder.sampling.update(num_users=4, images_per_user=4)
-    config.encoder.sampling.virtual_users.number = 1
-    config.encoder.loss.pairs_per_embedding = 2
-    config.saliency.update(
-        image_size=(32, 48),
-        map_size=(8, 12),
-        trunk_filters=(8, 8, 8),
-        decoder_filters=(8, 8),
-        conditioned_levels=(0, 1),
-        num_steps=12,
+    config.encoder.model.update(filters=(8, 8), embedding_size=6)
+    config.encoder.update(image_size=(30, 40), num_steps=12)
+    config.encoder.batch.update(num_users=4, images_per_user=4)
+    config.encoder.batch.virtual_users.number = 1
+    config.encoder.loss.pairs_per_mean = 2
+    config.saliency.model.update(
+        trunk_filters=(8, 8, 8), decoder_filters=(8, 8), conditioned_levels=(0, 1)
     )
-    config.saliency.sampling.update(num_images=4, users_per_image=3, enrolment_images=(2, 4))
+    config.saliency.update(image_size=(32, 48), map_size=(8, 12), num_steps=12)
+    config.saliency.batch.update(num_images=4, users_per_image=3, enrolment_images=(2, 4))
     config.universal.update(num_images=4, num_steps=12)
     for stage in ("encoder", "saliency", "universal"):
         config[stage].optimizer.warmup_steps = 2
@@ -60,20 +57,40 @@ def tiny_config(data_dir: Path) -> ConfigDict:
 
 
 def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
-    """The same with the encoder of scanpaths, and taste on frozen features."""
+    """The same with the scanpath encoder, and the readout on frozen features."""
     config = tiny_config(data_dir)
-    encoder = config.encoder.to_dict()
-    for key in ARCHITECTURES["early"]:
-        del encoder[key]
-    encoder |= {"architecture": "scanpath", "inputs": tuple(FEATURES), "width": 8}
-    encoder |= {"taste_scale": 0.5, "image_size": (8, 12)}
-    saliency = config.saliency.to_dict()
-    for key in SALIENCY_ARCHITECTURES["unet"]:
-        del saliency[key]
-    saliency |= {"architecture": "taste", "width": 4, "conditioning": "film"}
-    saliency["memory"] = {"radius": 0.4, "softness": 0.1, "width": 4, "weight_decay": 0.3}
-    saliency["loss"]["kld_weight"] = 0.5
-    features = {"backbone": "efficientnet_lite0", "image_size": (72, 96)}
-    features |= {"strides": (16, 32), "components": (3, 2)}
-    changed = {"encoder": encoder, "saliency": saliency, "features": features}
-    return ConfigDict({**config.to_dict(), **changed})
+    with config.unlocked():
+        del config.encoder["image_size"], config.saliency["image_size"]
+        config.encoder.map_size = (8, 12)
+    config.encoder.model = ConfigDict(
+        {
+            "architecture": "scanpath",
+            "inputs": tuple(FEATURES),
+            "width": 8,
+            "embedding_size": 6,
+            "preference_scale": 0.5,
+        }
+    )
+    memory = {"kind": "film", "rejection_distance": 0.4, "temperature": 0.1, "width": 4}
+    memory["weight_decay"] = 0.3
+    config.saliency.model = ConfigDict({"architecture": "readout", "width": 4, "memory": memory})
+    config.saliency.loss.cross_entropy_weight = 0.5
+    config.features = ConfigDict(
+        {
+            "backbone": "efficientnet_lite0",
+            "image_size": (72, 96),
+            "strides": (16, 32),
+            "components": (3, 2),
+        }
+    )
+    return config
+
+
+def flatten(values: dict, prefix: str = "") -> dict:
+    """Values of nested dictionaries by their keys joined with dots."""
+    flat = {}
+    for key, value in values.items():
+        flat |= (
+            flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat

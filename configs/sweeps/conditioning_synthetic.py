@@ -9,17 +9,17 @@ Fewer steps of all stages; one fold.
 SWEEP = {
     "bases": ("synthetic_gaze:short_saliency",),
     "values": {"eval.num_images": (10,)},
-    "sets": (
+    "ablations": (
         "film_deepest",
         "film_finest",
         "concatenation",
         "last_layer",
         "no_embedding",
-        "swapped_users",
+        "swapped_embeddings",
         "universal_predicted",
         "universal_center",
-        "kld_only",
-        "cc_only",
+        "cross_entropy_only",
+        "correlation_only",
     ),
     "grids": (),
     "seeds": (0, 1, 2),

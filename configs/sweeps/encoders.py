@@ -10,12 +10,12 @@ map_encoders.py. On all three folds, a third of the steps.
 SWEEP = {
     "bases": ("osie:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
-    "sets": (
+    "ablations": (
         *(f"embedding_{size}" for size in (4, 16, 256)),
         "width_32",
         "width_256",
-        "taste_off",
-        "gaze_alone",
+        "preference_off",
+        "scanpath_only",
         "durations_off",
     ),
     "grids": (),

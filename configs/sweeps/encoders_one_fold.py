@@ -7,9 +7,9 @@ A third of the steps.
 """
 
 SWEEP = {
-    "bases": ("osie:short",),
-    "values": {"stage": "encoder", "eval.folds": 1, "eval.num_images": (1, 5, 20)},
-    "sets": ("width_32", "width_256", "taste_off", "gaze_alone"),
+    "bases": ("configs/osie.py:short",),
+    "values": {"stage": "encoder", "split.cross_validate": False, "eval.num_images": (1, 5, 20)},
+    "ablations": ("width_32", "width_256", "preference_off", "scanpath_only"),
     "grids": (),
     "seeds": (0, 1),
 }

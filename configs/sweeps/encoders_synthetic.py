@@ -9,9 +9,9 @@ Half of the steps; one fold.
 SWEEP = {
     "bases": ("synthetic_gaze:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
-    "sets": (
+    "ablations": (
         "gaze_pooling_off",
-        "group_map_off",
+        "universal_map_off",
         "narrow",
         "wide",
         *(f"embedding_{size}" for size in (4, 64, 256)),

@@ -9,7 +9,7 @@ The numbers of enrolment images are columns of every run. On all three folds, a 
 SWEEP = {
     "bases": ("osie:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 2, 5, 10, 20, 50)},
-    "sets": (
+    "ablations": (
         "first_1_fixations",
         "first_2_fixations",
         "first_4_fixations",

@@ -9,7 +9,7 @@ The numbers of enrolment images are columns of every run. Half of the steps; one
 SWEEP = {
     "bases": ("synthetic_gaze:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 2, 5, 10, 20, 50)},
-    "sets": (
+    "ablations": (
         "first_1_fixations",
         "first_2_fixations",
         "first_4_fixations",

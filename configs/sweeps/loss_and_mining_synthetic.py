@@ -10,9 +10,9 @@ Half of the steps; one fold.
 SWEEP = {
     "bases": ("synthetic_gaze:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
-    "sets": (
+    "ablations": (
         "margin_1",
-        "any_length",
+        "l2_normalize_off",
         "mining_random",
         "mining_semi_hard",
         "mining_batch_hard",
@@ -20,8 +20,8 @@ SWEEP = {
         "classification_off",
         "classification_off+mining_batch_hard",
         # All triplets with a margin of 0.2 on the raw map of the gaze: the collapse.
-        "personal_alone",
-        "personal_alone+classification_off",
+        "personal_map_only",
+        "personal_map_only+classification_off",
     ),
     "grids": (),
     "seeds": (0, 1, 2),

@@ -9,11 +9,11 @@ A quarter of the steps; one fold.
 SWEEP = {
     "bases": ("osie_maps:short",),
     "values": {"stage": "encoder", "eval.num_images": (1, 5, 20)},
-    "sets": (
-        "two_trunk",
-        "gaze_pooled",
+    "ablations": (
+        "late_fusion",
+        "late_fusion_gaze",
         "gaze_pooling",
-        "group_map_off",
+        "universal_map_off",
         "narrow",
         "shallow",
         "deep",

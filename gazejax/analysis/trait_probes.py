@@ -154,7 +154,7 @@ def probe(workdir: Path) -> dict[str, Any]:
     dataset = load_dataset(config, load_projection(workdir))
     known = _known_traits(config)
     folds = []
-    with track("embeddings", config.eval.folds) as show:
+    with track("embeddings", len(fold_configs(config, workdir))) as show:
         for folder, one in fold_configs(config, workdir).items():
             folds.append(open_fold(folder, one, dataset))
             show(len(folds), "folds")

@@ -7,22 +7,21 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-_MOST_TOLD = 5
+_MOST_SHOWN = 5
 
-# What may change between two runs in one workdir without making it another experiment; of `eval`
-# all but the number of folds.
+# What may change between two runs in one workdir without making it another experiment.
 NOT_PART_OF_THE_EXPERIMENT = (
     "stage",
-    "split.test_overlap",
+    "split.test_image_overlap",
     "data.data_dir",
-    "data.residency",
+    "data.image_storage",
     "data.stream",
     "checkpoint",
-    "controls.permuted_users",
+    "controls.train_permuted_encoder",
     "eval",
 )
 
-# On what stages `encoder` and `permuted_encoder` do not depend, unless they are told predictions.
+# On what stages `encoder` and `permuted_encoder` do not depend, unless they read predicted maps.
 _NOT_PART_OF_THE_ENCODER = (
     *NOT_PART_OF_THE_EXPERIMENT,
     "saliency",
@@ -39,17 +38,14 @@ def not_part_of(stage: str, config: ConfigDict) -> tuple[str, ...]:
 
 
 def fingerprint(config: ConfigDict, ignored: Iterable[str] = ("data.data_dir",)) -> str:
-    """SHA-256 of every value of a config but those of the ignored keys and sections.
-
-    The number of folds is never ignored, as in `difference`.
-    """
+    """SHA-256 of every value of a config but those of the ignored keys and sections."""
     values = _flatten(config.to_dict())
     kept = {key: value for key, value in values.items() if not _is_ignored(key, ignored)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _is_ignored(key: str, ignored: Iterable[str]) -> bool:
-    return key != "eval.folds" and any(f"{key}.".startswith(f"{section}.") for section in ignored)
+    return any(f"{key}.".startswith(f"{section}.") for section in ignored)
 
 
 def difference(
@@ -62,13 +58,13 @@ def difference(
     Both as nested dictionaries, as `ConfigDict.to_dict` and JSON give them.
     """
     flat_one, flat_other = _flatten(one), _flatten(other)
-    told = [
+    changes = [
         f"config.{key} was {flat_one.get(key)!r} and is now {flat_other.get(key)!r}"
         for key in changed_keys(one, other)
         if not _is_ignored(key, ignored)
     ]
-    more = [f"and {len(told) - _MOST_TOLD} more"] if len(told) > _MOST_TOLD else []
-    return ", ".join(told[:_MOST_TOLD] + more) or None
+    more = [f"and {len(changes) - _MOST_SHOWN} more"] if len(changes) > _MOST_SHOWN else []
+    return ", ".join(changes[:_MOST_SHOWN] + more) or None
 
 
 def changed_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from gazejax.config.rules import (
 )
 from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.map_encoder import CHANNELS, POOLINGS
-from gazejax.models.saliency_unet import CONDITIONINGS as UNET_CONDITIONINGS
+from gazejax.models.saliency_unet import CONDITIONINGS
 from gazejax.models.scanpath_encoder import FEATURES
 
 _OPTIMIZER = {
@@ -27,51 +27,47 @@ _OPTIMIZER = {
     "clip_norm": number(0.0, open_below=True),
 }
 
-# An encoder with a trunk for the maps always sees the image too.
-_TWO_TRUNKS = {
-    "inputs": some_of(name for name in CHANNELS if name != "image"),
+_TRUNK = {
     "filters": integers(1),
-    "map_filters": integers(1),
     "kernel_size": integer(1),
     "stride": integer(1),
     "norm_groups": integer(1),
+    "pooling": one_of(*POOLINGS),
+    "embedding_size": integer(1),
 }
 
-# What `encoder` holds beside the rest, for each of its architectures.
-ARCHITECTURES: dict[str, dict[str, Rule]] = {
-    "early": {
-        "inputs": some_of(CHANNELS),
-        "filters": integers(1),
-        "kernel_size": integer(1),
-        "stride": integer(1),
-        "norm_groups": integer(1),
-        "pooling": one_of(*POOLINGS),
+# What `encoder.model` holds for each of its architectures.
+ENCODERS: dict[str, dict[str, Rule]] = {
+    "early_fusion": {"inputs": some_of(CHANNELS), **_TRUNK},
+    # A late-fusion encoder always sees the image too.
+    "late_fusion": {
+        "inputs": some_of(name for name in CHANNELS if name != "image"),
+        "map_filters": integers(1),
+        **_TRUNK,
     },
-    "two_trunk": _TWO_TRUNKS,
-    "gaze_pooled": _TWO_TRUNKS,
     "scanpath": {
         "inputs": some_of(FEATURES),
         "width": integer(1),
-        "taste_scale": number(0.0),
+        "embedding_size": integer(1),
+        "preference_scale": number(0.0),
     },
 }
 
-# The same of `saliency`, and what `features` holds with a backbone.
-SALIENCY_ARCHITECTURES: dict[str, dict[str, Any]] = {
+# What `saliency.model` holds for each of its architectures, and `features` for each backbone.
+SALIENCY_NETWORKS: dict[str, dict[str, Any]] = {
     "unet": {
-        "image_size": integers(8, 2),
         "trunk_filters": integers(1),
         "decoder_filters": integers(1),
-        "conditioning": one_of(*UNET_CONDITIONINGS),
+        "conditioning": one_of(*CONDITIONINGS),
         "conditioned_levels": integers(0),
         "norm_groups": integer(1),
     },
-    "taste": {
+    "readout": {
         "width": integer(1),
-        "conditioning": one_of("taste", "filters", "film"),
         "memory": {
-            "radius": number(0.0),
-            "softness": number(0.0, open_below=True),
+            "kind": one_of("none", "feature_weights", "film"),
+            "rejection_distance": number(0.0),
+            "temperature": number(0.0, open_below=True),
             "width": integer(1),
             "weight_decay": number(0.0),
         },
@@ -96,9 +92,9 @@ RULES: dict[str, Any] = {
         "sigma_frac": number(0.0, 1.0, open_below=True),
         "first_trial_only": BOOLEAN,
         "drop_first_fixation": BOOLEAN,
-        "keep_one_in": integer(1),
-        "universal_map": one_of("group", "predicted", "center_prior"),
-        "residency": one_of("auto", "device", "stream"),
+        "subsample_every": integer(1),
+        "universal_map": one_of("seen_users", "predicted", "center_prior"),
+        "image_storage": one_of("auto", "device", "stream"),
         "stream": {"num_threads": integer(1), "num_prefetched": integer(1)},
     },
     "split": {
@@ -108,21 +104,20 @@ RULES: dict[str, Any] = {
         "hash_one_in": integer(2),
         "folds": integer(2),
         "fold": integer(0),
+        "cross_validate": BOOLEAN,
         "min_images": integer(0),
         "max_seen_users": or_none(integer(2)),
         "max_train_images": or_none(integer(2)),
-        "train_overlap": or_none(number(0.0, 1.0)),
-        "test_overlap": or_none(number(0.0, 1.0)),
+        "train_image_overlap": or_none(number(0.0, 1.0)),
+        "test_image_overlap": or_none(number(0.0, 1.0)),
     },
     "features": {"backbone": one_of(*BACKBONES)},
     "encoder": {
-        "architecture": one_of(*ARCHITECTURES),
-        "image_size": integers(8, 2),
-        "embedding_size": integer(1),
-        "sampling": {
+        "model": {"architecture": one_of(*ENCODERS)},
+        "batch": {
             "num_users": integer(2),
             "images_per_user": integer(2),
-            "share_images": BOOLEAN,
+            "same_images": BOOLEAN,
             "virtual_users": {
                 "number": integer(0),
                 "mirror": BOOLEAN,
@@ -134,9 +129,9 @@ RULES: dict[str, Any] = {
         "loss": {
             "margin": number(0.0),
             "distance": one_of("euclidean", "squared_euclidean"),
-            "unit_length": BOOLEAN,
+            "l2_normalize": BOOLEAN,
             "mining": one_of("random", "batch_all", "semi_hard", "batch_hard"),
-            "pairs_per_embedding": integer(1),
+            "pairs_per_mean": integer(1),
             "classification_weight": number(0.0),
             "prototype_weight": number(0.0),
         },
@@ -144,14 +139,14 @@ RULES: dict[str, Any] = {
         "optimizer": _OPTIMIZER,
     },
     "saliency": {
-        "architecture": one_of(*SALIENCY_ARCHITECTURES),
+        "model": {"architecture": one_of(*SALIENCY_NETWORKS)},
         "map_size": integers(1, 2),
         "loss": {
             "mse_weight": number(0.0),
-            "kld_weight": number(0.0),
-            "cc_weight": number(0.0),
+            "cross_entropy_weight": number(0.0),
+            "correlation_weight": number(0.0),
         },
-        "sampling": {
+        "batch": {
             "num_images": integer(1),
             "users_per_image": integer(1),
             "enrolment_images": integers(1, 2),
@@ -165,15 +160,15 @@ RULES: dict[str, Any] = {
         "optimizer": _OPTIMIZER,
     },
     "controls": {
-        "permuted_users": BOOLEAN,
-        "gaze": one_of("own", "permuted"),
-        "embeddings": one_of("own", "none", "swapped"),
+        "train_permuted_encoder": BOOLEAN,
+        "encoder_user_labels": one_of("true", "permuted"),
+        "embeddings": one_of("own", "zero", "swapped"),
     },
     "training": {
         "compute_dtype": one_of("float32", "bfloat16"),
         "steps_per_dispatch": integer(1),
         "log_every": integer(1),
-        "max_skipped_in_a_row": integer(1),
+        "max_consecutive_nonfinite": integer(1),
     },
     "checkpoint": {
         "every": integer(1),
@@ -181,7 +176,6 @@ RULES: dict[str, Any] = {
         "accept_changes": BOOLEAN,
     },
     "eval": {
-        "folds": integer(1),
         "seed": integer(0),
         "batch_size": integer(1),
         "num_images": integers(1),
@@ -191,10 +185,10 @@ RULES: dict[str, Any] = {
             "first_fixations": or_none(integer(1)),
             "first_ms": or_none(number(0.0, open_below=True)),
         },
-        "common_fixations": integer(1),
+        "truncated_fixations": integer(1),
         "saliency_num_images": integers(1),
         "saliency_num_draws": integer(1),
-        "num_derangements": integer(3),
+        "num_swaps": integer(3),
         "num_resamples": integer(1000),
         "calibration": {
             "spread_frac": numbers(0.0),
@@ -208,16 +202,36 @@ RULES: dict[str, Any] = {
 def rules_for(values: Mapping[str, Any]) -> dict[str, Any]:
     """`RULES` with those of the chosen architectures and backbone."""
     rules = dict(RULES)
-    for section, key, choices in (
-        ("features", "backbone", BACKBONES),
-        ("encoder", "architecture", ARCHITECTURES),
-        ("saliency", "architecture", SALIENCY_ARCHITECTURES),
+    rules["features"] = RULES["features"] | _of_choice(values, "features", "backbone", BACKBONES)
+    for section, networks, sizes in (
+        ("encoder", ENCODERS, ("map_size", "image_size")),
+        ("saliency", SALIENCY_NETWORKS, (None, "image_size")),
     ):
-        options = values.get(section)
-        match options.get(key) if isinstance(options, Mapping) else None:
-            case str(choice) if choice in choices:
-                own = choices[choice]
-            case _:  # To be refused for its choice and not for any other key.
-                own = {name: rule for all_of in choices.values() for name, rule in all_of.items()}
-        rules[section] = RULES[section] | own
+        model = _of_choice(values.get(section), "model", "architecture", networks)
+        rules[section] = RULES[section] | {"model": RULES[section]["model"] | model}
+        architecture = _entry(values, section, "model", "architecture")
+        # Networks on pixels have a size of images; the scanpath encoder that of its map alone.
+        size = sizes[0] if architecture in ("scanpath", "readout") else sizes[1]
+        if size is not None:
+            rules[section] |= {size: integers(8, 2)}
     return rules
+
+
+def _of_choice(
+    values: Any, section: str, key: str, choices: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The rules of the choice that a section makes; of all choices if that is none of them."""
+    choice = _entry(values, section, key)
+    if isinstance(choice, str) and choice in choices:
+        return dict(choices[choice])
+    # To be refused for its choice and not for any other key.
+    return {name: rule for all_of in choices.values() for name, rule in all_of.items()}
+
+
+def _entry(values: Any, *keys: str) -> Any:
+    """What nested keys lead to; None if nowhere."""
+    for key in keys:
+        if not isinstance(values, Mapping) or key not in values:
+            return None
+        values = values[key]
+    return values

@@ -5,46 +5,54 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gazejax.config.errors import ConfigError
 from gazejax.config.rules import Rule
 from gazejax.config.schema import rules_for
 from gazejax.models.backbone import LEVEL_CHANNELS
+
+# Keys of version 0.1.0 under which a config of that version is recognized.
+_OLD_KEYS = frozenset(
+    f"{section}.{key}"
+    for section, keys in {
+        "data": ("keep_one_in", "residency"),
+        "split": ("train_overlap", "test_overlap"),
+        "features": ("fine_tuning_rate",),
+        "encoder": ("architecture", "inputs", "sampling", "embedding_size", "map_scale"),
+        "saliency": ("architecture", "sampling", "target_scale", "conditioning", "memory"),
+        "controls": ("permuted_users", "gaze"),
+        "training": ("max_skipped_in_a_row",),
+        "checkpoint": ("best_metric", "strict"),
+        "eval": ("folds", "common_fixations", "num_derangements"),
+    }.items()
+    for key in keys
+)
 
 
 def validate(config: ConfigDict) -> None:
     """Refuses a config with a missing, unknown or impossible value, before anything compiles.
 
     Raises:
-        ValueError: one line with the key, the value and what is allowed.
+        ConfigError: one line with the key, the value and what is allowed.
     """
     values = config.to_dict()
-    _validate_keys(values, rules_for(values), "config")
+    _check_keys(values, rules_for(values), ())
     encoder, saliency, training = values["encoder"], values["saliency"], values["training"]
     split, checkpoint = values["split"], values["checkpoint"]
 
     _require("split.fold", split["fold"], "less than split.folds", split["fold"] < split["folds"])
-    if "filters" in encoder:
-        filters, map_filters = encoder["filters"], encoder.get("map_filters", ())
-        _require_groups("encoder", encoder, filters + map_filters)
-        if encoder["architecture"] == "two_trunk":
-            _require(
-                "encoder.map_filters",
-                map_filters,
-                f"as many as encoder.filters, {len(filters)}, since the last levels are joined",
-                len(map_filters) == len(filters),
-            )
-    if saliency["architecture"] == "unet":
-        _validate_unet(saliency)
-    _validate_features(values)
-    sampling, size = encoder["sampling"], encoder["loss"]["pairs_per_embedding"]
-    images_per_user = sampling["images_per_user"]
+    _check_encoder(encoder["model"])
+    if saliency["model"]["architecture"] == "unet":
+        _check_unet(saliency)
+    _check_features(values)
+    size, images_per_user = encoder["loss"]["pairs_per_mean"], encoder["batch"]["images_per_user"]
     _require(
-        "encoder.loss.pairs_per_embedding",
+        "encoder.loss.pairs_per_mean",
         size,
-        f"a divisor of encoder.sampling.images_per_user {images_per_user}, and at most half of it",
+        f"a divisor of encoder.batch.images_per_user {images_per_user}, and at most half of it",
         images_per_user % size == 0 and images_per_user >= 2 * size,
     )
-    fewest, most = saliency["sampling"]["enrolment_images"]
-    _require("saliency.sampling.enrolment_images", (fewest, most), "(least, most)", fewest <= most)
+    fewest, most = saliency["batch"]["enrolment_images"]
+    _require("saliency.batch.enrolment_images", (fewest, most), "(least, most)", fewest <= most)
     draws, saliency_draws = values["eval"]["num_draws"], values["eval"]["saliency_num_draws"]
     _require(
         "eval.saliency_num_draws",
@@ -76,6 +84,20 @@ def validate(config: ConfigDict) -> None:
         _require(key, value, f"a multiple of {divisor_key} {divisor}", value % divisor == 0)
 
 
+def _check_encoder(model: Mapping[str, Any]) -> None:
+    if model["architecture"] == "scanpath":
+        return
+    filters, map_filters = model["filters"], model.get("map_filters", ())
+    _require_groups("encoder.model", model, filters + map_filters)
+    if model["architecture"] == "late_fusion" and model["pooling"] == "mean":
+        _require(
+            "encoder.model.map_filters",
+            map_filters,
+            f"as many as encoder.model.filters, {len(filters)}, since the last levels are joined",
+            len(map_filters) == len(filters),
+        )
+
+
 def _require_groups(section: str, options: Mapping[str, Any], filters: tuple[int, ...]) -> None:
     groups = options["norm_groups"]
     fits = all(width % groups == 0 for width in filters)
@@ -83,27 +105,28 @@ def _require_groups(section: str, options: Mapping[str, Any], filters: tuple[int
     _require(key, groups, f"a divisor of each of the filters {filters}", fits)
 
 
-def _validate_unet(saliency: Mapping[str, Any]) -> None:
-    trunk, decoder = saliency["trunk_filters"], saliency["decoder_filters"]
-    _require_groups("saliency", saliency, trunk + decoder)
+def _check_unet(saliency: Mapping[str, Any]) -> None:
+    model = saliency["model"]
+    trunk, decoder = model["trunk_filters"], model["decoder_filters"]
+    _require_groups("saliency.model", model, trunk + decoder)
     _require(
-        "saliency.decoder_filters",
+        "saliency.model.decoder_filters",
         decoder,
-        f"at most as many levels as saliency.trunk_filters, {len(trunk)}",
+        f"at most as many levels as saliency.model.trunk_filters, {len(trunk)}",
         len(decoder) <= len(trunk),
     )
-    levels = saliency["conditioned_levels"]
+    levels = model["conditioned_levels"]
     _require(
-        "saliency.conditioned_levels",
+        "saliency.model.conditioned_levels",
         levels,
         f"different levels of the decoder, from 0 to {len(decoder) - 1}",
         len(set(levels)) == len(levels) and max(levels) < len(decoder),
     )
     _require(
-        "saliency.conditioned_levels",
+        "saliency.model.conditioned_levels",
         levels,
-        f"({len(decoder) - 1},), the last level, for saliency.conditioning 'filters'",
-        saliency["conditioning"] != "filters" or levels == (len(decoder) - 1,),
+        f"({len(decoder) - 1},), the last level, for saliency.model.conditioning 'filters'",
+        model["conditioning"] != "filters" or levels == (len(decoder) - 1,),
     )
     halvings = len(trunk) - len(decoder) + 1
     size = tuple(-(-side // 2**halvings) for side in saliency["image_size"])
@@ -115,31 +138,31 @@ def _validate_unet(saliency: Mapping[str, Any]) -> None:
     )
 
 
-def _validate_features(values: Mapping[str, Any]) -> None:
-    """Frozen features are there for those that use them, and all on one grid."""
+def _check_features(values: Mapping[str, Any]) -> None:
+    """Frozen features are there for those networks that use them, and all on one grid."""
     options, encoder, saliency = values["features"], values["encoder"], values["saliency"]
-    has_taste = encoder.get("taste_scale", 0) > 0
-    is_used = saliency["architecture"] == "taste"
-    backbone = options["backbone"]
+    scale = encoder["model"].get("preference_scale", 0)
+    architecture = saliency["model"]["architecture"]
+    is_used = architecture == "readout"
     _require(
-        "saliency.architecture",
-        saliency["architecture"],
-        "'unet' where the embedding has no taste (encoder.taste_scale)",
-        has_taste or not is_used,
+        "saliency.model.architecture",
+        architecture,
+        "'unet' where the embedding has no preference vector (encoder.model.preference_scale)",
+        scale > 0 or not is_used,
     )
     _require(
         "features.backbone",
-        backbone,
-        "a backbone, for saliency.architecture 'taste'"
+        options["backbone"],
+        "a backbone, for saliency.model.architecture 'readout'"
         if is_used
         else "'none', as nothing uses it",
-        is_used == (backbone != "none"),
+        is_used == (options["backbone"] != "none"),
     )
     _require(
-        "encoder.taste_scale",
-        encoder.get("taste_scale", 0),
-        "0 unless saliency.architecture is 'taste'",
-        is_used or not has_taste,
+        "encoder.model.preference_scale",
+        scale,
+        "0 unless saliency.model.architecture is 'readout'",
+        is_used or scale == 0,
     )
     if not is_used:
         return
@@ -152,30 +175,38 @@ def _validate_features(values: Mapping[str, Any]) -> None:
         and all(n <= LEVEL_CHANNELS[s] for n, s in zip(components, strides, strict=True)),
     )
     _require(
-        "encoder.image_size",
-        encoder["image_size"],
+        "encoder.map_size",
+        encoder["map_size"],
         f"saliency.map_size {saliency['map_size']}, the grid of the features",
-        encoder["image_size"] == saliency["map_size"],
+        encoder["map_size"] == saliency["map_size"],
     )
 
 
-def _validate_keys(values: Mapping[str, Any], rules: Mapping[str, Any], path: str) -> None:
-    for key in values:
-        if key not in rules:
-            raise ValueError(f"{path}.{key} is unknown; allowed in {path}: {', '.join(rules)}")
-    for key, rule in rules.items():
-        if key not in values:
-            raise ValueError(f"{path}.{key} is missing; the config file must set it")
-        value = values[key]
-        if isinstance(rule, Rule):
-            if not rule.test(value):
-                raise ValueError(f"{path}.{key} is {value!r}; allowed: {rule.allowed}")
-        elif isinstance(value, Mapping):
-            _validate_keys(value, rule, f"{path}.{key}")
+def _check_keys(values: Mapping[str, Any], rules: Mapping[str, Any], path: tuple[str, ...]) -> None:
+    here = ".".join(("config", *path))
+    for name in values:
+        key = ".".join((*path, name))
+        if name in rules:
+            continue
+        if key in _OLD_KEYS:
+            text = f"config.{key} is a key of gazejax 0.1.0; CHANGELOG.md has the keys of today"
         else:
-            raise ValueError(f"{path}.{key} is {value!r}; allowed: keys {', '.join(rule)}")
+            text = f"config.{key} is unknown; allowed in {here}: {', '.join(rules)}"
+        raise ConfigError(key, values[name], ", ".join(rules), text)
+    for name, rule in rules.items():
+        key = ".".join((*path, name))
+        if name not in values:
+            text = f"config.{key} is missing; the config file must set it"
+            raise ConfigError(key, None, "a value", text)
+        value = values[name]
+        if isinstance(rule, Rule):
+            _require(key, value, rule.allowed, rule.test(value))
+        elif isinstance(value, Mapping):
+            _check_keys(value, rule, (*path, name))
+        else:
+            raise ConfigError(key, value, f"keys {', '.join(rule)}")
 
 
 def _require(key: str, value: Any, allowed: str, is_allowed: bool) -> None:
     if not is_allowed:
-        raise ValueError(f"config.{key} is {value!r}; allowed: {allowed}")
+        raise ConfigError(key, value, allowed)

@@ -16,15 +16,15 @@ def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> N
     Raises:
         ValueError: naming the key, what it needs and what the data has.
     """
-    encoder, saliency = config.encoder.sampling, config.saliency.sampling
+    encoder, saliency = config.encoder.batch, config.saliency.batch
     lengths = np.asarray(dataset.gaze.viewing_length)
     viewed = lengths[np.ix_(splits.seen_users, splits.train_images)] > 0
     num_users, num_images = viewed.shape
     needs = {
         "encoder": [
-            ("encoder.sampling.num_users", encoder.num_users, "seen users", num_users),
+            ("encoder.batch.num_users", encoder.num_users, "seen users", num_users),
             (
-                "encoder.sampling.images_per_user",
+                "encoder.batch.images_per_user",
                 encoder.images_per_user,
                 "training images of every seen user",
                 viewed.sum(axis=1).min(),
@@ -32,19 +32,19 @@ def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> N
         ],
         "saliency": [
             (
-                "saliency.sampling.users_per_image",
+                "saliency.batch.users_per_image",
                 saliency.users_per_image,
                 "seen users",
                 num_users,
             ),
             (
-                "saliency.sampling.num_images",
+                "saliency.batch.num_images",
                 saliency.num_images,
                 f"training images seen by {saliency.users_per_image} users",
                 len(target_images(config, viewed)),
             ),
             (
-                "saliency.sampling.enrolment_images",
+                "saliency.batch.enrolment_images",
                 saliency.enrolment_images[1] + 1,
                 "training images (one of them is the target)",
                 num_images,
@@ -70,7 +70,7 @@ def target_images(
     config: ConfigDict, viewed: Bool[np.ndarray, "user image"]
 ) -> Int[np.ndarray, " target"]:
     """Pool images that stage 2 aims at; those that too few users saw can only enrol."""
-    return np.flatnonzero(viewed.sum(axis=0) >= config.saliency.sampling.users_per_image)
+    return np.flatnonzero(viewed.sum(axis=0) >= config.saliency.batch.users_per_image)
 
 
 def warn_excluded_users(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
@@ -87,7 +87,7 @@ def warn_excluded_users(config: ConfigDict, splits: Splits, dataset: Dataset) ->
 
 def warn_missing_universal_maps(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
     """Says for how many viewings the universal map of the group is empty: it costs accuracy."""
-    if config.data.universal_map != "group":
+    if config.data.universal_map != "seen_users":
         return
     viewed = np.asarray(dataset.gaze.viewing_length) > 0
     viewers = viewed[splits.seen_users].sum(axis=0)
@@ -101,9 +101,9 @@ def warn_missing_universal_maps(config: ConfigDict, splits: Splits, dataset: Dat
         total += int(of_users.sum())
     if alone:
         distributed.log(
-            f"no other seen user looked at the image of {alone} of {total} viewings: by "
-            "config.data.universal_map 'group' nothing is told of where others look there; with "
-            "'predicted' it is, for every image"
+            f"no other seen user looked at the image of {alone} of {total} viewings: with "
+            "config.data.universal_map 'seen_users' their universal map is empty, with 'predicted' "
+            "it is not"
         )
 
 

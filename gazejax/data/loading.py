@@ -49,13 +49,13 @@ def read_dataset(config: ConfigDict) -> Dataset:
         is_resident=_is_resident(config),
         first_trial_only=config.data.first_trial_only,
         drop_first_fixation=config.data.drop_first_fixation,
-        keep_one_in=config.data.keep_one_in,
+        subsample_every=config.data.subsample_every,
     )
-    asked = sorted({"duration", "order"} & set(config.encoder.inputs))
+    asked = sorted({"duration", "order"} & set(config.encoder.model.inputs))
     if asked and not dataset.has_durations:
         raise ValueError(
-            f"config.encoder.inputs has {asked[0]!r}, but nobody knows the durations of "
-            f"{config.data.name!r}; allowed: the inputs without 'duration' and 'order'"
+            f"config.encoder.model.inputs has {asked[0]!r}, but the durations of "
+            f"{config.data.name!r} are unknown; allowed: the inputs without 'duration' and 'order'"
         )
     return dataset
 
@@ -74,8 +74,8 @@ def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
     everybody = np.concatenate([splits.seen_users, splits.unseen_users])
     viewed = all_viewed = np.asarray(dataset.gaze.viewing_length) > 0
     for users, images, overlap in (
-        (splits.seen_users, splits.train_images, options.train_overlap),
-        (everybody, splits.test_images, options.test_overlap),
+        (splits.seen_users, splits.train_images, options.train_image_overlap),
+        (everybody, splits.test_images, options.test_image_overlap),
     ):
         viewed = share_images(
             viewed, dataset.image_ids, users, images, overlap=overlap, hash_seed=options.hash_seed
@@ -121,14 +121,14 @@ def add_features(
 
 def _is_resident(config: ConfigDict) -> bool:
     """Whether all images lie on the devices; says so if `auto` was to choose."""
-    if config.data.residency != "auto":
-        return bool(config.data.residency == "device")
+    if config.data.image_storage != "auto":
+        return bool(config.data.image_storage == "device")
     number = reader.num_images(config.data.name, config.data.data_dir)
     needed = number * sum(_bytes_per_image(config, name) for name in INPUTS)
     available, whose = _device_memory()
     is_resident = needed <= _SHARE_FOR_IMAGES * available
     distributed.log(
-        f"config.data.residency 'auto': {number} images take {needed / 1e9:.2f} GB, and "
+        f"config.data.image_storage 'auto': {number} images take {needed / 1e9:.2f} GB, and "
         f"{_SHARE_FOR_IMAGES * available / 1e9:.1f} GB of {whose} are for them: "
         f"{'device' if is_resident else 'stream'}"
     )
@@ -164,6 +164,6 @@ def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
     """The splits that a config makes of its data set."""
     viewed = np.asarray(dataset.gaze.viewing_length) > 0
     # Of what the splits leave, users may share a part only: see `apply_image_overlap`.
-    later = ("train_overlap", "test_overlap")
+    later = ("cross_validate", "train_image_overlap", "test_image_overlap")
     options = {key: config.split[key] for key in config.split if key not in later}
     return make_splits(dataset.user_ids, dataset.image_ids, viewed, **options)

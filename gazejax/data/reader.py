@@ -43,7 +43,7 @@ def load(
     is_resident: bool,
     first_trial_only: bool,
     drop_first_fixation: bool,
-    keep_one_in: int,
+    subsample_every: int,
 ) -> Dataset:
     """Reads a prepared data set: all of its gaze, and its images now or when they are asked for.
 
@@ -55,8 +55,8 @@ def load(
         first_trial_only: whether to leave out every later look of a user at the same image.
         drop_first_fixation: whether to leave out the first fixation of every trial: it is where the
             eye was when the image came up, often at its centre. A trial of one fixation is gone.
-        keep_one_in: of the rows of every trial, the first of so many is kept: 1 keeps all. A mouse
-            is sampled many times in one place.
+        subsample_every: of the rows of every trial, the first of so many is kept: 1 keeps all. A
+            mouse is sampled many times in one place.
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
@@ -93,7 +93,7 @@ def load(
             len(user_ids),
             first_trial_only=first_trial_only,
             drop_first_fixation=drop_first_fixation,
-            keep_one_in=keep_one_in,
+            subsample_every=subsample_every,
         ),
         has_durations=source.metadata["has_durations"],
         features=None,
@@ -263,7 +263,7 @@ def _flatten_gaze(
     *,
     first_trial_only: bool,
     drop_first_fixation: bool,
-    keep_one_in: int,
+    subsample_every: int,
 ) -> Gaze:
     """Joins the tables of all images; rows of one viewing become neighbours, in viewing order."""
     length = np.zeros((num_users, len(tables)), np.int32)
@@ -286,7 +286,7 @@ def _flatten_gaze(
         is_first = (np.diff(user[order], prepend=-1) | np.diff(trial[order], prepend=-1)) != 0
         row = np.arange(len(order))
         number = row - np.maximum.accumulate(np.where(is_first, row, 0)) - drop_first_fixation
-        order = order[(number >= 0) & (number % keep_one_in == 0)]
+        order = order[(number >= 0) & (number % subsample_every == 0)]
         xy_frac.append(xy_px[order] / np.array([width, height], np.float32))
         duration_ms.append(np.asarray(table["duration_ms"], np.float32)[order])
         length[:, image] = np.bincount(user[order], minlength=num_users)

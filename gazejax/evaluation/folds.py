@@ -138,11 +138,11 @@ def make_representations(
             scalars / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
         ),
     }
-    cut = perturbations.truncate_scanpaths(gaze, config.eval.common_fixations)
+    cut = perturbations.truncate_scanpaths(gaze, config.eval.truncated_fixations)
     if np.min((np.asarray(cut.viewing_length)[:, images] > 0).sum(axis=1)) < 2:
         print(
             f"control encoder_cut left out: a user has fewer than 2 test images with "
-            f"config.eval.common_fixations = {config.eval.common_fixations} fixations",
+            f"config.eval.truncated_fixations = {config.eval.truncated_fixations} fixations",
             file=sys.stderr,
         )
     else:

@@ -121,7 +121,9 @@ def evaluate_on(workdir: Path, name: str, data_dir: Path | None) -> dict[str, An
     config = load_config(workdir)
     trained_on = config.data.name
     config.data.update(name=name, first_trial_only=True)
-    config.split.update(train_overlap=None, test_overlap=None)  # They saw what they saw.
+    config.split.update(
+        train_image_overlap=None, test_image_overlap=None
+    )  # They saw what they saw.
     config.data.data_dir = None if data_dir is None else str(data_dir)
     dataset = load_dataset(config, load_projection(workdir))
     users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
@@ -169,9 +171,9 @@ def _describe(config: ConfigDict, folds: Sequence[Fold]) -> dict[str, Any]:
         **{f"{name}_steps": latest_step(first.workdir, name) for name in STAGES},
         "encoder_draws": options.num_draws,
         "saliency_draws": options.saliency_num_draws,
-        "derangements": options.num_derangements,
+        "derangements": options.num_swaps,
         "resamples": options.num_resamples,
-        "common_fixations": options.common_fixations,
+        "common_fixations": options.truncated_fixations,
         "first_trial_only": config.data.first_trial_only,
         "drop_first_fixation": config.data.drop_first_fixation,
         "training_seed": config.seed,

@@ -122,9 +122,7 @@ def _score_fold(
     )
     orders = verification_protocol.sample_image_orders(len(images), options.num_draws, options.seed)
     enrolments = [(size, order) for size in sizes for order in orders[: options.saliency_num_draws]]
-    swaps = prediction_protocol.derangements(
-        len(known.users), options.num_derangements, options.seed
-    )
+    swaps = prediction_protocol.derangements(len(known.users), options.num_swaps, options.seed)
     grid = baselines.calibration_grid(**options.calibration)
     common: dict[str, Any] = {
         "sigma_frac": config.data.sigma_frac,

@@ -19,11 +19,10 @@ from gazejax.workdir.layout import load_config, read_resources
 
 # Settings of an evaluation without which resamples are not paired, or figures mean another thing.
 _SETTINGS = (
-    "folds",
     "seed",
     "num_draws",
     "saliency_num_draws",
-    "num_derangements",
+    "num_swaps",
     "num_resamples",
 )
 
@@ -31,7 +30,7 @@ _SETTINGS = (
 _NOT_PART_OF_A_VARIANT = (
     "seed",
     "data.data_dir",
-    "data.residency",
+    "data.image_storage",
     "data.stream",
     "checkpoint",
 )
@@ -158,7 +157,8 @@ def read_run(folder: Path) -> EvaluatedRun:
         folder,
         config.seed,
         fingerprint(config, _NOT_PART_OF_A_VARIANT),
-        {key: config.eval[key] for key in _SETTINGS},
+        {"split.cross_validate": config.split.cross_validate}
+        | {f"eval.{key}": config.eval[key] for key in _SETTINGS},
         [json.loads((fold / "splits.json").read_text()) for fold in folds],
         evaluation,
         resamples,
@@ -197,7 +197,7 @@ def _of_the_question(run: EvaluatedRun) -> dict[str, Any]:
     splits = splits_of_folds(run)
     return {
         "digest of the data": run.evaluation["compared"]["data_digest"],
-        **{f"config.eval.{key}": value for key, value in run.settings.items()},
+        **{f"config.{key}": value for key, value in run.settings.items()},
         **{name: splits[name] for name in ("unseen_users", "test_images")},
     }
 

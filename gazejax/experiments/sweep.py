@@ -154,7 +154,7 @@ def is_finished(folder: Path, config_sha256: str) -> bool:
 def _share_encoder(run: Run, runs: Sequence[Run], workdir: Path) -> None:
     """Gives a run the encoder of another that has the same; waits while the folder is in use."""
     others = [one for one in runs if one.name != run.name and _encoder_of(one) == _encoder_of(run)]
-    asked = ENCODERS if run.config.controls.permuted_users else ENCODERS[:1]
+    asked = ENCODERS if run.config.controls.train_permuted_encoder else ENCODERS[:1]
     has_told = False
     while True:
         try:

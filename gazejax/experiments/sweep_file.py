@@ -76,7 +76,7 @@ def plan(sweep: Mapping[str, Any]) -> list[Run]:
         ValueError: if a config is impossible, two things set one key, or two runs have one name.
     """
     variants = [_Variant(BASE, "", {})]
-    variants += [_Variant(_folder_name(sets), sets, {}) for sets in sweep["sets"]]
+    variants += [_Variant(_folder_name(sets), sets, {}) for sets in sweep["ablations"]]
     variants += [variant for grid in sweep["grids"] for variant in _combinations(grid, sweep)]
     unseeded: list[Run] = []
     for base in sweep["bases"]:
@@ -107,7 +107,7 @@ def _combinations(grid: Mapping[str, tuple[Any, ...]], sweep: Mapping[str, Any])
     found = []
     for combination in itertools.product(*grid.values()):
         values = dict(zip(grid, combination, strict=True))
-        sets = values.pop("sets", "")
+        sets = values.pop("ablations", "")
         parts = [f"{_short(key, every)}={value}" for key, value in values.items()]
         name = _folder_name(",".join([sets, *parts] if sets else parts))
         found.append(_Variant(name, sets, values))
@@ -133,9 +133,9 @@ def _make_run(base: str, variant: _Variant, common: Mapping[str, Any]) -> Run:
     by_sets = set(changed_keys(read_config(base).to_dict(), config.to_dict()))
     for one, keys, other, others in (
         ("values", common.keys(), "grid", variant.values.keys()),
-        ("values", common.keys(), "sets", by_sets),
-        ("grid", variant.values.keys(), "sets", by_sets),
-        ("seeds", {"seed"}, "values or sets", common.keys() | variant.values.keys() | by_sets),
+        ("values", common.keys(), "ablations", by_sets),
+        ("grid", variant.values.keys(), "ablations", by_sets),
+        ("seeds", {"seed"}, "values or ablations", common.keys() | variant.values.keys() | by_sets),
     ):
         for key in sorted(keys & others):
             raise ValueError(f"{name}/{variant.name}: {one} and {other} both set {key}")
@@ -177,7 +177,7 @@ def _is_grid(value: Any) -> bool:
         _is_by_text(value)
         and len(value) > 0
         and all(isinstance(values, tuple) and values for values in value.values())
-        and all(isinstance(sets, str) for sets in value.get("sets", ()))
+        and all(isinstance(sets, str) for sets in value.get("ablations", ()))
     )
 
 
@@ -192,7 +192,7 @@ def _is_seeds(value: Any) -> bool:
 _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "bases": ("a tuple of one or more texts", lambda value: _is_texts(value) and len(value) > 0),
     "values": ("a dictionary of values by dotted key", _is_by_text),
-    "sets": ("a tuple of texts", _is_texts),
+    "ablations": ("a tuple of texts", _is_texts),
     "grids": (
         "a tuple of dictionaries, of tuples of values by dotted key or 'sets'",
         lambda value: isinstance(value, tuple) and all(map(_is_grid, value)),

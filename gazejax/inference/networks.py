@@ -16,9 +16,6 @@ from gazejax.models.saliency_readout import SaliencyReadout
 from gazejax.models.saliency_unet import SaliencyUNet
 from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder
 
-_MEMORY_KINDS = {"taste": "none", "filters": "feature_weights", "film": "film"}
-
-
 class Network(NamedTuple):
     """A model as two pure functions.
 
@@ -33,12 +30,12 @@ class Network(NamedTuple):
 
 def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
     """The encoder and its classifier of `num_users` seen users."""
-    encoder, dtype = config.encoder, jnp.dtype(config.training.compute_dtype)
+    encoder, dtype = config.encoder.model, jnp.dtype(config.training.compute_dtype)
 
     def make(rngs: nnx.Rngs) -> EncoderWithClassifier:
         module: nnx.Module
         match encoder.architecture:
-            case "early":
+            case "early_fusion":
                 module = EarlyFusionEncoder(
                     in_channels=sum(CHANNELS[name] for name in encoder.inputs),
                     filters=encoder.filters,
@@ -50,7 +47,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     dtype=dtype,
                     rngs=rngs,
                 )
-            case "two_trunk" | "gaze_pooled":
+            case "late_fusion":
                 module = LateFusionEncoder(
                     map_channels=sum(CHANNELS[name] for name in encoder.inputs),
                     filters=encoder.filters,
@@ -58,7 +55,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     kernel_size=encoder.kernel_size,
                     stride=encoder.stride,
                     norm_groups=encoder.norm_groups,
-                    pooling="gaze" if encoder.architecture == "gaze_pooled" else "mean",
+                    pooling=encoder.pooling,
                     embedding_size=encoder.embedding_size,
                     dtype=dtype,
                     rngs=rngs,
@@ -68,12 +65,12 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
                     num_features=sum(FEATURES[name] for name in encoder.inputs),
                     width=encoder.width,
                     embedding_size=encoder.embedding_size,
-                    preference_scale=encoder.taste_scale,
+                    preference_scale=encoder.preference_scale,
                     dtype=dtype,
                     rngs=rngs,
                 )
             case other:
-                raise ValueError(f"encoder.architecture is {other!r}; see config.ARCHITECTURES")
+                raise ValueError(f"encoder.model.architecture is {other!r}; see config.schema")
         return EncoderWithClassifier(
             module, embedding_size=user_embedding_size(config), users=num_users, rngs=rngs
         )
@@ -83,7 +80,7 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
 
 def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
     """The conditioned saliency network; for stage `universal`, that of 0 seen users."""
-    saliency, dtype = config.saliency, jnp.dtype(config.training.compute_dtype)
+    saliency, dtype = config.saliency.model, jnp.dtype(config.training.compute_dtype)
 
     def make(rngs: nnx.Rngs) -> nnx.Module:
         match saliency.architecture:
@@ -98,21 +95,21 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
                     dtype=dtype,
                     rngs=rngs,
                 )
-            case "taste":
+            case "readout":
                 return SaliencyReadout(
                     num_features=feature_projection.num_features(config.features.components),
-                    learnt_size=config.encoder.embedding_size,
+                    learnt_size=config.encoder.model.embedding_size,
                     num_users=num_users,
                     width=saliency.width,
-                    memory_kind=_MEMORY_KINDS[saliency.conditioning],
+                    memory_kind=saliency.memory.kind,
                     memory_width=saliency.memory.width,
-                    rejection_distance=saliency.memory.radius,
-                    temperature=saliency.memory.softness,
+                    rejection_distance=saliency.memory.rejection_distance,
+                    temperature=saliency.memory.temperature,
                     dtype=dtype,
                     rngs=rngs,
                 )
             case other:
-                raise ValueError(f"saliency.architecture is {other!r}; allowed: 'unet', 'taste'")
+                raise ValueError(f"saliency.model.architecture is {other!r}; see config.schema")
 
     return _functional(make)
 

@@ -51,7 +51,7 @@ def replacement_universal_maps(
     """
     every_image = np.arange(viewings.gaze.viewing_length.shape[1])
     match config.data.universal_map:
-        case "group":
+        case "seen_users":
             return None
         case "center_prior":
             prior = center_prior(viewings)
@@ -59,7 +59,7 @@ def replacement_universal_maps(
         case "predicted":
             return predict_universal_maps(config, universal_params, viewings, every_image, devices)
         case other:
-            raise ValueError(f"data.universal_map is {other!r}; see config.RULES")
+            raise ValueError(f"data.universal_map is {other!r}; see gazejax.config.schema")
 
 
 def predict_universal_maps(

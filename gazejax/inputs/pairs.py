@@ -78,13 +78,15 @@ def make_pairs(
 
 def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]:
     """What the encoder is called with, for pairs of stage `encoder`."""
-    encoder = config.encoder
+    encoder = config.encoder.model
     if encoder.architecture == "scanpath":
         described = fixation_features(
             pairs.scanpaths, pairs.density, pairs.aspect_ratio, encoder.inputs
         )
         return described, pairs.scanpaths.mask, pairs.taste
-    inputs = encoder.inputs if encoder.architecture == "early" else ("image", *encoder.inputs)
+    inputs = (
+        encoder.inputs if encoder.architecture == "early_fusion" else ("image", *encoder.inputs)
+    )
     stacked = stack_inputs(
         pairs.pixels,
         to_relative_density(pairs.personal),

@@ -57,7 +57,7 @@ def replace_embeddings(
     match kind:
         case "own":
             return embeddings
-        case "none":
+        case "zero":
             return np.zeros_like(embeddings)
         case "swapped":
             swapped, generator = np.zeros_like(embeddings), np.random.default_rng(seed)

@@ -21,7 +21,7 @@ def sample_users_then_images(
     *,
     num_users: int,
     images_per_user: int,
-    share_images: bool,
+    same_images: bool,
 ) -> tuple[Int[Array, " drawn_user"], Int[Array, "drawn_user drawn_image"]]:
     """Draws users, and for each of them images that they saw.
 
@@ -31,7 +31,7 @@ def sample_users_then_images(
             least `images_per_user` images, or images nobody saw are drawn.
         num_users: users to draw.
         images_per_user: images to draw for each user.
-        share_images: whether all users get the same images as far as they saw them, so that nothing
+        same_images: whether all users get the same images as far as they saw them, so that nothing
             but gaze tells their pairs apart.
 
     Returns:
@@ -40,7 +40,7 @@ def sample_users_then_images(
     user_key, image_key = jax.random.split(key)
     viewed = jnp.asarray(viewed)
     users = jax.random.permutation(user_key, viewed.shape[0])[:num_users]
-    rows = 1 if share_images else num_users
+    rows = 1 if same_images else num_users
     score = jax.random.uniform(image_key, (rows, viewed.shape[1]))
     images = jax.lax.top_k(jnp.where(viewed[users], score, -1.0), images_per_user)[1]
     return users, images
@@ -120,7 +120,7 @@ def sample_encoder_batch(
     config: ConfigDict, pool: SamplingPool, key: Array
 ) -> tuple[SampledIndices, Array]:
     """Draws a batch of stage 1, and the image of each of its pairs."""
-    sizes = config.encoder.sampling
+    sizes = config.encoder.batch
     draw_key, _, _ = jax.random.split(key, 3)
     drawn = SampledIndices(
         *sample_users_then_images(
@@ -128,7 +128,7 @@ def sample_encoder_batch(
             pool.viewed,
             num_users=sizes.num_users,
             images_per_user=sizes.images_per_user,
-            share_images=sizes.share_images,
+            same_images=sizes.same_images,
         )
     )
     return drawn, indices_of_pairs(config, pool, drawn)[1]
@@ -138,7 +138,7 @@ def indices_of_pairs(
     config: ConfigDict, pool: SamplingPool, drawn: SampledIndices
 ) -> tuple[Array, Array]:
     """Data-set indices of the user and the image of each pair, those of virtual users last."""
-    sizes = config.encoder.sampling
+    sizes = config.encoder.batch
     virtual_users = jnp.arange(sizes.virtual_users.number) % sizes.num_users
     made_of = jnp.concatenate([jnp.arange(sizes.num_users), virtual_users])
     user = jnp.repeat(pool.users[drawn.users[made_of]], sizes.images_per_user)
@@ -150,7 +150,7 @@ def sample_saliency_batch(
 ) -> tuple[SampledIndices, Array]:
     """Draws a batch of stage 2, and its images as data-set indices."""
     pool, targets = constants
-    sizes = config.saliency.sampling
+    sizes = config.saliency.batch
     draw_key, _ = jax.random.split(key)
     drawn, users = sample_images_then_users(
         draw_key,

@@ -14,9 +14,9 @@ from jaxtyping import Array, Float, UInt8
 
 from gazejax.models.layers import ConvTrunk, mean_over_places, pool_at_gaze
 
-EncoderInput = Literal["image", "personal", "group", "residual"]
+EncoderInput = Literal["image", "personal", "universal", "residual"]
 
-CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "group": 1, "residual": 1}
+CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "universal": 1, "residual": 1}
 
 POOLINGS = ("mean", "gaze")  # of early fusion
 
@@ -39,7 +39,7 @@ def stack_inputs(
     parts = {
         "image": images / 127.5 - 1.0,
         "personal": personal[..., None],
-        "group": universal[..., None],
+        "universal": universal[..., None],
         "residual": (personal - universal)[..., None],
     }
     return jnp.concatenate([parts[name] for name in inputs], axis=-1)

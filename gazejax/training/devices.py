@@ -50,17 +50,17 @@ def choose_devices(config: ConfigDict) -> list[jax.Device]:
     if number < numbers[0]:
         distributed.log(
             f"using {number} of {numbers[0]} devices: more cannot share the batches of "
-            "config.encoder.sampling, config.saliency.sampling and config.universal evenly"
+            "config.encoder.batch, config.saliency.batch and config.universal evenly"
         )
     return [device for devices in every for device in devices[:number]]
 
 
 def _devices_to_share(config: ConfigDict, most: int, *, num_processes: int = 1) -> int:
     pairs = pairs_per_batch(config)
-    batch = math.gcd(pairs, config.saliency.sampling.num_images, config.universal.num_images)
+    batch = math.gcd(pairs, config.saliency.batch.num_images, config.universal.num_images)
     if batch % num_processes:
         raise ValueError(
-            f"{num_processes} processes cannot share the batches of config.encoder.sampling, "
-            f"config.saliency.sampling and config.universal evenly; allowed: a divisor of {batch}"
+            f"{num_processes} processes cannot share the batches of config.encoder.batch, "
+            f"config.saliency.batch and config.universal evenly; allowed: a divisor of {batch}"
         )
     return max(n for n in range(1, most + 1) if batch % (n * num_processes) == 0)

@@ -36,7 +36,7 @@ def make_encoder_stage(
 ) -> Stage:
     """Builds stage `encoder`, or its control `permuted_encoder`."""
     num_pairs = pairs_per_batch(config)
-    check_even_shares("encoder.sampling", num_pairs, devices)
+    check_even_shares("encoder.batch", num_pairs, devices)
     network = encoder_network(config, num_users=len(viewings.users))
     return Stage(
         name=name,
@@ -61,7 +61,7 @@ def make_encoder_stage(
 def _encoder_loss(
     config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
 ) -> LossFunction:
-    sizes, terms = config.encoder.sampling, config.encoder.loss
+    sizes, terms = config.encoder.batch, config.encoder.loss
     num_users, num_virtual = sizes.num_users, sizes.virtual_users.number
 
     def loss(
@@ -93,16 +93,16 @@ def _encoder_loss(
         mine = model.encoder(*encoder_inputs(config, pairs))
         everyone = jax.lax.all_gather(mine, DEVICE_AXIS, tiled=True)
         embeddings = everyone.reshape(num_users + num_virtual, sizes.images_per_user, -1)
-        sets = losses.mean_over_sets(embeddings, size=terms.pairs_per_embedding)
+        sets = losses.mean_over_sets(embeddings, size=terms.pairs_per_mean)
         triplet, active = losses.mined_triplet_loss(
-            losses.l2_normalize(sets) if terms.unit_length else sets,
+            losses.l2_normalize(sets) if terms.l2_normalize else sets,
             mining_key,
             margin=terms.margin,
             distance=terms.distance,
             mining=terms.mining,
         )
         prototype = losses.prototype_loss(
-            losses.l2_normalize(embeddings) if terms.unit_length else embeddings,
+            losses.l2_normalize(embeddings) if terms.l2_normalize else embeddings,
             distance=terms.distance,
         )
         classification = optax.losses.softmax_cross_entropy_with_integer_labels(

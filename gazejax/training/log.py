@@ -22,7 +22,7 @@ class MetricsLog:
     ) -> None:
         self.path, self.stage, self.num_devices = path, stage, num_devices
         self.log_every = config.training.log_every
-        self.max_skipped = config.training.max_skipped_in_a_row
+        self.max_skipped = config.training.max_consecutive_nonfinite
         self.step = done
         self.window: list[dict[str, float]] = []
         self.written: list[dict[str, float]] = []  # The window before.

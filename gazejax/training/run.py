@@ -71,7 +71,7 @@ def make_stage(
     match name:
         case "encoder" | "permuted_encoder":
             arrays = viewings["encoder"]
-            if name == "permuted_encoder" or config.controls.gaze == "permuted":
+            if name == "permuted_encoder" or config.controls.encoder_user_labels == "permuted":
                 gaze = perturbations.permute_user_labels(
                     arrays.gaze, np.asarray(arrays.users), config.seed
                 )
@@ -164,7 +164,7 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         }
         what_must_agree = f"{fingerprint(config)} {dataset.digest} {stage.stream is None}"
         distributed.check_same(
-            "config, data set or residency: checksum", zlib.crc32(what_must_agree.encode())
+            "config, data set or image storage: checksum", zlib.crc32(what_must_agree.encode())
         )
         train(stage, config, workdir, metadata=metadata, devices=devices)
 

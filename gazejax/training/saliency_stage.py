@@ -39,11 +39,11 @@ def make_saliency_stage(
     devices: list[jax.Device],
 ) -> Stage:
     """Builds stage `saliency` on the embeddings of a trained encoder."""
-    sizes = config.saliency.sampling
+    sizes = config.saliency.batch
     targets = target_images(config, np.asarray(viewings.viewed))
-    check_even_shares("saliency.sampling", sizes.num_images, devices)
+    check_even_shares("saliency.batch", sizes.num_images, devices)
     network = saliency_network(config, num_users=len(viewings.users))
-    start = _init_from_seen_users(embeddings, viewings.viewed, config.encoder.embedding_size)
+    start = _init_from_seen_users(embeddings, viewings.viewed, config.encoder.model.embedding_size)
     network = network._replace(init=with_initial_values(network.init, start))
     return Stage(
         name="saliency",
@@ -106,7 +106,7 @@ def _init_from_seen_users(
 def _saliency_loss(
     config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
 ) -> LossFunction:
-    sizes = config.saliency.sampling
+    sizes = config.saliency.batch
     fewest, most = sizes.enrolment_images
 
     def loss(
@@ -160,7 +160,7 @@ def _saliency_loss(
                 "one_minus_cc": losses.one_minus_correlation(prediction=scaled, target=target),
             }
             metrics = jax.tree.map(jnp.mean, metrics)
-            weights = (terms.mse_weight, terms.kld_weight, terms.cc_weight)
+            weights = (terms.mse_weight, terms.cross_entropy_weight, terms.correlation_weight)
             total = sum(
                 weight * value for weight, value in zip(weights, metrics.values(), strict=True)
             )
@@ -183,4 +183,4 @@ def _saliency_loss(
 
 
 def _memory_decay(config: ConfigDict) -> dict[str, float]:
-    return {"memory": config.saliency.memory.weight_decay} if has_memory(config) else {}
+    return {"memory": config.saliency.model.memory.weight_decay} if has_memory(config) else {}

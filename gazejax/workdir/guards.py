@@ -75,7 +75,7 @@ def check_same_folds(workdir: Path, config: ConfigDict) -> None:
     if not (workdir / "config.json").is_file():
         return
     stored = load_config(workdir)
-    if stored.eval.folds == config.eval.folds == 1:
+    if not (stored.split.cross_validate or config.split.cross_validate):
         return  # Its checkpoints say more, and a folder without any may hold any experiment.
     changed = difference(stored.to_dict(), config.to_dict())
     if changed:

@@ -21,7 +21,11 @@ def table(user, trial, xy_px):
 
 def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, **options):
     ids = [f"{number}.png" for number in range(len(tables))]
-    options = {"first_trial_only": False, "drop_first_fixation": False, "keep_one_in": 1} | options
+    options = {
+        "first_trial_only": False,
+        "drop_first_fixation": False,
+        "subsample_every": 1,
+    } | options
     return reader._flatten_gaze(tables, ids, sizes[: len(tables)], num_users, **options)
 
 
@@ -66,7 +70,7 @@ def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
         is_resident=True,
         first_trial_only=False,
         drop_first_fixation=False,
-        keep_one_in=1,
+        subsample_every=1,
     )
     assert len(dataset.user_ids) == 8
     assert list(dataset.image_ids) == sorted(dataset.image_ids)
@@ -102,11 +106,13 @@ def test_the_first_fixation_of_every_trial_can_be_dropped():
 
 def test_rows_can_be_thinned_from_the_start_of_every_trial():
     rows = [[number, 0] for number in range(8)]
-    gaze = flatten(table([0, 0, 0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 0, 0, 0], rows), keep_one_in=2)
+    gaze = flatten(
+        table([0, 0, 0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 0, 0, 0], rows), subsample_every=2
+    )
     # User 0: rows 0 and 2 of the first trial, 3 of the second; 5 and 7 are first ones too.
     np.testing.assert_allclose(gaze.xy_frac[:, 0] * 100, [0, 2, 3, 5, 7])
     np.testing.assert_array_equal(gaze.viewing_length[:, 0], [3, 1, 1])
-    both = flatten(table([0] * 5, [0] * 5, rows[:5]), keep_one_in=2, drop_first_fixation=True)
+    both = flatten(table([0] * 5, [0] * 5, rows[:5]), subsample_every=2, drop_first_fixation=True)
     np.testing.assert_allclose(both.xy_frac[:, 0] * 100, [1, 3])
 
 
@@ -124,7 +130,7 @@ def test_a_data_set_of_an_older_builder_is_refused(data_dir, tmp_path):
             is_resident=True,
             first_trial_only=False,
             drop_first_fixation=False,
-            keep_one_in=1,
+            subsample_every=1,
         )
 
 
@@ -152,7 +158,7 @@ def test_a_record_that_does_not_read_is_named(data_dir, tmp_path):
             is_resident=True,
             first_trial_only=False,
             drop_first_fixation=False,
-            keep_one_in=1,
+            subsample_every=1,
         )
 
 

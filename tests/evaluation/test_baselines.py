@@ -33,7 +33,7 @@ def test_embeddings_that_are_taken_away_or_swapped():
     embeddings = np.array([[[1.0], [0.0]], [[2.0], [4.0]], [[3.0], [0.0]]])
     own, nobody, swapped = (
         perturbations.replace_embeddings(kind, embeddings, viewed, seed=0)
-        for kind in ("own", "none", "swapped")
+        for kind in ("own", "zero", "swapped")
     )
     np.testing.assert_array_equal(own, embeddings)
     np.testing.assert_array_equal(nobody, np.zeros((3, 2, 1)))

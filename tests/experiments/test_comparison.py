@@ -40,7 +40,7 @@ def evaluated(seed, value, *, splits=(SPLITS,), digest="0", sizes=("1",), **sett
         folder=Path(f"run_{value}_{seed}"),
         seed=seed,
         variant="",
-        settings={"folds": 1, "seed": 0, **settings},
+        settings={"split.cross_validate": False, "eval.seed": 0, **settings},
         splits=list(splits),
         evaluation={
             "compared": {"data_digest": digest},
@@ -132,7 +132,8 @@ def test_an_interval_over_seeds_that_agree_is_that_over_users():
 def test_runs_that_are_not_alike_are_refused_by_name(other, message):
     base = {0: evaluated(0, 0.5, num_draws=5), 1: evaluated(1, 0.5, num_draws=5)}
     other = {
-        seed: run._replace(settings={"num_draws": 5} | run.settings) for seed, run in other.items()
+        seed: run._replace(settings={"eval.num_draws": 5} | run.settings)
+        for seed, run in other.items()
     }
     with pytest.raises(ValueError, match=message):
         check_comparable({"base": base, "other": other})
@@ -194,20 +195,25 @@ def test_single_runs_are_called_by_what_tells_their_folders_apart(tmp_path, monk
 
 @pytest.fixture
 def sweep(data_dir, tmp_path):
-    """A base with one more override set, and a sweep over it and a value that no encoder reads."""
+    """A base with one more ablation, and a sweep over it and a value that no encoder reads."""
     config = tiny_config(data_dir)
     config.update(stage="encoder")
-    config.controls.permuted_users = False
+    config.controls.train_permuted_encoder = False
     (tmp_path / "tiny.py").write_text(
         "from ml_collections import ConfigDict\n"
-        "from gazejax.config import with_overrides\n"
-        'SETS = {"euclidean": {"encoder.loss.distance": "euclidean"}}\n'
-        'def get_config(sets=""):\n'
-        f"    return with_overrides(ConfigDict({config.to_dict()!r}), SETS, sets)\n"
+        "from gazejax.config.ablations import apply_ablations\n"
+        'ABLATIONS = {"euclidean": {"encoder.loss.distance": "euclidean"}}\n'
+        'def get_config(ablations=""):\n'
+        f"    return apply_ablations(ConfigDict({config.to_dict()!r}), ABLATIONS, ablations)\n"
     )
     path = tmp_path / "sweep.py"
-    grid = {"sets": ("", "euclidean"), "saliency.loss.kld_weight": (0.0, 1.0)}
-    content = {"bases": (str(tmp_path / "tiny.py"),), "values": {}, "sets": (), "grids": (grid,)}
+    grid = {"ablations": ("", "euclidean"), "saliency.loss.cross_entropy_weight": (0.0, 1.0)}
+    content = {
+        "bases": (str(tmp_path / "tiny.py"),),
+        "values": {},
+        "ablations": (),
+        "grids": (grid,),
+    }
     path.write_text(f"SWEEP = {content | {'seeds': (0, 1)}!r}")
     return path
 
@@ -219,7 +225,11 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     runs = plan(read_sweep(sweep))
     variants = ["base", "kld_weight=1.0", "euclidean,kld_weight=0.0", "euclidean,kld_weight=1.0"]
     assert [run.variant for run in runs] == 2 * variants
-    gazejax = [sys.executable, "-c", "import sys; from gazejax.cli import main; sys.exit(main())"]
+    gazejax = [
+        sys.executable,
+        "-c",
+        "import sys; from gazejax.cli.main import main; sys.exit(main())",
+    ]
     command = [*gazejax, "sweep", str(sweep), "--workdir", str(workdir)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 

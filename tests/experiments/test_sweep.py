@@ -18,10 +18,10 @@ from tests.tiny import ROOT
 
 SWEEP = {
     "bases": ("configs/osie.py:validation",),
-    "values": {"controls.permuted_users": False, "eval.num_images": (1, 10)},
-    "sets": ("euclidean", "film_off+mse_only"),
+    "values": {"controls.train_permuted_encoder": False, "eval.num_images": (1, 10)},
+    "ablations": ("euclidean", "memory_off+mse_only"),
     "grids": (
-        {"sets": ("", "unit_length"), "encoder.loss.margin": (0.2, 1.0)},
+        {"ablations": ("", "l2_normalize"), "encoder.loss.margin": (0.2, 1.0)},
         {"encoder.num_steps": (1500, 150), "saliency.num_steps": (100,)},
     ),
     "seeds": (3, 0),
@@ -29,10 +29,10 @@ SWEEP = {
 VARIANTS = [
     "base",
     "euclidean",
-    "film_off+mse_only",
+    "memory_off+mse_only",
     "margin=0.2",
-    "unit_length,margin=0.2",
-    "unit_length,margin=1.0",
+    "l2_normalize,margin=0.2",
+    "l2_normalize,margin=1.0",
     "encoder.num_steps=1500,saliency.num_steps=100",
     "encoder.num_steps=150,saliency.num_steps=100",
 ]
@@ -51,9 +51,9 @@ def test_every_variant_runs_with_every_seed_and_none_twice(here):
     ]
     assert command(runs[4], Path("runs/x"))[1:] == [
         *("-m", "gazejax", "train"),
-        "--config=configs/osie.py:validation+unit_length",
-        "--workdir=runs/x/osie+validation/unit_length,margin=0.2/seed_3",
-        "--config.controls.permuted_users=False",
+        "--config=configs/osie.py:validation+l2_normalize",
+        "--workdir=runs/x/osie+validation/l2_normalize,margin=0.2/seed_3",
+        "--config.controls.train_permuted_encoder=False",
         "--config.eval.num_images=(1, 10)",
         "--config.encoder.loss.margin=0.2",
         "--config.seed=3",
@@ -66,12 +66,12 @@ def test_bases_and_sweeps_have_names(tmp_path, monkeypatch):
     runs = [plan(SWEEP | {"bases": bases})[4] for bases in (by_name, by_path)]
     assert runs[0].name == runs[1].name
     assert fingerprint(runs[0].config) == fingerprint(runs[1].config)
-    assert command(runs[0], Path("x"))[4] == "--config=osie:validation+unit_length"
+    assert command(runs[0], Path("x"))[4] == "--config=osie:validation+l2_normalize"
     assert read_sweep("encoders") == read_sweep(ROOT / "configs/sweeps/encoders.py")
 
 
 def test_two_variants_of_one_name_are_refused(here):
-    grid = {"data.name": ("mine 1", "mine-1"), "encoder.width": (8,)}
+    grid = {"data.name": ("mine 1", "mine-1"), "encoder.model.width": (8,)}
     with pytest.raises(ValueError, match=r"called osie.validation/name=mine-1,width=8/seed_3"):
         plan(SWEEP | {"grids": (grid,)})
 
@@ -97,7 +97,7 @@ def test_runs_that_share_an_encoder_stay_in_one_shard(here):
     runs = plan(SWEEP)
     parts = [shard_of(runs, f"{part}/3") for part in (1, 2, 3)]
     assert sorted(run.name for part in parts for run in part) == sorted(run.name for run in runs)
-    together = {"base", "film_off+mse_only", "encoder.num_steps=1500,saliency.num_steps=100"}
+    together = {"base", "memory_off+mse_only", "encoder.num_steps=1500,saliency.num_steps=100"}
     for part in parts:
         for seed in (0, 3):
             inside = together & {run.variant for run in part if run.seed == seed}
@@ -113,15 +113,15 @@ def test_runs_that_share_an_encoder_stay_in_one_shard(here):
     [
         ({"seeds": (0, 0)}, r"SWEEP\['seeds'\] is \(0, 0\); allowed: a tuple of one or more diff"),
         ({"bases": "configs/osie.py"}, r"SWEEP\['bases'\] is 'configs/osie.py'; allowed: a tuple"),
-        ({"grids": ({"encoder.width": 64},)}, r"SWEEP\['grids'\] is .* of tuples of values by dot"),
-        ({"repeats": 3}, r"SWEEP\['repeats'\] is unknown; allowed: bases, values, sets, grids"),
+        ({"grids": ({"encoder.model.width": 64},)}, r"SWEEP\['grids'\] is .* of tuples of values by dot"),
+        ({"repeats": 3}, r"SWEEP\['repeats'\] is unknown; allowed: bases, values, ablations, grids"),
         ({"bases": ("configs/nobody.py",)}, r"config file configs/nobody.py does not exist"),
-        ({"sets": ("wide",)}, r"override set 'wide' is unknown"),
+        ({"ablations": ("wide",)}, r"ablation 'wide' is unknown"),
         ({"values": {"encoder.loss.margin": 1.0}}, r"margin=0.2: values and grid both set enc"),
-        ({"values": {"encoder.loss.distance": "euclidean"}}, r"euclidean: values and sets both se"),
-        ({"grids": ({"seed": (1, 2)},)}, r"seed=1: seeds and values or sets both set seed"),
+        ({"values": {"encoder.loss.distance": "euclidean"}}, r"euclidean: values and ablations both se"),
+        ({"grids": ({"seed": (1, 2)},)}, r"seed=1: seeds and values or ablations both set seed"),
         ({"values": {"encoder.margin": 1.0}}, r"base: the config has no value encoder.margin"),
-        ({"values": {"encoder.width": 0.5}}, r"base: config.encoder.width is 0.5; allowed: "),
+        ({"values": {"encoder.model.width": 0.5}}, r"base: config.encoder.model.width is 0.5; allowed: "),
         ({"values": {"encoder.loss": {}}}, r"encoder.loss is {}; allowed: a value that a flag"),
         ({"values": {"split.fold": 9}}, r"osie.validation/base: config.split.fold is 9; allowed"),
         ({"values": {"stage": "universal"}}, r"stage is 'universal'; allowed in a sweep: 'all'"),
@@ -153,8 +153,8 @@ FAKE = ("train.py",)
 SMALL = {
     "bases": ("base.py",),
     "values": {},
-    "sets": (),
-    "grids": ({"encoder.width": (1, 2, 3)},),
+    "ablations": (),
+    "grids": ({"encoder.model.width": (1, 2, 3)},),
     "seeds": (0, 1),
 }
 
@@ -163,7 +163,7 @@ SMALL = {
 def small(tmp_path, monkeypatch):
     """A folder with a sweep of 6 runs, one of them the base, and a train.py that fails for two."""
     config = {"seed": 0, "stage": "all", "encoder": {"width": 1}, "controls": {"permuted_users": 0}}
-    config["data"] = {"universal_map": "group"}
+    config["data"] = {"universal_map": "seen_users"}
     (tmp_path / "base.py").write_text(
         f"from ml_collections import ConfigDict\ndef get_config(): return ConfigDict({config!r})\n"
     )

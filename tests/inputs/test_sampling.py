@@ -13,7 +13,7 @@ VIEWED[3, :6] = False
 def test_pairs_are_drawn_without_replacement_from_what_each_user_saw():
     for key in KEYS:
         users, images = sampling.sample_users_then_images(
-            key, VIEWED, num_users=4, images_per_user=3, share_images=False
+            key, VIEWED, num_users=4, images_per_user=3, same_images=False
         )
         assert len(set(users.tolist())) == 4
         for user, drawn in zip(users.tolist(), images.tolist(), strict=True):
@@ -26,7 +26,7 @@ def test_shared_images_are_the_same_for_all_who_saw_them():
     draws = set()
     for key in KEYS:
         _, images = sampling.sample_users_then_images(
-            key, everything, num_users=5, images_per_user=3, share_images=True
+            key, everything, num_users=5, images_per_user=3, same_images=True
         )
         assert (images == images[0]).all()
         draws.add(tuple(sorted(images[0].tolist())))

@@ -23,7 +23,7 @@ from tests.tiny import tiny_config, train_and_evaluate
 
 def config_of(data_dir, **values):
     config = tiny_config(data_dir)
-    config.controls.permuted_users = False
+    config.controls.train_permuted_encoder = False
     for key, value in values.items():
         section, entry = key.split("__")
         config[section][entry] = value
@@ -69,7 +69,7 @@ def test_what_predicts_comes_before_those_that_are_told(data_dir):
 
 @pytest.mark.slow
 def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, tiny_dataset):
-    config = config_of(data_dir, data__universal_map="predicted", split__train_overlap=0.0)
+    config = config_of(data_dir, data__universal_map="predicted", split__train_image_overlap=0.0)
     config.stage = "encoder"
     train_and_evaluate(config, tmp_path / "run")
     for stage in ("universal", "encoder"):
@@ -93,7 +93,7 @@ def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, ti
 def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, tiny_dataset):
     config = config_of(data_dir)
     assert apply_image_overlap(config, tiny_dataset) is tiny_dataset
-    config.split.train_overlap = 1.0
+    config.split.train_image_overlap = 1.0
     reduced = apply_image_overlap(config, tiny_dataset)
     splits = make_config_splits(config, tiny_dataset)
     lengths, before = (np.asarray(one.gaze.viewing_length) for one in (reduced, tiny_dataset))
@@ -105,7 +105,7 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
     np.testing.assert_array_equal(lengths[splits.unseen_users], before[splits.unseen_users])
     np.testing.assert_array_equal(lengths[:, splits.test_images], before[:, splits.test_images])
     assert set(np.unique(lengths[lengths != before])) == {0}
-    config.split.test_overlap = 1.0  # Five test images.
+    config.split.test_image_overlap = 1.0  # Five test images.
     with pytest.raises(ValueError, match="8 users cannot have an image each of 5; allowed for an"):
         apply_image_overlap(config, tiny_dataset)
 
@@ -113,7 +113,7 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
 def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir, tiny_dataset):
     config = config_of(data_dir, split__hash_one_in=2)
     for overlap, viewers in ((1.0, {0, 8}), (0.0, {0, 1})):
-        config.split.test_overlap = overlap
+        config.split.test_image_overlap = overlap
         splits = make_config_splits(config, tiny_dataset)
         kept = np.asarray(apply_image_overlap(config, tiny_dataset).gaze.viewing_length) > 0
         assert set(kept[:, splits.test_images].sum(axis=0)) == viewers
@@ -132,7 +132,9 @@ def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir
 def test_an_empty_map_of_others_is_told_of(
     data_dir, tmp_path, monkeypatch, capfd, universal_map, overlap, told
 ):
-    config = config_of(data_dir, data__universal_map=universal_map, split__train_overlap=overlap)
+    config = config_of(
+        data_dir, data__universal_map=universal_map, split__train_image_overlap=overlap
+    )
     config.stage = "encoder"
     monkeypatch.setattr(run, "_train_fold", lambda *_: None)
     train_folds(config, tmp_path / "run")

@@ -49,7 +49,7 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
     data_dir, tiny_run, tmp_path, monkeypatch
 ):
     config = tiny_config(data_dir)
-    config.data.residency = "stream"
+    config.data.image_storage = "stream"
     for module in (stage_arrays, streaming):
         monkeypatch.setattr(module, "IMAGES_PER_CHUNK", 3)
     for stage in ("encoder", "saliency"):
@@ -84,8 +84,8 @@ def make_encoder_stage(config, dataset, devices):
 
 def test_a_batch_has_the_images_that_its_steps_draw_and_only_those(data_dir):
     config = tiny_config(data_dir)
-    config.data.residency = "stream"
-    config.encoder.sampling.share_images = False
+    config.data.image_storage = "stream"
+    config.encoder.batch.share_images = False
     devices = jax.local_devices()
     stage, viewings = make_encoder_stage(config, load_dataset(config), devices)
     batch = make_batch(stage.stream, 6, num_steps=2, seed=config.seed, devices=devices)
@@ -113,7 +113,7 @@ def test_frozen_features_are_streamed_too(data_dir):
     config = tiny_scanpath_config(data_dir)
     tastes, pixels = [], []
     for residency in ("device", "stream"):
-        config.data.residency = residency
+        config.data.image_storage = residency
         dataset = load_dataset(config)
         splits = make_config_splits(config, dataset)
         tastes.append(make_stage_arrays("encoder", config, dataset, splits).taste)
@@ -126,12 +126,12 @@ def test_frozen_features_are_streamed_too(data_dir):
 @pytest.mark.parametrize(("gigabytes", "chosen"), [(1.0, "device"), (1e-3, "stream")])
 def test_auto_chooses_by_size_and_says_so(gigabytes, chosen, data_dir, monkeypatch, capsys):
     config = tiny_config(data_dir)
-    assert config.data.residency == "auto"
+    assert config.data.image_storage == "auto"
     monkeypatch.setattr(loading, "_device_memory", lambda: (gigabytes * 1e9, "a toy"))
     dataset = load_dataset(config)
     # 40 images: 30 x 40 with a map of floats, 7 bytes a pixel, and 32 x 48 with one of 8 x 12.
     told = f"40 images take {40 * (7 * 1200 + 3 * 1536 + 4 * 96) / 1e9:.2f} GB"
-    assert capsys.readouterr().err.startswith(f"config.data.residency 'auto': {told}, and")
+    assert capsys.readouterr().err.startswith(f"config.data.image_storage 'auto': {told}, and")
     assert isinstance(dataset.images["encoder"], LazyRows) == (chosen == "stream")
 
 

@@ -85,7 +85,7 @@ def test_a_table_of_anybodys_trains_and_evaluates(data_dir, tmp_path):
             "--config=configs/custom.py:mine",
             f"--workdir={workdir}",
             f"--config.data.data_dir={tmp_path}",
-            "--config.controls.permuted_users=False",
+            "--config.controls.train_permuted_encoder=False",
             *short,
         ]
     )

@@ -9,7 +9,7 @@ import pytest
 CODE = """
 import json, os, sys
 import numpy as np
-from gazejax.allocator import keep_freed_memory
+from gazejax.runtime.allocator import keep_freed_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -23,56 +23,58 @@ MEETING = """
 import sys
 from pathlib import Path
 import jax, numpy as np, optax
-from gazejax import processes, steps
-from gazejax.cli import one_line_errors
-from gazejax.workdir import locked
+from gazejax.runtime import distributed
+from gazejax.runtime.devices import map_rows, my_share, own_devices, replicated
+from gazejax.runtime.errors import one_line_errors
+from gazejax.training import step as steps
+from gazejax.workdir.lock import lock
 
 @one_line_errors
 def main():
     folder = Path(sys.argv[1])
-    processes.join(sys.argv[2])
+    distributed.initialize(sys.argv[2])
     me = jax.process_index()
-    assert (processes.are_several(), processes.is_first()) == (True, me == 0)
+    assert (distributed.is_distributed(), distributed.is_main_process()) == (True, me == 0)
     devices = jax.devices()
-    assert len(devices) == 4 and len(steps.own_devices(devices)) == 2
+    assert len(devices) == 4 and len(own_devices(devices)) == 2
 
     # The mean of 0 to 7 is 3.5, so from w = 0 a step of length 1 goes to 2 * 3.5.
     def loss(params, rows, batch, key, device):
-        return ((steps.my_share(rows, device, 4) - params["w"]) ** 2).mean(), {"device": device}
+        return ((my_share(rows, device, 4) - params["w"]) ** 2).mean(), {"device": device}
 
     optimizer = optax.sgd(1.0)
     state = steps.init_state(lambda key: {"w": jax.numpy.float32(0)}, optimizer, 0)
-    state = jax.device_put(processes.as_in_first(state), steps.replicated(devices))
+    state = jax.device_put(distributed.broadcast_from_main(state), replicated(devices))
     step = steps.make_train_step(loss, optimizer, devices=devices, steps_per_dispatch=1)
-    rows = jax.device_put(np.arange(8.0, dtype=np.float32), steps.replicated(devices))
+    rows = jax.device_put(np.arange(8.0, dtype=np.float32), replicated(devices))
     state, metrics = step(state, rows, None)
     assert float(state.params["w"]) == 7.0 and float(metrics["device"][0]) == 1.5
 
-    doubled = steps.map_rows(
+    doubled = map_rows(
         lambda two, row: two * row, 2.0, (np.arange(5.0) + me,), devices=devices, batch_size=4
     )
     assert np.concatenate(list(doubled)).tolist() == [2 * (row + me) for row in range(5)]
 
-    processes.connect_devices()
+    distributed.warm_up_collectives()
     told = []
     for number in range(3):
         state, metrics = step(state, rows, None, me == 1 and number == 1)
         told.append(bool(metrics["stop_requested"]))
     assert told == [False, True, False]
-    assert processes.is_any(me == 1) and not processes.is_any(False)
-    assert processes.as_in_first({"own": np.float32(me + 3)})["own"] == 3
-    shared = processes.as_global(state.params)["w"]
+    assert distributed.any_process(me == 1) and not distributed.any_process(False)
+    assert distributed.broadcast_from_main({"own": np.float32(me + 3)})["own"] == 3
+    shared = distributed.to_global(state.params)["w"]
     assert len(shared.sharding.device_set) == 4 and not shared.is_fully_addressable
-    processes.refuse_different("what is equal", 2**32 - 1)
+    distributed.check_same("what is equal", 2**32 - 1)
     for workdir in (folder / "shared", folder / f"own_{me}"):
         try:
-            with locked(workdir):
+            with lock(workdir):
                 print(f"locked {workdir}")
         except ValueError as error:
             print(error)
-    with processes.together():
+    with distributed.run_together():
         pass
-    assert not processes.is_connected()
+    assert not distributed.is_connected()
     return 0
 
 sys.exit(main())
@@ -130,7 +132,9 @@ class Pair:
 
 
 def training(data_dir, workdir, *overrides):
-    return Pair(command(data_dir, workdir, "--config.controls.permuted_users=False", *overrides))
+    return Pair(
+        command(data_dir, workdir, "--config.controls.train_permuted_encoder=False", *overrides)
+    )
 
 
 def curve(workdir, stage):
@@ -188,7 +192,9 @@ def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
 @pytest.mark.timeout(1200)
 def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
     # Each process streams what its devices need; in the one process, all images lie on them.
-    statuses, told = training(data_dir, tmp_path / "run", "--config.data.residency=stream").ends()
+    statuses, told = training(
+        data_dir, tmp_path / "run", "--config.data.image_storage=stream"
+    ).ends()
     assert statuses == [0, 0], told
     for stage in ("encoder", "saliency", "universal"):
         found, expected = load_params(tmp_path / "run", stage), load_params(tiny_run, stage)
@@ -211,7 +217,7 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # Five times two processes.
+@pytest.mark.timeout(1200)  # Five times two distributed.
 def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_path):
     length = ["--config.stage=universal", "--config.universal.num_steps=600"]
     length += ["--config.checkpoint.every=50", "--config.training.log_every=10"]

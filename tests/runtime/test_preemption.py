@@ -26,19 +26,19 @@ from tests.tiny import ROOT, tiny_config, train_and_evaluate
 
 BLOCKED = """
 import ctypes, sys, time
-from gazejax import interruption
-from gazejax.cli import one_line_errors
+from gazejax.runtime import preemption
+from gazejax.runtime.errors import one_line_errors
 
 @one_line_errors
 def main():
-    with interruption.deferred():
+    with preemption.defer_signals():
         print("ready", flush=True)
         # As XLA's compiler does: no byte of Python runs until it returns.
         ctypes.CDLL(None).usleep(ctypes.c_uint(int(sys.argv[1])))
         for _ in range(100):
             time.sleep(0.01)
-    if interruption.is_asked():
-        raise interruption.InterruptedRunError("all is saved")
+    if preemption.stop_requested():
+        raise preemption.InterruptedRunError("all is saved")
     return 0
 
 sys.exit(main())
@@ -46,7 +46,7 @@ sys.exit(main())
 
 ENDING = """
 import sys, time
-from gazejax.cli import one_line_errors
+from gazejax.runtime.errors import one_line_errors
 
 @one_line_errors
 def main():

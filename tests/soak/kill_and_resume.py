@@ -30,7 +30,11 @@ from tests.tiny import differing, read_config, tiny_config  # noqa: E402
 from tfds_builders.common.build import build  # noqa: E402
 
 LENGTH = {"encoder.num_steps": 1500, "saliency.num_steps": 400, "universal.num_steps": 200}
-LENGTH |= {"checkpoint.every": 50, "training.log_every": 10, "controls.permuted_users": False}
+LENGTH |= {
+    "checkpoint.every": 50,
+    "training.log_every": 10,
+    "controls.train_permuted_encoder": False,
+}
 
 
 def command(data_dir: Path, workdir: Path) -> list[str]:

@@ -30,43 +30,49 @@ IGNORED = ("date", "commit", "config_sha256", "examples_per_second")
 # Values that differ from the tiny config, or from the tiny one of scanpaths.
 EARLY = {
     "tiny": {},
-    "tiny_streamed": {"data.residency": "stream"},
-    "tiny_two_folds": {"eval.folds": 2},
-    "tiny_predicted": {"data.universal_map": "predicted", "controls.permuted_users": False},
-    "early_mean": {"encoder.pooling": "mean", "stage": "encoder"},
+    "tiny_streamed": {"data.image_storage": "stream"},
+    "tiny_two_folds": {"split.folds": 2, "split.cross_validate": True},
+    "tiny_predicted": {"data.universal_map": "predicted", "controls.train_permuted_encoder": False},
+    "early_mean": {"encoder.model.pooling": "mean", "stage": "encoder"},
     **{
         f"early_{mining}": {"encoder.loss.mining": mining, "stage": "encoder"}
         for mining in ("random", "semi_hard", "batch_hard")
     },
     "unet_concatenation": {
-        "saliency.conditioning": "concatenation",
-        "controls.permuted_users": False,
+        "saliency.model.conditioning": "concatenation",
+        "controls.train_permuted_encoder": False,
     },
     "unet_filters": {
-        "saliency.conditioning": "filters",
-        "saliency.conditioned_levels": (1,),
-        "controls.permuted_users": False,
+        "saliency.model.conditioning": "filters",
+        "saliency.model.conditioned_levels": (1,),
+        "controls.train_permuted_encoder": False,
     },
-    "unet_swapped": {"controls.embeddings": "swapped", "controls.permuted_users": False},
+    "unet_swapped": {"controls.embeddings": "swapped", "controls.train_permuted_encoder": False},
 }
 TWO_TRUNKS = {
-    "late_mean": {"encoder.architecture": "two_trunk"},
-    "late_gaze": {"encoder.architecture": "gaze_pooled"},
+    "late_mean": {"encoder.model.pooling": "mean"},
+    "late_gaze": {"encoder.model.pooling": "gaze"},
 }
 SCANPATH = {
     "scanpath": {},
-    "scanpath_streamed": {"data.residency": "stream"},
-    "scanpath_two_folds": {"eval.folds": 2},
-    "readout_preference": {"saliency.conditioning": "taste", "controls.permuted_users": False},
-    "readout_weights": {"saliency.conditioning": "filters", "controls.permuted_users": False},
+    "scanpath_streamed": {"data.image_storage": "stream"},
+    "scanpath_two_folds": {"split.folds": 2, "split.cross_validate": True},
+    "readout_preference": {
+        "saliency.model.memory.kind": "none",
+        "controls.train_permuted_encoder": False,
+    },
+    "readout_weights": {
+        "saliency.model.memory.kind": "feature_weights",
+        "controls.train_permuted_encoder": False,
+    },
 }
 SHORT = {
     f"{stage}.{key}": value
     for stage in ("encoder", "saliency", "universal")
     for key, value in (("num_steps", 50), ("optimizer.warmup_steps", 10))
-} | {"controls.permuted_users": False, "training.log_every": 10, "checkpoint.every": 50}
+} | {"controls.train_permuted_encoder": False, "training.log_every": 10, "checkpoint.every": 50}
 WHOLE = {
-    "demo": ("synthetic_gaze", {"controls.permuted_users": False}),
+    "demo": ("synthetic_gaze", {"controls.train_permuted_encoder": False}),
     "osie": ("osie", {}),
     "osie_maps": ("osie_maps", SHORT),
     "osie_paper": ("osie_paper", SHORT),
@@ -83,8 +89,9 @@ def make_config(case: str, data_dir: Path) -> Any:
     elif case in TWO_TRUNKS:
         config, changes = tiny_config(data_dir), TWO_TRUNKS[case] | {"stage": "encoder"}
         with config.unlocked():
-            del config.encoder["pooling"]
-            config.encoder.update(inputs=("personal", "group"), map_filters=(8, 8))
+            config.encoder.model.update(
+                architecture="late_fusion", inputs=("personal", "universal"), map_filters=(8, 8)
+            )
     elif case in SCANPATH:
         config, changes = tiny_scanpath_config(data_dir), SCANPATH[case]
     else:

@@ -108,13 +108,17 @@ def test_an_encoder_serves_every_stage_two_but_no_other_stage_one(
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     config = tiny_config(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    config.saliency.loss.kld_weight = 1.0
+    config.saliency.loss.cross_entropy_weight = 1.0
     config.universal.num_steps = 6
     config.controls.embeddings = "swapped"
     check_same_experiment(tmp_path, config, splits, tiny_dataset)
     with pytest.raises(ValueError, match=r"holds another experiment: config.controls.embeddings"):
         check_same_experiment(tiny_run, config, splits, tiny_dataset)
-    for key, value in (("encoder.loss.margin", 9.0), ("seed", 1), ("controls.gaze", "permuted")):
+    for key, value in (
+        ("encoder.loss.margin", 9.0),
+        ("seed", 1),
+        ("controls.encoder_user_labels", "permuted"),
+    ):
         with pytest.raises(ValueError, match=rf"holds another experiment: config.{key} was"):
             check_same_experiment(tmp_path, with_values(config, {key: value}), splits, tiny_dataset)
 
@@ -221,8 +225,8 @@ def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_pa
     config = tiny_config(data_dir)
     for stage in ("encoder", "saliency", "universal"):
         config[stage].num_steps = 2
-    config.eval.folds = 2
-    config.controls.permuted_users = False
+    config.split.update(folds=2, cross_validate=True)
+    config.controls.train_permuted_encoder = False
     original, trained = train, []
 
     def killed_in_fold_1(stage, config, workdir, **options):
@@ -246,9 +250,9 @@ def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_pa
     ]
     assert sorted(user for users in held_out for user in users) == list(tiny_dataset.user_ids)
     # Neither another number of folds nor one of them alone fits into the same folder.
-    for folds in (1, 4):
-        config.eval.folds = folds
-        with pytest.raises(ValueError, match=f"config.eval.folds was 2 and is now {folds}"):
+    for key, value, was in (("folds", 4, 2), ("cross_validate", False, True)):
+        config.split.update({"folds": 2, "cross_validate": True, key: value})
+        with pytest.raises(ValueError, match=f"config.split.{key} was {was} and is now {value}"):
             train_folds(config, tmp_path / "run")
 
 
@@ -261,16 +265,16 @@ def test_a_curve_cut_in_the_middle_of_a_line_is_continued(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("encoder.sampling.num_users", 7, "needs 7 seen users; the data has 6"),
+        ("encoder.batch.num_users", 7, "needs 7 seen users; the data has 6"),
         # Tiny: 35 training images, all of them seen by everybody.
         (
-            "encoder.sampling.images_per_user",
+            "encoder.batch.images_per_user",
             36,
             "needs 36 training images of every seen user; .* 35",
         ),
-        ("saliency.sampling.users_per_image", 7, "needs 7 seen users; the data has 6"),
-        ("saliency.sampling.num_images", 36, "needs 36 training images seen by 3 users; .* 35"),
-        ("saliency.sampling.enrolment_images", (2, 35), "needs 36 training images .*; .* 35"),
+        ("saliency.batch.users_per_image", 7, "needs 7 seen users; the data has 6"),
+        ("saliency.batch.num_images", 36, "needs 36 training images seen by 3 users; .* 35"),
+        ("saliency.batch.enrolment_images", (2, 35), "needs 36 training images .*; .* 35"),
         ("universal.num_images", 40, "needs 40 viewed training images; the data has 35"),
     ],
 )
@@ -278,7 +282,7 @@ def test_data_that_cannot_fill_a_batch_are_refused_before_anything_compiles(
     key, value, message, data_dir, tmp_path, monkeypatch
 ):
     config = tiny_config(data_dir)
-    config.encoder.loss.pairs_per_embedding = 1
+    config.encoder.loss.pairs_per_mean = 1
     config.update_from_flattened_dict({key: value})
     for function in ("add_features", "make_viewings", "make_stage"):
         monkeypatch.setattr(run, function, None)
@@ -306,7 +310,7 @@ def test_an_encoder_can_be_one_that_learnt_nothing(data_dir, tmp_path):
 @pytest.mark.slow
 def test_a_saliency_network_can_be_told_of_nobody(data_dir, tmp_path):
     config = tiny_config(data_dir)
-    config.controls.embeddings = "none"
+    config.controls.embeddings = "zero"
     config.encoder.num_steps = config.saliency.num_steps = 2
     for config.stage in ("encoder", "saliency"):
         train_folds(config, tmp_path / "run")
@@ -325,13 +329,17 @@ def test_an_encoder_can_learn_from_permuted_gaze(data_dir, tiny_dataset):
     splits = make_config_splits(config, tiny_dataset)
     viewings = {"encoder": make_stage_arrays("encoder", config, tiny_dataset, splits)}
     made = {}
-    for name, gaze in (("encoder", "own"), ("encoder", "permuted"), ("permuted_encoder", "own")):
-        config.controls.gaze = gaze
+    for name, labels in (
+        ("encoder", "true"),
+        ("encoder", "permuted"),
+        ("permuted_encoder", "true"),
+    ):
+        config.controls.encoder_user_labels = labels
         stage = make_stage(name, config, viewings, encoder_params=None, devices=jax.devices()[:1])
-        made[name, gaze] = np.asarray(stage.constants.gaze.viewing_offset)
-    permuted = made["permuted_encoder", "own"]
+        made[name, labels] = np.asarray(stage.constants.gaze.viewing_offset)
+    permuted = made["permuted_encoder", "true"]
     np.testing.assert_array_equal(made["encoder", "permuted"], permuted)
-    assert (made["encoder", "own"] != permuted).any()
+    assert (made["encoder", "true"] != permuted).any()
 
 
 def test_a_data_set_that_is_not_prepared_names_the_command(data_dir, tmp_path):

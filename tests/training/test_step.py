@@ -137,7 +137,7 @@ def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
 
 def test_batch_that_devices_cannot_share_is_refused(tiny):
     config, viewings = tiny
-    with pytest.raises(ValueError, match=r"config.encoder.sampling gives a batch of 20 to share"):
+    with pytest.raises(ValueError, match=r"config.encoder.batch gives a batch of 20 to share"):
         make_stage(
             "encoder",
             config,
@@ -174,26 +174,26 @@ def saliency_stage_on_features(config, dataset):
 
 def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset_with_features):
     gradients = {}
-    for conditioning in ("taste", "film"):
+    for kind in ("none", "film"):
         config = features_config(data_dir)
-        config.saliency.conditioning = conditioning
+        config.saliency.model.memory.kind = kind
         stage = saliency_stage_on_features(config, dataset_with_features)
         params = jax.jit(stage.network.init)(jax.random.key(0))
         # What starts at zero would hide the gradient of all below it.
         params["head"]["kernel"] += 0.1
         params["of_image"]["kernel"] = jnp.full_like(params["of_image"]["kernel"], 0.05)
         params["of_universal"]["kernel"] = jnp.full_like(params["of_universal"]["kernel"], 0.05)
-        if conditioning == "film":
+        if kind == "film":
             params["memory"]["head"]["kernel"] += 0.1
             params["memory"]["of_person"] += 0.1
-        gradients[conditioning], _ = jax.jit(jax.grad(stage.loss, has_aux=True))(
+        gradients[kind], _ = jax.jit(jax.grad(stage.loss, has_aux=True))(
             params, stage.constants, None, jax.random.key(1), jnp.int32(0)
         )
     memory, known = (gradients["film"].pop(name) for name in ("memory", "known_people"))
     assert float(optax.tree.norm(memory)) > 1e-3
     assert float(optax.tree.norm(known)) == 0.0
-    assert float(optax.tree.norm(gradients["taste"])) > 1e-3
-    for path, expected in jax.tree_util.tree_leaves_with_path(gradients["taste"]):
+    assert float(optax.tree.norm(gradients["none"])) > 1e-3
+    for path, expected in jax.tree_util.tree_leaves_with_path(gradients["none"]):
         found = dict(jax.tree_util.tree_leaves_with_path(gradients["film"]))[path]
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5, err_msg=str(path))
 
@@ -205,7 +205,7 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
         config, viewings = tiny
     else:
         config = features_config(data_dir)
-        config.saliency.conditioning = "film"
+        config.saliency.model.memory.kind = "film"
         dataset = request.getfixturevalue("dataset_with_features")
         splits = make_config_splits(config, dataset)
         viewings = {key: make_stage_arrays(key, config, dataset, splits) for key in INPUTS}
