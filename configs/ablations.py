@@ -109,6 +109,6 @@ def embedding_sizes(*sizes: int) -> dict[str, dict[str, int]]:
     return {f"embedding_{size}": {"encoder.model.embedding_size": size} for size in sizes}
 
 
-def margins(*margins: float) -> dict[str, dict[str, float]]:
+def margins(*margins: int | float) -> dict[str, dict[str, int | float]]:
     """Other margins; a margin is a distance, so that its meaning depends on the embeddings."""
     return {f"margin_{margin}": {"encoder.loss.margin": margin} for margin in margins}

@@ -12,9 +12,9 @@ All values are ours: the paper did not use OSIE, and most of its numbers are not
 
 from ml_collections import ConfigDict
 
+from gazejax.config.ablations import apply_ablations
 from gazejax.configs import ablations as shared
 from gazejax.configs import base, osie_maps
-from gazejax.config.ablations import apply_ablations
 
 
 def get_config(ablations: str = "") -> ConfigDict:

@@ -11,9 +11,9 @@ the encoder learns. What else was tried is in docs/results/experiments.md.
 
 from ml_collections import ConfigDict
 
+from gazejax.config.ablations import apply_ablations
 from gazejax.configs import ablations as shared
 from gazejax.configs import osie_maps
-from gazejax.config.ablations import apply_ablations
 
 
 def get_config(ablations: str = "") -> ConfigDict:

@@ -9,9 +9,9 @@ configs/osie_maps.py, smaller. All values are ours unless a comment says otherwi
 
 from ml_collections import ConfigDict
 
+from gazejax.config.ablations import apply_ablations
 from gazejax.configs import ablations as shared
 from gazejax.configs import osie_maps
-from gazejax.config.ablations import apply_ablations
 
 
 def get_config(ablations: str = "") -> ConfigDict:

@@ -2,10 +2,11 @@
 
 A sweep file is a Python file with one dictionary, `SWEEP`; it is executed, as a config file is:
 
-bases   config files, with override sets or without: ("configs/osie.py:validation",)
+bases   config files, with ablations or without: ("configs/osie.py:validation",)
 values  what all runs have, by dotted key: {"stage": "encoder"}
-sets    variants of every base: override sets, joined with + where they go together
-grids   more variants: each grid is a dictionary of dotted keys, or `sets`, and the values of each,
+ablations
+        variants of every base: ablations, joined with + where they go together
+grids   more variants: each grid is a dictionary of dotted keys, or `ablations`, and values of each,
         all of which are combined
 seeds   one run each, of every base and variant
 

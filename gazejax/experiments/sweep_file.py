@@ -194,7 +194,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "values": ("a dictionary of values by dotted key", _is_by_text),
     "ablations": ("a tuple of texts", _is_texts),
     "grids": (
-        "a tuple of dictionaries, of tuples of values by dotted key or 'sets'",
+        "a tuple of dictionaries, of tuples of values by dotted key or 'ablations'",
         lambda value: isinstance(value, tuple) and all(map(_is_grid, value)),
     ),
     "seeds": ("a tuple of one or more different integers of at least 0", _is_seeds),

@@ -16,6 +16,7 @@ from gazejax.models.saliency_readout import SaliencyReadout
 from gazejax.models.saliency_unet import SaliencyUNet
 from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder
 
+
 class Network(NamedTuple):
     """A model as two pure functions.
 

@@ -20,7 +20,7 @@ PREFIX = {"custom": "any+"}
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_each_ablation_changes_exactly_the_keys_it_names(name):
-    ablations = importlib.import_module(f"configs.{name}").ABLATIONS
+    ablations = importlib.import_module(f"gazejax.configs.{name}").ABLATIONS
     prefix = PREFIX.get(name, "")
     base = flatten(read_config(f"{name}:{prefix[:-1]}").to_dict())
     for ablation, changes in ablations.items():

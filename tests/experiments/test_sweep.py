@@ -113,15 +113,27 @@ def test_runs_that_share_an_encoder_stay_in_one_shard(here):
     [
         ({"seeds": (0, 0)}, r"SWEEP\['seeds'\] is \(0, 0\); allowed: a tuple of one or more diff"),
         ({"bases": "configs/osie.py"}, r"SWEEP\['bases'\] is 'configs/osie.py'; allowed: a tuple"),
-        ({"grids": ({"encoder.model.width": 64},)}, r"SWEEP\['grids'\] is .* of tuples of values by dot"),
-        ({"repeats": 3}, r"SWEEP\['repeats'\] is unknown; allowed: bases, values, ablations, grids"),
+        (
+            {"grids": ({"encoder.model.width": 64},)},
+            r"SWEEP\['grids'\] is .* of tuples of values by dot",
+        ),
+        (
+            {"repeats": 3},
+            r"SWEEP\['repeats'\] is unknown; allowed: bases, values, ablations, grids",
+        ),
         ({"bases": ("configs/nobody.py",)}, r"config file configs/nobody.py does not exist"),
         ({"ablations": ("wide",)}, r"ablation 'wide' is unknown"),
         ({"values": {"encoder.loss.margin": 1.0}}, r"margin=0.2: values and grid both set enc"),
-        ({"values": {"encoder.loss.distance": "euclidean"}}, r"euclidean: values and ablations both se"),
+        (
+            {"values": {"encoder.loss.distance": "euclidean"}},
+            r"euclidean: values and ablations both se",
+        ),
         ({"grids": ({"seed": (1, 2)},)}, r"seed=1: seeds and values or ablations both set seed"),
         ({"values": {"encoder.margin": 1.0}}, r"base: the config has no value encoder.margin"),
-        ({"values": {"encoder.model.width": 0.5}}, r"base: config.encoder.model.width is 0.5; allowed: "),
+        (
+            {"values": {"encoder.model.width": 0.5}},
+            r"base: config.encoder.model.width is 0.5; allowed: ",
+        ),
         ({"values": {"encoder.loss": {}}}, r"encoder.loss is {}; allowed: a value that a flag"),
         ({"values": {"split.fold": 9}}, r"osie.validation/base: config.split.fold is 9; allowed"),
         ({"values": {"stage": "universal"}}, r"stage is 'universal'; allowed in a sweep: 'all'"),
@@ -162,7 +174,12 @@ SMALL = {
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A folder with a sweep of 6 runs, one of them the base, and a train.py that fails for two."""
-    config = {"seed": 0, "stage": "all", "encoder": {"width": 1}, "controls": {"permuted_users": 0}}
+    config = {
+        "seed": 0,
+        "stage": "all",
+        "encoder": {"width": 1},
+        "controls": {"train_permuted_encoder": 0},
+    }
     config["data"] = {"universal_map": "seen_users"}
     (tmp_path / "base.py").write_text(
         f"from ml_collections import ConfigDict\ndef get_config(): return ConfigDict({config!r})\n"

@@ -51,7 +51,9 @@ def inputs():
 def test_inputs_are_stacked_in_the_order_asked_for():
     images = jnp.full((1, 2, 2, 3), 255, jnp.uint8)
     personal, universal = jnp.full((1, 2, 2), 5.0), jnp.full((1, 2, 2), 2.0)
-    stacked = stack_inputs(images, personal, universal, ("residual", "image", "universal", "personal"))
+    stacked = stack_inputs(
+        images, personal, universal, ("residual", "image", "universal", "personal")
+    )
     np.testing.assert_allclose(stacked[0, 0, 0], [3.0, 1.0, 1.0, 1.0, 2.0, 5.0])
 
 
