@@ -1,4 +1,4 @@
-"""Checks of the arguments that `api` takes."""
+"""Checks of the arguments of `api`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,16 +8,16 @@ from jaxtyping import Float
 
 
 def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:
-    """Checks fixations on a picture and returns them as fractions of it.
+    """Checks fixations on an image and returns them as fractions of image width and height.
 
     Args:
-        xy_px: [fixation, 2], x then y in pixels of the picture.
-        image: the picture, [height, width, 3].
-        name: what to call the fixations in an error.
+        xy_px: [fixation, 2], x then y in pixels of the image.
+        image: the image, [height, width, 3].
+        name: name of the fixations in an error.
 
     Raises:
-        TypeError: if they are not numbers.
-        ValueError: if there is none, or one is NaN, infinite or outside of the picture.
+        TypeError: if the fixations are not numbers.
+        ValueError: if there is no fixation, or one is NaN, infinite or outside of the image.
     """
     xy_px = checked_numbers(xy_px, name)
     if xy_px.ndim != 2 or xy_px.shape[1] != 2 or len(xy_px) == 0:

@@ -15,17 +15,21 @@ def l2_normalize(embeddings: Float[Array, "*batch embedding"]) -> Float[Array, "
 def pairwise_distances(
     embeddings: Float[Array, "pair embedding"], *, distance: str
 ) -> Float[Array, "pair pair"]:
-    """Distance of every pair to every other, with a finite gradient where two are equal.
+    """Distance of every pair to every other pair, with a finite gradient where two are equal.
+
+    Args:
+        embeddings: embedding of each pair.
+        distance: `euclidean` or `squared_euclidean`.
 
     Raises:
-        ValueError: if `distance` is none of the two.
+        ValueError: if `distance` is neither of the two.
     """
     squared = ((embeddings[:, None] - embeddings[None, :]) ** 2).sum(axis=-1)
     match distance:
         case "squared_euclidean":
             return squared
         case "euclidean":
-            # d sqrt(s)/ds is infinite at 0, and 0 * inf is NaN: the root must not see a zero.
+            # d sqrt(s)/ds is infinite at 0, and 0 * inf is NaN: the argument must not be zero.
             is_positive = squared > 0
             return jnp.where(is_positive, _safe_sqrt(squared, is_positive), 0.0)
         case _:
@@ -40,7 +44,7 @@ def triplet_margin_loss(
 ) -> Float[Array, "*batch"]:
     """max(0, d(anchor, positive) - d(anchor, negative) + margin), one value per triplet.
 
-    Source: the triplet margin loss the paper names; Schroff et al. 2015, Eq. 1.
+    Source: the triplet margin loss that the paper names; Schroff et al. 2015, Eq. 1.
     """
     return jnp.maximum(positive_distance - negative_distance + margin, 0.0)
 
@@ -50,8 +54,10 @@ def mean_over_sets(
 ) -> Float[Array, "user set embedding"]:
     """Averages each user's pairs in sets of `size`, as an enrolment does; size 1 is the paper's.
 
-    Contrasting means of as many pairs as are used later lets a pair say little when it shows
-    little. Ours, after the prototypes of Snell et al. 2017.
+    A loss on means of several pairs does not force every single pair to identify its user, so that
+    a viewing with little information may have a small embedding.
+
+    Source: ours, after the prototypes of Snell et al. 2017.
     """
     users, images, _ = embeddings.shape
     return embeddings.reshape(users, images // size, size, -1).mean(axis=2)
@@ -65,19 +71,19 @@ def mined_triplet_loss(
     distance: str,
     mining: str,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Triplet margin loss over triplets that are mined among a batch of users and their pairs.
+    """Triplet margin loss over triplets that are mined in a batch of users and their pairs.
 
     Anchor and positive are two embeddings of one user, the negative is one of another user.
 
     Args:
-        embeddings: pairs, or sets of pairs, of each user; at least two users and two each.
-        key: random key; only `random` uses it.
-        margin: by how much the negative should be farther away than the positive.
-        distance: Euclidean distance or its square.
+        embeddings: pairs, or sets of pairs, of each user; at least two users with two each.
+        key: random key; only mining `random` uses it.
+        margin: by how much the negative should be farther from the anchor than the positive.
+        distance: `euclidean` or `squared_euclidean`.
         mining: `random`: one positive and one negative for each anchor. `batch_all`: all triplets,
-            the mean over those with a loss above zero. `semi_hard`: for each anchor and positive
-            the nearest negative farther away than the positive, or the farthest if there is none.
-            `batch_hard`: for each anchor the farthest positive and the nearest negative.
+            averaged over those with a loss above zero. `semi_hard`: for each anchor and positive,
+            the nearest negative that is farther away than the positive, or the farthest negative if
+            none is. `batch_hard`: for each anchor, the farthest positive and the nearest negative.
 
     Returns:
         The mean loss over the mined triplets, and the share of them with a loss above zero.
@@ -86,7 +92,7 @@ def mined_triplet_loss(
         ValueError: if `mining` or `distance` is unknown.
 
     Source: Hermans et al. 2017 for `batch_all` (its non-zero mean) and `batch_hard`; Schroff et al.
-    2015 for `semi_hard`. Which mining the paper uses is not known to us.
+    2015 for `semi_hard`. We do not know which mining the paper uses.
     """
     users, images, _ = embeddings.shape
     pairs = users * images
@@ -95,7 +101,7 @@ def mined_triplet_loss(
     same_user = owner[:, None] == owner[None, :]
     is_positive = same_user & ~jnp.eye(pairs, dtype=bool)
     is_negative = ~same_user
-    # [pair, positive]: distances to the pairs of one's own user, oneself included.
+    # [pair, positive]: distances to the pairs of the same user, the pair itself included.
     own = jnp.take_along_axis(between, owner[:, None] * images + jnp.arange(images), axis=1)
     is_other_own = jnp.arange(pairs)[:, None] % images != jnp.arange(images)
 
@@ -134,14 +140,14 @@ def mined_triplet_loss(
 def prototype_loss(
     embeddings: Float[Array, "user image embedding"], *, distance: str
 ) -> Float[Array, ""]:
-    """Cross-entropy of telling whose each user's second half of pairs is, by the first halves.
+    """Cross-entropy of classifying each user's second half of pairs by the first halves.
 
-    The mean of a user's first half is the prototype; the mean of the second half is classified by
-    the softmax of minus its distances to all prototypes.
+    The mean over a user's first half is the user's prototype. The mean over the second half is the
+    query. The softmax of minus the distances to all prototypes classifies the query.
 
     Args:
         embeddings: at least two pairs of each user.
-        distance: as in `pairwise_distances`.
+        distance: `euclidean` or `squared_euclidean`.
 
     Source: Snell et al. 2017, Eq. 1 and 2, with means as queries (ours).
     """
@@ -165,8 +171,8 @@ def cross_entropy(
 ) -> Float[Array, "*batch"]:
     """-sum target log prediction, in nats, of maps that sum to 1; one value per map.
 
-    It differs from the Kullback-Leibler divergence by the entropy of the target, which no network
-    changes. Ours: the paper trains with MSE alone.
+    The cross-entropy is the Kullback-Leibler divergence plus the entropy of the target, which does
+    not depend on the network. Ours: the paper trains with MSE alone.
     """
     return -(target * jnp.log(prediction + 1e-9)).sum(axis=(-2, -1))
 
@@ -176,7 +182,8 @@ def one_minus_correlation(
 ) -> Float[Array, "*batch"]:
     """1 minus Pearson's correlation of two maps over their cells; one value per map. Ours."""
     centered = [map_ - map_.mean(axis=(-2, -1), keepdims=True) for map_ in (prediction, target)]
-    # Of maps with mean 1 or so; what keeps a flat one from dividing by zero is small beside them.
+    # The constant avoids a division by zero for a constant map. Maps have a mean of about 1, so
+    # that the constant is negligible for other maps.
     norms = [jnp.sqrt((map_**2).sum(axis=(-2, -1)) + 1e-12) for map_ in centered]
     return 1.0 - (centered[0] * centered[1]).sum(axis=(-2, -1)) / (norms[0] * norms[1])
 

@@ -1,13 +1,14 @@
 """The vocabulary of the project: axis names, coordinate conventions and the gaze of a data set.
 
-Conventions, said once:
+Conventions:
 
-* Arrays over pixels are ``[height, width]`` (row first); point lists end in ``(x, y)``.
-* ``xy_px`` is in pixels of the image, the top left corner of the image is ``(0, 0)``, so the centre
-  of the first pixel is ``(0.5, 0.5)``. ``xy_frac`` is the same divided by ``(width, height)``.
+* Arrays over pixels are ``[height, width]`` (row first); lists of points end in ``(x, y)``.
+* ``xy_px`` is in pixels of the image. The top left corner of the image is ``(0, 0)``, so the center
+  of the first pixel is ``(0.5, 0.5)``. ``xy_frac`` is ``xy_px`` divided by ``(width, height)``.
 * ``*_mask`` is True for real data. ``*_size`` is ``(height, width)``.
-* A *viewing* is all that one user looked at in one image (all trials together). A *pair* is an
-  image with the map of one viewing. The *universal* map of an image is the mean over users.
+* A *viewing* is all fixations of one user on one image (all trials together). A *pair* is an image
+  with the map of one viewing. The *universal map* of an image is the mean map of the seen users.
+  For a seen user, the universal map leaves this user out.
 """
 
 from collections.abc import Callable
@@ -22,11 +23,11 @@ AnyArray = Array | np.ndarray
 
 
 class LazyRows:
-    """Rows too many for a device, read when they are asked for: indexed and sliced like an array.
+    """Rows that are read on demand, indexed and sliced like an array.
 
     Args:
-        read: indices -> rows; may be called from several threads at once.
-        num_rows: how many there are.
+        read: indices -> rows; several threads may call it at once.
+        num_rows: number of rows.
     """
 
     def __init__(self, read: Callable[[np.ndarray], np.ndarray], num_rows: int):
@@ -42,16 +43,16 @@ class LazyRows:
 
 
 class Gaze(NamedTuple):
-    """All fixations of a data set, flat, with the place of each viewing in the flat arrays.
+    """All fixations of a data set, flat, with the position of each viewing in the flat arrays.
 
-    A dense ``[user, image, fixation]`` array of many users would be nearly all padding.
+    A dense ``[user, image, fixation]`` array of many users would consist mostly of padding.
 
     Attributes:
         xy_frac: position of each fixation, x then y, as a fraction of image width and height.
         duration_ms: duration of each fixation in milliseconds.
         viewing_offset: row of the first fixation of a viewing.
         viewing_length: number of fixations of a viewing; 0 where the user did not see the image.
-        aspect_ratio: width of each image divided by its height, as it was shown.
+        aspect_ratio: width of each image divided by its height, as the image was shown.
     """
 
     xy_frac: Float[AnyArray, "fixation 2"]
@@ -68,13 +69,14 @@ class Dataset(NamedTuple):
         name: name and configuration of the TFDS builder, such as ``osie/gaze``.
         user_ids: name of each user; arrays hold indices into it.
         image_ids: name of each image, sorted; arrays hold indices into it.
-        images: one array, or `Stored` of such, for each asked input size, keyed by the name that
-            asked for it.
+        images: images at each requested input size, as an array or `LazyRows`; the keys are those
+            of the request.
         gaze: the fixations.
         has_durations: whether the durations of the fixations are known; if not, they are 0.
-        features: frozen features of every image, likewise; None where the config asks for none.
-        digest: of its records, `gaze` and `images`; None if an older builder prepared it.
-        basis: what made them of the backbone's levels, a `feature_projection.FeatureProjection`.
+        features: frozen features of every image, as an array or `LazyRows`; None if the config
+            requests none.
+        basis: the `feature_projection.FeatureProjection` that made the features; None without them.
+        digest: digests of the records, `gaze` and `images`; None if an older builder prepared them.
     """
 
     name: str
@@ -89,12 +91,12 @@ class Dataset(NamedTuple):
 
 
 class Scanpaths(NamedTuple):
-    """Fixations of viewings in the order of looking, padded to a common length.
+    """Fixations of viewings in temporal order, padded to a common length.
 
     Attributes:
         xy_frac: position of each fixation, x then y, as a fraction of image width and height.
         duration_ms: duration of each fixation in milliseconds.
-        mask: False on padding, where the rest may hold anything.
+        mask: False on padding, where the other arrays may hold any value.
     """
 
     xy_frac: Float[Array, "*batch fixation 2"]
@@ -103,7 +105,7 @@ class Scanpaths(NamedTuple):
 
 
 def gaze_on(gaze: Gaze, images: Int[AnyArray, " image"]) -> Gaze:
-    """The gaze on some images, whose indices are then 0, 1, ...; the fixations stay all of them."""
+    """Selects images, which get the indices 0, 1, ...; the flat arrays keep all fixations."""
     return gaze._replace(
         viewing_offset=gaze.viewing_offset[:, images],
         viewing_length=gaze.viewing_length[:, images],
@@ -120,7 +122,7 @@ def viewing_scanpaths(
         gaze: the fixations of a data set.
         user: user index of each viewing.
         image: image index of each viewing.
-        max_fixations: length to pad to. At least the longest viewing, or its tail is cut.
+        max_fixations: length to pad to; a longer viewing is truncated.
     """
     offset = jnp.asarray(gaze.viewing_offset)[user, image][..., None]
     length = jnp.asarray(gaze.viewing_length)[user, image][..., None]
@@ -134,7 +136,7 @@ def viewing_scanpaths(
 
 
 def longest_viewing(gaze: Gaze) -> int:
-    """Number of fixations of the longest viewing, the length that viewings are padded to."""
+    """Number of fixations of the longest viewing, to which other viewings are padded."""
     return int(np.max(gaze.viewing_length))
 
 

@@ -1,4 +1,4 @@
-"""Metrics on plain arrays: saliency maps here, verification and bootstrap in their modules."""
+"""Metrics on plain arrays: of saliency maps here, of verification in `verification`."""
 
 from gazejax.metrics.saliency import (
     METRICS,

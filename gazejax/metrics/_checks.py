@@ -20,7 +20,7 @@ def _is_concrete(*values: Any) -> bool:
 def checked_map(
     values: npt.ArrayLike, name: str, *, ndim: int = 2, allow_negative: bool = True
 ) -> Float[Array, "..."]:
-    """A map as an array of at least float32; its values are checked where there are any."""
+    """Converts a map to an array of at least float32; checks its values if it is concrete."""
     array = jnp.asarray(values)
     array = array.astype(jnp.promote_types(array.dtype, jnp.float32))
     axes = "[map, height, width]" if ndim == 3 else "[height, width]"
@@ -69,11 +69,11 @@ def checked_fixations(
     xy_name: str = "xy_px",
     mask_name: str = "mask",
 ) -> Fixations:
-    """The pixels of fixations on a map, or of each map of a batch."""
+    """Converts fixations on a map, or on each map of a batch, to pixel indices."""
     height, width = saliency.shape[-2:]
     batch = saliency.shape[:-2]
     axes = "[map, fixation, 2]" if batch else "[fixation, 2]"
-    # On the host in full precision: 127.99999999 is inside, though float32 rounds it to 128.
+    # On the host in full precision: 127.99999999 is inside, but float32 rounds it to 128.
     module: Any = np if _is_concrete(xy_px) else jnp
     points = module.asarray(xy_px)
     require(

@@ -9,14 +9,14 @@ from jaxtyping import Array, Bool, Float, Int
 
 _KLD_EPSILON = 2.2204e-16
 
-# Fixations that are counted in one pass over the map: their two comparisons fit into 8 bits.
+# Fixations that are counted in one pass over the map: the counts of two comparisons fit in 8 bits.
 _FIXATIONS_PER_PASS = 32
 
 _jit = functools.partial(jax.jit, inline=True)
 
 
 class Fixations(NamedTuple):
-    """Checked fixations: their pixels, which of them count, and whether all of those are inside."""
+    """Checked fixations: pixel indices, which ones count, and whether all of these are inside."""
 
     row: Int[Array, "*map fixation"]
     column: Int[Array, "*map fixation"]
@@ -69,13 +69,15 @@ def sauc(
 @_jit
 def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
     values = _values(saliency, fixations)
-    # Between two neighbouring thresholds the hits rise by the fixations of the lower one, and the
-    # area above the trapezoid is their share times the mean false alarms at the two.
+    # Between two neighboring thresholds, the hits increase by the fixations at the lower threshold.
+    # The area above the trapezoid is the share of these fixations times the mean false alarm rate
+    # at the two thresholds.
     thresholds = jnp.where(fixations.counts, values, jnp.inf)
     is_higher = thresholds > values[:, None]
     next_higher = jnp.where(is_higher, thresholds, jnp.inf).min(axis=1, initial=jnp.inf)
     next_higher = jnp.where(fixations.counts, next_higher, jnp.inf)
-    # All pixels, less those fixated, each once: a map of the pixels that count takes twice as long.
+    # Counts all pixels, then subtracts each fixated pixel once. Masking the map instead would take
+    # twice as long.
     is_pixels_first = _is_pixels_first(fixations).astype(saliency.dtype)
     lost = _count_above(saliency, None, thresholds, next_higher, strict=False)
     lost -= _count_above(values, is_pixels_first, thresholds, next_higher, strict=False)
@@ -97,7 +99,7 @@ def information_gain(
     fixations: Fixations,
 ) -> Float[Array, ""]:
     at_fixations = [_values(density, fixations), _values(baseline, fixations)]
-    # One where it does not count, so that neither the logarithm nor its gradient is infinite there.
+    # Fixations that do not count get the value 1: the logarithm and its gradient stay finite.
     gain, base = (jnp.log2(jnp.where(fixations.counts, value, 1.0)) for value in at_fixations)
     number = fixations.counts.sum()
     return _or_nan((gain - base).sum() / number, density, fixations)
@@ -112,7 +114,7 @@ def cc(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Floa
 @_jit
 def sim(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Float[Array, ""]:
     a, b = _relative(a), _relative(b)
-    # As jnp.minimum, but XLA's kernels on CPU are much slower where they fuse it with the sum.
+    # Equal to jnp.minimum, which XLA on CPU fuses with the sum to a much slower kernel.
     smaller = jnp.where((a < b) | jnp.isnan(a), a, b)
     return smaller.mean()
 
@@ -122,18 +124,19 @@ def kld(
     target: Float[Array, "height width"], prediction: Float[Array, "height width"]
 ) -> Float[Array, ""]:
     target, prediction = _relative(target), _relative(prediction)
-    # Both are as many times larger as the map has pixels, and so is what is added to one.
+    # Both maps have a mean of 1 instead of a sum of 1: epsilon is scaled by the number of pixels.
     ratio = target / (prediction + target.size * _KLD_EPSILON)
     terms = target * jnp.log(_KLD_EPSILON + ratio)
-    # NaN as the logarithm has it; the choice keeps XLA on CPU from a slow kernel, see `_sim`.
+    # NaN as the logarithm gives it. Selecting avoids a slow kernel of XLA on CPU, see `sim`.
     return jnp.where(target < 0, jnp.nan, terms).mean()
 
 
 def _deviation(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
-    """Deviation from the mean, in units of the map's range: float32 can square that at any scale.
+    """Deviation from the mean, divided by the range of the map.
 
-    Zero for a constant map, which is one without a range: rounding gives a map of all 0.1 a small
-    deviation. The unit cancels out of every result, and so takes no part in gradients.
+    The division keeps squares within float32 at any scale of the map. The result is zero for a map
+    whose range is zero: rounding would give a constant map of 0.1 a small deviation. The range
+    cancels out of every result, so no gradient is taken through it.
     """
     span = jax.lax.stop_gradient(saliency.max() - saliency.min())
     return (saliency - _mean(saliency)) * jnp.where(span == 0, 0.0, 1 / span)
@@ -146,15 +149,15 @@ def _norm(deviation: Float[Array, "height width"]) -> Float[Array, ""]:
 
 
 def _relative(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
-    """Divided by its mean; a zero map becomes uniform."""
+    """The map divided by its mean; a zero map becomes uniform."""
     mean = _mean(saliency)
     is_zero = mean == 0
-    # Chosen per map: choosing per pixel takes longer.
+    # Selecting once for each map takes less time than once for each pixel.
     return saliency * (1 / jnp.where(is_zero, 1.0, mean)) + jnp.where(is_zero, 1.0, 0.0)
 
 
 def _mean(saliency: Float[Array, "height width"]) -> Float[Array, ""]:
-    """Mean of the rows' means: no sum grows so large that float32 overflows on a map of 1e30."""
+    """Mean of the means of rows, whose sums do not overflow float32 on a map of 1e30."""
     return saliency.mean(axis=1).mean()
 
 
@@ -177,7 +180,7 @@ def counts(
 
 
 def _is_pixels_first(fixations: Fixations) -> Bool[Array, " fixation"]:
-    """Whether a fixation counts and no fixation before it that counts is in the same pixel."""
+    """Whether a fixation counts and is the first fixation that counts in its pixel."""
     is_same = (fixations.row[:, None] == fixations.row) & (
         fixations.column[:, None] == fixations.column
     )
@@ -195,10 +198,10 @@ def _count_above(
 ) -> Float[Array, ""]:
     """Sums over thresholds: half of the pixels at or above `lower`, half of those above `upper`.
 
-    Pixels count by weight. `strict` says whether a pixel equal to `upper` is above it.
+    Pixels count by weight. With `strict`, a pixel equal to `upper` is not above it.
 
-    Comparing every pixel with every threshold at once would write an array of pixels times
-    thresholds. Instead each pass goes over the pixels once, with 8-bit counts that stay in
+    Comparing every pixel with every threshold at once would write an array of size pixels times
+    thresholds. Instead, each pass goes over the pixels once, with 8-bit counts that stay in
     registers.
     """
     total = jnp.zeros((), saliency.dtype)
@@ -210,7 +213,7 @@ def _count_above(
         if weight is None:
             total += counts.sum(dtype=jnp.int32).astype(saliency.dtype)
         else:
-            # Without the choice, XLA on CPU writes each comparison to memory: ten times slower.
+            # Without jnp.where, XLA on CPU writes each comparison to memory: ten times slower.
             total += jnp.where(weight > 0, counts * weight, 0.0).sum()
     return total / 2
 
@@ -218,6 +221,6 @@ def _count_above(
 def _or_nan(
     value: Float[Array, ""], saliency: Float[Array, "height width"], fixations: Fixations
 ) -> Float[Array, ""]:
-    # By the mean: XLA's maximum on CPU passes over NaN.
+    # The mean is NaN if any value is. XLA's maximum on CPU ignores NaN.
     is_valid = fixations.is_valid & ~jnp.isnan(_mean(saliency))
     return jnp.where(is_valid & fixations.counts.any(), value, jnp.nan)

@@ -1,7 +1,8 @@
-"""How sure a figure is: bootstrap intervals over users and images, and a permutation test.
+"""Uncertainty of a metric: bootstrap intervals over users and images, and a permutation test.
 
-A resample is a weight for each user, and one for each image or each draw of images: how often it
-was drawn with replacement. The same resamples serve every method, so that differences are paired.
+A resample is a weight for each user, and one for each image or each draw of images. The weight is
+how often the item was sampled with replacement. All methods use the same resamples, so that
+differences are paired.
 """
 
 import itertools
@@ -22,17 +23,17 @@ def resample_users(
     num_resamples: int,
     generator: np.random.Generator,
 ) -> Int[np.ndarray, "resample user"]:
-    """Draws users with replacement, as many as the groups have between them.
+    """Samples users with replacement, as many as there are in the union of the groups.
 
     Args:
-        groups: users who are compared with each other; a user may be in several.
+        groups: groups of users who are compared with each other; a user may be in several.
         num_users: number of users of the data set, into which the groups index.
         num_resamples: number of resamples.
-        generator: source of chance.
+        generator: random generator.
 
     Returns:
-        How often each user was drawn. A resample that leaves a group with fewer than two different
-        users is drawn again: nobody could be compared in it.
+        How often each user was sampled. A resample that leaves a group with fewer than two
+        different users is sampled again, since it has no impostor pair.
 
     Raises:
         ValueError: if a group has fewer than two users.
@@ -42,8 +43,8 @@ def resample_users(
         raise ValueError("a group has fewer than two users; allowed: at least two to compare")
     found: list[np.ndarray] = []
     while len(found) < num_resamples:
-        drawn = generator.choice(members, len(members))
-        weight = np.bincount(drawn, minlength=num_users)
+        sampled = generator.choice(members, len(members))
+        weight = np.bincount(sampled, minlength=num_users)
         if all((weight[group] > 0).sum() >= 2 for group in groups):
             found.append(weight)
     return np.stack(found)
@@ -52,19 +53,19 @@ def resample_users(
 def resample(
     num_items: int, size: int, *, num_resamples: int, generator: np.random.Generator
 ) -> Int[np.ndarray, "resample item"]:
-    """How often each item is drawn, when `size` are drawn with replacement."""
+    """How often each item is sampled when `size` items are sampled with replacement."""
     return generator.multinomial(size, np.full(num_items, 1 / num_items), num_resamples)
 
 
 def interval(values: Float[np.ndarray, " resample"]) -> list[float]:
-    """The 95 % percentile interval, [low, high], of the resamples that say anything (not NaN)."""
+    """The 95 % percentile interval, [low, high], of the resamples whose value is not NaN."""
     return [float(bound) for bound in np.nanpercentile(values, _PERCENTILES)]
 
 
 def mean_over_images(
-    scores: Float[np.ndarray, "*figure image"], image_weight: Int[np.ndarray, "resample image"]
-) -> Float[np.ndarray, "resample *figure"]:
-    """Weighted mean over the images that have a score; NaN where none of them has any weight."""
+    scores: Float[np.ndarray, "*metric image"], image_weight: Int[np.ndarray, "resample image"]
+) -> Float[np.ndarray, "resample *metric"]:
+    """Weighted mean over the images that have a score; NaN where the weights sum to zero."""
     rows = scores.reshape(-1, scores.shape[-1])
     has_score = ~np.isnan(rows)
     total = image_weight @ np.where(has_score, rows, 0.0).T
@@ -80,17 +81,17 @@ def permutation_test(
     num_permutations: int,
     generator: np.random.Generator,
 ) -> float:
-    """Chance of a mean as high as that of `own`, if a user's scores were interchangeable.
+    """Probability of a mean as high as that of `own`, if a user's scores were exchangeable.
 
-    Exchanges, for each user independently, the score with their own embedding for one of the scores
-    with somebody else's. All (others + 1) ^ users exchanges where there are at most 20,000; else a
-    sample, to which the observed one is added.
+    For each user independently, the score with the user's own embedding is exchanged for one of
+    the scores with another user's embedding. The test enumerates all (others + 1) ^ users exchanges
+    if there are at most 20,000. Otherwise it takes a sample and adds the observed exchange.
 
     Args:
-        own: each user's score with their own embedding; higher is better.
-        others: each user's scores with the embeddings of others.
+        own: score of each user with their own embedding; higher is better.
+        others: scores of each user with the embeddings of other users.
         num_permutations: size of the sample.
-        generator: source of chance.
+        generator: random generator.
 
     Returns:
         The one-sided p-value.
@@ -104,6 +105,6 @@ def permutation_test(
         choices = generator.integers(num_choices, size=(num_permutations, num_users))
         added = 1
     means = scores[choices, np.arange(num_users)].mean(axis=1)
-    # The observed exchange is among them; rounding must not make it beat itself.
+    # The observed exchange is among them. The tolerance counts it in spite of rounding.
     reached = (means >= own.mean() - 1e-12).sum()
     return float((reached + added) / (len(choices) + added))

@@ -1,17 +1,18 @@
-"""How well a map fits gaze: one scalar for one map, usable alone, on plain arrays.
+"""Saliency metrics on plain arrays: one scalar for one map.
 
-Map metrics compare two maps (`cc`, `sim`, `kld`), fixation metrics a map with points (`auc`,
-`auc_judd`, `sauc`, `nss`, `information_gain`). Every name means exactly the variant that its
-docstring defines; nothing is wrapped, clipped or averaged away.
+Map metrics compare two maps (`cc`, `sim`, `kld`). Fixation metrics compare a map with points
+(`auc`, `auc_judd`, `sauc`, `nss`, `information_gain`). Each function computes exactly the variant
+that its docstring defines.
 
-Arguments are the same everywhere. `saliency`, `density`, `baseline`, `target`, `prediction`, `a`
-and `b` are maps, float [height, width]. `xy_px` is float [fixation, 2], x then y in pixels of the
-map: a fixation is in the pixel floor(x), floor(y). `mask` is bool [fixation], True for the
-fixations that count; without it all do. Fixations that do not count may hold anything.
+Arguments are the same in all functions. `saliency`, `density`, `baseline`, `target`, `prediction`,
+`a` and `b` are maps, float [height, width]. `xy_px` is float [fixation, 2], x then y in pixels of
+the map: a fixation is in the pixel floor(x), floor(y). `mask` is bool [fixation], True for the
+fixations that count; without a mask, all fixations count. Fixations that do not count may hold any
+value.
 
 Called on concrete arrays, a metric checks its input and raises a ValueError that names the
-argument. Inside a transformation (`jit`, `vmap`, `grad`) it is pure: there a fixation outside of
-the map, or a NaN, gives NaN. `score` is the checked entry for batches.
+argument. Inside a transformation (`jit`, `vmap`, `grad`) a metric is pure: a fixation outside of
+the map, or a NaN, gives NaN. `score` checks and scores a batch of maps.
 """
 
 import operator
@@ -43,8 +44,9 @@ def auc(
 ) -> Float[Array, ""]:
     """Area under the ROC curve: fixated values against the values of all pixels.
 
-    The probability that the value at a fixation exceeds the value of a random pixel; a tie counts
-    one half. Positives are the values at the fixations, duplicates kept; negatives all pixels.
+    The metric is the probability that the value at a fixation exceeds the value of a random pixel;
+    a tie counts one half. Positives are the values at the fixations, with duplicates. Negatives are
+    the values of all pixels.
 
     Returns:
         Between 0 and 1, .5 for a constant map; NaN without fixations.
@@ -63,10 +65,11 @@ def auc_judd(
 ) -> Float[Array, ""]:
     """Area under the ROC curve with thresholds at fixated values only, after Judd.
 
-    The trapezoid through (0, 0), the point of each distinct fixated value and (1, 1), where the
-    hits are the share of fixations at or above the value, duplicates kept, and the false alarms the
-    share of the pixels never fixated. Its chance level is not .5 but .5 + 1 / (2 (k + 1)) for k
-    fixations, .75 for one: no figure to compare single people by.
+    The curve connects (0, 0), one point for each distinct fixated value, and (1, 1). The hit rate
+    at a value is the share of fixations at or above it, with duplicates. The false alarm rate is
+    the share of the pixels never fixated at or above it. The chance level is not .5 but
+    .5 + 1 / (2 (k + 1)) for k fixations, .75 for one, so that the metric is not comparable between
+    users with different numbers of fixations.
 
     Returns:
         Between 0 and 1; NaN without fixations, or if every pixel is fixated.
@@ -88,10 +91,11 @@ def sauc(
     mask: npt.ArrayLike | None = None,
     other_mask: npt.ArrayLike | None = None,
 ) -> Float[Array, ""]:
-    """Shuffled AUC: fixated values against the values where people look in other images.
+    """Shuffled AUC: fixated values against the values at fixations on other images.
 
-    As `auc`, but the negatives are the values at `other_xy_px`: fixations on other images, already
-    in pixels of this one. What all images share, such as the centre bias, earns nothing.
+    The metric is `auc` with the values at `other_xy_px` as negatives: fixations on other images, in
+    pixels of this image. A map that shows only what all images share, such as the center bias, is
+    at chance.
 
     Returns:
         Between 0 and 1; NaN without fixations of either kind.
@@ -104,7 +108,7 @@ def sauc(
     saliency = checked_map(saliency, "saliency")
     fixations = checked_fixations(xy_px, mask, saliency)
     others = checked_fixations(other_xy_px, other_mask, saliency, "other_xy_px", "other_mask")
-    # Counted by pixel: there may be many more of them than pixels.
+    # Counted for each pixel, since there may be many more fixations than pixels.
     other_counts = jnp.where(others.is_valid, counts(others, saliency), jnp.nan)
     return _kernels.sauc(saliency, fixations, other_counts)
 
@@ -112,7 +116,7 @@ def sauc(
 def nss(
     *, saliency: npt.ArrayLike, xy_px: npt.ArrayLike, mask: npt.ArrayLike | None = None
 ) -> Float[Array, ""]:
-    """Normalised scanpath saliency: mean of (value - mean) / std over the fixations.
+    """Normalized scanpath saliency: mean of (value - mean) / std over the fixations.
 
     Returns:
         The mean, in standard deviations of the map (ddof 0); 0 for a constant map; NaN without
@@ -136,14 +140,14 @@ def information_gain(
 ) -> Float[Array, ""]:
     """Information gain of a density over a baseline density, in bits per fixation.
 
-    The mean of log2(density / baseline) over the fixations.
+    The metric is the mean of log2(density / baseline) over the fixations.
 
     Returns:
         The mean in bits; NaN without fixations.
 
     Raises:
-        ValueError: if a map is not positive everywhere, does not sum to 1 (within 1e-3) or has
-            another shape than the other, or a fixation is outside.
+        ValueError: if a map is not positive everywhere or does not sum to 1 (within 1e-3), the
+            shapes differ, or a fixation is outside.
 
     Source: Kuemmerer et al. 2015.
     """
@@ -156,7 +160,7 @@ def information_gain(
 def cc(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
     """Pearson correlation of two maps; 0 if either is constant.
 
-    Symmetric, unchanged by scale and offset of either map.
+    The metric is symmetric, and does not depend on scale and offset of either map.
 
     Raises:
         ValueError: if a map holds a NaN or infinite value, or the shapes differ.
@@ -171,7 +175,8 @@ def cc(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
 def sim(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
     """Histogram intersection: sum of the minima of two maps, each divided by its sum first.
 
-    No rescaling by minimum and maximum. A zero map counts as uniform. Symmetric.
+    Maps are not rescaled to minimum 0 and maximum 1. A zero map counts as uniform. The metric is
+    symmetric.
 
     Raises:
         ValueError: if a map holds a NaN, infinite or negative value, or the shapes differ.
@@ -189,8 +194,8 @@ def sim(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
 def kld(*, target: npt.ArrayLike, prediction: npt.ArrayLike) -> Float[Array, ""]:
     """Kullback-Leibler divergence of the target from the prediction, in nats.
 
-    sum Q log(eps + Q / (P + eps)), with Q the target and P the prediction, each divided by its sum
-    first, eps 2.2204e-16. A zero map counts as uniform.
+    The metric is sum Q log(eps + Q / (P + eps)), with target Q and prediction P, each divided by
+    its sum first, and eps = 2.2204e-16. A zero map counts as uniform.
 
     Raises:
         ValueError: if a map holds a NaN, infinite or negative value, or the shapes differ.
@@ -206,7 +211,7 @@ def kld(*, target: npt.ArrayLike, prediction: npt.ArrayLike) -> Float[Array, ""]
 def fixation_counts(
     xy_px: npt.ArrayLike, map_size: tuple[int, int], mask: npt.ArrayLike | None = None
 ) -> Float[Array, "height width"]:
-    """Number of fixations in each pixel of a map of (height, width).
+    """Number of fixations in each pixel of a map of size (height, width).
 
     Raises:
         ValueError: if a fixation is outside.
@@ -240,25 +245,26 @@ def score(
     other_counts: npt.ArrayLike | None = None,
     baseline: npt.ArrayLike | None = None,
 ) -> dict[str, Float[np.ndarray, " map"]]:
-    """Scores a batch of maps: everything is checked first, then computed by compiled calls.
+    """Scores a batch of maps: checks all arguments, then computes by compiled calls.
 
     Args:
-        names: which of `METRICS` to compute.
+        names: names out of `METRICS`.
         saliency: the maps, float [map, height, width]; the density of `information_gain`, the
             prediction of `kld`.
-        target: true maps, as `saliency`; for `cc`, `sim` and `kld`.
+        target: true maps, float [map, height, width]; for `cc`, `sim` and `kld`.
         xy_px: fixations, float [map, fixation, 2]; for the fixation metrics.
-        mask: which of them count, bool [map, fixation].
-        other_counts: for `sauc`: how many fixations on other images fall into each pixel, [map,
-            height, width] or, the same for all maps, [height, width]; see `fixation_counts`.
-        baseline: for `information_gain`: densities, as `saliency` or one [height, width] for all.
+        mask: True for the fixations that count, bool [map, fixation].
+        other_counts: for `sauc`: number of fixations on other images in each pixel, float [map,
+            height, width], or [height, width] for all maps; see `fixation_counts`.
+        baseline: for `information_gain`: densities, float [map, height, width], or [height, width]
+            for all maps.
 
     Returns:
-        For each name its value for each map; NaN where a map has no fixation that counts.
+        For each name the metric of each map; NaN where a map has no fixation that counts.
 
     Raises:
-        ValueError: naming the argument: an unknown metric, an argument that a metric needs, a value
-            or shape that the metric refuses.
+        ValueError: if a metric is unknown, or an argument is missing or has a wrong value or shape;
+            the message names the argument.
     """
     for name in names:
         if name not in METRICS:
@@ -305,6 +311,6 @@ def score(
 
 
 def _padded(rows: Shaped[Array, "row *axis"]) -> Shaped[Array, "padded_row *axis"]:
-    """Repeats the last row up to a power of two of rows, so that few shapes are ever compiled."""
+    """Repeats the last row up to a power of two of rows, so that few shapes are compiled."""
     length = 1 << (len(rows) - 1).bit_length()
     return rows[jnp.minimum(jnp.arange(length), len(rows) - 1)] if length > len(rows) else rows

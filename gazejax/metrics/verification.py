@@ -1,13 +1,14 @@
-"""How well embeddings tell people apart, from scores alone. A higher score means more alike.
+"""Metrics of verification and identification of users, from similarity scores.
 
-*Verification* asks of two samples whether they are of one user: a genuine score is of two samples
-of one user, an impostor score of samples of two users. At a threshold, the false match rate (FMR)
-is the share of impostor scores at or above it, the false non-match rate (FNMR) the share of genuine
-scores below it. *Identification* asks whose a sample is, among all enrolled users.
+*Verification* decides whether two samples are of the same user. A genuine score is the score of two
+samples of one user, an impostor score that of samples of two users. A higher score means more
+similar. At a threshold, the false match rate (FMR) is the share of impostor scores at or above it,
+and the false non-match rate (FNMR) the share of genuine scores below it. *Identification* decides
+which of the enrolled users a sample belongs to.
 
-NaN, a class without scores and a lone user are refused. Scores that are all the same are chance
-for verification (ROC-AUC and EER .5) and the worst for identification, where a tie is broken
-against us.
+Functions raise an error for NaN, for a class without scores and for a single user. If all scores
+are equal, verification is at chance (ROC-AUC and EER .5). Identification is then at its worst,
+because a tie counts as an error.
 """
 
 from typing import NamedTuple
@@ -16,16 +17,16 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.spatial import distance
 
-# The rule of three: an FMR is known only where three false matches were to be expected.
+# The rule of three: an FMR is estimated only where at least three false matches are expected.
 _LEAST_EXPECTED_FALSE_MATCHES = 3
 
 
 class RocCurve(NamedTuple):
-    """Error rates at falling thresholds, the first above all scores; several curves at once.
+    """Error rates at descending thresholds, the first one above all scores; of one or more curves.
 
     Attributes:
-        fmr: false match rate, rising from 0 to 1.
-        fnmr: false non-match rate, falling from 1 to 0.
+        fmr: false match rate, from 0 to 1.
+        fnmr: false non-match rate, from 1 to 0.
     """
 
     fmr: Float[np.ndarray, "*curve threshold"]
@@ -45,17 +46,19 @@ def roc_curve(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..
     for name, scores in (("genuine", genuine), ("impostor", impostor)):
         if scores.size == 0 or np.isnan(scores).any():
             raise ValueError(f"{name} has {scores.size} scores; allowed: at least 1, none NaN")
-    levels, level = np.unique(
+    thresholds, index = np.unique(
         np.concatenate([genuine.ravel(), impostor.ravel()]), return_inverse=True
     )
-    counts = (np.bincount(part, minlength=len(levels)) for part in np.split(level, [genuine.size]))
+    counts = (
+        np.bincount(part, minlength=len(thresholds)) for part in np.split(index, [genuine.size])
+    )
     return curve_of_counts(*counts)
 
 
 def curve_of_counts(
-    genuine: Shaped[np.ndarray, "*curve level"], impostor: Shaped[np.ndarray, "*curve level"]
+    genuine: Shaped[np.ndarray, "*curve score"], impostor: Shaped[np.ndarray, "*curve score"]
 ) -> RocCurve:
-    """The curve of scores that were counted, or weighed, at rising levels; something must count."""
+    """The ROC curve from counts, or weights, of scores in ascending order; none may sum to zero."""
 
     def share_at_or_above(counts: np.ndarray) -> Float[np.ndarray, "*curve threshold"]:
         total = np.cumsum(np.flip(counts, axis=-1), axis=-1)
@@ -73,7 +76,7 @@ def area_under(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
 
 
 def equal_error_rate(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
-    """Where the linearly interpolated ROC curve meets FNMR = FMR."""
+    """Error rate at which FNMR = FMR on the linearly interpolated ROC curve."""
     excess = curve.fnmr - curve.fmr  # Falls from 1 to -1.
     after = np.argmax(excess <= 0, axis=-1, keepdims=True)
     above, below = (np.take_along_axis(excess, at, axis=-1) for at in (after - 1, after))
@@ -82,12 +85,12 @@ def equal_error_rate(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
 
 
 def false_non_match_rate(curve: RocCurve, fmr: float) -> Float[np.ndarray, "*curve"]:
-    """Lowest FNMR of the thresholds whose FMR is at most `fmr`; nothing is interpolated."""
+    """Lowest FNMR of the thresholds whose FMR is at most `fmr`, without interpolation."""
     return np.asarray(np.where(curve.fmr <= fmr, curve.fnmr, 1.0).min(axis=-1))
 
 
 def allows_fmr(num_impostor_scores: int, fmr: float) -> bool:
-    """Whether there are enough impostor scores to speak of an FMR: at least 3 / FMR."""
+    """Whether there are enough impostor scores to estimate an FMR: at least 3 / FMR."""
     return num_impostor_scores * fmr >= _LEAST_EXPECTED_FALSE_MATCHES
 
 
@@ -107,7 +110,7 @@ def roc_auc(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."
 
 
 def eer(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -> float:
-    """Equal error rate: where the linearly interpolated ROC curve meets FNMR = FMR.
+    """Equal error rate: FNMR = FMR on the linearly interpolated ROC curve.
 
     Raises:
         ValueError: if either is empty or holds a NaN.
@@ -120,11 +123,12 @@ def fnmr_at_fmr(
 ) -> float:
     """False non-match rate at the lowest threshold whose false match rate is at most `fmr`.
 
-    No interpolation. 1 if no threshold but one above all scores is strict enough.
+    The curve is not interpolated. The result is 1 if only a threshold above all scores has such an
+    FMR.
 
     Raises:
         ValueError: if either is empty or holds a NaN, `fmr` is not between 0 and 1, or there are
-            fewer than 3 / `fmr` impostor scores, too few to speak of such a rate.
+            fewer than 3 / `fmr` impostor scores, too few to estimate such a rate.
     """
     if not 0 < fmr < 1:
         raise ValueError(f"fmr is {fmr}; allowed: above 0, below 1")
@@ -137,7 +141,7 @@ def fnmr_at_fmr(
 
 
 def own_rank(scores: Float[np.ndarray, "*batch user user"]) -> Int[np.ndarray, "*batch user"]:
-    """Place of each probe's own user among the enrolled, from 1; a tie is broken against us.
+    """Rank of each probe's own user among the enrolled users, from 1; a tie counts as an error.
 
     Args:
         scores: score of each probe user (row) with each enrolled user (column), same order.
@@ -167,7 +171,7 @@ def cmc(scores: Float[np.ndarray, "*batch user user"]) -> Float[np.ndarray, " us
 
 
 def rank1(scores: Float[np.ndarray, "*batch user user"]) -> float:
-    """Share of probes whose own user scores highest; a tie is broken against us. See `cmc`."""
+    """Share of probes whose own user scores highest; a tie counts as an error. See `cmc`."""
     return float(cmc(scores)[0])
 
 
@@ -176,19 +180,19 @@ def average_precision_at_r(
 ) -> Float[np.ndarray, " sample"]:
     """Average precision at R of each sample as a query for the user's R other samples.
 
-    Of the R nearest other samples, the mean over the R places of the precision up to that place
-    where it holds the same user, and of 0 where it does not. A tie is broken against us.
+    The metric is a mean over the ranks 1 to R. The term of a rank is the precision up to this rank
+    if its sample is of the same user, and 0 otherwise. A tie counts as an error.
 
     Args:
-        scores: score of each sample (row) with each other one; the diagonal is not read, and minus
-            infinity is not near.
-        users: whose each sample is.
+        scores: score of each sample (row) with each other sample; the diagonal is not read, and
+            minus infinity excludes a sample.
+        users: user of each sample.
 
     Returns:
-        Between 0 and 1; NaN for a user's only sample, which is nobody's query.
+        Between 0 and 1; NaN for the only sample of a user, which has no other sample to retrieve.
 
     Raises:
-        ValueError: if there are fewer than two users, nobody has two samples, or a score is NaN.
+        ValueError: if there are fewer than two users, no user has two samples, or a score is NaN.
 
     Source: Musgrave et al. 2020, A Metric Learning Reality Check.
     """
@@ -212,35 +216,38 @@ def average_precision_at_r(
         queries = np.flatnonzero(users == name)
         others = np.where(is_other, scores, -np.inf)[queries]
         genuine = others[:, queries][is_other[np.ix_(queries, queries)]].reshape(count, count - 1)
-        genuine = -np.sort(-genuine, axis=1)  # The best first.
+        genuine = -np.sort(-genuine, axis=1)  # In descending order.
         impostor = np.delete(others, queries, axis=1)
-        beaten_by = (impostor[:, None, :] >= genuine[:, :, None]).sum(axis=-1)
+        num_above = (impostor[:, None, :] >= genuine[:, :, None]).sum(axis=-1)
         number = 1 + np.arange(count - 1)
-        place = number + beaten_by
-        precision[queries] = np.where(place <= count - 1, number / place, 0.0).mean(axis=1)
+        rank = number + num_above
+        precision[queries] = np.where(rank <= count - 1, number / rank, 0.0).mean(axis=1)
     return precision
 
 
 def map_at_r(
     scores: Float[np.ndarray, "sample sample"], users: Int[np.ndarray, " sample"]
 ) -> float:
-    """Mean average precision at R over all samples that have a partner.
+    """Mean average precision at R over all samples whose user has another sample.
 
-    See `average_precision_at_r`, also for what is raised.
+    Raises:
+        ValueError: as `average_precision_at_r`.
     """
     return float(np.nanmean(average_precision_at_r(scores, users)))
 
 
 def chance_map_at_r(*, num_relevant: int, num_others: int) -> float:
-    """MAP@R of scores in random order.
+    """Expected MAP@R of scores in random order.
 
-    Source: ours. Of N others, R relevant, place i holds a relevant one with probability p = R / N;
-    given that, each of the i - 1 places before does with (R - 1) / (N - 1). The mean of
-    p (1 + (i - 1) (R - 1) / (N - 1)) / i over the R places.
+    Of N other samples, R are relevant. The sample at rank i is relevant with probability p = R / N.
+    Given that, each of the i - 1 samples before it is relevant with probability (R - 1) / (N - 1).
+    The result is the mean of p (1 + (i - 1) (R - 1) / (N - 1)) / i over the R ranks.
+
+    Source: ours.
     """
-    place = 1 + np.arange(num_relevant)
-    before = (place - 1) * (num_relevant - 1) / max(num_others - 1, 1)
-    return float(np.mean(num_relevant / num_others * (1 + before) / place))
+    rank = 1 + np.arange(num_relevant)
+    before = (rank - 1) * (num_relevant - 1) / max(num_others - 1, 1)
+    return float(np.mean(num_relevant / num_others * (1 + before) / rank))
 
 
 def negative_distance(
@@ -253,7 +260,7 @@ def negative_distance(
 def cosine(
     probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
 ) -> Float[np.ndarray, "sample other"]:
-    """Similarity of directions: the cosine; a zero vector scores 0 with everything."""
+    """Similarity of directions: the cosine; a zero vector scores 0 with every vector."""
 
     def unit(features: np.ndarray) -> np.ndarray:
         length = np.linalg.norm(features, axis=-1, keepdims=True)
@@ -265,7 +272,7 @@ def cosine(
 def correlation(
     probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
 ) -> Float[np.ndarray, "sample other"]:
-    """Similarity of maps: Pearson correlation; a constant map scores 0 with everything."""
+    """Similarity of maps: Pearson correlation; a constant map scores 0 with every map."""
     return cosine(
         probe - probe.mean(axis=-1, keepdims=True), enrolled - enrolled.mean(axis=-1, keepdims=True)
     )
