@@ -168,7 +168,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
     plots.plot_metrics_against_size(
         workdir / "plots" / f"{NAME}.png",
         table={"unseen": {way: figures[way] for way in _WAYS}},
-        figure="roc_auc",
+        metric="roc_auc",
         chance=0.5,
     )
     print(text)

@@ -22,14 +22,23 @@ def plot_evaluation(
     fold: Fold,
     dataset: Dataset,
 ) -> None:
-    """Draws what one would rather look at than read."""
-    from gazejax import plots  # Here, since it takes a second and embedding a person needs none.
+    """Draws the plots of an evaluation: curves, metrics, embeddings, single users, maps.
+
+    Args:
+        folder: folder to write the PNG files to.
+        result: content of `evaluation.json`.
+        curves: ROC curves of each group of users.
+        examples: maps of single users and images; if empty, only stage 1 is drawn.
+        fold: the fold whose embeddings are drawn.
+        dataset: the data set of the evaluation.
+    """
+    from gazejax import plots  # Imported here: matplotlib takes a second that `api` does not need.
 
     folder.mkdir(exist_ok=True)
     plots.plot_roc_curves(folder / "roc_curves.png", curves=curves)
-    for figure in ("roc_auc", "rank1"):
+    for metric in ("roc_auc", "rank1"):
         plots.plot_metrics_against_size(
-            folder / f"{figure}_against_images.png", table=result["encoder"], figure=figure
+            folder / f"{metric}_against_images.png", table=result["encoder"], metric=metric
         )
     _plot_embeddings(folder / "embeddings.png", fold, dataset)
     if not examples:
@@ -67,7 +76,7 @@ def plot_evaluation(
 
 
 def _plot_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
-    """Draws samples of all users of a fold, each the mean embedding of as many test images."""
+    """Draws samples of all users of a fold; a sample is a mean over equally many test images."""
     from gazejax import plots
 
     groups = [fold.compared[group]["encoder"] for group in GROUPS]

@@ -1,1 +1,1 @@
-"""Data sets of this project in the terms of other libraries; each needs an extra of its own."""
+"""Conversion of data sets to and from other libraries; each needs its own extra."""

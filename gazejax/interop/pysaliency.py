@@ -1,6 +1,6 @@
-"""Prepared data sets as pysaliency's stimuli and fixation trains, and back.
+"""Conversion of prepared data sets to stimuli and fixation trains of pysaliency, and back.
 
-pysaliency counts coordinates as we do, from the top left corner of the image, in pixels.
+The coordinates of pysaliency are those of gazejax: pixels from the top left corner of the image.
 """
 
 from pathlib import Path
@@ -26,18 +26,19 @@ except ImportError as error:
 def to_pysaliency(
     name: str, data_dir: str | Path | None, images_dir: Path
 ) -> tuple["pysaliency.FileStimuli", "pysaliency.FixationTrains"]:
-    """Opens a prepared data set in pysaliency.
+    """Converts a prepared data set to pysaliency.
 
     Args:
         name: name and configuration, such as `osie/gaze`.
-        data_dir: folder of prepared data sets; None is TFDS's own default.
+        data_dir: folder of prepared data sets; None is the default of TFDS.
         images_dir: folder to write the images to, under their names and as they were released;
-            pysaliency reads them when it needs them.
+            pysaliency reads the files on demand.
 
     Returns:
-        The stimuli, by name, with the attribute `image_id`; and a fixation train for each viewing,
-        with the attributes `user_id` and `trial`, and `duration_ms` of each fixation. `subjects`
-        counts users in the data set's order. Of times only the order is known: `t` counts from 0.
+        The stimuli in the order of their names, with the attribute `image_id`. A fixation train for
+        each trial, with the attributes `user_id` and `trial`, and `duration_ms` of each fixation.
+        `subjects` are indices of users in the data set. Onsets are unknown: `t` is the index of a
+        fixation, from 0.
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
@@ -82,12 +83,12 @@ def from_pysaliency(
     """Writes stimuli and fixation trains as a table and images for the builder `gaze_table`.
 
     Args:
-        stimuli: their attribute `image_id` gives names, if there is one; otherwise files keep
-            theirs, and other stimuli are numbered.
-        fixations: of the attributes of `to_pysaliency`, those that are there are kept; without
-            `user_id` a user is named by the number in `subjects`. A second train of a user on an
-            image is another trial.
-        folder: where to write `gaze.parquet` and `images`.
+        stimuli: the attribute `image_id` names the images. Without it, files keep their names, and
+            other stimuli get numbered names.
+        fixations: the attributes of `to_pysaliency` are kept, if present. Without `user_id`, the
+            number in `subjects` is the name of a user. Without `trial`, trains of a user on an
+            image are trials 0, 1, ...
+        folder: folder to write `gaze.parquet` and `images` to.
 
     Returns:
         Path of the table: `gazejax data build gaze_table --table ... --images .../images`.

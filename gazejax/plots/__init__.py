@@ -1,4 +1,4 @@
-"""Pictures in files, drawn with matplotlib from arrays and plain tables."""
+"""Plots as PNG files, drawn with matplotlib from arrays and plain tables."""
 
 from gazejax.plots.differences import plot_costs, plot_differences, plot_traits, plot_user_bars
 from gazejax.plots.embeddings import plot_embedding_scatter

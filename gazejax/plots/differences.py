@@ -1,4 +1,4 @@
-"""Differences with intervals: of users, of variants, of costs."""
+"""Plots of differences and metrics with intervals: of users, of variants, of costs, of traits."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from gazejax.plots.style import (
     save_png,
 )
 
-# Those of a comparison that are drawn; higher is better in all.
+# The metrics of a comparison that are drawn; for all, higher is better.
 _COMPARED_METRICS = {
     "roc_auc": "ROC-AUC",
     "rank1": "rank-1",
@@ -53,15 +53,15 @@ def plot_user_bars(
 ) -> None:
     """Draws a difference for each user as a bar with its interval, a panel for each group.
 
-    The largest is at the left. A bar is pale if its interval holds zero or is None. A user whose
-    value is None is left out; more than 80 users stand without their names.
+    Bars are in descending order. A bar is pale if its interval contains zero or is None. A user
+    whose value is None is left out. With more than 80 users, no names are written.
 
     Args:
         path: the PNG file to write.
-        per_user: of each group and user, the "value" and its "interval", such as of own minus
+        per_user: for each group and user, the "value" and its "interval", such as of own minus
             swapped.
-        unit: what the difference is in, for the axis.
-        title: what the difference is.
+        unit: unit of the difference, the label of the axis.
+        title: title of the plot.
 
     Raises:
         ValueError: if no user has a value.
@@ -80,7 +80,7 @@ def plot_user_bars(
         sorted_users,
         title=title,
         sharey=True,
-        # As wide a bar in every panel; and room for the title of a panel with one.
+        # Bars have the same width in all panels. A panel with one bar has space for its title.
         width_ratios=[max(float(len(users)), 0.2 * num_users) for users in sorted_users.values()],
     )
     has_names = num_users <= _MOST_NAMES_UNDER_BARS
@@ -103,7 +103,7 @@ def plot_user_bars(
             place if has_names else [],
             users if has_names else [],
             parse_math=False,
-            # What fits beside each other on the page.
+            # Horizontal names must fit beside each other on the page.
             rotation=90 if num_users * longest > 70 else 0,
             fontsize=SMALL if num_users <= 40 else 5.5,
         )
@@ -114,7 +114,7 @@ def plot_user_bars(
         {
             "above zero": Patch(color=BLUE),
             "below zero": Patch(color=VERMILLION),
-            "pale: the interval holds zero": Patch(color=PALE_BLUE),
+            "pale: the interval contains zero": Patch(color=PALE_BLUE),
             "95 % interval": Line2D([], [], color=DARK, linewidth=0.9),
         },
     )
@@ -122,55 +122,55 @@ def plot_user_bars(
 
 
 def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    """Draws how much every variant differs from the base, a panel for each figure and users.
+    """Draws the difference of every variant to the base, a panel for each metric and user group.
 
-    A line for each variant, on it a mark with its interval for each number of images. A difference
-    that is None is left out.
+    A panel has a line for each variant, with a marker and its interval for each number of images. A
+    difference that is None is left out.
 
     Args:
         path: the PNG file to write.
-        rows: with `variant`, `users`, `figure`, `n`, `difference` and `difference_interval`; the
-            first variant is the base.
-        title: what is compared.
+        rows: rows with `variant`, `users`, `figure` (name of the metric), `n`, `difference` and
+            `difference_interval`; the variant of the first row is the base.
+        title: start of the title.
 
     Raises:
         ValueError: if there is no difference.
     """
     known = [row for row in rows if row["difference"] is not None]
     variants = list(dict.fromkeys(row["variant"] for row in known))
-    figures = [
-        figure for figure in _COMPARED_METRICS if any(row["figure"] == figure for row in known)
+    metrics = [
+        metric for metric in _COMPARED_METRICS if any(row["figure"] == metric for row in known)
     ]
     users = list(dict.fromkeys(row["users"] for row in known))
-    if not figures:
+    if not metrics:
         raise ValueError("nothing to draw; allowed: at least 1 difference to the base")
     sizes = sorted({row["n"] for row in known})
-    height = len(figures) * (0.7 + 0.12 * len(variants) * max(len(sizes), 2)) + 0.6
-    drawing, panels = make_grid(len(figures), len(users), size=(WIDTH, height))
+    height = len(metrics) * (0.7 + 0.12 * len(variants) * max(len(sizes), 2)) + 0.6
+    drawing, panels = make_grid(len(metrics), len(users), size=(WIDTH, height))
     drawing.suptitle(
         f"{title}: difference to {rows[0]['variant']}, with 95 % intervals",
         fontsize=TITLE + 1,
         parse_math=False,
     )
     apart = 0.8 / len(sizes)
-    for (line, figure), (column, group) in itertools.product(enumerate(figures), enumerate(users)):
+    for (line, metric), (column, group) in itertools.product(enumerate(metrics), enumerate(users)):
         panel = panels[line][column]
         for number, size in enumerate(sizes):
             style = numbered_style(number)
             shown = [
                 row
                 for row in known
-                if (row["figure"], row["users"], row["n"]) == (figure, group, size)
+                if (row["figure"], row["users"], row["n"]) == (metric, group, size)
             ]
             place = np.array([variants.index(row["variant"]) for row in shown], float)
             place += (number - (len(sizes) - 1) / 2) * apart
             low, high = interval_ends(row["difference_interval"] for row in shown)
-            panel.hlines(place, low, high, color=style.colour, linewidth=1.0)
+            panel.hlines(place, low, high, color=style.color, linewidth=1.0)
             value = [row["difference"] for row in shown]
-            panel.plot(value, place, style.marker, color=style.colour, markersize=3.5)
+            panel.plot(value, place, style.marker, color=style.color, markersize=3.5)
         panel.axvline(0, color=DARK, linewidth=0.8)
         panel.set_title(
-            f"{_COMPARED_METRICS[figure]}, {group} users", fontsize=TITLE, parse_math=False
+            f"{_COMPARED_METRICS[metric]}, {group} users", fontsize=TITLE, parse_math=False
         )
         panel.set_yticks(range(len(variants)), variants, fontsize=SMALL, parse_math=False)
         panel.set_ylim(len(variants) - 0.4, -0.6)
@@ -180,23 +180,22 @@ def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
     for number, size in enumerate(sizes):
         style = numbered_style(number)
         (handles[f"n = {size}"],) = panels[0][0].plot(
-            [], [], style.marker, color=style.colour, linestyle="-", linewidth=1.0, markersize=3.5
+            [], [], style.marker, color=style.color, linestyle="-", linewidth=1.0, markersize=3.5
         )
     legend_below(drawing, handles, columns=6)
     save_png(drawing, path)
 
 
 def plot_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    """Draws how well strangers are told apart over what an embedding costs.
+    """Draws the ROC-AUC of unseen users over the cost of an embedding.
 
-    A panel for the operations and one for the time; a mark with its name and interval for each
-    variant.
+    One panel is over operations and one over time. Each variant is a marker with its interval.
 
     Args:
         path: the PNG file to write.
-        rows: with `variant`, `users`, `figure`, `n`, `value`, `value_interval`,
-            `operations_per_embedding` and `seconds_per_embedding`.
-        title: what is compared.
+        rows: rows with `variant`, `users`, `figure` (name of the metric), `n`, `value`,
+            `value_interval`, `operations_per_embedding` and `seconds_per_embedding`.
+        title: start of the title.
 
     Raises:
         ValueError: if there is no ROC-AUC of unseen users.
@@ -227,9 +226,9 @@ def plot_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> 
         for number, row in enumerate(shown):
             style = numbered_style(number)
             at = row[key] * factor
-            panel.vlines(at, low[number], high[number], color=style.colour, linewidth=0.8)
+            panel.vlines(at, low[number], high[number], color=style.color, linewidth=0.8)
             (handles[row["variant"]],) = panel.plot(
-                at, value[number], style.marker, color=style.colour, markersize=4
+                at, value[number], style.marker, color=style.color, markersize=4
             )
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -242,28 +241,28 @@ def plot_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> 
 
 
 def plot_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
-    """Draws how well each trait of unseen users is read from their embeddings.
+    """Draws how well linear probes predict each trait of unseen users from their embeddings.
 
     Args:
         path: the PNG file to write.
-        traits: of each trait its `correlation` and `p_value`.
+        traits: `correlation` and `p_value` of each trait.
     """
     names = list(traits)
     drawing, ((panel,),) = make_grid(1, 1, size=(WIDTH, 0.9 + 0.22 * len(names)))
     values = [traits[name]["correlation"] for name in names]
-    is_sure = [traits[name]["p_value"] < 0.05 for name in names]
-    colours = [BLUE if sure else PALE_BLUE for sure in is_sure]
-    panel.barh(range(len(names)), values, color=colours, height=0.65)
+    is_significant = [traits[name]["p_value"] < 0.05 for name in names]
+    colors = [BLUE if significant else PALE_BLUE for significant in is_significant]
+    panel.barh(range(len(names)), values, color=colors, height=0.65)
     panel.axvline(0, color=DARK, linewidth=0.8)
-    spoken = [name.replace("_", " ") for name in names]
-    panel.set_yticks(range(len(names)), spoken, fontsize=SMALL, parse_math=False)
+    labels = [name.replace("_", " ") for name in names]
+    panel.set_yticks(range(len(names)), labels, fontsize=SMALL, parse_math=False)
     panel.set_ylim(len(names) - 0.4, -0.6)
     panel.set_xlim(min(0.0, *values) - 0.05, 1)
     panel.grid(visible=False, axis="y")
     panel.set_xlabel("correlation of predicted and true trait, unseen users", fontsize=TEXT)
     handles = {
-        name: Patch(color=colour)
-        for name, colour in (("p < 0.05", BLUE), ("p of 0.05 or more", PALE_BLUE))
+        name: Patch(color=color)
+        for name, color in (("p < 0.05", BLUE), ("p of 0.05 or more", PALE_BLUE))
     }
     legend_below(drawing, handles)
     save_png(drawing, path)

@@ -1,4 +1,4 @@
-"""Embeddings in the plane, with names."""
+"""Scatter plot of embeddings, with the names of users."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from gazejax.plots.style import (
     save_png,
 )
 
-# More names than these cover each other.
+# More names than these would overlap.
 _MOST_NAMES_IN_SCATTER = 24
 
 
@@ -34,17 +34,17 @@ def plot_embedding_scatter(
     names: Sequence[str],
     is_seen: Bool[np.ndarray, " user"],
 ) -> None:
-    """Draws embeddings on their first two principal components, tied to the mean of their user.
+    """Draws embeddings on their first two principal components, with a line to the user's mean.
 
-    Seen users are filled circles, unseen users open triangles. With more than 24 users, who share
-    seven colours, no names are written: they would cover each other.
+    Seen users are filled circles, unseen users open triangles. With more than 24 users, no names
+    are written, since they would overlap.
 
     Args:
         path: the PNG file to write.
         embeddings: at least two, of at least two dimensions.
-        users: whose each embedding is, as an index into `names`.
-        names: name of each user; one without embeddings is not drawn.
-        is_seen: whether each user is one of the training.
+        users: user of each embedding, as an index into `names`.
+        names: name of each user; a user without embeddings is not drawn.
+        is_seen: whether each user is a seen user.
 
     Raises:
         ValueError: if there are too few embeddings or dimensions for two components.
@@ -58,20 +58,20 @@ def plot_embedding_scatter(
     means = np.stack([position[users == user].mean(axis=0) for user in present])
     for number, (user, mean) in enumerate(zip(present, means, strict=True)):
         own = position[users == user]
-        shade = COLORS[number % len(COLORS)]
+        color = COLORS[number % len(COLORS)]
         spokes = np.stack([np.broadcast_to(mean, own.shape), own], axis=1)
         panel.add_collection(
-            LineCollection(list(spokes), colors=shade, linewidths=0.5, alpha=0.35, zorder=1)
+            LineCollection(list(spokes), colors=color, linewidths=0.5, alpha=0.35, zorder=1)
         )
         seen = bool(is_seen[user])
         look: dict[str, Any] = {
             "marker": "o" if seen else "^",
-            "facecolors": shade if seen else "white",
-            "edgecolors": "white" if seen else shade,
+            "facecolors": color if seen else "white",
+            "edgecolors": "white" if seen else color,
         }
         panel.scatter(own[:, 0], own[:, 1], s=10, linewidths=0.6, zorder=2, **look)
         panel.scatter(mean[0], mean[1], s=80, linewidths=0.8 if seen else 2.0, zorder=3, **look)
-    # Distances are distances: one unit is as long on both axes.
+    # One unit has the same length on both axes, so that distances are comparable.
     panel.set_aspect("equal", adjustable="datalim")
     panel.set_xlabel(f"first component, {100 * share[0]:.0f} % of the variance", fontsize=TEXT)
     panel.set_ylabel(f"second component, {100 * share[1]:.0f} % of the variance", fontsize=TEXT)
@@ -96,25 +96,28 @@ def plot_embedding_scatter(
 
 
 def principal_components(
-    features: Float[np.ndarray, "sample dimension"],
+    embeddings: Float[np.ndarray, "sample dimension"],
 ) -> tuple[Float[np.ndarray, "sample 2"], Float[np.ndarray, " 2"]]:
-    """Places of samples along the first two principal components, and their shares of variance.
+    """Projects embeddings on their first two principal components.
 
-    The sign of a component is chosen so that its largest weight is positive. Samples that are all
-    the same are at zero, with a share of zero.
+    The sign of a component is chosen so that its weight of largest magnitude is positive.
+
+    Returns:
+        Position of each embedding, and the share of variance of each component. Both are zero if
+        all embeddings are equal.
 
     Raises:
         ValueError: if there are fewer than two samples or dimensions.
     """
-    if min(features.shape) < 2:
-        raise ValueError(f"features has shape {features.shape}; allowed: at least 2 by 2")
-    centred = (features - features.mean(axis=0)).astype(float)
-    _, spread, components = np.linalg.svd(centred, full_matrices=False)
+    if min(embeddings.shape) < 2:
+        raise ValueError(f"embeddings has shape {embeddings.shape}; allowed: at least 2 by 2")
+    centered = (embeddings - embeddings.mean(axis=0)).astype(float)
+    _, spread, components = np.linalg.svd(centered, full_matrices=False)
     largest = np.abs(components[:2]).argmax(axis=1)
     sign = np.sign(components[[0, 1], largest])
     variance = spread**2
     share = variance[:2] / variance.sum() if variance.any() else np.zeros(2)
-    return centred @ (components[:2] * sign[:, None]).T, share
+    return centered @ (components[:2] * sign[:, None]).T, share
 
 
 def place_labels(
@@ -124,21 +127,22 @@ def place_labels(
     avoid: Float[np.ndarray, "point 2"],
     distance: float,
 ) -> Float[np.ndarray, "label 2"]:
-    """Centres of labels near what they label, one after the other where they cover least.
+    """Centers of labels near their points, placed one after the other with the least overlap.
 
     Args:
-        anchors: the points to label, each a marker that reaches half of `distance`.
+        anchors: the points to label; the radius of their markers is half of `distance`.
         sizes: width and height of each label.
-        avoid: points that are better not covered, markers half as large.
-        distance: from an anchor to the near edge of its label; further away is tried as well.
+        avoid: other points that labels should not cover; their markers are half as large.
+        distance: smallest distance from a point to the near edge of its label; larger distances are
+            tried too.
     """
     angles = np.pi / 2 + np.arange(8) * np.pi / 4  # Above comes first, and wins a tie.
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    # Lower and upper corners of what is there already; labels are added as they are placed.
+    # Lower and upper corners of the boxes that exist already; labels are added as they are placed.
     taken = np.concatenate(
         [_boxes(anchors, np.full(2, distance)), _boxes(avoid, np.full(2, distance / 2))]
     )
-    centres = np.zeros_like(anchors)
+    centers = np.zeros_like(anchors)
     for number, (anchor, size) in enumerate(zip(anchors, sizes, strict=True)):
         tried = np.concatenate(
             [anchor + directions * (far * distance + size / 2) for far in (1, 1.7, 2.4)]
@@ -148,16 +152,16 @@ def place_labels(
             boxes[..., 0, :], taken[:, 0]
         )
         covered = shared.clip(0).prod(axis=-1).sum(axis=-1)
-        centres[number] = tried[covered.argmin()]
-        taken = np.concatenate([taken, _boxes(centres[number : number + 1], size)])
-    return centres
+        centers[number] = tried[covered.argmin()]
+        taken = np.concatenate([taken, _boxes(centers[number : number + 1], size)])
+    return centers
 
 
 def _boxes(
-    centres: Float[np.ndarray, "box 2"], size: Float[np.ndarray, " 2"]
+    centers: Float[np.ndarray, "box 2"], size: Float[np.ndarray, " 2"]
 ) -> Float[np.ndarray, "box 2 2"]:
     """Lower and upper corner of boxes of one size."""
-    return np.stack([centres - size / 2, centres + size / 2], axis=1)
+    return np.stack([centers - size / 2, centers + size / 2], axis=1)
 
 
 def _write_names(
@@ -167,10 +171,10 @@ def _write_names(
     *,
     avoid: Float[np.ndarray, "point 2"],
 ) -> None:
-    """Writes a name beside each point, where it covers least."""
+    """Writes a name beside each point, with the least overlap."""
     drawing = panel.get_figure(root=True)
     assert drawing is not None
-    # The layout decides where a point is; it must not move afterwards.
+    # The layout determines the positions of points in pixels; later they must not change.
     drawing.draw_without_rendering()
     drawing.set_layout_engine("none")
     texts = [
@@ -187,12 +191,12 @@ def _write_names(
         )
         for name in names
     ]
-    # With a little room around each.
+    # With a margin around each text.
     sizes = np.array([text.get_window_extent().size for text in texts]) + np.array([8, 2])
     to_pixels = panel.transData.transform
-    centres = place_labels(
+    centers = place_labels(
         to_pixels(anchors), sizes, avoid=to_pixels(avoid), distance=8 * drawing.dpi / 72
     )
-    for text, centre in zip(texts, centres, strict=True):
+    for text, center in zip(texts, centers, strict=True):
         text.set_transform(None)
-        text.set_position(tuple(centre))
+        text.set_position(tuple(center))

@@ -1,4 +1,4 @@
-"""Maps beside and over images."""
+"""Plots of saliency maps beside and over images."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from gazejax.plots.style import DOTS_PER_INCH, SMALL, TEXT, WIDTH, save_png
 def plot_prediction(
     image: UInt8[np.ndarray, "height width 3"], saliency: Float[np.ndarray, "height width"]
 ) -> UInt8[np.ndarray, "height both_widths 3"]:
-    """Draws the map over the image, and beside it the bare map."""
+    """Draws the map over the image, and beside it the map alone."""
     strength = saliency / saliency.max()
     heat = apply_colormap(strength)
     opacity = 0.25 + 0.5 * strength[..., None]
@@ -31,20 +31,20 @@ def plot_prediction(
 def apply_colormap(
     values: Float[np.ndarray, "height width"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Colours values between 0 and 1 from dark to bright, readable in grey as well."""
+    """Maps values between 0 and 1 to colors from dark to bright, readable in gray as well."""
     return (colormaps["inferno"](values)[..., :3] * 255).round().astype(np.uint8)
 
 
 class MapRow(NamedTuple):
-    """One person and image of `plot_map_grid`.
+    """One user and image of `plot_map_grid`. Maps may have any scale.
 
     Attributes:
-        label: stands at the left of the row, such as the person's name.
-        image: the picture.
-        universal: map without knowledge of the person; any scale, as the other maps.
-        own: map predicted for the person.
-        truth: map of where the person looked.
-        xy_frac: the person's fixations as fractions of image width and height.
+        label: text at the left of the row, such as the user's name.
+        image: the image.
+        universal: universal map of the image.
+        own: map predicted from the user's own embedding.
+        truth: personal map of the user.
+        xy_frac: fixations of the user as fractions of image width and height.
     """
 
     label: str
@@ -62,16 +62,16 @@ def plot_directions(
     maps: Mapping[str, Float[np.ndarray, "step height width"]],
     steps: Sequence[float],
 ) -> None:
-    """Draws the maps of one image as an embedding moves along directions, a row for each.
+    """Draws the maps of one image as an embedding changes along directions, a row for each.
 
-    Beside the maps of a row stands by how much the last one differs from the first. All maps share
-    a scale, of the square root, and all differences one.
+    The last panel of a row is the difference of the last and the first map. All maps share one
+    color scale, that of the square root. All differences share another.
 
     Args:
         path: the PNG file to write.
         image: the image.
-        maps: of each direction, by its name, a map for each step.
-        steps: how far each step is, in standard deviations.
+        maps: for the name of each direction, a map for each step.
+        steps: position of each step along the direction, in standard deviations.
     """
     density = {name: of / of.mean(axis=(1, 2), keepdims=True) for name, of in maps.items()}
     highest = max(float(of.max()) for of in density.values())
@@ -109,17 +109,17 @@ def plot_directions(
 
 
 def plot_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
-    """Draws people and images as rows: the image, three maps, and what the person adds.
+    """Draws a row for each user and image: the image, three maps, and a difference of maps.
 
-    The columns: the image with the person's fixations, the universal map, the person's own
-    (predicted), the truth, and own minus universal. All maps are drawn as densities, with a mean of
-    1. The three maps of a row share one scale, of the square root, as the truth has far higher
-    peaks than what can be predicted. The differences of all rows share one scale, so that a pale
-    one is a small one.
+    The columns are the image with the user's fixations, the universal map, the user's own
+    (predicted) map, the true map, and own minus universal. All maps are drawn as densities with a
+    mean of 1. The three maps of a row share one color scale, that of the square root, because the
+    true map has far higher peaks than the predicted one. The differences of all rows share one
+    color scale, so that magnitudes are comparable between rows.
 
     Args:
         path: the PNG file to write.
-        rows: the people and images, at least one.
+        rows: the users and images, at least one.
 
     Raises:
         ValueError: if there is no row, or a map is zero everywhere.
@@ -128,7 +128,7 @@ def plot_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
         raise ValueError("rows is empty; allowed: at least 1 row")
     densities = [[_density(one, row) for one in ("universal", "own", "truth")] for row in rows]
     differences = [own - universal for universal, own, _ in densities]
-    # Not the highest of all cells, which would pale everything else.
+    # A quantile and not the maximum, with which most cells would be nearly white.
     largest = max(float(np.quantile(np.abs(one), 0.995)) for one in differences)
     signed = Normalize(-largest or -1.0, largest or 1.0)
     columns = (
@@ -145,7 +145,7 @@ def plot_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
     drawing = Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH)
 
     def add_panel(column: int, upper: float, tall: float, span: int = 1) -> Axes:
-        """One panel over some columns; its upper edge in inches from above."""
+        """Adds a panel over `span` columns; its upper edge is in inches from the top."""
         start = left + column * (width + gap)
         wide = span * (width + gap) - gap
         return drawing.add_axes(

@@ -1,9 +1,9 @@
-"""Figures for a paper: PNG files drawn with matplotlib from arrays and plain tables.
+"""Style and helpers of the plots: colors, lines, panels, legends, files.
 
-Every function writes one file, whole or not at all, with the same bytes for the same input. Nothing
-of matplotlib that is global is touched (no pyplot, no settings), so that it works without a display
-and in threads. Colours are those of Okabe and Ito, which the colour-blind tell apart; lines and
-markers differ besides, for print in grey.
+Every plot is one PNG file, with the same bytes for the same input. A plot is written completely or
+not at all. Plots change no global state of matplotlib (no pyplot, no settings), so that they work
+without a display and in threads. The colors are those of Okabe and Ito, which are distinguishable
+for color-blind readers. Lines and markers differ too, for print in gray.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ BLUE, _SKY, _GREEN = "#0072B2", "#56B4E9", "#009E73"
 
 VERMILLION, _ORANGE, _PURPLE = "#D55E00", "#E69F00", "#CC79A7"
 
-DARK, MIDDLE, GREY, _LIGHT = "#222222", "#555555", "#8A8A8A", "#E4E4E4"
+DARK, MIDDLE, GRAY, _LIGHT = "#222222", "#555555", "#8A8A8A", "#E4E4E4"
 
 PALE_BLUE, PALE_VERMILLION = "#99C7E0", "#EEBF99"
 
@@ -36,7 +36,7 @@ _LINES: tuple[Any, ...] = (
     (0, (5, 1.5, 1, 1.5, 1, 1.5)),
 )
 
-# Inches: the width of a page's text, so that the font sizes are those on the page.
+# Inches: the text width of a page, so that font sizes are those on the page.
 WIDTH, HEIGHT = 7.0, 3.4
 
 DOTS_PER_INCH = 250
@@ -54,9 +54,9 @@ METRIC_NAMES = {
 
 
 class _Style(NamedTuple):
-    """How a line looks."""
+    """Color, line style, marker and line width."""
 
-    colour: str
+    color: str
     line: Any
     marker: str
     width: float
@@ -64,12 +64,12 @@ class _Style(NamedTuple):
 
 METHOD_STYLES = {
     "encoder": _Style(BLUE, "-", "o", 2.2),
-    "encoder_cut": _Style(_SKY, _LINES[1], "D", 1.4),
+    "encoder_truncated": _Style(_SKY, _LINES[1], "D", 1.4),
     "residual_map": _Style(VERMILLION, "-", "s", 1.4),
-    "two_scalars": _Style(_GREEN, _LINES[2], "^", 1.4),
-    "untrained_encoder": _Style(GREY, "-", "v", 0.9),
-    "permuted_training": _Style(GREY, _LINES[1], "P", 0.9),
-    "permuted_users": _Style(GREY, _LINES[3], "X", 0.9),
+    "fixation_statistics": _Style(_GREEN, _LINES[2], "^", 1.4),
+    "untrained_encoder": _Style(GRAY, "-", "v", 0.9),
+    "permuted_training": _Style(GRAY, _LINES[1], "P", 0.9),
+    "permuted_labels": _Style(GRAY, _LINES[3], "X", 0.9),
 }
 
 
@@ -104,7 +104,7 @@ def make_panels(
 def make_grid(
     rows: int, columns: int, *, size: tuple[float, float]
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with panels in rows; those of a row share what is beside it."""
+    """A figure with panels in rows; the panels of a row share the vertical axis."""
     drawing = Figure(figsize=size, dpi=DOTS_PER_INCH, layout=ConstrainedLayoutEngine())
     panels = drawing.subplots(rows, columns, sharey="row", squeeze=False)
     for panel in panels.flat:
@@ -121,11 +121,11 @@ def first_panel(panels: Mapping[str, Axes]) -> Axes:
 
 
 def numbered_style(number: int) -> _Style:
-    """Of things without a style of their own."""
+    """Style of a method, or another item, that has none in `METHOD_STYLES`."""
     return _Style(
-        colour=COLORS[number % len(COLORS)],
+        color=COLORS[number % len(COLORS)],
         line=_LINES[number % len(_LINES)],
-        # One further with each round of the colours, so that no two of the first 49 look the same.
+        # The marker shifts by one after each round of the colors: the first 49 styles differ.
         marker="os^DvPX"[(number + number // 7) % 7],
         width=1.4,
     )
@@ -149,14 +149,14 @@ def legend_below(drawing: Figure, handles: Mapping[str, Artist], *, columns: int
 def interval_ends(
     intervals: Iterable[Sequence[float] | None],
 ) -> tuple[Float[np.ndarray, " interval"], Float[np.ndarray, " interval"]]:
-    """Lows and highs; NaN for an interval that is None."""
+    """Lower and upper ends of intervals; NaN for an interval that is None."""
     pairs = [(np.nan, np.nan) if pair is None else pair for pair in intervals]
     low, high = np.array(pairs, float).reshape(-1, 2).T
     return low, high
 
 
 def save_png(drawing: Figure, path: Path) -> None:
-    """Writes the PNG whole or not at all, without the version of matplotlib in it."""
+    """Writes the PNG completely or not at all, without the version of matplotlib in it."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         drawing.savefig(temporary, format="png", metadata={"Software": None})

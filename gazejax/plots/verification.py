@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.lines import Line2D
 
 from gazejax.plots.style import (
-    GREY,
+    GRAY,
     METHOD_STYLES,
     METRIC_NAMES,
     MIDDLE,
@@ -36,13 +36,14 @@ def plot_roc_curves(
 ) -> None:
     """Draws the true match rate over the false match rate, a panel for each group of users.
 
-    The false match rate is on a logarithmic axis from 0.1 %; a curve begins at its lowest rate
-    above zero, below which nothing was measured. Chance is dotted: both rates are the same.
+    The axis of the false match rate is logarithmic and starts at 0.1 %. A curve starts at its
+    lowest rate above zero, the resolution of the measurement. A dotted line shows chance, where
+    both rates are equal.
 
     Args:
         path: the PNG file to write.
-        curves: of each group ("seen", "unseen") and each label, which goes into the legend, the
-            false match rates, rising, and the false non-match rates, falling, of one curve.
+        curves: for each group ("seen", "unseen") and each label of the legend, the ascending false
+            match rates and the descending false non-match rates of one curve.
 
     Raises:
         ValueError: if there is no group.
@@ -54,13 +55,13 @@ def plot_roc_curves(
     styles = {label: numbered_style(number) for number, label in enumerate(labels)}
     at = np.geomspace(_LEAST_FMR, 1, 1000)
     for group, panel in panels.items():
-        panel.plot(at, at, color=GREY, linestyle=":", linewidth=1.2)
+        panel.plot(at, at, color=GRAY, linestyle=":", linewidth=1.2)
         for label, (fmr, fnmr) in curves[group].items():
             style = styles[label]
             panel.plot(
                 at,
                 true_match_rate(fmr, fnmr, at=at),
-                color=style.colour,
+                color=style.color,
                 linestyle=style.line,
                 linewidth=1.6,
             )
@@ -72,10 +73,10 @@ def plot_roc_curves(
         panel.set_xlabel("false match rate, %", fontsize=TEXT)
     first_panel(panels).set_ylabel("true match rate", fontsize=TEXT)
     handles: dict[str, Artist] = {
-        label: Line2D([], [], color=style.colour, linestyle=style.line, linewidth=1.6)
+        label: Line2D([], [], color=style.color, linestyle=style.line, linewidth=1.6)
         for label, style in styles.items()
     }
-    handles["chance"] = Line2D([], [], color=GREY, linestyle=":", linewidth=1.2)
+    handles["chance"] = Line2D([], [], color=GRAY, linestyle=":", linewidth=1.2)
     legend_below(drawing, handles)
     save_png(drawing, path)
 
@@ -84,31 +85,31 @@ def plot_metrics_against_size(
     path: Path,
     *,
     table: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]],
-    figure: str,
+    metric: str,
     chance: float | Mapping[str, float] | None = None,
 ) -> None:
-    """Draws a figure over the number of images n, a panel for each group, a line for each method.
+    """Draws a metric over the number of images n, a panel for each group, a line for each method.
 
-    Intervals are bars. The encoder stands out with a band as well; the other methods are set a
-    little apart, so that their bars do not cover each other. A value or an interval that is None is
-    left out, and so is chance where nothing else is known.
+    Intervals are bars. The interval of the encoder is also a band. The other methods have a small
+    horizontal offset, so that their bars do not overlap. A value or an interval that is None is
+    left out. Chance is left out of a panel without any other value.
 
     Args:
         path: the PNG file to write.
-        table: of each group, method and n (as text), a row that holds the figure, and its interval
-            as `<figure>_interval`.
-        figure: name of the figure, such as "roc_auc".
-        chance: the chance level, of all or of each group, as a dotted line; None if it is in the
-            table as the method "chance".
+        table: for each group, method and n (as text), a row with the metric, and its interval as
+            `<metric>_interval`.
+        metric: name of the metric, such as "roc_auc".
+        chance: the chance level of all groups, or of each group, drawn as a dotted line; None if
+            the table has chance as the method "chance".
 
     Raises:
-        ValueError: if there is no group, or no row has the figure.
+        ValueError: if there is no group, or no row has the metric.
     """
-    name = METRIC_NAMES.get(figure, figure)
+    name = METRIC_NAMES.get(metric, metric)
     rows = [row for group in table.values() for sizes in group.values() for row in sizes.values()]
-    if not any(figure in row for row in rows):
+    if not any(metric in row for row in rows):
         allowed = sorted({key for row in rows for key in row if not key.endswith("_interval")})
-        raise ValueError(f"figure is {figure!r}; allowed: {allowed}")
+        raise ValueError(f"metric is {metric!r}; allowed: {allowed}")
     drawing, panels = make_panels(
         table, title=f"{name} by number of images, with 95 % intervals", sharey=True
     )
@@ -116,7 +117,7 @@ def plot_metrics_against_size(
     present.pop("chance", None)
     known = [method for method in METHOD_STYLES if method in present]
     other = [method for method in present if method not in METHOD_STYLES]
-    # The first three numbers look like methods with a style of their own.
+    # The first three numbered styles are similar to styles of `METHOD_STYLES`.
     styles = {method: METHOD_STYLES[method] for method in known} | {
         method: numbered_style(3 + number) for number, method in enumerate(other)
     }
@@ -130,19 +131,19 @@ def plot_metrics_against_size(
     drawn: dict[str, Artist] = {}
     for group, panel in panels.items():
         for method, style in styles.items():
-            n, value, low, high = metric_by_size(table[group].get(method, {}), figure)
+            n, value, low, high = metric_by_size(table[group].get(method, {}), metric)
             if np.isnan(value).all():
                 continue
             is_main = method == "encoder"
             if is_main:
-                panel.fill_between(n, low, high, color=style.colour, alpha=0.2, linewidth=0)
+                panel.fill_between(n, low, high, color=style.color, alpha=0.2, linewidth=0)
             else:
                 n = n * shift[method]
-            panel.vlines(n, low, high, color=style.colour, linewidth=0.8)
+            panel.vlines(n, low, high, color=style.color, linewidth=0.8)
             (drawn[method],) = panel.plot(
                 n,
                 value,
-                color=style.colour,
+                color=style.color,
                 linestyle=style.line,
                 linewidth=style.width,
                 marker=style.marker,
@@ -157,7 +158,7 @@ def plot_metrics_against_size(
         elif level is not None:
             drawn["chance"] = panel.axhline(level, **dotted)
         else:
-            n, value, _, _ = metric_by_size(table[group].get("chance", {}), figure)
+            n, value, _, _ = metric_by_size(table[group].get("chance", {}), metric)
             if not np.isnan(value).all():
                 (drawn["chance"],) = panel.plot(n, value, **dotted)
         panel.set_xscale("log")
@@ -179,17 +180,17 @@ def true_match_rate(
 ) -> Float[np.ndarray, " rate"]:
     """Highest share of genuine pairs accepted at a false match rate of at most `at`.
 
-    Nothing is interpolated. NaN below the lowest rate above zero, where nothing was measured.
+    The curve is not interpolated. The result is NaN below the lowest false match rate above zero.
     """
     index = np.searchsorted(fmr, at, side="right") - 1
     return np.where(at >= fmr[fmr > 0].min(initial=np.inf), 1 - fnmr[index], np.nan)
 
 
 def metric_by_size(
-    rows: Mapping[str, Mapping[str, Any]], figure: str
+    rows: Mapping[str, Mapping[str, Any]], metric: str
 ) -> Float[np.ndarray, "4 size"]:
-    """Sizes, rising, with the figure's value, low and high there; NaN for what is None."""
+    """Ascending sizes, and value, lower and upper end of the metric at each; NaN for None."""
     sizes = sorted(rows, key=int)
-    value = [rows[size].get(figure) for size in sizes]
-    low, high = interval_ends(rows[size].get(f"{figure}_interval") for size in sizes)
+    value = [rows[size].get(metric) for size in sizes]
+    low, high = interval_ends(rows[size].get(f"{metric}_interval") for size in sizes)
     return np.array([[int(size) for size in sizes], value, low, high], float)

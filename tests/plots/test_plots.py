@@ -42,7 +42,7 @@ def draw_roc(path):
 
 
 def draw_sizes(path):
-    plots.plot_metrics_against_size(path, table=table(), figure="roc_auc", chance=None)
+    plots.plot_metrics_against_size(path, table=table(), metric="roc_auc", chance=None)
 
 
 def draw_scatter(path, num_users=5):
@@ -106,7 +106,7 @@ def drawn(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "draw", [draw_roc, draw_sizes, draw_scatter, draw_bars, draw_maps, draw_comparison]
 )
-def test_writes_one_picture_the_same_in_another_thread(tmp_path, draw):
+def test_writes_one_file_the_same_in_another_thread(tmp_path, draw):
     draw(tmp_path / "one.png")
     with ThreadPoolExecutor(1) as pool:
         pool.submit(draw, tmp_path / "two.png").result()
@@ -123,7 +123,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch):
     path.write_text("before")
 
     def fail(self, temporary, **options):
-        temporary.write_text("half a picture")
+        temporary.write_text("half a file")
         raise OSError("disk full")
 
     monkeypatch.setattr(Figure, "savefig", fail)
@@ -140,7 +140,7 @@ def test_values_stand_over_their_size_and_none_is_left_out(drawn):
     np.testing.assert_array_equal(encoder.get_ydata(), [0.6, 0.9, np.nan])
     np.testing.assert_array_equal(residual_map.get_ydata(), [0.5])
     assert [label.get_text() for label in seen.get_xticklabels()] == ["1", "10", "50"]
-    # Nothing is known of the unseen: then chance, alone, says nothing.
+    # No value of unseen users is known: chance is left out too.
     assert [text.get_text() for text in unseen.texts] == ["not known"]
     assert not unseen.get_lines()
 
@@ -165,7 +165,7 @@ def test_differences_stand_in_the_line_of_their_variant(drawn):
 
 def test_chance_of_each_group(drawn):
     drawing = drawn(
-        plots.plot_metrics_against_size, table=table(), figure="roc_auc", chance={"seen": 0.25}
+        plots.plot_metrics_against_size, table=table(), metric="roc_auc", chance={"seen": 0.25}
     )
     assert drawing.axes[0].get_lines()[-1].get_ydata() == [0.25, 0.25]
     (legend,) = drawing.legends
@@ -202,7 +202,7 @@ def test_names_are_written_only_where_they_fit(drawn):
         (plots.plot_roc_curves, {"curves": {}}, "nothing to draw"),
         (
             plots.plot_metrics_against_size,
-            {"table": table(), "figure": "roc"},
+            {"table": table(), "metric": "roc"},
             r"'roc'; allowed: \['roc_auc'\]",
         ),
         (
@@ -227,8 +227,8 @@ def test_refuses_what_cannot_be_drawn(tmp_path, draw, arguments, message):
 def test_principal_components_by_hand():
     # Variance 8 along the diagonal (1, 1) and 2 across it, around (5, 7).
     diagonal, across = np.array([1, 1]) / np.sqrt(2), np.array([1, -1]) / np.sqrt(2)
-    features = np.array([5, 7]) + np.stack([2 * diagonal, -2 * diagonal, across, -across])
-    position, share = embeddings.principal_components(features)
+    points = np.array([5, 7]) + np.stack([2 * diagonal, -2 * diagonal, across, -across])
+    position, share = embeddings.principal_components(points)
     np.testing.assert_allclose(share, [0.8, 0.2])
     np.testing.assert_allclose(np.abs(position), [[2, 0], [2, 0], [0, 1], [0, 1]], atol=1e-12)
     assert position[0, 0] > 0  # Both weights are positive.
