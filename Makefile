@@ -11,7 +11,7 @@ BOTH_CORES := -n 2 --dist loadfile
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
-	$(BIN)/python train.py --config=configs/synthetic_gaze.py --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.train_permuted_encoder=False
+	$(BIN)/gazejax train --config=synthetic_gaze --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.train_permuted_encoder=False
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
