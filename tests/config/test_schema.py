@@ -16,7 +16,7 @@ from tests.tiny import (
 CONFIGS = sorted(
     path.stem
     for path in (ROOT / "configs").glob("*.py")
-    if path.stem not in ("ablations", "__init__")
+    if path.stem not in ("ablations", "base", "__init__")
 )
 
 

@@ -174,7 +174,8 @@ SMALL = {
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A folder with a sweep of 6 runs, one of them the base, and a train.py that fails for two."""
-    config = {
+    controls = {"train_permuted_encoder": 0}
+    config = {"seed": 0, "stage": "all", "encoder": {"width": 1}, "controls": controls}
         "seed": 0,
         "stage": "all",
         "encoder": {"width": 1},
