@@ -134,17 +134,20 @@ def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 
 def describe_every_key() -> str:
     """The page of the config's keys."""
-    from gazejax.config import schema as config
+    from gazejax.config import schema
+    from gazejax.configs import base
 
     choices = {
-        f"encoder.model, architecture {name}": rules for name, rules in config.ARCHITECTURES.items()
+        f"{key}: {name}": rules
+        for key, rules_of in (
+            ("encoder.model.architecture", schema.ENCODERS),
+            ("saliency.model.architecture", schema.SALIENCY_NETWORKS),
+            ("features.backbone", schema.BACKBONES),
+        )
+        for name, rules in rules_of.items()
     }
-    choices |= {
-        f"saliency.model, architecture {name}": rules
-        for name, rules in config.SALIENCY_ARCHITECTURES.items()
-    }
-    choices |= {f"features, backbone {name}": rules for name, rules in config.BACKBONES.items()}
-    return describe_config(ROOT / "configs/osie.py", config.RULES, choices)
+    rules = schema.rules_for(base.get_config().to_dict())
+    return describe_config(ROOT / "configs/base.py", rules, choices)
 
 
 def describe_config(source: Path, rules: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
@@ -157,9 +160,9 @@ def describe_config(source: Path, rules: Mapping[str, Any], choices: Mapping[str
     """
     parts = [
         "# Config",
-        f"Every key of a config. The values and comments are those of `{source.parent.name}/"
-        f"{source.name}`; other configs change some of them, and `config.json` of a workdir holds "
-        "every value of a run. `None` under *value* means that nothing is set.",
+        f"Every key of a config, with value and comment of `{source.parent.name}/{source.name}`. "
+        "Other configs change some of the values, and `config.json` of a workdir holds every value "
+        "of a run. The keys that depend on an architecture or a backbone stand at the end.",
     ]
     sections: dict[str, list[str]] = {}
     for key, value, comment in _entries(source):

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from gazejax.config.files import read_config
+from gazejax.config.schema import RULES, rules_for
 from gazejax.evaluation import report
 from tests.tiny import ROOT
 
@@ -129,6 +131,26 @@ def test_links_lead_to_files(path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
         if not target.startswith("http") and not is_generated(path, target):
             assert (path.parent / target).exists(), target
+
+
+def keys_of(rules, prefix=""):
+    for key, rule in rules.items():
+        yield f"{prefix}{key}"
+        if isinstance(rule, dict):
+            yield from keys_of(rule, f"{prefix}{key}.")
+
+
+@pytest.mark.parametrize("path", PLAIN, ids=name_of)
+def test_keys_of_configs_exist(path):
+    known = set()
+    # All keys of all architectures: some are in the first config and not in the second one.
+    for name in ("osie", "osie_maps", "osie_maps:late_fusion"):
+        known |= set(keys_of(rules_for(read_config(name).to_dict())))
+    sections = "|".join(key for key in RULES if isinstance(RULES[key], dict))
+    for line in path.read_text().splitlines():
+        if "0.1.0" not in line:
+            keys = re.findall(rf"(?:`|config\.)((?:{sections})\.[a-z0-9_.]+)", line)
+            assert set(keys) <= known, line
 
 
 def is_generated(path, target):
