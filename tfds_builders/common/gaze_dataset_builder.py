@@ -11,7 +11,7 @@ from tqdm import tqdm
 from tfds_builders.common import gaze_schema
 
 
-class GazeDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class GazeDatasetBuilder(tfds.core.GeneratorBasedBuilder):
     """Writes what `read_release` returns: one split `train`, one record for each image.
 
     A subclass has a `VERSION`, a `LICENSE`, `BUILDER_CONFIGS` if it has configurations, and
