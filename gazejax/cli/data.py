@@ -164,7 +164,7 @@ def _check(arguments: argparse.Namespace) -> None:
     for error in findings.errors:
         print(f"error: {error}", file=sys.stderr)
     if findings.gaze:
-        raw_check.draw(findings.gaze, arguments.picture)
+        raw_check.plot_scanpaths(findings.gaze, arguments.picture)
         print(f"wrote {arguments.picture}: do the numbers lie where somebody would look?")
     if findings.errors:
         raise ValueError(f"{path} would not build: {len(findings.errors)} errors")

@@ -75,7 +75,7 @@ def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
     assert len(dataset.user_ids) == 8
     assert list(dataset.image_ids) == sorted(dataset.image_ids)
     number = generative_model.parse_image_id(dataset.image_ids[7])
-    picture = generative_model.draw_scene(generative_model.make_scene(1, number))
+    picture = generative_model.render_scene(generative_model.sample_scene(1, number))
     np.testing.assert_array_equal(dataset.images["whole"][7], picture)
     half = np.asarray(Image.fromarray(picture).resize((80, 60), Image.Resampling.BILINEAR))
     np.testing.assert_array_equal(dataset.images["half"][7], half)

@@ -94,13 +94,13 @@ def test_own_map_comes_closer_to_the_best_possible_one(demo, test_embeddings):
 
     config, splits, embeddings = test_embeddings
     model = gazejax.load(demo)
-    observers = generative_model.make_observers(0, len(embeddings))
+    observers = generative_model.sample_observers(0, len(embeddings))
     swapped = np.roll(splits.unseen_users, 1)
     closeness = {"own": [], "swapped": [], "nobody": []}
     height, width = config.saliency.map_size
     for image in splits.test_images[:20]:
-        scene = generative_model.make_scene(0, int(image))
-        picture = generative_model.draw_scene(scene)
+        scene = generative_model.sample_scene(0, int(image))
+        picture = generative_model.render_scene(scene)
         group = np.mean(
             [
                 generative_model.gaze_density(scene, observers[user], height, width)

@@ -112,7 +112,7 @@ def build(
     Source: ours.
     """
     every = Options(raw_dir, images_dir, **options)
-    refuse_options(name, every)
+    check_options(name, every)
     builder_name = name.partition("/")[0]
     root = None if data_dir is None else Path(data_dir).expanduser()
     builder = _make_builder(name, every, root)
@@ -127,7 +127,7 @@ def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDat
         case "gaze_table":
             if options.stored_name is None:
                 raise ValueError("gaze_table needs --name: what the data set is to be called")
-            builder_class = gaze_table_dataset_builder.named(
+            builder_class = gaze_table_dataset_builder.make_builder_class(
                 options.stored_name, set(BUILDER_CLASSES)
             )
             arguments["source"] = table_source(options)
@@ -138,7 +138,7 @@ def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDat
     return builder_class(**arguments)
 
 
-def refuse_options(name: str, options: Options) -> None:
+def check_options(name: str, options: Options) -> None:
     """Refuses an unknown name, and an option that the data set does not take.
 
     Raises:
@@ -195,7 +195,7 @@ def read_release(name: str, options: Options) -> gaze_schema.Release:
     Raises:
         ValueError, FileNotFoundError: as of `build`.
     """
-    refuse_options(name, options)
+    check_options(name, options)
     builder_name = name.partition("/")[0]
     if builder_name == "gaze_table":
         return gaze_table_dataset_builder.read_table(table_source(options))
@@ -213,8 +213,8 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
     name = "/".join(builder.info.full_name.split("/")[:-1])
     prepared_dir = Path(builder.data_dir)
     if _is_built(builder):
-        _refuse_another_source(builder)
-        _say(f"{name} is already built: {prepared_dir}")
+        _check_same_source(builder)
+        _log(f"{name} is already built: {prepared_dir}")
         return prepared_dir
     raw_instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
     if raw_instructions is None and raw_dir is not None:
@@ -223,13 +223,13 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
         raw_dir = _require_raw_dir(name, raw_instructions, raw_dir)
 
     prepared_dir.parent.mkdir(parents=True, exist_ok=True)
-    with _only_builder_in(prepared_dir.parent, name):
+    with _lock_folder(prepared_dir.parent, name):
         # With the lock held, whatever is unfinished here was left by a build that was killed.
         for stale_dir in prepared_dir.parent.glob(f"incomplete.*_{prepared_dir.name}"):
             shutil.rmtree(stale_dir)
         if _is_built(builder):  # By somebody else, since we looked.
             return prepared_dir
-        _say(f"building {name} in {prepared_dir}")
+        _log(f"building {name} in {prepared_dir}")
         start_s = time.monotonic()
         # TFDS writes to a temporary folder and renames it at the end, also removes it when an
         # exception passes. Its messages and bars speak of downloads; the builders have their own.
@@ -246,7 +246,7 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
     num_images = builder.info.splits["train"].num_examples
     metadata = builder.info.metadata
     num_dropped = metadata["dropped_fixations"]["total"]
-    _say(
+    _log(
         f"built {name}: {num_images} images, {len(metadata['user_ids'])} users, "
         f"{metadata['num_fixations']} fixations, {metadata['tracking']} tracking, in "
         f"{time.monotonic() - start_s:.0f} s; {num_dropped} fixations outside their image dropped, "
@@ -254,7 +254,7 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
     )
     if metadata["users_without_gaze"]:
         names = ", ".join(map(repr, metadata["users_without_gaze"]))
-        _say(f"users without any fixation inside an image, who can take no part: {names}")
+        _log(f"users without any fixation inside an image, who can take no part: {names}")
     return prepared_dir
 
 
@@ -268,7 +268,7 @@ def _is_built(builder: GazeDatasetBuilder) -> bool:
 
 
 @contextlib.contextmanager
-def _only_builder_in(folder: Path, name: str) -> Iterator[None]:
+def _lock_folder(folder: Path, name: str) -> Iterator[None]:
     """Holds a lock on a folder; the system drops it with the process, however that ends."""
     folder_descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -292,7 +292,7 @@ def _require_raw_dir(name: str, instructions: str, raw_dir: Path | None) -> Path
     return raw_dir
 
 
-def _refuse_another_source(builder: GazeDatasetBuilder) -> None:
+def _check_same_source(builder: GazeDatasetBuilder) -> None:
     """Refuses to take one table for another that was stored under the same name."""
     if not isinstance(builder, gaze_table_dataset_builder.Builder):
         return
@@ -309,5 +309,5 @@ def _path(path: Path | None) -> Path | None:
     return None if path is None else Path(path).expanduser()
 
 
-def _say(message: str) -> None:
+def _log(message: str) -> None:
     print(message, file=sys.stderr)

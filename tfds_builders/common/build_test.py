@@ -113,14 +113,14 @@ def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
 def test_an_interrupted_build_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interruption: Any
 ) -> None:
-    def draw_some_scenes(scene: generative_model.Scene) -> Any:
+    def render_some_scenes(scene: generative_model.Scene) -> Any:
         if scene.image_index == 5:
             raise interruption
-        return draw_scene(scene)
+        return render_scene(scene)
 
-    draw_scene = generative_model.draw_scene
+    render_scene = generative_model.render_scene
     with monkeypatch.context() as patched:
-        patched.setattr(generative_model, "draw_scene", draw_some_scenes)
+        patched.setattr(generative_model, "render_scene", render_some_scenes)
         with pytest.raises((KeyboardInterrupt, OSError)):
             build("synthetic_gaze/tiny", data_dir=tmp_path)
     assert_nothing_looks_finished(tmp_path)

@@ -20,7 +20,7 @@ class Findings(NamedTuple):
         facts: what is there: a name and a value each.
         warnings: what will be dropped or left out.
         errors: what a build would refuse, naming file, row and rule.
-        gaze: gaze on images that can be drawn, for `draw`; coordinates in pixels of the image.
+        gaze: gaze on images that can be drawn, for `plot_scanpaths`; coordinates in pixels of the image.
     """
 
     facts: list[tuple[str, str]]
@@ -79,7 +79,7 @@ def check(name: str, options: build.Options, *, min_images: int, seed: int) -> F
     Raises:
         ValueError, FileNotFoundError: if so little can be read that there is nothing to report.
     """
-    build.refuse_options(name, options)
+    build.check_options(name, options)
     if name == "gaze_table":
         return _check_table(options, min_images=min_images, seed=seed)
     try:
@@ -97,7 +97,7 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
     fixations, errors = table_files.check(table)
     if fixations is None:
         return Findings([("rows", str(len(table)))], [], errors, [])
-    user_ids, gaze_by_image_id = table_files.by_image(fixations)
+    user_ids, gaze_by_image_id = table_files.group_by_image(fixations)
     paths: dict[str, Path] = {}
     if options.images_dir is not None:
         paths, errors = raw_files.match_images(list(gaze_by_image_id), source.images_dir)
@@ -106,7 +106,7 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
             f"{source.table} row of image {name!r}: {source.images_dir} has no such file"
             for name in missing
         ]
-    release = gaze_table_dataset_builder.as_release(
+    release = gaze_table_dataset_builder.make_release(
         source, user_ids, gaze_by_image_id, paths, has_durations=fixations.duration_ms is not None
     )._replace(has_images=options.images_dir is not None)
     return _check_release(
@@ -131,7 +131,7 @@ def _check_release(
     num_rows, num_outside, lengths = 0, 0, []
     images_of_user = np.zeros(num_users, np.int64)
     has_gaze_inside = np.zeros(num_users, bool)
-    drawable = []
+    plottable = []
     for image_id, gaze in gaze_by_image_id.items():
         num_rows += len(gaze.user)
         viewings = np.unique(np.stack([gaze.user, gaze.trial]), axis=1, return_counts=True)
@@ -152,7 +152,7 @@ def _check_release(
         sizes[width, height] = sizes.get((width, height), 0) + 1
         num_outside += num_dropped
         has_gaze_inside[kept.user] = True
-        drawable.append((image_id, gaze._replace(xy_px=xy_px)))
+        plottable.append((image_id, gaze._replace(xy_px=xy_px)))
     per_viewing: np.ndarray = np.concatenate(lengths)
     num_pairs = int(images_of_user.sum())
     facts = [
@@ -168,7 +168,7 @@ def _check_release(
         ("complete", f"{num_pairs / (num_users * num_images):.1%} of all such pairs were viewed"),
         ("durations", "known" if release.has_durations else "not known"),
     ]
-    if drawable:
+    if plottable:
         shown = sorted(sizes, key=lambda size: -sizes[size])[:5]
         facts.append(
             (
@@ -189,18 +189,18 @@ def _check_release(
     if len(few):
         names = ", ".join(f"{release.user_ids[user]!r} ({images_of_user[user]})" for user in few)
         warnings.append(f"{len(few)} users have gaze on fewer than {min_images} images: {names}")
-    return Findings(facts, warnings, errors, _pick(release, drawable, seed))
+    return Findings(facts, warnings, errors, _pick(release, plottable, seed))
 
 
 def _pick(
     release: gaze_schema.Release,
-    drawable: Sequence[tuple[str, gaze_schema.GazeTable]],
+    plottable: Sequence[tuple[str, gaze_schema.GazeTable]],
     seed: int,
 ) -> list[Viewing]:
     generator = np.random.default_rng(seed)
     picked = []
-    for position in generator.permutation(len(drawable))[:_NUM_PICTURES]:
-        image_id, gaze = drawable[position]
+    for position in generator.permutation(len(plottable))[:_NUM_PICTURES]:
+        image_id, gaze = plottable[position]
         user = generator.choice(np.unique(gaze.user))
         first = (gaze.user == user) & (gaze.trial == gaze.trial[gaze.user == user].min())
         image_bytes, _, _ = release.read_image(image_id)
@@ -215,7 +215,7 @@ def _pick(
     return picked
 
 
-def draw(viewings: Sequence[Viewing], path: Path) -> None:
+def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
     """Writes a picture of scanpaths on their images, so that a wrong convention is seen."""
     from matplotlib.figure import Figure  # Slow to import, and nothing else here needs it.
 

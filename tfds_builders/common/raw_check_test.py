@@ -104,7 +104,7 @@ def test_gaze_is_drawn_where_it_lies(tmp_path: Path) -> None:
             "b c.png",
             "more/grey.png",
         }
-        raw_check.draw(findings.gaze, tmp_path / f"{name}.png")
+        raw_check.plot_scanpaths(findings.gaze, tmp_path / f"{name}.png")
         with Image.open(tmp_path / f"{name}.png") as picture:
             pictures.append(np.asarray(picture.convert("RGB")).astype(int))
     np.testing.assert_array_equal(pictures[0], pictures[2])

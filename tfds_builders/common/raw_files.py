@@ -105,19 +105,19 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
     }
     alike: dict[str, list[str]] = {}
     for file_name in files:
-        alike.setdefault(normalise_name(file_name), []).append(file_name)
+        alike.setdefault(normalize_name(file_name), []).append(file_name)
     found = {name: files[name] for name in names if name in files}
     wanted: dict[str, str] = {}
     errors = []
     for name in names:
         if name in found:
             continue
-        key = normalise_name(name)
+        key = normalize_name(name)
         if key in wanted:
             errors.append(f"{wanted[key]!r} and {name!r} are one name once normalised: {key!r}")
             continue
         wanted[key] = name
-        taken = {path for other, path in found.items() if normalise_name(other) == key}
+        taken = {path for other, path in found.items() if normalize_name(other) == key}
         candidates = [other for other in alike.get(key, []) if files[other] not in taken]
         if len(candidates) > 1:
             errors.append(
@@ -130,7 +130,7 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
 
 
 @functools.cache
-def normalise_name(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Lower case, with every run of other characters than letters and digits as one underscore.
 
     Archives and file systems change spaces, brackets, `#`, double dots and upper case.
@@ -166,7 +166,7 @@ def read_variable(path: Path, name: str) -> Any:
         ) from error
 
 
-def field(struct: Any, name: str, place: str) -> Any:
+def read_field(struct: Any, name: str, place: str) -> Any:
     """Returns a field of a struct.
 
     Raises:
@@ -178,7 +178,7 @@ def field(struct: Any, name: str, place: str) -> Any:
     return struct[name]
 
 
-def cell(value: Any, place: str, *, length: int | None) -> Any:
+def read_cell(value: Any, place: str, *, length: int | None) -> Any:
     """Returns a cell array, of a known length if one is given.
 
     Raises:
@@ -192,7 +192,7 @@ def cell(value: Any, place: str, *, length: int | None) -> Any:
     return value
 
 
-def columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
+def read_columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
     """Returns fields of a struct, of one entry a row each, side by side.
 
     Returns:
@@ -204,7 +204,7 @@ def columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
     parts = {}
     for name in names:
         # A scanpath of a single row arrives as a scalar.
-        part = np.atleast_1d(field(struct, name, place))
+        part = np.atleast_1d(read_field(struct, name, place))
         if part.ndim > 2 or not np.issubdtype(part.dtype, np.number):
             raise ValueError(
                 f"{place}.{name} has shape {part.shape} and type {part.dtype}, "
@@ -223,7 +223,7 @@ def columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
     return rows
 
 
-def digest(paths: Sequence[Path]) -> str:
+def digest_files(paths: Sequence[Path]) -> str:
     """SHA-256 of a file; of several, that of the lines of their digests in the given order."""
     digests = [sha256(path.read_bytes()) for path in paths]
     if len(digests) == 1:
@@ -231,7 +231,7 @@ def digest(paths: Sequence[Path]) -> str:
     return sha256("\n".join(digests).encode())
 
 
-def refuse_other_release(
+def check_release(
     folder: Path,
     paths: Sequence[Path],
     *,
@@ -248,7 +248,7 @@ def refuse_other_release(
         rows: what a row is called.
         num_rows: rows that were read.
         expected_num_rows: rows of the release.
-        expected_sha256: what `digest` says of the release.
+        expected_sha256: what `digest_files` says of the release.
 
     Raises:
         ValueError: if they hold another number of rows, or have another digest.
@@ -258,7 +258,7 @@ def refuse_other_release(
             f"{folder} holds {num_rows} {rows}, expected {expected_num_rows}: "
             "take the files of the release"
         )
-    sha256 = digest(paths)
+    sha256 = digest_files(paths)
     if sha256 != expected_sha256:
         raise ValueError(
             f"{folder} has SHA-256 {sha256}, expected {expected_sha256}: "

@@ -34,7 +34,7 @@ class Source(NamedTuple):
 
 
 class Builder(GazeDatasetBuilder):
-    """Builder of one table; `named` gives it the name that it is stored under."""
+    """Builder of one table; `make_builder_class` gives it the name that it is stored under."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
@@ -50,7 +50,7 @@ class Builder(GazeDatasetBuilder):
         return read_table(self.source)
 
 
-def named(name: str, taken: Collection[str]) -> type[Builder]:
+def make_builder_class(name: str, taken: Collection[str]) -> type[Builder]:
     """Returns a builder whose data set has a name of its own.
 
     Args:
@@ -83,14 +83,14 @@ def read_table(source: Source) -> gaze_schema.Release:
     if fixations is None:
         more = f"; {len(errors) - 1} more rules are broken: gazejax data check says which"
         raise ValueError(errors[0] + (more if len(errors) > 1 else ""))
-    user_ids, gaze_by_image_id = table_files.by_image(fixations)
+    user_ids, gaze_by_image_id = table_files.group_by_image(fixations)
     paths = raw_files.find_images(list(gaze_by_image_id), source.images_dir)
-    return as_release(
+    return make_release(
         source, user_ids, gaze_by_image_id, paths, has_durations=fixations.duration_ms is not None
     )
 
 
-def as_release(
+def make_release(
     source: Source,
     user_ids: list[str],
     gaze_by_image_id: Mapping[str, gaze_schema.GazeTable],
@@ -102,7 +102,7 @@ def as_release(
 
     Args:
         source: where it is from.
-        user_ids: see `table_files.by_image`.
+        user_ids: see `table_files.group_by_image`.
         gaze_by_image_id: likewise.
         paths: file of each image.
         has_durations: whether the table has durations.

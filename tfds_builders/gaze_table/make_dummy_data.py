@@ -29,10 +29,10 @@ def write_images(folder: Path) -> None:
     """Writes the three images: a JPEG and a PNG in colour, and a grey PNG."""
     (folder / "more").mkdir(parents=True, exist_ok=True)
     row, column = np.mgrid[:30, :40]
-    colour = np.stack([6 * column, 8 * row, 4 * (row + column) % 256], axis=-1).astype(np.uint8)
-    Image.fromarray(colour).save(folder / "a.jpg")
-    Image.fromarray(colour[:18, :32]).save(folder / "b c.png")
-    Image.fromarray(colour[:10, :12, 0]).save(folder / "more" / "grey.png")
+    color = np.stack([6 * column, 8 * row, 4 * (row + column) % 256], axis=-1).astype(np.uint8)
+    Image.fromarray(color).save(folder / "a.jpg")
+    Image.fromarray(color[:18, :32]).save(folder / "b c.png")
+    Image.fromarray(color[:10, :12, 0]).save(folder / "more" / "grey.png")
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def check(table: Table) -> tuple[Fixations | None, list[str]]:
     ), []
 
 
-def by_image(fixations: Fixations) -> tuple[list[str], dict[str, gaze_schema.GazeTable]]:
+def group_by_image(fixations: Fixations) -> tuple[list[str], dict[str, gaze_schema.GazeTable]]:
     """Turns a checked table into the gaze on each image.
 
     Returns:
@@ -204,7 +204,7 @@ def _read_csv(path: Path) -> Table:
         rows = [row for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is no CSV table in UTF-8: {error}") from error
-    _refuse_twice(path, names)
+    _check_unique_names(path, names)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(names):
             raise ValueError(
@@ -236,7 +236,7 @@ def _read_json_lines(path: Path) -> Table:
 
 
 def _from_arrow(path: Path, table: pa.Table) -> Table:
-    _refuse_twice(path, table.column_names)
+    _check_unique_names(path, table.column_names)
     columns = {name: table[name].to_pylist() for name in table.column_names}
     return Table(path, columns, _row)
 
@@ -296,7 +296,7 @@ def _check_scanpath(one: Any, keys: Sequence[str], place: str) -> None:
         raise ValueError(f"{place} has lengths {lengths}, expected equal ones")
 
 
-def _refuse_twice(path: Path, names: Sequence[str]) -> None:
+def _check_unique_names(path: Path, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"{path} has two columns {name!r}, expected different names")

@@ -89,7 +89,7 @@ class Builder(GazeDatasetBuilder):
                 )
             )
         if source.is_strict:
-            _refuse_other_counts(paths[0], release)
+            _check_counts(paths[0], release)
         return release
 
 
@@ -111,11 +111,11 @@ def _read_struct(path: Path, source: Source) -> gaze_schema.Release:
         has_durations=True,
         has_images=True,
         pixels_per_degree=None,
-        metadata={"source_sha256": raw_files.digest([path])},
+        metadata={"source_sha256": raw_files.digest_files([path])},
     )
 
 
-def _refuse_other_counts(path: Path, release: gaze_schema.Release) -> None:
+def _check_counts(path: Path, release: gaze_schema.Release) -> None:
     num_images, num_users = len(release.gaze_by_image_id), len(release.user_ids)
     relaxed = "; --no-strict takes it as it is"
     if num_images != NUM_IMAGES:

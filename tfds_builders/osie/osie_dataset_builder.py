@@ -26,7 +26,7 @@ class OsieConfig(tfds.core.BuilderConfig):
         num_rows: fixations, or samples of the mouse, of all users on all images, before any is
             dropped.
         sha256: digest of `data/eye/fixations.mat`, or of the files of the mouse in the order of
-            their numbers (`raw_files.digest`), as released.
+            their numbers (`raw_files.digest_files`), as released.
     """
 
     tracking: str = "eye"
@@ -113,7 +113,7 @@ class Builder(GazeDatasetBuilder):
             paths = list_tracks(tracks_dir, config)
             user_ids, gaze_by_image_id = read_mouse(paths, config)
         num_rows = sum(len(gaze.user) for gaze in gaze_by_image_id.values())
-        raw_files.refuse_other_release(
+        raw_files.check_release(
             tracks_dir,
             paths,
             rows="fixations or samples",
@@ -154,23 +154,23 @@ def read_fixations(path: Path, *, num_images: int | None, num_users: int | None)
     """
     gaze_by_image_id: GazeByImageId = {}
     images = raw_files.read_variable(path, "fixations")
-    images = raw_files.cell(images, f"{path}: fixations", length=num_images)
+    images = raw_files.read_cell(images, f"{path}: fixations", length=num_images)
     for image_number, image in enumerate(images, start=1):
         place = f"{path}: fixations{{{image_number}}}"
-        image_id = raw_files.field(image, "img", place)
+        image_id = raw_files.read_field(image, "img", place)
         # The name becomes a path below data/stimuli, so it must not lead elsewhere.
         if not isinstance(image_id, str) or not image_id or Path(image_id).name != image_id:
             raise ValueError(f"{place}.img is {image_id!r}, expected a file name")
         if image_id in gaze_by_image_id:
             raise ValueError(f"{place}.img is {image_id!r} again, expected different file names")
-        users = raw_files.cell(
-            raw_files.field(image, "subjects", place), f"{place}.subjects", length=num_users
+        users = raw_files.read_cell(
+            raw_files.read_field(image, "subjects", place), f"{place}.subjects", length=num_users
         )
         num_users = len(users)
         scanpaths = []
         for user_number, user in enumerate(users, start=1):
             user_place = f"{place}.subjects{{{user_number}}}"
-            scanpath = raw_files.columns(user, ("fix_x", "fix_y", "fix_duration"), user_place)
+            scanpath = raw_files.read_columns(user, ("fix_x", "fix_y", "fix_duration"), user_place)
             for row in np.flatnonzero(scanpath[:, 2] < 0)[:1]:
                 raise ValueError(
                     f"{user_place}: fixation {row + 1} has duration {scanpath[row, 2]}, "
@@ -215,7 +215,7 @@ def read_mouse(paths: list[Path], config: OsieConfig) -> tuple[list[str], GazeBy
     """
     tracks = {}
     for path in tqdm(paths, desc="reading tracks", unit="file", disable=None):
-        rows = raw_files.columns(
+        rows = raw_files.read_columns(
             raw_files.read_variable(path, "fixations"), ("subj", "coord", "order"), f"{path}"
         )
         if rows.shape[1] != 4:

@@ -30,7 +30,7 @@ class PersonalizedSaliencyConfig(tfds.core.BuilderConfig):
         num_images: images with gaze in the release.
         num_users: users, each of whom looked at every image.
         num_fixations: fixations in the release, before any is dropped.
-        sha256: digest of the users' files in the order of their numbers (`raw_files.digest`).
+        sha256: digest of the users' files in the order of their numbers (`raw_files.digest_files`).
     """
 
     images: str = "all"
@@ -149,11 +149,11 @@ def read_fixations(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByI
     num_fixations = 0
     for user, path in enumerate(tqdm(paths, desc="reading users", unit="user", disable=None)):
         place = f"{path}: ImfixDataALL"
-        images = raw_files.cell(
+        images = raw_files.read_cell(
             raw_files.read_variable(path, "ImfixDataALL"), place, length=config.num_images
         )
         names = [
-            raw_files.field(image, "im_name", f"{place}{{{number}}}")
+            raw_files.read_field(image, "im_name", f"{place}{{{number}}}")
             for number, image in enumerate(images, start=1)
         ]
         for number, name in enumerate(names, start=1):
@@ -166,14 +166,14 @@ def read_fixations(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByI
                 "take the files of the release"
             )
         for number, (image_id, image) in enumerate(zip(names, images, strict=True), start=1):
-            rows = raw_files.columns(
+            rows = raw_files.read_columns(
                 image,
                 ("testID", "fix_Y", "fix_X", "duration"),
                 f"{place}{{{number}}}",
             )
             num_fixations += len(rows)
             viewings.setdefault(image_id, []).append(np.insert(rows, 0, user, axis=1))
-    raw_files.refuse_other_release(
+    raw_files.check_release(
         folder,
         paths,
         rows="fixations",

@@ -334,7 +334,7 @@ def test_real_fixations_are_complete(tmp_path: Path) -> None:
     records = prepared.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     gaze_by_image_id = {record["image_id"].decode(): record["gaze"] for record in records}
     # No two names of the release are alike, so a name can be found under another spelling.
-    assert len({raw_files.normalise_name(image_id) for image_id in gaze_by_image_id}) == 1606
+    assert len({raw_files.normalize_name(image_id) for image_id in gaze_by_image_id}) == 1606
 
     num_fixations = 0
     num_viewings = np.zeros(5, int)

@@ -44,7 +44,7 @@ MEDIAN_DURATION_MS = 250.0
 LOG_DURATION_SD = 0.35
 
 # Names of the independent random streams that one seed feeds.
-OBSERVER_STREAM, SCENE_STREAM, DRAWING_STREAM, GAZE_STREAM = range(4)
+OBSERVER_STREAM, SCENE_STREAM, RENDERING_STREAM, GAZE_STREAM = range(4)
 
 
 class Observer(NamedTuple):
@@ -105,7 +105,7 @@ def parse_image_id(image_id: str) -> int:
     return int(digits)
 
 
-def make_observers(seed: int, num_users: int) -> list[Observer]:
+def sample_observers(seed: int, num_users: int) -> list[Observer]:
     """Draws people; the first n are the same whatever `num_users` is."""
     observers = []
     for user in range(num_users):
@@ -123,7 +123,7 @@ def make_observers(seed: int, num_users: int) -> list[Observer]:
     return observers
 
 
-def make_scene(seed: int, image_index: int) -> Scene:
+def sample_scene(seed: int, image_index: int) -> Scene:
     """Draws the objects of one scene: classes and places by chance, hardly ever overlapping."""
     generator = make_generator(seed, SCENE_STREAM, image_index)
     num_objects = int(generator.integers(NUM_OBJECTS_RANGE[0], NUM_OBJECTS_RANGE[1] + 1))
@@ -148,7 +148,7 @@ def make_scene(seed: int, image_index: int) -> Scene:
     return Scene(seed, image_index, class_index, center_px, radius_px, conspicuity)
 
 
-def draw_scene(scene: Scene) -> np.ndarray:
+def render_scene(scene: Scene) -> np.ndarray:
     """Draws a scene.
 
     Formulas instead of a drawing library, whose smoothing of edges changes between versions.
@@ -156,9 +156,9 @@ def draw_scene(scene: Scene) -> np.ndarray:
     Returns:
         uint8 [HEIGHT_PX, WIDTH_PX, 3], RGB.
     """
-    generator = make_generator(scene.seed, DRAWING_STREAM, scene.image_index)
+    generator = make_generator(scene.seed, RENDERING_STREAM, scene.image_index)
     y_px, x_px = np.mgrid[0.5:HEIGHT_PX, 0.5:WIDTH_PX]
-    image = _draw_background(generator, x_px, y_px)
+    image = _render_background(generator, x_px, y_px)
     for class_index, center_px, radius_px in zip(
         scene.class_index, scene.center_px, scene.radius_px, strict=True
     ):
@@ -187,7 +187,7 @@ def draw_scene(scene: Scene) -> np.ndarray:
     return np.round(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
 
 
-def _draw_background(
+def _render_background(
     generator: np.random.Generator, x_px: np.ndarray, y_px: np.ndarray
 ) -> np.ndarray:
     """Returns float [h, w, 3] in 0..1: a pale colour with a gradient and slow waves."""
@@ -330,9 +330,9 @@ def sample_gaze(
     while len(xy_px) < num_fixations:
         component = np.searchsorted(weight_edges, generator.random(num_fixations), side="right")
         noise = generator.standard_normal((num_fixations, 2))
-        draws_px = (means_px[component] + sds_px[component] * noise).astype(np.float32)
-        inside_mask = np.all((draws_px >= 0) & (draws_px < (WIDTH_PX, HEIGHT_PX)), axis=1)
-        xy_px = np.concatenate([xy_px, draws_px[inside_mask]])
+        samples_px = (means_px[component] + sds_px[component] * noise).astype(np.float32)
+        inside_mask = np.all((samples_px >= 0) & (samples_px < (WIDTH_PX, HEIGHT_PX)), axis=1)
+        xy_px = np.concatenate([xy_px, samples_px[inside_mask]])
     log_duration = LOG_DURATION_SD * generator.standard_normal(num_fixations)
     duration_ms = (MEDIAN_DURATION_MS * np.exp(log_duration)).astype(np.float32)
     return xy_px[:num_fixations], duration_ms

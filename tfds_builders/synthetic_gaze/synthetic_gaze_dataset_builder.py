@@ -58,22 +58,22 @@ class Builder(GazeDatasetBuilder):
     def read_release(self, raw_dir: Path) -> gaze_schema.Release:  # noqa: ARG002
         """Makes the observers and lets them look at every scene."""
         config = self.builder_config
-        observers = generative_model.make_observers(config.seed, config.num_users)
+        observers = generative_model.sample_observers(config.seed, config.num_users)
         scenes = {
-            generative_model.make_image_id(image_index): generative_model.make_scene(
+            generative_model.make_image_id(image_index): generative_model.sample_scene(
                 config.seed, image_index
             )
             for image_index in range(config.num_images)
         }
 
         def draw(image_id: str) -> tuple[bytes, int, int]:
-            pixels = generative_model.draw_scene(scenes[image_id])
+            pixels = generative_model.render_scene(scenes[image_id])
             return raw_files.encode_png(pixels), pixels.shape[1], pixels.shape[0]
 
         return gaze_schema.Release(
             user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
             gaze_by_image_id={
-                image_id: make_gaze_table(scene, observers)
+                image_id: sample_gaze_table(scene, observers)
                 for image_id, scene in tqdm(
                     scenes.items(), desc="looking at scenes", unit="image", disable=None
                 )
@@ -98,7 +98,7 @@ class Builder(GazeDatasetBuilder):
         )
 
 
-def make_gaze_table(
+def sample_gaze_table(
     scene: generative_model.Scene, observers: list[generative_model.Observer]
 ) -> gaze_schema.GazeTable:
     """Lets every observer look at a scene once."""

@@ -69,7 +69,7 @@ def test_metadata_holds_the_traits(tiny_dir: Path) -> None:
     assert {name: metadata[name] for name in common} == common
     assert metadata["class_names"] == ["disc", "square", "triangle", "star", "ring", "cross"]
     assert np.shape(metadata["traits"]["class_log_salience"]) == (8, 6)
-    observers = generative_model.make_observers(metadata["seed"], 8)
+    observers = generative_model.sample_observers(metadata["seed"], 8)
     for user, observer in enumerate(observers):
         for name, values in metadata["traits"].items():
             np.testing.assert_array_equal(values[user], getattr(observer, name))
@@ -80,10 +80,10 @@ def test_a_record_can_be_made_again_from_its_image_id(tiny_dir: Path) -> None:
     record = read_records(tiny_dir)[17]
     index = generative_model.parse_image_id(record["image_id"].decode())
     assert index == 17
-    scene = generative_model.make_scene(seed, index)
-    np.testing.assert_array_equal(record["image"], generative_model.draw_scene(scene))
-    gaze = synthetic_gaze_dataset_builder.make_gaze_table(
-        scene, generative_model.make_observers(seed, 8)
+    scene = generative_model.sample_scene(seed, index)
+    np.testing.assert_array_equal(record["image"], generative_model.render_scene(scene))
+    gaze = synthetic_gaze_dataset_builder.sample_gaze_table(
+        scene, generative_model.sample_observers(seed, 8)
     )
     np.testing.assert_array_equal(record["gaze"]["xy_px"], gaze.xy_px)
 
@@ -100,7 +100,7 @@ def test_the_content_is_the_same_in_every_build(tiny_dir: Path, tmp_path: Path) 
 
 
 def test_the_first_observers_do_not_depend_on_how_many_there_are() -> None:
-    few, many = generative_model.make_observers(0, 2), generative_model.make_observers(0, 5)
+    few, many = generative_model.sample_observers(0, 2), generative_model.sample_observers(0, 5)
     for few_observer, many_observer in zip(few, many, strict=False):
         np.testing.assert_array_equal(
             few_observer.class_log_salience, many_observer.class_log_salience
@@ -116,7 +116,7 @@ def test_configs_share_nothing() -> None:
 
 
 def test_scenes_hold_five_to_nine_objects_apart_from_one_another() -> None:
-    scenes = [generative_model.make_scene(0, index) for index in range(500)]
+    scenes = [generative_model.sample_scene(0, index) for index in range(500)]
     assert {len(scene.class_index) for scene in scenes} == {5, 6, 7, 8, 9}
     assert {int(c) for scene in scenes for c in scene.class_index} == set(range(6))
     overlapping_scenes = []
@@ -187,8 +187,8 @@ def test_center_bias_and_conspicuity_move_the_density_as_the_formula_says() -> N
 
 
 def test_gaze_follows_its_density() -> None:
-    scene = generative_model.make_scene(0, 3)
-    observer = generative_model.make_observers(0, 1)[0]._replace(center_bias=2.0)
+    scene = generative_model.sample_scene(0, 3)
+    observer = generative_model.sample_observers(0, 1)[0]._replace(center_bias=2.0)
     generator = generative_model.make_generator(0, generative_model.GAZE_STREAM, 3, 0)
     xy_px, duration_ms = generative_model.sample_gaze(generator, scene, observer, 200_000)
     assert len(xy_px) == len(duration_ms) == 200_000
@@ -210,7 +210,7 @@ def test_who_prefers_a_class_looks_at_it_more() -> None:
         observer = make_observer(class_log_salience=np.eye(6)[3] * log_salience)
         near_star = []
         for index in range(40):
-            scene = generative_model.make_scene(0, index)
+            scene = generative_model.sample_scene(0, index)
             generator = generative_model.make_generator(0, generative_model.GAZE_STREAM, index, 0)
             xy_px, _ = generative_model.sample_gaze(generator, scene, observer)
             distance_px = np.linalg.norm(xy_px[:, None] - scene.center_px[None], axis=2)
@@ -235,12 +235,12 @@ def test_number_of_fixations_is_the_observers() -> None:
 
 def test_people_are_told_apart_by_what_they_look_at_not_by_where() -> None:
     num_users, num_images = 24, 20
-    observers = generative_model.make_observers(0, num_users)
+    observers = generative_model.sample_observers(0, num_users)
     class_counts = np.zeros((2, num_users, 6))
     position_sums = np.zeros((2, num_users, 2))
     for index in range(num_images):
-        scene = generative_model.make_scene(0, index)
-        gaze = synthetic_gaze_dataset_builder.make_gaze_table(scene, observers)
+        scene = generative_model.sample_scene(0, index)
+        gaze = synthetic_gaze_dataset_builder.sample_gaze_table(scene, observers)
         distance_px = np.linalg.norm(gaze.xy_px[:, None] - scene.center_px[None], axis=2)
         nearest_class = scene.class_index[distance_px.argmin(axis=1)]
         np.add.at(class_counts[index % 2], (gaze.user, nearest_class), 1)
