@@ -1,1 +1,1 @@
-"""What all builders share: the record, digests, coordinates, files, the build and its checks."""
+"""Modules that all builders share: record, digests, coordinates, files, build and checks."""

@@ -32,18 +32,20 @@ BUILDER_CLASSES: dict[str, type[GazeDatasetBuilder]] = {
 
 
 class Options(NamedTuple):
-    """Where a data set comes from, and how to read it; None and () are not given.
+    """Where the gaze and images of a data set are, and how to read them.
+
+    None and () mean that an option is not given.
 
     Attributes:
-        raw_dir: folder of the release as its authors publish it; for a table, the folder that
-            other paths start from.
-        images_dir: folder of the images, for gaze that comes without them.
-        table: for `gaze_table`, see `gaze_table.table_files.read`.
+        raw_dir: folder of the release as the authors publish it. For a table: the folder that
+            relative paths start from.
+        images_dir: folder of the images, for releases of gaze without images.
+        table: for `gaze_table`, the file; see `gaze_table.table_files.read`.
         stored_name: for `gaze_table`, the name of the prepared data set.
-        convention: how a table gives coordinates; None: pixels of the image, (0, 0) its corner.
+        convention: coordinates of a table; None: pixels of the image, top left corner (0, 0).
         tracking: for `gaze_table`, what was tracked; None: the eye.
         ignored_columns: columns of the table to leave out.
-        is_strict: for `individual_differences`, whether to check the counts that are known.
+        is_strict: for `individual_differences`, whether to check the numbers of images and users.
     """
 
     raw_dir: Path | None = None
@@ -56,7 +58,7 @@ class Options(NamedTuple):
     is_strict: bool = True
 
 
-# Options as they are called on the command line, and the data sets that take them.
+# The flag of each option on the command line, and the options that each data set takes.
 _FLAGS = {
     "raw_dir": "--raw",
     "images_dir": "--images",
@@ -77,7 +79,7 @@ _APPLY = {
 
 
 def list_names() -> list[str]:
-    """Returns every NAME or NAME/CONFIG that `build` knows; the first of a NAME is its default."""
+    """Returns each NAME or NAME/CONFIG that `build` takes; the first CONFIG is the default."""
     return [
         f"{name}/{config.name}" if config else name
         for name, builder_class in BUILDER_CLASSES.items()
@@ -92,31 +94,32 @@ def build(
     images_dir: Path | None = None,
     **options: Any,
 ) -> Path:
-    """Builds a data set, or finds it built.
+    """Builds a data set unless it is built already.
 
     Args:
         name: NAME or NAME/CONFIG, such as "osie" or "synthetic_gaze/tiny".
         raw_dir: see `Options`.
-        data_dir: folder of all prepared data sets; None is TFDS's own default.
+        data_dir: folder of all prepared data sets; None: TFDS's default.
         images_dir: see `Options`.
-        options: the others of `Options`.
+        options: the other fields of `Options`.
 
     Returns:
         Folder of the prepared data set, which `tfds.builder_from_directory` opens.
 
     Raises:
-        ValueError: unknown name, an option missing or not applicable, or malformed raw data.
-        FileNotFoundError: raw data that is not there.
+        ValueError: the name is unknown, an option is missing or does not apply, or raw data break
+            a rule.
+        FileNotFoundError: raw data are missing.
         BlockingIOError: another process is building the same data set.
 
     Source: ours.
     """
-    every = Options(raw_dir, images_dir, **options)
-    check_options(name, every)
+    given = Options(raw_dir, images_dir, **options)
+    check_options(name, given)
     builder_name = name.partition("/")[0]
     root = None if data_dir is None else Path(data_dir).expanduser()
-    builder = _make_builder(name, every, root)
-    return prepare(builder, None if builder_name == "gaze_table" else every.raw_dir)
+    builder = _make_builder(name, given, root)
+    return prepare(builder, None if builder_name == "gaze_table" else given.raw_dir)
 
 
 def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDatasetBuilder:
@@ -126,7 +129,7 @@ def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDat
     match builder_name:
         case "gaze_table":
             if options.stored_name is None:
-                raise ValueError("gaze_table needs --name: what the data set is to be called")
+                raise ValueError("gaze_table needs --name: the name of the data set")
             builder_class = gaze_table_dataset_builder.make_builder_class(
                 options.stored_name, set(BUILDER_CLASSES)
             )
@@ -139,27 +142,31 @@ def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDat
 
 
 def check_options(name: str, options: Options) -> None:
-    """Refuses an unknown name, and an option that the data set does not take.
+    """Checks that the name is known and that each given option applies to the data set.
+
+    Args:
+        name: NAME or NAME/CONFIG.
+        options: the options; defaults count as not given.
 
     Raises:
-        ValueError: naming it, and what is allowed.
+        ValueError: unknown name, or an option that does not apply; the message has what is allowed.
     """
     builder_name = name.partition("/")[0]
     if builder_name not in BUILDER_CLASSES or ("/" in name and name not in list_names()):
         raise ValueError(f"unknown data set {name!r}, expected one of: {', '.join(list_names())}")
     for field, value in options._asdict().items():
         is_given = value != Options._field_defaults[field]
-        # Of generated data it is said below, why.
+        # `prepare` checks --raw of generated data.
         if is_given and field not in _APPLY[builder_name] | {"raw_dir"}:
             shown = f" {value}" if isinstance(value, (Path, str)) else ""
             raise ValueError(f"{_FLAGS[field]}{shown} does not apply to {name}: leave it out")
 
 
 def table_source(options: Options) -> gaze_table_dataset_builder.Source:
-    """The source of a table, whose paths start from `raw_dir` if one is given.
+    """Returns the source of a table; relative paths start from `raw_dir` if `raw_dir` is given.
 
     Raises:
-        ValueError: without a table or a folder of images.
+        ValueError: the table or the folder of images is not given.
     """
     for field in ("table", "images_dir"):
         if getattr(options, field) is None:
@@ -186,14 +193,14 @@ def _individual_differences_source(
 
 
 def read_release(name: str, options: Options) -> gaze_schema.Release:
-    """Reads and checks what a data set is made of, without building it.
+    """Reads and checks the raw data of a data set and builds nothing.
 
     Args:
-        name: as of `build`; a generated data set has nothing to read.
+        name: see `build`; not a generated data set.
         options: see `Options`.
 
     Raises:
-        ValueError, FileNotFoundError: as of `build`.
+        ValueError, FileNotFoundError: see `build`.
     """
     check_options(name, options)
     builder_name = name.partition("/")[0]
@@ -201,15 +208,26 @@ def read_release(name: str, options: Options) -> gaze_schema.Release:
         return gaze_table_dataset_builder.read_table(table_source(options))
     instructions = BUILDER_CLASSES[builder_name].MANUAL_DOWNLOAD_INSTRUCTIONS
     if instructions is None:
-        raise ValueError(f"{name} is generated: there is nothing to read")
+        raise ValueError(f"{name} is generated: it has no raw data")
     raw_dir = _require_raw_dir(name, instructions, options.raw_dir)
-    # A builder opens what is prepared in its folder: nothing is in this one.
+    # A builder opens a data set that is prepared in its data_dir, so this data_dir is empty.
     with tempfile.TemporaryDirectory() as empty_dir:
         return _make_builder(name, options, Path(empty_dir)).read_release(raw_dir)
 
 
 def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
-    """Builds the data set of one TFDS builder; see `build`."""
+    """Builds the data set of a builder unless it is built already.
+
+    Args:
+        builder: the builder.
+        raw_dir: see `Options`.
+
+    Returns:
+        Folder of the prepared data set.
+
+    Raises:
+        ValueError, FileNotFoundError, BlockingIOError: see `build`.
+    """
     name = "/".join(builder.info.full_name.split("/")[:-1])
     prepared_dir = Path(builder.data_dir)
     if _is_built(builder):
@@ -224,15 +242,15 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
 
     prepared_dir.parent.mkdir(parents=True, exist_ok=True)
     with _lock_folder(prepared_dir.parent, name):
-        # With the lock held, whatever is unfinished here was left by a build that was killed.
+        # No other process builds here, so an unfinished folder is the rest of a killed build.
         for stale_dir in prepared_dir.parent.glob(f"incomplete.*_{prepared_dir.name}"):
             shutil.rmtree(stale_dir)
-        if _is_built(builder):  # By somebody else, since we looked.
+        if _is_built(builder):  # Another process built it after the first check.
             return prepared_dir
         _log(f"building {name} in {prepared_dir}")
         start_s = time.monotonic()
-        # TFDS writes to a temporary folder and renames it at the end, also removes it when an
-        # exception passes. Its messages and bars speak of downloads; the builders have their own.
+        # TFDS writes to a temporary folder. TFDS renames the folder at the end and removes the
+        # folder on an exception. TFDS reports downloads; the builders report progress themselves.
         tfds.disable_progress_bar()
         with (
             tempfile.TemporaryDirectory() as unused_download_dir,
@@ -250,11 +268,11 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
         f"built {name}: {num_images} images, {len(metadata['user_ids'])} users, "
         f"{metadata['num_fixations']} fixations, {metadata['tracking']} tracking, in "
         f"{time.monotonic() - start_s:.0f} s; {num_dropped} fixations outside their image dropped, "
-        f"{metadata['num_dropped_viewings']} viewings with all of theirs"
+        f"{metadata['num_dropped_viewings']} viewings left without fixations"
     )
     if metadata["users_without_gaze"]:
         names = ", ".join(map(repr, metadata["users_without_gaze"]))
-        _log(f"users without any fixation inside an image, who can take no part: {names}")
+        _log(f"users without any fixation inside an image: {names}")
     return prepared_dir
 
 
@@ -269,7 +287,7 @@ def _is_built(builder: GazeDatasetBuilder) -> bool:
 
 @contextlib.contextmanager
 def _lock_folder(folder: Path, name: str) -> Iterator[None]:
-    """Holds a lock on a folder; the system drops it with the process, however that ends."""
+    """Locks a folder; the system releases the lock when the process ends."""
     folder_descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -293,7 +311,7 @@ def _require_raw_dir(name: str, instructions: str, raw_dir: Path | None) -> Path
 
 
 def _check_same_source(builder: GazeDatasetBuilder) -> None:
-    """Refuses to take one table for another that was stored under the same name."""
+    """Checks that a prepared data set was built from the table of the builder."""
     if not isinstance(builder, gaze_table_dataset_builder.Builder):
         return
     asked = gaze_table_dataset_builder.describe(builder.source)

@@ -1,4 +1,4 @@
-"""The command that prepares data: names, interruptions, and what it may import."""
+"""Builds: names, options, interruptions and imports."""
 
 import fcntl
 import os
@@ -12,14 +12,14 @@ import tensorflow_datasets as tfds
 
 import tfds_builders
 from tfds_builders.common import prepared
-from tfds_builders.common.build import BUILDER_CLASSES, build, list_names
+from tfds_builders.common.build import BUILDER_CLASSES, Options, build, list_names, read_release
 from tfds_builders.synthetic_gaze import generative_model
 
 REPOSITORY_DIR = Path(__file__).parents[2]
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs code in a process of its own, whose stderr is not a terminal."""
+    """Runs code in another process, whose stderr is not a terminal."""
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=REPOSITORY_DIR,
@@ -31,7 +31,7 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def assert_nothing_looks_finished(data_dir: Path) -> None:
-    """Asserts that no prepared data set and no part of one can be found."""
+    """Asserts that there is no prepared data set and no part of a data set."""
     assert not list(data_dir.rglob("dataset_info.json"))
     assert not (data_dir / "synthetic_gaze" / "tiny" / "1.2.0").exists()
 
@@ -66,8 +66,13 @@ def test_raw_data_for_generated_data_is_refused(tmp_path: Path) -> None:
         build("synthetic_gaze/tiny", tmp_path, tmp_path)
 
 
+def test_generated_data_have_no_release_to_read() -> None:
+    with pytest.raises(ValueError, match="synthetic_gaze/tiny is generated: it has no raw data"):
+        read_release("synthetic_gaze/tiny", Options())
+
+
 @pytest.mark.parametrize("name", ["osie/mouse_lab", "synthetic_gaze/tiny"])
-def test_images_for_data_that_have_their_own_are_refused(name: str, tmp_path: Path) -> None:
+def test_images_for_data_with_images_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"--images .* does not apply to {name}: leave it out"):
         build(name, None, tmp_path, tmp_path)
 
@@ -78,13 +83,11 @@ def test_importing_the_package_registers_the_builder(name: str) -> None:
     assert tfds.builder_cls(name) is module.Builder is BUILDER_CLASSES[name]
 
 
-def test_what_is_built_is_not_built_again(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_data_set_is_built_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     prepared_dir = build("synthetic_gaze/tiny", data_dir=tmp_path)
     assert prepared_dir == tmp_path / "synthetic_gaze" / "tiny" / "1.2.0"
     captured = capfd.readouterr()
-    # Plain lines: nothing of TFDS, and no bar where there is no terminal.
+    # No messages of TFDS, and no progress bar without a terminal.
     assert captured.out == ""
     assert captured.err.splitlines()[0] == f"building synthetic_gaze/tiny in {prepared_dir}"
     assert captured.err.splitlines()[1].startswith(
@@ -96,11 +99,11 @@ def test_what_is_built_is_not_built_again(
     assert build("synthetic_gaze/tiny", data_dir=tmp_path) == prepared_dir
     assert capfd.readouterr().err == f"synthetic_gaze/tiny is already built: {prepared_dir}\n"
     assert {path: path.stat().st_mtime_ns for path in prepared_dir.iterdir()} == files
-    # No folder for downloads that never happen.
+    # No folder for downloads.
     assert [path.name for path in tmp_path.iterdir()] == ["synthetic_gaze"]
 
 
-def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_a_data_set_is_named(tmp_path: Path) -> None:
     prepared_dir = tmp_path / "synthetic_gaze" / "tiny" / "1.2.0"
     prepared_dir.mkdir(parents=True)
     with pytest.raises(
@@ -128,7 +131,7 @@ def test_an_interrupted_build_leaves_nothing(
     build("synthetic_gaze/tiny", data_dir=tmp_path)
 
 
-def test_a_killed_build_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+def test_the_next_build_removes_the_rest_of_a_killed_build(tmp_path: Path) -> None:
     killed = run_python(
         """
 import os, signal, sys
@@ -136,7 +139,7 @@ from pathlib import Path
 from tensorflow_datasets.core import dataset_info
 from tfds_builders.common.build import build
 
-# At the worst moment: all records are written, the last file is not.
+# All records are written, but not the last file.
 dataset_info.DatasetInfo.write_to_directory = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 build("synthetic_gaze/tiny", data_dir=Path(sys.argv[1]))
 """,
@@ -164,7 +167,7 @@ def test_two_builds_at_once_are_refused(tmp_path: Path) -> None:
     try:
         with pytest.raises(BlockingIOError, match=r"is being built in .* by another process"):
             build("synthetic_gaze/tiny", data_dir=tmp_path)
-        # What the other build has written so far is left alone.
+        # The files of the other build stay.
         assert unfinished_dir.exists()
     finally:
         os.close(folder_descriptor)

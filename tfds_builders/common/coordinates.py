@@ -1,4 +1,4 @@
-"""Where a coordinate of gaze lies on the image: units, origins, and images shown on a screen."""
+"""Coordinates of gaze on an image: units, origins, and images shown on a screen."""
 
 import math
 from typing import Literal, NamedTuple
@@ -13,14 +13,14 @@ class Convention(NamedTuple):
     """How a table gives coordinates. x points to the right and y downwards.
 
     Attributes:
-        units: `px`; `frac`, fractions of width and height, 0 at the left and top edge; `deg`,
-            degrees of visual angle from the centre.
-        origin_px: coordinate of the centre of the first pixel, units `px` only: 0.5 if the top left
-            corner is (0, 0); 0 or 1 if pixels are counted from there.
-        pixels_per_degree: units `deg` need it; otherwise it is kept in the metadata, if known.
-        screen_px: width and height of the screen, if coordinates are on a screen rather than on the
-            image.
-        fit: how the image was shown on the screen; see `screen_to_image`.
+        units: `px`: pixels; `frac`: fractions of width and height, 0 at the left and top edge;
+            `deg`: degrees of visual angle from the centre.
+        origin_px: coordinate of the centre of the first pixel; for units `px` only. 0.5 if the top
+            left corner is (0, 0); 0 or 1 if the first pixel has the number 0 or 1.
+        pixels_per_degree: pixels in a degree of visual angle. Units `deg` need the value. With
+            other units the value only goes to the metadata; None: not known.
+        screen_px: width and height of the screen in pixels; None: coordinates are on the image.
+        fit: how the screen showed the image, see `screen_to_image`; None: without a screen.
     """
 
     units: Units
@@ -30,15 +30,15 @@ class Convention(NamedTuple):
     fit: Fit | None
 
 
-# Pixels of the image, whose top left corner is (0, 0): as everything here is stored.
+# Pixels of the image, top left corner (0, 0): the convention of all prepared data sets.
 IMAGE_PX = Convention("px", 0.5, None, None, None)
 
 
 def check(convention: Convention) -> None:
-    """Refuses a convention that says too little or contradicts itself.
+    """Checks that a convention is complete and consistent.
 
     Raises:
-        ValueError: naming the option, its value and what is allowed.
+        ValueError: the message has the option, the value and what is allowed.
     """
     units, pixels_per_degree = convention.units, convention.pixels_per_degree
     if units not in ("px", "frac", "deg"):
@@ -52,23 +52,26 @@ def check(convention: Convention) -> None:
     if pixels_per_degree is not None and not 0 < pixels_per_degree < math.inf:
         raise ValueError(f"--pixels-per-degree is {pixels_per_degree}, expected a number above 0")
     if (convention.screen_px is None) != (convention.fit is None):
-        raise ValueError("--screen and --fit go together: the screen, and how it showed the image")
+        raise ValueError(
+            "--screen and --fit go together: --screen is the size of the screen in pixels, --fit "
+            "is how the screen showed the image"
+        )
     if convention.screen_px is not None and min(convention.screen_px) < 1:
         raise ValueError(f"--screen is {convention.screen_px}, expected at least 1 by 1 pixel")
 
 
 def to_image_px(xy: np.ndarray, *, convention: Convention, width: int, height: int) -> np.ndarray:
-    """Turns coordinates of a table into pixels of an image.
+    """Converts coordinates of a table to pixels of an image.
 
     Args:
-        xy: [n, 2] x, y as the table gives them.
-        convention: how that is.
+        xy: [n, 2] x, y of the table, in the units of `convention`.
+        convention: a convention that passes `check`.
         width: width of the image in pixels.
         height: height of the image in pixels.
 
     Returns:
-        float64 [n, 2] x, y in pixels; the top left corner is (0, 0). A point beside the image gets
-        coordinates outside of it.
+        float64 [n, 2] x, y in pixels; the top left corner is (0, 0). A point outside the image has
+        coordinates below 0 or above the size of the image.
 
     Source: ours.
     """
@@ -90,18 +93,22 @@ def to_image_px(xy: np.ndarray, *, convention: Convention, width: int, height: i
 def screen_to_image(
     xy_px: np.ndarray, *, screen: tuple[int, int], fit: Fit, width: int, height: int
 ) -> np.ndarray:
-    """Turns pixels of the screen into pixels of an image that was shown on it.
+    """Converts pixels of a screen to pixels of an image on the screen.
 
     Args:
-        xy_px: [n, 2] x, y on the screen, whose top left corner is (0, 0).
+        xy_px: [n, 2] x, y in pixels of the screen; the top left corner is (0, 0).
         screen: width and height of the screen in pixels.
-        fit: `centre`: in the middle, as large as fits with the aspect kept; `stretch`: over the
-            whole screen; `native`: in the middle, pixel by pixel.
+        fit: `centre`: the image is in the middle, as large as fits, with its aspect ratio;
+            `stretch`: the image fills the screen; `native`: the image is in the middle, one pixel
+            of the image on one pixel of the screen.
         width: width of the image in pixels.
         height: height of the image in pixels.
 
+    Returns:
+        float64 [n, 2] x, y in pixels of the image; the top left corner is (0, 0).
+
     Raises:
-        ValueError: for another fit.
+        ValueError: unknown fit.
     """
     frame, size = np.array(screen), np.array([width, height])
     match fit:

@@ -1,4 +1,4 @@
-"""Where gaze lies on an image, by units, origin and screen."""
+"""Coordinates of gaze on an image, by units, origin and screen."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from tfds_builders.common.coordinates import Convention
 @pytest.mark.parametrize(
     ("size_px", "screen_px", "image_px"),
     [
-        # OSIE's size: 1.8 times as large, 1440 of 1920 columns, the first at 240.
+        # The size of OSIE: scaled by 1.8 to 1440 of 1920 columns, from column 240.
         ((800, 600), [[240, 0], [241.8, 1.8], [960, 540], [1680, 1080]], "corners"),
         ((1920, 1080), [[0, 0], [1, 1], [960, 540], [1920, 1080]], "corners"),
-        # Twice the screen: half as large.
+        # Twice the screen: scaled by 1/2.
         ((3840, 2160), [[0, 0], [0.5, 0.5], [960, 540], [1920, 1080]], "corners"),
-        # 4.8 times as large, 480 of 1080 rows.
+        # Scaled by 4.8 to 480 of 1080 rows.
         ((400, 100), [[0, 300], [4.8, 304.8], [960, 540], [1920, 780]], "corners"),
-        # 1.8 times as large, 540 of 1920 columns.
+        # Scaled by 1.8 to 540 of 1920 columns.
         ((300, 600), [[690, 0], [691.8, 1.8], [960, 540], [1230, 1080]], "corners"),
-        # Beside the image: outside its 0 to 800.
+        # Outside the image, whose x is 0 to 800.
         ((800, 600), [[0, 0], [1920, 1080]], [[-240 / 1.8, 0], [800 + 240 / 1.8, 600]]),
     ],
 )
@@ -40,14 +40,13 @@ def test_a_point_of_the_screen_is_found_on_the_image(
 @pytest.mark.parametrize(
     ("convention", "xy", "expected"),
     [
-        # An image of 40 x 20. The centre of the first pixel is (0.5, 0.5) here, whatever it is
-        # called there.
+        # An image of 40 x 20. All conventions give (0.5, 0.5) for the centre of the first pixel.
         (Convention("px", 0.5, None, None, None), [0.5, 0.5], [0.5, 0.5]),
         (Convention("px", 0, None, None, None), [0, 0], [0.5, 0.5]),
         (Convention("px", 1, None, None, None), [1, 1], [0.5, 0.5]),
         (Convention("frac", 0.5, None, None, None), [0.25, 0.5], [10, 10]),
         (Convention("deg", 0.5, 5, None, None), [-1, 2], [15, 20]),
-        # On a screen of 160 x 100: four times as large, with 10 rows above.
+        # On a screen of 160 x 100: scaled by 4, with 10 rows above.
         (Convention("px", 0.5, None, (160, 100), "centre"), [80, 50], [20, 10]),
         (Convention("px", 0.5, None, (160, 100), "centre"), [0, 10], [0, 0]),
         (Convention("px", 1, None, (160, 100), "centre"), [4.5, 14.5], [1, 1]),
@@ -57,7 +56,7 @@ def test_a_point_of_the_screen_is_found_on_the_image(
         (Convention("deg", 0.5, 10, (160, 100), "native"), [1, -1], [30, 0]),
     ],
 )
-def test_every_convention_by_hand(
+def test_conventions_give_values_computed_by_hand(
     convention: Convention, xy: list[float], expected: list[float]
 ) -> None:
     coordinates.check(convention)
@@ -81,6 +80,6 @@ def test_every_convention_by_hand(
         ({"screen_px": (0, 10), "fit": "centre"}, r"--screen is \(0, 10\), expected at least"),
     ],
 )
-def test_a_convention_that_cannot_be_is_refused(changed: dict[str, Any], message: str) -> None:
+def test_an_invalid_convention_is_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         coordinates.check(coordinates.IMAGE_PX._replace(**changed))

@@ -1,7 +1,7 @@
-"""Digests of what a prepared data set holds: the same on every machine, however it was written.
+"""Digests of the content of a prepared data set, equal on all machines.
 
-The files of two builds differ byte for byte, since the writer orders some of its entries at random,
-and so do PNG files of different compressors. Equal here are the names, numbers and pixels.
+A digest depends on names, numbers and pixels. A digest does not depend on the bytes of the files:
+the writer puts some entries in random order, and PNG files depend on the compressor.
 """
 
 import functools
@@ -17,15 +17,17 @@ _PNG_SIGNATURE = b"\x89PNG"
 
 
 def of_records(records: Iterable[Mapping[str, Any]], user_ids: Sequence[str]) -> dict[str, str]:
-    """Returns `gaze`, the SHA-256 of everybody's gaze, and `images`, that of all images.
+    """Returns the SHA-256 of all gaze, `gaze`, and the SHA-256 of all images, `images`.
 
-    Neither depends on the order of the records or of the users.
+    Both are independent of the order of records and users. A digest is the SHA-256 of the lines
+    "image_id digest", sorted by image id, with `of_gaze` or `of_image` of each image.
 
     Args:
-        records: of `gaze_schema.make_example`, or as read back with encoded images.
+        records: records of `gaze_schema.make_example`, or records that were read with encoded
+            images.
         user_ids: name of each user.
 
-    Source: ours. Of the lines "name digest", by name.
+    Source: ours.
     """
     gaze, images = {}, {}
     for record in records:
@@ -37,21 +39,30 @@ def of_records(records: Iterable[Mapping[str, Any]], user_ids: Sequence[str]) ->
 
 
 def of_gaze(gaze: Mapping[str, np.ndarray], user_ids: Sequence[str]) -> str:
-    """SHA-256 of the gaze on one image, user by user in the order of their names."""
+    """Returns the SHA-256 of the gaze on one image, users sorted by name.
+
+    Args:
+        gaze: columns of `gaze_schema.GazeTable`: `user` [n], `trial` [n], `xy_px` [n, 2],
+            `duration_ms` [n].
+        user_ids: name of each user.
+    """
     total = hashlib.sha256()
     user = np.asarray(gaze["user"])
     for number in sorted(np.unique(user), key=lambda number: user_ids[number]):
         rows = user == number
         total.update(f"{user_ids[number]}\n{rows.sum()}\n".encode())
         for name, dtype in (("trial", "<i4"), ("xy_px", "<f4"), ("duration_ms", "<f4")):
-            # Adding 0 turns -0.0 into 0.0, which is equal to it.
+            # -0.0 + 0 is 0.0: equal numbers have equal bytes.
             total.update((np.asarray(gaze[name])[rows] + 0).astype(dtype).tobytes())
     return total.hexdigest()
 
 
-@functools.lru_cache(maxsize=1)  # A grey screen stands for every image of gaze without any.
+@functools.lru_cache(maxsize=1)  # All images of gaze without images are one gray screen.
 def of_image(encoded: bytes) -> str:
-    """SHA-256 of a JPEG file; of a PNG, which loses nothing, of its size and pixels."""
+    """Returns the SHA-256 of an encoded image.
+
+    For a JPEG file: of the bytes. For a PNG file: of size and pixels, since PNG is lossless.
+    """
     if not encoded.startswith(_PNG_SIGNATURE):
         return hashlib.sha256(encoded).hexdigest()
     with Image.open(io.BytesIO(encoded)) as image:

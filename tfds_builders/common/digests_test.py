@@ -1,4 +1,4 @@
-"""Digests change with what is in a record, and with nothing else."""
+"""Digests change with the content of a record only."""
 
 import hashlib
 import io
@@ -42,12 +42,12 @@ def test_the_order_of_records_and_users_does_not_matter() -> None:
     assert digests.of_records(exchanged, USER_IDS[::-1]) == expected
 
 
-def test_a_png_counts_by_its_pixels_and_a_jpeg_by_its_bytes() -> None:
+def test_a_digest_depends_on_pixels_of_png_and_bytes_of_jpeg() -> None:
     one, other = encode(PIXELS), encode(PIXELS, compress_level=0)
     assert one != other
     assert digests.of_image(one) == digests.of_image(other)
     assert digests.of_image(encode(PIXELS + np.uint8(1))) != digests.of_image(one)
-    # The same pixels in another shape.
+    # The same values in another shape.
     assert digests.of_image(encode(PIXELS.reshape(5, 4, 3))) != digests.of_image(one)
     jpeg = encode(PIXELS, format="JPEG")
     assert digests.of_image(jpeg) != digests.of_image(jpeg + b"\0")
@@ -71,20 +71,22 @@ def change_column(name: str, row: int, value: Any) -> Callable[[dict[str, Any]],
         lambda record: record.update(image_id="c.png"),
     ],
 )
-def test_every_value_of_the_gaze_counts(change: Callable[[dict[str, Any]], None]) -> None:
+def test_the_digest_depends_on_every_value_of_the_gaze(
+    change: Callable[[dict[str, Any]], None],
+) -> None:
     records = make_records()
     before = digests.of_records(records, USER_IDS)
     change(records[1])
     assert digests.of_records(records, USER_IDS)["gaze"] != before["gaze"]
 
 
-def test_the_name_of_a_user_counts() -> None:
+def test_the_digest_depends_on_the_names_of_users() -> None:
     before = digests.of_records(make_records(), USER_IDS)
     assert digests.of_records(make_records(), ["ann", "rob"])["gaze"] != before["gaze"]
 
 
-def test_a_digest_is_a_number_known_beforehand() -> None:
-    """Another implementation of what is written in the docstrings: it must not change silently."""
+def test_the_digest_equals_a_second_implementation() -> None:
+    """The format in the docstrings must not change."""
 
     def as_floats(*values: float) -> bytes:
         return np.array(values, "<f4").tobytes()

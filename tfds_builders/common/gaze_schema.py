@@ -1,8 +1,8 @@
-"""The one record schema that all builders share: one record an image, with everybody's gaze on it.
+"""The record of all builders: one record for each image, with the gaze of all users.
 
 Coordinates are in pixels of the stored image, x before y. The top left corner of the image is
-(0, 0), so the centre of its first pixel is (0.5, 0.5) and a point is inside if 0 <= x < width and
-0 <= y < height.
+(0, 0) and the centre of the first pixel is (0.5, 0.5). A point is inside the image if
+0 <= x < width and 0 <= y < height.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +17,11 @@ from tfds_builders.common import digests, raw_files
 
 
 class GazeTable(NamedTuple):
-    """The fixations on one image: a row a fixation, by user, then trial, then viewing order.
+    """The fixations on one image, one row each, sorted by user, then trial, then time.
 
     Attributes:
-        user: int32 [n], index into the builder's `user_ids`.
-        trial: int32 [n], which viewing of this image by this user, from 0.
+        user: int32 [n], index into `Release.user_ids`.
+        trial: int32 [n], number of the viewing of this image by this user, from 0.
         xy_px: float32 [n, 2], x then y in pixels of the image.
         duration_ms: float32 [n], milliseconds.
     """
@@ -33,23 +33,24 @@ class GazeTable(NamedTuple):
 
 
 def keep_px(xy_px: np.ndarray, *, width: int, height: int) -> np.ndarray:  # noqa: ARG001
-    """Returns coordinates that are in pixels of the image already."""
+    """Returns coordinates [n, 2] that are in pixels of the image already."""
     return xy_px
 
 
 class Release(NamedTuple):
-    """Gaze and images that were read and checked, but not joined.
+    """Gaze and images of a release, checked but not joined.
 
     Attributes:
-        user_ids: name of each user; `GazeTable.user` counts in this order.
-        gaze_by_image_id: the fixations on each image, in the unit of the release.
+        user_ids: name of each user; `GazeTable.user` is an index into this list.
+        gaze_by_image_id: the fixations on each image, with the coordinates of the release.
         read_image: image id -> encoded bytes, width and height in pixels.
         to_image_px: (xy_px, width, height) -> coordinates in pixels of the image.
         tracking: what was tracked.
-        has_durations: whether `duration_ms` is known; if not, it is 0 throughout.
-        has_images: whether the images are what was shown; if not, they are a plain grey screen.
-        pixels_per_degree: of visual angle, in pixels of the images; None: not known.
-        metadata: what else to keep beside the records, such as digests of the sources.
+        has_durations: whether `duration_ms` is known; if not, all durations are 0.
+        has_images: whether the images are the images that users saw; if not, all images are a
+            plain gray screen.
+        pixels_per_degree: pixels of the images in a degree of visual angle; None: not known.
+        metadata: further metadata, such as digests of the source files.
     """
 
     user_ids: list[str]
@@ -66,8 +67,8 @@ class Release(NamedTuple):
 def make_features() -> tfds.features.FeaturesDict:
     """Returns the features of a record.
 
-    Source: ours. The gaze table is made of plain tensors because a `Sequence` of dictionaries is
-    read back as lists.
+    Source: ours. The gaze table consists of plain tensors, since TFDS reads a `Sequence` of
+    dictionaries as lists.
     """
     return tfds.features.FeaturesDict(
         {
@@ -99,22 +100,22 @@ def make_features() -> tfds.features.FeaturesDict:
 
 
 def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple[GazeTable, int]:
-    """Drops the fixations outside the image; never moves one.
+    """Drops the fixations outside the image and changes no other fixation.
 
     Args:
-        gaze: fixations on one image; any order of rows.
+        gaze: fixations on one image, in any order; coordinates in pixels of the image.
         width: width of the image in pixels.
         height: height of the image in pixels.
 
     Returns:
-        The rows with 0 <= x < width and 0 <= y < height, in the same order, and how many were
-        dropped.
+        The rows with 0 <= x < width and 0 <= y < height, in the same order, and the number of
+        dropped rows.
 
-    Source: ours. A clipped fixation would put gaze on a border nobody looked at.
+    Source: ours. Clipping would put gaze on the border of the image, where no user looked.
     """
-    # Tested as float32, as stored: 159.9999999 is inside a width of 160, but its float32 is not.
+    # As float32, the stored type: 159.9999999 is inside a width of 160, but its float32 is 160.
     xy_px = np.asarray(gaze.xy_px, np.float32)
-    # NaN is not outside: it stays, for `make_example` to refuse.
+    # NaN counts as inside, so that `make_example` raises an error.
     outside_mask = np.any((xy_px < 0) | (xy_px >= np.asarray([width, height])), axis=1)
     kept = GazeTable(*(np.asarray(column)[~outside_mask] for column in gaze))
     return kept, int(np.sum(outside_mask))
@@ -124,15 +125,15 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Joins the gaze of a release with its images.
 
     Returns:
-        The records, see `make_example`; and the metadata that every prepared data set has:
-        `user_ids`, `tracking`, `has_durations`, `has_images` and `pixels_per_degree` of the
-        release, `num_fixations` of the records, `dropped_fixations` (those outside their image, in
-        total and of each image that lost any), `num_dropped_viewings` (those with no fixation
-        left), `users_without_gaze` (names of those with no fixation left anywhere), `digest` (see
-        `digests`), and the release's own.
+        The records, see `make_example`, and the metadata of a prepared data set: `user_ids`,
+        `tracking`, `has_durations`, `has_images` and `pixels_per_degree` of the release;
+        `num_fixations`: fixations in the records; `dropped_fixations`: fixations outside their
+        image, in total and by image; `num_dropped_viewings`: viewings without a remaining fixation;
+        `users_without_gaze`: names of users without a remaining fixation; `digest`: see `digests`;
+        and `Release.metadata`.
 
     Raises:
-        FileNotFoundError, ValueError: what `read_image` and `make_example` raise.
+        FileNotFoundError, ValueError: see `Release.read_image` and `make_example`.
     """
     examples, num_dropped_by_image_id, num_dropped_viewings = [], {}, 0
     for image_id, gaze in tqdm(
@@ -167,12 +168,12 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def count_viewings(gaze: GazeTable) -> int:
-    """How many pairs of a user and a trial there are."""
+    """Returns the number of pairs of a user and a trial."""
     return len(np.unique(np.stack([gaze.user, gaze.trial]), axis=1).T)
 
 
 def users_without_gaze(user_ids: Sequence[str], examples: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the users who have no fixation in any record."""
+    """Returns the names of the users without a fixation in any record."""
     found = {int(user) for example in examples for user in np.unique(example["gaze"]["user"])}
     return [name for user, name in enumerate(user_ids) if user not in found]
 
@@ -185,13 +186,13 @@ def make_example(
     xy_px: npt.ArrayLike,
     duration_ms: npt.ArrayLike,
 ) -> dict[str, Any]:
-    """Builds one record and refuses a gaze table that breaks the schema.
+    """Builds one record and checks its gaze table.
 
     Args:
         image_bytes: the encoded image, JPEG or PNG.
         image_id: unique name of the image.
         user: [n] integers, index of the user, ascending.
-        trial: [n] integers, ascending within a user.
+        trial: [n] integers, number of the viewing, ascending for each user.
         xy_px: [n, 2], x then y in pixels of the image; n may be 0.
         duration_ms: [n] milliseconds.
 
@@ -199,8 +200,8 @@ def make_example(
         A record as `make_features` describes it.
 
     Raises:
-        ValueError: shapes that disagree, a negative index, rows out of order, a coordinate that
-            is negative or not finite, a duration that is negative or not finite.
+        ValueError: shapes differ; an index, coordinate or duration is negative or not finite; or
+            rows are not sorted by user and trial.
 
     Source: ours.
     """
@@ -225,7 +226,7 @@ def make_example(
     for name, column in (("user", user), ("trial", trial)):
         if num_fixations and not np.issubdtype(column.dtype, np.integer):
             raise ValueError(f"{image_id}: {name} has dtype {column.dtype}, expected integers")
-    # Signed, since a step down of unsigned integers is a large step up.
+    # Signed: the difference of unsigned integers is never negative.
     user, trial = user.astype(np.int32), trial.astype(np.int32)
     user_steps, trial_steps = np.diff(user), np.diff(trial)
     unordered_rows = np.flatnonzero((user_steps < 0) | ((user_steps == 0) & (trial_steps < 0)))

@@ -1,4 +1,4 @@
-"""The rules that every record keeps."""
+"""Rules of all records."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from tfds_builders.common import gaze_schema
 
 
-def test_fixations_outside_are_dropped_and_never_moved() -> None:
+def test_fixations_outside_are_dropped_and_not_moved() -> None:
     # A 4 x 3 image: x may be 0 <= x < 4, y may be 0 <= y < 3.
     xy_px = [[0, 0], [3.999, 2.999], [4, 1], [1, 3], [-0.001, 1], [1, -0.001], [2, 1]]
     gaze = gaze_schema.GazeTable(
@@ -34,7 +34,7 @@ def test_a_fixation_that_rounds_onto_the_border_is_outside() -> None:
     assert gaze_schema.drop_fixations_outside(gaze, width=160, height=120)[1] == 1
 
 
-def test_nan_is_not_dropped_as_if_it_were_outside() -> None:
+def test_nan_is_not_dropped_but_refused() -> None:
     gaze = gaze_schema.GazeTable(
         np.zeros(1, np.int32), np.zeros(1, np.int32), np.asarray([[np.nan, 5.0]]), np.ones(1)
     )
@@ -44,7 +44,7 @@ def test_nan_is_not_dropped_as_if_it_were_outside() -> None:
         gaze_schema.make_example(b"png", "a.png", *kept)
 
 
-def test_an_image_nobody_looked_at_is_a_record() -> None:
+def test_an_image_without_gaze_is_a_record() -> None:
     example = gaze_schema.make_example(b"png", "a.png", [], [], np.zeros((0, 2)), [])
     assert example["gaze"]["xy_px"].shape == (0, 2)
     assert example["gaze"]["user"].dtype == np.int32

@@ -1,4 +1,4 @@
-"""What is prepared where, and whether it is still what was built."""
+"""Finds, lists and verifies prepared data sets."""
 
 import re
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ class Prepared(NamedTuple):
 
     Attributes:
         name: NAME or NAME/CONFIG.
-        version: of its builder.
-        folder: where it is.
-        num_images: its records.
+        version: version of the builder.
+        folder: folder of the prepared data set.
+        num_images: number of records.
         metadata: see `gaze_schema.join`.
-        licence: of its source.
+        license: licence of the source.
     """
 
     name: str
@@ -28,20 +28,23 @@ class Prepared(NamedTuple):
     folder: Path
     num_images: int
     metadata: Mapping[str, Any]
-    licence: str
+    license: str
 
 
 def default_data_dir() -> Path:
-    """Folder of all prepared data sets, unless another is given: TFDS's own."""
+    """Returns TFDS's default folder of all prepared data sets."""
     return Path(tfds.core.constants.DATA_DIR).expanduser()
 
 
 def find(data_dir: Path) -> list[Prepared]:
-    """Finds the newest version of every gaze data set below a folder, by name, and of no other."""
+    """Finds the newest version of each gaze data set below a folder, sorted by name.
+
+    Other data sets of TFDS are left out.
+    """
     newest: dict[str, tuple[tuple[int, ...], Path]] = {}
     for info in data_dir.glob("*/**/dataset_info.json"):
         folder = info.parent
-        # An interrupted build may leave a folder that has no version for a name.
+        # The folder of an interrupted build is not named by a version.
         if not re.fullmatch(r"\d+\.\d+\.\d+", folder.name):
             continue
         name = folder.parent.relative_to(data_dir).as_posix()
@@ -52,17 +55,21 @@ def find(data_dir: Path) -> list[Prepared]:
 
 
 def open_folder(name: str, folder: Path) -> Prepared:
-    """Reads what a prepared data set says of itself.
+    """Reads the description and metadata of a prepared data set.
+
+    Args:
+        name: NAME or NAME/CONFIG.
+        folder: folder of the prepared data set.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: the folder is not a prepared data set.
     """
     try:
         info = tfds.builder_from_directory(folder).info
         num_images = info.splits["train"].num_examples
-    except Exception as error:  # TFDS raises whatever its parsers do.
+    except Exception as error:  # TFDS passes on all errors of its parsers.
         raise ValueError(
-            f"{folder} is no prepared data set ({raw_files.one_line(error)[:200]}): "
+            f"{folder} is not a prepared data set ({raw_files.one_line(error)[:200]}): "
             "remove it and build it again"
         ) from error
     metadata = info.metadata if isinstance(info.metadata, Mapping) else {}
@@ -72,9 +79,9 @@ def open_folder(name: str, folder: Path) -> Prepared:
 
 
 def format_list(found: list[Prepared]) -> str:
-    """A table for people: a line a data set, with the beginning of its digest of gaze.
+    """Returns a text table: one line for each data set, with the start of the digest of gaze.
 
-    Data sets of older builders have neither a digest nor a count of fixations.
+    Data sets of older builders have neither a digest nor a number of fixations.
     """
     header = ("name", "version", "images", "users", "fixations", "tracking", "digest", "licence")
     rows = [
@@ -86,14 +93,14 @@ def format_list(found: list[Prepared]) -> str:
             str(one.metadata.get("num_fixations", "?")),
             one.metadata.get("tracking", "?"),
             one.metadata.get("digest", {"gaze": "build again"})["gaze"][:12],
-            one.licence,
+            one.license,
         )
         for one in found
     ]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = (
         "  ".join(
-            # Numbers to the right.
+            # Columns of numbers are aligned to the right.
             entry.rjust(width) if 2 <= position <= 4 else entry.ljust(width)
             for position, (entry, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
@@ -103,17 +110,15 @@ def format_list(found: list[Prepared]) -> str:
 
 
 def verify(prepared: Prepared) -> None:
-    """Reads every record and compares it with what was written.
+    """Reads all records and compares them with the metadata of the build.
 
     Raises:
-        ValueError: naming the first record that does not read, or whose image is another, or the
-            digest that is.
+        ValueError: a record cannot be read, an image changed, or a digest or a number of records or
+            fixations differs; the message names the first.
     """
     name, metadata = prepared.folder, prepared.metadata
     if "digest" not in metadata:
-        raise ValueError(
-            f"{name} has no digest, so nothing tells whether it changed: build it again"
-        )
+        raise ValueError(f"{name} has no digest, so a change cannot be detected: build it again")
     source = tfds.builder_from_directory(prepared.folder).as_data_source(
         split="train", decoders={"image": tfds.decode.SkipDecoding()}
     )
@@ -123,14 +128,14 @@ def verify(prepared: Prepared) -> None:
     for number in tqdm(range(len(source)), desc="verifying", unit="image", disable=None):
         try:
             record = source[number]
-        except Exception as error:  # array_record raises whatever its C++ does.
+        except Exception as error:  # array_record passes on all errors of its C++ code.
             raise ValueError(
-                f"{name}: record {number} does not read ({raw_files.one_line(error)[:200]}): "
+                f"{name}: record {number} cannot be read ({raw_files.one_line(error)[:200]}): "
                 "build it again"
             ) from error
         image_id = record["image_id"].decode()
         if raw_files.sha256(record["image"]) != record["image_sha256"].decode():
-            raise ValueError(f"{name}: image {image_id!r} is not the one that was written")
+            raise ValueError(f"{name}: image {image_id!r} differs from the image that was written")
         records.append(record)
     found = digests.of_records(records, metadata["user_ids"])
     for part, expected in metadata["digest"].items():

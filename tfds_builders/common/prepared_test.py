@@ -1,4 +1,4 @@
-"""What is prepared is found, and what changed since is caught."""
+"""Prepared data sets are found and listed, and changes are detected."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_of_mine(data_dir: Path, folder: Path) -> prepared.Prepared:
-    """A data set to be spoilt."""
+    """Copies a data set, to be changed by a test."""
     shutil.copytree(data_dir / "mine", folder / "mine")
     return prepared.open_folder("mine", folder / "mine" / "1.0.0")
 
@@ -48,7 +48,7 @@ def test_every_data_set_is_listed_with_its_counts(data_dir: Path) -> None:
     assert prepared.find(data_dir / "nothing") == []
 
 
-def test_the_newest_version_counts_and_an_older_builders_is_told(
+def test_the_newest_version_is_found_and_an_older_builder_is_reported(
     data_dir: Path, tmp_path: Path
 ) -> None:
     for version in ("0.9.0", "0.10.0"):
@@ -60,17 +60,17 @@ def test_the_newest_version_counts_and_an_older_builders_is_told(
     [found] = prepared.find(tmp_path)
     assert found.version == "0.10.0"
     assert "build again" in prepared.format_list([found])
-    with pytest.raises(ValueError, match="has no digest, so nothing tells whether it changed"):
+    with pytest.raises(ValueError, match="has no digest, so a change cannot be detected"):
         prepared.verify(found)
 
 
-def test_what_was_built_verifies(data_dir: Path) -> None:
+def test_a_built_data_set_verifies(data_dir: Path) -> None:
     for one in prepared.find(data_dir):
         prepared.verify(one)
 
 
 def read_everything(folder: Path) -> list[Any]:
-    """Every value of every record, to be compared."""
+    """Returns all values of all records."""
     builder = tfds.builder_from_directory(folder)
     source = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     return [
@@ -79,9 +79,7 @@ def read_everything(folder: Path) -> list[Any]:
     ]
 
 
-def test_a_flipped_byte_is_caught_wherever_it_changes_a_record(
-    data_dir: Path, tmp_path: Path
-) -> None:
+def test_a_flipped_byte_that_changes_a_record_is_detected(data_dir: Path, tmp_path: Path) -> None:
     [records] = (data_dir / "mine" / "1.0.0").glob("*.array_record*")
     content, expected = records.read_bytes(), read_everything(data_dir / "mine" / "1.0.0")
     copy = copy_of_mine(data_dir, tmp_path)
@@ -95,7 +93,7 @@ def test_a_flipped_byte_is_caught_wherever_it_changes_a_record(
             prepared.verify(copy)
         except ValueError:
             num_caught += 1
-        else:  # Some bytes hold nothing that anybody reads.
+        else:  # Some bytes are not part of a record.
             assert read_everything(copy.folder) == expected
     assert num_caught >= 10, len(positions)
 
@@ -111,7 +109,7 @@ def test_a_flipped_byte_is_caught_wherever_it_changes_a_record(
         ({"user_ids": ["ann", "rob"]}, "the digest of gaze is"),
     ],
 )
-def test_other_metadata_are_caught(
+def test_other_metadata_are_detected(
     changed: dict[str, Any], message: str, data_dir: Path, tmp_path: Path
 ) -> None:
     copy = copy_of_mine(data_dir, tmp_path)
@@ -121,12 +119,12 @@ def test_other_metadata_are_caught(
         prepared.verify(prepared.open_folder("mine", copy.folder))
 
 
-def test_a_missing_file_is_caught(data_dir: Path, tmp_path: Path) -> None:
+def test_a_missing_file_is_detected(data_dir: Path, tmp_path: Path) -> None:
     copy = copy_of_mine(data_dir, tmp_path)
     [records] = copy.folder.glob("*.array_record*")
     records.unlink()
     with pytest.raises(ValueError, match=r"mine.1\.0\.0"):
         prepared.verify(copy)
     (copy.folder / "dataset_info.json").write_text("{")
-    with pytest.raises(ValueError, match="is no prepared data set"):
+    with pytest.raises(ValueError, match="is not a prepared data set"):
         prepared.open_folder("mine", copy.folder)

@@ -1,4 +1,4 @@
-"""Looks at gaze before it is built: what is in it, what is wrong with it, and how it lies."""
+"""Checks raw gaze before a build: counts, errors and a picture of scanpaths."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ _NUM_PICTURES = 6
 
 
 class Findings(NamedTuple):
-    """What a check found.
+    """Results of a check.
 
     Attributes:
-        facts: what is there: a name and a value each.
-        warnings: what will be dropped or left out.
-        errors: what a build would refuse, naming file, row and rule.
-        gaze: gaze on images that can be drawn, for `plot_scanpaths`; coordinates in pixels of the image.
+        facts: pairs of a name and a value.
+        warnings: fixations and users that a build would leave out.
+        errors: messages of the errors of a build, with file, row and rule.
+        gaze: some viewings, for `plot_scanpaths`.
     """
 
     facts: list[tuple[str, str]]
@@ -30,12 +30,13 @@ class Findings(NamedTuple):
 
 
 class Viewing(NamedTuple):
-    """One person's gaze on one image.
+    """The gaze of one user on one image.
 
     Attributes:
-        image_id, user_id: whose.
-        image: the picture.
-        xy_px: [n, 2] x, y in pixels of it.
+        image_id: name of the image.
+        user_id: name of the user.
+        image: the decoded image.
+        xy_px: [n, 2] x, y in pixels of the image.
     """
 
     image_id: str
@@ -45,11 +46,11 @@ class Viewing(NamedTuple):
 
 
 def find_kind(path: Path) -> str:
-    """Says which data set a path is raw data of: NAME or NAME/CONFIG of `build.build`.
+    """Returns the data set that a path has raw data of: NAME or NAME/CONFIG of `build.build`.
 
     Raises:
-        FileNotFoundError: no such path.
-        ValueError: if it is of none.
+        FileNotFoundError: the path does not exist.
+        ValueError: the folder is not a release of a known data set.
     """
     if path.is_file():
         return "gaze_table"
@@ -62,22 +63,22 @@ def find_kind(path: Path) -> str:
     if any(path.glob("fixations.*")):
         return "individual_differences"
     raise ValueError(
-        f"{path} is no release that is known: it has no data/eye (osie), Data/fixData "
-        "(personalized_saliency) or fixations.* (individual_differences)"
+        f"{path} is not a known release, expected data/eye (osie), Data/fixData "
+        "(personalized_saliency) or fixations.* (individual_differences) in this folder"
     )
 
 
 def check(name: str, options: build.Options, *, min_images: int, seed: int) -> Findings:
-    """Reads and checks what a data set would be built of.
+    """Reads and checks the raw data of a data set.
 
     Args:
-        name: as of `build.build`.
-        options: likewise; of a table, the images may be missing.
-        min_images: users with gaze on fewer images are named.
-        seed: of the viewings that are picked to be drawn.
+        name: see `build.build`.
+        options: see `build.Options`; the images of a table may be missing.
+        min_images: a warning names the users with gaze on fewer images.
+        seed: seed of the sample of viewings in `Findings.gaze`.
 
     Raises:
-        ValueError, FileNotFoundError: if so little can be read that there is nothing to report.
+        ValueError, FileNotFoundError: an option is wrong, or a table cannot be read at all.
     """
     build.check_options(name, options)
     if name == "gaze_table":
@@ -90,7 +91,7 @@ def check(name: str, options: build.Options, *, min_images: int, seed: int) -> F
 
 
 def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findings:
-    # Without a folder of images, the table is checked alone.
+    # Without a folder of images, only the table is checked.
     source = build.table_source(options._replace(images_dir=options.images_dir or Path()))
     coordinates.check(source.convention)
     table = table_files.read(source.table, source.ignored_columns)
@@ -123,7 +124,7 @@ def _check_release(
     seed: int,
     readable: Any = None,
 ) -> Findings:
-    """Joins images and gaze one by one, and collects what a build would stop at."""
+    """Joins each image with its gaze and collects the errors that a build would raise."""
     gaze_by_image_id = release.gaze_by_image_id
     num_users, num_images = len(release.user_ids), len(gaze_by_image_id)
     errors, warnings = list(errors), []
@@ -181,7 +182,7 @@ def _check_release(
     if num_outside > num_rows / 20:
         warnings.append(
             f"{num_outside / num_rows:.0%} of the fixations are outside their image and would be "
-            "dropped: look at the picture, and at --origin, --units, --screen and --fit"
+            "dropped: check the picture and --origin, --units, --screen and --fit"
         )
     for user in np.flatnonzero(~has_gaze_inside):
         warnings.append(f"user {release.user_ids[user]!r} has no fixation inside an image")
@@ -189,22 +190,22 @@ def _check_release(
     if len(few):
         names = ", ".join(f"{release.user_ids[user]!r} ({images_of_user[user]})" for user in few)
         warnings.append(f"{len(few)} users have gaze on fewer than {min_images} images: {names}")
-    return Findings(facts, warnings, errors, _pick(release, plottable, seed))
+    return Findings(facts, warnings, errors, _sample_viewings(release, plottable, seed))
 
 
-def _pick(
+def _sample_viewings(
     release: gaze_schema.Release,
     plottable: Sequence[tuple[str, gaze_schema.GazeTable]],
     seed: int,
 ) -> list[Viewing]:
     generator = np.random.default_rng(seed)
-    picked = []
+    viewings = []
     for position in generator.permutation(len(plottable))[:_NUM_PICTURES]:
         image_id, gaze = plottable[position]
         user = generator.choice(np.unique(gaze.user))
         first = (gaze.user == user) & (gaze.trial == gaze.trial[gaze.user == user].min())
         image_bytes, _, _ = release.read_image(image_id)
-        picked.append(
+        viewings.append(
             Viewing(
                 image_id,
                 release.user_ids[user],
@@ -212,12 +213,17 @@ def _pick(
                 gaze.xy_px[first],
             )
         )
-    return picked
+    return viewings
 
 
 def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
-    """Writes a picture of scanpaths on their images, so that a wrong convention is seen."""
-    from matplotlib.figure import Figure  # Slow to import, and nothing else here needs it.
+    """Writes a picture of scanpaths on their images, which shows a wrong convention.
+
+    Args:
+        viewings: the scanpaths, at least one.
+        path: the PNG file.
+    """
+    from matplotlib.figure import Figure  # Slow to import; only this function needs matplotlib.
 
     columns = min(3, len(viewings))
     rows = -(-len(viewings) // columns)
@@ -225,7 +231,7 @@ def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
     for position, viewing in enumerate(viewings, start=1):
         axes = figure.add_subplot(rows, columns, position)
         width, height = viewing.image.size
-        # Beside the image there is room for gaze that missed it.
+        # The axes extend beyond the image, for gaze outside the image.
         axes.imshow(viewing.image.convert("RGB"), extent=(0, width, height, 0), alpha=0.75)
         x, y = viewing.xy_px.T
         axes.plot(x, y, "-", color="white", linewidth=3)

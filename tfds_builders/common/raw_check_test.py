@@ -1,4 +1,4 @@
-"""What a check reports before anything is built."""
+"""Results of a check of raw data."""
 
 import shutil
 from pathlib import Path
@@ -39,14 +39,14 @@ def test_facts_of_the_dummy_table() -> None:
     )
 
 
-def test_the_table_is_checked_without_images_too() -> None:
+def test_a_table_is_checked_without_images() -> None:
     findings = check(WHOLE._replace(images_dir=None))
     assert dict(findings.facts)["fixations"] == "7"
     assert "image sizes" not in dict(findings.facts)
     assert (findings.errors, findings.gaze) == ([], [])
 
 
-def test_all_errors_are_reported_each_with_its_place(tmp_path: Path) -> None:
+def test_all_errors_are_reported_with_their_rows(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("image,user,x,y,duration_ms\na.jpg,u,x,2,1\na.jpg,u,1,nan,-1\n")
     assert check(WHOLE._replace(table=table)).errors == [
@@ -62,7 +62,7 @@ def test_all_errors_are_reported_each_with_its_place(tmp_path: Path) -> None:
     assert "a.jpg does not decode" in broken
 
 
-def test_somebody_who_never_looked_at_an_image_is_named(tmp_path: Path) -> None:
+def test_a_user_without_gaze_inside_an_image_is_named(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("image,user,x,y\na.jpg,u,1,2\na.jpg,away,-1,2\n")
     warnings = check(WHOLE._replace(table=table)).warnings
@@ -73,13 +73,13 @@ def test_somebody_who_never_looked_at_an_image_is_named(tmp_path: Path) -> None:
     ("folder", "kind"),
     [("osie", "osie/gaze"), ("personalized_saliency", "personalized_saliency/gaze")],
 )
-def test_a_release_is_known_by_its_files(folder: str, kind: str) -> None:
+def test_a_release_is_identified_by_its_files(folder: str, kind: str) -> None:
     assert raw_check.find_kind(BUILDERS_DIR / folder / "dummy_data") == kind
 
 
-def test_other_paths_are_of_no_kind(tmp_path: Path) -> None:
+def test_other_paths_have_no_kind(tmp_path: Path) -> None:
     assert raw_check.find_kind(WHOLE.table or tmp_path) == "gaze_table"
-    with pytest.raises(ValueError, match="is no release that is known: it has no data/eye"):
+    with pytest.raises(ValueError, match="is not a known release, expected data/eye"):
         raw_check.find_kind(tmp_path)
     with pytest.raises(FileNotFoundError, match="none does not exist"):
         raw_check.find_kind(tmp_path / "none")
@@ -87,15 +87,15 @@ def test_other_paths_are_of_no_kind(tmp_path: Path) -> None:
     assert raw_check.find_kind(tmp_path) == "individual_differences"
 
 
-def test_what_a_builder_refuses_is_an_error() -> None:
+def test_an_error_of_a_builder_is_an_error_of_the_check() -> None:
     options = Options(raw_dir=BUILDERS_DIR / "osie" / "dummy_data")
     findings = raw_check.check("osie/gaze", options, min_images=1, seed=0)
     assert len(findings.errors) == 1
     assert "fixations has 3 elements, expected 700" in findings.errors[0]
 
 
-def test_gaze_is_drawn_where_it_lies(tmp_path: Path) -> None:
-    """Two pictures of one viewing, one with another origin, differ at the gaze alone."""
+def test_gaze_is_plotted_at_its_coordinates(tmp_path: Path) -> None:
+    """Two pictures of one viewing with two origins differ at the gaze only."""
     pictures = []
     for name, origin_px in (("one", 0.5), ("other", 0), ("again", 0.5)):
         findings = check(WHOLE._replace(convention=IMAGE_PX._replace(origin_px=origin_px)))

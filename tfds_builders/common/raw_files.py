@@ -1,4 +1,4 @@
-"""Reads the files of a release, images and MATLAB structs; refuses any other in one line."""
+"""Reads and checks the files of a release: images and MATLAB structs."""
 
 import functools
 import hashlib
@@ -13,23 +13,23 @@ import numpy as np
 import scipy.io
 from PIL import Image, ImageFile
 
-# MATLAB counts pixels from 1: its (1, 1) is the centre of the first pixel, here (0.5, 0.5).
+# MATLAB counts pixels from 1: the centre of the first pixel is (1, 1) there and (0.5, 0.5) here.
 MATLAB_TO_CORNER_ORIGIN_PX = -0.5
 
 
 def read_image(path: Path, folder: Path) -> tuple[bytes, int, int]:
-    """Reads an encoded image of a release and proves that it decodes.
+    """Reads an encoded image of a release and checks that it decodes.
 
     Args:
         path: the file.
-        folder: the folder that it must lie in, whatever links lead there.
+        folder: the folder that holds the file after all links are resolved.
 
     Returns:
         The bytes of the file, the width and the height in pixels.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: outside of the folder, or not a whole RGB image in JPEG or PNG.
+        FileNotFoundError: the file is missing.
+        ValueError: the file is outside of the folder or is not a complete RGB image in JPEG or PNG.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: unpack the whole release again")
@@ -40,10 +40,17 @@ def read_image(path: Path, folder: Path) -> tuple[bytes, int, int]:
 
 
 def decode_file(path: Path, folder: Path) -> tuple[bytes, ImageFile.ImageFile]:
-    """Reads the bytes of an image file, and the image.
+    """Reads an image file.
+
+    Args:
+        path: the file.
+        folder: the folder that holds the file after all links are resolved.
+
+    Returns:
+        The bytes of the file and the decoded image.
 
     Raises:
-        ValueError: outside of the folder, or not a whole image in JPEG or PNG.
+        ValueError: the file is outside of the folder or is not a complete image in JPEG or PNG.
     """
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{path} leads out of {folder} to {path.resolve()}: copy the file there")
@@ -60,27 +67,36 @@ def decode_file(path: Path, folder: Path) -> tuple[bytes, ImageFile.ImageFile]:
 
 
 def decode(image_bytes: bytes) -> ImageFile.ImageFile:
-    """Decodes an image file to its last pixel."""
+    """Decodes all pixels of an image file.
+
+    Raises:
+        OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError: see Pillow.
+    """
     image = Image.open(io.BytesIO(image_bytes))
     image.load()
     return image
 
 
 def sha256(content: bytes) -> str:
-    """SHA-256 as a hexadecimal number."""
+    """Returns the SHA-256 as a hexadecimal number."""
     return hashlib.sha256(content).hexdigest()
 
 
 def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
-    """Finds the file of each image below a folder: by its exact name, else its normalised one.
+    """Finds the file of each image below a folder.
+
+    A file with the exact name is taken first, else the file with the same normalized name.
 
     Args:
         names: paths relative to the folder, with `/`.
-        folder: of the images.
+        folder: folder of the images.
+
+    Returns:
+        Name -> file.
 
     Raises:
-        FileNotFoundError: no such folder, or naming the images without a file.
-        ValueError: if two of the names, or two files, have one normalised name.
+        FileNotFoundError: the folder or the file of an image is missing.
+        ValueError: two names or two files have the same normalized name.
     """
     found, errors = match_images(names, folder)
     for error in errors:
@@ -95,7 +111,14 @@ def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
 
 
 def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Like `find_images`, of what can be found; returns errors instead of raising them."""
+    """Finds the files that exist, see `find_images`, and returns errors instead of raising them.
+
+    Returns:
+        Name -> file, without the missing files; and the messages of the errors about equal names.
+
+    Raises:
+        FileNotFoundError: the folder is missing.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"--images {folder} is not a folder")
     files = {
@@ -114,7 +137,7 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
             continue
         key = normalize_name(name)
         if key in wanted:
-            errors.append(f"{wanted[key]!r} and {name!r} are one name once normalised: {key!r}")
+            errors.append(f"{wanted[key]!r} and {name!r} have the same normalized name: {key!r}")
             continue
         wanted[key] = name
         taken = {path for other, path in found.items() if normalize_name(other) == key}
@@ -122,7 +145,7 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
         if len(candidates) > 1:
             errors.append(
                 f"{folder}: {' and '.join(map(repr, candidates))} both could be {name!r}; "
-                "rename the right one to that"
+                "give the right file this name"
             )
         elif candidates:
             found[name] = files[candidates[0]]
@@ -131,9 +154,10 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
 
 @functools.cache
 def normalize_name(name: str) -> str:
-    """Lower case, with every run of other characters than letters and digits as one underscore.
+    """Returns the name in lower case, with one underscore for other characters in a row.
 
-    Archives and file systems change spaces, brackets, `#`, double dots and upper case.
+    Letters and digits stay. Archives and file systems change spaces, brackets, `#`, double dots and
+    upper case.
     """
     return re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", name).casefold())
 
@@ -141,7 +165,7 @@ def normalize_name(name: str) -> str:
 def encode_png(image: np.ndarray) -> bytes:
     """Returns the PNG file of a uint8 [h, w, 3] image.
 
-    The bytes depend on the version of the compressor, the pixels do not.
+    The bytes depend on the version of the compressor. The pixels do not.
     """
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
@@ -149,17 +173,20 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def read_variable(path: Path, name: str) -> Any:
-    """Reads a variable of a MATLAB file; structs become dictionaries, cells lists or arrays.
+    """Reads a variable of a MATLAB file.
+
+    Returns:
+        The value. Structs are dictionaries; cell arrays are lists or arrays.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: no MATLAB file, or without the variable.
+        FileNotFoundError: the file is missing.
+        ValueError: the file is not a MATLAB file or does not have the variable.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: point --raw at the folder of the release")
     try:
         return scipy.io.loadmat(path, simplify_cells=True)[name]
-    except Exception as error:  # scipy raises a dozen unrelated types on a broken file.
+    except Exception as error:  # scipy raises many types of errors for damaged files.
         raise ValueError(
             f"{path} cannot be read as a MATLAB file with the variable {name!r} "
             f"({one_line(error)}): take the file of the release"
@@ -169,8 +196,13 @@ def read_variable(path: Path, name: str) -> Any:
 def read_field(struct: Any, name: str, place: str) -> Any:
     """Returns a field of a struct.
 
+    Args:
+        struct: a value of `read_variable`.
+        name: name of the field.
+        place: file and position of the struct, for messages.
+
     Raises:
-        ValueError: no struct, or without the field; `place` says which.
+        ValueError: the value is not a struct or does not have the field.
     """
     if not isinstance(struct, dict) or name not in struct:
         found = sorted(struct) if isinstance(struct, dict) else type(struct).__name__
@@ -179,31 +211,42 @@ def read_field(struct: Any, name: str, place: str) -> Any:
 
 
 def read_cell(value: Any, place: str, *, length: int | None) -> Any:
-    """Returns a cell array, of a known length if one is given.
+    """Returns a cell array.
+
+    Args:
+        value: a value of `read_variable`.
+        place: file and position of the cell array, for messages.
+        length: the expected length; None: any.
 
     Raises:
-        ValueError: no cell array, or of another length; `place` says which.
+        ValueError: the value is not a cell array or has another length.
     """
     is_cell = isinstance(value, (list, np.ndarray))
     if not is_cell or (length is not None and len(value) != length):
-        found = f"has {len(value)} elements" if is_cell else "is no cell array"
-        expected = "one" if length is None else length
+        found = f"has {len(value)} elements" if is_cell else "is not a cell array"
+        expected = "a cell array" if length is None else f"{length} elements"
         raise ValueError(f"{place} {found}, expected {expected}: take the file as released")
     return value
 
 
 def read_columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
-    """Returns fields of a struct, of one entry a row each, side by side.
+    """Returns the fields of a struct as the columns of one array.
+
+    Args:
+        struct: a value of `read_variable`.
+        names: names of the fields.
+        place: file and position of the struct, for messages.
 
     Returns:
         float64 [rows, columns]. A field of shape [rows, k] gives k columns.
 
     Raises:
-        ValueError: a field that is missing, no number or not finite, or of another length.
+        ValueError: a field is missing, is not numeric, has another length, or has a value that is
+            not finite.
     """
     parts = {}
     for name in names:
-        # A scanpath of a single row arrives as a scalar.
+        # scipy returns a scalar for a scanpath of one row.
         part = np.atleast_1d(read_field(struct, name, place))
         if part.ndim > 2 or not np.issubdtype(part.dtype, np.number):
             raise ValueError(
@@ -224,7 +267,11 @@ def read_columns(struct: Any, names: Sequence[str], place: str) -> np.ndarray:
 
 
 def digest_files(paths: Sequence[Path]) -> str:
-    """SHA-256 of a file; of several, that of the lines of their digests in the given order."""
+    """Returns the SHA-256 of a file, or the SHA-256 of the lines of the digests of several files.
+
+    Args:
+        paths: the files, in the order of the lines.
+    """
     digests = [sha256(path.read_bytes()) for path in paths]
     if len(digests) == 1:
         return digests[0]
@@ -240,18 +287,18 @@ def check_release(
     expected_num_rows: int,
     expected_sha256: str,
 ) -> None:
-    """Refuses files that are not the ones that were released, after every check that says more.
+    """Checks that files are the files of a release; called after all checks with clearer messages.
 
     Args:
-        folder: the folder they are in, to be named.
+        folder: folder of the files, for messages.
         paths: the files, in the order of the digest.
-        rows: what a row is called.
-        num_rows: rows that were read.
-        expected_num_rows: rows of the release.
-        expected_sha256: what `digest_files` says of the release.
+        rows: noun for the rows, for messages.
+        num_rows: number of rows in the files.
+        expected_num_rows: number of rows in the release.
+        expected_sha256: `digest_files` of the release.
 
     Raises:
-        ValueError: if they hold another number of rows, or have another digest.
+        ValueError: the number of rows or the digest differs.
     """
     if num_rows != expected_num_rows:
         raise ValueError(
@@ -267,5 +314,5 @@ def check_release(
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, without line breaks; its type if it says nothing."""
+    """Returns the message of an error without line breaks, or its type if there is no message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Images are found by name, never outside of their folder, and decode whole."""
+"""Images are found by name in their folder only, and decode completely."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tfds_builders.common import raw_files
 
 
 def find_images(names: list[str], folder: Path, file_names: list[str]) -> dict[str, str]:
-    """Returns which of the files, all of them empty, is found for which name."""
+    """Creates empty files and returns the file that is found for each name."""
     for file_name in file_names:
         (folder / file_name).touch()
     found = raw_files.find_images(names, folder)
@@ -19,15 +19,15 @@ def find_images(names: list[str], folder: Path, file_names: list[str]) -> dict[s
 @pytest.mark.parametrize(
     ("names", "file_names", "found"),
     [
-        # The exact name goes first, so that the others are no rivals.
+        # The exact name is taken first.
         (["a b.jpg"], ["A_b.jpg", "a b.jpg", "a__b.JPG"], ["a b.jpg"]),
         (["2016 (1).JPG"], ["2016_1_.jpg"], ["2016_1_.jpg"]),
         (["a..b #0002.jpg"], ["a_b_0002.jpg", "a_b_0003.jpg"], ["a_b_0002.jpg"]),
-        # A file that is one name exactly is not another's, even if it is read before.
+        # A file with the exact name of one image is not taken for another image.
         (["A-b.jpg", "a b.jpg"], ["a b.jpg", "a_b.jpg"], ["a_b.jpg", "a b.jpg"]),
     ],
 )
-def test_an_image_is_found_by_its_name_or_one_alike(
+def test_an_image_is_found_by_its_exact_or_normalized_name(
     tmp_path: Path, names: list[str], file_names: list[str], found: list[str]
 ) -> None:
     assert find_images(names, tmp_path, file_names) == dict(zip(names, found, strict=True))
@@ -40,10 +40,10 @@ def test_an_image_is_found_by_its_name_or_one_alike(
             ["a b.jpg"],
             ["a_b.jpg", "A-b.jpg"],
             ValueError,
-            "'A-b.jpg' and 'a_b.jpg' both could be 'a b.jpg'; rename",
+            "'A-b.jpg' and 'a_b.jpg' both could be 'a b.jpg'; give the right file this name",
         ),
-        (["a b.jpg", "A-b.jpg"], ["a_b.jpg"], ValueError, "'a b.jpg' and 'A-b.jpg' are one name"),
-        # One file is not the image of two names.
+        (["a b.jpg", "A-b.jpg"], ["a_b.jpg"], ValueError, "'a b.jpg' and 'A-b.jpg' have the same"),
+        # A file is the image of one name only.
         (["a b.jpg", "A-b.jpg"], ["a b.jpg"], FileNotFoundError, "lacks 1 of 2 images: 'A-b.jpg'"),
         (
             [f"{number}.jpg" for number in range(20)],
@@ -53,7 +53,7 @@ def test_an_image_is_found_by_its_name_or_one_alike(
         ),
     ],
 )
-def test_images_that_are_missing_or_not_told_apart_are_refused(
+def test_missing_or_ambiguous_images_are_refused(
     tmp_path: Path,
     names: list[str],
     file_names: list[str],
@@ -65,7 +65,7 @@ def test_images_that_are_missing_or_not_told_apart_are_refused(
     assert "\n" not in str(error.value)
 
 
-def test_an_image_is_found_in_a_folder_of_the_folder(tmp_path: Path) -> None:
+def test_an_image_is_found_in_a_subfolder(tmp_path: Path) -> None:
     (tmp_path / "Bowl").mkdir()
     (tmp_path / "Bowl" / "1.JPG").touch()
     assert raw_files.find_images(["bowl/1.jpg"], tmp_path) == {
@@ -86,7 +86,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
         assert raw_files.read_image(path, path.parent)[1:] == (4, 3)
 
 
-def test_another_kind_of_image_is_refused(tmp_path: Path) -> None:
+def test_another_format_of_image_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (4, 3)).save(tmp_path / "a.png", format="BMP")
     with pytest.raises(ValueError, match=r"a\.png is a BMP file, expected JPEG or PNG"):
         raw_files.read_image(tmp_path / "a.png", tmp_path)

@@ -1,1 +1,1 @@
-"""Anybody's own gaze: a table and a folder of images."""
+"""Gaze in a table, with a folder of images."""

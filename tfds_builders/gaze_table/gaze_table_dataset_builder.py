@@ -1,4 +1,4 @@
-"""Anybody's own gaze, from a table and a folder of images, under a name of its own."""
+"""Gaze from a table and a folder of images, stored under a name that the caller chooses."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -16,12 +16,12 @@ _EXIF_ORIENTATION = 274
 
 
 class Source(NamedTuple):
-    """What a data set is made of.
+    """The files of a data set, and how to read them.
 
     Attributes:
         table: the table, see `table_files.read`.
-        images_dir: folder of the images; the table's `image` is a path in it.
-        convention: how the table gives coordinates.
+        images_dir: folder of the images; the column `image` has paths relative to this folder.
+        convention: coordinates of the table.
         tracking: what was tracked.
         ignored_columns: columns of the table to leave out.
     """
@@ -34,39 +34,39 @@ class Source(NamedTuple):
 
 
 class Builder(GazeDatasetBuilder):
-    """Builder of one table; `make_builder_class` gives it the name that it is stored under."""
+    """Builder of one table; `make_builder_class` sets the name of the prepared data set."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
     LICENSE = "that of the table and the images"
 
     def __init__(self, *, source: Source, **kwargs: Any):
-        """Takes the source beside what every builder of TFDS takes."""
+        """Takes the source, and the arguments of all builders of TFDS."""
         self.source = source
         super().__init__(**kwargs)
 
     def read_release(self, raw_dir: Path) -> gaze_schema.Release:  # noqa: ARG002
-        """Reads and checks the table, see `read_table`; there is no folder of raw data."""
+        """Reads and checks the table, see `read_table`; `raw_dir` is not used."""
         return read_table(self.source)
 
 
 def make_builder_class(name: str, taken: Collection[str]) -> type[Builder]:
-    """Returns a builder whose data set has a name of its own.
+    """Returns a builder class whose data set has a given name.
 
     Args:
-        name: lower-case letters, digits and underscores.
-        taken: names that are none's own.
+        name: lower-case letters, digits and underscores, a letter first.
+        taken: names of other data sets.
 
     Raises:
-        ValueError: if the name is another, or taken.
+        ValueError: the name has other characters or is taken.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in taken:
         raise ValueError(
             f"--name is {name!r}, expected lower-case letters, digits and underscores, a letter "
             f"first, and none of {', '.join(sorted(taken))}"
         )
-    # Not registered with TFDS: it is no data set that anybody else could build.
-    # The module is where TFDS looks for the README; Python 3.11 would take another one.
+    # TFDS does not register the class, since a name alone is not enough to build the data set.
+    # TFDS reads the README in the folder of the module. Python 3.11 would set another module.
     members = {"name": name, "__module__": Builder.__module__}
     return type(name, (Builder,), members, skip_registration=True)
 
@@ -75,13 +75,13 @@ def read_table(source: Source) -> gaze_schema.Release:
     """Reads and checks a table, and finds its images.
 
     Raises:
-        FileNotFoundError: a table, folder or image that is not there.
-        ValueError: a value or an image that breaks a rule; naming the file and the row.
+        FileNotFoundError: the table, the folder or an image is missing.
+        ValueError: a value or an image breaks a rule; the message has the file and the row.
     """
     coordinates.check(source.convention)
     fixations, errors = table_files.check(table_files.read(source.table, source.ignored_columns))
     if fixations is None:
-        more = f"; {len(errors) - 1} more rules are broken: gazejax data check says which"
+        more = f"; {len(errors) - 1} more errors: gazejax data check lists them"
         raise ValueError(errors[0] + (more if len(errors) > 1 else ""))
     user_ids, gaze_by_image_id = table_files.group_by_image(fixations)
     paths = raw_files.find_images(list(gaze_by_image_id), source.images_dir)
@@ -98,18 +98,18 @@ def make_release(
     *,
     has_durations: bool,
 ) -> gaze_schema.Release:
-    """Puts together what was read of a table and its images.
+    """Makes a release of a table and its images.
 
     Args:
-        source: where it is from.
+        source: the source of the table.
         user_ids: see `table_files.group_by_image`.
-        gaze_by_image_id: likewise.
-        paths: file of each image.
+        gaze_by_image_id: see `table_files.group_by_image`.
+        paths: image id -> file of the image.
         has_durations: whether the table has durations.
     """
     convention = source.convention
-    # On a screen, a pixel of the image is as large as its fit made it, each another.
-    is_same_everywhere = convention.screen_px is None or convention.fit == "native"
+    # A fit to the screen scales each image by another factor.
+    is_same_for_all_images = convention.screen_px is None or convention.fit == "native"
     return gaze_schema.Release(
         user_ids=user_ids,
         gaze_by_image_id=gaze_by_image_id,
@@ -118,13 +118,13 @@ def make_release(
         tracking=source.tracking,
         has_durations=has_durations,
         has_images=True,
-        pixels_per_degree=convention.pixels_per_degree if is_same_everywhere else None,
+        pixels_per_degree=convention.pixels_per_degree if is_same_for_all_images else None,
         metadata={"source": describe(source)},
     )
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """What tells one source from another, for the metadata; without paths."""
+    """Returns the metadata that identify a source: digest and options, without paths."""
     convention = source.convention._asdict()
     if convention["screen_px"] is not None:
         convention["screen_px"] = list(convention["screen_px"])
@@ -136,22 +136,26 @@ def describe(source: Source) -> dict[str, Any]:
 
 
 def read_picture(path: Path, folder: Path) -> tuple[bytes, int, int]:
-    """Reads an image: JPEG or PNG, in colour or grey. A grey one becomes a PNG in colour.
+    """Reads an image in JPEG or PNG. A gray image becomes an RGB image in PNG.
+
+    Args:
+        path: the file.
+        folder: the folder that holds the file after all links are resolved.
 
     Returns:
-        Encoded bytes of an RGB image, its width and height in pixels.
+        Encoded bytes of an RGB image, the width and the height in pixels.
 
     Raises:
-        ValueError: out of the folder, not whole, transparent or of other colours, or turned by an
-            EXIF tag, since nobody knows then which way gaze was counted.
+        ValueError: the file is outside of the folder, is not complete, or is neither RGB nor gray;
+            or an EXIF tag rotates the image, so that the axes of gaze are not known.
     """
     image_bytes, image = raw_files.decode_file(path, folder)
     if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
         raise ValueError(
-            f"{path} is turned by an EXIF orientation, expected upright pixels: save it turned"
+            f"{path} is rotated by an EXIF tag, expected upright pixels: save the rotated image"
         )
     if image.mode == "L":
         image_bytes = raw_files.encode_png(np.asarray(image.convert("RGB")))
     elif image.mode != "RGB":
-        raise ValueError(f"{path} is a {image.mode} image, expected RGB or grey: convert it")
+        raise ValueError(f"{path} is a {image.mode} image, expected RGB or gray: convert it")
     return image_bytes, *image.size

@@ -1,4 +1,4 @@
-"""Anybody's table: what is read of it, and what is refused, file and row by name."""
+"""Tables of gaze: values, formats, and errors with file and row."""
 
 import json
 import os
@@ -24,7 +24,7 @@ DUMMY_DIR = Path(__file__).parent / "dummy_data"
 
 
 def build_table(table: Path, data_dir: Path, **options: Any) -> tfds.core.DatasetBuilder:
-    """Builds a table and opens what was built by its name, as somebody without our code would."""
+    """Builds a table and opens the data set by name, without code of this project."""
     options = {"images_dir": DUMMY_DIR / "images", "stored_name": "mine", **options}
     build("gaze_table", data_dir=data_dir, table=table, **options)
     return tfds.builder(options["stored_name"], data_dir=data_dir)
@@ -36,7 +36,7 @@ def read_records(prepared: tfds.core.DatasetBuilder) -> dict[str, dict[str, Any]
     return {record["image_id"].decode(): record for record in records}
 
 
-def test_every_row_of_the_dummy_table_is_where_it_belongs(tmp_path: Path) -> None:
+def test_every_row_of_the_dummy_table_is_in_its_record(tmp_path: Path) -> None:
     prepared = build_table(DUMMY_DIR / "gaze.csv", tmp_path)
     assert prepared.info.full_name == "mine/1.0.0"
     metadata = prepared.info.metadata
@@ -57,30 +57,30 @@ def test_every_row_of_the_dummy_table_is_where_it_belongs(tmp_path: Path) -> Non
     assert first["xy_px"].tolist() == [[0.5, 0.5], [20, 10], [11, 21], [12, 22]]
     assert first["duration_ms"].tolist() == [200, 250, 150, 125]
     assert records["more/grey.png"]["gaze"]["user"].tolist() == [1]
-    # A grey image keeps its values in three channels; the file in colour is as it was.
-    with Image.open(DUMMY_DIR / "images" / "more" / "grey.png") as grey:
-        np.testing.assert_array_equal(records["more/grey.png"]["image"][..., 2], np.asarray(grey))
+    # A gray image has its values in three channels. The bytes of an RGB file do not change.
+    with Image.open(DUMMY_DIR / "images" / "more" / "grey.png") as gray:
+        np.testing.assert_array_equal(records["more/grey.png"]["image"][..., 2], np.asarray(gray))
     source = prepared.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     stored = {record["image_id"]: record["image"] for record in source}
     assert stored[b"a.jpg"] == (DUMMY_DIR / "images" / "a.jpg").read_bytes()
 
 
-def test_viewings_wholly_outside_are_dropped_and_who_is_left_with_none_is_named(
+def test_viewings_outside_are_dropped_and_users_without_gaze_are_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = "a.jpg,u,1,2\na.jpg,away,-1,2\nb c.png,away,99,2\nb c.png,u,99,2\nb c.png,v,3,2\n"
     prepared = build_table(write_csv(tmp_path, "image,user,x,y\n" + rows), tmp_path)
     assert prepared.info.metadata["num_dropped_viewings"] == 3
     assert prepared.info.metadata["users_without_gaze"] == ["away"]
-    # They keep their place among the users.
+    # A user without gaze stays in the list.
     assert prepared.info.metadata["user_ids"] == ["away", "u", "v"]
-    told = capfd.readouterr().err
-    assert "3 fixations outside their image dropped, 3 viewings with all of theirs" in told
-    assert "users without any fixation inside an image, who can take no part: 'away'" in told
+    printed = capfd.readouterr().err
+    assert "3 fixations outside their image dropped, 3 viewings left without fixations" in printed
+    assert "users without any fixation inside an image: 'away'" in printed
 
 
 def scanpaths_of(rows: Any) -> list[dict[str, Any]]:
-    """The same gaze as JSON of scanpaths."""
+    """Returns the same gaze as JSON of scanpaths."""
     scanpaths: dict[Any, dict[str, Any]] = {}
     for image, user, x, y, duration_ms, trial in rows:
         empty: dict[str, Any] = {"X": [], "Y": [], "T": []}
@@ -91,7 +91,7 @@ def scanpaths_of(rows: Any) -> list[dict[str, Any]]:
 
 
 def write_as(suffix: str, path: Path) -> Path:
-    """Writes the dummy table as another kind of file."""
+    """Writes the dummy table in the format of a suffix."""
     table = path / f"gaze{suffix}"
     rows = [dict(zip(make_dummy_data.HEADER, row, strict=True)) for row in make_dummy_data.ROWS]
     match suffix:
@@ -107,7 +107,7 @@ def write_as(suffix: str, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".json"])
-def test_every_kind_of_file_gives_the_same(suffix: str, tmp_path: Path) -> None:
+def test_every_format_gives_the_same_digest(suffix: str, tmp_path: Path) -> None:
     expected = build_table(DUMMY_DIR / "gaze.csv", tmp_path).info.metadata
     found = build_table(write_as(suffix, tmp_path), tmp_path, stored_name="again").info.metadata
     assert found["digest"] == expected["digest"]
@@ -115,13 +115,13 @@ def test_every_kind_of_file_gives_the_same(suffix: str, tmp_path: Path) -> None:
 
 
 def write_csv(folder: Path, text: str) -> Path:
-    """Writes a table of this text."""
+    """Writes a table with a given text."""
     table = folder / "t.csv"
     table.write_text(text)
     return table
 
 
-def test_numbers_are_names_too_and_in_the_order_of_their_value(tmp_path: Path) -> None:
+def test_numeric_names_are_sorted_as_numbers(tmp_path: Path) -> None:
     table = tmp_path / "t.parquet"
     columns = {"image": ["a.jpg"] * 3, "user": [10, 9, 10], "x": [1, 2, 3], "y": [1.5, 2, 3]}
     pyarrow.parquet.write_table(pa.table(columns), table)
@@ -134,7 +134,7 @@ def test_numbers_are_names_too_and_in_the_order_of_their_value(tmp_path: Path) -
     assert gaze["duration_ms"].tolist() == [0, 0, 0]
 
 
-def test_rows_are_in_the_order_of_time_if_there_is_one(tmp_path: Path) -> None:
+def test_rows_are_sorted_by_time(tmp_path: Path) -> None:
     rows = "".join(
         f"a.jpg,{user},{x},1,{trial},{t_ms}\n"
         for user, x, trial, t_ms in [
@@ -144,24 +144,24 @@ def test_rows_are_in_the_order_of_time_if_there_is_one(tmp_path: Path) -> None:
     table = write_csv(tmp_path, "image,user,x,y,trial,t_ms\n" + rows)
     gaze = read_records(build_table(table, tmp_path))["a.jpg"]["gaze"]
     assert gaze["xy_px"][:, 0].tolist() == [5, 2, 4, 3, 1]
-    # From 0 without gaps, whatever they were called.
+    # Trials are numbered from 0 without gaps.
     assert gaze["trial"].tolist() == [0, 0, 0, 1, 1]
 
 
-def test_without_time_rows_are_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_without_time_rows_keep_the_order_of_the_file(tmp_path: Path) -> None:
     table = write_csv(tmp_path, "image,user,x,y\n" + "".join(f"a.jpg,u,{x},1\n" for x in (9, 2, 5)))
     gaze = read_records(build_table(table, tmp_path))["a.jpg"]["gaze"]
     assert gaze["xy_px"][:, 0].tolist() == [9, 2, 5]
 
 
-def test_other_columns_are_left_out_by_name_only(tmp_path: Path) -> None:
+def test_other_columns_are_refused_unless_ignored(tmp_path: Path) -> None:
     table = write_csv(tmp_path, "image,user,x,y,pupil,duration\na.jpg,u,1,2,3,4\n")
     with pytest.raises(ValueError, match=r"t\.csv has an unknown column 'pupil', expected image,"):
         build_table(table, tmp_path)
     build_table(table, tmp_path, ignored_columns=("pupil", "duration"))
 
 
-def test_a_convention_moves_gaze_and_is_kept(tmp_path: Path) -> None:
+def test_a_convention_moves_gaze_and_is_stored(tmp_path: Path) -> None:
     table = write_csv(tmp_path, "image,user,x,y\na.jpg,u,1,1\na.jpg,u,40,30\n")
     prepared = build_table(table, tmp_path, convention=IMAGE_PX._replace(origin_px=1))
     assert read_records(prepared)["a.jpg"]["gaze"]["xy_px"].tolist() == [[0.5, 0.5], [39.5, 29.5]]
@@ -181,7 +181,7 @@ def test_paths_start_from_the_raw_folder(tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "1.0.0" / "dataset_info.json").is_file()
 
 
-def test_another_table_does_not_pass_for_one_that_is_built(
+def test_another_table_under_the_same_name_is_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     build_table(DUMMY_DIR / "gaze.csv", tmp_path)
@@ -193,7 +193,7 @@ def test_another_table_does_not_pass_for_one_that_is_built(
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "a/b", "../a", "1st", "osie", "gaze_table"])
-def test_a_name_that_is_none_or_taken_is_refused(name: str, tmp_path: Path) -> None:
+def test_an_invalid_or_taken_name_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"--name is '{name}', expected lower-case"):
         build_table(DUMMY_DIR / "gaze.csv", tmp_path, stored_name=name)
 
@@ -215,7 +215,7 @@ GOOD = "image,user,x,y,duration_ms,t_ms\na.jpg,u,1,2,100,0\na.jpg,u,3,4,100,150\
         (GOOD.replace(",2,", ",-inf,"), "t.csv row 1: y is '-inf', expected a finite number"),
         (GOOD.replace("4,100", "4,-1"), "t.csv row 2: duration_ms is '-1', expected no negative"),
         (GOOD.replace("4,100", "4,"), "t.csv row 2: duration_ms is '', expected a number"),
-        (GOOD.replace("150", "0"), "t.csv row 2: user 'u' is on 'a.jpg' at t_ms 0 again"),
+        (GOOD.replace("150", "0"), "t.csv row 2: user 'u' has t_ms 0 on 'a.jpg' again"),
         (GOOD.replace("a.jpg,u,3", ",u,3"), "t.csv row 2: image is '', expected a name"),
         (GOOD.replace("a.jpg,u,3", "a.jpg,,3"), "t.csv row 2: user is '', expected a name"),
         ("image,user,x,y,trial\na.jpg,u,1,2,1.5\n", "row 1: trial is '1.5', expected an integer"),
@@ -223,7 +223,7 @@ GOOD = "image,user,x,y,duration_ms,t_ms\na.jpg,u,1,2,100,0\na.jpg,u,3,4,100,150\
         (GOOD.replace(",1,", ",a,").replace(",3,", ",b,"), r"x is 'a', .* \(2 such rows\)$"),
         (
             GOOD.replace(",1,", ",a,").replace(",2,", ",inf,"),
-            "x is 'a', expected a number; 1 more rules are broken: gazejax data check says which",
+            "x is 'a', expected a number; 1 more errors: gazejax data check lists them",
         ),
     ],
 )
@@ -238,12 +238,12 @@ def test_a_bad_table_is_refused_by_file_and_row(text: str, message: str, tmp_pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"image,user,x,y\na.jpg,\xff,1,2\n", r"t\.csv is no CSV table in UTF-8"),
-        ("t.parquet", b"PAR1", r"t\.parquet is no Parquet table"),
-        ("t.jsonl", b'{"image": "a.jpg"', r"t\.jsonl is no table of JSON lines"),
+        ("t.csv", b"image,user,x,y\na.jpg,\xff,1,2\n", r"t\.csv is not a CSV table in UTF-8"),
+        ("t.parquet", b"PAR1", r"t\.parquet is not a Parquet table"),
+        ("t.jsonl", b'{"image": "a.jpg"', r"t\.jsonl is not a table of JSON lines"),
         ("t.jsonl", b"", r"t\.jsonl has no row"),
-        ("t.json", b"{", r"t\.json is no JSON"),
-        ("t.json", b"{}", r"t\.json is no JSON of scanpaths, expected a list"),
+        ("t.json", b"{", r"t\.json is not JSON"),
+        ("t.json", b"{}", r"t\.json is not JSON of scanpaths, expected a list"),
         ("t.json", b"[]", r"t\.json has no row"),
         ("t.json", b"[1]", r"t\.json object 1 is int, expected an object"),
         ("t.json", b'[{"name": "a.jpg", "subject": 1, "X": [1]}]', r"object 1 has no 'Y'"),
@@ -266,7 +266,7 @@ def test_a_bad_table_is_refused_by_file_and_row(text: str, message: str, tmp_pat
             "t.json",
             b'[{"name": "a.jpg", "subject": 1, "X": [1], "Y": [2]},'
             b' {"name": "a.jpg", "subject": "1", "X": [1], "Y": [2]}]',
-            r"object 2: subject '1' is on 'a.jpg' with the same scanpath again",
+            r"object 2: subject '1' has the same scanpath on 'a.jpg' again",
         ),
         ("t.txt", b"", r"t\.txt ends with '\.txt', expected \.csv, \.parquet, \.jsonl, \.json"),
     ],
@@ -279,19 +279,19 @@ def test_another_file_is_refused(name: str, content: bytes, message: str, tmp_pa
 
 
 def cut(path: Path) -> None:
-    """Truncates a file to its half."""
+    """Truncates a file to half of its bytes."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def turn(path: Path) -> None:
-    """Says that the picture is to be turned."""
+    """Writes an image with an EXIF tag that rotates it."""
     exif = Image.Exif()
     exif[274] = 6
     Image.new("RGB", (40, 30)).save(path, exif=exif)
 
 
 def link_out(path: Path) -> None:
-    """Moves a file out of its folder and leaves a link there."""
+    """Moves a file out of its folder and replaces it by a link."""
     shutil.move(path, path.parents[1] / "moved.jpg")
     path.symlink_to(path.parents[1] / "moved.jpg")
 
@@ -302,7 +302,7 @@ def link_out(path: Path) -> None:
         (cut, r"a\.jpg does not decode"),
         (lambda path: path.write_bytes(b"GIF"), r"a\.jpg does not decode"),
         (lambda path: path.unlink(), r"lacks 1 of 3 images: 'a\.jpg'"),
-        (turn, r"a\.jpg is turned by an EXIF orientation"),
+        (turn, r"a\.jpg is rotated by an EXIF tag"),
         (lambda path: Image.new("RGBA", (9, 9)).save(path, format="PNG"), r"is a RGBA image"),
         (link_out, r"a\.jpg leads out of .*images to .*moved\.jpg"),
     ],
@@ -326,11 +326,11 @@ def test_a_path_out_of_the_folder_is_no_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"table": Path("none.csv")}, r"--table none\.csv is no file"),
+        ({"table": Path("none.csv")}, r"--table none\.csv is not a file"),
         ({"images_dir": Path("none")}, r"--images none is not a folder"),
     ],
 )
-def test_what_is_missing_is_named(
+def test_missing_files_are_named(
     options: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -350,9 +350,7 @@ def test_what_is_missing_is_named(
         ({"convention": IMAGE_PX._replace(units="deg")}, "--units deg needs --pixels-per-degree"),
     ],
 )
-def test_options_that_cannot_be_are_refused(
-    options: dict[str, Any], message: str, tmp_path: Path
-) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     every: dict[str, Any] = {
         "table": DUMMY_DIR / "gaze.csv",
         "images_dir": DUMMY_DIR,
@@ -365,7 +363,7 @@ def test_options_that_cannot_be_are_refused(
             build(name, data_dir=tmp_path, table=Path("a.csv"))
 
 
-def test_the_dummy_data_are_what_the_script_writes(tmp_path: Path) -> None:
+def test_the_dummy_table_equals_the_output_of_its_script(tmp_path: Path) -> None:
     make_dummy_data.write_table(tmp_path / "gaze.csv")
     assert (tmp_path / "gaze.csv").read_bytes() == (DUMMY_DIR / "gaze.csv").read_bytes()
 
@@ -377,7 +375,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def write_releases(rows: Rows, folder: Path) -> list[Path]:
-    """Writes rows of image, user, x, y, duration and trial in three kinds of files."""
+    """Writes rows of image, user, x, y, duration and trial in three formats."""
     make_dummy_data.write_table(folder / "gaze.csv", tuple(rows))
     columns = dict(zip(make_dummy_data.HEADER, zip(*rows, strict=True), strict=True))
     pyarrow.parquet.write_table(pa.table(columns), folder / "gaze.parquet")
@@ -386,7 +384,7 @@ def write_releases(rows: Rows, folder: Path) -> list[Path]:
 
 
 def rows_of(gaze_by_image_id: Any, user_ids: list[str]) -> Rows:
-    """The gaze of a release, in its own coordinates moved to our origin, as rows."""
+    """Returns the gaze of a release as rows of a table."""
     return [
         (image_id, user_ids[user], x, y, duration_ms, trial)
         for image_id, gaze in gaze_by_image_id.items()
@@ -399,7 +397,7 @@ def rows_of(gaze_by_image_id: Any, user_ids: list[str]) -> Rows:
 
 @pytest.mark.real
 @needs_real_gaze
-def test_real_osie_as_a_table_is_osie(tmp_path: Path) -> None:
+def test_real_osie_as_a_table_has_the_same_digest(tmp_path: Path) -> None:
     raw_dir = Path(os.environ["GAZEJAX_RAW_DATA"]) / "osie"
     gaze = osie_dataset_builder.read_fixations(
         raw_dir / "data" / "eye" / "fixations.mat", num_images=700, num_users=15
@@ -418,7 +416,7 @@ def test_real_osie_as_a_table_is_osie(tmp_path: Path) -> None:
 
 @pytest.mark.real
 @needs_real_gaze
-def test_real_ps_on_the_screen_as_a_table_is_ps(tmp_path: Path) -> None:
+def test_real_ps_on_the_screen_as_a_table_has_the_same_digest(tmp_path: Path) -> None:
     raw_dir = Path(os.environ["GAZEJAX_RAW_DATA"])
     images_dir = raw_dir / "osie" / "data" / "stimuli"
     config = personalized_saliency_dataset_builder.Builder.builder_configs["osie_overlap"]

@@ -1,4 +1,4 @@
-"""Writes `dummy_data`: the invented gaze of two users on three images, as a table."""
+"""Writes `dummy_data`: a table of invented gaze of two users on three images."""
 
 import csv
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 HEADER = ("image", "user", "x", "y", "duration_ms", "trial")
-# In pixels of the images, whose top left corner is (0, 0).
+# Pixels of the images, top left corner (0, 0).
 ROWS = (
     ("a.jpg", "ann", 0.5, 0.5, 200, 0),
     ("a.jpg", "ann", 20.0, 10.0, 250, 0),
@@ -26,7 +26,7 @@ def write_table(path: Path, rows: tuple[tuple[object, ...], ...] = ROWS) -> None
 
 
 def write_images(folder: Path) -> None:
-    """Writes the three images: a JPEG and a PNG in colour, and a grey PNG."""
+    """Writes the three images: an RGB JPEG, an RGB PNG and a gray PNG."""
     (folder / "more").mkdir(parents=True, exist_ok=True)
     row, column = np.mgrid[:30, :40]
     color = np.stack([6 * column, 8 * row, 4 * (row + column) % 256], axis=-1).astype(np.uint8)

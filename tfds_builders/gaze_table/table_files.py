@@ -1,4 +1,4 @@
-"""Reads tables of fixations, CSV, Parquet, JSON lines or the JSON of scanpaths, and checks them."""
+"""Reads and checks tables of fixations: CSV, Parquet, JSON lines and JSON of scanpaths."""
 
 import csv
 import io
@@ -23,12 +23,12 @@ _SCANPATH_KEYS = ("name", "subject", "X", "Y")
 
 
 class Table(NamedTuple):
-    """A table of fixations, a row a fixation, as it was read: nothing is checked yet.
+    """A table of fixations before its values are checked; one row for each fixation.
 
     Attributes:
         path: the file.
-        columns: name -> values, whatever they are; None where there is none.
-        place: number of a row from 0 -> what to call it.
+        columns: name -> values of any type; None: no value.
+        place: index of a row, from 0 -> position in the file, for messages.
     """
 
     path: Path
@@ -36,18 +36,19 @@ class Table(NamedTuple):
     place: Callable[[int], str]
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Returns the number of rows."""
         return len(self.columns["image"])
 
 
 class Fixations(NamedTuple):
-    """A table of fixations whose every value was checked.
+    """A table of fixations after all values are checked.
 
     Attributes:
-        image, user: object [n], texts.
+        image: object [n], texts.
+        user: object [n], texts.
         trial: int64 [n], from 0 for each user and image, without gaps.
-        xy: float64 [n, 2], in the unit of the table.
-        duration_ms: float64 [n], or None if the table has no such column.
+        xy: float64 [n, 2], x, y with the coordinates of the table.
+        duration_ms: float64 [n], milliseconds; None: the table has no such column.
     """
 
     image: np.ndarray
@@ -61,18 +62,19 @@ def read(path: Path, ignored: Collection[str] = ()) -> Table:
     """Reads a table.
 
     Args:
-        path: a CSV table in UTF-8 with a first line of names, a Parquet table, JSON lines (an
-            object a fixation), or JSON of scanpaths (a list of objects with `name`, `subject`, `X`,
-            `Y` and optional `T`, as COCO-FreeView and COCO-Search18 have them).
-        ignored: columns to leave out. Of JSON of scanpaths other keys are always left out.
+        path: a CSV table in UTF-8 whose first line has the names of the columns; a Parquet table;
+            JSON lines, one object for each fixation; or JSON of scanpaths, a list of objects with
+            `name`, `subject`, `X`, `Y` and optional `T`, the format of COCO-FreeView and
+            COCO-Search18.
+        ignored: columns to leave out. Further keys of JSON of scanpaths are always left out.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: of another kind, unreadable, without a column that is needed, or with one that
-            is not known; naming the file.
+        FileNotFoundError: the file is missing.
+        ValueError: the file has another format or cannot be read, a required column is missing, or
+            a column is unknown; the message has the file.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"--table {path} is no file")
+        raise FileNotFoundError(f"--table {path} is not a file")
     readers = {
         ".csv": _read_csv,
         ".parquet": _read_parquet,
@@ -108,14 +110,15 @@ def check(table: Table) -> tuple[Fixations | None, list[str]]:
     """Checks every value of a table.
 
     Returns:
-        The fixations, in the order of viewing, or None if there are errors; and the errors, one
-        line for each broken rule, with the first row that breaks it and how many do.
+        The fixations, sorted by image, user, trial and time, or None if there are errors; and the
+        errors, one line for each broken rule, with the first row that breaks the rule and the
+        number of such rows.
 
     Source: ours.
     """
     errors: list[str] = []
 
-    def refuse(broken: np.ndarray, name: str, rule: str) -> None:
+    def add_error(broken: np.ndarray, name: str, rule: str) -> None:
         rows = np.flatnonzero(broken)
         if len(rows):
             value = table.columns[name][rows[0]]
@@ -127,23 +130,23 @@ def check(table: Table) -> tuple[Fixations | None, list[str]]:
 
     texts = {name: _as_texts(table.columns[name]) for name in ("image", "user")}
     for name, values in texts.items():
-        refuse(values == "", name, "a name")
+        add_error(values == "", name, "a name")
     numbers = {}
     for name in ("x", "y", *OPTIONAL):
         if name not in table.columns:
             continue
         values, is_number = _as_numbers(table.columns[name])
-        refuse(~is_number, name, "a number")
-        refuse(is_number & ~np.isfinite(values), name, "a finite number")
+        add_error(~is_number, name, "a number")
+        add_error(is_number & ~np.isfinite(values), name, "a finite number")
         numbers[name] = values
     if "duration_ms" in numbers:
-        refuse(numbers["duration_ms"] < 0, "duration_ms", "no negative number")
+        add_error(numbers["duration_ms"] < 0, "duration_ms", "no negative number")
     if "trial" in numbers:
         trial = numbers["trial"]
-        refuse(np.isfinite(trial) & (trial != np.round(trial)), "trial", "an integer")
+        add_error(np.isfinite(trial) & (trial != np.round(trial)), "trial", "an integer")
     if errors:
         return None, errors
-    # As numbers, in the order of their names: to sort by and to compare.
+    # Indices in the order of the names, for sorting and comparing.
     (_, image), (_, user) = (np.unique(texts[name], return_inverse=True) for name in texts)
     trial = numbers.get("trial", np.zeros(len(table)))
     order = np.lexsort((numbers.get("t_ms", np.zeros(len(table))), trial, user, image))
@@ -153,8 +156,8 @@ def check(table: Table) -> tuple[Fixations | None, list[str]]:
         for row in np.sort(again)[:1]:
             more = f" ({len(again)} such rows)" if len(again) > 1 else ""
             errors.append(
-                f"{table.path} {table.place(int(row))}: user {texts['user'][row]!r} is on "
-                f"{texts['image'][row]!r} at t_ms {numbers['t_ms'][row]:g} again, expected one row "
+                f"{table.path} {table.place(int(row))}: user {texts['user'][row]!r} has "
+                f"t_ms {numbers['t_ms'][row]:g} on {texts['image'][row]!r} again, expected one row "
                 f"for each time{more}"
             )
         if errors:
@@ -169,11 +172,11 @@ def check(table: Table) -> tuple[Fixations | None, list[str]]:
 
 
 def group_by_image(fixations: Fixations) -> tuple[list[str], dict[str, gaze_schema.GazeTable]]:
-    """Turns a checked table into the gaze on each image.
+    """Groups the fixations of a checked table by image.
 
     Returns:
-        The names of the users, by number if all are numbers, else by name; and image -> gaze, in
-        the order of the names.
+        The names of the users, sorted as numbers if all are numbers, else as texts; and image ->
+        gaze, sorted by image, with the coordinates of the table.
     """
     names = set(fixations.user)
     are_numbers = all(name.isdecimal() for name in names)
@@ -203,7 +206,7 @@ def _read_csv(path: Path) -> Table:
         names = next(reader, [])
         rows = [row for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is no CSV table in UTF-8: {error}") from error
+        raise ValueError(f"{path} is not a CSV table in UTF-8: {error}") from error
     _check_unique_names(path, names)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(names):
@@ -219,7 +222,7 @@ def _read_parquet(path: Path) -> Table:
     try:
         table = pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is no Parquet table: {raw_files.one_line(error)}") from error
+        raise ValueError(f"{path} is not a Parquet table: {raw_files.one_line(error)}") from error
     return _from_arrow(path, table)
 
 
@@ -230,7 +233,7 @@ def _read_json_lines(path: Path) -> Table:
         table = pyarrow.json.read_json(path)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"{path} is no table of JSON lines: {raw_files.one_line(error)}"
+            f"{path} is not a table of JSON lines: {raw_files.one_line(error)}"
         ) from error
     return _from_arrow(path, table)
 
@@ -245,9 +248,9 @@ def _read_scanpaths(path: Path) -> Table:
     try:
         scanpaths = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {raw_files.one_line(error)}") from error
+        raise ValueError(f"{path} is not JSON: {raw_files.one_line(error)}") from error
     if not isinstance(scanpaths, list):
-        raise ValueError(f"{path} is no JSON of scanpaths, expected a list of objects")
+        raise ValueError(f"{path} is not JSON of scanpaths, expected a list of objects")
     has_durations = any(isinstance(one, dict) and "T" in one for one in scanpaths)
     keys = ("X", "Y", "T") if has_durations else ("X", "Y")
     columns: dict[str, list[Any]] = {
@@ -262,8 +265,8 @@ def _read_scanpaths(path: Path) -> Table:
         before = trials.setdefault((image, str(user)), [])
         if rows in before:
             raise ValueError(
-                f"{place}: subject {user!r} is on {image!r} with the same scanpath again, "
-                "expected each of them once"
+                f"{place}: subject {user!r} has the same scanpath on {image!r} again, "
+                "expected each scanpath once"
             )
         for position, row in enumerate(rows, start=1):
             values = (image, user, row[0], row[1], len(before), *row[2:])
@@ -307,7 +310,7 @@ def _row(row: int) -> str:
 
 
 def _as_texts(values: Sequence[Any]) -> np.ndarray:
-    """Names as text; a number that is whole has no decimal point, and nothing is ''."""
+    """Returns names as texts; whole numbers have no decimal point, and None is ''."""
     return np.array([_as_text(value) for value in values], object)
 
 
@@ -320,7 +323,7 @@ def _as_text(value: Any) -> str:
 
 
 def _as_numbers(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """float64 [n], and whether each was a number; a text that says a number is one."""
+    """Returns float64 [n], and whether each value is a number or the text of a number."""
     numbers, is_number = np.full(len(values), np.nan), np.ones(len(values), bool)
     for row, value in enumerate(values):
         try:
@@ -333,7 +336,7 @@ def _as_numbers(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _without_gaps(image: np.ndarray, user: np.ndarray, trial: np.ndarray) -> np.ndarray:
-    """Numbers the trials of each image and user from 0; rows are sorted."""
+    """Numbers the trials of sorted rows from 0, for each image and user."""
     is_new = np.diff(image, prepend=-1) != 0
     is_new |= np.diff(user, prepend=-1) != 0
     is_next = ~is_new & (np.diff(trial, prepend=trial[:1]) != 0)

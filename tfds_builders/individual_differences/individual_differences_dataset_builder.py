@@ -1,7 +1,7 @@
 """ID (de Haas, Iakovidis, Schwarzkopf, Gegenfurtner, PNAS 2019): gaze on the images of OSIE.
 
-The layout of the authors' release could not be inspected. A folder with gaze in one of two layouts
-is taken, and the counts that are known are checked.
+The layout of the authors' release could not be inspected. The builder takes a folder with gaze in
+one of two layouts, and checks the numbers of images and users.
 """
 
 from pathlib import Path
@@ -23,11 +23,11 @@ class Source(NamedTuple):
     """How to read the release.
 
     Attributes:
-        images_dir: OSIE's `data/stimuli`.
-        convention: of a table's coordinates; None: pixels of the image, counted from (0, 0) at its
-            top left corner. The struct counts as MATLAB does, the first pixel's centre being 1.
-        is_strict: whether there must be 700 images, at least 100 users, and everybody's gaze on
-            every image.
+        images_dir: the folder `data/stimuli` of OSIE.
+        convention: coordinates of a table; None: pixels of the image, top left corner (0, 0). The
+            struct always has the coordinates of MATLAB: the centre of the first pixel is (1, 1).
+        is_strict: whether to check that there are 700 images, at least 100 users, and gaze of each
+            user on each image.
     """
 
     images_dir: Path
@@ -47,7 +47,7 @@ class Builder(GazeDatasetBuilder):
     )
 
     def __init__(self, *, source: Source, **kwargs: Any):
-        """Takes the source beside what every builder of TFDS takes."""
+        """Takes the source, and the arguments of all builders of TFDS."""
         self.source = source
         super().__init__(**kwargs)
 
@@ -58,8 +58,8 @@ class Builder(GazeDatasetBuilder):
             raw_dir: the folder that holds the gaze.
 
         Raises:
-            FileNotFoundError: no gaze, or an image that is not there.
-            ValueError: gaze in both layouts or another one, or (if strict) other counts.
+            FileNotFoundError: there is not exactly one file of gaze, or an image is missing.
+            ValueError: the file has another layout, or a number of images or users differs.
         """
         source = self.source
         paths = [
@@ -96,7 +96,7 @@ class Builder(GazeDatasetBuilder):
 def _read_struct(path: Path, source: Source) -> gaze_schema.Release:
     if source.convention is not None:
         raise ValueError(
-            f"{path} is in the layout of OSIE's, whose coordinates are known: leave out --origin, "
+            f"{path} has the layout of OSIE, whose coordinates are known: leave out --origin, "
             "--units, --pixels-per-degree, --screen and --fit"
         )
     gaze_by_image_id = osie_dataset_builder.read_fixations(path, num_images=None, num_users=None)
@@ -117,7 +117,7 @@ def _read_struct(path: Path, source: Source) -> gaze_schema.Release:
 
 def _check_counts(path: Path, release: gaze_schema.Release) -> None:
     num_images, num_users = len(release.gaze_by_image_id), len(release.user_ids)
-    relaxed = "; --no-strict takes it as it is"
+    relaxed = "; --no-strict builds it all the same"
     if num_images != NUM_IMAGES:
         raise ValueError(f"{path} has {num_images} images, expected {NUM_IMAGES}{relaxed}")
     if num_users < MIN_USERS:
@@ -127,5 +127,5 @@ def _check_counts(path: Path, release: gaze_schema.Release) -> None:
         if len(missing):
             raise ValueError(
                 f"{path}: user {release.user_ids[missing[0]]!r} has no fixation on {image_id!r}, "
-                f"expected everybody's gaze on every image{relaxed}"
+                f"expected gaze of every user on every image{relaxed}"
             )

@@ -1,4 +1,4 @@
-"""ID in both layouts that are taken, on generated releases, since there is no other at hand."""
+"""ID in both layouts, on generated releases, since the real release is not available."""
 
 import csv
 from pathlib import Path
@@ -19,7 +19,7 @@ NUM_IMAGES, NUM_USERS = 700, 101
 
 @pytest.fixture(scope="module")
 def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small images under the names of OSIE's."""
+    """Writes small images under the names of OSIE."""
     folder = tmp_path_factory.mktemp("stimuli")
     Image.new("RGB", (80, 60)).save(folder / "1001.jpg")
     for number in range(1002, 1001 + NUM_IMAGES):
@@ -28,14 +28,14 @@ def images_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scanpath_of(image: int, user: int) -> np.ndarray:
-    """Rows of x, y and duration that say whose they are, with our origin."""
+    """Returns rows of x, y and duration that identify image and user; top left corner (0, 0)."""
     return np.array([[0.5 + user % 79, 0.5 + image % 59, 100 + user], [9.5, 8.5, 200 + image]])
 
 
 def write_struct(
     folder: Path, num_images: int = NUM_IMAGES, num_users: int = NUM_USERS, *, not_seen: Any = ()
 ) -> Path:
-    """Writes the layout of OSIE's fixations.mat, whose first pixel is centred on (1, 1)."""
+    """Writes fixations.mat in the layout of OSIE; the centre of the first pixel is (1, 1)."""
     folder.mkdir(exist_ok=True)
     cells = np.empty(num_images, object)
     for image in range(num_images):
@@ -53,7 +53,7 @@ def write_struct(
 
 
 def write_table(folder: Path, num_images: int = NUM_IMAGES, num_users: int = NUM_USERS) -> Path:
-    """Writes the same as a table in the columns of gaze_table."""
+    """Writes the same gaze as a table with the columns of gaze_table."""
     folder.mkdir(exist_ok=True)
     with (folder / "fixations.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -66,13 +66,11 @@ def write_table(folder: Path, num_images: int = NUM_IMAGES, num_users: int = NUM
 
 
 def build_release(raw_dir: Path, data_dir: Path, images_dir: Path, **options: Any) -> Any:
-    """Builds a release and opens what was built."""
+    """Builds a release and opens the data set."""
     return tfds.builder_from_directory(build(NAME, raw_dir, data_dir, images_dir, **options))
 
 
-def test_both_layouts_give_the_same_and_everybody_is_there(
-    tmp_path: Path, images_dir: Path
-) -> None:
+def test_both_layouts_give_the_same_digest_and_all_users(tmp_path: Path, images_dir: Path) -> None:
     of_struct = build_release(write_struct(tmp_path / "s"), tmp_path / "1", images_dir)
     of_table = build_release(write_table(tmp_path / "t"), tmp_path / "2", images_dir)
     metadata = of_struct.info.metadata
@@ -91,9 +89,9 @@ def test_both_layouts_give_the_same_and_everybody_is_there(
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"num_images": 3}, r"has 3 images, expected 700; --no-strict takes it as it is"),
+        ({"num_images": 3}, r"has 3 images, expected 700; --no-strict builds it all the same"),
         ({"num_users": 2}, r"has 2 users, expected at least 100; --no-strict"),
-        ({"not_seen": {(5, 7)}}, r"user '8' has no fixation on '1006.jpg', expected everybody's"),
+        ({"not_seen": {(5, 7)}}, r"user '8' has no fixation on '1006.jpg', expected gaze of every"),
     ],
 )
 def test_other_counts_are_refused_unless_relaxed(
@@ -110,7 +108,7 @@ def test_other_counts_are_refused_unless_relaxed(
     assert prepared.info.metadata["num_fixations"] == 2 * (num_images * num_users - num_missing)
 
 
-def test_what_is_no_release_is_refused(tmp_path: Path, images_dir: Path) -> None:
+def test_other_folders_are_refused(tmp_path: Path, images_dir: Path) -> None:
     raw_dir = tmp_path / "raw"
     with pytest.raises(ValueError, match=f"{NAME} needs --images: OSIE's data/stimuli"):
         build(NAME, raw_dir, tmp_path)

@@ -1,4 +1,4 @@
-"""Writes dummy_data: an invented release in OSIE's layout. Run: python make_dummy_data.py."""
+"""Writes dummy_data, an invented release in the layout of OSIE: python make_dummy_data.py."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 WIDTH_PX, HEIGHT_PX = 40, 30
 
-# Image -> for each user: fix_x, fix_y (MATLAB's, first pixel 1), fix_duration in ms.
+# Image -> for each user: fix_x, fix_y (MATLAB, first pixel 1), fix_duration in ms.
 Scanpaths = dict[str, list[tuple[list[float], list[float], list[float]]]]
 
 SCANPATHS: Scanpaths = {
@@ -27,12 +27,12 @@ SCANPATHS: Scanpaths = {
     ],
 }
 
-# Image -> rows of the mouse: subj, coord (row before column, MATLAB's, first pixel 1), order.
+# Image -> mouse samples: subj, coord (row before column, MATLAB, first pixel 1), order.
 Tracks = dict[str, list[tuple[float, float, float, float]]]
 
 TRACKS: Tracks = {
-    # The numbers of the users have gaps, and two of them are in two places of the file: user 5 goes
-    # on there, user 2 starts again, which is a second trial.
+    # The numbers of the users have gaps. Users 5 and 2 are in two places of the file each: the
+    # `order` of user 5 goes on, the `order` of user 2 starts again, which is a second trial.
     "1001.jpg": [
         (5, 1, 1, 1),
         (5, 10, 20, 2),
@@ -41,15 +41,15 @@ TRACKS: Tracks = {
         (5, 30, 40, 3),
         (2, 7, 8, 1),
     ],
-    # The first sample is outside: its column of 41 is x 40.5.
+    # The first sample is outside: column 41 is x 40.5.
     "1002.jpg": [(9, 15, 41, 1), (9, 12, 13, 2)],
-    # A trial of a single sample, and another.
+    # User 9 has two trials of one sample each.
     "1003.jpg": [(2, 4, 3, 1), (9, 24, 13, 1), (9, 25, 14, 1)],
 }
 
 
 def make_fixations(scanpaths: Scanpaths) -> np.ndarray:
-    """Returns OSIE's cell array of structs: [images, 1] object, as `scipy.io.savemat` takes it."""
+    """Returns the cell array of OSIE for `scipy.io.savemat`: [images, 1] object of structs."""
     images = np.empty((len(scanpaths), 1), object)
     for i, (image_id, users) in enumerate(scanpaths.items()):
         subjects = np.empty((len(users), 1), object)
@@ -76,13 +76,13 @@ def write_release(raw_dir: Path, scanpaths: Scanpaths) -> None:
 
 
 def make_track(rows: list[tuple[float, float, float, float]]) -> dict[str, np.ndarray]:
-    """Returns OSIE's struct of one image's samples of the mouse."""
+    """Returns the struct of OSIE with the mouse samples on one image."""
     columns = np.asarray(rows, np.float64)
     return {"subj": columns[:, [0]], "coord": columns[:, 1:3], "order": columns[:, [3]]}
 
 
 def write_mouse(raw_dir: Path, tracks: Tracks) -> None:
-    """Writes a file of samples for each image below `raw_dir`; the crowd's have the same layout."""
+    """Writes one mouse file for each image below `raw_dir`, in the layout of both mouse folders."""
     folder = raw_dir / "data" / "mouse_lab"
     folder.mkdir(parents=True, exist_ok=True)
     for image_id, rows in tracks.items():

@@ -16,17 +16,16 @@ GazeByImageId = dict[str, gaze_schema.GazeTable]
 
 @dataclasses.dataclass
 class OsieConfig(tfds.core.BuilderConfig):
-    """What the release must hold.
+    """The expected content of the release.
 
     Attributes:
         tracking: what was tracked, `eye` or `mouse`.
-        folder: folder below `data` that holds the tracks.
-        num_images: images.
-        num_users: users; with `eye` each of them looked at every image.
-        num_rows: fixations, or samples of the mouse, of all users on all images, before any is
-            dropped.
-        sha256: digest of `data/eye/fixations.mat`, or of the files of the mouse in the order of
-            their numbers (`raw_files.digest_files`), as released.
+        folder: folder of the tracks, below `data`.
+        num_images: number of images.
+        num_users: number of users; with `eye` each user looked at each image.
+        num_rows: number of fixations or mouse samples, of all users on all images.
+        sha256: `raw_files.digest_files` of `data/eye/fixations.mat`, or of the mouse files in the
+            order of their numbers.
     """
 
     tracking: str = "eye"
@@ -38,7 +37,7 @@ class OsieConfig(tfds.core.BuilderConfig):
 
 
 class Builder(GazeDatasetBuilder):
-    """Builder of OSIE; `--raw` is the folder that holds data/stimuli and data/eye."""
+    """Builder of OSIE; `--raw` is the folder that holds `data/stimuli` and `data/eye`."""
 
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
@@ -84,17 +83,17 @@ class Builder(GazeDatasetBuilder):
     ]
 
     def read_release(self, raw_dir: Path) -> gaze_schema.Release:
-        """Reads and checks the gaze or the mouse of the whole release.
+        """Reads and checks the gaze or the mouse tracks of the release.
 
         Args:
             raw_dir: the folder that holds `data/stimuli` and `data/eye/fixations.mat`, or the
-                folders of the mouse.
+                folders of mouse tracks.
 
         Raises:
-            FileNotFoundError: a folder or file that is not there.
-            ValueError: a file that is not what the release holds.
+            FileNotFoundError: a folder or file is missing.
+            ValueError: a file differs from the release.
 
-        Source: the release's README.md and `src/dataset/showEyeData.m`; the shift of the origin is
+        Source: README.md and `src/dataset/showEyeData.m` of the release; the shift of the origin is
         ours.
         """
         config = self.builder_config
@@ -122,7 +121,7 @@ class Builder(GazeDatasetBuilder):
             expected_sha256=config.sha256,
         )
         return gaze_schema.Release(
-            # Eye and mouse alike number their users from 1, but they are not the same people.
+            # Eye and mouse tracks both number users from 1, but their users differ.
             user_ids=user_ids,
             gaze_by_image_id=gaze_by_image_id,
             read_image=lambda image_id: raw_files.read_image(stimuli_dir / image_id, stimuli_dir),
@@ -130,7 +129,7 @@ class Builder(GazeDatasetBuilder):
             tracking="eye" if config.tracking == "eye" else "mouse",
             has_durations=config.tracking == "eye",
             has_images=True,
-            # The release does not state the viewing distance in a form we could check.
+            # The release does not state the viewing distance in a form that can be checked.
             pixels_per_degree=None,
             metadata={"source_sha256": config.sha256},
         )
@@ -141,16 +140,17 @@ def read_fixations(path: Path, *, num_images: int | None, num_users: int | None)
 
     Args:
         path: the file.
-        num_images: images that must be in it; None: any number.
-        num_users: users that every image must have; None: as many as the first has, and somebody
-            who did not see an image has no fixation there.
+        num_images: expected number of images; None: any.
+        num_users: expected number of users of each image; None: the number of the first image. A
+            user who did not see an image has no fixation on this image.
 
     Returns:
-        Image id -> the fixations of all users, in viewing order, with our origin of coordinates.
+        Image id -> the fixations of all users in pixels of the image, top left corner (0, 0).
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: unreadable, another layout, other images or users, rows that are not finite.
+        FileNotFoundError: the file is missing.
+        ValueError: the file cannot be read or has another layout, a number of images or users
+            differs, or a value is not finite.
     """
     gaze_by_image_id: GazeByImageId = {}
     images = raw_files.read_variable(path, "fixations")
@@ -158,7 +158,7 @@ def read_fixations(path: Path, *, num_images: int | None, num_users: int | None)
     for image_number, image in enumerate(images, start=1):
         place = f"{path}: fixations{{{image_number}}}"
         image_id = raw_files.read_field(image, "img", place)
-        # The name becomes a path below data/stimuli, so it must not lead elsewhere.
+        # The name becomes a path below data/stimuli and must not lead out of this folder.
         if not isinstance(image_id, str) or not image_id or Path(image_id).name != image_id:
             raise ValueError(f"{place}.img is {image_id!r}, expected a file name")
         if image_id in gaze_by_image_id:
@@ -174,7 +174,7 @@ def read_fixations(path: Path, *, num_images: int | None, num_users: int | None)
             for row in np.flatnonzero(scanpath[:, 2] < 0)[:1]:
                 raise ValueError(
                     f"{user_place}: fixation {row + 1} has duration {scanpath[row, 2]}, "
-                    "expected no negative one"
+                    "expected a duration that is not negative"
                 )
             scanpaths.append(scanpath)
         rows = np.concatenate(scanpaths)
@@ -188,10 +188,10 @@ def read_fixations(path: Path, *, num_images: int | None, num_users: int | None)
 
 
 def list_tracks(folder: Path, config: OsieConfig) -> list[Path]:
-    """Finds the files of the mouse, one an image, in the order of their numbers.
+    """Finds the mouse files, one for each image, in the order of their numbers.
 
     Raises:
-        FileNotFoundError: if there are not so many.
+        FileNotFoundError: the number of files differs from `config.num_images`.
     """
     paths = sorted(folder.glob("*.mat"))
     if len(paths) != config.num_images:
@@ -203,15 +203,21 @@ def list_tracks(folder: Path, config: OsieConfig) -> list[Path]:
 
 
 def read_mouse(paths: list[Path], config: OsieConfig) -> tuple[list[str], GazeByImageId]:
-    """Reads the tracks of the mouse: a row a sample, of which no time is known.
+    """Reads mouse tracks: one row for each sample; the times of samples are not known.
+
+    Args:
+        paths: one file for each image.
+        config: the expected content of the release.
 
     Returns:
-        The users, whose numbers have gaps; and image id -> the samples of all users, in viewing
-        order, with our origin of coordinates. A track whose `order` starts again is another trial.
-        Durations are 0: not known.
+        The names of the users, numbers with gaps; and image id -> the samples of all users in
+        pixels of the image, top left corner (0, 0). Where `order` starts again, the next trial
+        starts. All durations are 0, since durations are not known.
 
     Raises:
-        ValueError: unreadable, another layout, other users, rows that are not finite.
+        FileNotFoundError: a file is missing.
+        ValueError: a file cannot be read or has another layout, the number of users differs, or a
+            value is not finite.
     """
     tracks = {}
     for path in tqdm(paths, desc="reading tracks", unit="file", disable=None):
@@ -232,7 +238,7 @@ def read_mouse(paths: list[Path], config: OsieConfig) -> tuple[list[str], GazeBy
 
 
 def _as_gaze(rows: np.ndarray, subjects: np.ndarray) -> gaze_schema.GazeTable:
-    """Turns rows of subject, row, column and order, sorted by subject, into a table."""
+    """Converts rows of subject, row, column and order, sorted by subject, to a gaze table."""
     user, order = np.searchsorted(subjects, rows[:, 0]), rows[:, 3]
     is_first = np.diff(user, prepend=-1) != 0
     starts_again = ~is_first & (np.diff(order, prepend=0) <= 0)

@@ -1,4 +1,4 @@
-"""Who and what is in OSIE, gaze and mouse, and what is refused."""
+"""OSIE, gaze and mouse tracks: records, metadata, and errors."""
 
 import hashlib
 import os
@@ -44,7 +44,7 @@ def make_mouse_config(raw_dir: Path, **counts: Any) -> osie_dataset_builder.Osie
 def prepare_release(
     raw_dir: Path, data_dir: Path, config: osie_dataset_builder.OsieConfig | None = None
 ) -> tfds.core.DatasetBuilder:
-    """Builds a release and opens what was built, as somebody without our code would."""
+    """Builds a release and opens the data set without code of this project."""
     config = config or make_config(raw_dir)
     builder = osie_dataset_builder.Builder(data_dir=data_dir, config=config)
     return tfds.builder_from_directory(prepare(builder, raw_dir))
@@ -58,17 +58,17 @@ def read_records(prepared: tfds.core.DatasetBuilder) -> dict[str, dict[str, Any]
 
 @pytest.fixture
 def release_dir(tmp_path: Path) -> Path:
-    """A copy of the dummy release, to be spoilt."""
+    """Copies the dummy release, to be changed by a test."""
     return Path(shutil.copytree(DUMMY_DIR, tmp_path / "release"))
 
 
-def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> None:
+def test_every_row_of_the_dummy_release_is_in_its_record(tmp_path: Path) -> None:
     prepared = prepare_release(DUMMY_DIR, tmp_path)
     records = read_records(prepared)
     assert sorted(records) == ["1001.jpg", "1002.jpg", "1003.jpg"]
 
-    # x before y, each 0.5 less than in make_dummy_data.SCANPATHS: the first pixel's centre, (1, 1)
-    # in the release, is (0.5, 0.5).
+    # x before y, each 0.5 less than in make_dummy_data.SCANPATHS: the centre of the first pixel is
+    # (1, 1) in the release and (0.5, 0.5) here.
     first = records["1001.jpg"]["gaze"]
     np.testing.assert_array_equal(first["user"], [0, 0, 0, 1, 1])
     np.testing.assert_array_equal(first["trial"], [0, 0, 0, 0, 0])
@@ -79,7 +79,7 @@ def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> N
     )
     np.testing.assert_array_equal(first["duration_ms"], [200, 250, 300, 150, 175])
 
-    # The fixation at x 40.5 of the release is at 40 here, outside a width of 40.
+    # x 40.5 of the release is 40 here, outside a width of 40.
     second = records["1002.jpg"]["gaze"]
     np.testing.assert_array_equal(second["user"], [0, 0, 1])
     np.testing.assert_array_equal(second["xy_px"], [[5, 6], [7, 8], [29.5, 1.5]])
@@ -98,7 +98,7 @@ def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> N
     assert third["trial"].shape == (3,)
 
 
-def test_metadata_says_who_looked_and_what_was_dropped(tmp_path: Path) -> None:
+def test_metadata_have_users_and_dropped_fixations(tmp_path: Path) -> None:
     metadata = dict(prepare_release(DUMMY_DIR, tmp_path).info.metadata)
     assert metadata == {
         "user_ids": ["1", "2"],
@@ -115,7 +115,7 @@ def test_metadata_says_who_looked_and_what_was_dropped(tmp_path: Path) -> None:
     }
 
 
-def test_every_sample_of_the_dummy_mouse_is_where_it_belongs(tmp_path: Path) -> None:
+def test_every_sample_of_the_dummy_mouse_tracks_is_in_its_record(tmp_path: Path) -> None:
     prepared = prepare_release(DUMMY_DIR, tmp_path, make_mouse_config(DUMMY_DIR))
     metadata = dict(prepared.info.metadata)
     assert metadata == {
@@ -134,9 +134,9 @@ def test_every_sample_of_the_dummy_mouse_is_where_it_belongs(tmp_path: Path) -> 
     records = read_records(prepared)
     assert sorted(records) == ["1001.jpg", "1002.jpg", "1003.jpg"]
 
-    # The file has users 5, 2, 5 and 2 again. The first 2 starts again, which is another viewing,
-    # the 5 does not. Each coordinate is 0.5 less than in make_dummy_data.TRACKS, where the row
-    # comes before the column: x before y here.
+    # The file has users 5, 2, 5 and 2. The order of user 2 starts again, which is a second viewing;
+    # the order of user 5 goes on. Each coordinate is 0.5 less than in make_dummy_data.TRACKS, where
+    # the row is before the column.
     first = records["1001.jpg"]["gaze"]
     np.testing.assert_array_equal(first["user"], [0, 0, 0, 1, 1, 1])
     np.testing.assert_array_equal(first["trial"], [0, 0, 1, 0, 0, 0])
@@ -146,12 +146,12 @@ def test_every_sample_of_the_dummy_mouse_is_where_it_belongs(tmp_path: Path) -> 
     )
     np.testing.assert_array_equal(first["duration_ms"], np.zeros(6))
 
-    # The sample in column 41 of the release is at 40.5 here, outside a width of 40.
+    # Column 41 of the release is x 40.5 here, outside a width of 40.
     second = records["1002.jpg"]["gaze"]
     np.testing.assert_array_equal(second["user"], [2])
     np.testing.assert_array_equal(second["xy_px"], [[12.5, 11.5]])
 
-    # A viewing of a single sample is followed by another: the order stays 1.
+    # User 9 has two viewings of one sample each: the order stays 1.
     third = records["1003.jpg"]["gaze"]
     np.testing.assert_array_equal(third["user"], [0, 2, 2])
     np.testing.assert_array_equal(third["trial"], [0, 0, 1])
@@ -171,16 +171,16 @@ def test_images_are_the_released_bytes(tmp_path: Path) -> None:
         assert record["gaze"]["xy_px"].shape[1] == 2
 
 
-def test_documentation_of_the_folder_reaches_the_prepared_set(tmp_path: Path) -> None:
+def test_the_prepared_data_set_has_the_documentation_of_the_folder(tmp_path: Path) -> None:
     info = prepare_release(DUMMY_DIR, tmp_path).info
     assert "10.1167/14.1.28" in info.citation
     assert "gaze of 15 observers" in info.description
     assert "content.data-type.image" in osie_dataset_builder.Builder.get_metadata().tags
 
 
-def test_an_image_all_of_whose_fixations_are_outside_is_kept_without_gaze(tmp_path: Path) -> None:
+def test_an_image_with_all_fixations_outside_is_kept_without_gaze(tmp_path: Path) -> None:
     raw_dir = tmp_path / "release"
-    # The second user did not look at the image at all.
+    # The second user did not see the first image.
     make_dummy_data.write_release(
         raw_dir,
         {
@@ -202,7 +202,7 @@ def assert_refused(
     message: str,
     config: osie_dataset_builder.OsieConfig | None = None,
 ) -> None:
-    """Asserts that the build stops with one line and leaves no record behind."""
+    """Asserts that the build raises an error of one line and leaves no record."""
     data_dir = raw_dir.parent / "prepared"
     with pytest.raises(error_type, match=message) as error:
         prepare_release(raw_dir, data_dir, config or make_config(raw_dir))
@@ -244,13 +244,13 @@ def test_a_truncated_image_is_named(release_dir: Path) -> None:
     assert_refused(release_dir, ValueError, "1002.jpg does not decode")
 
 
-def test_a_grey_image_is_named(release_dir: Path) -> None:
+def test_a_gray_image_is_named(release_dir: Path) -> None:
     Image.new("L", (40, 30)).save(release_dir / "data" / "stimuli" / "1002.jpg")
     assert_refused(release_dir, ValueError, "1002.jpg is a L image, expected RGB")
 
 
-def test_an_image_of_another_size_is_fine(release_dir: Path) -> None:
-    # 41 wide: the fixation that was outside is inside now.
+def test_an_image_of_another_size_is_accepted(release_dir: Path) -> None:
+    # With a width of 41, all fixations are inside.
     Image.new("RGB", (41, 30)).save(release_dir / "data" / "stimuli" / "1002.jpg")
     prepared = prepare_release(release_dir, release_dir.parent)
     assert prepared.info.metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
@@ -329,7 +329,7 @@ def spoil_field(images: np.ndarray, name: str) -> None:
         ),
         (
             lambda images: images[2, 0].update(subjects=7.0),
-            r"fixations\{3\}.subjects is no cell array, expected 2",
+            r"fixations\{3\}.subjects is not a cell array, expected 2 elements",
         ),
     ],
 )
@@ -385,7 +385,7 @@ def test_a_track_without_its_image_is_refused(release_dir: Path) -> None:
     assert_refused(release_dir, FileNotFoundError, "1004.jpg is missing", config)
 
 
-def test_the_release_is_pinned() -> None:
+def test_the_release_is_fixed() -> None:
     assert [
         (config.name, config.tracking, config.num_images, config.num_users, config.num_rows)
         for config in osie_dataset_builder.Builder.BUILDER_CONFIGS
@@ -397,7 +397,7 @@ def test_the_release_is_pinned() -> None:
 
 
 def assert_digests_are_in_the_readme(prepared: tfds.core.DatasetBuilder) -> None:
-    """Asserts that what was built is what everybody else builds."""
+    """Asserts that the README has the digests of the data set."""
     readme = (Path(osie_dataset_builder.__file__).parent / "README.md").read_text()
     for digest in prepared.info.metadata["digest"].values():
         assert digest in readme
@@ -416,14 +416,14 @@ def test_real_osie_is_complete(tmp_path: Path) -> None:
     assert prepared.info.metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
 
     gaze = [record["gaze"] for record in records.values()]
-    # Everybody looked at everything: 700 x 15 viewings.
+    # Each user looked at each image: 700 x 15 viewings.
     assert all(np.array_equal(np.unique(table["user"]), np.arange(15)) for table in gaze)
     assert all(not np.any(table["trial"]) for table in gaze)
     assert {record["image"].shape for record in records.values()} == {(600, 800, 3)}
     xy_px = np.concatenate([table["xy_px"] for table in gaze])
     assert xy_px.shape == (98_321, 2)
     assert len(np.concatenate([table["duration_ms"] for table in gaze])) == 98_321
-    # The release's 1.2 to 799.2, less 0.5.
+    # 1.2 to 799.2 in the release, minus 0.5.
     np.testing.assert_allclose([xy_px[:, 0].min(), xy_px[:, 0].max()], [0.7, 798.7], rtol=1e-6)
     np.testing.assert_allclose([xy_px[:, 1].min(), xy_px[:, 1].max()], [0.7, 598.7], rtol=1e-6)
     # The first fixations of the first user on the first image, 395.5 and 390.6 in the release.
@@ -441,7 +441,7 @@ def test_real_osie_is_complete(tmp_path: Path) -> None:
         ("mouse_amt", 8_626_960, (88, 122), (1, 40, 673), [69_323, 126]),
     ],
 )
-def test_real_mouse_is_complete(
+def test_real_mouse_tracks_are_complete(
     tmp_path: Path,
     name: str,
     num_samples: int,
@@ -476,6 +476,6 @@ def test_real_mouse_is_complete(
     assert len(num_images) == len(metadata["user_ids"])
     assert (np.min(num_images), np.median(num_images), np.max(num_images)) == images_a_user
     assert np.bincount(all_viewings[:, 1]).tolist() == num_viewings
-    # Columns up to 800 and rows up to 600, less 0.5: exchanged, a row would be above 600.
+    # Columns up to 800 and rows up to 600, minus 0.5; exchanged, a row would be above 600.
     assert np.all(lowest_px == 0.5)
     assert np.all((highest_px > [700, 500]) & (highest_px < [800, 600]))

@@ -1,4 +1,4 @@
-"""Writes dummy_data: an invented release in PS's layout. Run: python make_dummy_data.py."""
+"""Writes dummy_data, an invented release in the layout of PS: python make_dummy_data.py."""
 
 from pathlib import Path
 
@@ -6,18 +6,18 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-# For each user: image -> rows of testID, fix_X (the row of the screen), fix_Y (its column), both
-# MATLAB's (first pixel 1), and duration in s.
+# For each user: image -> rows of testID, fix_X (row of the screen), fix_Y (column of the screen),
+# both MATLAB (first pixel 1), and duration in s.
 Users = list[dict[str, list[tuple[int, float, float, float]]]]
 
-# Width and height. On a screen of 1920 x 1080 the first is shown 36 times as large, in columns 241
-# to 1680; the second 60 times, everywhere; the third 48 times, in rows 301 to 780. Only the third
-# has a name of OSIE's, the second merely ends like one.
+# Width and height. The screen has 1920 x 1080 pixels. The first image is scaled by 36 and has
+# columns 241 to 1680. The second is scaled by 60 and fills the screen. The third is scaled by 48
+# and has rows 301 to 780. Only the third has a name of OSIE: the name of the second only ends so.
 SIZES_PX = {"2016 (1).JPG": (40, 30), "a..b #0002.jpg": (32, 18), "1020.jpg": (40, 10)}
 
 USERS: Users = [
     {
-        # The second viewing begins and ends one pixel beside the image; the third is missing.
+        # The second viewing starts and ends one pixel outside the image. There is no third viewing.
         "2016 (1).JPG": [
             (1, 1, 241, 0.25),
             (1, 541, 961, 0.125),
@@ -28,7 +28,7 @@ USERS: Users = [
             (4, 37, 277, 0.75),
         ],
         "a..b #0002.jpg": [(1, 1, 1, 0.1), (1, 1080, 1920, 0.2)],
-        # The second fixation is above the image and the last below it.
+        # The second fixation is above the image, and the last fixation is below the image.
         "1020.jpg": [
             (1, 301, 1, 0.1),
             (1, 300, 49, 0.2),
@@ -37,7 +37,7 @@ USERS: Users = [
         ],
     },
     {
-        # A single row.
+        # One row.
         "2016 (1).JPG": [(1, 181, 601, 0.3)],
         "a..b #0002.jpg": [(1, 61, 121, 0.4), (2, 121, 61, 0.5)],
         "1020.jpg": [(3, 541, 961, 0.6)],
@@ -46,7 +46,7 @@ USERS: Users = [
 
 
 def make_user(scanpaths: dict[str, list[tuple[int, float, float, float]]]) -> np.ndarray:
-    """Returns PS's cell array of structs: [1, images] object, as `scipy.io.savemat` takes it."""
+    """Returns the cell array of PS for `scipy.io.savemat`: [1, images] object of structs."""
     images = np.empty((1, len(scanpaths)), object)
     for i, (name, rows) in enumerate(scanpaths.items()):
         columns = np.asarray(rows, np.float64).reshape(-1, 4)
@@ -61,7 +61,7 @@ def make_user(scanpaths: dict[str, list[tuple[int, float, float, float]]]) -> np
 
 
 def write_release(raw_dir: Path, users: Users) -> None:
-    """Writes a file a user below `raw_dir`."""
+    """Writes one file for each user below `raw_dir`."""
     folder = raw_dir / "Data" / "fixData"
     folder.mkdir(parents=True, exist_ok=True)
     for user, scanpaths in enumerate(users, start=1):
@@ -70,7 +70,7 @@ def write_release(raw_dir: Path, users: Users) -> None:
 
 
 def write_images(images_dir: Path, sizes_px: dict[str, tuple[int, int]]) -> None:
-    """Writes small images, which the release comes without."""
+    """Writes small images; the release has no images."""
     images_dir.mkdir(parents=True, exist_ok=True)
     for i, (name, (width, height)) in enumerate(sizes_px.items()):
         y_px, x_px = np.mgrid[:height, :width]

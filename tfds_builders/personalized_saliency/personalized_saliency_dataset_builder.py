@@ -14,7 +14,7 @@ from tfds_builders.common import coordinates, gaze_schema, raw_files
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 
 SCREEN_PX = (1920, 1080)
-# PS has 59 of OSIE's images under OSIE's names, and no other name of this kind.
+# PS has 59 images of OSIE under the names of OSIE, and no other name has this form.
 OSIE_NAME = re.compile(r"\d{4}\.jpg")
 
 GazeByImageId = dict[str, gaze_schema.GazeTable]
@@ -22,15 +22,15 @@ GazeByImageId = dict[str, gaze_schema.GazeTable]
 
 @dataclasses.dataclass
 class PersonalizedSaliencyConfig(tfds.core.BuilderConfig):
-    """Which part of the release, and what the release must hold.
+    """The part of the release to build, and the expected content of the release.
 
     Attributes:
-        images: `all`; `osie`: those that are also OSIE images; `none`: no image is needed, gaze is
+        images: `all`: all images; `osie`: the images that are also in OSIE; `none`: no images, gaze
             in pixels of the screen.
-        num_images: images with gaze in the release.
-        num_users: users, each of whom looked at every image.
-        num_fixations: fixations in the release, before any is dropped.
-        sha256: digest of the users' files in the order of their numbers (`raw_files.digest_files`).
+        num_images: number of images in the release.
+        num_users: number of users; each user looked at each image.
+        num_fixations: number of fixations in the release.
+        sha256: `raw_files.digest_files` of the files of the users, in the order of their numbers.
     """
 
     images: str = "all"
@@ -41,7 +41,7 @@ class PersonalizedSaliencyConfig(tfds.core.BuilderConfig):
 
 
 class Builder(GazeDatasetBuilder):
-    """Builder of PS; `--raw` is the folder that holds Data/fixData."""
+    """Builder of PS; `--raw` is the folder that holds `Data/fixData`."""
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
@@ -70,12 +70,16 @@ class Builder(GazeDatasetBuilder):
     ]
 
     def __init__(self, *, images_dir: Path | None = None, **kwargs: Any):
-        """Takes the folder of the images beside what every builder of TFDS takes."""
+        """Takes the folder of the images, and the arguments of all builders of TFDS."""
         self.images_dir = images_dir
         super().__init__(**kwargs)
 
     def check_options(self) -> None:
-        """Checks that images are given where the configuration needs them, and only there."""
+        """Checks that a folder of images is given if and only if the configuration needs images.
+
+        Raises:
+            ValueError: the folder is missing or does not apply.
+        """
         config = self.builder_config
         name = f"{self.name}/{config.name}"
         if config.images == "none":
@@ -89,8 +93,8 @@ class Builder(GazeDatasetBuilder):
     def read_release(self, raw_dir: Path) -> gaze_schema.Release:
         """Reads and checks the release, and finds its images.
 
-        Without a folder of images, all gaze lies on images of a plain gray screen, in pixels of
-        the screen.
+        Without a folder of images, all images are a plain gray screen, and gaze is in pixels of the
+        screen.
 
         Args:
             raw_dir: the folder that holds `Data/fixData`.
@@ -102,8 +106,8 @@ class Builder(GazeDatasetBuilder):
         config, images_dir = self.builder_config, self.images_dir
         gaze_by_image_id = read_fixations(raw_dir, config)
         if images_dir is None:
-            grey = np.full((SCREEN_PX[1], SCREEN_PX[0], 3), 128, np.uint8)
-            screen = raw_files.encode_png(grey), *SCREEN_PX
+            gray = np.full((SCREEN_PX[1], SCREEN_PX[0], 3), 128, np.uint8)
+            screen = raw_files.encode_png(gray), *SCREEN_PX
             read_image, to_image_px = (lambda _: screen), gaze_schema.keep_px
         else:
             paths = raw_files.find_images(list(gaze_by_image_id), images_dir)
@@ -130,17 +134,17 @@ def read_fixations(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByI
 
     Args:
         raw_dir: the folder that holds `Data/fixData`.
-        config: which images, and what the release must hold.
+        config: the images to read, and the expected content of the release.
 
     Returns:
-        Image name -> fixations in pixels of the screen, whose top left corner is (0, 0).
+        Image name -> fixations in pixels of the screen, top left corner (0, 0).
 
     Raises:
-        FileNotFoundError: a file that is not there.
-        ValueError: a file that is not what the release holds.
+        FileNotFoundError: a file is missing.
+        ValueError: a file differs from the release.
 
-    Source: the names of the release's fields; that `fix_X` is the row was found by comparing the
-    maps of the images that are also in OSIE, and a test holds it.
+    Source: the names of the fields. `fix_X` is the row: maps of gaze on the images of OSIE agree
+    with the maps of OSIE only in this order. A test checks this.
     """
     folder = raw_dir / "Data" / "fixData"
     paths = [folder / f"ImfixData_Sub_{user + 1}.mat" for user in range(config.num_users)]
@@ -162,7 +166,7 @@ def read_fixations(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByI
         image_ids = image_ids or names
         if names != image_ids or len(set(names)) < len(names):
             raise ValueError(
-                f"{place} names other images than {paths[0].name}, or one twice: "
+                f"{place} does not have the images of {paths[0].name}, each once: "
                 "take the files of the release"
             )
         for number, (image_id, image) in enumerate(zip(names, images, strict=True), start=1):
@@ -189,7 +193,7 @@ def read_fixations(raw_dir: Path, config: PersonalizedSaliencyConfig) -> GazeByI
 
 
 def _join_users(viewings: list[np.ndarray]) -> gaze_schema.GazeTable:
-    """Joins rows of user, testID, column, row and seconds."""
+    """Converts rows of user, testID, column, row and seconds to a gaze table."""
     rows = np.concatenate(viewings)
     return gaze_schema.GazeTable(
         user=rows[:, 0].astype(np.int32),

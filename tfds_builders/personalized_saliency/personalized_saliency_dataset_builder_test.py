@@ -1,4 +1,4 @@
-"""Who and what is in PS, where on its image a fixation lies, and what is refused."""
+"""PS: records, coordinates, metadata, and errors."""
 
 import hashlib
 import os
@@ -48,7 +48,7 @@ def prepare_release(
     config: personalized_saliency_dataset_builder.PersonalizedSaliencyConfig | None = None,
     images_dir: Path | None = IMAGES_DIR,
 ) -> tfds.core.DatasetBuilder:
-    """Builds a release and opens what was built, as somebody without our code would."""
+    """Builds a release and opens the data set without code of this project."""
     builder = personalized_saliency_dataset_builder.Builder(
         data_dir=data_dir, config=config or make_config(raw_dir), images_dir=images_dir
     )
@@ -63,11 +63,11 @@ def read_records(prepared: tfds.core.DatasetBuilder) -> dict[str, dict[str, Any]
 
 @pytest.fixture
 def release_dir(tmp_path: Path) -> Path:
-    """A copy of the dummy release, to be spoilt."""
+    """Copies the dummy release, to be changed by a test."""
     return Path(shutil.copytree(DUMMY_DIR, tmp_path / "release"))
 
 
-def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> None:
+def test_every_row_of_the_dummy_release_is_in_its_record(tmp_path: Path) -> None:
     prepared = prepare_release(DUMMY_DIR, tmp_path)
     metadata = dict(prepared.info.metadata)
     assert metadata == {
@@ -77,7 +77,7 @@ def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> N
         "has_images": True,
         "pixels_per_degree": None,
         "num_fixations": 13,
-        # Left and right of the first image, above and below the third.
+        # Left and right of the first image, above and below the third image.
         "dropped_fixations": {"total": 4, "by_image_id": {"2016 (1).JPG": 2, "1020.jpg": 2}},
         "num_dropped_viewings": 0,
         "users_without_gaze": [],
@@ -92,21 +92,21 @@ def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> N
         "1020.jpg": (10, 40, 3),
     }
 
-    # 40 x 30, 36 times as large on the screen and 240 from its left. Column 241 of the release is
-    # 240.5 from the left, so 0.5 / 36 on the image.
+    # 40 x 30, scaled by 36, from column 240 of the screen. Column 241 of the release is x 240.5 on
+    # the screen and 0.5 / 36 on the image.
     first = records["2016 (1).JPG"]["gaze"]
     np.testing.assert_array_equal(first["user"], [0, 0, 0, 0, 0, 1])
-    # testID less 1; there is no third viewing.
+    # testID minus 1; there is no third viewing.
     np.testing.assert_array_equal(first["trial"], [0, 0, 0, 1, 3, 0])
     np.testing.assert_allclose(
         first["xy_px"] * 36,
         [[0.5, 0.5], [720.5, 540.5], [1439.5, 1079.5], [18.5, 18.5], [36.5, 36.5], [360.5, 180.5]],
         rtol=1e-6,
     )
-    # Seconds in the release.
+    # The release has seconds.
     np.testing.assert_array_equal(first["duration_ms"], [250, 125, 500, 200, 750, 300])
 
-    # 32 x 18 fills the screen, 60 times as large.
+    # 32 x 18, scaled by 60, fills the screen.
     second = records["a..b #0002.jpg"]["gaze"]
     np.testing.assert_array_equal(second["trial"], [0, 0, 0, 1])
     np.testing.assert_allclose(
@@ -115,7 +115,7 @@ def test_every_row_of_the_dummy_release_is_where_it_belongs(tmp_path: Path) -> N
         rtol=1e-6,
     )
 
-    # 40 x 10, 48 times as large and 300 below the top.
+    # 40 x 10, scaled by 48, from row 300 of the screen.
     third = records["1020.jpg"]["gaze"]
     np.testing.assert_array_equal(third["user"], [0, 0, 1])
     np.testing.assert_array_equal(third["trial"], [0, 0, 2])
@@ -142,7 +142,7 @@ def test_fixations_only_needs_no_images_and_keeps_the_pixels_of_the_screen(tmp_p
     )
 
 
-def test_a_fixation_beyond_the_screen_is_dropped_as_one_beside_an_image_is(tmp_path: Path) -> None:
+def test_a_fixation_outside_the_screen_is_dropped(tmp_path: Path) -> None:
     raw_dir = tmp_path / "release"
     users: make_dummy_data.Users = [
         {
@@ -162,7 +162,7 @@ def test_a_fixation_beyond_the_screen_is_dropped_as_one_beside_an_image_is(tmp_p
     )
 
 
-def test_the_overlap_is_what_has_a_name_of_osie(tmp_path: Path) -> None:
+def test_the_overlap_has_the_images_with_a_name_of_osie(tmp_path: Path) -> None:
     images_dir = tmp_path / "stimuli"
     images_dir.mkdir()
     shutil.copy(IMAGES_DIR / "1020.jpg", images_dir)
@@ -174,7 +174,7 @@ def test_the_overlap_is_what_has_a_name_of_osie(tmp_path: Path) -> None:
     assert prepared.info.metadata["dropped_fixations"]["by_image_id"] == {"1020.jpg": 2}
 
 
-def test_documentation_of_the_folder_reaches_the_prepared_set(tmp_path: Path) -> None:
+def test_the_prepared_data_set_has_the_documentation_of_the_folder(tmp_path: Path) -> None:
     info = prepare_release(DUMMY_DIR, tmp_path).info
     assert "10.24963/ijcai.2017/543" in info.citation
     assert "1606 images" in info.description
@@ -182,8 +182,8 @@ def test_documentation_of_the_folder_reaches_the_prepared_set(tmp_path: Path) ->
     assert "content.data-type.tracking" in tags
 
 
-def test_images_are_asked_for_and_refused_before_anything_is_read(tmp_path: Path) -> None:
-    # No release: it is not what is complained about.
+def test_the_images_option_is_checked_before_any_file_is_read(tmp_path: Path) -> None:
+    # The folder has no release, but the errors are about --images.
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "file").touch()
     for name in ("personalized_saliency", "personalized_saliency/osie_overlap"):
@@ -199,7 +199,7 @@ def assert_refused(
     message: str,
     config: personalized_saliency_dataset_builder.PersonalizedSaliencyConfig | None = None,
 ) -> None:
-    """Asserts that the build stops with one line and leaves no record behind."""
+    """Asserts that the build raises an error of one line and leaves no record."""
     data_dir = raw_dir.parent / "prepared"
     with pytest.raises(error_type, match=message) as error:
         prepare_release(raw_dir, data_dir, config, images_dir=raw_dir / "images")
@@ -245,11 +245,11 @@ def test_other_counts_are_refused(
     [
         (
             lambda images: images.__setitem__((0, slice(None)), images[0, ::-1]),
-            "Sub_2.mat: ImfixDataALL names other images than ImfixData_Sub_1.mat",
+            "Sub_2.mat: ImfixDataALL does not have the images of ImfixData_Sub_1.mat",
         ),
         (
             lambda images: images[0, 2].update(im_name="1021.jpg"),
-            "Sub_2.mat: ImfixDataALL names other images than ImfixData_Sub_1.mat",
+            "Sub_2.mat: ImfixDataALL does not have the images of ImfixData_Sub_1.mat",
         ),
         (
             lambda images: images[0, 2].update(im_name=np.zeros((0, 0))),
@@ -298,10 +298,10 @@ def test_an_image_twice_is_refused(tmp_path: Path) -> None:
         images[0, 0]["im_name"] = "1020.jpg"
         path = raw_dir / "Data" / "fixData" / f"ImfixData_Sub_{user}.mat"
         scipy.io.savemat(path, {"ImfixDataALL": images})
-    assert_refused(raw_dir, ValueError, "Sub_1.mat: ImfixDataALL names .* or one twice")
+    assert_refused(raw_dir, ValueError, "Sub_1.mat: ImfixDataALL does not have .* each once")
 
 
-def test_the_release_is_pinned() -> None:
+def test_the_release_is_fixed() -> None:
     configs = personalized_saliency_dataset_builder.Builder.BUILDER_CONFIGS
     assert [(config.name, config.images) for config in configs] == [
         ("gaze", "all"),
@@ -314,7 +314,7 @@ def test_the_release_is_pinned() -> None:
 
 
 def assert_digests_are_in_the_readme(prepared: tfds.core.DatasetBuilder) -> None:
-    """Asserts that what was built is what everybody else builds."""
+    """Asserts that the README has the digests of the data set."""
     folder = Path(personalized_saliency_dataset_builder.__file__).parent
     for digest in prepared.info.metadata["digest"].values():
         assert digest in (folder / "README.md").read_text()
@@ -329,11 +329,11 @@ def test_real_fixations_are_complete(tmp_path: Path) -> None:
     )
     assert_digests_are_in_the_readme(prepared)
     assert prepared.info.metadata["user_ids"] == [str(user) for user in range(1, 31)]
-    # All on the screen.
+    # All fixations are on the screen.
     assert prepared.info.metadata["dropped_fixations"] == {"total": 0, "by_image_id": {}}
     records = prepared.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     gaze_by_image_id = {record["image_id"].decode(): record["gaze"] for record in records}
-    # No two names of the release are alike, so a name can be found under another spelling.
+    # All normalized names of the release differ.
     assert len({raw_files.normalize_name(image_id) for image_id in gaze_by_image_id}) == 1606
 
     num_fixations = 0
@@ -341,20 +341,20 @@ def test_real_fixations_are_complete(tmp_path: Path) -> None:
     for gaze in gaze_by_image_id.values():
         num_fixations += len(gaze["user"])
         viewings = np.unique(np.stack([gaze["user"], gaze["trial"]], axis=1), axis=0)
-        # Everybody looked at everything, at least once.
+        # Each user looked at each image at least once.
         np.testing.assert_array_equal(viewings[viewings[:, 1] == 0, 0], np.arange(30))
         num_viewings += np.bincount(viewings[:, 1], minlength=5)
     assert num_fixations == 1_899_807
     assert num_viewings.tolist() == [48_180, 48_162, 47_947, 45_280, 1_191]
-    # Rows to 1080 and columns to 1920, less 0.5, and seconds made milliseconds.
+    # Rows to 1080 and columns to 1920, minus 0.5; milliseconds.
     xy_px = np.concatenate([gaze["xy_px"] for gaze in gaze_by_image_id.values()])
     assert xy_px.max(axis=0).tolist() == [1919.5, 1079.5]
     duration_ms = np.concatenate([gaze["duration_ms"] for gaze in gaze_by_image_id.values()])
     assert np.median(duration_ms) == pytest.approx(192)
 
 
-def group_map(xy_px: np.ndarray) -> np.ndarray:
-    """Returns a map of everybody's gaze on an 800 x 600 image, in cells of 8 pixels."""
+def universal_map(xy_px: np.ndarray) -> np.ndarray:
+    """Returns a map of all gaze on an image of 800 x 600, in cells of 8 pixels."""
     counts, _, _ = np.histogram2d(
         xy_px[:, 1], xy_px[:, 0], bins=(75, 100), range=((0, 600), (0, 800))
     )
@@ -363,7 +363,7 @@ def group_map(xy_px: np.ndarray) -> np.ndarray:
 
 @pytest.mark.real
 @pytest.mark.skipif("GAZEJAX_RAW_DATA" not in os.environ, reason="GAZEJAX_RAW_DATA is not set")
-def test_real_gaze_lies_where_osie_says_people_look(tmp_path: Path) -> None:
+def test_real_gaze_agrees_with_the_maps_of_osie(tmp_path: Path) -> None:
     raw_dir = Path(os.environ["GAZEJAX_RAW_DATA"])
     osie_data_dir = raw_dir / "osie" / "data"
     prepared = tfds.builder_from_directory(
@@ -388,16 +388,16 @@ def test_real_gaze_lies_where_osie_says_people_look(tmp_path: Path) -> None:
     correlations = []
     for image_id, record in records.items():
         xy_px = record["gaze"]["xy_px"]
-        # Back to the screen, and from there as if fix_X were the column and fix_Y the row.
+        # To the screen and back, with fix_X as the column and fix_Y as the row.
         exchanged_px = (((xy_px * 1.8 + [240, 0])[:, ::-1]) - [240, 0]) / 1.8
-        osie_map = group_map(osie[image_id].xy_px).ravel()
+        osie_map = universal_map(osie[image_id].xy_px).ravel()
         correlations.append(
             [
-                np.corrcoef(osie_map, group_map(read_px).ravel())[0, 1]
+                np.corrcoef(osie_map, universal_map(read_px).ravel())[0, 1]
                 for read_px in (xy_px, exchanged_px)
             ]
         )
-    # 0.897 and 0.043 when measured.
+    # Measured: 0.897 and 0.043.
     right, exchanged = np.mean(correlations, axis=0)
     assert right > 0.85
     assert exchanged < 0.3

@@ -1,1 +1,1 @@
-"""Synthetic scenes looked at by observers whose traits are known."""
+"""Synthetic scenes and the gaze of observers with known traits."""

@@ -1,7 +1,7 @@
-"""Where the synthetic data comes from: scenes of objects, observers with traits, gaze from both.
+"""The generative model of the synthetic data: scenes of objects, observers with traits, and gaze.
 
-Everything is a pure function of the seed, so the density that a person's gaze was drawn from can be
-recomputed at any time: `gaze_density` is the best map any model of this data can predict.
+All data are a pure function of the seed, so `gaze_density` can compute the density of the gaze of
+each observer on each scene. No model of these data can predict a better map than this density.
 
 The model of gaze, for observer u on a scene with objects k (class, centre, radius, conspicuity):
 
@@ -10,8 +10,8 @@ The model of gaze, for observer u on a scene with objects k (class, centre, radi
     pi_uk = softmax_k(conspicuity_k + class_log_salience_u[class_k] - center_bias_u distance_k^2)
     w_u   = CENTRAL_WEIGHT_PER_BIAS center_bias_u
 
-with distance_k the distance of the object from the image's centre over half the diagonal. Fixations
-are independent draws, their number is Poisson, their durations are log-normal.
+with distance_k the distance of the object from the centre of the image over half the diagonal.
+Fixations are independent samples; their number is Poisson and their durations are log-normal.
 
 Source: ours.
 """
@@ -43,15 +43,15 @@ CENTRAL_SD_FRAC = 0.25
 MEDIAN_DURATION_MS = 250.0
 LOG_DURATION_SD = 0.35
 
-# Names of the independent random streams that one seed feeds.
+# Independent random streams of one seed.
 OBSERVER_STREAM, SCENE_STREAM, RENDERING_STREAM, GAZE_STREAM = range(4)
 
 
 class Observer(NamedTuple):
-    """The latent traits of one person.
+    """The latent traits of one observer.
 
     Attributes:
-        class_log_salience: [NUM_CLASSES], mean 0: how much each class attracts this person.
+        class_log_salience: [NUM_CLASSES], mean 0, log-salience of each class for this observer.
         center_bias: at least 0, preference for the centre of the image.
         spread: standard deviation of fixations around an object, as a multiple of its radius.
         mean_fixations: expected number of fixations on a scene.
@@ -64,15 +64,15 @@ class Observer(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """The objects of one scene, and the numbers its drawing is made from.
+    """The objects of one scene.
 
     Attributes:
         seed: seed of the data set.
         image_index: index of the scene in the data set.
         class_index: int [k], index into CLASS_NAMES.
-        center_px: float [k, 2], x then y.
-        radius_px: float [k].
-        conspicuity: float [k], log-salience that is the same for everybody.
+        center_px: float [k, 2], x then y in pixels; top left corner (0, 0).
+        radius_px: float [k], pixels.
+        conspicuity: float [k], log-salience that is equal for all observers.
     """
 
     seed: int
@@ -84,7 +84,13 @@ class Scene(NamedTuple):
 
 
 def make_generator(seed: int, stream: int, *indices: int) -> np.random.Generator:
-    """Returns the random numbers of one thing, independent of the order things are made in."""
+    """Returns a random generator that depends on its arguments only.
+
+    Args:
+        seed: seed of the data set.
+        stream: one of OBSERVER_STREAM, SCENE_STREAM, RENDERING_STREAM and GAZE_STREAM.
+        indices: indices of the observer or the scene.
+    """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, stream, *indices))))
 
 
@@ -97,7 +103,7 @@ def parse_image_id(image_id: str) -> int:
     """Returns the index of a scene from its image id.
 
     Raises:
-        ValueError: not an id that `make_image_id` makes.
+        ValueError: `make_image_id` makes no such id.
     """
     digits = image_id.removeprefix("scene_").removesuffix(".png")
     if not digits.isdecimal() or make_image_id(int(digits)) != image_id:
@@ -106,14 +112,14 @@ def parse_image_id(image_id: str) -> int:
 
 
 def sample_observers(seed: int, num_users: int) -> list[Observer]:
-    """Draws people; the first n are the same whatever `num_users` is."""
+    """Samples observers; the first n do not depend on `num_users`."""
     observers = []
     for user in range(num_users):
         generator = make_generator(seed, OBSERVER_STREAM, user)
         log_salience = CLASS_LOG_SALIENCE_SD * generator.standard_normal(NUM_CLASSES)
         observers.append(
             Observer(
-                # A constant added to all classes changes nothing in the softmax.
+                # The softmax does not depend on the mean.
                 class_log_salience=log_salience - log_salience.mean(),
                 center_bias=generator.uniform(*CENTER_BIAS_RANGE),
                 spread=generator.uniform(*SPREAD_RANGE),
@@ -124,10 +130,10 @@ def sample_observers(seed: int, num_users: int) -> list[Observer]:
 
 
 def sample_scene(seed: int, image_index: int) -> Scene:
-    """Draws the objects of one scene: classes and places by chance, hardly ever overlapping."""
+    """Samples classes and places of the objects of one scene; few objects overlap."""
     generator = make_generator(seed, SCENE_STREAM, image_index)
     num_objects = int(generator.integers(NUM_OBJECTS_RANGE[0], NUM_OBJECTS_RANGE[1] + 1))
-    # A class comes twice only when all six are there: a preference can show on every scene.
+    # A class occurs twice only if all six classes occur, so each scene shows preferences.
     shuffled_classes = [generator.permutation(NUM_CLASSES) for _ in range(2)]
     class_index = np.concatenate(shuffled_classes)[:num_objects]
     radius_px = generator.uniform(*RADIUS_RANGE_PX, size=num_objects)
@@ -143,15 +149,15 @@ def sample_scene(seed: int, image_index: int) -> Scene:
         )
         distance_px = np.linalg.norm(tries_px[:, None] - center_px[None, :k], axis=2)
         gap_px = np.min(distance_px - radius_px[:k] - radius_px[k], axis=1, initial=np.inf)
-        # The first try with enough room or, in a crowded scene, the one with the most.
+        # The first place with enough room or, in a crowded scene, the place with the most room.
         center_px[k] = tries_px[np.argmax(np.minimum(gap_px, CLEARANCE_PX))]
     return Scene(seed, image_index, class_index, center_px, radius_px, conspicuity)
 
 
 def render_scene(scene: Scene) -> np.ndarray:
-    """Draws a scene.
+    """Renders a scene as an image.
 
-    Formulas instead of a drawing library, whose smoothing of edges changes between versions.
+    Formulas replace a drawing library, since anti-aliasing changes between versions of libraries.
 
     Returns:
         uint8 [HEIGHT_PX, WIDTH_PX, 3], RGB.
@@ -168,7 +174,7 @@ def render_scene(scene: Scene) -> np.ndarray:
         )
         angle = generator.uniform(-0.25, 0.25)
         phase_px = generator.uniform(0.0, 5.0)
-        # Only the object's surroundings are touched: most of the image is not its business.
+        # Only pixels near the object change.
         reach_px = radius_px * 1.2 + 2.0
         rows = slice(max(int(center_px[1] - reach_px), 0), int(center_px[1] + reach_px) + 1)
         columns = slice(max(int(center_px[0] - reach_px), 0), int(center_px[0] + reach_px) + 1)
@@ -190,7 +196,7 @@ def render_scene(scene: Scene) -> np.ndarray:
 def _render_background(
     generator: np.random.Generator, x_px: np.ndarray, y_px: np.ndarray
 ) -> np.ndarray:
-    """Returns float [h, w, 3] in 0..1: a pale colour with a gradient and slow waves."""
+    """Returns float [h, w, 3] in 0..1: a pale color with a gradient and slow waves."""
     color = np.asarray(
         colorsys.hsv_to_rgb(
             generator.uniform(), generator.uniform(0.0, 0.25), generator.uniform(0.35, 0.6)
@@ -210,7 +216,7 @@ def _render_background(
 def _signed_distance_px(
     class_name: str, x_px: np.ndarray, y_px: np.ndarray, radius_px: float
 ) -> np.ndarray:
-    """Returns about how far each pixel is outside the shape's edge (negative: inside)."""
+    """Returns the approximate distance of each pixel from the edge of the shape, inside below 0."""
     distance_px = np.hypot(x_px, y_px)
     match class_name:
         case "disc":
@@ -235,7 +241,7 @@ def _signed_distance_px(
 
 
 def _texture(class_name: str, x_px: np.ndarray, y_px: np.ndarray, phase_px: float) -> np.ndarray:
-    """Returns how dark the pattern is at each pixel, 0 to 1."""
+    """Returns the darkness of the pattern at each pixel, 0 to 1."""
 
     def stripes(travel_px: np.ndarray) -> np.ndarray:
         return 0.5 + 0.5 * np.clip(3 * np.sin(2 * np.pi * (travel_px + phase_px) / 5.0), -1, 1)
@@ -258,7 +264,7 @@ def _texture(class_name: str, x_px: np.ndarray, y_px: np.ndarray, phase_px: floa
 
 
 def gaze_mixture(scene: Scene, observer: Observer) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the Gaussians whose sum p(xy) is, the one at the image's centre first.
+    """Returns the Gaussian components of p(xy); the first is at the centre of the image.
 
     Returns:
         Weights [1 + k], which sum to 1; means [1 + k, 2] and standard deviations [1 + k, 2], x then
@@ -280,19 +286,19 @@ def gaze_mixture(scene: Scene, observer: Observer) -> tuple[np.ndarray, np.ndarr
 
 
 def gaze_density(scene: Scene, observer: Observer, height: int, width: int) -> np.ndarray:
-    """Returns the density that this observer's fixations on this scene are drawn from.
+    """Returns the density of the fixations of an observer on a scene.
 
     Args:
         scene: the scene.
         observer: the observer.
-        height: number of rows of the grid that covers the image.
+        height: number of rows of a grid over the image.
         width: number of columns of the grid.
 
     Returns:
         float64 [height, width], the probability of a fixation in each cell; sums to 1. Cell [i, j]
         covers y in [i, i + 1) and x in [j, j + 1), in units of the grid.
 
-    Source: ours; exact (differences of the normal distribution function), on a grid of any size.
+    Source: ours. Exact on a grid of any size: differences of the normal distribution function.
     """
     weights, means_px, sds_px = gaze_mixture(scene, observer)
     x_edges_px = np.linspace(0.0, WIDTH_PX, width + 1)
@@ -309,14 +315,14 @@ def sample_gaze(
     observer: Observer,
     num_fixations: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws one viewing of a scene.
+    """Samples one viewing of a scene.
 
     Args:
         generator: random numbers; the data set uses
             `make_generator(seed, GAZE_STREAM, image_index, user)`.
         scene: the scene.
         observer: the observer.
-        num_fixations: how many; None draws Poisson(observer.mean_fixations), at least 1.
+        num_fixations: number of fixations; None: Poisson(observer.mean_fixations), at least 1.
 
     Returns:
         float32 [n, 2], x then y in pixels, all inside the image, and float32 [n], durations in ms.
@@ -326,7 +332,7 @@ def sample_gaze(
     weights, means_px, sds_px = gaze_mixture(scene, observer)
     weight_edges = np.cumsum(weights)[:-1]
     xy_px = np.zeros((0, 2), np.float32)
-    # Whole draws are rejected, component and all, so that `gaze_density` is exact at the borders.
+    # A rejected sample also gets a new component, so that `gaze_density` is exact at the borders.
     while len(xy_px) < num_fixations:
         component = np.searchsorted(weight_edges, generator.random(num_fixations), side="right")
         noise = generator.standard_normal((num_fixations, 2))

@@ -1,4 +1,4 @@
-"""Synthetic gaze: the data set that needs no download and whose truth is known."""
+"""Synthetic gaze: a data set without raw data, whose density of gaze is known."""
 
 import dataclasses
 from pathlib import Path
@@ -15,12 +15,12 @@ from tfds_builders.synthetic_gaze import generative_model
 
 @dataclasses.dataclass
 class SyntheticGazeConfig(tfds.core.BuilderConfig):
-    """How much to make.
+    """Size and seed of the data set.
 
     Attributes:
-        num_users: observers, each of whom looks at every scene once.
-        num_images: scenes.
-        seed: other seeds give other observers, other scenes and other gaze.
+        num_users: number of observers; each observer looks at each scene once.
+        num_images: number of scenes.
+        seed: seed of observers, scenes and gaze.
     """
 
     num_users: int = 0
@@ -29,7 +29,7 @@ class SyntheticGazeConfig(tfds.core.BuilderConfig):
 
 
 class Builder(GazeDatasetBuilder):
-    """Builder of synthetic gaze; takes no raw data."""
+    """Builder of synthetic gaze, without raw data."""
 
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
@@ -56,7 +56,7 @@ class Builder(GazeDatasetBuilder):
     ]
 
     def read_release(self, raw_dir: Path) -> gaze_schema.Release:  # noqa: ARG002
-        """Makes the observers and lets them look at every scene."""
+        """Samples observers, scenes and gaze of each observer on each scene."""
         config = self.builder_config
         observers = generative_model.sample_observers(config.seed, config.num_users)
         scenes = {
@@ -66,7 +66,7 @@ class Builder(GazeDatasetBuilder):
             for image_index in range(config.num_images)
         }
 
-        def draw(image_id: str) -> tuple[bytes, int, int]:
+        def render(image_id: str) -> tuple[bytes, int, int]:
             pixels = generative_model.render_scene(scenes[image_id])
             return raw_files.encode_png(pixels), pixels.shape[1], pixels.shape[0]
 
@@ -75,19 +75,19 @@ class Builder(GazeDatasetBuilder):
             gaze_by_image_id={
                 image_id: sample_gaze_table(scene, observers)
                 for image_id, scene in tqdm(
-                    scenes.items(), desc="looking at scenes", unit="image", disable=None
+                    scenes.items(), desc="sampling gaze", unit="image", disable=None
                 )
             },
-            read_image=draw,
+            read_image=render,
             to_image_px=gaze_schema.keep_px,
             tracking="generated",
             has_durations=True,
             has_images=True,
-            pixels_per_degree=None,  # Nobody sat at any distance from a screen.
+            pixels_per_degree=None,  # There is no screen and no viewing distance.
             metadata={
                 "seed": config.seed,
                 "class_names": list(generative_model.CLASS_NAMES),
-                # One entry a user in every list, in the order of user_ids.
+                # Each list has one entry for each user, in the order of user_ids.
                 "traits": {
                     "class_log_salience": [o.class_log_salience.tolist() for o in observers],
                     "center_bias": [o.center_bias for o in observers],
@@ -101,7 +101,12 @@ class Builder(GazeDatasetBuilder):
 def sample_gaze_table(
     scene: generative_model.Scene, observers: list[generative_model.Observer]
 ) -> gaze_schema.GazeTable:
-    """Lets every observer look at a scene once."""
+    """Samples one viewing of a scene by each observer.
+
+    Args:
+        scene: the scene.
+        observers: the observers; `GazeTable.user` is an index into this list.
+    """
     viewings = [
         generative_model.sample_gaze(
             generative_model.make_generator(

@@ -1,4 +1,4 @@
-"""Who and what is in the synthetic data, and that gaze follows the density it claims."""
+"""Synthetic data: records, metadata, and gaze that follows its density."""
 
 import hashlib
 from pathlib import Path
@@ -11,18 +11,18 @@ import tensorflow_datasets as tfds
 from tfds_builders.common.build import build
 from tfds_builders.synthetic_gaze import generative_model, synthetic_gaze_dataset_builder
 
-# Of the decoded records of `tiny`: the same on every machine, Python and numpy.
+# SHA-256 of the decoded records of `tiny`, equal for all machines and versions of Python and NumPy.
 TINY_SHA256 = "da134485d0dfe035b0d83befe99313b438cba9de653a4679878be4b0a137c647"
 
 
 @pytest.fixture(scope="module")
 def tiny_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `tiny`, built once."""
+    """Builds `tiny` once and returns its folder."""
     return build("synthetic_gaze/tiny", data_dir=tmp_path_factory.mktemp("prepared"))
 
 
 def read_records(prepared_dir: Path) -> list[dict[str, Any]]:
-    """Returns the decoded records, by image id."""
+    """Returns the decoded records, sorted by image id."""
     records = tfds.builder_from_directory(prepared_dir).as_data_source(split="train")
     return sorted(records, key=lambda record: record["image_id"])
 
@@ -38,7 +38,7 @@ def digest_records(prepared_dir: Path) -> str:
     return digest.hexdigest()
 
 
-def test_tiny_holds_everybody_on_every_scene(tiny_dir: Path) -> None:
+def test_tiny_has_all_users_on_every_scene(tiny_dir: Path) -> None:
     records = read_records(tiny_dir)
     assert [record["image_id"].decode() for record in records] == [
         f"scene_{index:05d}.png" for index in range(40)
@@ -56,7 +56,7 @@ def test_tiny_holds_everybody_on_every_scene(tiny_dir: Path) -> None:
     assert np.median(durations_ms) == pytest.approx(250, rel=0.05)
 
 
-def test_metadata_holds_the_traits(tiny_dir: Path) -> None:
+def test_metadata_have_the_traits(tiny_dir: Path) -> None:
     metadata = tfds.builder_from_directory(tiny_dir).info.metadata
     common = {
         "user_ids": [f"observer_{user:03d}" for user in range(8)],
@@ -75,7 +75,7 @@ def test_metadata_holds_the_traits(tiny_dir: Path) -> None:
             np.testing.assert_array_equal(values[user], getattr(observer, name))
 
 
-def test_a_record_can_be_made_again_from_its_image_id(tiny_dir: Path) -> None:
+def test_the_image_id_reproduces_a_record(tiny_dir: Path) -> None:
     seed = tfds.builder_from_directory(tiny_dir).info.metadata["seed"]
     record = read_records(tiny_dir)[17]
     index = generative_model.parse_image_id(record["image_id"].decode())
@@ -89,7 +89,7 @@ def test_a_record_can_be_made_again_from_its_image_id(tiny_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("image_id", ["17", "scene_17.png", "scene_00017.jpg", "scene_-0017.png"])
-def test_a_foreign_image_id_is_refused(image_id: str) -> None:
+def test_an_invalid_image_id_is_refused(image_id: str) -> None:
     with pytest.raises(ValueError, match=f"image_id is '{image_id}', expected the form"):
         generative_model.parse_image_id(image_id)
 
@@ -99,7 +99,7 @@ def test_the_content_is_the_same_in_every_build(tiny_dir: Path, tmp_path: Path) 
     assert digest_records(build("synthetic_gaze/tiny", data_dir=tmp_path)) == TINY_SHA256
 
 
-def test_the_first_observers_do_not_depend_on_how_many_there_are() -> None:
+def test_the_first_observers_do_not_depend_on_their_number() -> None:
     few, many = generative_model.sample_observers(0, 2), generative_model.sample_observers(0, 5)
     for few_observer, many_observer in zip(few, many, strict=False):
         np.testing.assert_array_equal(
@@ -115,7 +115,7 @@ def test_configs_share_nothing() -> None:
     assert default.seed != tiny.seed
 
 
-def test_scenes_hold_five_to_nine_objects_apart_from_one_another() -> None:
+def test_scenes_have_five_to_nine_objects_without_overlap() -> None:
     scenes = [generative_model.sample_scene(0, index) for index in range(500)]
     assert {len(scene.class_index) for scene in scenes} == {5, 6, 7, 8, 9}
     assert {int(c) for scene in scenes for c in scene.class_index} == set(range(6))
@@ -132,7 +132,7 @@ def test_scenes_hold_five_to_nine_objects_apart_from_one_another() -> None:
 
 
 def make_two_object_scene() -> generative_model.Scene:
-    """A disc on the left and a ring on the right, equally far from the centre (80, 60)."""
+    """Returns a disc on the left and a ring on the right, at equal distance from the centre."""
     return generative_model.Scene(
         seed=0,
         image_index=0,
@@ -144,7 +144,7 @@ def make_two_object_scene() -> generative_model.Scene:
 
 
 def make_observer(**changed: Any) -> generative_model.Observer:
-    """Somebody without preferences, apart from `changed`."""
+    """Returns an observer without preferences, apart from `changed`."""
     neutral: dict[str, Any] = {
         "class_log_salience": np.zeros(6),
         "center_bias": 0.0,
@@ -154,15 +154,15 @@ def make_observer(**changed: Any) -> generative_model.Observer:
     return generative_model.Observer(**(neutral | changed))
 
 
-def test_a_log_salience_of_log_3_draws_three_quarters_of_the_gaze() -> None:
+def test_a_log_salience_of_log_3_gets_three_quarters_of_the_gaze() -> None:
     # exp(log 3) / (exp(log 3) + exp(0)) = 3/4 on the disc, in the left half. The spread is 3 px and
-    # the halves' border 40 px away, so nothing leaks across.
+    # the border between the halves is 40 px away.
     observer = make_observer(class_log_salience=np.log([3, 1, 1, 1, 1, 1]))
     density = generative_model.gaze_density(make_two_object_scene(), observer, 120, 160)
     assert density.shape == (120, 160)
     assert density.sum() == pytest.approx(1)
     assert density[:, :80].sum() == pytest.approx(0.75, abs=1e-6)
-    # y 30 and x 40 are cell borders: the four cells around share the peak, rows before columns.
+    # y 30 and x 40 are borders of cells: the four cells around have the maximum.
     assert set(zip(*np.nonzero(np.isclose(density, density.max())), strict=True)) == {
         (29, 39),
         (29, 40),
@@ -173,9 +173,10 @@ def test_a_log_salience_of_log_3_draws_three_quarters_of_the_gaze() -> None:
 
 def test_center_bias_and_conspicuity_move_the_density_as_the_formula_says() -> None:
     scene = make_two_object_scene()
-    # Half the diagonal is 100 px. The disc at the very centre has distance 0, the ring at (120, 90)
-    # is 50 px away: distance 0.5. Center bias 2 costs the ring 2 x 0.25 = 0.5, and its conspicuity
-    # of 0.5 makes up for it: half each, after 0.2 for the Gaussian at the centre.
+    # Half the diagonal is 100 px. The disc at the centre has distance 0. The ring at (120, 90) is
+    # 50 px away: distance 0.5. Center bias 2 subtracts 2 x 0.25 = 0.5 from the ring, and its
+    # conspicuity adds 0.5. The Gaussian at the centre has weight 0.2, and each object has half of
+    # the rest.
     scene = scene._replace(
         center_px=np.asarray([[80.0, 60.0], [120.0, 90.0]]), conspicuity=np.asarray([0.0, 0.5])
     )
@@ -199,12 +200,12 @@ def test_gaze_follows_its_density() -> None:
     # Chi-square over 192 cells: 191 expected, standard deviation about 20.
     expected = 200_000 * density
     assert np.sum((counts - expected) ** 2 / expected) < 191 + 4 * 20
-    # A coarse grid is the fine one, added up.
+    # A coarse grid is the sum of a fine grid.
     fine = generative_model.gaze_density(scene, observer, 120, 160)
     np.testing.assert_allclose(fine.reshape(12, 10, 16, 10).sum(axis=(1, 3)), density, atol=1e-12)
 
 
-def test_who_prefers_a_class_looks_at_it_more() -> None:
+def test_a_preference_for_a_class_increases_gaze_on_the_class() -> None:
     shares = []
     for log_salience in (0.0, 2.0):
         observer = make_observer(class_log_salience=np.eye(6)[3] * log_salience)
@@ -216,12 +217,12 @@ def test_who_prefers_a_class_looks_at_it_more() -> None:
             distance_px = np.linalg.norm(xy_px[:, None] - scene.center_px[None], axis=2)
             near_star.extend(scene.class_index[distance_px.argmin(axis=1)] == 3)
         shares.append(np.mean(near_star))
-    # Without a preference about one in six; e^2 = 7.4 times the weight makes it over a half.
+    # Without a preference about 1/6; with e^2 = 7.4 times the weight over 1/2.
     assert 0.1 < shares[0] < 0.25
     assert shares[1] > 0.5
 
 
-def test_number_of_fixations_is_the_observers() -> None:
+def test_the_number_of_fixations_is_a_trait_of_the_observer() -> None:
     scene = make_two_object_scene()
     observer = make_observer(mean_fixations=8.0)
     numbers = [
@@ -233,7 +234,7 @@ def test_number_of_fixations_is_the_observers() -> None:
     assert np.mean(numbers) == pytest.approx(8, abs=0.36)
 
 
-def test_people_are_told_apart_by_what_they_look_at_not_by_where() -> None:
+def test_classes_identify_observers_and_positions_do_not() -> None:
     num_users, num_images = 24, 20
     observers = generative_model.sample_observers(0, num_users)
     class_counts = np.zeros((2, num_users, 6))
@@ -246,13 +247,13 @@ def test_people_are_told_apart_by_what_they_look_at_not_by_where() -> None:
         np.add.at(class_counts[index % 2], (gaze.user, nearest_class), 1)
         np.add.at(position_sums[index % 2], gaze.user, gaze.xy_px)
     num_fixations = class_counts.sum(axis=2, keepdims=True)
-    # Even against odd scenes, ten each.
+    # Ten even and ten odd scenes.
     assert verification_roc_auc(class_counts / num_fixations) > 0.95
     assert verification_roc_auc(position_sums / num_fixations) < 0.75
 
 
 def verification_roc_auc(features: np.ndarray) -> float:
-    """Returns how often a person is nearer to themselves than to another; features [2, u, d]."""
+    """Returns how often an observer is nearer to itself than to another; features [2, u, d]."""
     features = features - features.mean(axis=1, keepdims=True)
     distance = np.linalg.norm(features[0][:, None] - features[1][None], axis=2)
     is_same_mask = np.eye(len(distance), dtype=bool)
