@@ -18,11 +18,11 @@ from gazejax.evaluation.report import headline
 
 END = "<!-- end of results -->"
 # Rows of stage 1 that are no control: the model itself, and the model with less gaze.
-_NO_CONTROLS = ("encoder", "encoder_cut", "chance")
+_NO_CONTROLS = ("encoder", "encoder_truncated", "chance")
 _CONTROLS = {
     "residual_map": "residual map, no training",
-    "two_scalars": "fixation statistics",
-    "permuted_users": "permuted labels",
+    "fixation_statistics": "fixation statistics",
+    "permuted_labels": "permuted labels",
     "permuted_training": "permuted labels in training",
 }
 # Kept for what holds across sessions.

@@ -130,7 +130,8 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
     with track("choosing images", len(folds) * _NUM_HALVES) as show:
         for number, (fold, images) in enumerate(zip(folds, candidates, strict=True)):
             embeddings = [
-                fold.compared[group]["encoder"].features[:, images] for group in ("seen", "unseen")
+                fold.compared[group]["encoder"].representations[:, images]
+                for group in ("seen", "unseen")
             ]
             users = fold.compared["unseen"]["encoder"].users
             similarity: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in found}

@@ -168,7 +168,7 @@ def probe(workdir: Path) -> dict[str, Any]:
             compared = fold.compared[group]["encoder"]
             weight = compared.viewed / compared.viewed.sum(axis=1, keepdims=True)
             embeddings[group] = verification_protocol.mean_representations(
-                compared.features, weight
+                compared.representations, weight
             )
             traits[group] = measure(dataset.gaze, compared.users, fold.splits.test_images)
             traits[group] |= {name: values[compared.users] for name, values in known.items()}
@@ -266,7 +266,7 @@ def _maps_along(
     params = load_params(fold.workdir, "saliency")
     # The image on which the seen users differ most shows most.
     images = fold.splits.test_images
-    embeddings = fold.compared["seen"]["encoder"].features
+    embeddings = fold.compared["seen"]["encoder"].representations
     image = images[int(embeddings.var(axis=0).sum(axis=-1).argmax())]
     near, _, row = next(iterate_chunks(viewings, np.array([image])))
     universal = to_density(jnp.asarray(near.group.total)[row])

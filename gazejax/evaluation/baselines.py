@@ -1,8 +1,8 @@
-"""What must not work as well as the model, or the model has learnt nobody.
+"""Baselines without learning, which the model must exceed.
 
-The controls of stage 1 take something away from the gaze: whose it is, how much there is of it,
-where it is; or they compare maps without learning anything. The control of stage 2 fits the little
-that a calibration would: how wide somebody's gaze spreads and how much it stays at the centre.
+The baselines of stage 1 compare users by residual maps, or by fixation statistics: the number and
+the mean duration of fixations. The baseline of stage 2 is the calibrated universal map: it fits the
+spread of a user's gaze, a gain and the weight of the center prior.
 """
 
 import itertools
@@ -23,7 +23,7 @@ def fixation_statistics(
 ) -> Float[np.ndarray, "user image 2"]:
     """Number of fixations of each viewing and their mean duration in milliseconds; 0 if not seen.
 
-    How often and how long somebody fixates is stable as well, and says nothing about where.
+    Both statistics are stable within a user and do not depend on the positions of fixations.
     """
     length = np.asarray(gaze.viewing_length)[np.ix_(users, images)]
     offset = np.asarray(gaze.viewing_offset)[np.ix_(users, images)]
@@ -33,7 +33,7 @@ def fixation_statistics(
 
 
 def residual_maps(
-    group: LeaveOneOutMaps,
+    universal_maps: LeaveOneOutMaps,
     gaze: Gaze,
     *,
     users: Int[np.ndarray, " user"],
@@ -41,11 +41,11 @@ def residual_maps(
     sigma_frac: float,
     max_fixations: int,
 ) -> Float[np.ndarray, "user image cell"]:
-    """Personal minus universal map of every viewing, as flat rows: the control without learning."""
-    height, width = group.total.shape[1:]
+    """Personal minus universal map of every viewing, flattened; a baseline without learning."""
+    height, width = universal_maps.total.shape[1:]
 
     @jax.jit
-    def of_user(group: LeaveOneOutMaps, gaze: Gaze, image: Array, user: Array) -> Array:
+    def of_user(universal_maps: LeaveOneOutMaps, gaze: Gaze, image: Array, user: Array) -> Array:
         user = jnp.broadcast_to(user, image.shape)
         personal = personal_maps(
             gaze,
@@ -55,18 +55,18 @@ def residual_maps(
             map_size=(height, width),
             max_fixations=max_fixations,
         )
-        universal = leave_one_out_maps(group, gaze, user, image, personal)
+        universal = leave_one_out_maps(universal_maps, gaze, user, image, personal)
         return (personal - universal).reshape(len(image), -1)
 
-    return np.stack([np.asarray(of_user(group, gaze, images, user)) for user in users])
+    return np.stack([np.asarray(of_user(universal_maps, gaze, images, user)) for user in users])
 
 
 class Calibration(NamedTuple):
-    """Settings of `calibrate`, one row each.
+    """Settings of `calibrate`, one row for each setting.
 
     Attributes:
-        spread_frac: standard deviation of a Gaussian blur, as a fraction of the map's width.
-        gain: exponent of the blurred map: above 1 sharper, below 1 flatter.
+        spread_frac: standard deviation of a Gaussian blur, as a fraction of the width of the map.
+        gain: exponent of the blurred map: above 1 sharpens, below 1 flattens.
         center_weight: exponent of the center prior.
     """
 
@@ -78,7 +78,7 @@ class Calibration(NamedTuple):
 def calibration_grid(
     *, spread_frac: Sequence[float], gain: Sequence[float], center_weight: Sequence[float]
 ) -> Calibration:
-    """Every combination of the given values."""
+    """All combinations of the given values."""
     settings = np.array(list(itertools.product(spread_frac, gain, center_weight)), np.float32)
     return Calibration(*settings.T)
 
@@ -90,14 +90,14 @@ def calibrate(
     *,
     aspect_ratio: Float[Array, ""],
 ) -> Float[Array, "height width"]:
-    """A universal map with one person's spread, gain and centre bias; no learning, no features.
+    """Adapts a universal map to a user's spread, gain and center bias, without learning.
 
-    Proportional to blur(universal) ** gain * prior ** center_weight.
+    The map is proportional to blur(universal) ** gain * prior ** center_weight.
 
     Args:
         universal: universal map, summing to 1.
         prior: mean of all training maps, summing to 1.
-        setting: one setting, scalars.
+        setting: one setting; its fields are scalars.
         aspect_ratio: width of the image divided by its height.
 
     Returns:
@@ -107,14 +107,14 @@ def calibrate(
     """
     height, width = universal.shape
     blurred = _blur(universal, setting.spread_frac, aspect_ratio)
-    # Floor at a hundredth of uniform, as the saliency network has it.
+    # The floor is a hundredth of the uniform density, as in the saliency network.
     log_map, log_prior = (jnp.log(map_ * (height * width) + 0.01) for map_ in (blurred, prior))
     logits = setting.gain * log_map + setting.center_weight * log_prior
     return jax.nn.softmax(logits.ravel()).reshape(height, width)
 
 
 def calibration_likelihoods(
-    group: LeaveOneOutMaps,
+    universal_maps: LeaveOneOutMaps,
     gaze: Gaze,
     prior: Float[np.ndarray, "height width"],
     grid: Calibration,
@@ -124,14 +124,14 @@ def calibration_likelihoods(
     sigma_frac: float,
     max_fixations: int,
 ) -> Float[np.ndarray, "user image setting"]:
-    """How well each setting explains each personal map: mean log density, in nats.
+    """Mean log density of each setting under each personal map, in nats.
 
-    The best setting of a user is the one with the highest mean over the enrolment images.
+    The best setting of a user has the highest mean over the enrolment images.
     """
-    height, width = group.total.shape[1:]
+    height, width = universal_maps.total.shape[1:]
 
     @jax.jit
-    def of_image(group: LeaveOneOutMaps, gaze: Gaze, image: Array) -> Array:
+    def of_image(universal_maps: LeaveOneOutMaps, gaze: Gaze, image: Array) -> Array:
         at = jnp.broadcast_to(image, users.shape)
         personal = personal_maps(
             gaze,
@@ -141,7 +141,7 @@ def calibration_likelihoods(
             map_size=(height, width),
             max_fixations=max_fixations,
         )
-        universal = leave_one_out_maps(group, gaze, jnp.asarray(users), at, personal)
+        universal = leave_one_out_maps(universal_maps, gaze, jnp.asarray(users), at, personal)
         aspect_ratio = jnp.asarray(gaze.aspect_ratio)[image]
 
         def of_setting(setting: Calibration) -> Array:
@@ -155,7 +155,7 @@ def calibration_likelihoods(
 
         return jax.lax.map(of_setting, Calibration(*map(jnp.asarray, grid)))
 
-    found = [np.asarray(of_image(group, gaze, image)) for image in images]
+    found = [np.asarray(of_image(universal_maps, gaze, image)) for image in images]
     return np.stack(found).transpose(2, 0, 1)
 
 
@@ -170,7 +170,7 @@ def _blur(
         center = (jnp.arange(cells) + 0.5) / cells
         distance = (center[:, None] - center) / jnp.maximum(sigma_frac, 1e-3)
         weight = jnp.exp(-0.5 * distance**2)
-        return weight / weight.sum(axis=0)  # What a cell gives away sums to 1.
+        return weight / weight.sum(axis=0)  # The weights from each cell to all cells sum to 1.
 
     height, width = saliency.shape
     rows, columns = kernel(height, sigma_frac * aspect_ratio), kernel(width, sigma_frac)

@@ -86,7 +86,7 @@ def _plot_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
     number = fewest // size
     samples = [
         verification_protocol.mean_of_disjoint_samples(
-            group.features,
+            group.representations,
             group.viewed,
             np.arange(group.viewed.shape[1]),
             size=size,

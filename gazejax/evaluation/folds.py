@@ -76,7 +76,7 @@ def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
 class Representation(NamedTuple):
     """What a method knows of all users; see `verification_protocol.Compared`."""
 
-    features: Float[np.ndarray, "user image feature"]
+    representations: Float[np.ndarray, "user image entry"]
     length: Int[AnyArray, "user all_images"]
     similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]
     permuted: bool = False
@@ -120,7 +120,7 @@ def make_representations(
         )
 
     distance = verification.negative_distance
-    scalars = baselines.fixation_statistics(gaze, users, images)
+    statistics = baselines.fixation_statistics(gaze, users, images)
     training = baselines.fixation_statistics(gaze, splits.seen_users, splits.train_images)
     residual = baselines.residual_maps(
         viewings["saliency"].group,
@@ -134,24 +134,24 @@ def make_representations(
     methods = {
         "encoder": Representation(embed("encoder", told), gaze.viewing_length, distance),
         "residual_map": Representation(residual, gaze.viewing_length, verification.correlation),
-        "two_scalars": Representation(
-            scalars / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
+        "fixation_statistics": Representation(
+            statistics / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
         ),
     }
-    cut = perturbations.truncate_scanpaths(gaze, config.eval.truncated_fixations)
-    if np.min((np.asarray(cut.viewing_length)[:, images] > 0).sum(axis=1)) < 2:
+    truncated = perturbations.truncate_scanpaths(gaze, config.eval.truncated_fixations)
+    if np.min((np.asarray(truncated.viewing_length)[:, images] > 0).sum(axis=1)) < 2:
         print(
-            f"control encoder_cut left out: a user has fewer than 2 test images with "
+            f"control encoder_truncated left out: a user has fewer than 2 test images with "
             f"config.eval.truncated_fixations = {config.eval.truncated_fixations} fixations",
             file=sys.stderr,
         )
     else:
-        methods["encoder_cut"] = Representation(
-            embed("encoder", told_of(cut)), cut.viewing_length, distance
+        methods["encoder_truncated"] = Representation(
+            embed("encoder", told_of(truncated)), truncated.viewing_length, distance
         )
     if latest_step(workdir, "permuted_encoder") is not None:
         permuted = embed("permuted_encoder", told)
-        methods["permuted_users"] = Representation(
+        methods["permuted_labels"] = Representation(
             permuted, gaze.viewing_length, distance, permuted=True
         )
         methods["permuted_training"] = Representation(permuted, gaze.viewing_length, distance)
@@ -167,7 +167,7 @@ def represent_users(
     return {
         method: verification_protocol.UserRepresentations(
             users=users,
-            features=known.features[users],
+            representations=known.representations[users],
             viewed=np.asarray(known.length)[np.ix_(users, images)] > 0,
             similarity=known.similarity,
             permuted=known.permuted,

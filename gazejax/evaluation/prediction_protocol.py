@@ -1,4 +1,11 @@
-"""The protocol of stage 2, on plain arrays: one image at a time."""
+"""The protocol of stage 2 (prediction of personal maps), on plain arrays.
+
+The protocol enrols every user with n images and predicts the maps of the other images. Condition
+`universal` is the universal map (leave-one-out for a seen user). In the conditions `own`, `mean`
+and `swapped`, the same network gets the user's own embedding, the mean embedding of the seen users,
+or the embedding of another user. Only own above mean and own above swapped show that the network
+uses what is particular to a user, because the network also corrects the universal map.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -29,26 +36,26 @@ MAP_METRICS = ("cc", "sim", "kld", "nss", "auc", "sauc", "information_gain")
 
 
 def derangements(num_users: int, number: int, seed: int) -> Int[np.ndarray, "derangement user"]:
-    """Permutations that give nobody their own place, no two of them anybody the same.
+    """Permutations without a fixed point; no two of them map a user to the same user.
 
-    Shifts of a circle of users in random order, so that with enough of them everybody is swapped
-    with everybody else once.
+    The permutations are cyclic shifts of the users in random order. `num_users` - 1 of them swap
+    each user with each other user once.
 
     Args:
-        num_users: users in the circle.
-        number: how many; there are at most `num_users` - 1.
-        seed: of the order and the choice of the shifts.
+        num_users: number of users.
+        number: number of permutations; at most `num_users` - 1 are returned.
+        seed: seed of the order and of the choice of shifts.
 
     Raises:
-        ValueError: with fewer than two users, who cannot be swapped.
+        ValueError: if there are fewer than two users.
     """
     if num_users < 2:
         raise ValueError(f"cannot swap the embeddings of {num_users} user; at least 2 are needed")
     generator = np.random.default_rng(seed)
-    circle = generator.permutation(num_users)
-    place = np.argsort(circle)
+    order = generator.permutation(num_users)
+    position = np.argsort(order)
     shifts = 1 + generator.permutation(num_users - 1)[:number]
-    return np.stack([circle[(place + shift) % num_users] for shift in shifts])
+    return np.stack([order[(position + shift) % num_users] for shift in shifts])
 
 
 def conditions_of(
@@ -56,20 +63,20 @@ def conditions_of(
     mean_embedding: Float[np.ndarray, " embedding"],
     swaps: Int[np.ndarray, "derangement user"],
 ) -> Float[np.ndarray, "condition user embedding"]:
-    """Embeddings to predict with: own, mean, then one row for each derangement."""
+    """Embeddings of the conditions: own, mean, then swapped by each derangement."""
     mean = np.broadcast_to(mean_embedding, embeddings.shape)
     return np.stack([embeddings, mean, *(embeddings[swap] for swap in swaps)])
 
 
 class PredictionRequest(NamedTuple):
-    """What stage 2 is asked to predict, in one fold, for one group of users.
+    """The maps that stage 2 predicts, in one fold, for one group of users.
 
     Attributes:
         users: data-set index of each user.
         images: data-set index of each test image.
         is_enrolled: with which images each user enrols, in each enrolment.
-        is_query: which user is asked for which image, in each enrolment.
-        embeddings: to predict with, in each condition: own, mean, then one for each derangement.
+        is_query: for which images the map of each user is predicted, in each enrolment.
+        embeddings: embeddings in each condition: own, mean, then swapped by each derangement.
         calibration: setting of each user in each enrolment.
     """
 
@@ -81,44 +88,44 @@ class PredictionRequest(NamedTuple):
     calibration: Calibration
 
 
-def check_no_enrolled_queries(asked: PredictionRequest) -> None:
-    """Refuses to ask for an image that the user's embedding was made of.
+def check_no_enrolled_queries(request: PredictionRequest) -> None:
+    """Checks that no map is predicted for an image that the user enrolled with.
 
     Raises:
-        ValueError: naming how many there are.
+        ValueError: with the number of such maps.
     """
-    both = asked.is_enrolled & asked.is_query
+    both = request.is_enrolled & request.is_query
     if both.any():
         raise ValueError(
-            f"is_query asks for {both.sum()} maps of images that the user enrolled with; "
-            "allowed: none"
+            f"is_query has {both.sum()} maps of images that the user enrolled with; allowed: none"
         )
 
 
-def check_no_members(group: LeaveOneOutMaps, users: Int[np.ndarray, " user"]) -> None:
-    """Refuses universal maps that users who are to be unseen contributed to.
+def check_no_members(universal_maps: LeaveOneOutMaps, users: Int[np.ndarray, " user"]) -> None:
+    """Checks that no unseen user contributes to the universal maps.
 
     Raises:
-        ValueError: naming the first of them.
+        ValueError: with the first unseen user who does.
     """
-    for user in users[np.asarray(group.is_member)[users]]:
+    for user in users[np.asarray(universal_maps.is_member)[users]]:
         raise ValueError(f"user {user} is unseen, but contributes to the universal map")
 
 
 class UniversalMaps(NamedTuple):
-    """The universal maps that need no person.
+    """The maps of the conditions that use no embedding.
 
     Attributes:
-        group: maps of the seen users; a seen user is left out of their own.
+        leave_one_out: universal maps of the seen users; leave-one-out for a seen user.
         center_prior: mean of all training maps.
-        predicted: from the image alone, for each test image.
-        told: what the network is told, for each test image; None: the maps of the group.
+        predicted: universal map that is predicted from each test image.
+        replacement: map for each test image that the network gets instead of the universal map;
+            None if the network gets the universal map.
     """
 
-    group: LeaveOneOutMaps
+    leave_one_out: LeaveOneOutMaps
     center_prior: Float[AnyArray, "height width"]
     predicted: Float[AnyArray, "image height width"]
-    told: Float[AnyArray, "image height width"] | None = None
+    replacement: Float[AnyArray, "image height width"] | None = None
 
 
 def predict_maps(
@@ -127,39 +134,39 @@ def predict_maps(
     pixels: Shaped[AnyArray, "all_images image_height image_width channel"],
     gaze: Gaze,
     universals: UniversalMaps,
-    asked: PredictionRequest,
+    request: PredictionRequest,
     *,
     sigma_frac: float,
     max_fixations: int,
     devices: Sequence[jax.Device],
     batch_size: int,
 ) -> Iterator[dict[str, Any]]:
-    """Predicts the maps of all users, enrolments and images that are asked for.
+    """Predicts the maps of a request: of users, enrolments and images.
 
     Args:
-        network: (params, images, universal, embedding) -> maps, as `SaliencyUNet`.
-        params: its parameters.
-        pixels: all images of the data set as the network sees them.
+        network: (params, images, universal, embedding) -> maps, such as `SaliencyUNet`.
+        params: parameters of the network.
+        pixels: inputs of the network for all images of the data set.
         gaze: all fixations.
-        universals: the universal maps, at the size everything is scored at.
-        asked: what to predict.
-        sigma_frac: of the true maps, as a fraction of the image width.
+        universals: the maps without an embedding, at the size of the scored maps.
+        request: the maps to predict.
+        sigma_frac: standard deviation of the true maps, as a fraction of the image width.
         max_fixations: length of the longest viewing.
         devices: the devices to use.
-        batch_size: maps in a batch, about.
+        batch_size: approximate number of maps in a batch.
 
     Yields:
-        For a batch of rows, a row an image with an enrolment: `enrolment` and `image` (index into
-        `asked.images`) of each row, `maps` [row, condition, user, height, width], where the last
-        condition is repeated for each derangement, `truth` [row, user, height, width], `xy_px`
-        [row, user, fixation, 2] in cells of the map, and `mask` [row, user, fixation], False
-        everywhere for a user who is not asked.
+        A batch of rows; a row is an image with an enrolment: `enrolment` and `image` (index into
+        `request.images`) of each row; `maps` [row, condition, user, height, width], where the last
+        condition is repeated for each derangement; `truth` [row, user, height, width]; `xy_px`
+        [row, user, fixation, 2] in cells of the map; and `mask` [row, user, fixation], False for
+        all fixations of a user who is not requested.
     """
-    _, num_conditions, num_users, _ = asked.embeddings.shape
-    height, width = universals.group.total.shape[1:]
+    _, num_conditions, num_users, _ = request.embeddings.shape
+    height, width = universals.leave_one_out.total.shape[1:]
 
     def predict_row(
-        constants: Any, image: Array, column: Array, enrolment: Array, is_asked: Array
+        constants: Any, image: Array, column: Array, enrolment: Array, is_requested: Array
     ) -> dict[str, Array]:
         params, pixels, gaze, universals, users, embeddings, calibration = constants
         at = jnp.broadcast_to(image, (num_users,))
@@ -171,14 +178,14 @@ def predict_maps(
             map_size=(height, width),
             max_fixations=max_fixations,
         )
-        universal = leave_one_out_maps(universals.group, gaze, users, at, truth)
-        told = universal
-        if universals.told is not None:
-            told = jnp.broadcast_to(universals.told[column], universal.shape)
+        universal = leave_one_out_maps(universals.leave_one_out, gaze, users, at, truth)
+        network_universal = universal
+        if universals.replacement is not None:
+            network_universal = jnp.broadcast_to(universals.replacement[column], universal.shape)
         predicted = network(
             params,
             pixels[image][None],
-            jnp.tile(told, (num_conditions, 1, 1))[None],
+            jnp.tile(network_universal, (num_conditions, 1, 1))[None],
             embeddings[enrolment].reshape(1, num_conditions * num_users, -1),
         ).reshape(num_conditions, num_users, height, width)
         settings = jax.tree.map(lambda values: values[enrolment], calibration)
@@ -201,15 +208,15 @@ def predict_maps(
             "maps": jnp.concatenate([jnp.stack(baselines), predicted]),
             "truth": truth,
             "xy_px": scanpaths.xy_frac * jnp.array([width, height]),
-            "mask": scanpaths.mask & is_asked[:, None],
+            "mask": scanpaths.mask & is_requested[:, None],
         }
 
-    check_no_enrolled_queries(asked)
-    enrolment, column = np.nonzero(asked.is_query.any(axis=1))
+    check_no_enrolled_queries(request)
+    enrolment, column = np.nonzero(request.is_query.any(axis=1))
     batches = map_rows(
         jax.vmap(predict_row, in_axes=(None, 0, 0, 0, 0)),
-        (params, pixels, gaze, universals, asked.users, asked.embeddings, asked.calibration),
-        (asked.images[column], column, enrolment, asked.is_query[enrolment, :, column]),
+        (params, pixels, gaze, universals, request.users, request.embeddings, request.calibration),
+        (request.images[column], column, enrolment, request.is_query[enrolment, :, column]),
         devices=devices,
         batch_size=max(batch_size // (num_conditions * num_users), 1),
     )
@@ -229,12 +236,12 @@ def score_maps(
     """Scores a batch of `predict_maps` by `MAP_METRICS`.
 
     Args:
-        batch: what `predict_maps` yields.
+        batch: a batch of `predict_maps`.
         center_prior: baseline of the information gain.
-        other_counts: for each test image, how many fixations on the other ones fall into each cell.
+        other_counts: output of `other_fixation_counts`.
 
     Returns:
-        The scores; NaN for a user who is not asked for an image.
+        The scores; NaN for a user who is not requested for an image.
     """
     maps, mask = np.asarray(batch["maps"]), np.asarray(batch["mask"])
     rows, users = np.nonzero(mask.any(axis=-1))
@@ -243,7 +250,7 @@ def score_maps(
     def for_each_condition(values: np.ndarray) -> np.ndarray:
         return np.tile(values, (num_conditions, *[1] * (values.ndim - 1)))
 
-    # Condition by condition, and in each the (row, user) pairs that are asked.
+    # The (row, user) pairs that are requested, for one condition after the other.
     saliency = maps[rows, :, users].swapaxes(0, 1).reshape(-1, *maps.shape[3:])
     points = {
         "xy_px": for_each_condition(np.asarray(batch["xy_px"])[rows, users]),
@@ -272,9 +279,9 @@ def score_maps(
 def positive_density(
     maps: Float[np.ndarray, "*map height width"],
 ) -> Float[np.ndarray, "*map height width"]:
-    """A density that is nowhere zero: 99 parts of the map and one part uniform (ours).
+    """A density without zeros: 99 % of the map and 1 % of the uniform density (ours).
 
-    An information gain is minus infinity where anybody looks at a zero; all maps get the same.
+    The information gain is minus infinity if a fixation is at a zero. All maps are mixed alike.
     """
     share = maps / maps.sum(axis=(-2, -1), keepdims=True)
     return 0.99 * share + 0.01 / np.prod(maps.shape[-2:])
@@ -286,14 +293,14 @@ def other_fixation_counts(
     *,
     map_size: tuple[int, int],
 ) -> Float[np.ndarray, "image height width"]:
-    """For each image, how many fixations of all users on the *other* ones fall into each cell."""
+    """For each image, the number of fixations of all users on the *other* images in each cell."""
     height, width = map_size
     counts = np.zeros((len(images), height, width))
     for row, image in enumerate(images):
         for user in np.flatnonzero(np.asarray(gaze.viewing_length)[:, image]):
             start = gaze.viewing_offset[user, image]
             xy = np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[user, image]]
-            # In float32 and rounded, as `predict_maps` has them.
+            # Computed in float32, as in `predict_maps`.
             column, line = np.floor(xy * np.array([width, height], np.float32)).astype(int).T
             np.add.at(counts[row], (line, column), 1)
     return counts.sum(axis=0) - counts
@@ -304,7 +311,7 @@ class PredictionScores(NamedTuple):
 
     Attributes:
         users: data-set index of each user.
-        scores: mean over the draws of enrolment images; NaN where no draw asked for the image.
+        scores: mean over the draws of enrolment images; NaN if no draw requested the image.
     """
 
     users: Int[np.ndarray, " user"]
@@ -314,7 +321,7 @@ class PredictionScores(NamedTuple):
 def mean_over_draws(
     scores: Float[np.ndarray, "draw image condition user metric"],
 ) -> Float[np.ndarray, "condition user image metric"]:
-    """Mean over the draws that asked for an image; NaN where none did."""
+    """Mean over the draws that requested an image; NaN where none did."""
     has_score = ~np.isnan(scores)
     number = has_score.sum(axis=0)
     total = np.where(has_score, scores, 0.0).sum(axis=0)
@@ -325,7 +332,7 @@ def mean_over_draws(
 def user_scores(
     fold: PredictionScores, image_weight: Int[np.ndarray, "resample image"]
 ) -> Float[np.ndarray, "resample condition user metric"]:
-    """Mean over images, in each resample of them; the derangements are averaged to `swapped`."""
+    """Mean over images in each resample of images; `swapped` is the mean over derangements."""
     per_user = bootstrap.mean_over_images(fold.scores.transpose(0, 1, 3, 2), image_weight)
     first = len(CONDITIONS) - 1
     swapped = per_user[:, first:].mean(axis=1, keepdims=True)
@@ -339,13 +346,13 @@ def mean_over_users(
 ) -> Float[np.ndarray, "resample condition metric"]:
     """Mean over images, then over the users of all folds, in each resample of both.
 
-    NaN in a resample that drew no image anybody was asked for.
+    The mean is NaN in a resample without any requested image.
     """
     total = np.zeros((len(user_weight), len(CONDITIONS), len(MAP_METRICS)))
     number = np.zeros((len(user_weight), 1, 1))
     for fold in folds:
         per_user = user_scores(fold, image_weight)
-        # A user none of whose images was drawn says nothing in that resample.
+        # A user without any image in a resample does not count in this resample.
         is_known = ~np.isnan(per_user).any(axis=(1, 3))
         weight = (user_weight[:, fold.users] * is_known)[:, None, :, None]
         total += (np.where(weight > 0, per_user, 0.0) * weight).sum(axis=2)
@@ -356,10 +363,10 @@ def mean_over_users(
 def swap_test(
     folds: Sequence[PredictionScores], *, num_permutations: int, seed: int
 ) -> dict[str, float]:
-    """p-value of own better than swapped, for each of `MAP_METRICS`; see the permutation test.
+    """p-value of own better than swapped, for each of `MAP_METRICS`.
 
-    Of one score of each user in each condition: the mean over images, then over the folds the user
-    is in.
+    `bootstrap.permutation_test` gets one score of each user in each condition: the mean over
+    images, then over the folds of the user.
     """
     first = len(CONDITIONS) - 1
     own = CONDITIONS.index("own")

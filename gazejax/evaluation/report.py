@@ -1,7 +1,8 @@
-"""An evaluation as tables for people, in Markdown.
+"""Tables of an evaluation, in Markdown.
 
-First what was compared and the headline of both stages, then everything. Brackets hold the 95 %
-interval. The part before `DETAILS` is short enough for a README.
+The report starts with the data and the settings, and a short table of each stage. All tables follow
+after `DETAILS`. Brackets contain the 95 % interval. The part before `DETAILS` is short enough for a
+README.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +12,11 @@ DETAILS = "## Details"
 
 _METHODS = {
     "encoder": "**encoder**",
-    "encoder_cut": "encoder, scanpaths cut to {common_fixations} fixations",
+    "encoder_truncated": "encoder, scanpaths truncated to {common_fixations} fixations",
     "residual_map": "residual map, no learning",
-    "two_scalars": "number and mean duration of fixations",
-    "permuted_users": "encoder, users permuted in training and here",
-    "permuted_training": "encoder, users permuted in training (floor)",
+    "fixation_statistics": "fixation statistics (number, mean duration)",
+    "permuted_labels": "encoder, labels permuted in training and evaluation",
+    "permuted_training": "encoder, labels permuted in training (floor)",
     "chance": "chance",
 }
 
@@ -29,13 +30,13 @@ STAGE_1_METRICS = {
 }
 
 _CONDITIONS = {
-    "universal": "universal map of the others",
+    "universal": "universal map",
     "center_prior": "center prior",
     "predicted": "predicted universal map",
-    "calibrated": "universal map, calibrated to the person",
+    "calibrated": "universal map, calibrated to the user",
     "own": "**network, own embedding**",
     "mean": "network, mean embedding",
-    "swapped": "network, another's embedding",
+    "swapped": "network, another user's embedding",
 }
 
 _METRICS = {
@@ -50,15 +51,15 @@ _METRICS = {
 
 
 def format_evaluation_on(result: Mapping[str, Any]) -> str:
-    """Writes what `run.evaluate_on` found as Markdown."""
+    """Formats the result of `run.evaluate_on` as Markdown."""
     compared = result["compared"]
     first = next(iter(result["encoder"]["encoder"].values()))
     return "\n\n".join(
         [
-            f"{first['num_users']} people of `{compared['data']}`, {first['num_images']} images; "
+            f"{first['num_users']} users of `{compared['data']}`, {first['num_images']} images; "
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
-            f"{compared['commit']}, {compared['date']}. Brackets: 95 % interval over users.",
+            f"{compared['commit']}, {compared['date']}. In brackets: 95 % interval over users.",
             _metrics_table(result["encoder"], compared),
             "Encoder minus control, paired:",
             _differences_table(result["encoder_differences"], STAGE_1_METRICS),
@@ -67,19 +68,19 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
 
 
 def format_evaluation(result: Mapping[str, Any]) -> str:
-    """Writes an evaluation as Markdown: headline, `DETAILS`, every table."""
+    """Formats an evaluation as Markdown: the short tables, `DETAILS`, all tables."""
     parts = [_what_was_compared(result["compared"]), _headline_of_stage_1(result)]
     if "saliency" in result:
         parts.append(_headline_of_stage_2(result))
     parts.append(DETAILS)
     for group, methods in result["encoder"].items():
-        parts.append(f"### Who is it? {_users(group, methods['encoder'])}")
+        parts.append(f"### Verification: {_users(group, methods['encoder'])}")
         parts.append(_metrics_table(methods, result["compared"]))
         parts.append("Encoder minus control, paired:")
         parts.append(_differences_table(result["encoder_differences"][group], STAGE_1_METRICS))
     for group, sizes in result.get("saliency", {}).items():
         rows = next(iter(sizes.values()))
-        parts.append(f"### Where will they look? {_users(group, rows)}")
+        parts.append(f"### Prediction: {_users(group, rows)}")
         parts.append(_conditions_table(sizes))
         parts.append("Paired differences, and p-values of own better than swapped:")
         parts.append(_saliency_differences_table(result["saliency_differences"][group]))
@@ -87,21 +88,21 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
 
 
 def headline(evaluation: str) -> str:
-    """The part of `format_evaluation`'s text before the details."""
+    """The part of the text of `format_evaluation` before the details."""
     return evaluation.split(DETAILS)[0].strip()
 
 
 def _what_was_compared(compared: Mapping[str, Any]) -> str:
     folds = compared["evaluated_folds"]
     if len(folds) > 1:
-        who = f"{len(folds)} folds of users, each held out once"
+        users = f"{len(folds)} folds of users, each held out once"
     else:
-        who = f"fold {folds[0]} of {compared['folds']}"
+        users = f"fold {folds[0]} of {compared['folds']}"
     if compared["purpose"] == "validation":
-        who = f"validation, not the users and images of the figures; {who}"
-        who += f", {compared['seen_users']} seen and {compared['unseen_users']} unseen users"
+        users = f"validation, without the users and images of the reported metrics; {users}"
+        users += f", {compared['seen_users']} seen and {compared['unseen_users']} unseen users"
     return (
-        f"{compared['data']}: {who}; {compared['test_images']} test images; "
+        f"{compared['data']}: {users}; {compared['test_images']} test images; "
         f"{compared['encoder_draws']} draws of images for stage 1, {compared['saliency_draws']} "
         f"for stage 2; training seed {compared['training_seed']}, commit "
         f"{compared['commit'] or 'unknown'}, {compared['date']}. In brackets: 95 % bootstrap "
@@ -119,18 +120,18 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
                 continue
             rows = methods[method]
             name = title.format(**result["compared"])
-            # The rank only where it says more than the area: chance depends on the users.
+            # Rank-1 is shown for the main methods only; its chance level depends on the users.
             is_main = method in ("encoder", "residual_map", "chance")
-            for figure in ("roc_auc", "rank1") if is_main else ("roc_auc",):
+            for metric in ("roc_auc", "rank1") if is_main else ("roc_auc",):
                 values = [
-                    format_value(rows[size], figure) if size in rows else "" for size in sizes
+                    format_value(rows[size], metric) if size in rows else "" for size in sizes
                 ]
-                lines.append([f"{group}: {name}", STAGE_1_METRICS[figure], *values])
+                lines.append([f"{group}: {name}", STAGE_1_METRICS[metric], *values])
     count = {group: rows["encoder"][sizes[0]]["num_users"] for group, rows in groups.items()}
-    who = ", ".join(f"{number} {group}" for group, number in count.items())
+    users = ", ".join(f"{number} {group}" for group, number in count.items())
     return (
-        f"**Who is it?** Users ({who}) compared by n enrolment and n probe images:\n\n"
-        + markdown_table(["users: method", "figure", *(f"n = {size}" for size in sizes)], lines)
+        f"**Verification.** Users ({users}) compared by n enrolment and n probe images:\n\n"
+        + markdown_table(["users: method", "metric", *(f"n = {size}" for size in sizes)], lines)
     )
 
 
@@ -162,9 +163,9 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
         "own",
     ]
     return (
-        "**Where will they look?** What a person's own embedding is worth, against another "
-        "person's, against the mean one and against a calibration without learning (IG of `own` "
-        "over the center prior):\n\n" + markdown_table(header, lines)
+        "**Prediction.** The network with a user's own embedding, minus the network with another "
+        "user's embedding, minus the network with the mean embedding, and minus the calibrated "
+        "universal map (IG of `own` over the center prior):\n\n" + markdown_table(header, lines)
     )
 
 
@@ -181,13 +182,13 @@ def _metrics_table(methods: Mapping[str, Any], compared: Mapping[str, Any]) -> s
     return markdown_table(["method", "n", *STAGE_1_METRICS.values()], lines)
 
 
-def _differences_table(differences: Mapping[str, Any], figures: Mapping[str, str]) -> str:
+def _differences_table(differences: Mapping[str, Any], metrics: Mapping[str, str]) -> str:
     lines = [
-        [name.replace("_", " "), size, *(format_value(row, key, signed=True) for key in figures)]
+        [name.replace("_", " "), size, *(format_value(row, key, signed=True) for key in metrics)]
         for name, sizes in differences.items()
         for size, row in sizes.items()
     ]
-    return markdown_table(["difference", "n", *figures.values()], lines)
+    return markdown_table(["difference", "n", *metrics.values()], lines)
 
 
 def _conditions_table(sizes: Mapping[str, Any]) -> str:
@@ -218,11 +219,11 @@ def _users(group: str, rows: Mapping[str, Any]) -> str:
 
 
 def format_value(row: Mapping[str, Any], key: str, *, signed: bool = False) -> str:
-    """A figure with its interval; a dash where it is not known."""
+    """Formats a metric with its interval; a dash if the metric is None."""
     if row[key] is None:
         return "-"
     form = "+.3f" if signed else ".3f"
-    # What rounds to zero has no sign.
+    # A value that rounds to zero has no sign.
     number, *interval = (
         f"{round(value, 3) + 0.0:{form}}" for value in (row[key], *row.get(f"{key}_interval", []))
     )
@@ -230,6 +231,6 @@ def format_value(row: Mapping[str, Any], key: str, *, signed: bool = False) -> s
 
 
 def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
+    """Formats a table in Markdown."""
     rows = [header, ["---"] * len(header), *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -116,7 +116,9 @@ def _score_fold(
     prior = center_prior(viewings)
     known, seen = (
         compared._replace(
-            features=apply_embedding_control(config, compared.features, compared.viewed)
+            representations=apply_embedding_control(
+                config, compared.representations, compared.viewed
+            )
         )
         for compared in (fold.compared[name]["encoder"] for name in (group, "seen"))
     )
@@ -140,8 +142,10 @@ def _score_fold(
         is_enrolled.append(weight > 0)
         embeddings.append(
             prediction_protocol.conditions_of(
-                verification_protocol.mean_representations(known.features, weight),
-                verification_protocol.mean_representations(seen.features, seen_weight).mean(axis=0),
+                verification_protocol.mean_representations(known.representations, weight),
+                verification_protocol.mean_representations(seen.representations, seen_weight).mean(
+                    axis=0
+                ),
                 swaps,
             )
         )

@@ -1,16 +1,12 @@
-"""What counts as having learnt a person: the protocols, from embeddings and maps to figures.
+"""The protocol of stage 1 (verification and identification of users), on plain arrays.
 
-Stage 1, *verification*: draw n enrolment and n probe images, the same for all users; average the
-embeddings; compare all users; pool the scores of all draws. Every method, and every control, goes
-through the same draws.
+The protocol samples n enrolment and n probe images, the same for all users. It averages the
+representations of each user over each set of images, scores all pairs of users, and pools the
+scores of all draws. All methods and controls use the same draws.
 
-Stage 2, *prediction*: enrol every user with n images and predict the others. `universal` is the map
-of the other users; `own`, `mean` and `swapped` are the same network given the user's own embedding,
-the mean embedding of the seen users, or another user's. Only own above mean and own above swapped
-show that a person was learnt: the network repairs the universal map as well.
-
-Several folds of users make one figure; nobody is ever compared across folds. Resampled users and
-images (`bootstrap`) give every figure a value in every resample, paired over methods.
+A metric is the mean over folds of users; users of different folds are never compared. Resampled
+users and images (`metrics.bootstrap`) give every metric a value in every resample, paired over
+methods.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,19 +22,19 @@ VERIFICATION_METRICS = ("roc_auc", "rank1", "eer", "fnmr_at_fmr_1", "fnmr_at_fmr
 
 _FMRS = {"fnmr_at_fmr_1": 0.01, "fnmr_at_fmr_10": 0.1}
 
-# Resampled curves are read at so many levels of the score at most; the figures themselves at all.
+# Largest number of thresholds of resampled curves; the metrics themselves use all thresholds.
 _MAX_THRESHOLDS = 2000
 
 
 def usable_sizes(num_images: Sequence[int], available: int) -> list[int]:
-    """Enrolment sizes that leave as many images to be compared with; larger ones shrink to that."""
+    """Enrolment sizes, limited to half of the available images, which leaves as many for probes."""
     return sorted({min(size, available // 2) for size in num_images})
 
 
 def sample_image_orders(
     num_images: int, num_draws: int, seed: int
 ) -> Int[np.ndarray, "draw image"]:
-    """Random orders of the test images, one for each draw, shared by all users and methods."""
+    """Samples an order of the test images for each draw, the same for all users and methods."""
     generator = np.random.default_rng(seed)
     return np.stack([generator.permutation(num_images) for _ in range(num_draws)])
 
@@ -50,13 +46,13 @@ def enrolment_weights(
     start: int,
     size: int,
 ) -> Float[np.ndarray, "user image"]:
-    """Weights of the images from `start` to `start + size` of an order, by who saw them.
+    """Weights of the images from `start` to `start + size` of an order, for each user.
 
-    Images that a user did not see are passed over, so that users who saw different images are
-    compared by equally many; users who saw all share the same ones.
+    Images that a user did not see are skipped, so that all users are compared by equally many
+    images. Users who saw all images are compared by the same ones.
 
     Returns:
-        1 / size at each user's images and 0 elsewhere.
+        1 / size at the images of each user and 0 elsewhere.
 
     Raises:
         ValueError: if a user saw fewer than `start + size` images.
@@ -72,25 +68,25 @@ def enrolment_weights(
 
 
 def mean_representations(
-    features: Float[np.ndarray, "user image feature"], weights: Float[np.ndarray, "user image"]
-) -> Float[np.ndarray, "user feature"]:
-    """Averages the features of each user over images, by weights that sum to 1."""
-    return np.einsum("ui,uif->uf", weights, features)
+    representations: Float[np.ndarray, "user image entry"], weights: Float[np.ndarray, "user image"]
+) -> Float[np.ndarray, "user entry"]:
+    """Averages the representations of each user over images, by weights that sum to 1."""
+    return np.einsum("ui,uif->uf", weights, representations)
 
 
 def mean_of_disjoint_samples(
-    features: Float[np.ndarray, "user image feature"],
+    representations: Float[np.ndarray, "user image entry"],
     viewed: Bool[np.ndarray, "user image"],
     order: Int[np.ndarray, " image"],
     *,
     size: int,
     number: int,
-) -> Float[np.ndarray, "sample user feature"]:
-    """Mean features of `number` samples of each user, each of `size` other images."""
+) -> Float[np.ndarray, "sample user entry"]:
+    """Mean representations of `number` samples of each user, each of `size` other images."""
     return np.stack(
         [
             mean_representations(
-                features, enrolment_weights(viewed, order, start=sample * size, size=size)
+                representations, enrolment_weights(viewed, order, start=sample * size, size=size)
             )
             for sample in range(number)
         ]
@@ -98,36 +94,37 @@ def mean_of_disjoint_samples(
 
 
 class UserRepresentations(NamedTuple):
-    """What one method knows of the users of one fold, who are compared with each other.
+    """Representations by one method of the users of one fold, who are compared with each other.
 
     Attributes:
         users: data-set index of each user.
-        features: what is known of each viewing.
+        representations: vector of each viewing, such as its embedding.
         viewed: which user saw which test image.
-        similarity: (probe, enrolled) features -> score of each probe with each enrolled.
-        permuted: whether each draw permutes whose viewing is whose, within each image.
+        similarity: (probe, enrolled) representations -> score of each probe with each enrolled.
+        permuted: whether each draw permutes the labels of users within each image.
     """
 
     users: Int[np.ndarray, " user"]
-    features: Float[np.ndarray, "user image feature"]
+    representations: Float[np.ndarray, "user image entry"]
     viewed: Bool[np.ndarray, "user image"]
     similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]
     permuted: bool = False
 
 
 class VerificationScores(NamedTuple):
-    """What the draws of one fold gave.
+    """Scores of all draws of one fold.
 
     Attributes:
         users: data-set index of each user.
-        similarity: of each probe user with each enrolled user, in each draw.
-        precision: mean average precision at R of each user's samples, in each cut of the images.
-        samples_per_user: how many samples each user has in a cut.
+        similarity: score of each probe user with each enrolled user, in each draw.
+        precision: mean average precision at R of each user's samples, in each partition of the
+            images into samples.
+        samples_per_user: number of samples of each user in a partition.
     """
 
     users: Int[np.ndarray, " user"]
     similarity: Float[np.ndarray, "draw user user"]
-    precision: Float[np.ndarray, "cut user"]
+    precision: Float[np.ndarray, "partition user"]
     samples_per_user: int
 
 
@@ -139,27 +136,31 @@ def score_draws(
     samples_per_user: int,
     seed: int,
 ) -> VerificationScores:
-    """Compares users by the mean features of `size` images.
+    """Scores users by the mean representations of `size` images.
 
     Args:
-        compared: the users, and what is known of them.
-        orders: orders of the test images. Of those a user saw, the first `size` enrol and the next
-            are the probe; for MAP@R, the images are cut into samples of `size` all the way.
+        compared: the users and their representations.
+        orders: orders of the test images. Of the images that a user saw, the first `size` are the
+            enrolment and the next `size` the probe. For MAP@R, the images are partitioned into
+            samples of `size`.
         size: number of images of a sample.
-        samples_per_user: into how many samples the images of a user are cut for MAP@R.
-        seed: of the permutations, for a method that permutes.
+        samples_per_user: number of samples of a user for MAP@R.
+        seed: seed of the permutations, for a method that permutes.
 
     Raises:
-        ValueError: if a user saw fewer images than that takes, or than two times `size`.
+        ValueError: if a user saw fewer than `size` times `samples_per_user` images, or fewer than
+            two times `size`.
     """
     generator = np.random.default_rng(seed)
 
     def samples(order: Int[np.ndarray, " image"], number: int) -> np.ndarray:
-        features = compared.features
+        representations = compared.representations
         if compared.permuted:
             owner = perturbations.permute_viewers(compared.viewed, generator)
-            features = np.take_along_axis(features, owner[..., None], axis=0)
-        return mean_of_disjoint_samples(features, compared.viewed, order, size=size, number=number)
+            representations = np.take_along_axis(representations, owner[..., None], axis=0)
+        return mean_of_disjoint_samples(
+            representations, compared.viewed, order, size=size, number=number
+        )
 
     similarity = []
     for order in orders:
@@ -167,14 +168,16 @@ def score_draws(
         similarity.append(compared.similarity(probe, enrolled))
     num_users = len(compared.users)
     owner = np.tile(np.arange(num_users), samples_per_user)
-    # Two people's samples of the same images are alike for the images' sake. Samples of one person
-    # never share images, so neither may the others they are held against.
+    # Samples of two users on the same images are similar because of the images. Samples of one user
+    # never share images, so impostor samples must not share images either.
     shares_images = np.kron(np.eye(samples_per_user), np.ones((num_users, num_users))) > 0
     precision = []
-    # A cut has as many samples of a user as so many draws.
+    # A partition has `samples_per_user` samples of a user, so fewer partitions than draws suffice.
     for order in orders[: -(-len(orders) // samples_per_user)]:
-        every = np.concatenate(samples(order, samples_per_user))
-        similarities = np.where(shares_images, -np.inf, compared.similarity(every, every))
+        all_samples = np.concatenate(samples(order, samples_per_user))
+        similarities = np.where(
+            shares_images, -np.inf, compared.similarity(all_samples, all_samples)
+        )
         found = verification.average_precision_at_r(similarities, owner)
         precision.append(found.reshape(samples_per_user, num_users).mean(axis=0))
     return VerificationScores(
@@ -183,27 +186,27 @@ def score_draws(
 
 
 def verification_metrics(folds: Sequence[VerificationScores]) -> dict[str, float | None]:
-    """The figures of stage 1: of all draws pooled, then the mean over folds.
+    """The metrics of stage 1: of the pooled scores of all draws, then the mean over folds.
 
     Returns:
-        `VERIFICATION_METRICS`; None for an FNMR at an FMR that too few impostor scores could show.
+        `VERIFICATION_METRICS`; None for an FNMR at an FMR that needs more impostor scores.
     """
-    figures: dict[str, list[float]] = {name: [] for name in VERIFICATION_METRICS}
+    values_of: dict[str, list[float]] = {name: [] for name in VERIFICATION_METRICS}
     for fold in folds:
         is_own = np.eye(len(fold.users), dtype=bool)
         genuine, impostor = fold.similarity[:, is_own], fold.similarity[:, ~is_own]
         curve = verification.roc_curve(genuine, impostor)
         for name, value in _read_curve(curve).items():
             is_known = name not in _FMRS or verification.allows_fmr(impostor.size, _FMRS[name])
-            figures[name].append(float(value) if is_known else np.nan)
-        figures["rank1"].append(verification.rank1(fold.similarity))
-        figures["map_at_r"].append(float(fold.precision.mean()))
-    means = {name: float(np.mean(values)) for name, values in figures.items()}
+            values_of[name].append(float(value) if is_known else np.nan)
+        values_of["rank1"].append(verification.rank1(fold.similarity))
+        values_of["map_at_r"].append(float(fold.precision.mean()))
+    means = {name: float(np.mean(values)) for name, values in values_of.items()}
     return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
 
 
 def mean_curve(folds: Sequence[VerificationScores]) -> verification.RocCurve:
-    """The ROC curve of all draws, as the mean over folds of the FNMR at some FMRs, for a plot."""
+    """The ROC curve of all draws for a plot: the mean FNMR over folds at fixed FMRs."""
     curves = []
     for fold in folds:
         is_own = np.eye(len(fold.users), dtype=bool)
@@ -219,7 +222,7 @@ def mean_curve(folds: Sequence[VerificationScores]) -> verification.RocCurve:
 
 
 def chance_metrics(num_users: Sequence[int], *, samples_per_user: int) -> dict[str, float]:
-    """The figures of scores that say nothing, as the mean over folds of so many users."""
+    """The metrics of random scores, as the mean over folds with these numbers of users."""
     relevant = samples_per_user - 1
     map_at_r = [
         verification.chance_map_at_r(num_relevant=relevant, num_others=number * relevant)
@@ -242,29 +245,30 @@ def resampled_verification_metrics(
     num_images: int,
     seed: int,
 ) -> dict[str, Float[np.ndarray, " resample"]]:
-    """The figures of stage 1 in every resample of users and images.
+    """The metrics of stage 1 in every resample of users and images.
 
-    Users: all draws pooled, each pair of users counted as often as both were drawn. Two copies of
-    one user are no impostor pair. For identification the enrolled users stay all, once each, and
-    the probes are resampled: fewer users to choose from would be an easier task.
+    Resampling of users: the scores of all draws are pooled. Each pair of users counts as often as
+    both users were sampled. Two copies of one user are no impostor pair. For identification, each
+    user stays enrolled once, and only the probes are resampled, because fewer enrolled users would
+    be an easier task.
 
-    Images: to that comes by how much the mean figure of some draws differs from that of all. A
-    resample takes as many draws as the test images fill without using one twice: so many
-    independent ones there are. (Resampling single images would put copies of one image into a
-    sample, which then is worth fewer images.)
+    Resampling of images: the deviation of the mean metric of some draws from that of all draws is
+    added. The number of these draws is the number of disjoint draws that the test images allow,
+    which is the number of independent draws. (Resampling single images would put copies of one
+    image into a sample, which then has fewer different images.)
 
     Args:
-        folds: scores of each fold, from equally many draws and cuts.
-        user_weight: how often each user of the data set was drawn.
+        folds: scores of each fold, from equally many draws and partitions.
+        user_weight: how often each user of the data set was sampled.
         size: number of images of a sample.
         num_images: number of test images.
-        seed: of the draws, which are the same for every fold and method.
+        seed: seed of the sampled draws, which are the same for every fold and method.
 
     Source: ours.
     """
     generator = np.random.default_rng(seed)
     first = folds[0]
-    draw_weight, cut_weight = (
+    draw_weight, partition_weight = (
         bootstrap.resample(
             number,
             max(num_images // (samples * size), 1),
@@ -280,23 +284,24 @@ def resampled_verification_metrics(
     for fold in folds:
         weight = user_weight[:, fold.users]
         by_users, by_draw = _resampled_curves(fold.similarity, weight)
-        draw_figures = _read_curve(by_draw)
+        draw_metrics = _read_curve(by_draw)
         for name, values in _read_curve(by_users).items():
-            sums[name] += values + _shift(draw_figures[name], draw_weight)
+            sums[name] += values + _shift(draw_metrics[name], draw_weight)
         is_first = (verification.own_rank(fold.similarity) == 1).astype(float)
-        for name, per_draw, drawn in (
+        for name, per_draw, sampled in (
             ("rank1", is_first, draw_weight),
-            ("map_at_r", fold.precision, cut_weight),
+            ("map_at_r", fold.precision, partition_weight),
         ):
             of_users = (weight * per_draw.mean(axis=0)).sum(axis=1) / weight.sum(axis=1)
-            sums[name] += of_users + _shift(per_draw.mean(axis=1), drawn)
+            sums[name] += of_users + _shift(per_draw.mean(axis=1), sampled)
     return {name: np.clip(total / len(folds), 0.0, 1.0) for name, total in sums.items()}
 
 
 def _shift(
-    per_draw: Float[np.ndarray, " draw"], drawn: Int[np.ndarray, "resample draw"]
+    per_draw: Float[np.ndarray, " draw"], sampled: Int[np.ndarray, "resample draw"]
 ) -> Float[np.ndarray, " resample"]:
-    return drawn @ per_draw / drawn.sum(axis=1) - per_draw.mean()
+    """Deviation of the mean over sampled draws from the mean over all draws."""
+    return sampled @ per_draw / sampled.sum(axis=1) - per_draw.mean()
 
 
 def _read_curve(curve: verification.RocCurve) -> dict[str, Float[np.ndarray, "*curve"]]:
@@ -312,20 +317,23 @@ def _resampled_curves(
 ) -> tuple[verification.RocCurve, verification.RocCurve]:
     """ROC curves of each resample of users with all draws, and of each draw with all users.
 
-    Scores are counted at `_MAX_THRESHOLDS` quantiles, so that a resample is a matrix product.
+    Scores are counted at `_MAX_THRESHOLDS` thresholds or fewer: resampling is a matrix product.
     """
     num_draws, num_users, _ = similarity.shape
-    levels = np.unique(similarity)
-    if len(levels) > _MAX_THRESHOLDS:
-        levels = np.unique(np.quantile(levels, np.linspace(0, 1, _MAX_THRESHOLDS), method="lower"))
-    level = np.searchsorted(levels, similarity).reshape(num_draws, -1)
+    thresholds = np.unique(similarity)
+    if len(thresholds) > _MAX_THRESHOLDS:
+        quantiles = np.linspace(0, 1, _MAX_THRESHOLDS)
+        thresholds = np.unique(np.quantile(thresholds, quantiles, method="lower"))
+    index = np.searchsorted(thresholds, similarity).reshape(num_draws, -1)
 
-    def count(group: Int[np.ndarray, "draw pair"], number: int) -> Float[np.ndarray, "group level"]:
-        cell = (group * len(levels) + level).ravel()
-        counts = np.bincount(cell, minlength=number * len(levels))
+    def count(
+        group: Int[np.ndarray, "draw pair"], number: int
+    ) -> Float[np.ndarray, "group threshold"]:
+        cell = (group * len(thresholds) + index).ravel()
+        counts = np.bincount(cell, minlength=number * len(thresholds))
         return counts.reshape(number, -1).astype(np.float32)
 
-    pair = np.broadcast_to(np.arange(num_users**2), level.shape)
+    pair = np.broadcast_to(np.arange(num_users**2), index.shape)
     of_pair = count(pair, num_users**2)
     is_own = np.eye(num_users, dtype=bool).ravel()
     pair_weight = user_weight[:, :, None] * user_weight[:, None, :]
@@ -334,7 +342,7 @@ def _resampled_curves(
         pair_weight.reshape(len(user_weight), -1)[:, ~is_own].astype(np.float32) @ of_pair[~is_own],
     )
     draw = np.arange(num_draws)[:, None]
-    own, every = np.broadcast_to(draw, level.shape), 2 * num_draws
-    of_draw = count(np.where(is_own, own, num_draws + own), every)
+    own, num_groups = np.broadcast_to(draw, index.shape), 2 * num_draws
+    of_draw = count(np.where(is_own, own, num_draws + own), num_groups)
     by_draw = verification.curve_of_counts(of_draw[:num_draws], of_draw[num_draws:])
     return by_users, by_draw

@@ -71,7 +71,7 @@ def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]]) -> str:
             ):
                 values = [cells[size] for size in sizes]
                 lines.append([f"{users}: {name}", STAGE_1_METRICS[figure], *values])
-    return "**Who is it?** Compared by n enrolment and n probe images:\n\n" + markdown_table(
+    return "**Verification.** Compared by n enrolment and n probe images:\n\n" + markdown_table(
         ["users: variant", "figure", *(f"n = {size}" for size in sizes)], lines
     )
 
@@ -89,7 +89,7 @@ def _comparison_of_stage_2(rows: Sequence[Mapping[str, Any]]) -> str:
             [row for row in rows if (row["users"], row["n"]) == (users, size)], "figure"
         ):
             lines.append([f"{users}, {size}: {name}", *(cells[figure] for figure in titles)])
-    return "**Where will they look?**\n\n" + markdown_table(
+    return "**Prediction.**\n\n" + markdown_table(
         ["users, enrolment images: variant", *titles.values()], lines
     )
 

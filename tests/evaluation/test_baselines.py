@@ -1,4 +1,4 @@
-"""The controls by hand: what each keeps, and what it takes away."""
+"""Controls and baselines against results by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ GENERATOR = np.random.default_rng(0)
 
 
 def gaze_of(lengths, xy_frac=None):
-    """Gaze of users x images with as many fixations as said; durations count up from 100 ms."""
+    """Gaze of users x images with these numbers of fixations; durations are 100, 101, ... ms."""
     lengths = np.array(lengths, np.int32)
     ends = np.cumsum(lengths.ravel()).reshape(lengths.shape)
     number = int(lengths.sum())
@@ -27,23 +27,23 @@ def gaze_of(lengths, xy_frac=None):
     )
 
 
-def test_embeddings_that_are_taken_away_or_swapped():
+def test_zero_and_swapped_embeddings():
     # Users 0, 1 and 2 saw image 0, only user 1 saw image 1.
     viewed = np.array([[True, False], [True, True], [True, False]])
     embeddings = np.array([[[1.0], [0.0]], [[2.0], [4.0]], [[3.0], [0.0]]])
-    own, nobody, swapped = (
+    own, zero, swapped = (
         perturbations.replace_embeddings(kind, embeddings, viewed, seed=0)
         for kind in ("own", "zero", "swapped")
     )
     np.testing.assert_array_equal(own, embeddings)
-    np.testing.assert_array_equal(nobody, np.zeros((3, 2, 1)))
-    # Handed around, and nobody has their own; a lone viewer's is nobody's.
+    np.testing.assert_array_equal(zero, np.zeros((3, 2, 1)))
+    # A derangement of the viewers; the embedding of a single viewer goes to no user.
     assert sorted(swapped[:, 0, 0]) == [1.0, 2.0, 3.0]
     assert (swapped[:, 0] != embeddings[:, 0]).all()
     np.testing.assert_array_equal(swapped[:, 1], np.zeros((3, 1)))
 
 
-def test_permuted_users_share_out_the_same_viewings_of_each_image():
+def test_permuted_labels_keep_the_viewings_of_each_image():
     lengths = GENERATOR.integers(0, 5, (6, 30))
     gaze = gaze_of(lengths)
     members = np.array([0, 2, 3, 5])
@@ -55,36 +55,36 @@ def test_permuted_users_share_out_the_same_viewings_of_each_image():
     np.testing.assert_array_equal(viewings[0][[1, 4]], viewings[1][[1, 4]])
     is_moved = (viewings[0] != viewings[1]).any(axis=-1)
     assert is_moved[members].mean() > 0.3
-    # Nobody gets an image they did not see, nor loses one they did.
+    # Each user has viewings of the same images as before.
     np.testing.assert_array_equal(viewings[0][..., 1] > 0, viewings[1][..., 1] > 0)
     for image in range(30):
         old, new = (sorted(map(tuple, one[members, image])) for one in viewings)
         assert old == new
 
 
-def test_cut_scanpaths_keep_the_first_fixations_of_long_viewings_only():
+def test_truncated_scanpaths_keep_the_first_fixations_of_long_viewings_only():
     gaze = gaze_of([[3, 5], [2, 7]])
-    cut = perturbations.truncate_scanpaths(gaze, 3)
-    np.testing.assert_array_equal(cut.viewing_length, [[3, 3], [0, 3]])
-    np.testing.assert_array_equal(cut.viewing_offset, gaze.viewing_offset)
+    truncated = perturbations.truncate_scanpaths(gaze, 3)
+    np.testing.assert_array_equal(truncated.viewing_length, [[3, 3], [0, 3]])
+    np.testing.assert_array_equal(truncated.viewing_offset, gaze.viewing_offset)
 
 
-def test_little_gaze_is_the_beginning_of_some_users_viewings():
+def test_limited_gaze_is_the_beginning_of_some_users_viewings():
     # Durations: user 0 has 100 to 102 on image 0; user 1 has 103 on image 0 and 104 to 107 on 1.
     gaze = gaze_of([[3, 0], [1, 4]])
     both = np.array([0, 1])
-    cut = perturbations.limit_gaze(gaze, users=both, first_fixations=2, first_ms=None)
-    np.testing.assert_array_equal(cut.viewing_length, [[2, 0], [1, 2]])
-    cut = perturbations.limit_gaze(gaze, users=both, first_fixations=None, first_ms=150.0)
-    np.testing.assert_array_equal(cut.viewing_length, [[2, 0], [1, 2]])
-    np.testing.assert_array_equal(cut.duration_ms[[0, 1, 3, 4, 5]], [100, 50, 103, 104, 46])
+    truncated = perturbations.limit_gaze(gaze, users=both, first_fixations=2, first_ms=None)
+    np.testing.assert_array_equal(truncated.viewing_length, [[2, 0], [1, 2]])
+    truncated = perturbations.limit_gaze(gaze, users=both, first_fixations=None, first_ms=150.0)
+    np.testing.assert_array_equal(truncated.viewing_length, [[2, 0], [1, 2]])
+    np.testing.assert_array_equal(truncated.duration_ms[[0, 1, 3, 4, 5]], [100, 50, 103, 104, 46])
     one = perturbations.limit_gaze(gaze, users=both[1:], first_fixations=1, first_ms=1.0)
     np.testing.assert_array_equal(one.viewing_length, [[3, 0], [1, 1]])
     np.testing.assert_array_equal(one.duration_ms[:5], [100, 101, 102, 1, 1])
     assert perturbations.limit_gaze(gaze, users=both, first_fixations=None, first_ms=None) is gaze
 
 
-def test_two_scalars_by_hand():
+def test_fixation_statistics_by_hand():
     # Durations: user 0 has 100, 101 on image 0; user 1 102, 103, 104 on image 0 and 105 on image 1.
     gaze = gaze_of([[2, 0], [3, 1]])
     found = baselines.fixation_statistics(gaze, np.array([1, 0]), np.array([0, 1]))
@@ -117,8 +117,8 @@ def test_calibration_does_what_its_settings_say():
     assert central[:, middle].sum() > same[:, middle].sum() + 0.2
 
 
-def test_calibration_finds_who_stays_at_the_centre():
-    """Three users on 20 images: the group, one who stays central, one who looks anywhere."""
+def test_calibration_finds_the_user_who_looks_at_the_center():
+    """Three users on 20 images: one is the universal map, one central, one uniform."""
     number = 20
     column = [GENERATOR.random((number * 6, 1)) for _ in range(3)]
     column[1] = 0.5 + 0.05 * (column[1] - 0.5)
@@ -127,14 +127,14 @@ def test_calibration_finds_who_stays_at_the_centre():
     ).astype(np.float32)
     gaze = gaze_of(np.full((3, number), 6), xy_frac)
     options = {"sigma_frac": 0.05, "max_fixations": 6}
-    group = jax.jit(lambda gaze: sum_maps(gaze, jnp.array([0, 2]), map_size=(9, 12), **options))(
-        gaze
-    )
+    universal_maps = jax.jit(
+        lambda gaze: sum_maps(gaze, jnp.array([0, 2]), map_size=(9, 12), **options)
+    )(gaze)
     grid = baselines.calibration_grid(
         spread_frac=(0.0, 0.1), gain=(0.5, 1.0), center_weight=(-0.5, 0.0, 1.0)
     )
     found = baselines.calibration_likelihoods(
-        group,
+        universal_maps,
         gaze,
         np.asarray(PRIOR),
         grid,

@@ -33,20 +33,20 @@ def has_intervals(row, figures):
     return True
 
 
-def test_every_figure_stands_beside_its_controls_and_interval(result):
+def test_every_metric_has_its_controls_and_interval(result):
     compared = result["compared"]
     assert compared["seen_users"] + compared["unseen_users"] == 8
     assert compared["train_images"] + compared["test_images"] == 40
-    # 50 images were asked for; half of the test images is what there is.
+    # 50 images are requested; half of the test images are available.
     largest = str(compared["test_images"] // 2)
     for users, number in (("seen", compared["seen_users"]), ("unseen", compared["unseen_users"])):
         methods = result["encoder"][users]
         assert methods.keys() == {
             "encoder",
-            "encoder_cut",
+            "encoder_truncated",
             "residual_map",
-            "two_scalars",
-            "permuted_users",
+            "fixation_statistics",
+            "permuted_labels",
             "permuted_training",
             "chance",
         }
@@ -75,9 +75,9 @@ def test_every_figure_stands_beside_its_controls_and_interval(result):
 def test_the_resamples_behind_the_intervals_are_stored(tiny_run, result):
     with np.load(tiny_run / RESAMPLES) as stored:
         resamples = dict(stored)
-    figures = {name.rsplit("/", 1)[0] for name in resamples}
-    assert len(figures) == 2 * 2 + 2 * 1 * len(prediction_protocol.CONDITIONS)
-    for path in figures:
+    rows = {name.rsplit("/", 1)[0] for name in resamples}
+    assert len(rows) == 2 * 2 + 2 * 1 * len(prediction_protocol.CONDITIONS)
+    for path in rows:
         row = result
         for key in path.split("/"):
             row = row[key]
@@ -157,7 +157,7 @@ def test_without_the_control_stages_their_rows_are_left_out(tiny_run, tmp_path):
     for stage in ("universal", "permuted_encoder"):
         shutil.rmtree(workdir / stage)
     found = evaluate(workdir)
-    assert "permuted_users" not in found["encoder"]["seen"]
+    assert "permuted_labels" not in found["encoder"]["seen"]
     assert "predicted" not in found["saliency"]["seen"]["2"]
     assert "own" in found["saliency"]["seen"]["2"]
 
@@ -170,7 +170,7 @@ def test_dropping_the_first_fixation_is_a_config_value(data_dir, tiny_dataset):
     np.testing.assert_array_equal(shorter, np.maximum(whole - 1, 0))
 
 
-def test_people_of_another_data_set_are_told_apart_but_never_on_trained_images(
+def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
     tiny_run, data_dir, monkeypatch, capsys
 ):
     with pytest.raises(ValueError, match=r"trained with .* images of synthetic_gaze/tiny"):
@@ -184,8 +184,8 @@ def test_people_of_another_data_set_are_told_apart_but_never_on_trained_images(
     monkeypatch.setattr(run, "load_dataset", with_other_images)
     result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
     table = result["encoder"]
-    assert set(table) >= {"encoder", "residual_map", "two_scalars", "chance"}
-    # All 8 people and all 40 images: nobody and nothing is held out there.
+    assert set(table) >= {"encoder", "residual_map", "fixation_statistics", "chance"}
+    # All 8 users and all 40 images: none is held out there.
     assert table["encoder"]["5"]["num_users"] == 8
     assert table["encoder"]["5"]["num_images"] == 40
     assert table["encoder"]["5"]["roc_auc"] > 0.5

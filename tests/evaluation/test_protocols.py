@@ -1,4 +1,4 @@
-"""Protocols on gaze made up so that the right answer is known."""
+"""Protocols on synthetic representations and scores whose metrics are known."""
 
 import numpy as np
 import pytest
@@ -9,69 +9,75 @@ from gazejax.metrics import bootstrap, verification
 GENERATOR = np.random.default_rng(0)
 
 
-def features_of(num_users, num_images, person_strength):
-    """A person's own vector, plus noise that the images of a person do not share."""
-    person = GENERATOR.normal(size=(num_users, 1, 16)) * person_strength
-    return person + GENERATOR.normal(size=(num_users, num_images, 16))
+def representations_of(num_users, num_images, user_strength):
+    """A vector of each user, plus independent noise for each image."""
+    user = GENERATOR.normal(size=(num_users, 1, 16)) * user_strength
+    return user + GENERATOR.normal(size=(num_users, num_images, 16))
 
 
-def scores_of(features, size, viewed=None, permuted=False):
-    viewed = np.ones(features.shape[:2], bool) if viewed is None else viewed
+def scores_of(representations, size, viewed=None, permuted=False):
+    viewed = np.ones(representations.shape[:2], bool) if viewed is None else viewed
     compared = verification_protocol.UserRepresentations(
-        np.arange(len(features)), features, viewed, verification.negative_distance, permuted
+        np.arange(len(representations)),
+        representations,
+        viewed,
+        verification.negative_distance,
+        permuted,
     )
-    orders = verification_protocol.sample_image_orders(features.shape[1], 50, 0)
+    orders = verification_protocol.sample_image_orders(representations.shape[1], 50, 0)
     number = min(max(viewed.sum(axis=1).min() // size, 2), 4)
     return verification_protocol.score_draws(
         compared, orders, size=size, samples_per_user=int(number), seed=0
     )
 
 
-def figures_of(features, size, viewed=None, permuted=False):
-    return verification_protocol.verification_metrics([scores_of(features, size, viewed, permuted)])
+def metrics_of(representations, size, viewed=None, permuted=False):
+    return verification_protocol.verification_metrics(
+        [scores_of(representations, size, viewed, permuted)]
+    )
 
 
-def test_persons_are_told_apart_better_with_more_images_and_chance_is_chance():
-    features = features_of(10, 40, 0.4)
-    one, ten = figures_of(features, 1), figures_of(features, 10)
+def test_verification_improves_with_more_images_and_chance_is_chance():
+    representations = representations_of(10, 40, 0.4)
+    one, ten = metrics_of(representations, 1), metrics_of(representations, 10)
     assert 0.5 < one["roc_auc"] < ten["roc_auc"]
     assert ten["roc_auc"] > 0.95
     assert ten["rank1"] > 0.8
     assert ten["map_at_r"] > 0.6 > one["map_at_r"]
     assert ten["eer"] < 0.15
     assert ten["fnmr_at_fmr_1"] > ten["fnmr_at_fmr_10"]
-    nobody = figures_of(features_of(10, 40, 0.0), 10)
-    assert nobody["roc_auc"] == pytest.approx(0.5, abs=0.1)
-    collapsed = figures_of(np.zeros((10, 40, 16)), 10)
+    noise = metrics_of(representations_of(10, 40, 0.0), 10)
+    assert noise["roc_auc"] == pytest.approx(0.5, abs=0.1)
+    collapsed = metrics_of(np.zeros((10, 40, 16)), 10)
     assert (collapsed["roc_auc"], collapsed["eer"], collapsed["rank1"]) == (0.5, 0.5, 0.0)
 
 
-def test_permuted_users_are_at_chance_however_different_they_are():
-    features = features_of(6, 40, 3.0)
-    assert figures_of(features, 5)["roc_auc"] > 0.99
-    permuted = figures_of(features, 5, permuted=True)
+def test_permuted_labels_are_at_chance_however_different_users_are():
+    representations = representations_of(6, 40, 3.0)
+    assert metrics_of(representations, 5)["roc_auc"] > 0.99
+    permuted = metrics_of(representations, 5, permuted=True)
     chance = verification_protocol.chance_metrics([6], samples_per_user=4)
-    for figure in ("roc_auc", "rank1", "eer", "map_at_r"):
-        assert permuted[figure] == pytest.approx(chance[figure], abs=0.06)
+    for metric in ("roc_auc", "rank1", "eer", "map_at_r"):
+        assert permuted[metric] == pytest.approx(chance[metric], abs=0.06)
     assert chance["rank1"] == 1 / 6
     assert chance["fnmr_at_fmr_1"] == 0.99
 
 
-def test_what_an_image_does_to_everybody_does_not_tell_people_apart():
+def test_an_offset_of_an_image_for_all_users_does_not_help():
     """Enrolment and probe images are disjoint, so an image's own offset cannot help."""
     image_offset = GENERATOR.normal(size=(1, 40, 16)) * 5
-    found = figures_of(features_of(10, 40, 0.0) + image_offset, 5)
+    found = metrics_of(representations_of(10, 40, 0.0) + image_offset, 5)
     assert found["roc_auc"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_users_who_missed_images_are_compared_by_as_many_others():
-    features = features_of(6, 40, 2.0)
+    representations = representations_of(6, 40, 2.0)
     viewed = GENERATOR.random((6, 40)) < 0.7
-    spoiled = np.where(viewed[..., None], features, 1e6)
-    assert figures_of(spoiled, 10, viewed)["rank1"] > 0.95
+    spoiled = np.where(viewed[..., None], representations, 1e6)
+    assert metrics_of(spoiled, 10, viewed)["rank1"] > 0.95
     viewed[2, 15:] = False
     with pytest.raises(ValueError, match=r"a user saw \d+ images; allowed: at least \d+"):
-        figures_of(spoiled, 10, viewed)
+        metrics_of(spoiled, 10, viewed)
 
 
 def test_enrolment_and_probe_images_are_disjoint_and_equally_many():
@@ -97,8 +103,8 @@ def test_enrolment_sizes_shrink_to_half_of_the_test_images():
     assert verification_protocol.usable_sizes((1, 5, 10, 50), 20) == [1, 5, 10]
 
 
-def test_nobody_is_compared_across_folds():
-    """Two folds whose scores have nothing to do with each other, each perfect in itself."""
+def test_users_of_different_folds_are_not_compared():
+    """Two folds with perfect scores, whose scores have different offsets."""
     perfect = np.where(np.eye(3, dtype=bool), 1.0, 0.0)[None]
     folds = [
         verification_protocol.VerificationScores(
@@ -106,9 +112,9 @@ def test_nobody_is_compared_across_folds():
         )
         for fold in range(2)
     ]
-    figures = verification_protocol.verification_metrics(folds)
-    assert (figures["roc_auc"], figures["rank1"], figures["eer"]) == (1.0, 1.0, 0.0)
-    assert figures["fnmr_at_fmr_1"] is None  # Six impostor scores say nothing of one in a hundred.
+    values = verification_protocol.verification_metrics(folds)
+    assert (values["roc_auc"], values["rank1"], values["eer"]) == (1.0, 1.0, 0.0)
+    assert values["fnmr_at_fmr_1"] is None  # Six impostor scores are too few for an FMR of 1 %.
     weight = bootstrap.resample(6, 6, num_resamples=20, generator=GENERATOR)
     weight = np.maximum(weight, 1)
     found = verification_protocol.resampled_verification_metrics(
@@ -126,17 +132,17 @@ def test_two_copies_of_a_user_form_no_impostor_pair():
     )
     # User 0 twice, user 1 once: genuine 2, 2, 5 against impostor 1, 3, each twice over. 2 beats
     # one of two, 5 both: (.5 + .5 + 1) / 3. A pair of the two copies would add genuine ones.
-    # Everybody once: 2 beats 1; 5 beats 1, 3, 4; 6 beats 1, 3, 4: 7 of 18.
+    # Each user once: 2 beats 1; 5 beats 1, 3, 4; 6 beats 1, 3, 4: 7 of 18.
     np.testing.assert_allclose(found["roc_auc"], [2 / 3, 7 / 18], atol=1e-6)
-    # Only user 1 ranks first among all three, whoever was drawn.
+    # Only user 1 ranks first among all three, in every resample.
     np.testing.assert_allclose(found["rank1"], [0.0, 0.0])
 
 
-def test_resamples_surround_the_figure_and_narrow_with_users():
+def test_intervals_contain_the_metric_and_narrow_with_users():
     widths = []
     for num_users in (5, 40):
-        scores = scores_of(features_of(num_users, 40, 0.3), 5)
-        figures = verification_protocol.verification_metrics([scores])
+        scores = scores_of(representations_of(num_users, 40, 0.3), 5)
+        values = verification_protocol.verification_metrics([scores])
         weight = bootstrap.resample_users(
             [scores.users],
             num_users=num_users,
@@ -148,13 +154,13 @@ def test_resamples_surround_the_figure_and_narrow_with_users():
         )
         for name in ("roc_auc", "rank1", "eer", "map_at_r"):
             low, high = bootstrap.interval(resampled[name])
-            assert low < figures[name] < high, name
+            assert low < values[name] < high, name
         low, high = bootstrap.interval(resampled["roc_auc"])
         widths.append(high - low)
     assert widths[1] < 0.7 * widths[0]
 
 
-def test_derangements_leave_nobody_in_place_and_swap_everybody_with_everybody():
+def test_derangements_have_no_fixed_point_and_swap_each_user_with_each_other():
     swaps = prediction_protocol.derangements(5, 20, 0)
     assert swaps.shape == (4, 5)
     np.testing.assert_array_equal(np.sort(swaps, axis=1), np.tile(np.arange(5), (4, 1)))
@@ -191,14 +197,14 @@ def test_mean_is_over_images_first_then_users_then_derangements():
     found = prediction_protocol.mean_over_users([predicted(scores)], ones, ones)[0, :, 0]
     # User 0: mean 1, user 1: mean 4, so 2.5; over all viewings it would be 2.
     np.testing.assert_allclose(found, [0, 0, 0, 0, 2.5, 0, 2])
-    # Image 1 drawn twice, image 0 never: nothing is known of user 1.
+    # Image 1 is sampled twice, image 0 never: user 1 has no score.
     found = prediction_protocol.mean_over_users([predicted(scores)], ones, np.array([[0, 2]]))[
         0, :, 0
     ]
     np.testing.assert_allclose(found, [0, 0, 0, 0, 2, 0, 2])
 
 
-def test_mean_over_draws_skips_those_that_did_not_ask():
+def test_mean_over_draws_skips_those_without_the_image():
     draws = np.array([[1.0, np.nan], [3.0, np.nan]])[:, :, None, None, None]
     np.testing.assert_allclose(prediction_protocol.mean_over_draws(draws).ravel(), [2.0, np.nan])
 

@@ -263,7 +263,7 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     # None was evaluated twice, and the same encoder comes from the first that has it, cost and all.
     for run in runs:
         log = (workdir / run.name / "train.log").read_text()
-        assert log.count("**Who is it?**") == 1
+        assert log.count("**Verification.**") == 1
     for seed in (0, 1):
         folders = [workdir / "tiny" / variant / f"seed_{seed}" for variant in variants]
         for own, other in (folders[:2], folders[2:]):

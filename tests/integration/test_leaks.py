@@ -217,7 +217,7 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
 # Enrolment and query.
 
 
-def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
+def test_a_query_of_an_enrolled_image_is_caught(tiny_run, monkeypatch):
     original = prediction_protocol.PredictionRequest
 
     def leaking(**parts):
@@ -227,16 +227,16 @@ def test_asking_for_an_enrolled_image_is_caught(tiny_run, monkeypatch):
         return original(**parts | {"is_query": is_query})
 
     monkeypatch.setattr(prediction_protocol, "PredictionRequest", leaking)
-    with pytest.raises(ValueError, match="asks for 1 maps of images that the user enrolled with"):
+    with pytest.raises(ValueError, match="is_query has 1 maps of images that the user enrolled"):
         evaluate(tiny_run)
 
 
 def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control(monkeypatch):
-    """Permuted users have nothing in common with themselves but an image in both samples."""
+    """With permuted labels, samples of one user have in common only an image in both."""
     generator = np.random.default_rng(0)
     compared = verification_protocol.UserRepresentations(
         users=np.arange(6),
-        features=generator.normal(size=(6, 40, 8)),
+        representations=generator.normal(size=(6, 40, 8)),
         viewed=np.ones((6, 40), bool),
         similarity=verification.negative_distance,
         permuted=True,

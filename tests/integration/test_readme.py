@@ -68,9 +68,9 @@ def row(value, metric):
 def test_the_short_table_names_the_best_control():
     methods = {
         "encoder": {"10": row(0.75, "roc_auc"), "50": row(1.0, "roc_auc")},
-        "encoder_cut": {"10": row(0.7, "roc_auc")},
+        "encoder_truncated": {"10": row(0.7, "roc_auc")},
         "residual_map": {"10": row(0.5, "roc_auc"), "50": row(0.9, "roc_auc")},
-        "two_scalars": {"10": row(0.625, "roc_auc")},
+        "fixation_statistics": {"10": row(0.625, "roc_auc")},
         "chance": {"10": {"roc_auc": 0.5}},
     }
     differences = {

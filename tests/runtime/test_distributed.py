@@ -211,7 +211,7 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
         np.testing.assert_allclose(*losses, rtol=1e-5)
     # The first evaluates and speaks for both.
     assert (tmp_path / "run" / "evaluation.json").is_file()
-    assert "Who is it?" in told[0][0]
+    assert "**Verification.**" in told[0][0]
     assert "encoder: 12/12" in told[0][1]
     assert "encoder" not in told[1][1]
 

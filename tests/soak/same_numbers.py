@@ -23,7 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 # Old name -> new name, of the parts of a value's path.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    "encoder_cut": "encoder_truncated",
+    "encoder_minus_encoder_cut": "encoder_minus_encoder_truncated",
+    "two_scalars": "fixation_statistics",
+    "encoder_minus_two_scalars": "encoder_minus_fixation_statistics",
+    "permuted_users": "permuted_labels",
+    "encoder_minus_permuted_users": "encoder_minus_permuted_labels",
+}
 # What says when and from what something was made, and not what it is.
 IGNORED = ("date", "commit", "config_sha256", "examples_per_second")
 
