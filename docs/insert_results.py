@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gazejax.evaluation.report import headline
+from gazejax.evaluation.report import format_value, headline, markdown_table
 
 END = "<!-- end of results -->"
 # Rows of stage 1 that are no control: the model itself, and the model with less gaze.
@@ -57,7 +57,7 @@ def short_table(evaluation: Mapping[str, Any]) -> str:
     """
     differences = evaluation["saliency_differences"]
     sizes = list(differences["seen"])
-    rows = [["metric", "users", *(f"n = {size}" for size in sizes)], ["---"] * (2 + len(sizes))]
+    rows = []
     for users, methods in evaluation["encoder"].items():
         controls = [method for method in methods if method not in _NO_CONTROLS]
         best = max(controls, key=lambda method: methods[method][sizes[0]]["roc_auc"])
@@ -65,27 +65,17 @@ def short_table(evaluation: Mapping[str, Any]) -> str:
             ("**encoder**", "encoder"),
             (f"best control: {_CONTROLS[best]}", best),
         ):
-            values = [_value(methods[method].get(size), "roc_auc", ".3f") for size in sizes]
+            of_method = [methods[method].get(size, {"roc_auc": None}) for size in sizes]
+            values = [format_value(row, "roc_auc") for row in of_method]
             rows.append([f"ROC-AUC, {name}", users, *values])
     for users, of_size in differences.items():
         for other in ("swapped", "mean"):
             of_other = [of_size[size][f"own_minus_{other}"] for size in sizes]
-            values = [_value(row, "information_gain", "+.3f") for row in of_other]
+            values = [format_value(row, "information_gain", signed=True) for row in of_other]
             rows.append([f"IG, own - {other}", users, *values])
     for name in ("ROC-AUC, **encoder**", "IG, own - swapped"):
         rows.append([f"{name}, across sessions", "unseen", *_ACROSS_SESSIONS])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _value(row: Mapping[str, Any] | None, metric: str, form: str) -> str:
-    """A metric with its interval; a dash where it is not known."""
-    if row is None or row[metric] is None:
-        return "-"
-    # What rounds to zero has no sign.
-    value, low, high = (
-        f"{round(number, 3) + 0.0:{form}}" for number in (row[metric], *row[f"{metric}_interval"])
-    )
-    return f"{value} [{low}, {high}]"
+    return markdown_table(["metric", "users", *(f"n = {size}" for size in sizes)], rows)
 
 
 def main(arguments: list[str]) -> None:
