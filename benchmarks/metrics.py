@@ -62,7 +62,7 @@ def our_calls(data: dict) -> dict[str, Callable]:
     import jax
     import jax.numpy as jnp
 
-    from gazejax import metrics
+    from gazejax.metrics.saliency import METRICS
 
     def compute(name: str, saliency, target, xy_px, other_xy_px):
         arguments = {
@@ -81,7 +81,7 @@ def our_calls(data: dict) -> dict[str, Callable]:
         batched = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None)))
         return lambda: jax.block_until_ready(batched(*arrays))
 
-    return {name: call(name) for name in metrics.METRICS}
+    return {name: call(name) for name in METRICS}
 
 
 def measure(data: dict, rounds: int, peer: Process | None) -> list[dict]:

@@ -1,6 +1,7 @@
 """The command `gazejax train`; `train.py` runs the same command."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from gazejax.config.errors import ConfigError
 from gazejax.config.files import read_config
 from gazejax.experiments.run import train_and_evaluate
 from gazejax.runtime.distributed import ALLOWED
@@ -59,16 +61,17 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
         The config.
 
     Raises:
-        ValueError: naming the flag, if it is none, the config has no such key, or the value is of
-            another type.
+        ConfigError: if the config has no such key.
+        ValueError: naming the flag, if the flag is unknown or the value is of another type.
     """
+    for argument in arguments:
+        if match := re.match(r"--?(?:no)?config\.([^=]+)", argument):
+            _check_key(config, match[1])
     argv = ["gazejax train", *arguments]
     values = flags.FlagValues()
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
         unknown = values(argv)[1:]
-    except (AttributeError, KeyError) as error:
-        raise ValueError(f"the config has no key {str(error).strip(chr(34))}") from error
     except flags.Error as error:
         raise ValueError(str(error)) from error
     if unknown:
@@ -77,3 +80,14 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
             "--config.KEY=VALUE"
         )
     return values.config
+
+
+def _check_key(config: ConfigDict, key: str) -> None:
+    section, place = config, "config"
+    for part in key.split("."):
+        known = list(section) if isinstance(section, ConfigDict) else []
+        if part not in known:
+            allowed = f"a key of {place}: {', '.join(known) or 'it has none'}"
+            text = f"the config has no key {key}; allowed: {allowed}"
+            raise ConfigError(key, None, allowed, text)
+        section, place = section[part], f"{place}.{part}"

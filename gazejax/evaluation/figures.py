@@ -33,6 +33,7 @@ def plot_evaluation(
         dataset: the data set of the evaluation.
     """
     from gazejax import plots  # Imported here: matplotlib takes a second that `api` does not need.
+    from gazejax.plots.maps import MapRow
 
     folder.mkdir(exist_ok=True)
     plots.plot_roc_curves(folder / "roc_curves.png", curves=curves)
@@ -65,7 +66,7 @@ def plot_evaluation(
         user, image = example["user"], example["image"]
         start = gaze.viewing_offset[user, image]
         rows.append(
-            plots.MapRow(
+            MapRow(
                 label=f"{dataset.user_ids[user]}, {dataset.image_ids[image]}",
                 image=dataset.images["saliency"][image],
                 xy_frac=np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[user, image]],

@@ -1,7 +1,7 @@
 """Metrics on plain arrays: of saliency maps here, of verification in `verification`."""
 
+from gazejax.metrics import verification as verification  # So that `gazejax.metrics` has it.
 from gazejax.metrics.saliency import (
-    METRICS,
     auc,
     auc_judd,
     cc,
@@ -15,7 +15,6 @@ from gazejax.metrics.saliency import (
 )
 
 __all__ = [
-    "METRICS",
     "auc",
     "auc_judd",
     "cc",

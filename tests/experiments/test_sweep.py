@@ -178,7 +178,7 @@ def small(tmp_path, monkeypatch):
     config = {"seed": 0, "stage": "all", "encoder": {"width": 1}, "controls": controls}
         "seed": 0,
         "stage": "all",
-        "encoder": {"width": 1},
+        "encoder": {"model": {"width": 1}},
         "controls": {"train_permuted_encoder": 0},
     }
     config["data"] = {"universal_map": "seen_users"}

@@ -37,9 +37,12 @@ def run(arguments):
     ("override", "message"),
     [
         ("--config.encoder.loss.margin=-1", "config.encoder.loss.margin is -1.0; allowed: a numb"),
-        ("--config.encoder.margin=1", "the config has no key 'margin'"),
+        (
+            "--config.encoder.margin=1",
+            "the config has no key encoder.margin; allowed: a key of confi",
+        ),
         ("--config.seed=one", "flag --config.seed=one: "),
-        ("--config=configs/osie.py:wide", "override set 'wide' is unknown; allowed, joined with"),
+        ("--config=configs/osie.py:wide", "ablation 'wide' is unknown; allowed, joined with"),
         ("--config.split.fold=9", "config.split.fold is 9; allowed: less than split.folds"),
         ("surplus", "unknown argument 'surplus'"),
     ],

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from gazejax import metrics
 from gazejax.metrics import verification
+from gazejax.metrics.saliency import METRICS
 
 RAMP = np.array([[0.0, 1.0], [2.0, 3.0]], np.float32)
 FIXATION_METRICS = {
@@ -274,7 +275,7 @@ def test_duplicates_count_twice(saliency, xy_px):
 )
 def test_score_equals_the_single_functions(maps, target, xy_px, mask, others):
     scores = metrics.score(
-        [name for name in metrics.METRICS if name != "information_gain"],
+        [name for name in METRICS if name != "information_gain"],
         saliency=maps,
         target=target,
         xy_px=xy_px,
@@ -301,7 +302,7 @@ def test_score_equals_the_single_functions(maps, target, xy_px, mask, others):
             "sim": metrics.sim(maps[index], target[index]),
             "kld": metrics.kld(target=target[index], prediction=maps[index]),
         }
-        for name in metrics.METRICS:
+        for name in METRICS:
             np.testing.assert_allclose(scores[name][index], expected[name], atol=2e-6, err_msg=name)
 
 

@@ -26,7 +26,7 @@ def map_row(**changes):
     universal = np.array([[1.0, 1.0, 2.0], [0.0, 0.0, 2.0]]) / 6
     own = np.array([[3.0, 1.0, 0.0], [0.0, 0.0, 2.0]]) / 6
     image = np.zeros((20, 30, 3), np.uint8)
-    return plots.MapRow("ann", image, universal, own, own, np.array([[0.2, 0.4]]))._replace(
+    return maps.MapRow("ann", image, universal, own, own, np.array([[0.2, 0.4]]))._replace(
         **changes
     )
 
