@@ -11,6 +11,10 @@ sys.path.insert(0, str(DOCS))
 sys.path.insert(0, str(DOCS.parent))
 
 import generate
+import numpy.typing as npt
+from flax import nnx
+from sphinx.util import inspect
+from sphinx.util.typing import stringify_annotation
 
 generate.write_pages(DOCS)
 
@@ -31,6 +35,7 @@ napoleon_use_ivar = True
 napoleon_attr_annotations = False  # The signature of a NamedTuple has them.
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_mock_imports = ["pysaliency"]  # An extra of its own, with an older NumPy.
 python_maximum_signature_line_length = 80
 html_theme = "furo"
 html_title = f"gazejax {version}"
@@ -43,14 +48,25 @@ def _link_to_pages(app: Any, docname: str, source: list[str]) -> None:
     source[0] = generate.with_links_to_pages(source[0], folder)
 
 
-def _shorten(
+def _process_signature(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returned: str
 ) -> tuple[str, str]:
-    """Calls arrays in signatures what the code calls them."""
-    return tuple(
-        text and re.sub(r"\b(?:jaxlib\._jax|jax|numpy)\.(Array|ndarray)\b", r"\1", text)
-        for text in (signature, returned)
-    )
+    """Shows the arguments of networks, and calls arrays what the code calls them."""
+    if what == "class" and issubclass(obj, nnx.Module):
+        arguments = inspect.signature(obj.__init__, bound_method=True)
+        signature = inspect.stringify_signature(
+            arguments, show_return_annotation=False, unqualified_typehints=True
+        )
+    return _shortened(signature), _shortened(returned)
+
+
+def _shortened(signature: str | None) -> str | None:
+    if signature is None:
+        return None
+    for mode in ("smart", "fully-qualified-except-typing"):
+        written = stringify_annotation(npt.ArrayLike, mode)
+        signature = signature.replace(written, "ArrayLike")
+    return re.sub(r"~?\b(?:jaxlib\._jax|jax|numpy)\.(Array|ndarray)\b", r"\1", signature)
 
 
 def _skip_fields(
@@ -64,4 +80,4 @@ def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _link_to_pages)
     app.connect("autodoc-skip-member", _skip_fields)
-    app.connect("autodoc-process-signature", _shorten)
+    app.connect("autodoc-process-signature", _process_signature)

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import importlib
+import importlib.util
 import io
 import os
 import pkgutil
@@ -31,8 +32,14 @@ PAGES = {
         f"tfds_builders/{name}/README.md": f"docs/reference/datasets/{name}.md" for name in DATASETS
     },
 }
-# Modules that are looked at as packages are, beside the packages.
-MODULES = ("losses", "types")
+# Modules with a page of their own, beside the packages that name their public functions.
+MODULES = (
+    "losses",
+    "types",
+    "metrics.verification",
+    "metrics.bootstrap",
+    "interop.pysaliency",
+)
 _LINK = re.compile(r"\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 
 
@@ -88,15 +95,13 @@ def _from_docs(path: str) -> str:
 def write_api(folder: Path) -> None:
     """Writes a page for each package that names its public functions, and their list."""
     package = importlib.import_module("gazejax")
-    names = [f"gazejax.{found.name}" for found in pkgutil.iter_modules(package.__path__)]
+    found = pkgutil.walk_packages(package.__path__, "gazejax.")
+    names = sorted(name for name in (module.name for module in found) if _has_page(name))
     rows, pages = [], []
     for name in ["gazejax", *names]:
-        module = importlib.import_module(name)
-        if not hasattr(module, "__all__") and name.removeprefix("gazejax.") not in MODULES:
-            continue
-        directive = f".. automodule:: {name}\n   :members:\n"
+        directive = f".. automodule:: {name}\n   :members:\n   :special-members: __call__\n"
         (folder / f"{name}.md").write_text(f"# {name}\n\n```{{eval-rst}}\n{directive}```\n")
-        first = (module.__doc__ or "").strip().partition("\n")[0]
+        first = _docstring(name).partition("\n")[0]
         rows.append(f"| [{name}]({name}.md) | {first} |")
         pages.append(name)
     text = "| package | content |\n| --- | --- |\n" + "\n".join(rows)
@@ -108,11 +113,24 @@ def write_api(folder: Path) -> None:
     )
 
 
+def _docstring(name: str) -> str:
+    """The docstring of a module; read, since what it imports may not be installed."""
+    spec = importlib.util.find_spec(name)
+    source = Path(str(spec and spec.origin)).read_text()
+    return ast.get_docstring(ast.parse(source)) or ""
+
+
+def _has_page(name: str) -> bool:
+    return name.removeprefix("gazejax.") in MODULES or (
+        name.count(".") == 1 and hasattr(importlib.import_module(name), "__all__")
+    )
+
+
 def describe_commands() -> str:
     """The help of every command, as Markdown."""
     from gazejax.cli.main import make_parser
 
-    os.environ["COLUMNS"] = "100"  # argparse wraps its lines at that.
+    os.environ["COLUMNS"] = "92"  # argparse wraps its lines at that.
     parts = [
         "# Commands",
         "What each command prints with `--help`. What the commands are for: "
