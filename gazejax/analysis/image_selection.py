@@ -1,7 +1,7 @@
-"""Which images to show a new person, so that few of them tell who it is.
+"""Selects images to show to new users, so that few images suffice to verify a user.
 
-Chosen by the gaze of the seen users alone, one image after the other; shown to be worth it on the
-unseen ones, against images chosen at random.
+The images are selected one by one from the gaze of the seen users. The selection is compared with
+random images on the unseen users. On the data sets that were tried, selected images saved nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,35 +24,35 @@ from gazejax.runtime.progress import track
 from gazejax.types import Dataset
 from gazejax.workdir.layout import load_config, load_projection
 
-NAME = "enrolment_images"
+NAME = "selected_images"
 
-# How often the test images are halved, one half to choose from and one to compare with; and how
-# often probe images are drawn from the other half.
-_NUM_HALVES, _NUM_PROBES = 20, 5
+# The test images are split at random into two halves this often: enrolment images are selected from
+# one half, and probe images are sampled from the other half, this often per split.
+_NUM_SPLITS, _NUM_PROBES = 20, 5
 
-_WAYS = ("chosen", "random")
+_SELECTIONS = ("selected", "random")
 
 _METRICS = ("roc_auc", "rank1")
 
 
 def choose_images(
     embeddings: Float[np.ndarray, "user image embedding"], *, budget: int
-) -> Int[np.ndarray, " chosen"]:
-    """Chooses images one by one, each the one by which the users are then told apart best.
+) -> Int[np.ndarray, " selected"]:
+    """Selects images greedily: each added image separates the users best.
 
-    Told apart: by how much farther the mean embedding of the chosen images is from the others' mean
-    over all other images than from the user's own; the ratio of the mean squared distances, so that
-    images on which everybody is far from everybody, oneself included, gain nothing.
+    The criterion is a ratio of mean squared distances. The mean embedding of the selected images is
+    compared with the mean embedding of the remaining images: of the same user (numerator) and of
+    the other users (denominator). The ratio does not favor images on which all distances are large.
 
     Args:
-        embeddings: of users who saw all of the images.
-        budget: how many to choose; fewer than there are images.
+        embeddings: embeddings of users who saw all images.
+        budget: number of images to select, less than the number of images.
 
     Returns:
-        Positions of the images, the first chosen first.
+        Positions of the images in the order of selection.
 
     Raises:
-        ValueError: if there are too few images, or fewer than two users.
+        ValueError: if the budget is not in this range, or there are fewer than two users.
 
     Source: ours.
     """
@@ -63,20 +63,20 @@ def choose_images(
             f"to {num_images - 1}, with at least 2 users"
         )
     total = embeddings.sum(axis=1)
-    chosen: list[int] = []
-    enrolled = np.zeros_like(total)
+    selected: list[int] = []
+    selected_sum = np.zeros_like(total)
     for number in range(1, budget + 1):
-        left = [image for image in range(num_images) if image not in chosen]
-        # [left, user, embedding]: with each of the images that are left.
-        with_it = enrolled + embeddings[:, left].swapaxes(0, 1)
-        rest = (total - with_it) / (num_images - number)
-        between = _squared_distances(rest, with_it / number)
-        own = np.trace(between, axis1=-2, axis2=-1)
-        others = between.sum(axis=(-2, -1)) - own
-        best = left[int(np.argmin(own / np.maximum(others, 1e-12)))]
-        chosen.append(best)
-        enrolled += embeddings[:, best]
-    return np.array(chosen)
+        candidates = [image for image in range(num_images) if image not in selected]
+        # [candidate, user, embedding]: the selected images and one candidate.
+        enrolment_sum = selected_sum + embeddings[:, candidates].swapaxes(0, 1)
+        remaining_mean = (total - enrolment_sum) / (num_images - number)
+        distances = _squared_distances(remaining_mean, enrolment_sum / number)
+        own = np.trace(distances, axis1=-2, axis2=-1)
+        others = distances.sum(axis=(-2, -1)) - own
+        best = candidates[int(np.argmin(own / np.maximum(others, 1e-12)))]
+        selected.append(best)
+        selected_sum += embeddings[:, best]
+    return np.array(selected)
 
 
 def _squared_distances(
@@ -87,28 +87,32 @@ def _squared_distances(
 
 
 def select_images(workdir: Path, budget: int) -> dict[str, Any]:
-    """Chooses the enrolment images of a workdir, and compares them with random ones.
+    """Selects enrolment images for new users, and compares them with random images.
 
-    The images are test images that everybody saw: on those of the training the encoder knows the
-    seen users too well. For the comparison they are halved, many times: from one half images are
-    chosen, by the seen users, or drawn; with them the unseen users enrol, and are compared by as
-    many images drawn from the other half.
+    Candidates are the test images that all users saw. Training images are no candidates: the
+    encoder fits the seen users on them. For the comparison, the candidates are split at random into
+    two halves, many times. Enrolment images are selected from one half by the seen users, or
+    sampled from this half. Unseen users enrol with these images, and are verified with as many
+    probe images, sampled from the other half.
+
+    Writes `selected_images.json`, `selected_images.md` and `plots/selected_images.png`.
 
     Args:
-        workdir: of a finished stage `encoder`, with one fold or several.
-        budget: how many images to choose at most.
+        workdir: a workdir with a finished stage `encoder`, with one fold or several.
+        budget: largest number of images to select.
 
     Returns:
-        What `enrolment_images.json` holds: of each fold the names of the images to show, the first
-        chosen first; and at each number of images the figures of both ways, their difference, and
-        how many random images are worth as much as the chosen ones (None: more than the budget).
+        The content of `selected_images.json`. `images` has for each fold the names of the images to
+        show, in the order of selection. `metrics` has for each number of images the metrics of
+        selected and random images, their difference, and `worth_random_images`: the number of
+        random images with the same ROC-AUC. None means more than the budget.
 
     Raises:
-        FileNotFoundError: if the folder is no workdir, or its data set is not prepared.
-        ValueError: if the data set is not the one of the training, or the budget is above half of
-            the images.
+        FileNotFoundError: if the folder is no workdir, or the data set is not prepared.
+        ValueError: if the data set differs from the data set of the training, or the budget is more
+            than half of the candidates.
     """
-    from gazejax import plots  # Here, since it takes a second.
+    from gazejax import plots  # Imported here: matplotlib takes a second.
 
     config = load_config(workdir)
     dataset = load_dataset(config, load_projection(workdir))
@@ -119,45 +123,46 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
     most = min(len(images) for images in candidates) // 2
     if not 1 <= budget <= most:
         raise ValueError(
-            f"budget is {budget}; allowed: from 1 to {most}, half of the test images that all saw, "
-            "as the other half is to compare with"
+            f"budget is {budget}; allowed: from 1 to {most}, half of the test images that all "
+            "users saw (the other half gives the probe images)"
         )
     sizes = [size for size in range(1, budget + 1) if size <= 10 or size % 5 == 0]
     names: dict[str, list[str]] = {}
-    found: dict[tuple[str, int], list[verification_protocol.VerificationScores]] = {
-        (way, size): [] for way in _WAYS for size in sizes
+    scores: dict[tuple[str, int], list[verification_protocol.VerificationScores]] = {
+        (selection, size): [] for selection in _SELECTIONS for size in sizes
     }
-    with track("choosing images", len(folds) * _NUM_HALVES) as show:
+    with track("selecting images", len(folds) * _NUM_SPLITS) as show:
         for number, (fold, images) in enumerate(zip(folds, candidates, strict=True)):
-            embeddings = [
+            seen, unseen = (
                 fold.compared[group]["encoder"].representations[:, images]
                 for group in ("seen", "unseen")
-            ]
+            )
             users = fold.compared["unseen"]["encoder"].users
-            similarity: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in found}
-            for half in range(_NUM_HALVES):
-                generator = np.random.default_rng((config.eval.seed, half))
-                for key, draws in _compare(embeddings[0], embeddings[1], sizes, generator).items():
+            similarity: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in scores}
+            for split in range(_NUM_SPLITS):
+                generator = np.random.default_rng((config.eval.seed, split))
+                for key, draws in _score_split(seen, unseen, sizes, generator).items():
                     similarity[key] += draws
-                show(number * _NUM_HALVES + half + 1, "halves")
+                show(number * _NUM_SPLITS + split + 1, "splits")
             for key, draws in similarity.items():
-                # MAP@R is not asked for.
-                nothing = np.zeros((1, len(users)))
-                found[key].append(
-                    verification_protocol.VerificationScores(users, np.stack(draws), nothing, 2)
+                no_precision = np.zeros((1, len(users)))  # MAP@R is not reported.
+                scores[key].append(
+                    verification_protocol.VerificationScores(
+                        users, np.stack(draws), no_precision, 2
+                    )
                 )
-            order = images[choose_images(embeddings[0], budget=budget)]
+            order = images[choose_images(seen, budget=budget)]
             names[fold.workdir.relative_to(workdir).as_posix()] = [
                 dataset.image_ids[image] for image in fold.splits.test_images[order]
             ]
-    figures = _metrics(found, sizes, folds, dataset, config.eval)
+    metrics = _metrics(scores, sizes, folds, dataset, config.eval)
     result = {
         "data": config.data.name,
         "images": names,
-        "figures": figures,
+        "metrics": metrics,
         "num_users": sum(len(fold.compared["unseen"]["encoder"].users) for fold in folds),
         "num_images": [len(images) for images in candidates],
-        "halves": _NUM_HALVES,
+        "splits": _NUM_SPLITS,
         "probes": _NUM_PROBES,
         "evaluation_seed": config.eval.seed,
         "commit": source_commit(),
@@ -168,7 +173,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
     (workdir / "plots").mkdir(exist_ok=True)
     plots.plot_metrics_against_size(
         workdir / "plots" / f"{NAME}.png",
-        table={"unseen": {way: figures[way] for way in _WAYS}},
+        table={"unseen": {selection: metrics[selection] for selection in _SELECTIONS}},
         metric="roc_auc",
         chance=0.5,
     )
@@ -177,74 +182,77 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
 
 
 def _images_of_all(fold: Fold) -> Int[np.ndarray, " image"]:
-    """Positions of the test images that every user of the fold saw."""
+    """Positions of the test images that all users of the fold saw."""
     viewed = [fold.compared[group]["encoder"].viewed for group in ("seen", "unseen")]
     return np.flatnonzero(np.concatenate(viewed).all(axis=0))
 
 
-def _compare(
+def _score_split(
     seen: Float[np.ndarray, "seen image embedding"],
     unseen: Float[np.ndarray, "unseen image embedding"],
     sizes: Sequence[int],
     generator: np.random.Generator,
 ) -> dict[tuple[str, int], list[Float[np.ndarray, "unseen unseen"]]]:
-    """Scores of the unseen users in one halving, for each way to choose and number of images."""
+    """Similarity of unseen users in one split, by selection and number of images."""
     order = generator.permutation(seen.shape[1])
-    here, there = np.array_split(order, 2)
-    chosen = here[choose_images(seen[:, here], budget=sizes[-1])]
-    found: dict[tuple[str, int], list[np.ndarray]] = {}
+    enrolment_half, probe_half = np.array_split(order, 2)
+    selected = enrolment_half[choose_images(seen[:, enrolment_half], budget=sizes[-1])]
+    scores: dict[tuple[str, int], list[np.ndarray]] = {}
     for size in sizes:
         for _ in range(_NUM_PROBES):
-            probe = unseen[:, generator.permutation(there)[:size]].mean(axis=1)
-            drawn = generator.permutation(here)
-            for way, enrolled in zip(_WAYS, (chosen, drawn), strict=True):
-                enrolment = unseen[:, enrolled[:size]].mean(axis=1)
+            probe = unseen[:, generator.permutation(probe_half)[:size]].mean(axis=1)
+            sampled = generator.permutation(enrolment_half)
+            for selection, images in zip(_SELECTIONS, (selected, sampled), strict=True):
+                enrolment = unseen[:, images[:size]].mean(axis=1)
                 score = verification.negative_distance(probe, enrolment)
-                found.setdefault((way, size), []).append(score)
-    return found
+                scores.setdefault((selection, size), []).append(score)
+    return scores
 
 
 def _metrics(
-    found: Mapping[tuple[str, int], Sequence[verification_protocol.VerificationScores]],
+    scores: Mapping[tuple[str, int], Sequence[verification_protocol.VerificationScores]],
     sizes: Sequence[int],
     folds: Sequence[Fold],
     dataset: Dataset,
     options: ConfigDict,
 ) -> dict[str, Any]:
-    """A row for each way and number of images, and for their difference."""
+    """Metrics of each selection and number of images, and their differences."""
     user_weight = bootstrap.resample_users(
         [fold.compared["unseen"]["encoder"].users for fold in folds],
         num_users=len(dataset.user_ids),
         num_resamples=options.num_resamples,
         generator=np.random.default_rng(options.seed),
     )
-    result: dict[str, Any] = {way: {} for way in (*_WAYS, "chosen_minus_random")}
+    result: dict[str, Any] = {
+        selection: {} for selection in (*_SELECTIONS, "selected_minus_random")
+    }
     for size in sizes:
         resampled = {}
-        for way in _WAYS:
+        for selection in _SELECTIONS:
             every = verification_protocol.resampled_verification_metrics(
-                found[way, size],
+                scores[selection, size],
                 user_weight,
                 size=size,
                 num_images=len(folds[0].splits.test_images),
                 seed=options.seed,
             )
-            figures = verification_protocol.verification_metrics(found[way, size])
-            resampled[way] = {name: every[name] for name in _METRICS}
-            result[way][str(size)] = with_intervals(
-                {name: figures[name] for name in _METRICS}, resampled[way]
+            metrics = verification_protocol.verification_metrics(scores[selection, size])
+            resampled[selection] = {name: every[name] for name in _METRICS}
+            result[selection][str(size)] = with_intervals(
+                {name: metrics[name] for name in _METRICS}, resampled[selection]
             )
-        result["chosen_minus_random"][str(size)] = verify_users.difference(
-            *(result[way][str(size)] for way in _WAYS), *(resampled[way] for way in _WAYS)
+        result["selected_minus_random"][str(size)] = verify_users.difference(
+            *(result[selection][str(size)] for selection in _SELECTIONS),
+            *(resampled[selection] for selection in _SELECTIONS),
         )
     random = [row["roc_auc"] for row in result["random"].values()]
-    for row in result["chosen"].values():
+    for row in result["selected"].values():
         row["worth_random_images"] = _first_reaching(sizes, random, row["roc_auc"])
     return result
 
 
 def _first_reaching(sizes: Sequence[int], values: Sequence[float], goal: float) -> float | None:
-    """Where values first reach a goal, on straight lines between sizes; None if they do not."""
+    """Size at which values first reach a goal, interpolated linearly; None if they do not."""
     for number, value in enumerate(values):
         if value >= goal:
             if number == 0:
@@ -255,30 +263,35 @@ def _first_reaching(sizes: Sequence[int], values: Sequence[float], goal: float) 
 
 
 def format_selection(result: Mapping[str, Any]) -> str:
-    """Writes what `image_selection.calibrate` found as Markdown."""
-    figures, lines = result["figures"], []
-    for size, chosen in figures["chosen"].items():
-        random, difference = (figures[key][size] for key in ("random", "chosen_minus_random"))
-        worth = chosen["worth_random_images"]
+    """Formats the result of `select_images` as Markdown."""
+    metrics, lines = result["metrics"], []
+    for size, selected in metrics["selected"].items():
+        random, difference = (metrics[key][size] for key in ("random", "selected_minus_random"))
+        worth = selected["worth_random_images"]
         lines.append(
             [
                 size,
-                format_value(chosen, "roc_auc"),
+                format_value(selected, "roc_auc"),
                 format_value(random, "roc_auc"),
                 format_value(difference, "roc_auc", signed=True),
                 format_value(difference, "rank1", signed=True),
-                "more than were tried" if worth is None else f"{worth:.1f}",
+                "more than the budget" if worth is None else f"{worth:.1f}",
             ]
         )
-    header = ["n", "ROC-AUC, chosen", "random", "difference", "of rank-1", "random images for that"]
+    header = [
+        *("n", "ROC-AUC, selected images", "ROC-AUC, random images", "difference, ROC-AUC"),
+        *("difference, rank-1", "random images with equal ROC-AUC"),
+    ]
     shown = "\n".join(
         f"- {'images to show' if fold == '.' else fold}: {', '.join(names)}"
         for fold, names in result["images"].items()
     )
     compared = (
-        f"**Which images to show?** {result['num_users']} unseen people of `{result['data']}`, "
-        "told apart by n images that are chosen by the seen users or drawn, and n others; "
-        f"{result['halves']} halvings of {result['num_images'][0]} test images, {result['probes']} "
-        f"probes each, commit {result['commit']}. Brackets: 95 % interval over users and images."
+        f"**Which images to show?** {result['num_users']} unseen users of `{result['data']}` are "
+        "verified. They enrol with n images that are selected by the seen users, or with n random "
+        f"images; n other images are probes. {result['splits']} random splits of "
+        f"{result['num_images'][0]} test images, {result['probes']} samples of probe images each, "
+        f"commit {result['commit']}. Brackets: 95 % intervals over users and images."
     )
-    return "\n\n".join([compared, markdown_table(header, lines), "The best first:", shown]) + "\n"
+    table = markdown_table(header, lines)
+    return "\n\n".join([compared, table, "In the order of selection:", shown]) + "\n"

@@ -1,9 +1,9 @@
-"""What an embedding knows of a person, read from it by straight lines.
+"""Linear probes: which traits of a user can be predicted from the user's embedding.
 
-A trait is predicted from embeddings by ridge regression on the seen users, and compared with what
-it is for the unseen ones. Traits are plain measures of gaze, and those that made the people, where
-the data set knows them. The direction of a trait in the space of embeddings is then drawn: the maps
-of one image as an embedding moves along it.
+A linear probe predicts a trait from embeddings by ridge regression on the seen users. The
+predictions for the unseen users are correlated with their true traits. Traits are measures of gaze
+and, if the data set has them, the parameters that generated its users. A plot shows the predicted
+maps of one image while an embedding moves in the direction of a trait.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,14 +31,15 @@ from gazejax.types import Dataset, Gaze
 from gazejax.workdir.layout import latest_step, load_config, load_projection
 from gazejax.workdir.parameters import load_params
 
-NAME = "knowledge"
+NAME = "trait_probes"
 
-# A fixation is near the centre if it is no farther from it than so much of the image's width.
-_NEAR_CENTRE_FRAC = 0.15
+# Largest distance of a fixation that counts as central, from the center, in image widths.
+_CENTER_RADIUS_FRAC = 0.15
 
-# How far embeddings are moved, in standard deviations of the users of the training.
+# Shifts of an embedding in the direction of a trait, in standard deviations of the seen users.
 _STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
+# Relative to the mean squared norm of the centered embeddings.
 _RIDGE = 0.1
 
 _NUM_PERMUTATIONS = 10_000
@@ -47,20 +48,21 @@ _NUM_PERMUTATIONS = 10_000
 def measure(
     gaze: Gaze, users: Int[np.ndarray, " user"], images: Int[np.ndarray, " image"]
 ) -> dict[str, Float[np.ndarray, " user"]]:
-    """Plain measures of how people look, each a mean over the images they saw.
+    """Measures of the gaze of users, each a mean over the images that a user saw.
 
     Args:
         gaze: the fixations.
-        users: whom to measure.
-        images: on which images.
+        users: positions of the users to measure.
+        images: positions of the images to measure them on.
 
     Returns:
-        `fixations`: number. `centre_share`: share of fixations within 0.15 image widths of the
-        centre. `saccade_length`: mean distance of a fixation to the one before, in image widths.
-        `spread`: standard deviation of fixations around their mean place, in image widths.
-        `duration_ms`: mean duration, if durations are known.
+        For each measure the values of the users. `fixations`: number of fixations per image.
+        `center_share`: share of fixations within 0.15 image widths of the center. `saccade_length`:
+        mean distance between consecutive fixations, in image widths. `spread`: standard deviation
+        of the fixations around their mean position, in image widths. `duration_ms`: mean duration
+        of a fixation; left out if the durations are unknown.
     """
-    names = ("fixations", "centre_share", "saccade_length", "spread", "duration_ms")
+    names = ("fixations", "center_share", "saccade_length", "spread", "duration_ms")
     table = np.full((len(users), len(images), len(names)), np.nan)
     xy_frac, duration_ms = np.asarray(gaze.xy_frac), np.asarray(gaze.duration_ms)
     for row, user in enumerate(users):
@@ -69,14 +71,14 @@ def measure(
             if number == 0:
                 continue
             at = slice(start, start + number)
-            # In image widths: heights are divided by the width too.
+            # Image widths for x and y.
             xy = xy_frac[at] / np.array([1.0, gaze.aspect_ratio[image]])
-            centre = np.array([0.5, 0.5 / gaze.aspect_ratio[image]])
-            distance = np.linalg.norm(xy - centre, axis=1)
+            center = np.array([0.5, 0.5 / gaze.aspect_ratio[image]])
+            distance = np.linalg.norm(xy - center, axis=1)
             steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
             table[row, column] = (
                 number,
-                (distance <= _NEAR_CENTRE_FRAC).mean(),
+                (distance <= _CENTER_RADIUS_FRAC).mean(),
                 steps.mean() if len(steps) else np.nan,
                 np.sqrt(((xy - xy.mean(axis=0)) ** 2).sum(axis=1).mean()),
                 duration_ms[at].mean(),
@@ -86,13 +88,13 @@ def measure(
 
 
 class Direction(NamedTuple):
-    """Where a trait points to in the space of embeddings.
+    """A fitted linear probe: the direction of a trait in the space of embeddings.
 
     Attributes:
-        center: mean embedding of the users it was fitted on.
-        mean: their mean trait.
-        weights: change of the trait with each entry of an embedding.
-        step: change of an embedding along the weights by one standard deviation of those users.
+        center: mean embedding of the users of the fit.
+        mean: mean trait of these users.
+        weights: change of the trait per unit of each entry of an embedding.
+        step: shift of an embedding along the weights by one standard deviation of these users.
     """
 
     center: Float[np.ndarray, " embedding"]
@@ -103,65 +105,70 @@ class Direction(NamedTuple):
     def predict(
         self, embeddings: Float[np.ndarray, "user embedding"]
     ) -> Float[np.ndarray, " user"]:
-        """The trait of other users."""
+        """Predicted traits of users, in the unit of the trait."""
         return self.mean + (embeddings - self.center) @ self.weights
 
 
 def fit_direction(
     embeddings: Float[np.ndarray, "user embedding"], trait: Float[np.ndarray, " user"]
 ) -> Direction:
-    """Ridge regression of a trait on embeddings.
+    """Fits a linear probe: ridge regression of a trait on embeddings.
 
-    The ridge is a tenth of the mean squared length of the centred embeddings, so that it means the
-    same for every encoder.
+    The ridge is a tenth of the mean squared norm of the centered embeddings. The fit is therefore
+    independent of the scale of the embeddings.
 
     Args:
-        embeddings: of users whose trait is known.
-        trait: of each.
+        embeddings: embeddings of users with known traits.
+        trait: trait of each of these users.
     """
     center = embeddings.mean(axis=0)
     centered = embeddings - center
     gram = centered @ centered.T
-    # The dual form: there are fewer users than entries.
+    # Dual form: users are fewer than entries of an embedding.
     ridge = _RIDGE * np.trace(gram) / len(trait) * np.eye(len(trait))
     weights = centered.T @ np.linalg.solve(gram + ridge, trait - trait.mean())
-    length = max(float(np.linalg.norm(weights)), 1e-12)
-    step = weights / length * (centered @ weights / length).std()
+    norm = max(float(np.linalg.norm(weights)), 1e-12)
+    step = weights / norm * (centered @ weights / norm).std()
     return Direction(center, float(trait.mean()), weights, step)
 
 
 def probe(workdir: Path) -> dict[str, Any]:
-    """Says what the embeddings of a workdir know of people, and draws it.
+    """Fits linear probes from the embeddings of a workdir to traits of its users.
 
-    Users are embedded by all test images they saw, and measured on them. A trait of the unseen
-    users is predicted in each fold by its own encoder and seen users; the predictions of all folds
-    are correlated with the truth together. The seen users are predicted too, each from the others.
+    The embedding and the measures of a user are means over all test images that the user saw. In
+    each fold, the probes are fitted on the seen users and predict the unseen users. Predictions of
+    all folds are correlated with the true traits together. Seen users are predicted too, each by a
+    probe that is fitted on the other seen users.
+
+    Writes `trait_probes.json`, `trait_probes.md` and `plots/traits.png`, and for a workdir with a
+    finished stage `saliency` `plots/directions.png`, by the first fold.
 
     Args:
-        workdir: of a finished stage `encoder`, with one fold or several. With stage `saliency` the
-            maps of an image are drawn along the direction of each trait, by the first fold.
+        workdir: a workdir with a finished stage `encoder`, with one fold or several.
 
     Returns:
-        What `knowledge.json` holds.
+        The content of `trait_probes.json`: for each trait `correlation` and `p_value` of unseen
+        users, `seen_correlation`, and the `predicted` and `true` traits of the unseen users, both
+        minus the mean of the seen users of the fold.
 
     Raises:
-        FileNotFoundError: if the folder is no workdir, or its data set is not prepared.
-        ValueError: if the data set is not the one of the training.
+        FileNotFoundError: if the folder is no workdir, or the data set is not prepared.
+        ValueError: if the data set differs from the data set of the training.
     """
-    from gazejax import plots  # Here, since it takes a second.
+    from gazejax import plots  # Imported here: matplotlib takes a second.
 
     config = load_config(workdir)
     dataset = load_dataset(config, load_projection(workdir))
-    known = _known_traits(config)
+    generating = _generating_traits(config)
     folds = []
     with track("embeddings", len(fold_configs(config, workdir))) as show:
         for folder, one in fold_configs(config, workdir).items():
             folds.append(open_fold(folder, one, dataset))
             show(len(folds), "folds")
-    truth: dict[str, list[np.ndarray]] = {}
-    found: dict[str, list[np.ndarray]] = {}
-    of_seen: dict[str, list[float]] = {}
-    first: dict[str, Direction] = {}
+    true_of: dict[str, list[np.ndarray]] = {}
+    predicted_of: dict[str, list[np.ndarray]] = {}
+    seen_correlations: dict[str, list[float]] = {}
+    directions: dict[str, Direction] = {}  # Of the first fold.
     for fold in folds:
         embeddings, traits = {}, {}
         for group in GROUPS:
@@ -171,33 +178,35 @@ def probe(workdir: Path) -> dict[str, Any]:
                 compared.representations, weight
             )
             traits[group] = measure(dataset.gaze, compared.users, fold.splits.test_images)
-            traits[group] |= {name: values[compared.users] for name, values in known.items()}
+            traits[group] |= {name: values[compared.users] for name, values in generating.items()}
         for name, trait in traits["seen"].items():
             direction = fit_direction(embeddings["seen"], trait)
-            first.setdefault(name, direction)
-            # Each fold is in its own units: another encoder, and other seen users.
-            expected = direction.predict(embeddings["unseen"]) - direction.mean
-            found.setdefault(name, []).append(expected)
-            truth.setdefault(name, []).append(traits["unseen"][name] - direction.mean)
+            directions.setdefault(name, direction)
+            # Folds have different encoders and seen users: each is centered on its own mean.
+            predicted = direction.predict(embeddings["unseen"]) - direction.mean
+            predicted_of.setdefault(name, []).append(predicted)
+            true_of.setdefault(name, []).append(traits["unseen"][name] - direction.mean)
             left_out = [
                 fit_direction(
                     np.delete(embeddings["seen"], user, axis=0), np.delete(trait, user)
                 ).predict(embeddings["seen"][user][None])[0]
                 for user in range(len(trait))
             ]
-            of_seen.setdefault(name, []).append(_correlation(np.array(left_out), trait))
+            seen_correlations.setdefault(name, []).append(_correlation(np.array(left_out), trait))
     generator = np.random.default_rng(config.eval.seed)
     result = {
         "data": config.data.name,
         "traits": {
             name: {
-                "correlation": _correlation(np.concatenate(found[name]), np.concatenate(true)),
-                "p_value": _p_value(found[name], true, generator),
-                "seen_correlation": float(np.mean(of_seen[name])),
-                "predicted": np.concatenate(found[name]).tolist(),
+                "correlation": _correlation(
+                    np.concatenate(predicted_of[name]), np.concatenate(true)
+                ),
+                "p_value": _p_value(predicted_of[name], true, generator),
+                "seen_correlation": float(np.mean(seen_correlations[name])),
+                "predicted": np.concatenate(predicted_of[name]).tolist(),
                 "true": np.concatenate(true).tolist(),
             }
-            for name, true in truth.items()
+            for name, true in true_of.items()
         },
         "num_users": sum(len(fold.splits.unseen_users) for fold in folds),
         "num_images": len(folds[0].splits.test_images),
@@ -213,29 +222,29 @@ def probe(workdir: Path) -> dict[str, Any]:
     if latest_step(folds[0].workdir, "saliency") is not None:
         plots.plot_directions(
             workdir / "plots" / "directions.png",
-            **_maps_along(folds[0], dataset, first),
+            **_maps_along(folds[0], dataset, directions),
             steps=_STEPS,
         )
     print(text)
     return result
 
 
-def _known_traits(config: ConfigDict) -> dict[str, Float[np.ndarray, " user"]]:
-    """Those that made the people of a data set; empty where nobody knows them."""
+def _generating_traits(config: ConfigDict) -> dict[str, Float[np.ndarray, " user"]]:
+    """Parameters that generated the users of a synthetic data set; empty for other data sets."""
     metadata = reader.open_source(config.data.name, config.data.data_dir).metadata
-    found = {}
+    traits = {}
     for name, values in metadata.get("traits", {}).items():
         array = np.array(values, float)
         if array.ndim == 1:
-            found[f"made with {name}"] = array
+            traits[f"generated with {name}"] = array
             continue
-        for entry, of_entry in zip(metadata["class_names"], array.T, strict=True):
-            found[f"made with {name}, {entry}"] = of_entry
-    return found
+        for entry, column in zip(metadata["class_names"], array.T, strict=True):
+            traits[f"generated with {name}, {entry}"] = column
+    return traits
 
 
 def _correlation(one: Float[np.ndarray, " user"], other: Float[np.ndarray, " user"]) -> float:
-    """Pearson's; 0 where one does not vary."""
+    """Pearson correlation; 0 if one of the two is constant."""
     one, other = one - one.mean(), other - other.mean()
     norm = np.sqrt((one**2).sum() * (other**2).sum())
     return float(np.clip((one * other).sum() / norm, -1.0, 1.0)) if norm > 0 else 0.0
@@ -246,47 +255,51 @@ def _p_value(
     true: Sequence[Float[np.ndarray, " user"]],
     generator: np.random.Generator,
 ) -> float:
-    """Share of permutations of the users of each fold with a correlation as high, the own added."""
-    every = np.concatenate(true)
-    own = _correlation(np.concatenate(predicted), every)
-    reached = sum(
-        _correlation(np.concatenate([generator.permutation(one) for one in predicted]), every)
-        >= own - 1e-12
+    """One-sided p-value of a correlation, by permutation of the users within each fold."""
+    all_true = np.concatenate(true)
+    observed = _correlation(np.concatenate(predicted), all_true)
+    num_reached = sum(
+        _correlation(np.concatenate([generator.permutation(one) for one in predicted]), all_true)
+        >= observed - 1e-12
         for _ in range(_NUM_PERMUTATIONS)
     )
-    return (reached + 1) / (_NUM_PERMUTATIONS + 1)
+    return (num_reached + 1) / (_NUM_PERMUTATIONS + 1)
 
 
 def _maps_along(
     fold: Fold, dataset: Dataset, directions: Mapping[str, Direction]
 ) -> dict[str, Any]:
-    """A test image, and its maps as the mean embedding moves along the direction of each trait."""
+    """A test image, and its predicted maps for embeddings shifted in the direction of each trait.
+
+    Returns:
+        `image`, and `maps` of each trait: float [step, height, width].
+    """
     config, viewings = fold.config, fold.viewings["saliency"]
     network = saliency_network(config, num_users=len(fold.splits.seen_users))
     params = load_params(fold.workdir, "saliency")
-    # The image on which the seen users differ most shows most.
+    # The image on which the embeddings of the seen users vary most.
     images = fold.splits.test_images
     embeddings = fold.compared["seen"]["encoder"].representations
     image = images[int(embeddings.var(axis=0).sum(axis=-1).argmax())]
-    near, _, row = next(iterate_chunks(viewings, np.array([image])))
-    universal = to_density(jnp.asarray(near.group.total)[row])
+    chunk, _, row = next(iterate_chunks(viewings, np.array([image])))
+    universal = to_density(jnp.asarray(chunk.group.total)[row])
     if fold.universal is not None:
         universal = jnp.asarray(fold.universal[image])[None]
 
     @jax.jit
     def predict(params: Any, pixels: Array, universal: Array, embeddings: Array) -> Array:
-        told = jnp.broadcast_to(universal, (1, len(embeddings), *universal.shape[1:]))
-        return network.apply(params)(pixels, told, embeddings[None])[0]
+        repeated = jnp.broadcast_to(universal, (1, len(embeddings), *universal.shape[1:]))
+        return network.apply(params)(pixels, repeated, embeddings[None])[0]
 
     maps = {}
     for name, direction in directions.items():
         moved = (direction.center + np.outer(_STEPS, direction.step)).astype(np.float32)
-        maps[name] = np.asarray(predict(params, jnp.asarray(near.pixels)[row], universal, moved))
+        maps[name] = np.asarray(predict(params, jnp.asarray(chunk.pixels)[row], universal, moved))
     return {"image": dataset.images["saliency"][image], "maps": maps}
 
 
 def format_probes(result: Mapping[str, Any]) -> str:
-    """Writes what `trait_probes.explain` found as Markdown."""
+    """Formats the result of `probe` as Markdown."""
     lines = [
         [
             name,
@@ -296,12 +309,12 @@ def format_probes(result: Mapping[str, Any]) -> str:
         ]
         for name, row in result["traits"].items()
     ]
-    header = ["trait", "correlation, unseen", "p", "left-out seen users"]
-    compared = (
-        f"**What does an embedding know?** Traits of {result['num_users']} unseen people of "
-        f"`{result['data']}`, predicted by straight lines from embeddings of "
-        f"{result['num_images']} images, fitted on the seen users; folds {result['folds']}, "
-        f"training seed {result['training_seed']}, commit {result['commit']}. p: of as high a "
-        "correlation, were the unseen people permuted."
+    header = ["trait", "correlation, unseen users", "p", "correlation, left-out seen users"]
+    described = (
+        "**Which traits can be predicted from an embedding?** Linear probes, fitted on the seen "
+        f"users, predict the traits of {result['num_users']} unseen users of `{result['data']}` "
+        f"from embeddings of {result['num_images']} images. Folds {result['folds']}, training seed "
+        f"{result['training_seed']}, commit {result['commit']}. p: probability of a correlation "
+        "this high if the unseen users are permuted."
     )
-    return f"{compared}\n\n{markdown_table(header, lines)}\n"
+    return f"{described}\n\n{markdown_table(header, lines)}\n"

@@ -1,4 +1,4 @@
-"""The commands `gazejax data ...`: check raw data, build, list what is built, verify it."""
+"""The commands `gazejax data ...`: check raw data, build, list and verify data sets."""
 
 import argparse
 import re
@@ -21,33 +21,35 @@ def add_parsers(data: Any) -> None:
     building.add_argument("name", metavar="NAME[/CONFIG]", help="such as osie/gaze, or gaze_table")
     building.add_argument("--raw", type=Path, metavar="DIR", help="folder of the release")
     building.add_argument("--table", type=Path, help="gaze_table: CSV, Parquet, JSON lines, JSON")
-    building.add_argument("--name", dest="stored_name", help="gaze_table: what to call it")
+    building.add_argument("--name", dest="stored_name", help="gaze_table: name of the data set")
     building.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
     _add_options(building)
     building.set_defaults(run=_build)
 
-    checking = data.add_parser("check", help="look at a table or release before it is built")
+    checking = data.add_parser("check", help="check a table or release before it is built")
     checking.add_argument("path", type=Path, metavar="PATH", help="a table, or folder of a release")
     checking.add_argument(
         "--of",
         metavar="NAME[/CONFIG]",
-        help="which data set PATH is of; default: what it looks like",
+        help="the data set of PATH; default: found from its files",
     )
     checking.add_argument(
-        "--min-images", type=int, default=10, help="name users with fewer; default: 10"
+        "--min-images", type=int, default=10, help="report users with fewer images; default: 10"
     )
     checking.add_argument(
         "--picture",
         type=Path,
         default=Path("gaze_check.png"),
         metavar="PNG",
-        help="some scanpaths on their images; default: gaze_check.png",
+        help="picture of some scanpaths on their images; default: gaze_check.png",
     )
-    checking.add_argument("--seed", type=int, default=0, help="of the scanpaths; default: 0")
+    checking.add_argument(
+        "--seed", type=int, default=0, help="seed of the sampled scanpaths; default: 0"
+    )
     _add_options(checking)
     checking.set_defaults(run=_check)
 
-    listing = data.add_parser("list", help="what is prepared")
+    listing = data.add_parser("list", help="list the prepared data sets")
     listing.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
     listing.set_defaults(run=_list)
 
@@ -58,7 +60,7 @@ def add_parsers(data: Any) -> None:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    """What tells how to read gaze, before it is built or checked."""
+    """Adds the options of `build` and `check` that describe the gaze."""
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="folder of the images, where gaze has none"
     )
@@ -69,14 +71,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--origin",
         type=float,
         choices=(0.0, 0.5, 1.0),
-        help="of px: the centre of the first pixel; default: 0.5",
+        help="coordinate of the center of the first pixel, for px; default: 0.5",
     )
-    parser.add_argument("--pixels-per-degree", type=float, help="of visual angle")
-    parser.add_argument("--screen", metavar="WxH", help="if x and y are on a screen, its pixels")
+    parser.add_argument("--pixels-per-degree", type=float, help="pixels per degree of visual angle")
+    parser.add_argument(
+        "--screen", metavar="WxH", help="size of the screen in pixels, if x and y are on a screen"
+    )
     parser.add_argument(
         "--fit",
         choices=("stretch", "centre", "native"),
-        help="how the screen showed the image: all over it; as large as fits; pixel by pixel",
+        help="how the screen showed the image: on the whole screen; as large as fits; pixel by pixel",
     )
     parser.add_argument("--tracking", choices=("eye", "mouse"), help="gaze_table; default: eye")
     add_ignore_columns(parser)
@@ -84,12 +88,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--strict",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="individual_differences: whether to check its counts",
+        help="individual_differences: check its counts",
     )
 
 
 def add_ignore_columns(parser: argparse.ArgumentParser) -> None:
-    """Adds the option of every command that reads a table."""
+    """Adds the option that all commands have that read a table."""
     parser.add_argument(
         "--ignore-columns",
         type=lambda text: tuple(filter(None, text.split(","))),
@@ -100,7 +104,7 @@ def add_ignore_columns(parser: argparse.ArgumentParser) -> None:
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of `tfds_builders.common.build.Options` that both commands have."""
+    """Arguments of `tfds_builders.common.build.Options`, common to `build` and `check`."""
     given = [
         arguments.units,
         arguments.origin,
@@ -165,9 +169,11 @@ def _check(arguments: argparse.Namespace) -> None:
         print(f"error: {error}", file=sys.stderr)
     if findings.gaze:
         raw_check.plot_scanpaths(findings.gaze, arguments.picture)
-        print(f"wrote {arguments.picture}: do the numbers lie where somebody would look?")
+        print(
+            f"wrote {arguments.picture}: check that the numbered fixations lie on plausible places"
+        )
     if findings.errors:
-        raise ValueError(f"{path} would not build: {len(findings.errors)} errors")
+        raise ValueError(f"{path} cannot be built: {len(findings.errors)} errors")
 
 
 def _list(arguments: argparse.Namespace) -> None:

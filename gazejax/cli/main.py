@@ -1,4 +1,4 @@
-"""The `gazejax` command: prepare data, evaluate, embed a person, predict a map."""
+"""The `gazejax` command: prepare data, train, evaluate, embed a user, predict a map."""
 
 import argparse
 import sys
@@ -67,27 +67,29 @@ def make_parser() -> argparse.ArgumentParser:
 
     train.add_parser(commands)
 
-    evaluating = commands.add_parser("evaluate", help="print and store the figures of a training")
+    evaluating = commands.add_parser(
+        "evaluate", help="evaluate a training: print and store its metrics"
+    )
     evaluating.add_argument("workdir", type=Path)
     evaluating.add_argument(
-        "--people-of",
+        "--dataset",
         metavar="NAME/CONFIG",
-        help="tell apart the people of another prepared data set instead",
+        help="verify the users of another prepared data set instead; all of them are unseen",
     )
     evaluating.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="of that data set; default: TFDS's own"
+        "--data-dir", type=Path, metavar="DIR", help="folder of that data set; default: TFDS's own"
     )
     evaluating.set_defaults(run=_evaluate)
 
-    listing = commands.add_parser("checkpoints", help="list the checkpoints, verified or not")
+    listing = commands.add_parser("checkpoints", help="list and verify the checkpoints")
     listing.add_argument("workdir", type=Path)
     listing.set_defaults(run=_list_checkpoints)
 
     sweeping = commands.add_parser("sweep", help="run all variants and seeds of a sweep file")
     sweeping.add_argument("sweep", metavar="NAME_OR_FILE", help="such as encoders, or a path")
     sweeping.add_argument("--workdir", type=Path, required=True, metavar="DIR")
-    sweeping.add_argument("--shard", default="1/1", metavar="i/n", help="run one part of n only")
-    sweeping.add_argument("--dry-run", action="store_true", help="print the commands instead")
+    sweeping.add_argument("--shard", default="1/1", metavar="i/n", help="run part i of n parts")
+    sweeping.add_argument("--dry-run", action="store_true", help="print the commands and run none")
     sweeping.set_defaults(run=_sweep)
 
     comparing = commands.add_parser("compare", help="compare the runs of sweeps, or single runs")
@@ -97,20 +99,23 @@ def make_parser() -> argparse.ArgumentParser:
     )
     comparing.set_defaults(run=_compare)
 
-    calibrating = commands.add_parser(
-        "calibrate", help="choose the images to show new people, and say how many that saves"
+    selecting = commands.add_parser(
+        "select-images",
+        help="select images to show new users, and compare them with random images",
+        description="Selects images to show new users, and compares them with random images. On "
+        "the data sets that were tried, the selection saved no images.",
     )
-    calibrating.add_argument("workdir", type=Path)
-    calibrating.add_argument(
-        "--budget", type=int, required=True, metavar="n", help="how many images at most"
+    selecting.add_argument("workdir", type=Path)
+    selecting.add_argument(
+        "--budget", type=int, required=True, metavar="n", help="largest number of images"
     )
-    calibrating.set_defaults(run=_calibrate)
+    selecting.set_defaults(run=_select_images)
 
-    explaining = commands.add_parser("explain", help="say what embeddings know of people")
-    explaining.add_argument("workdir", type=Path)
-    explaining.set_defaults(run=_explain)
+    probing = commands.add_parser("probe", help="fit linear probes from embeddings to traits")
+    probing.add_argument("workdir", type=Path)
+    probing.set_defaults(run=_probe)
 
-    embedding = commands.add_parser("embed", help="embed a person from a table of fixations")
+    embedding = commands.add_parser("embed", help="embed a user from a table of fixations")
     embedding.add_argument("workdir", type=Path)
     embedding.add_argument(
         "--table",
@@ -120,14 +125,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_ignore_columns(embedding)
     embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
-    embedding.add_argument("--user", required=True, help="name in the column user")
+    embedding.add_argument("--user", required=True, help="a name in the column user")
     embedding.add_argument("--out", type=Path, required=True, metavar="E.npz")
     embedding.set_defaults(run=_embed)
 
-    predicting = commands.add_parser("predict", help="predict where a person looks in a picture")
+    predicting = commands.add_parser(
+        "predict", help="predict where a user looks in an image, and draw it"
+    )
     predicting.add_argument("workdir", type=Path)
     predicting.add_argument("--image", type=Path, required=True)
-    predicting.add_argument("--embedding", type=Path, metavar="E.npz", help="default: nobody's")
+    predicting.add_argument(
+        "--embedding", type=Path, metavar="E.npz", help="default: the universal map"
+    )
     predicting.add_argument("--out", type=Path, required=True, metavar="MAP.png")
     predicting.set_defaults(run=_predict)
     return parser
@@ -135,27 +144,29 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     configure_host_devices(load_config(arguments.workdir))
-    if arguments.people_of is not None:
-        evaluate_on(arguments.workdir, arguments.people_of, arguments.data_dir)
+    if arguments.dataset is not None:
+        evaluate_on(arguments.workdir, arguments.dataset, arguments.data_dir)
     elif arguments.data_dir is not None:
-        raise ValueError("--data-dir applies with --people-of only: the config says where the rest")
+        raise ValueError(
+            "--data-dir is not allowed without --dataset: the config has the data_dir of the training"
+        )
     else:
         with lock(arguments.workdir):
             evaluate(arguments.workdir)
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
-    act = print_commands if arguments.dry_run else run_sweep
-    act(arguments.sweep, arguments.workdir, arguments.shard)
+    run = print_commands if arguments.dry_run else run_sweep
+    run(arguments.sweep, arguments.workdir, arguments.shard)
 
 
-def _calibrate(arguments: argparse.Namespace) -> None:
+def _select_images(arguments: argparse.Namespace) -> None:
     configure_host_devices(load_config(arguments.workdir))
     with lock(arguments.workdir):
         select_images(arguments.workdir, arguments.budget)
 
 
-def _explain(arguments: argparse.Namespace) -> None:
+def _probe(arguments: argparse.Namespace) -> None:
     configure_host_devices(load_config(arguments.workdir))
     with lock(arguments.workdir):
         probe(arguments.workdir)
@@ -163,7 +174,9 @@ def _explain(arguments: argparse.Namespace) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     if arguments.out is None and len(arguments.folders) > 1:
-        raise ValueError("--out is missing: with several folders, say where to write")
+        raise ValueError(
+            "--out is missing; allowed: a folder to write to, required with several folders"
+        )
     compare(arguments.folders, arguments.out or arguments.folders[0])
 
 
@@ -201,7 +214,7 @@ def _predict(arguments: argparse.Namespace) -> None:
     if arguments.embedding is not None:
         embedding = read_embedding(arguments.embedding)
     saliency = load(arguments.workdir).predict(image, embedding)
-    from gazejax.plots import plot_prediction  # Here, since matplotlib takes a second.
+    from gazejax.plots import plot_prediction  # Imported here: matplotlib takes a second.
 
     Image.fromarray(plot_prediction(image, saliency)).save(arguments.out)
     print(f"wrote {arguments.out}")

@@ -1,4 +1,4 @@
-"""Tables of gaze, pictures and embeddings that the command line reads."""
+"""Reads tables of gaze, images and embeddings for the command line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ class TableGaze(NamedTuple):
 
     Attributes:
         xy_px: fixations, x then y in pixels of the image.
-        duration_ms: their durations; None if the table has no such column.
+        duration_ms: durations of the fixations; None if the table has no such column.
     """
 
     xy_px: Float[np.ndarray, "fixation 2"]
@@ -29,18 +29,18 @@ def read_gaze_table(
     """Reads one user's fixations from a table.
 
     Args:
-        path: as `tfds_builders.gaze_table.table_files.read` takes them; x and y in pixels of the
-            image, whose top left corner is (0, 0).
-        user: whose rows to read.
+        path: a table that `tfds_builders.gaze_table.table_files.read` reads; x and y in pixels of
+            the image, whose top left corner is (0, 0).
+        user: name of the user.
         ignored_columns: columns to leave out.
 
     Returns:
-        The gaze on each image, by name, trial after trial.
+        The gaze on each image, by the name of the image, in the order of the trials.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: naming the file and row, if it is no such table, a value is not what it must be,
-            or the user has no row.
+        FileNotFoundError: if there is no such file.
+        ValueError: naming the file and row, if the file is no such table, a value is impossible, or
+            the user has no row.
     """
     fixations, errors = table_files.check(table_files.read(path, ignored_columns))
     if fixations is None:
@@ -60,7 +60,12 @@ def read_gaze_table(
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Reads a picture as RGB; refuses what is none in one line."""
+    """Reads an image as RGB: uint8 [height, width, 3].
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no image.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"image {path} does not exist")
     try:
@@ -71,7 +76,12 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def read_embedding(path: Path) -> np.ndarray:
-    """Reads the embedding that `gazejax embed` wrote."""
+    """Reads the embedding that `gazejax embed` wrote: float32 [embedding].
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no such embedding.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"embedding {path} does not exist; make it with: gazejax embed")
     try:

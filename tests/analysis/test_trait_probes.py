@@ -1,4 +1,4 @@
-"""What an embedding knows: measures by hand, directions that were planted, and a tiny run."""
+"""Trait probes: measures by hand, a planted trait, and a tiny run."""
 
 import json
 
@@ -11,12 +11,12 @@ from tests.evaluation.test_baselines import gaze_of
 
 
 def test_measures_by_hand():
-    # In image widths, of images 4 : 3: (.5, .375) is the centre.
+    # In image widths, of images 4 : 3: (.5, .375) is the center.
     xy_frac = np.array([[0.5, 0.5], [0.5, 0.9], [0.1, 0.5], [0.9, 0.5]], np.float32)
     gaze = gaze_of([[3, 0, 1]], xy_frac)
     found = measure(gaze, np.array([0]), np.arange(3))
     np.testing.assert_allclose(found["fixations"], [2.0])
-    np.testing.assert_allclose(found["centre_share"], [(1 / 3 + 0) / 2])
+    np.testing.assert_allclose(found["center_share"], [(1 / 3 + 0) / 2])
     steps = [0.4 * 0.75, np.hypot(0.4, 0.4 * 0.75)]
     np.testing.assert_allclose(found["saccade_length"], [np.mean(steps)], rtol=1e-6)
     xy = np.array([[0.5, 0.375], [0.5, 0.675], [0.1, 0.375]])
@@ -25,21 +25,21 @@ def test_measures_by_hand():
     np.testing.assert_allclose(found["duration_ms"], [(101 + 103) / 2])
 
 
-def test_durations_that_nobody_knows_are_no_trait():
+def test_unknown_durations_are_no_trait():
     gaze = gaze_of([[2], [3]])
     gaze = gaze._replace(duration_ms=np.zeros_like(gaze.duration_ms))
     assert "duration_ms" not in measure(gaze, np.arange(2), np.arange(1))
 
 
 @pytest.mark.parametrize("scale", [1e-2, 1e3])
-def test_a_planted_trait_is_read_from_strangers_whatever_the_unit(scale):
+def test_a_planted_trait_of_unseen_users_is_predicted_at_any_scale(scale):
     generator = np.random.default_rng(0)
     embeddings = generator.normal(size=(60, 5))
     trait = 3.0 + embeddings @ np.array([2.0, 0, -1, 0, 0])
     direction = fit_direction(scale * embeddings[:40], trait[:40])
     predicted = direction.predict(scale * embeddings[40:])
     assert np.corrcoef(predicted, trait[40:])[0, 1] > 0.99
-    # A step along the direction is one standard deviation of what is predicted.
+    # A step in the direction is one standard deviation of the predicted trait.
     moved = direction.predict((direction.center + direction.step)[None])[0] - direction.mean
     seen = direction.predict(scale * embeddings[:40])
     np.testing.assert_allclose(moved, seen.std(), rtol=1e-6)
@@ -50,19 +50,23 @@ def test_a_planted_trait_is_read_from_strangers_whatever_the_unit(scale):
     assert _p_value([predicted], [shuffled], generator) > 0.02
 
 
-def test_traits_of_a_run_are_told_and_drawn(tiny_run, capsys):
-    assert main(["explain", str(tiny_run)]) == 0
-    result = json.loads((tiny_run / "knowledge.json").read_text())
+def test_traits_of_a_run_are_reported_and_drawn(tiny_run, capsys):
+    assert main(["probe", str(tiny_run)]) == 0
+    result = json.loads((tiny_run / "trait_probes.json").read_text())
     splits = json.loads((tiny_run / "splits.json").read_text())
-    names = {"fixations", "centre_share", "saccade_length", "spread", "duration_ms"}
+    names = {"fixations", "center_share", "saccade_length", "spread", "duration_ms"}
     assert names <= result["traits"].keys()
-    made = {name for name in result["traits"] if name.startswith("made with ")}
-    assert {"made with spread", "made with center_bias", "made with mean_fixations"} <= made
-    assert len(made) == 3 + 6
+    generated = {name for name in result["traits"] if name.startswith("generated with ")}
+    assert {
+        "generated with spread",
+        "generated with center_bias",
+        "generated with mean_fixations",
+    } <= generated
+    assert len(generated) == 3 + 6
     for row in result["traits"].values():
         assert -1 <= row["correlation"] <= 1
         assert 0 < row["p_value"] <= 1
         assert len(row["true"]) == len(splits["unseen_users"])
-    assert (tiny_run / "knowledge.md").read_text() in capsys.readouterr().out
+    assert (tiny_run / "trait_probes.md").read_text() in capsys.readouterr().out
     for name in ("traits", "directions"):
         assert (tiny_run / "plots" / f"{name}.png").stat().st_size > 1000

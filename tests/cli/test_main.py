@@ -173,7 +173,7 @@ def test_a_check_fails_with_all_errors_and_the_row_of_each(pictures, capsys):
         "x is 'one', expected a number",
         "y is 'nan', expected a finite number",
     ]
-    assert errors[-1].endswith("gaze.csv would not build: 2 errors")
+    assert errors[-1].endswith("gaze.csv cannot be built: 2 errors")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_convention_that_cannot_be_is_one_line(pictures, capsys, options, mess
 
 
 def test_unknown_data_set_and_workdir_are_one_line(tmp_path, capsys):
-    assert main(["data", "build", "nobody", "--data-dir", str(tmp_path)]) == 1
-    assert "unknown data set 'nobody'" in capsys.readouterr().err
+    assert main(["data", "build", "unknown", "--data-dir", str(tmp_path)]) == 1
+    assert "unknown data set 'unknown'" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path)]) == 1
     assert "config.json does not exist" in capsys.readouterr().err
