@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from gazejax.cli.main import make_parser
 from gazejax.config.files import read_config
 from gazejax.config.schema import RULES, rules_for
 from gazejax.evaluation import report
@@ -31,6 +32,8 @@ DOCUMENTS = [
     *sorted((ROOT / "docs/develop").glob("*.md")),
     *RESULTS,
 ]
+
+COMMANDS = next(action.choices for action in make_parser()._actions if action.choices)
 
 
 def name_of(path):
@@ -141,7 +144,7 @@ def keys_of(rules, prefix=""):
 
 
 @pytest.mark.parametrize("path", PLAIN, ids=name_of)
-def test_keys_of_configs_exist(path):
+def test_keys_of_configs_and_commands_exist(path):
     known = set()
     # All keys of all architectures: some are in the first config and not in the second one.
     for name in ("osie", "osie_maps", "osie_maps:late_fusion"):
@@ -151,6 +154,14 @@ def test_keys_of_configs_exist(path):
         if "0.1.0" not in line:
             keys = re.findall(rf"(?:`|config\.)((?:{sections})\.[a-z0-9_.]+)", line)
             assert set(keys) <= known, line
+    for command in re.findall(r"gazejax ([a-z][a-z-]+)(?= )", "\n".join(code_of(path))):
+        assert command in COMMANDS, command
+
+
+def code_of(path):
+    """The indented lines of a document, and what stands between backticks."""
+    text = path.read_text()
+    return [*re.findall(r"^    .*$", text, re.MULTILINE), *re.findall(r"`[^`\n]+`", text)]
 
 
 def is_generated(path, target):
