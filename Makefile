@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
 	$(BIN)/gazejax train --config=synthetic_gaze --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.train_permuted_encoder=False
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
