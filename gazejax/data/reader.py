@@ -1,6 +1,7 @@
-"""A prepared TFDS data set -> arrays, in memory or read on demand. Alone knows tfds and grain.
+"""Reads a prepared TFDS data set as arrays, in memory or on demand.
 
-Records are read in the order of their image ids, so that indices mean the same after a rebuild.
+No other module imports tfds or grain. Records are read in the order of their image ids, so that
+indices stay valid after a rebuild.
 """
 
 import io
@@ -20,10 +21,10 @@ from gazejax.types import Dataset, Gaze, LazyRows
 
 
 class Source(NamedTuple):
-    """A prepared data set, opened; its records can be read in any order, and from many threads.
+    """An open prepared data set; several threads may read its records, in any order.
 
     Attributes:
-        folder: where it is.
+        folder: folder of the prepared data set.
         metadata: see `tfds_builders.common.gaze_schema`.
         records: one for each image, in the order of the files, with its encoded image.
         shards: name and number of records of each file.
@@ -45,23 +46,23 @@ def load(
     drop_first_fixation: bool,
     subsample_every: int,
 ) -> Dataset:
-    """Reads a prepared data set: all of its gaze, and its images now or when they are asked for.
+    """Reads a prepared data set: all gaze, and the images now or on demand.
 
     Args:
         name: name and configuration, such as `osie/gaze`.
-        data_dir: folder of prepared data sets; None is TFDS's own default.
+        data_dir: folder of prepared data sets; None is the default of TFDS.
         image_sizes: (height, width) to resize the images to, for each key of `Dataset.images`.
-        is_resident: whether `Dataset.images` are arrays; if not, they are `Stored`.
-        first_trial_only: whether to leave out every later look of a user at the same image.
-        drop_first_fixation: whether to leave out the first fixation of every trial: it is where the
-            eye was when the image came up, often at its centre. A trial of one fixation is gone.
-        subsample_every: of the rows of every trial, the first of so many is kept: 1 keeps all. A
-            mouse is sampled many times in one place.
+        is_resident: True reads `Dataset.images` as arrays, False as `LazyRows`.
+        first_trial_only: whether to drop all but a user's first trial with an image.
+        drop_first_fixation: whether to drop the first fixation of every trial, which starts before
+            the image appears and is often at the center. A trial of one fixation is dropped.
+        subsample_every: keeps every n-th row of each trial, from the first; 1 keeps all rows. For
+            mouse data, which has many samples at one position.
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
-        ValueError: if it holds no gaze records, is of an older version of its builder, or a record
-            or its image does not read.
+        ValueError: if the data set has no gaze records, an older version of its builder prepared
+            it, or a record or its image cannot be read.
     """
     source = open_source(name, data_dir)
 
@@ -105,18 +106,19 @@ def load(
 def read_records(
     name: str, data_dir: str | Path | None
 ) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
-    """Reads a prepared data set as it is: its metadata, and its records with encoded images.
+    """Reads the metadata and the records of a prepared data set, with encoded images.
 
     Args:
         name: name and configuration, such as `osie/gaze`.
-        data_dir: folder of prepared data sets; None is TFDS's own default.
+        data_dir: folder of prepared data sets; None is the default of TFDS.
 
     Returns:
-        See `tfds_builders.common.gaze_schema`; the records in the order of their image ids.
+        Metadata and records, see `tfds_builders.common.gaze_schema`; records are in the order of
+        their image ids.
 
     Raises:
         FileNotFoundError: if the data set is not prepared there.
-        ValueError: if it is of an older version of its builder, or a record does not read.
+        ValueError: if an older version of the builder prepared it, or a record cannot be read.
     """
     source = open_source(name, data_dir)
     records = [read_record(source, position) for position in range(len(source.records))]
@@ -124,18 +126,18 @@ def read_records(
 
 
 def num_images(name: str, data_dir: str | Path | None) -> int:
-    """How many images a prepared data set has; raises as `read_records` does."""
+    """Number of images of a prepared data set; raises the errors of `read_records`."""
     return len(open_source(name, data_dir).records)
 
 
 def open_source(name: str, data_dir: str | Path | None) -> Source:
-    """Opens a prepared data set; raises as `read_records` does."""
+    """Opens a prepared data set; raises the errors of `read_records`."""
     folder = prepared_folder(name, data_dir)
     builder = tfds.builder_from_directory(folder)
     metadata = builder.info.metadata
     if "has_durations" not in metadata:
         raise ValueError(
-            f"{folder} is of an older version of its builder: run gazejax data build {name} again"
+            f"{folder} was prepared by an older builder; run again: gazejax data build {name}"
         )
     split = builder.info.splits["train"]
     names = [Path(path).name for path in split.filepaths]
@@ -153,11 +155,11 @@ def read_record(source: Source, position: int) -> Mapping[str, Any]:
     """Reads one record.
 
     Raises:
-        ValueError: naming its file and its number there, if it does not read.
+        ValueError: if the record cannot be read; with its file and its number in the file.
     """
     try:
         return source.records[position]
-    except Exception as error:  # Whatever the reader of the file, or of a record, stumbles over.
+    except Exception as error:  # The readers of files and records raise errors of many classes.
         number, at = 0, position
         while at >= source.shards[number][1]:
             at -= source.shards[number][1]
@@ -171,13 +173,13 @@ def read_record(source: Source, position: int) -> Mapping[str, Any]:
 def prefetch(
     make: Callable[[int], Any], steps: range, *, num_threads: int, num_prefetched: int
 ) -> Iterator[Any]:
-    """Makes what each step needs before it is asked for, in threads, in the order of the steps.
+    """Makes the inputs of steps ahead of time, in threads, and yields them in order.
 
     Args:
-        make: step -> what it needs; a pure function, called from several threads at once.
-        steps: the steps; a training that resumes begins where it stopped.
-        num_threads: how many threads.
-        num_prefetched: how many steps to be ahead.
+        make: step -> inputs of the step; a pure function that several threads call at once.
+        steps: the steps; a resumed training starts at the step where it stopped.
+        num_threads: number of threads.
+        num_prefetched: number of steps to make ahead.
     """
     dataset = grain.MapDataset.range(steps.start, steps.stop, steps.step).map(make)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_prefetched)
@@ -195,7 +197,7 @@ def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
         (
             info.parent
             for info in (root / name).glob("*/dataset_info.json")
-            # An interrupted build may leave a folder that has no version for a name.
+            # An interrupted build may leave a folder whose name is not a version.
             if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
         ),
         key=lambda folder: tuple(int(part) for part in folder.name.split(".")),
@@ -224,7 +226,7 @@ def decode_image(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
 def resize_image(
     image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]
 ) -> UInt8[np.ndarray, "new_height new_width 3"]:
-    """Resizes to (height, width), anti-aliased; the aspect is not kept."""
+    """Resizes to (height, width) with anti-aliasing; the aspect ratio may change."""
     height, width = size
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
@@ -232,7 +234,7 @@ def resize_image(
 def _decode(
     source: Source, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]
 ) -> tuple[tuple[int, int], list[UInt8[np.ndarray, "_height _width 3"]]]:
-    """Size of a record's image, and the image at other sizes; decodes it only for those."""
+    """Original size of a record's image, and the image resized to `sizes`; decodes only if any."""
     try:
         with Image.open(io.BytesIO(record["image"])) as image:
             width, height = image.size
@@ -246,7 +248,7 @@ def _decode(
 
 
 def _stored_images(source: Source, positions: Sequence[int], size: tuple[int, int]) -> LazyRows:
-    """The images in the order of `positions`, decoded when they are asked for."""
+    """The images in the order of `positions`, decoded on demand."""
 
     def read(images: Int[np.ndarray, " image"]) -> UInt8[np.ndarray, "image height width 3"]:
         records = [read_record(source, positions[image]) for image in images]
@@ -265,7 +267,7 @@ def _flatten_gaze(
     drop_first_fixation: bool,
     subsample_every: int,
 ) -> Gaze:
-    """Joins the tables of all images; rows of one viewing become neighbours, in viewing order."""
+    """Joins the tables of all images; the rows of a viewing are contiguous, in temporal order."""
     length = np.zeros((num_users, len(tables)), np.int32)
     offset = np.zeros_like(length)
     xy_frac, duration_ms, start = [], [], 0
@@ -293,7 +295,9 @@ def _flatten_gaze(
         offset[:, image] = start + np.cumsum(length[:, image]) - length[:, image]
         start += len(order)
     if start == 0:
-        raise ValueError(f"the data set has {len(tables)} images and no fixation")
+        raise ValueError(
+            f"the data set has {len(tables)} images and 0 fixations; allowed: at least 1 fixation"
+        )
     return Gaze(
         xy_frac=np.concatenate(xy_frac),
         duration_ms=np.concatenate(duration_ms),

@@ -1,10 +1,10 @@
-"""Who and what is seen. Nothing else in the project decides it.
+"""Splits of users and images. All other modules read the split from here.
 
-Users are *seen* (they train both stages) or *unseen* (first met at evaluation); images are *train*
-or *test*. The four sets are disjoint by construction and checked once more by `check`.
+Users are *seen* (both stages train on them) or *unseen* (only evaluation uses them). Images are
+*train* or *test* images. The four sets are disjoint by construction; `check` verifies this.
 
-Purpose `validation` is for choosing among configs: whom and what purpose `test` would keep for the
-figures takes no part in anything, and what is left is split by the same rules once more.
+Purpose `validation` is for the selection of configs. It excludes the unseen users and the test
+images of purpose `test`, and splits the remaining users and images by the same rules.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from jaxtyping import Bool, Int
 
 from gazejax.types import Dataset
 
-# OSIE images that are also in the PS data set, so that a model trained on one can be tested on the
-# other: they are always test images. Found by file name and confirmed by their gaze.
+# OSIE images that are also in the PS data set. They are always test images, so that a model trained
+# on one data set can be tested on the other. Found by file name and confirmed by their gaze.
 # fmt: off
 OSIE_IMAGES_IN_PS = frozenset({
     1020, 1021, 1028, 1035, 1036, 1044, 1051, 1065, 1093, 1117, 1118, 1127, 1131, 1153, 1161, 1167,
@@ -31,8 +31,8 @@ OSIE_IMAGES_IN_PS = frozenset({
 class Splits(NamedTuple):
     """Indices into a data set's users and images, ascending.
 
-    With purpose `validation` the users and images kept for the figures are in none of the four, and
-    users whom a rule leaves out never are.
+    With purpose `validation`, the unseen users and the test images of purpose `test` are in none of
+    the four sets. Users excluded by `min_images` or `max_seen_users` are in no set.
     """
 
     seen_users: Int[np.ndarray, " seen"]
@@ -59,27 +59,26 @@ def make_splits(
     """Splits users by fold and images by rule.
 
     Args:
-        user_ids: the users, in the release's order.
-        image_ids: the images.
-        viewed: who saw what.
-        min_images: users who saw fewer training images, or fewer test images, take no part.
-        max_seen_users: the most seen users, None for all. Who of them stays is the same for every
-            data set that has them: a seeded hash of the user's name says it, and fewer are always
-            some of more.
-        max_train_images: the most training images, None for all; likewise.
-        purpose: `test`: the split of the figures. `validation`: of its seen users, and folds as
-            before, fold `fold` once more is unseen; of its training images one in `hash_one_in` are
-            the test images, whatever the rule was.
-        test_rule: `osie`: an image is a test image if its number is divisible by 8 or if PS has it
-            too. `hash`: one in `hash_one_in`, by a seeded hash of the image's name.
-        hash_seed: seed of the hashes (of images: rule `hash` and validation only).
-        hash_one_in: inverse share of test images (rule `hash` and validation only).
+        user_ids: names of the users, in the order of the release.
+        image_ids: names of the images.
+        viewed: which user saw which image.
+        min_images: users who saw fewer training images, or fewer test images, are excluded.
+        max_seen_users: largest number of seen users, None for all. A seeded hash of the user's name
+            selects them, independent of the data set; a smaller number selects a subset.
+        max_train_images: largest number of training images, None for all; selected likewise.
+        purpose: `test`: the split of the reported metrics. `validation`: fold `fold` of the seen
+            users of `test` is unseen, and one in `hash_one_in` of its training images is a test
+            image, whatever `test_rule` is.
+        test_rule: `osie`: an image is a test image if its number is divisible by 8 or if PS also
+            has it. `hash`: one in `hash_one_in` images, by a seeded hash of the image's name.
+        hash_seed: seed of the hashes (of images: only for rule `hash` and purpose `validation`).
+        hash_one_in: inverse share of test images (only for rule `hash` and purpose `validation`).
         folds: number of folds of users.
-        fold: fold that is held out: users fold, fold + folds, fold + 2 folds, ... of those who take
-            part.
+        fold: the held-out fold: users fold, fold + folds, fold + 2 folds, ... of those who are not
+            excluded.
 
     Raises:
-        ValueError: if an OSIE name is no number, or if one of the four sets is empty.
+        ValueError: if the name of an OSIE image is no number, or one of the four sets is empty.
     """
     images = np.arange(len(image_ids))
     if test_rule == "osie":
@@ -92,13 +91,13 @@ def make_splits(
     if purpose == "validation":
         users, images = users[~is_unseen], images[~is_test]
         is_unseen = np.arange(len(users)) % folds == fold
-        # Another seed than the test images': by the same one, none would be left.
+        # The seed differs from that of the test images, with which no image would be selected.
         names = [image_ids[image] for image in images]
         is_test = np.array([_hash(name, hash_seed + 1) % hash_one_in == 0 for name in names])
     seen, unseen = users[~is_unseen], users[is_unseen]
     seen = _first_by_hash(seen, user_ids, max_seen_users, hash_seed)
     train, test = images[~is_test], images[is_test]
-    # Not by the seed that chose the test images: of all others it leaves some hashes out.
+    # The seed differs from those of the test images, with which hashes would not be uniform.
     train = _first_by_hash(train, image_ids, max_train_images, hash_seed + 2)
     splits = Splits(seen, unseen, train, test)
     check(splits, users=np.union1d(seen, unseen), images=np.union1d(train, test))
@@ -114,19 +113,19 @@ def share_images(
     overlap: float | None,
     hash_seed: int,
 ) -> Bool[np.ndarray, "all_users all_images"]:
-    """Which viewings are left if users are to share only so many of the images they saw.
+    """Selects viewings so that users have only a given share of their images in common.
 
-    Each of the users keeps as many of the images as all of them can have without sharing one, so
-    that only the sharing differs between two overlaps, and not how much anybody looked. Which
-    images are whose is drawn by a seeded hash of their names.
+    Each user keeps as many images as all users could have without an image in common. The number of
+    viewings therefore does not depend on the overlap. A seeded hash of their names assigns the
+    images to users.
 
     Args:
-        viewed: who saw what.
-        image_ids: all images.
-        users: whose viewings to choose; those of others stay.
-        images: among which images; viewings of others stay.
-        overlap: share of a user's images that all users have in common; the rest nobody else has.
-            None: everybody keeps all.
+        viewed: which user saw which image.
+        image_ids: names of all images.
+        users: users whose viewings are selected; other users keep all viewings.
+        images: images to select from; viewings of other images stay.
+        overlap: share of a user's images that all users have in common; no other user has the rest.
+            None: all users keep all viewings.
         hash_seed: seed of the hash.
 
     Raises:
@@ -139,8 +138,8 @@ def share_images(
     number = len(images) // len(users)
     if number == 0:
         raise ValueError(
-            f"{len(users)} users cannot have an image each of {len(images)}; allowed for an "
-            "overlap of images: at most as many users as images"
+            f"overlap is {overlap} with {len(users)} users and {len(images)} images; "
+            "allowed: None; a number with at most as many users as images"
         )
     order = sorted(images, key=lambda image: _hash(image_ids[image], hash_seed + 3))
     num_common = round(overlap * number)
@@ -163,16 +162,16 @@ def _first_by_hash(
 def check(
     splits: Splits, *, users: Int[np.ndarray, " user"], images: Int[np.ndarray, " image"]
 ) -> None:
-    """Refuses splits that overlap, do not cover the given users and images or are empty.
+    """Checks that the sets are not empty, are disjoint and cover the given users and images.
 
     Raises:
-        ValueError: naming the set.
+        ValueError: with the name of the set.
     """
     for name, members in splits._asdict().items():
         if len(members) == 0:
             raise ValueError(
                 f"{name} is empty with {len(users)} users and {len(images)} images; "
-                "allowed: at least one each of seen and unseen users, train and test images"
+                "allowed: at least one seen user, unseen user, train image and test image each"
             )
     for kind, one, other, every in (
         ("users", splits.seen_users, splits.unseen_users, users),
@@ -194,7 +193,7 @@ def _hash(text: str, seed: int) -> int:
 
 
 def named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:
-    """The splits by name, which stay true when indices do not."""
+    """The splits by names of users and images, which stay valid if indices change."""
     return {
         name: [
             (dataset.user_ids if name.endswith("users") else dataset.image_ids)[index]
@@ -205,6 +204,6 @@ def named_splits(splits: Splits, dataset: Dataset) -> dict[str, list[str]]:
 
 
 def users_left_out(splits: Splits, dataset: Dataset) -> list[str]:
-    """Names of those who are neither seen nor unseen: the rules of the split leave them out."""
+    """Names of the users who are neither seen nor unseen: the rules of the split exclude them."""
     members = {*splits.seen_users.tolist(), *splits.unseen_users.tolist()}
     return [name for user, name in enumerate(dataset.user_ids) if user not in members]

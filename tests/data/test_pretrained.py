@@ -177,7 +177,7 @@ def test_a_wrong_digest_is_refused_before_anything_is_read(tmp_path):
 )
 def test_tensors_outside_of_their_storage_are_refused(read, shape, strides, offset):
     content = torch_file(state(matrix=tensor(shape, strides, offset)))
-    assert_refused(read, content, "tensor 'matrix' does not lie in its storage")
+    assert_refused(read, content, "tensor 'matrix' is not within its storage")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,9 @@ def test_tensors_outside_of_their_storage_are_refused(read, shape, strides, offs
     ],
 )
 def test_tensors_described_otherwise_are_refused(read, planted):
-    assert_refused(read, torch_file(state(matrix=planted)), "a tensor is not described as one")
+    assert_refused(
+        read, torch_file(state(matrix=planted)), "the description of a tensor is not valid"
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_tensors_described_otherwise_are_refused(read, planted):
 )
 def test_storages_described_otherwise_are_refused(read, planted):
     content = torch_file(state(matrix=tensor((2,), (1,), of=planted)))
-    assert_refused(read, content, "a storage is not described as one")
+    assert_refused(read, content, "the description of a storage is not valid")
 
 
 @pytest.mark.parametrize(
@@ -225,8 +227,8 @@ def test_storages_described_otherwise_are_refused(read, planted):
         ({"keys": ("a", "a")}, "storages that its tensors use"),
         ({"keys": ()}, "storages that its tensors use"),
         ({"keys": ("a", "c")}, "storages that its tensors use"),
-        ({"runs": (FLOATS[:11],)}, "storage 'a' has another length"),
-        ({"runs": (FLOATS, FLOATS)}, "something follows its last storage"),
+        ({"runs": (FLOATS[:11],)}, "storage 'a' does not have the length"),
+        ({"runs": (FLOATS, FLOATS)}, "it has data after its last storage"),
         ({"state": state(matrix=opcodes("text"))}, "more than named tensors"),
         ({"state": framed(opcodes(3))}, "is no PyTorch file of tensors"),
     ],
@@ -257,7 +259,7 @@ def test_missing_weights_say_what_to_install(tmp_path, monkeypatch, is_installed
         pretrained.load_parameters(tmp_path)
 
 
-def test_batch_normalisation_is_folded_by_hand():
+def test_batch_normalization_is_folded_by_hand():
     def norm(name, channels):
         # Factor 6 / sqrt(3.999 + 0.001) = 3, shift 1 - 5 * 3 = -14.
         values = {"weight": 6, "bias": 1, "running_mean": 5, "running_var": 3.999}

@@ -89,7 +89,7 @@ def test_osie_rule_refuses_other_names():
         )
 
 
-def test_users_who_saw_too_little_take_no_part_and_move_nobody_into_another_set():
+def test_users_who_saw_too_little_are_excluded_and_move_no_user_into_another_set():
     whole = make_splits(USERS, OSIE, EVERYTHING, **HASH, folds=3, fold=0)
     viewed = EVERYTHING.copy()
     viewed[4, whole.test_images[3:]] = False  # Three test images left.
@@ -136,11 +136,11 @@ def test_users_share_as_many_images_as_asked_and_keep_equally_many(overlap):
     assert (seen_by >= 2).sum() == num_common
     assert kept[users[[0, 2]]][:, images].sum(axis=1).tolist() == [13, 13]
     assert not kept[4, 20]
-    # Nobody else's viewings, and none of other images.
+    # No viewings of other users, and none of other images.
     kept[np.ix_(users, images)] = viewed[np.ix_(users, images)]
     np.testing.assert_array_equal(kept, viewed)
 
 
 def test_more_users_than_images_cannot_each_have_their_own():
-    with pytest.raises(ValueError, match="15 users cannot have an image each of 14; allowed for"):
+    with pytest.raises(ValueError, match="with 15 users and 14 images; allowed: None;"):
         share_images(EVERYTHING, OSIE, np.arange(15), np.arange(14), overlap=0.0, hash_seed=0)

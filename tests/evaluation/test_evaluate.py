@@ -191,5 +191,5 @@ def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
     assert table["encoder"]["5"]["roc_auc"] > 0.5
     assert json.loads((tiny_run / "evaluation_synthetic_gaze_tiny.json").read_text()) == result
     printed = capsys.readouterr().out
-    assert "8 people of `synthetic_gaze/tiny`, 40 images" in printed
+    assert "8 users of `synthetic_gaze/tiny`, 40 images" in printed
     assert printed.strip() == (tiny_run / "evaluation_synthetic_gaze_tiny.md").read_text().strip()

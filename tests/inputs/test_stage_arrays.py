@@ -106,7 +106,7 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
     np.testing.assert_array_equal(lengths[:, splits.test_images], before[:, splits.test_images])
     assert set(np.unique(lengths[lengths != before])) == {0}
     config.split.test_image_overlap = 1.0  # Five test images.
-    with pytest.raises(ValueError, match="8 users cannot have an image each of 5; allowed for an"):
+    with pytest.raises(ValueError, match="with 8 users and 5 images; allowed: None;"):
         apply_image_overlap(config, tiny_dataset)
 
 

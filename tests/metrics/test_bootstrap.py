@@ -67,7 +67,7 @@ def test_sampled_permutation_test_agrees_with_the_exact_one():
     # With 7 copies of each other score, own is one of 22 instead of one of 4: no longer the same
     # test, but a strong own score stays strong.
     assert sampled < exact
-    nobody = bootstrap.permutation_test(
+    zero = bootstrap.permutation_test(
         np.zeros(12), np.zeros((4, 12)), num_permutations=99, generator=random
     )
-    assert nobody == 1.0
+    assert zero == 1.0

@@ -61,7 +61,7 @@ def test_a_level_that_does_not_exist_is_refused(backbone, levels):
 def test_pixels_are_scaled_by_hand(backbone):
     network = nnx.clone(backbone)
     block = network.blocks[0]
-    # Stem and first block that hand the colours of the middle pixel through.
+    # Stem and first block that pass the colors of the middle pixel on.
     network.stem.kernel[...] = jnp.zeros((3, 3, 3, 32)).at[1, 1].set(jnp.eye(3, 32))
     block.depthwise.kernel[...] = jnp.zeros((3, 3, 1, 32)).at[1, 1].set(1.0)
     block.project.kernel[...] = jnp.eye(32, 16)[None, None]
