@@ -174,8 +174,7 @@ SMALL = {
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A folder with a sweep of 6 runs, one of them the base, and a train.py that fails for two."""
-    controls = {"train_permuted_encoder": 0}
-    config = {"seed": 0, "stage": "all", "encoder": {"width": 1}, "controls": controls}
+    config = {
         "seed": 0,
         "stage": "all",
         "encoder": {"model": {"width": 1}},
