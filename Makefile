@@ -44,7 +44,7 @@ bench: $(VENV)/installed-dev .venv-peers/installed
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5 --cores 1 \
 		--out benchmarks/results/networks_one_core.json --cases "stage 1, training" "stage 1, inference" \
-		"stage 2, training, 8 people an image" "stage 2, inference, 8 people an image"
+		"stage 2, training, 8 users per image" "stage 2, inference, 8 users per image"
 	$(BIN)/python benchmarks/embeddings.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
@@ -56,7 +56,7 @@ bench: $(VENV)/installed-dev .venv-peers/installed
 CHECKED := benchmarks/results/check
 bench-check: $(VENV)/installed .venv-peers/installed
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --cores 1 \
-		--out $(CHECKED)/networks_one_core.json --cases "stage 1, training" "stage 2, training, 8 people an image"
+		--out $(CHECKED)/networks_one_core.json --cases "stage 1, training" "stage 2, training, 8 users per image"
 	$(BIN)/python benchmarks/rendering.py --map-sizes 96x128 --out $(CHECKED)/rendering.json
 	$(BIN)/python benchmarks/table.py --check --results $(CHECKED)
 

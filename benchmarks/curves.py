@@ -1,7 +1,7 @@
 """Throughput and memory as a data set grows: `python benchmarks/curves.py`.
 
-Each point is a process of its own, since the peak of its memory is asked for: it makes a generated
-data set, builds the stage of configs/osie_maps.py and trains some steps. `--plot` draws the curves.
+Each point runs in its own process, so that its peak memory can be measured. The process generates a
+data set, builds the stage of configs/osie_maps.py and trains some steps. `--plot` plots the curves.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from measuring import (
     RESULTS,
     machine,
     markdown,
-    summarise,
+    summarize,
     versions,
     with_quartiles,
     write_report,
@@ -26,21 +26,28 @@ from measuring import (
 
 sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 
-# What does not vary: OSIE's number of people, few images, the config's batch and size.
-BASE = {"stage": "encoder", "users": 15, "images": 150, "height": 96, "devices": 2, "people": 8}
+# Values that a curve does not vary: the users of OSIE, few images, the config's batch and size.
+BASE = {
+    "stage": "encoder",
+    "users": 15,
+    "images": 150,
+    "height": 96,
+    "devices": 2,
+    "users_per_image": 8,
+}
 MAPS_PER_BATCH = 64
 CURVES: dict[str, list[dict[str, Any]]] = {
     "users": [{"users": users} for users in (15, 100, 1000)],
     "images": [{"images": images} for images in (100, 1000, 10_000)],
-    "height of the pictures": [{"height": height} for height in (96, 192, 288, 384)],
+    "height of the images": [{"height": height} for height in (96, 192, 288, 384)],
     "devices": [
         {"stage": stage, "devices": devices}
         for stage in ("encoder", "saliency")
         for devices in (1, 2)
     ],
-    "people an image": [
-        {"stage": "saliency", "people": people, "users": 30, "images": 200}
-        for people in (1, 2, 4, 8, 16)
+    "users per image": [
+        {"stage": "saliency", "users_per_image": number, "users": 30, "images": 200}
+        for number in (1, 2, 4, 8, 16)
     ],
 }
 
@@ -61,11 +68,10 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
 
     config = osie_maps.get_config()
     config.split.test_rule = "hash"
-    height = point["height"]
+    height, users_per_image = point["height"], point["users_per_image"]
+    num_images = MAPS_PER_BATCH // users_per_image
     config.encoder.image_size = (height, height * 4 // 3)
-    config.saliency.batch.update(
-        num_images=MAPS_PER_BATCH // point["people"], users_per_image=point["people"]
-    )
+    config.saliency.batch.update(num_images=num_images, users_per_image=users_per_image)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     dataset = generated.make_dataset(
         config, num_users=point["users"], num_images=point["images"], seed=0
@@ -73,7 +79,7 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     ours = networks.Ours(config, dataset)
     case = "encoder/train"
     if point["stage"] == "saliency":
-        case = f"saliency/train/{MAPS_PER_BATCH // point['people']}/{point['people']}"
+        case = f"saliency/train/{num_images}/{users_per_image}"
     constants = ours.stage(point["stage"], config).constants
     num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(constants))
     run, rates = ours.call(case), []
@@ -87,7 +93,7 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
         "seen_users": len(ours.splits.seen_users),
         "train_images": len(ours.splits.train_images),
         "fixations": point["users"] * point["images"] * generated.FIXATIONS_PER_VIEWING,
-        "examples_per_second": summarise(rates),
+        "examples_per_second": summarize(rates),
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "bytes_before": before,
         "bytes_on_device": num_bytes,
@@ -96,7 +102,7 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def growth(points: list[dict[str, Any]], key: str) -> dict[str, float]:
-    """Bytes for each further one of what a curve varies, on the device and at the peak."""
+    """Bytes for each further user or image of a curve, on the device and at the peak."""
     first, last = points[0], points[-1]
     number = last[key] - first[key]
     return {kind: (last[kind] - first[kind]) / number for kind in ("bytes_on_device", "peak_bytes")}
@@ -127,7 +133,7 @@ def as_markdown(curves: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def plot(curves: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    """Draws throughput above memory, a column for each curve."""
+    """Plots throughput above memory, a column for each curve."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -137,11 +143,11 @@ def plot(curves: dict[str, list[dict[str, Any]]], path: Path) -> None:
     keys = {
         "users": "users",
         "images": "images",
-        "height of the pictures": "height",
+        "height of the images": "height",
         "devices": "devices",
-        "people an image": "people",
+        "users per image": "users_per_image",
     }
-    figure, axes = plt.subplots(2, len(curves), figsize=(3 * len(curves), 5), squeeze=False)
+    drawing, axes = plt.subplots(2, len(curves), figsize=(3 * len(curves), 5), squeeze=False)
     for column, (name, points) in enumerate(curves.items()):
         speed, memory = axes[:, column]
         for stage in sorted({point["stage"] for point in points}):
@@ -169,17 +175,17 @@ def plot(curves: dict[str, list[dict[str, Any]]], path: Path) -> None:
         memory.set_xlabel(name)
     axes[0, 0].set_ylabel("pairs or maps a second")
     axes[1, 0].set_ylabel("memory, GB")
-    figure.tight_layout()
-    figure.savefig(path, dpi=70)
+    drawing.tight_layout()
+    drawing.savefig(path, dpi=70)
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--point", type=json.loads, help="internal: measure one point")
     parser.add_argument("--curves", nargs="+", default=list(CURVES), choices=list(CURVES))
     parser.add_argument("--seconds", type=float, default=4.0, help="of the steps of a point")
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="where to draw them")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="file of the plot of the curves")
     parser.add_argument("--out", type=Path, default=RESULTS / "curves.json")
     options = parser.parse_args(arguments)
     if options.point:

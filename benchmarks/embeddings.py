@@ -1,16 +1,17 @@
-"""How fast people are embedded, next to PyTorch running the paper's kind of encoder.
+"""Speed of embedding, compared with PyTorch running the paper's kind of encoder.
 
     python benchmarks/embeddings.py --peer .venv-peers/bin/python
 
-Every person on every picture, generated. Ours is the encoder of configs/osie.py, from pixels and
-fixations: the backbone once for each picture, its principal components, then for all who looked at
-it the rendered maps, their taste and the deep set. PyTorch runs the encoder of
-configs/osie_paper.py (image and personal map, four convolutions) once for each person and picture,
-on maps that are rendered beforehand. What either embedding is worth, the README says: on OSIE ours
-tells people apart better at every n.
+The data are generated; every user sees every image. Our side is the encoder of configs/osie.py,
+from pixels and fixations. It runs the backbone and the principal components once for each image.
+For all users of the image it then renders maps and computes the preference vectors and the deep
+set. PyTorch runs the encoder of configs/osie_paper.py (image and personal map, four convolutions)
+once for each user and image, on maps that are rendered beforehand. docs/results/ compares the
+accuracy of both encoders: on OSIE, ours verifies users better at every n.
 
-Which is faster depends on how many looked at a picture: ours pays for the picture, theirs for each
-who looks at it. Of a data set that is used again, ours pays only once: `features known`.
+The ratio depends on the number of users per image: the cost of our side is mostly per image, that
+of the other side per user and image. If a data set is embedded again, its features are cached:
+`features known`.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from measuring import (
     machine,
     markdown,
     seconds_of,
-    summarise,
+    summarize,
     take_turns,
     versions,
     with_quartiles,
@@ -57,7 +58,7 @@ from gazejax.types import viewing_scanpaths
 
 
 class Recommended:
-    """Our encoder on generated pictures that a number of people looked at."""
+    """Our encoder on generated images; every user sees every image."""
 
     def __init__(self, num_users: int, num_images: int):
         config = osie.get_config()
@@ -67,9 +68,9 @@ class Recommended:
         self.pixels, self.strides = dataset.images["saliency"], config.features.strides
         self.size = config.saliency.map_size
         levels = features.backbone_levels(self.params, self.pixels, self.strides)
-        self.basis = features.fit_projection(levels, config.features.components)
-        self.grids = features.project(self.basis, levels, self.size)
-        gaze, everybody = dataset.gaze, np.arange(num_users)
+        self.projection = features.fit_projection(levels, config.features.components)
+        self.grids = features.project(self.projection, levels, self.size)
+        gaze, all_users = dataset.gaze, np.arange(num_users)
         network = encoder_network(config, num_users=num_users)
         params = jax.jit(network.init)(jax.random.key(0))
         map_size = derived.map_size(config, "encoder")
@@ -79,8 +80,8 @@ class Recommended:
         @jax.jit
         def embed(params: Any, gaze: Any, grids: Array, images: Array) -> Array:
             def on_image(grid: Array, image: Array) -> Array:
-                at = jnp.broadcast_to(image, everybody.shape)
-                scanpaths = viewing_scanpaths(gaze, everybody, at, max_fixations=max_fixations)
+                at = jnp.broadcast_to(image, all_users.shape)
+                scanpaths = viewing_scanpaths(gaze, all_users, at, max_fixations=max_fixations)
                 aspect = gaze.aspect_ratio[at]
                 total = scanpath_maps(scanpaths, aspect, **shape).sum(axis=0)
                 pairs = make_pairs(
@@ -103,17 +104,17 @@ class Recommended:
         gaze = jax.device_put(gaze)
 
     def from_pixels(self) -> None:
-        """Everything."""
+        """Embeds all pairs from pixels and fixations."""
         levels = features.backbone_levels(self.params, self.pixels, self.strides)
-        self.embed(features.project(self.basis, levels, self.size))
+        self.embed(features.project(self.projection, levels, self.size))
 
     def with_known_features(self) -> None:
-        """All but the pictures' features."""
+        """Embeds all pairs, with the features of the images already computed."""
         self.embed(self.grids)
 
 
 def peer_data() -> dict[str, np.ndarray]:
-    """What the peer needs to run the paper's encoder."""
+    """The arrays with which the peer runs the paper's encoder."""
     config = osie_paper.get_config()
     config.split.test_rule = "hash"
     of_paper = networks.Ours(
@@ -127,7 +128,7 @@ def peer_data() -> dict[str, np.ndarray]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
     parser.add_argument("--rounds", type=int, default=5)
@@ -162,9 +163,9 @@ def main(arguments: list[str]) -> None:
                 sides["pytorch"] = lambda: (
                     networks.INFERENCE_BATCH / peer.ask("encoder/predict", 3)["seconds"]
                 )
-            figures = take_turns(sides, options.rounds)
-            row: dict[str, Any] = {"people": number}
-            row |= {side: summarise(rates) for side, rates in figures.items()}
+            measured = take_turns(sides, options.rounds)
+            row: dict[str, Any] = {"users_per_image": number}
+            row |= {side: summarize(rates) for side, rates in measured.items()}
             if peer:
                 for side in ("from pixels", "features known"):
                     row[f"ratio {side}"] = row[side]["median"] / row["pytorch"]["median"]
@@ -174,10 +175,10 @@ def main(arguments: list[str]) -> None:
             peer.close()
     sides = [side for side in rows[0] if isinstance(rows[0][side], dict)]
     ratios = [name for name in rows[0] if name.startswith("ratio")]
-    header = ["people an image", *(f"{side}, embeddings/s" for side in sides), *ratios]
+    header = ["users per image", *(f"{side}, embeddings/s" for side in sides), *ratios]
     table = [
         [
-            str(row["people"]),
+            str(row["users_per_image"]),
             *(with_quartiles(row[side], 0) for side in sides),
             *(f"{row[ratio]:.2f}" for ratio in ratios),
         ]

@@ -1,6 +1,7 @@
-"""Gaze of people and pictures that do not exist, in memory: of any number and size, in no time.
+"""Generated data sets in memory, of any number of users and images and any image size.
 
-Pictures are noise and fixations lie anywhere: how fast something runs does not depend on either.
+Images are uniform noise and fixations have uniform positions. The speed of a computation does not
+depend on either.
 """
 
 import numpy as np
@@ -9,11 +10,11 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import INPUTS, input_size
 from gazejax.types import Dataset, Gaze
 
-FIXATIONS_PER_VIEWING = 10  # A usual number, of OSIE as well.
+FIXATIONS_PER_VIEWING = 10  # A typical number; about that of OSIE.
 
 
 def make_dataset(config: ConfigDict, *, num_users: int, num_images: int, seed: int) -> Dataset:
-    """Makes a data set at the input sizes of a config's networks, in which everybody saw all."""
+    """Generates a data set at the input sizes of a config; every user saw every image."""
     generator = np.random.default_rng(seed)
     viewings = num_users * num_images
     fixations = viewings * FIXATIONS_PER_VIEWING

@@ -1,14 +1,14 @@
-"""Both stages on an accelerator, next to PyTorch on the same card: one run, one table.
+"""Training of both stages on an accelerator, compared with PyTorch on the same card.
 
-    python benchmarks/gpu.py                                       # ours alone
-    python benchmarks/gpu.py --peer python                         # and a Python that has PyTorch
+    python benchmarks/gpu.py                                       # our side only
+    python benchmarks/gpu.py --peer python                         # and a Python with PyTorch
 
-Every combination of stage, batch, picture size and precision trains: ours as the product does,
-with the data on the device and several steps per dispatch, PyTorch with `torch.compile`, in turns.
-Beside the speed stand the model's arithmetic as a share of the card's matrix peak, and the memory
-traffic as a share of its bandwidth; both limits are measured in the same run, by a large matrix
-product and a copy. FLOPs are counted in the program before it was optimised, bytes after. `--tiny`
-runs one small combination of each stage, on anything.
+The benchmark trains every combination of stage, batch, image size and precision. Our side trains as
+the product does, with the data on the device and several steps per dispatch. PyTorch uses
+`torch.compile`. The sides alternate. The table shows the speed, the arithmetic as a share of the
+peak of matrix products, and the memory traffic as a share of the bandwidth. A large matrix product
+and a copy measure both limits in the same run. FLOPs are counted in the program before
+optimization, bytes after it. `--tiny` runs one small combination of each stage, on any device.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Room on the card for the other side; before JAX starts.
+# Leaves memory of the card for the other side; must be set before JAX starts.
 os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.45")
 
 import jax
@@ -33,7 +33,7 @@ from measuring import (
     machine,
     markdown,
     seconds_of,
-    summarise,
+    summarize,
     take_turns,
     versions,
     write_report,
@@ -51,15 +51,15 @@ from gazejax.runtime.devices import DEVICE_AXIS, replicated
 from gazejax.training.step import init_state, make_train_step
 
 IMAGES_PER_USER = 8  # Of stage 1.
-PEOPLE_PER_IMAGE = 8  # Of stage 2.
-STORED_USERS = 16  # PyTorch's maps of more would fill the memory.
+USERS_PER_IMAGE = 8  # Of stage 2.
+STORED_USERS = 16  # The maps of more users would fill PyTorch's memory.
 DTYPES = ("float32", "bfloat16")
 
 
 def make_config(
     stage: str, batch: int, image_size: tuple[int, int], dtype: str
 ) -> ConfigDict | None:
-    """configs/osie_maps.py at a batch, size and precision; None if it has no such precision."""
+    """configs/osie_maps.py at a batch, size and precision; None if the config has no precision."""
     config = osie_maps.get_config()
     config.split.test_rule = "hash"
     if "compute_dtype" in config.training:
@@ -75,7 +75,7 @@ def make_config(
         config.saliency.image_size = image_size
         config.saliency.map_size = tuple(side // 4 for side in image_size)
         config.saliency.batch.update(
-            num_images=batch // PEOPLE_PER_IMAGE, users_per_image=PEOPLE_PER_IMAGE
+            num_images=batch // USERS_PER_IMAGE, users_per_image=USERS_PER_IMAGE
         )
     validate(config)
     return config
@@ -104,8 +104,8 @@ class Combination:
     """A stage at a batch, size and precision, ready to be timed."""
 
     def __init__(self, config: ConfigDict, stage: str, steps_per_dispatch: int, num_images: int):
-        # A third of the people is unseen.
-        seen = max(config.encoder.batch.num_users, PEOPLE_PER_IMAGE)
+        # A third of the users is unseen.
+        seen = max(config.encoder.batch.num_users, USERS_PER_IMAGE)
         dataset = generated.make_dataset(
             config, num_users=seen * 3 // 2 + 2, num_images=num_images, seed=0
         )
@@ -170,7 +170,7 @@ def start_peer(python: str, combination: Combination, folder: str, dtype: str) -
 def measure(
     options: argparse.Namespace, stage: str, batch: int, size: tuple[int, int], dtype: str
 ) -> dict[str, Any] | None:
-    """A row of figures; None if the product has no such precision."""
+    """A row of the table; None if the product has no such precision."""
     config = make_config(stage, batch, size, dtype)
     if config is None:
         return None
@@ -185,7 +185,7 @@ def measure(
                 peer = start_peer(options.peer, combination, folder, dtype)
                 case = "encoder/train"
                 if stage == "saliency":
-                    case = f"saliency/train/shared/{batch // PEOPLE_PER_IMAGE}/{PEOPLE_PER_IMAGE}"
+                    case = f"saliency/train/shared/{batch // USERS_PER_IMAGE}/{USERS_PER_IMAGE}"
                 for _ in range(3):  # Compiles.
                     peer.ask(case, 3)
                 calls = max(1, round(options.seconds / peer.ask(case, 3)["seconds"]))
@@ -195,7 +195,7 @@ def measure(
             if peer:
                 peer.close()
     row = {"stage": stage, "batch": batch, "size": list(size), "dtype": dtype}
-    row |= {side: summarise(figures) for side, figures in rates.items()}
+    row |= {side: summarize(values) for side, values in rates.items()}
     row |= {f"{kind}_per_example": cost for kind, cost in combination.costs.items()}
     if peer:
         row["ratio"] = row["gazejax"]["median"] / row["pytorch"]["median"]
@@ -229,7 +229,7 @@ def as_markdown(rows: list[dict[str, Any]], peaks: dict[str, float]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--peer", help="a Python that has PyTorch")
     parser.add_argument("--stages", nargs="+", default=["encoder", "saliency"])

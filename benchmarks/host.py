@@ -1,10 +1,10 @@
-"""What a training costs beside its steps: `python benchmarks/host.py`.
+"""Costs of a training besides its steps: `python benchmarks/host.py`.
 
-* The share of the host, that is of the loop, its logging and its dispatches. The same loop is run
-  on networks so small that hardly anything else is left, and so are their bare steps; what the loop
-  adds to those, and a dispatch, over a real step is what the host takes.
-* What an asynchronous save costs, in steps: some steps with one and without, in turns.
-* The time to the first step, with an empty and with a filled compilation cache, in fresh processes.
+* The share of the host in a step: the loop, its logging and its dispatches. The loop and its bare
+  steps run on very small networks, whose arithmetic is negligible. The share is the time that the
+  loop adds to these steps, plus a dispatch, divided by the time of a real step.
+* The cost of an asynchronous save, in steps: steps with a save and without, alternating.
+* The time to the first step, with an empty and with a filled compilation cache, in new processes.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from measuring import (
     RESULTS,
     machine,
     markdown,
-    summarise,
+    summarize,
     take_turns,
     versions,
     with_quartiles,
@@ -51,17 +51,14 @@ CASES = {"encoder": "encoder/train", "saliency": "saliency/train/8/8"}
 
 
 def make_config(*, is_small: bool) -> ConfigDict:
-    """configs/osie_maps.py, or the same with as many arrays and hardly any arithmetic."""
+    """configs/osie_maps.py, or the same config with as many but very small arrays."""
     config = osie_maps.get_config()
     config.split.test_rule = "hash"
     if is_small:
-        config.encoder.update(image_size=(16, 16), filters=(8, 8, 8, 8))
-        config.saliency.update(
-            image_size=(16, 16),
-            map_size=(4, 4),
-            trunk_filters=(8, 8, 8, 8),
-            decoder_filters=(8, 8, 8),
-        )
+        config.encoder.image_size = (16, 16)
+        config.encoder.model.filters = (8, 8, 8, 8)
+        config.saliency.update(image_size=(16, 16), map_size=(4, 4))
+        config.saliency.model.update(trunk_filters=(8, 8, 8, 8), decoder_filters=(8, 8, 8))
     return config
 
 
@@ -72,7 +69,7 @@ def make_side(config: ConfigDict) -> networks.Ours:
 
 
 def loop_seconds(ours: networks.Ours, name: str, num_windows: int) -> list[float]:
-    """Seconds of a step in the training loop, in each of its windows but the first."""
+    """Seconds of a step in the training loop, for each logging window except the first."""
     config = ours.config.copy_and_resolve_references()
     config[name].num_steps = (num_windows + 1) * config.training.log_every
     config.checkpoint.every = config[name].num_steps
@@ -84,7 +81,7 @@ def loop_seconds(ours: networks.Ours, name: str, num_windows: int) -> list[float
 
 
 def measure_host(ours: networks.Ours, small: networks.Ours, rounds: int) -> dict[str, Any]:
-    """What the host takes of a step, for either stage."""
+    """The share of the host in a step, for each stage."""
     found = {}
     for name, case in CASES.items():
         sides = {
@@ -96,7 +93,7 @@ def measure_host(ours: networks.Ours, small: networks.Ours, rounds: int) -> dict
         seconds["loop"] = loop_seconds(small, name, num_windows=5)
         step, small_step, dispatch, of_loop = (float(np.median(of)) for of in seconds.values())
         found[name] = {
-            f"{what}_ms": summarise(np.multiply(of, 1e3)) for what, of in seconds.items()
+            f"{what}_ms": summarize(np.multiply(of, 1e3)) for what, of in seconds.items()
         }
         found[name]["host_ms"] = 1e3 * (max(of_loop - small_step, 0.0) + dispatch)
         found[name]["share"] = found[name]["host_ms"] / (1e3 * step)
@@ -110,7 +107,7 @@ def _seconds(run: Any, times: int) -> float:
 
 
 def make_dispatch(ours: networks.Ours, name: str, times: int) -> Callable[[], float]:
-    """Compiles a step; returns how to measure until its call returns, while nothing else runs."""
+    """Compiles a step; returns a function that measures its dispatch on an idle device."""
     stage = ours.stage(name, ours.config)
     step = make_train_step(stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1)
     state = init_state(stage.network.init, stage.optimizer, ours.config.seed)
@@ -129,7 +126,7 @@ def make_dispatch(ours: networks.Ours, name: str, times: int) -> Callable[[], fl
 
 
 def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, Any]:
-    """What a save costs beside the steps that it runs behind, of stage 2."""
+    """Cost of a save in the background of steps, of stage 2."""
     stage = ours.stage("saliency", ours.config)
     step = make_train_step(stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1)
     state = init_state(stage.network.init, stage.optimizer, ours.config.seed)
@@ -142,7 +139,7 @@ def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, 
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        checkpoints.open_for_saving(Path(folder), keep=2, best_metric="none") as saver,
+        checkpoints.open_for_saving(Path(folder), keep=2) as saver,
     ):
 
         def without() -> float:
@@ -155,7 +152,7 @@ def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, 
             kept["number"] += 1
             progress = kept["state"]._asdict()
             trees = {"params": progress.pop("params"), "progress": progress}
-            saver.save(kept["number"], trees, {}, {"loss": 0.0})
+            saver.save(kept["number"], trees, {})
             kept["return_seconds"] = time.perf_counter() - start
             advance()
             saver.wait()
@@ -165,15 +162,15 @@ def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, 
     one_step = float(np.median(seconds["without"])) / num_steps
     extra = np.subtract(seconds["with"], seconds["without"])
     return {
-        "steps": summarise(extra / one_step),
-        "seconds": summarise(extra),
+        "steps": summarize(extra / one_step),
+        "seconds": summarize(extra),
         "seconds_until_it_returns": kept["return_seconds"],
         "step_seconds": one_step,
     }
 
 
 def first_step(name: str, started: float) -> None:
-    """In a fresh process: prints the seconds of the first step, and from the start to its end."""
+    """In a new process: prints the seconds of the first step, and from the start to its end."""
     keep_freed_memory()
     config = make_config(is_small=False)
     configure_host_devices(config)
@@ -188,7 +185,7 @@ def first_step(name: str, started: float) -> None:
 
 
 def measure_first_step(rounds: int) -> dict[str, Any]:
-    """Seconds of the first step and to its end, with an empty and a filled compilation cache."""
+    """Seconds of the first step and from the start to its end, with an empty and a filled cache."""
     found: dict[str, Any] = {}
     for name in CASES:
         seconds: dict[str, list[dict]] = {"empty": [], "filled": []}
@@ -206,7 +203,7 @@ def measure_first_step(rounds: int) -> dict[str, Any]:
                     ).stdout
                     seconds[state].append(json.loads(answer.splitlines()[-1]))
         found[name] = {
-            f"{state}: {what}": summarise([one[what] for one in all_seconds])
+            f"{state}: {what}": summarize([one[what] for one in all_seconds])
             for state, all_seconds in seconds.items()
             for what in ("step", "start")
         }
@@ -214,7 +211,7 @@ def measure_first_step(rounds: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--first-step", nargs=2, metavar=("STAGE", "STARTED"), help="internal")
     parser.add_argument("--rounds", type=int, default=7)
@@ -234,23 +231,23 @@ def main(arguments: list[str]) -> None:
     rows = [
         [
             f"host's share of a step, {name}",
-            f"{100 * figures['share']:.1f} %: {figures['host_ms']:.1f} of "
-            f"{with_quartiles(figures['step_ms'], 0)} ms",
+            f"{100 * row['share']:.1f} %: {row['host_ms']:.1f} of "
+            f"{with_quartiles(row['step_ms'], 0)} ms",
         ]
-        for name, figures in host.items()
+        for name, row in host.items()
     ]
     rows.append(["asynchronous save", f"{with_quartiles(save['steps'], 2)} steps"])
     rows += [
         [
             f"first step, {name}, cache {state}",
-            f"{with_quartiles(figures[f'{state}: step'], 1)} s; after the start of the process "
-            f"{with_quartiles(figures[f'{state}: start'], 1)} s",
+            f"{with_quartiles(row[f'{state}: step'], 1)} s; after the start of the process "
+            f"{with_quartiles(row[f'{state}: start'], 1)} s",
         ]
-        for name, figures in first.items()
+        for name, row in first.items()
         for state in ("empty", "filled")
     ]
     print(json.dumps(about))
-    print(markdown(["what", "measured"], rows))
+    print(markdown(["cost", "measured"], rows))
     report = {
         "machine": about | {"host_devices": len(ours.devices)},
         "versions": versions("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"),

@@ -1,7 +1,8 @@
-"""What the benchmarks share: sides that take turns, medians and quartiles, the machine, the report.
+"""Functions that the benchmarks share: alternating sides, quartiles, the machine, the report.
 
-A benchmark compares *sides*. They run in rounds that alternate, one side after the other, so that
-whatever else the machine does falls on all of them alike; only ratios of medians are compared.
+A benchmark compares *sides*, such as gazejax and PyTorch. In each round, the sides run one after
+the other, so that other load of the machine affects all sides alike. Only ratios of medians are
+compared.
 """
 
 import importlib.metadata
@@ -18,7 +19,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-# What `gazejax.allocator` does for us, for the other side: it gains as much.
+# The effect of `gazejax.runtime.allocator`, for the other side, which gains as much.
 KEEP_FREED_MEMORY = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
@@ -27,9 +28,9 @@ KEEP_FREED_MEMORY = {
 
 
 class Process:
-    """Another program, in an environment of its own, that answers a line with a line of JSON.
+    """Another program, in its own environment, that answers a line with a line of JSON.
 
-    Its first line says what it is.
+    The first line of the program describes it (`about`).
     """
 
     def __init__(self, *command: str | Path):
@@ -43,7 +44,7 @@ class Process:
         self.about = self._read()
 
     def ask(self, *words: Any) -> dict:
-        """Sends words, one line, and waits for the answer."""
+        """Sends words as one line and waits for the answer."""
         print(*words, file=self._process.stdin, flush=True)
         return self._read()
 
@@ -60,7 +61,7 @@ class Process:
 
 
 def seconds_of(call: Callable[[], Any], times: int) -> float:
-    """Seconds on the clock that one call takes, as the mean of some calls in a row."""
+    """Wall-clock seconds of one call, as the mean over consecutive calls."""
     start = time.perf_counter()
     for _ in range(times):
         call()
@@ -68,29 +69,29 @@ def seconds_of(call: Callable[[], Any], times: int) -> float:
 
 
 def take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Asks each side in turn for a figure, round by round.
+    """Measures each side in turn, in each round.
 
-    The first round compiles and warms up, and does not count. Every second round runs backwards, so
-    that no side always follows the same one.
+    The first round compiles and warms up, and does not count. Every second round runs in reverse
+    order, so that no side always follows the same side.
     """
-    figures: dict[str, list[float]] = {name: [] for name in sides}
+    measured: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
         names = list(sides) if number % 2 else list(sides)[::-1]
         for name in names:
-            figure = sides[name]()
+            value = sides[name]()
             if number:
-                figures[name].append(figure)
-    return figures
+                measured[name].append(value)
+    return measured
 
 
-def summarise(figures: Sequence[float]) -> dict[str, Any]:
+def summarize(values: Sequence[float]) -> dict[str, Any]:
     """Median and quartiles."""
-    low, median, high = np.quantile(figures, [0.25, 0.5, 0.75])
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
     return {"median": median, "quartiles": [low, high]}
 
 
 def machine() -> dict:
-    """What this runs on. The load says whether it ran alone."""
+    """Describes the machine. The load shows whether other programs ran."""
     model = platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -114,13 +115,13 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Commit of the checkout, with a mark where files were changed since."""
+    """Commit of the checkout, with a mark if files have changed since."""
     command = ["git", "-C", str(HERE), "describe", "--always", "--dirty=, changed", "--abbrev=12"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Writes the figures with the commit and the date."""
+    """Writes the report with the commit and the date."""
     path.parent.mkdir(parents=True, exist_ok=True)
     dated = {"commit": commit(), "date": time.strftime("%Y-%m-%d"), **report}
     path.write_text(json.dumps(dated, indent=2) + "\n")

@@ -1,11 +1,11 @@
-"""How fast the metrics are, next to pysaliency.
+"""Speed of the saliency metrics, compared with pysaliency.
 
     python benchmarks/metrics.py --peer .venv-peers/bin/python
 
-Both run on one and the same core, in a process each, in rounds that alternate. Each process takes
-its own CPU time: on one core that is what a clock shows where nothing else runs. Ours are the
-functions of `gazejax.metrics` under `jax.jit(jax.vmap(...))`; pysaliency's are called map by map,
-as it is made to be. Compilation is not timed. Without `--peer` only ours runs.
+Both sides run on the same core, in separate processes, in alternating rounds. Each process measures
+its own CPU time, which on one idle core equals the wall-clock time. Our side calls the functions of
+`gazejax.metrics` under `jax.jit(jax.vmap(...))`. The functions of pysaliency take one map at a
+time. Compilation is not timed. Without `--peer` only our side runs.
 """
 
 import argparse
@@ -20,25 +20,25 @@ from pathlib import Path
 
 from measuring import HERE, RESULTS, Process, machine, versions, write_report
 
-# The other images' fixations: 15 people, 20 each on 139 images, the size of OSIE's test split.
+# Fixations on other images: 15 users with 20 each on 139 images, the size of OSIE's test split.
 NUM_OTHERS = 15 * 20 * 139
-# Of ours: one call takes all maps and about a millisecond, the peer's loop some ten times that.
+# Of our side: a call with all maps takes about a millisecond; the loop of the peer ten times that.
 CALLS_PER_ROUND = 10
 PEER_DTYPES = ("float64", "float32")
 SIDES = ("gazejax", *(f"pysaliency {dtype}" for dtype in PEER_DTYPES))
 NOTES = """\
-Microseconds of CPU time per map: the median round, and the quartiles. Ours works on float32 maps,
-pysaliency on the same in float64, which is what its models and NumPy make, and in float32; the
-differences are those of float32. pysaliency has no function for the information gain of one map,
-and where it has two for an AUC, the faster one is timed. For `sauc` all maps share the other
-fixations, which ours counts by pixel once for all maps. `AUC_Judd` of pysaliency adds noise to
-break ties first; here it is called without. Otherwise the definitions agree, but for constant maps:
-pysaliency's `CC` is NaN where the second map is one, and its `NSS` 1 for a float64 map of all
-0.1."""
+Microseconds of CPU time per map: the median over rounds, and the quartiles. Our side computes on
+float32 maps, pysaliency on the same maps in float64, the type of its models and of NumPy, and in
+float32. The differences are those of float32. pysaliency has no function for the information gain
+of one map. If it has two functions for an AUC, the faster one is timed. For `sauc` all maps share
+the fixations on other images, which our side counts in each pixel once for all maps. `AUC_Judd` of
+pysaliency adds noise to break ties; here it is called without noise. The definitions agree except
+for constant maps: `CC` of pysaliency is NaN if the second map is constant, and its `NSS` is 1 for a
+float64 map of all 0.1."""
 
 
 def make_data(num_maps: int, map_size: tuple[int, int], num_fixations: int, num_others: int):
-    """Smooth densities, float32 [map, height, width], and fixations drawn evenly."""
+    """Smooth densities, float32 [map, height, width], and fixations at uniform positions."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
@@ -47,7 +47,7 @@ def make_data(num_maps: int, map_size: tuple[int, int], num_fixations: int, num_
     maps = generator.random((2, num_maps, height, width)) ** 4
     maps = gaussian_filter(maps, (0, 0, height / 30, width / 30)).astype(np.float32)
     saliency, target = maps / maps.sum(axis=(-2, -1), keepdims=True)
-    # Not to be rounded up to the border in float32.
+    # Slightly smaller, so that no position is rounded up to the border in float32.
     corner = np.array([width, height]) * (1 - 1e-6)
     return {
         "saliency": saliency,
@@ -58,11 +58,11 @@ def make_data(num_maps: int, map_size: tuple[int, int], num_fixations: int, num_
 
 
 def our_calls(data: dict) -> dict[str, Callable]:
-    """For each metric a call that computes it for all maps."""
+    """For each metric, a function that computes it for all maps."""
     import jax
     import jax.numpy as jnp
 
-    from gazejax.metrics.saliency import METRICS
+    from gazejax.metrics import saliency as metrics
 
     def compute(name: str, saliency, target, xy_px, other_xy_px):
         arguments = {
@@ -72,7 +72,7 @@ def our_calls(data: dict) -> dict[str, Callable]:
             "sim": {"a": saliency, "b": target},
             "kld": {"target": target, "prediction": saliency},
         }.get(name, {"saliency": saliency, "xy_px": xy_px})
-        return getattr(saliency, name)(**arguments)
+        return getattr(metrics, name)(**arguments)
 
     arrays = [jnp.asarray(data[key]) for key in ("saliency", "target", "xy_px", "other_xy_px")]
 
@@ -81,11 +81,11 @@ def our_calls(data: dict) -> dict[str, Callable]:
         batched = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None)))
         return lambda: jax.block_until_ready(batched(*arrays))
 
-    return {name: call(name) for name in METRICS}
+    return {name: call(name) for name in metrics.METRICS}
 
 
 def measure(data: dict, rounds: int, peer: Process | None) -> list[dict]:
-    """Rounds of all metrics, ours and the peer's in turn: a row of figures for each metric."""
+    """Rounds of all metrics, with alternating sides; returns a row for each metric."""
     import numpy as np
 
     calls = our_calls(data)
@@ -93,7 +93,7 @@ def measure(data: dict, rounds: int, peer: Process | None) -> list[dict]:
     shared = peer.about["metrics"] if peer else []
     seconds: dict = {name: {side: [] for side in SIDES} for name in calls}
     values: dict = {name: {} for name in calls}
-    # The first round compiles, here and there, and does not count.
+    # The first round compiles, on both sides, and does not count.
     for number in range(rounds + 1):
         for name, call in calls.items():
             values[name]["gazejax"] = np.asarray(call(), np.float64)
@@ -129,26 +129,26 @@ def measure(data: dict, rounds: int, peer: Process | None) -> list[dict]:
 def as_markdown(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
 
-    def cell(figures: dict | None) -> str:
-        if figures is None:
+    def cell(summary: dict | None) -> str:
+        if summary is None:
             return ""
-        low, high = figures["quartiles"]
-        return f"{figures['median']:.1f} ({low:.1f} to {high:.1f})"
+        low, high = summary["quartiles"]
+        return f"{summary['median']:.1f} ({low:.1f} to {high:.1f})"
 
     ratios = [f"ratio {dtype}" for dtype in PEER_DTYPES]
     header = ["metric", *SIDES, *ratios, "largest difference"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     for row in rows:
-        figures = [cell(row.get(side)) for side in SIDES]
+        cells = [cell(row.get(side)) for side in SIDES]
         compared = [f"{row[ratio]:.1f}" if ratio in row else "" for ratio in ratios]
         difference = row.get("largest_difference")
         compared.append("" if difference is None else f"{difference:.1e}")
-        lines.append(f"| `{row['metric']}` | {' | '.join(figures + compared)} |")
+        lines.append(f"| `{row['metric']}` | {' | '.join(cells + compared)} |")
     return "\n".join(lines)
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--peer", type=Path, help="a Python that has pysaliency")
     parser.add_argument("--out", type=Path, default=RESULTS / "metrics.json")
@@ -160,7 +160,7 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
 
     about = machine() | {"cores_used": 1}
-    # Before JAX starts, which makes as many threads as there are cores. The peer inherits it.
+    # Before JAX starts, which makes as many threads as there are cores. The peer inherits this.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import numpy as np
 

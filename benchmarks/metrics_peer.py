@@ -1,7 +1,7 @@
-"""The other side of benchmarks/metrics.py: pysaliency, in a process and environment of its own.
+"""The other side of benchmarks/metrics.py: pysaliency, in its own process and environment.
 
-Started with the data file as the only argument. Says what it is in one line of JSON, then answers
-each name of a metric and of a dtype, two words a line, with {"seconds": for all maps, "values": one
+The only argument is the data file. The program describes itself in one line of JSON. It then
+answers each line with the names of a metric and a dtype by {"seconds": for all maps, "values": one
 for each map}.
 """
 
@@ -15,7 +15,7 @@ import types
 
 import numpy as np
 
-# The package's __init__ imports torch, for models; what follows needs NumPy and Numba only.
+# The __init__ of the package imports torch, for models; these modules need only NumPy and Numba.
 package = types.ModuleType("pysaliency")
 package.__path__ = importlib.util.find_spec("pysaliency").submodule_search_locations
 sys.modules["pysaliency"] = package
@@ -30,7 +30,7 @@ MAPS = {
     for dtype in ("float32", "float64")
 }
 saliency, target = MAPS["float64"]
-# As pysaliency keeps fixations: whole pixels.
+# Fixations as whole pixels, as in pysaliency.
 columns, rows = np.moveaxis(data["xy_px"].astype(int), -1, 0)
 other_columns, other_rows = data["other_xy_px"].astype(int).T
 
@@ -40,8 +40,8 @@ def at_fixations(index: int) -> np.ndarray:
     return saliency[index][rows[index], columns[index]].astype(float)
 
 
-# What the methods AUCs, AUC_Judd (without its noise) and NSSs of a SaliencyMapModel do for one
-# image. For an AUC that takes all values there is also general_roc, which is slower.
+# The computation of the methods AUCs, AUC_Judd (without its noise) and NSSs of a SaliencyMapModel
+# for one image. For an AUC of all values there is also general_roc, which is slower.
 METRICS = {
     "auc": lambda index: general_rocs_per_positive(
         at_fixations(index), saliency[index].flatten().astype(float)

@@ -1,16 +1,16 @@
-"""How fast the networks train and predict, next to PyTorch.
+"""Speed of training and inference of the networks, compared with PyTorch.
 
     python benchmarks/networks.py --peer .venv-peers/bin/python
 
-Both sides have all cores, or `--cores` of them. With one the figures are CPU seconds, which other
-work on the machine disturbs least: threads of PyTorch spin while they wait for each other. Ours is
-the product: the train step of `gazejax.steps` on the stages of configs/osie_maps.py, which draws
-its batch and renders its maps inside of the step, on as many host devices as train.py would make.
-PyTorch (networks_peer.py) has the same networks and losses, and maps that are rendered beforehand.
-It is not compiled, since `--modes compiled` was no faster here. Both sides keep what they freed
-(see `gazejax.allocator`). That the networks are the same is checked first: loss and norm of the
-gradient of one batch, from the same parameters. Compilation is not
-timed. Without `--peer` only ours runs.
+Both sides use all cores, or `--cores` of them. With one core, speeds are per CPU second, which
+other load of the machine affects least: threads of PyTorch spin while they wait for each other. Our
+side is the product: the train step of `gazejax.training.step` on the stages of
+configs/osie_maps.py, on as many host devices as train.py makes. The step samples its batch and
+renders its maps. PyTorch (networks_peer.py) has the same networks and losses, and maps that are
+rendered beforehand. PyTorch is not compiled by default, because `--modes compiled` was no faster.
+Both sides keep freed memory (see `gazejax.runtime.allocator`). The benchmark first checks that the
+networks are the same, by the loss and the norm of the gradient of one batch from the same
+parameters. Compilation is not timed. Without `--peer` only our side runs.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from measuring import (
     Process,
     machine,
     markdown,
-    summarise,
+    summarize,
     take_turns,
     versions,
     with_quartiles,
@@ -62,42 +62,42 @@ from gazejax.training.stage import Stage
 from gazejax.training.step import init_state, make_train_step
 from gazejax.types import Dataset, longest_viewing, viewing_scanpaths
 
-NUM_USERS, NUM_IMAGES = 15, 150  # About 10 and 120 of them are trained on.
+NUM_USERS, NUM_IMAGES = 15, 150  # About 10 seen users and 120 training images.
 INFERENCE_BATCH = 256
-# Name -> unit, our case, and the peer's cases. The saliency network's image half runs once for all
-# people of an image (`shared`) or once for each map (`apart`).
+# Name -> unit, our case, and the cases of the peer. The trunk of the saliency network runs once for
+# all users of an image (`shared`) or once for each map (`apart`).
 CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "stage 1, training": ("images", "encoder/train", ("encoder/train",)),
     "stage 1, inference": ("images", "encoder/predict", ("encoder/predict",)),
-    "stage 2, training, one person an image": (
+    "stage 2, training, one user per image": (
         "maps",
         "saliency/train/64/1",
         ("saliency/train/apart/64/1",),
     ),
-    "stage 2, training, 8 people an image": (
+    "stage 2, training, 8 users per image": (
         "maps",
         "saliency/train/8/8",
         ("saliency/train/shared/8/8", "saliency/train/apart/8/8"),
     ),
-    "stage 2, inference, one person an image": (
+    "stage 2, inference, one user per image": (
         "maps",
         "saliency/predict/64/1",
         ("saliency/predict/apart/64/1",),
     ),
-    "stage 2, inference, 8 people an image": (
+    "stage 2, inference, 8 users per image": (
         "maps",
         "saliency/predict/8/8",
         ("saliency/predict/shared/8/8", "saliency/predict/apart/8/8"),
     ),
 }
 NOTES = """\
-Examples a second: the median round, and the quartiles; a ratio is ours over PyTorch's. Where 8
-people look at an image, PyTorch is written twice: with the image's half of the network once for all
-of them, as ours is, and once for each map, as one would write it first."""
+Examples per second: the median over rounds, and the quartiles. A ratio is our speed divided by that
+of PyTorch. With 8 users per image, there are two versions in PyTorch: one runs the trunk once for
+all users of an image, as ours does; the simple version runs the trunk once for each map."""
 
 
 class Ours:
-    """Our cases on a data set, each a function that runs it some times."""
+    """Our cases on a data set."""
 
     def __init__(self, config: ConfigDict, dataset: Dataset):
         self.config = config
@@ -110,29 +110,28 @@ class Ours:
         self.encoder_params = self.initial_params(self.stage("encoder", config))
 
     def stage(self, name: str, config: ConfigDict) -> Stage:
-        """A stage of the product."""
+        """Makes a stage of the product."""
         return make_stage(
             name,
             config,
             self.viewings,
-            basis=None,
             encoder_params=None if name == "encoder" else self.encoder_params,
             devices=self.devices,
         )
 
     def initial_params(self, stage: Stage) -> Any:
-        """Where training starts."""
+        """Initial parameters of a stage."""
         return init_state(stage.network.init, stage.optimizer, self.config.seed).params
 
     def examples(self, case: str) -> int:
-        """Pairs or maps in one call of a case."""
+        """Number of pairs or maps in one call of a case."""
         stage, what, *sizes = case.split("/")
         if stage == "saliency":
             return int(sizes[0]) * int(sizes[1])
         return pairs_per_batch(self.config) if what == "train" else INFERENCE_BATCH
 
     def call(self, case: str) -> Callable[[int], None]:
-        """Compiles a case; returns a function that runs it so many times and waits."""
+        """Compiles a case; returns a function that runs it a number of times and waits."""
         name, what, *sizes = case.split("/")
         config = self.config.copy_and_resolve_references()
         if sizes:
@@ -180,11 +179,11 @@ class Ours:
         users, images = self.splits.seen_users, self.splits.train_images
         if case.startswith("encoder"):
             return tuple(generator.choice(of, INFERENCE_BATCH) for of in (users, images))
-        num_images, people = map(int, case.split("/")[2:])
-        drawn = generator.choice(len(images), num_images, replace=False)
-        return images[drawn], generator.permuted(
+        num_images, users_per_image = map(int, case.split("/")[2:])
+        sampled = generator.choice(len(images), num_images, replace=False)
+        return images[sampled], generator.permuted(
             np.tile(np.arange(len(users)), (num_images, 1)), axis=1
-        )[:, :people]
+        )[:, :users_per_image]
 
     def check(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
         """Loss and norm of the gradient of one batch, and that batch."""
@@ -222,29 +221,31 @@ class Ours:
         found = {"encoder": _loss_and_norm(encoder_loss, self.encoder_params)}
 
         stage = self.stage("saliency", config)
-        people, images = config.saliency.batch.users_per_image, 2
+        users_per_image, images = config.saliency.batch.users_per_image, 2
         maps = _pairs(
             config,
             "saliency",
             self.max_fixations,
             self.viewings["saliency"],
-            jnp.tile(self.splits.seen_users[:people], images),
-            jnp.repeat(self.splits.train_images[:images], people),
+            jnp.tile(self.splits.seen_users[:users_per_image], images),
+            jnp.repeat(self.splits.train_images[:images], users_per_image),
         )
         target = to_relative_density(maps.personal)
-        embedding = jnp.asarray(stage.constants[2])[:people, 0]
+        embedding = jnp.asarray(stage.constants[2])[:users_per_image, 0]
         embedding = jnp.tile(embedding, (images, 1))
         pixels = self.viewings["saliency"].pixels[self.splits.train_images[:images]]
-        # Layers that start at zero hide what is before them.
+        # Layers whose kernels are zero would hide the layers before them.
         params = jax.tree.map(
             lambda value: value + 0.05 * jnp.sin(jnp.arange(value.size)).reshape(value.shape),
             self.initial_params(stage),
         )
 
         def saliency_loss(params: Any) -> Array:
-            shape = (images, people, *target.shape[1:])
+            shape = (images, users_per_image, *target.shape[1:])
             prediction = stage.network.apply(params)(
-                pixels, maps.universal.reshape(shape), embedding.reshape(images, people, -1)
+                pixels,
+                maps.universal.reshape(shape),
+                embedding.reshape(images, users_per_image, -1),
             )
             scaled = to_relative_density(prediction)
             return losses.mean_squared_error(prediction=scaled, target=target.reshape(shape)).mean()
@@ -262,7 +263,7 @@ class Ours:
     def rendered(
         self, name: str, users: np.ndarray, images: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pictures, and personal and universal maps [user, image, height, width]."""
+        """Images, and personal and universal maps [user, image, height, width]."""
         viewings = self.viewings[name]
         make = jax.jit(functools.partial(_pairs, self.config, name, self.max_fixations))
         pairs = [
@@ -275,12 +276,12 @@ class Ours:
         return viewings.pixels[images], personal, universal
 
     def for_the_peer(self) -> dict[str, np.ndarray]:
-        """Pictures, rendered maps and embeddings of the seen users and training images."""
+        """Images, rendered maps and embeddings of the seen users and training images."""
         arrays = {}
         pool = self.splits.seen_users, self.splits.train_images
         arrays["encoder/images"], personal, universal = self.rendered("encoder", *pool)
         arrays["encoder/personal"] = np.asarray(to_relative_density(personal))
-        arrays["encoder/group"] = np.asarray(to_relative_density(universal))
+        arrays["encoder/universal"] = np.asarray(to_relative_density(universal))
         arrays["saliency/images"], personal, universal = self.rendered("saliency", *pool)
         arrays["saliency/universal"] = universal
         target = to_relative_density(personal)
@@ -290,32 +291,29 @@ class Ours:
         return arrays
 
     def settings(self) -> dict[str, Any]:
-        """What the peer's networks and losses are made of."""
+        """Settings of the networks and losses of the peer."""
         encoder, saliency = self.config.encoder.to_dict(), self.config.saliency.to_dict()
+        model, unet = encoder["model"], saliency["model"]
         return {
-            "encoder": {name: encoder[name] for name in ("filters", "norm_groups")}
+            "encoder": {name: model[name] for name in ("filters", "norm_groups", "embedding_size")}
             | {
-                "embedding_size": encoder["embedding_size"],
-                "maps": [name for name in encoder["inputs"] if name != "image"],
-                "in_channels": 2 + len(encoder["inputs"]),
+                "maps": [name for name in model["inputs"] if name != "image"],
+                "in_channels": 2 + len(model["inputs"]),
                 "num_users": len(self.splits.seen_users),
-                "users_in_batch": encoder["sampling"]["num_users"],
-                "images_per_user": encoder["sampling"]["images_per_user"],
+                "users_in_batch": encoder["batch"]["num_users"],
+                "images_per_user": encoder["batch"]["images_per_user"],
                 "margin": encoder["loss"]["margin"],
                 "num_steps": encoder["num_steps"],
                 "optimizer": encoder["optimizer"],
             },
             "saliency": {
-                name: saliency[name]
-                for name in (
-                    "trunk_filters",
-                    "decoder_filters",
-                    "norm_groups",
-                    "num_steps",
-                    "optimizer",
-                )
+                name: unet[name] for name in ("trunk_filters", "decoder_filters", "norm_groups")
             }
-            | {"users_per_image": saliency["sampling"]["users_per_image"]},
+            | {
+                "num_steps": saliency["num_steps"],
+                "optimizer": saliency["optimizer"],
+                "users_per_image": saliency["batch"]["users_per_image"],
+            },
             "inference_batch": INFERENCE_BATCH,
         }
 
@@ -328,7 +326,7 @@ def _pairs(
     user: Array,
     image: Array,
 ) -> Pairs:
-    """Pairs as the stages make them of data-set indices."""
+    """Makes pairs of data-set indices, as the stages do."""
     gaze = viewings.gaze
     return make_pairs(
         config,
@@ -383,13 +381,13 @@ def _named_params(root: str, params: Any) -> dict[str, np.ndarray]:
 
 
 def differences(ours: dict, theirs: dict) -> dict[str, float]:
-    """Largest relative difference of loss and norm of the gradient, of each of the peer's."""
+    """Largest relative difference of loss and gradient norm, for each network of the peer."""
     return {
         name: max(
-            abs(figures[kind] / ours[name.split()[0]][kind] - 1)
+            abs(values[kind] / ours[name.split()[0]][kind] - 1)
             for kind in ("loss", "gradient_norm")
         )
-        for name, figures in theirs.items()
+        for name, values in theirs.items()
     }
 
 
@@ -402,9 +400,9 @@ def measure(
     cases: list[str],
     clock: str,
 ) -> list[dict]:
-    """A row of figures for each case, all sides of it in turn.
+    """Measures each case, with alternating sides; returns a row for each case.
 
-    By the clock, `seconds`, or by what the processor did for a side, `cpu_seconds`.
+    `clock` is `seconds` of wall-clock time, or `cpu_seconds` of the process of a side.
     """
     rows = []
     for name in cases:
@@ -429,16 +427,16 @@ def measure(
         busy: dict[str, list[float]] = {side: [] for side in ask}
         sides = {}
         for side, of_side in ask.items():
-            of_side(1)  # Compiles, where it is compiled.
+            of_side(1)  # Compiles, if the side is compiled.
             times = max(1, round(seconds / of_side(2)["seconds"]))
 
             sides[side] = functools.partial(_take, of_side, times, clock, busy[side])
-        figures = take_turns(sides, rounds)
+        measured = take_turns(sides, rounds)
         row: dict[str, Any] = {"case": name, "unit": unit}
-        for side, taken in figures.items():
-            row[side] = summarise([examples / one for one in taken])
+        for side, taken in measured.items():
+            row[side] = summarize([examples / one for one in taken])
             row[side]["cores_busy"] = float(np.median(busy[side][1:]))
-        for side in list(figures)[1:]:
+        for side in list(measured)[1:]:
             row[f"ratio {side}"] = row["gazejax"]["median"] / row[side]["median"]
         rows.append(row)
         print(as_markdown([row]), flush=True)
@@ -448,7 +446,7 @@ def measure(
 def _take(
     ask: Callable[[int], dict[str, float]], times: int, clock: str, busy: list[float]
 ) -> float:
-    """One turn of a side; notes how many cores it kept busy."""
+    """Runs one turn of a side; appends the number of cores that it kept busy to `busy`."""
     found = ask(times)
     busy.append(found["cpu_seconds"] / found["seconds"])
     return found[clock]
@@ -458,15 +456,15 @@ def as_markdown(rows: list[dict]) -> str:
     """The rows as a Markdown table, a line for each side of each case."""
     lines = []
     for row in rows:
-        for side, figures in row.items():
-            if isinstance(figures, dict):
+        for side, summary in row.items():
+            if isinstance(summary, dict):
                 ratio = row.get(f"ratio {side}")
                 lines.append(
                     [
                         row["case"],
                         side,
-                        f"{with_quartiles(figures, 0)} {row['unit']}/s",
-                        f"{figures['cores_busy']:.2f}",
+                        f"{with_quartiles(summary, 0)} {row['unit']}/s",
+                        f"{summary['cores_busy']:.2f}",
                         "" if ratio is None else f"{ratio:.2f}",
                     ]
                 )
@@ -474,13 +472,13 @@ def as_markdown(rows: list[dict]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
     parser.add_argument("--modes", nargs="+", default=["eager"], choices=["eager", "compiled"])
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument(
-        "--cores", type=int, help="for both sides; of one, figures are CPU seconds; default: all"
+        "--cores", type=int, help="for both sides; with one, CPU time is measured; default: all"
     )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one turn of one side")

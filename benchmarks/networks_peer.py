@@ -1,14 +1,15 @@
-"""The other side of benchmarks/networks.py: PyTorch, in a process and environment of its own.
+"""The other side of benchmarks/networks.py: PyTorch, in its own process and environment.
 
-The same networks, losses and updates, as they are written in PyTorch: `channels_last`, float32, the
-fused AdamW, all cores. It is given what ours has to make: maps are rendered and scaled beforehand,
-so that a batch is a matter of indexing arrays in memory.
+The networks, losses and updates are the same, written as usual in PyTorch: `channels_last`,
+float32, the fused AdamW, all cores. Maps are rendered and scaled beforehand, which our side does in
+its steps, so that a batch only indexes arrays in memory.
 
-Ours pads at the end only where a stride is 2, which PyTorch does not without a copy. Padded on both
-sides, and turned upside down, a convolution computes the same: `check` turns pictures and kernels.
+At a stride of 2, our side pads only at the end, for which PyTorch needs a copy. A convolution that
+is padded on both sides computes the same on rotated images with rotated kernels, so `check` rotates
+images and kernels by 180 degrees.
 
-Started with the data file, `eager` or `compiled`, and a device. Says in a line of JSON what it is,
-then answers each line `CASE TIMES` with the seconds of one call.
+The arguments are the data file, `eager` or `compiled`, a device and a dtype. The program describes
+itself in a line of JSON. It then answers each line `CASE TIMES` with the seconds of one call.
 """
 
 import json
@@ -25,12 +26,12 @@ from torch import nn
 
 
 def norm(groups: int, width: int) -> nn.GroupNorm:
-    """As flax has it."""
+    """GroupNorm with the epsilon of flax."""
     return nn.GroupNorm(groups, width, eps=1e-6)
 
 
 class Trunk(nn.Module):
-    """Blocks of a convolution of stride 2, GroupNorm and ReLU; returns the level of each."""
+    """Blocks of a convolution of stride 2, GroupNorm and ReLU."""
 
     def __init__(self, channels: int, filters: list[int], groups: int):
         super().__init__()
@@ -42,16 +43,16 @@ class Trunk(nn.Module):
         self.norms = nn.ModuleList(norm(groups, width) for width in filters)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Every level, the first one first."""
+        """Returns the output of each block, from the first to the last."""
         levels = []
-        for convolution, normalise in zip(self.convolutions, self.norms, strict=True):
-            x = F.relu(normalise(convolution(x)))
+        for convolution, normalize in zip(self.convolutions, self.norms, strict=True):
+            x = F.relu(normalize(convolution(x)))
             levels.append(x)
         return levels
 
 
 class Encoder(nn.Module):
-    """The early encoder with mean pooling, and the classifier."""
+    """The early-fusion encoder with mean pooling, and the classifier."""
 
     def __init__(self, channels: int, filters: list[int], groups: int, size: int, users: int):
         super().__init__()
@@ -67,8 +68,8 @@ class Encoder(nn.Module):
 class SaliencyNetwork(nn.Module):
     """The U-Net.
 
-    `share`: the image's half runs once per image for all of its people; otherwise the network is
-    given an image for each map.
+    With `share`, the trunk runs once for each image and all of its users. Otherwise the input has
+    an image for each map.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class SaliencyNetwork(nn.Module):
         log_universal = torch.log(universal * (height * width) + 0.01)[:, None]
         levels = self.trunk(images)[::-1]
         x = None
-        for level, lateral, convolution, normalise, film in zip(
+        for level, lateral, convolution, normalize, film in zip(
             levels, self.lateral, self.decoder, self.norms, self.films, strict=False
         ):
             features = lateral(level)
@@ -119,13 +120,13 @@ class SaliencyNetwork(nn.Module):
             else:
                 x = convolution(torch.cat([features, *own], 1))
             scale, shift = film(embedding)[:, :, None, None].chunk(2, 1)
-            x = F.relu(normalise(x) * (1 + scale) + shift)
+            x = F.relu(normalize(x) * (1 + scale) + shift)
         logits = (self.head(x) + log_universal).flatten(1)
         return F.softmax(logits, dim=1).view(number, height, width)
 
 
 def triplet_loss(embeddings: torch.Tensor, margin: float) -> torch.Tensor:
-    """Batch-all over [user, image, embedding] of length 1, mean over the active ones."""
+    """Batch-all mining over [user, image, embedding] of length 1; mean over active triplets."""
     users, images, _ = embeddings.shape
     flat = F.normalize(embeddings.flatten(0, 1), dim=-1)
     squared = (flat[:, None] - flat[None]).square().sum(-1)
@@ -142,7 +143,7 @@ def triplet_loss(embeddings: torch.Tensor, margin: float) -> torch.Tensor:
 def encoder_loss(
     model: Encoder, x: torch.Tensor, users: torch.Tensor, images: int, margin: float
 ) -> torch.Tensor:
-    """Triplets and classification."""
+    """Triplet loss plus classification loss."""
     embeddings = model(x)
     classification = F.cross_entropy(model.classifier(embeddings), users.repeat_interleave(images))
     return triplet_loss(embeddings.unflatten(0, (len(users), images)), margin) + classification
@@ -239,7 +240,7 @@ class Peer:
         def compiled(function: Callable) -> Callable:
             return torch.compile(function) if is_compiled else function
 
-        # As they are compiled: the loss with its network, whole.
+        # The loss and its network are compiled together.
         self.encoder_loss, self.saliency_loss = compiled(encoder_loss), compiled(saliency_loss)
         self.apply = compiled(lambda model, *inputs: model(*inputs))
 
@@ -249,7 +250,7 @@ class Peer:
         return torch.autocast(self.device.type, self.dtype if is_mixed else None, enabled=is_mixed)
 
     def check(self) -> dict:
-        """Losses and norms of the gradient on the batch of the file, turned upside down."""
+        """Losses and norms of the gradient on the batch of the file, rotated by 180 degrees."""
         flip = {
             name: value.flip(-3, -2) if name.endswith("images") else value.flip(-2, -1)
             for name, value in self.data.items()
@@ -271,11 +272,11 @@ class Peer:
         add("encoder", loss, self.encoder)
         images = scaled(flip["check/images"])
         for name, network in self.saliency.items():
-            people = two["users_per_image"] if name == "apart" else 1
+            repeats = two["users_per_image"] if name == "apart" else 1
             maps = [flip[f"check/{kind}"] for kind in ("universal", "target")]
             loss = saliency_loss(
                 network,
-                images.repeat_interleave(people, 0),
+                images.repeat_interleave(repeats, 0),
                 maps[0],
                 self.data["check/embedding"],
                 maps[1],
@@ -284,7 +285,7 @@ class Peer:
         return found
 
     def encoder_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draws users and images that all of them share."""
+        """Samples users, and images that are the same for all of them."""
         one = self.settings["encoder"]
         users = torch.randperm(one["num_users"])[: one["users_in_batch"]]
         images = torch.randperm(len(self.data["encoder/images"]))[: one["images_per_user"]]
@@ -299,15 +300,17 @@ class Peer:
         return x.permute(0, 3, 1, 2)
 
     def stored(self, users: torch.Tensor) -> torch.Tensor:
-        """Many users share the maps of a few, where their maps would not fit in memory."""
+        """Index of the stored maps of users; users share them if the maps of all do not fit."""
         return users % len(self.data["encoder/personal"])
 
-    def saliency_batch(self, name: str, num_images: int, people: int) -> tuple[torch.Tensor, ...]:
-        """Draws images and people for each of them."""
+    def saliency_batch(
+        self, name: str, num_images: int, users_per_image: int
+    ) -> tuple[torch.Tensor, ...]:
+        """Samples images, and users for each image."""
         data, num_users = self.data, self.settings["encoder"]["num_users"]
         images = torch.randperm(len(data["saliency/images"]))[:num_images]
-        users = torch.rand(num_images, num_users).argsort(1)[:, :people].flatten()
-        users, each = self.stored(users), images.repeat_interleave(people)
+        users = torch.rand(num_images, num_users).argsort(1)[:, :users_per_image].flatten()
+        users, each = self.stored(users), images.repeat_interleave(users_per_image)
         pixels = data["saliency/images"][images if name == "shared" else each]
         return (
             scaled(pixels),
@@ -317,7 +320,7 @@ class Peer:
         )
 
     def update(self, name: str, loss: torch.Tensor, model: nn.Module, clip_norm: float) -> None:
-        """One step of the optimiser."""
+        """One step of the optimizer."""
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -326,7 +329,7 @@ class Peer:
         self.schedules[name].step()
 
     def embed(self, path: str) -> None:
-        """Embeds all pairs [user, image] of the file's `test/` and writes them beside it."""
+        """Embeds all pairs [user, image] of `test/` of the data file and writes them to a file."""
         maps = [self.data[f"test/{name}"] for name in self.settings["encoder"]["maps"]]
         pixels, found = self.data["test/images"] / 127.5 - 1.0, []
         with torch.inference_mode():
@@ -355,9 +358,9 @@ class Peer:
             with torch.inference_mode(), self.precision():
                 self.apply(self.encoder, self.encoder_inputs(users, images))
         else:
-            name, num_images, people = kind[0], int(kind[1]), int(kind[2])
+            name, num_images, users_per_image = kind[0], int(kind[1]), int(kind[2])
             model = self.saliency[name]
-            *inputs, target = self.saliency_batch(name, num_images, people)
+            *inputs, target = self.saliency_batch(name, num_images, users_per_image)
             if what == "train":
                 with self.precision():
                     loss = self.saliency_loss(model, *inputs, target)
@@ -369,7 +372,7 @@ class Peer:
 
 
 def load_convolution(layer: nn.Conv2d | nn.Linear, params: dict, name: str) -> None:
-    """Copies a layer of ours; a convolution turned upside down."""
+    """Copies a layer of our network; the kernel of a convolution is rotated by 180 degrees."""
     kernel = params[f"{name}/kernel"]
     weight = kernel.flip(0, 1).permute(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
     with torch.no_grad():
@@ -379,7 +382,7 @@ def load_convolution(layer: nn.Conv2d | nn.Linear, params: dict, name: str) -> N
 
 
 def load_norm(layer: nn.GroupNorm, params: dict, name: str) -> None:
-    """Copies a GroupNorm of ours."""
+    """Copies a GroupNorm of our network."""
     with torch.no_grad():
         layer.weight.copy_(params[f"{name}/scale"])
         layer.bias.copy_(params[f"{name}/bias"])

@@ -1,13 +1,13 @@
-"""How well could a map be predicted? The person's own other viewings of a picture say.
+"""Noise ceiling of personal maps, estimated from repeated viewings of an image by one user.
 
     gazejax data build personalized_saliency/fixations_only --raw DIR
     python benchmarks/noise_ceiling.py --data-dir DIR
 
-PS users looked at a picture up to four times. One viewing is the target. What predicts it: the map
-of other people, the person's own other viewings, and the two mixed in the best proportion. No model
-that has never seen the person look at this picture can know more of them than those viewings show,
-but for what averaging over more of them would take away: the gain is therefore shown for one, two
-and three of them.
+PS users viewed an image up to four times. One viewing is the target. The predictors are the
+universal map of other users, the user's other viewings, and the mixture of both with the best
+weight. A model without gaze of this user on this image cannot know more about the user than
+infinitely many other viewings show. The gain is shown for one, two and three other viewings, from
+which the limit can be estimated.
 """
 
 import argparse
@@ -39,8 +39,8 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=200, help="so many images, drawn by seed")
-    parser.add_argument("--others", type=int, default=9, help="people of the map of the others")
+    parser.add_argument("--images", type=int, default=200, help="number of images, sampled by seed")
+    parser.add_argument("--others", type=int, default=9, help="users of the universal map")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     generator = np.random.default_rng(arguments.seed)
@@ -53,31 +53,33 @@ def main() -> None:
         gaze = source[int(index)]["gaze"]
         viewings: dict[int, list[np.ndarray]] = {}
         for user in np.unique(gaze["user"]):
-            mine = gaze["user"] == user
+            is_own = gaze["user"] == user
             viewings[int(user)] = [
-                map_of(gaze["xy_px"][mine & (gaze["trial"] == trial)])
-                for trial in np.unique(gaze["trial"][mine])
+                map_of(gaze["xy_px"][is_own & (gaze["trial"] == trial)])
+                for trial in np.unique(gaze["trial"][is_own])
             ]
         complete = [user for user, maps in viewings.items() if len(maps) >= 4]
         for user in complete:
             others = generator.permutation([other for other in viewings if other != user])
-            # The first viewing of each, as in a data set where everybody looked once.
-            group = np.mean([viewings[other][0] for other in others[: arguments.others]], axis=0)
+            # The first viewing of each user, as in a data set with one viewing per user and image.
+            maps = [viewings[other][0] for other in others[: arguments.others]]
+            universal = np.mean(maps, axis=0)
             target, *own = viewings[user][:4]
-            found.setdefault("group", []).append(correlation(group[None], target[None])[0])
+            found.setdefault("universal", []).append(correlation(universal[None], target[None])[0])
             for number in (1, 2, 3):
-                mine = np.mean(own[:number], axis=0)
-                mixed = WEIGHTS[:, None] * mine + (1 - WEIGHTS[:, None]) * group
+                own_mean = np.mean(own[:number], axis=0)
+                mixed = WEIGHTS[:, None] * own_mean + (1 - WEIGHTS[:, None]) * universal
                 found.setdefault(f"own {number}", []).append(correlation(mixed, target[None])[:, 0])
-    group = np.mean(found["group"])
-    print(f"{len(found['group'])} first viewings, {arguments.images} images, seed {arguments.seed}")
-    print(f"map of {arguments.others} others: CC {group:.3f}")
+    universal = np.mean(found["universal"])
+    number = len(found["universal"])
+    print(f"{number} first viewings, {arguments.images} images, seed {arguments.seed}")
+    print(f"universal map of {arguments.others} other users: CC {universal:.3f}")
     for number in (1, 2, 3):
         by_weight = np.mean(found[f"own {number}"], axis=0)
         best = int(by_weight.argmax())
         print(
-            f"with {number} own viewings of the same picture: CC {by_weight[best]:.3f} "
-            f"({by_weight[best] - group:+.3f}) at a weight of {WEIGHTS[best]:.2f}"
+            f"with {number} own viewings of the same image: CC {by_weight[best]:.3f} "
+            f"({by_weight[best] - universal:+.3f}) at a weight of {WEIGHTS[best]:.2f}"
         )
 
 

@@ -1,9 +1,10 @@
-"""How fast maps are rendered, next to `scipy.ndimage`: `python benchmarks/rendering.py`.
+"""Speed of rendering maps, compared with `scipy.ndimage`: `python benchmarks/rendering.py`.
 
-Both on one and the same core, in turns, in CPU time. Ours is `gazejax.render.scanpath_maps` under
-`jax.jit`; the other side counts fixations in cells and filters each map with `gaussian_filter`, in
-float32, as saliency code usually does. It cuts the Gaussian off at four standard deviations and
-puts a fixation at the centre of its cell, which ours does neither.
+Both sides run on the same core, alternating, and CPU time is measured. Our side is
+`gazejax.inputs.maps.scanpath_maps` under `jax.jit`. The other side counts fixations in cells and
+filters each map with `gaussian_filter`, in float32, as saliency code usually does. It truncates the
+Gaussian at four standard deviations and moves a fixation to the center of its cell; our side does
+neither.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from measuring import (
     RESULTS,
     machine,
     markdown,
-    summarise,
+    summarize,
     take_turns,
     versions,
     with_quartiles,
@@ -43,7 +44,7 @@ def scipy_maps(xy_frac: np.ndarray, map_size: tuple[int, int]) -> np.ndarray:
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--maps", type=int, default=60, help="default: a batch of stage 1")
@@ -88,10 +89,10 @@ def main(arguments: list[str]) -> None:
             scipy_maps(xy_frac, size)
             return time.process_time() - start
 
-        figures = take_turns({"gazejax": ours, "scipy": theirs}, options.rounds)
+        measured = take_turns({"gazejax": ours, "scipy": theirs}, options.rounds)
         row: dict[str, Any] = {"map_size": name}
-        for side, seconds in figures.items():
-            row[side] = summarise([options.maps / one for one in seconds])
+        for side, seconds in measured.items():
+            row[side] = summarize([options.maps / one for one in seconds])
         row["ratio"] = row["gazejax"]["median"] / row["scipy"]["median"]
         pair = [np.asarray(render(scanpaths, aspect)), scipy_maps(xy_frac, (height, width))]
         flat = [maps.reshape(len(maps), -1) for maps in pair]

@@ -1,10 +1,10 @@
-"""The results of all benchmarks as one table, and the guard of three of its ratios.
+"""The results of all benchmarks as one table, and a check of three of its ratios.
 
     python benchmarks/table.py docs/results/performance.md  # writes the table into the text
-    python benchmarks/table.py --check                      # exit status 1 where a ratio got worse
+    python benchmarks/table.py --check                      # exit status 1 if a ratio got worse
 
-Reads what the benchmarks wrote to benchmarks/results/. Ratios are compared, not seconds, and with a
-wide tolerance: machines differ and are shared.
+The program reads the results in benchmarks/results/. The check compares ratios, not seconds, and
+has a wide tolerance, because machines differ and may run other programs.
 """
 
 import argparse
@@ -24,24 +24,24 @@ class Row(NamedTuple):
     """A line of the table.
 
     Attributes:
-        what: is measured.
-        goal: of the figure.
-        file: the results it stands in.
-        figure: results -> the figure as text, and whether it meets the goal; None without a goal.
+        quantity: what is measured.
+        goal: goal of the quantity.
+        file: file of the results.
+        format: results -> the quantity as text, and whether it meets the goal; None without a goal.
     """
 
-    what: str
+    quantity: str
     goal: str
     file: str
-    figure: Callable[[dict], tuple[str, bool | None]]
+    format: Callable[[dict], tuple[str, bool | None]]
 
 
 def ratio_to_pytorch(
     case: str, kind: str, goal: float | None
 ) -> Callable[[dict], tuple[str, bool | None]]:
-    """The ratio of a case of benchmarks/networks.py to a way of writing it in PyTorch."""
+    """The ratio of a case of benchmarks/networks.py to one of its versions in PyTorch."""
 
-    def figure(results: dict) -> tuple[str, bool | None]:
+    def format_row(results: dict) -> tuple[str, bool | None]:
         row = next(row for row in results["rows"] if row["case"] == case)
         side = " ".join(part for part in ("pytorch", "eager", kind) if part)
         ratio = row[f"ratio {side}"]
@@ -49,20 +49,20 @@ def ratio_to_pytorch(
         met = None if goal is None else ratio >= goal
         return f"**{ratio:.2f}**: {speeds[0]} to {speeds[1]} {row['unit']}/s", met
 
-    return figure
+    return format_row
 
 
-def embeddings(people: int, kind: str, goal: float | None) -> Callable[[dict], tuple[str, Any]]:
-    """Embeddings a second, next to PyTorch."""
+def embeddings(users: int, kind: str, goal: float | None) -> Callable[[dict], tuple[str, Any]]:
+    """Embeddings per second, compared with PyTorch."""
 
-    def figure(results: dict) -> tuple[str, bool | None]:
-        row = next(row for row in results["rows"] if row["people"] == people)
+    def format_row(results: dict) -> tuple[str, bool | None]:
+        row = next(row for row in results["rows"] if row["users_per_image"] == users)
         ratio = row[f"ratio {kind}"]
         speeds = [with_quartiles(row[name], 0) for name in (kind, "pytorch")]
         met = None if goal is None else ratio >= goal
         return f"**{ratio:.2f}**: {speeds[0]} to {speeds[1]} embeddings/s", met
 
-    return figure
+    return format_row
 
 
 def rendering(results: dict) -> tuple[str, bool]:
@@ -85,18 +85,18 @@ def metrics(results: dict) -> tuple[str, bool]:
 
 
 def host_share(stage: str) -> Callable[[dict], tuple[str, bool]]:
-    """What the host takes of a step."""
+    """The share of the host in a step."""
 
-    def figure(results: dict) -> tuple[str, bool]:
+    def format_row(results: dict) -> tuple[str, bool]:
         row = results["host"][stage]
         text = f"**{100 * row['share']:.1f} %**: {row['host_ms']:.1f} of "
         return text + f"{with_quartiles(row['step_ms'], 0)} ms", row["share"] <= 0.02
 
-    return figure
+    return format_row
 
 
 def save(results: dict) -> tuple[str, bool]:
-    """What a save costs."""
+    """The cost of a save."""
     row = results["save"]
     text = f"**{with_quartiles(row['steps'], 2)}** steps of {1e3 * row['step_seconds']:.0f} ms"
     return text, row["steps"]["median"] <= 1
@@ -105,7 +105,7 @@ def save(results: dict) -> tuple[str, bool]:
 def first_step(state: str, goal: float | None) -> Callable[[dict], tuple[str, Any]]:
     """Seconds of the first step of both stages."""
 
-    def figure(results: dict) -> tuple[str, bool | None]:
+    def format_row(results: dict) -> tuple[str, bool | None]:
         texts, seconds = [], []
         for stage, row in results["first_step"].items():
             step, start = row[f"{state}: step"], row[f"{state}: start"]
@@ -116,7 +116,7 @@ def first_step(state: str, goal: float | None) -> Callable[[dict], tuple[str, An
             )
         return "; ".join(texts), None if goal is None else max(seconds) <= goal
 
-    return figure
+    return format_row
 
 
 def growth(results: dict) -> tuple[str, None]:
@@ -146,62 +146,62 @@ ROWS = [
         "stage 2, training, one user per image, to PyTorch",
         ">= 1.0",
         "networks",
-        ratio_to_pytorch("stage 2, training, one person an image", "apart", 1.0),
+        ratio_to_pytorch("stage 2, training, one user per image", "apart", 1.0),
     ),
     Row(
         "stage 2, training, 8 users per image, to PyTorch that also shares the image's work",
         ">= 1.0",
         "networks",
-        ratio_to_pytorch("stage 2, training, 8 people an image", "shared", 1.0),
+        ratio_to_pytorch("stage 2, training, 8 users per image", "shared", 1.0),
     ),
     Row(
         "stage 2, training, 8 users per image, to PyTorch that does not share",
         ">= 1.5",
         "networks",
-        ratio_to_pytorch("stage 2, training, 8 people an image", "apart", 1.5),
+        ratio_to_pytorch("stage 2, training, 8 users per image", "apart", 1.5),
     ),
     Row(
         "stage 2, inference, one user per image, to PyTorch",
         ">= 0.9",
         "networks",
-        ratio_to_pytorch("stage 2, inference, one person an image", "apart", 0.9),
+        ratio_to_pytorch("stage 2, inference, one user per image", "apart", 0.9),
     ),
     Row(
         "stage 2, inference, 8 users per image, to PyTorch that also shares the image's work",
         ">= 0.9",
         "networks",
-        ratio_to_pytorch("stage 2, inference, 8 people an image", "shared", 0.9),
+        ratio_to_pytorch("stage 2, inference, 8 users per image", "shared", 0.9),
     ),
     *(
         Row(
-            f"{what}, on one core in CPU seconds",
+            f"{quantity}, on one core in CPU seconds",
             "",
             "networks_one_core",
             ratio_to_pytorch(case, kind, None),
         )
-        for what, case, kind in (
+        for quantity, case, kind in (
             ("stage 1, training, to PyTorch", "stage 1, training", ""),
             ("stage 1, inference, to PyTorch", "stage 1, inference", ""),
             (
                 "stage 2, training, 8 users per image, to PyTorch that also shares",
-                "stage 2, training, 8 people an image",
+                "stage 2, training, 8 users per image",
                 "shared",
             ),
             (
                 "stage 2, inference, 8 users per image, to PyTorch that also shares",
-                "stage 2, inference, 8 people an image",
+                "stage 2, inference, 8 users per image",
                 "shared",
             ),
         )
     ),
     *(
         Row(
-            f"embeddings, {people} users per image, {kind}, to PyTorch with the paper's encoder",
+            f"embeddings, {users} users per image, {kind}, to PyTorch with the paper's encoder",
             goal,
             "embeddings",
-            embeddings(people, kind, 5.0 if goal else None),
+            embeddings(users, kind, 5.0 if goal else None),
         )
-        for people in (15, 100, 1000)
+        for users in (15, 100, 1000)
         for kind, goal in (("from pixels", ">= 5"), ("features known", ""))
     ),
     Row("rendering 96 x 128 maps, to `scipy.ndimage`", ">= 30", "rendering", rendering),
@@ -213,16 +213,16 @@ ROWS = [
     Row("first step, compilation cache filled", "<= 2 s", "host", first_step("filled", 2.0)),
     Row("memory for each further user (150 images), image (15 users)", "", "curves", growth),
 ]
-# The ratios that are guarded: file, and results -> ratio.
-GUARDED: dict[str, tuple[str, Callable[[dict], float]]] = {
+# The ratios that are checked: file, and results -> ratio.
+CHECKED: dict[str, tuple[str, Callable[[dict], float]]] = {
     "stage 1, training, to PyTorch": (
         "networks_one_core",
         lambda results: _ratio(results, "stage 1, training", "ratio pytorch eager"),
     ),
-    "stage 2, training, 8 people an image, to PyTorch that shares": (
+    "stage 2, training, 8 users per image, to PyTorch that shares": (
         "networks_one_core",
         lambda results: _ratio(
-            results, "stage 2, training, 8 people an image", "ratio pytorch eager shared"
+            results, "stage 2, training, 8 users per image", "ratio pytorch eager shared"
         ),
     ),
     "rendering, to scipy.ndimage": (
@@ -239,10 +239,10 @@ def _ratio(results: dict, case: str, column: str) -> float:
 
 
 def read(name: str, folder: Path) -> dict:
-    """Results of a benchmark.
+    """Reads the results of a benchmark.
 
     Raises:
-        FileNotFoundError: with what makes them.
+        FileNotFoundError: with the command that makes them.
     """
     path = folder / f"{name}.json"
     if not path.is_file():
@@ -251,15 +251,15 @@ def read(name: str, folder: Path) -> dict:
 
 
 def make_table(folder: Path) -> str:
-    """All rows, with where and when they were measured."""
+    """All rows, with the machine and the date of the measurements."""
     lines, abouts = [], set()
     for row in ROWS:
         results = read(row.file, folder)
-        text, is_met = row.figure(results)
+        text, is_met = row.format(results)
         met = {True: "met", False: "missed", None: ""}[is_met]
         script, *options = row.file.partition("_one_core")
         command = f"`benchmarks/{script}.py{' --cores 1' if options[0] else ''}`"
-        lines.append([row.what, row.goal, text, met, command])
+        lines.append([row.quantity, row.goal, text, met, command])
         machine = results["machine"]
         abouts.add(
             f"`{row.file}`: {results['date']}, commit {results['commit']}, {machine['cpu']}, "
@@ -272,7 +272,7 @@ def make_table(folder: Path) -> str:
         for name, number in versions[side].items()
         if name in ("python", "jax", "flax", "torch")
     )
-    table = markdown(["what", "goal", "measured", "", "command"], lines)
+    table = markdown(["quantity", "goal", "measured", "", "command"], lines)
     return "\n\n".join([table, f"{'; '.join(sorted(abouts))}. {listed}."])
 
 
@@ -280,7 +280,7 @@ def insert(text: str, table: str) -> str:
     """Replaces the table of a text.
 
     Raises:
-        ValueError: if the text has no place for it.
+        ValueError: if the text lacks the lines around the table.
     """
     before, found, after = text.partition(START)
     _, ended, rest = after.partition(END)
@@ -293,14 +293,14 @@ def worse(expected: dict[str, float], found: dict[str, float], tolerance: float)
     """A line for each ratio that fell below the expected one times `tolerance`."""
     return [
         f"{name}: {found[name]:.2f}; allowed: at least {tolerance * ratio:.2f}, "
-        f"{tolerance:.0%} of what was stored"
+        f"{tolerance:.0%} of the stored ratio"
         for name, ratio in expected.items()
         if found[name] < tolerance * ratio
     ]
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the table, stores the guarded ratios, or compares with them."""
+    """Writes the table, stores the checked ratios, or compares with the stored ones."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("text", type=Path, nargs="?", help="where to insert the table")
     parser.add_argument("--check", action="store_true", help="compare with the stored ratios")
@@ -312,7 +312,7 @@ def main(arguments: list[str]) -> int:
         options.text.write_text(insert(options.text.read_text(), table))
     if not (options.check or options.store):
         return 0
-    found = {name: figure(read(file, options.results)) for name, (file, figure) in GUARDED.items()}
+    found = {name: ratio(read(file, options.results)) for name, (file, ratio) in CHECKED.items()}
     if options.store:
         stored = {"tolerance": 0.7, "ratios": {name: round(found[name], 2) for name in found}}
         EXPECTED.write_text(json.dumps(stored, indent=2) + "\n")

@@ -55,7 +55,7 @@ def test_the_accelerator_benchmark_runs_tiny_on_a_cpu(tmp_path):
         assert row["bytes_per_example"] > 0
     # Of a pair of 32 x 48: the first convolution makes 16 x 24 x 32 values of 3 x 3 x 5 each, the
     # others 8 x 12 x 64 of 3 x 3 x 32, 4 x 6 x 128 of 3 x 3 x 64, 2 x 3 x 256 of 3 x 3 x 128. A
-    # gradient takes that twice again, but for the pictures', which nobody asks for.
+    # gradient takes that twice again, except for that of the images, which is not computed.
     first = 2 * 16 * 24 * 32 * 45
     others = 2 * (8 * 12 * 64 * 288 + 4 * 6 * 128 * 576 + 2 * 3 * 256 * 1152)
     assert encoder["flops_per_example"] == pytest.approx(2 * first + 3 * others, rel=0.3)
@@ -72,16 +72,16 @@ def test_sides_take_turns_and_the_first_round_does_not_count():
 
         return turn
 
-    figures = measuring.take_turns({"a": side("a"), "b": side("b")}, rounds=2)
+    measured = measuring.take_turns({"a": side("a"), "b": side("b")}, rounds=2)
     # Round 0 warms up, backwards; then forwards, then backwards.
     assert "".join(order) == "ba" + "ab" + "ba"
-    assert figures == {"a": [3, 6], "b": [4, 5]}
+    assert measured == {"a": [3, 6], "b": [4, 5]}
 
 
 def test_a_ratio_is_worse_only_below_the_tolerance():
     expected, found = {"one": 1.0, "two": 2.0}, {"one": 0.71, "two": 1.39}
     lines = table.worse(expected, found, tolerance=0.7)
-    assert lines == ["two: 1.39; allowed: at least 1.40, 70% of what was stored"]
+    assert lines == ["two: 1.39; allowed: at least 1.40, 70% of the stored ratio"]
 
 
 def test_the_table_stands_between_its_marks():

@@ -1,13 +1,14 @@
-"""How long until people are told apart as well as by a CNN trained in PyTorch, on OSIE.
+"""Time to the verification accuracy of a CNN trained in PyTorch, on OSIE.
 
     gazejax data build osie/gaze --raw DIR
-    python benchmarks/time_to_figures.py --peer .venv-peers/bin/python
+    python benchmarks/time_to_accuracy.py --peer .venv-peers/bin/python
 
-All folds of users, seed 0. PyTorch trains the early encoder of configs/osie_maps.py, 840 steps of
-10 people and 6 images each (9 epochs), and embeds the test images; its clock runs for that alone:
-its maps are rendered and its data read beforehand. Ours trains the encoder of configs/osie.py, for
-fewer steps than the config has; its clock runs from the prepared data set to the embeddings, with
-reading, ImageNet features and compilation. Both are then compared by the protocol of the figures.
+The benchmark trains all folds of users with seed 0. PyTorch trains the early-fusion encoder of
+configs/osie_maps.py for 840 steps of 10 users with 6 images each (9 epochs), and embeds the test
+images. Only training and embedding are timed; maps are rendered and data are read beforehand. Our
+side trains the encoder of configs/osie.py, for fewer steps than the config has. Its time is from
+the prepared data set to the embeddings, including reading, ImageNet features and compilation. The
+protocol of the evaluation then scores the embeddings of both sides.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import verification_protocol
 from gazejax.inference.embed import embed_viewings
+from gazejax.inputs.maps import to_relative_density
 from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.metrics import verification
 from gazejax.runtime.allocator import keep_freed_memory
@@ -54,17 +56,17 @@ def fold_configs(config: ConfigDict, folds: int) -> list[ConfigDict]:
     return configs
 
 
-def figures_of(
+def metrics_of(
     config: ConfigDict,
     dataset: Dataset,
     folds: list[tuple[Splits, np.ndarray]],
 ) -> dict[str, float]:
-    """ROC-AUC and rank-1 of seen and unseen people, means over the folds.
+    """ROC-AUC and rank-1 of seen and unseen users, means over the folds.
 
     Args:
-        config: of the evaluation.
+        config: config of the evaluation.
         dataset: the data set.
-        folds: splits, and the embeddings [user, test image, embedding] of everybody.
+        folds: splits, and the embeddings [user, test image, embedding] of all users.
     """
     images = folds[0][0].test_images
     orders = verification_protocol.sample_image_orders(
@@ -92,54 +94,52 @@ def figures_of(
 
 
 def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]:
-    """Seconds from the prepared data set to the embeddings of all folds, and their figures."""
+    """Seconds from the prepared data set to the embeddings of all folds, and their metrics."""
     start = time.perf_counter()
     devices = choose_devices(config)
     dataset = load_dataset(config)
-    everybody, embedded = np.arange(len(dataset.user_ids)), []
+    all_users, embedded = np.arange(len(dataset.user_ids)), []
     for one in fold_configs(config, folds):
         splits = make_config_splits(one, dataset)
         viewings = {"encoder": make_stage_arrays("encoder", one, dataset, splits)}
-        stage = make_stage(
-            "encoder", one, viewings, basis=dataset.basis, encoder_params=None, devices=devices
-        )
+        stage = make_stage("encoder", one, viewings, encoder_params=None, devices=devices)
         step = make_train_step(stage.loss, stage.optimizer, devices=devices, steps_per_dispatch=1)
         state = init_state(stage.network.init, stage.optimizer, one.seed)
         state = jax.device_put(state, replicated(devices))
         before = None
         for _ in range(stage.num_steps):
             state, metrics = step(state, stage.constants, None)
-            # As the training loop: of the devices of a CPU, some may never get a thread where
-            # hundreds of steps wait.
+            # As in the training loop: if hundreds of steps wait, some devices of a CPU may never
+            # get a thread.
             jax.block_until_ready(before)
             before = metrics
         embeddings = embed_viewings(
             one,
             state.params,
             viewings["encoder"],
-            users=everybody,
+            users=all_users,
             images=splits.test_images,
             devices=devices,
         )
         embedded.append((splits, embeddings))
     seconds = time.perf_counter() - start
-    return seconds, figures_of(config, dataset, embedded)
+    return seconds, metrics_of(config, dataset, embedded)
 
 
 def train_theirs(
     config: ConfigDict, folds: int, python: Path
 ) -> tuple[float, dict[str, float], dict]:
-    """Seconds that PyTorch trains and embeds, the figures, and its versions."""
+    """Seconds of training and embedding in PyTorch, the metrics, and the versions."""
     dataset, embedded, seconds = load_dataset(config), [], 0.0
-    everybody = np.arange(len(dataset.user_ids))
+    all_users = np.arange(len(dataset.user_ids))
     for one in fold_configs(config, folds):
         ours = networks.Ours(one, dataset)
         _, arrays = ours.check()
         arrays |= ours.for_the_peer() | {"settings": np.array(json.dumps(ours.settings()))}
-        images, personal, universal = ours.rendered("encoder", everybody, ours.splits.test_images)
+        images, personal, universal = ours.rendered("encoder", all_users, ours.splits.test_images)
         arrays["test/images"] = images
-        for name, maps in (("personal", personal), ("group", universal)):
-            arrays[f"test/{name}"] = np.asarray(networks.render.to_relative_density(maps))
+        for name, maps in (("personal", personal), ("universal", universal)):
+            arrays[f"test/{name}"] = np.asarray(to_relative_density(maps))
         with tempfile.TemporaryDirectory() as folder:
             path, out = Path(folder) / "data.npz", Path(folder) / "embeddings.npy"
             np.savez(path, **arrays)
@@ -152,18 +152,18 @@ def train_theirs(
             finally:
                 peer.close()
             embedded.append((ours.splits, np.load(out)))
-    return seconds, figures_of(config, dataset, embedded), peer.about["versions"]
+    return seconds, metrics_of(config, dataset, embedded), peer.about["versions"]
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and writes the figures."""
+    """Measures, prints the table and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
     parser.add_argument("--data-dir", type=str, help="folder of the prepared data sets")
     parser.add_argument("--folds", type=int, default=3, choices=(1, 2, 3))
     parser.add_argument("--our-steps", type=int, default=400)
     parser.add_argument("--their-steps", type=int, default=840)
-    parser.add_argument("--out", type=Path, default=RESULTS / "time_to_figures.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "time_to_accuracy.json")
     options = parser.parse_args(arguments)
 
     about = machine()
@@ -175,17 +175,17 @@ def main(arguments: list[str]) -> None:
     configure_host_devices(ours)
     report: dict[str, Any] = {"machine": about, "setting": {"folds": options.folds}}
     report["versions"] = {"gazejax": versions("jax", "jaxlib", "flax", "optax", "numpy")}
-    seconds, figures = train_ours(ours, options.folds)
-    report["gazejax"] = {"seconds": seconds, "steps": options.our_steps, "figures": figures}
+    seconds, metrics = train_ours(ours, options.folds)
+    report["gazejax"] = {"seconds": seconds, "steps": options.our_steps, "metrics": metrics}
     if options.peer:
-        seconds, figures, about_peer = train_theirs(theirs, options.folds, options.peer)
-        report["pytorch"] = {"seconds": seconds, "steps": options.their_steps, "figures": figures}
+        seconds, metrics, about_peer = train_theirs(theirs, options.folds, options.peer)
+        report["pytorch"] = {"seconds": seconds, "steps": options.their_steps, "metrics": metrics}
         report["versions"]["pytorch"] = about_peer
         report["ratio"] = report["gazejax"]["seconds"] / seconds
     sides = [side for side in ("gazejax", "pytorch") if side in report]
     rows = [["seconds", *(f"{report[side]['seconds']:.0f}" for side in sides)]]
     rows += [
-        [name, *(f"{report[side]['figures'][name]:.3f}" for side in sides)] for name in figures
+        [name, *(f"{report[side]['metrics'][name]:.3f}" for side in sides)] for name in metrics
     ]
     print(json.dumps(about))
     print(markdown(["", *sides], rows))
