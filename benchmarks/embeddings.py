@@ -46,6 +46,7 @@ import generated
 import networks
 
 from gazejax.config import derived
+from gazejax.config.derived import batch_divisor
 from gazejax.configs import osie, osie_paper
 from gazejax.data import features, pretrained
 from gazejax.inference.networks import encoder_network
@@ -139,7 +140,7 @@ def main(arguments: list[str]) -> None:
 
     about = machine()
     keep_freed_memory()
-    configure_host_devices(osie_paper.get_config())
+    configure_host_devices(batch_divisor(osie_paper.get_config()))
     peer = None
     if options.peer:
         with tempfile.TemporaryDirectory() as folder:

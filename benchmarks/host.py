@@ -39,6 +39,7 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 import networks
 
+from gazejax.config.derived import batch_divisor
 from gazejax.configs import osie_maps
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
@@ -173,7 +174,7 @@ def first_step(name: str, started: float) -> None:
     """In a new process: prints the seconds of the first step, and from the start to its end."""
     keep_freed_memory()
     config = make_config(is_small=False)
-    configure_host_devices(config)
+    configure_host_devices(batch_divisor(config))
     ours = make_side(config)
     stage = ours.stage(name, config)
     step = make_train_step(stage.loss, stage.optimizer, devices=ours.devices, steps_per_dispatch=1)
@@ -223,7 +224,7 @@ def main(arguments: list[str]) -> None:
 
     about = machine()
     keep_freed_memory()
-    configure_host_devices(make_config(is_small=False))
+    configure_host_devices(batch_divisor(make_config(is_small=False)))
     ours, small = (make_side(make_config(is_small=is_small)) for is_small in (False, True))
     host = measure_host(ours, small, options.rounds)
     save = measure_save(ours, options.rounds, num_steps=4)

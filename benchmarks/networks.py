@@ -48,7 +48,7 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 
 from gazejax import losses
-from gazejax.config.derived import INPUTS, pairs_per_batch
+from gazejax.config.derived import INPUTS, batch_divisor, pairs_per_batch
 from gazejax.configs import osie_maps
 from gazejax.data.loading import make_config_splits
 from gazejax.inputs.maps import leave_one_out_maps, to_relative_density
@@ -101,7 +101,7 @@ class Ours:
 
     def __init__(self, config: ConfigDict, dataset: Dataset):
         self.config = config
-        self.devices = choose_devices(config)
+        self.devices = choose_devices(batch_divisor(config))
         self.splits = make_config_splits(config, dataset)
         self.max_fixations = longest_viewing(dataset.gaze)
         self.viewings = {
@@ -495,7 +495,7 @@ def main(arguments: list[str]) -> None:
     if options.image_size:
         config.encoder.image_size = config.saliency.image_size = tuple(options.image_size)
     keep_freed_memory()
-    configure_host_devices(config)
+    configure_host_devices(batch_divisor(config))
     ours = Ours(
         config,
         generated.make_dataset(config, num_users=NUM_USERS, num_images=options.images, seed=0),

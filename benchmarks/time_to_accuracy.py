@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 
 import networks
 
+from gazejax.config.derived import batch_divisor
 from gazejax.configs import osie, osie_maps
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import Splits
@@ -96,7 +97,7 @@ def metrics_of(
 def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]:
     """Seconds from the prepared data set to the embeddings of all folds, and their metrics."""
     start = time.perf_counter()
-    devices = choose_devices(config)
+    devices = choose_devices(batch_divisor(config))
     dataset = load_dataset(config)
     all_users, embedded = np.arange(len(dataset.user_ids)), []
     for one in fold_configs(config, folds):
@@ -172,7 +173,7 @@ def main(arguments: list[str]) -> None:
     for config, number in ((ours, options.our_steps), (theirs, options.their_steps)):
         config.data.data_dir = options.data_dir
         config.encoder.num_steps = number
-    configure_host_devices(ours)
+    configure_host_devices(batch_divisor(ours))
     report: dict[str, Any] = {"machine": about, "setting": {"folds": options.folds}}
     report["versions"] = {"gazejax": versions("jax", "jaxlib", "flax", "optax", "numpy")}
     seconds, metrics = train_ours(ours, options.folds)

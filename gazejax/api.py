@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Shaped, UInt8
-from ml_collections import ConfigDict
 from PIL import Image
 
 from gazejax._array_checks import (
@@ -24,16 +23,17 @@ from gazejax._array_checks import (
     checked_numbers,
 )
 from gazejax.config.derived import (
+    embedding_layout,
     has_preference_vector,
-    input_size,
+    input_sizes,
     map_size,
-    user_embedding_size,
 )
 from gazejax.data import features, pretrained
 from gazejax.data.reader import resize_image
-from gazejax.inference.networks import encoder_network, saliency_network
+from gazejax.inference.networks import Network, encoder_network, saliency_network
 from gazejax.inference.universal import make_universal_predictor
-from gazejax.inputs.pairs import encoder_inputs, make_pairs
+from gazejax.inputs.maps import MapSpec
+from gazejax.inputs.pairs import make_pairs
 from gazejax.models.scanpath_encoder import preference_vector
 from gazejax.types import Scanpaths
 from gazejax.workdir.guards import check_same_encoder
@@ -79,18 +79,21 @@ class Model:
                 f"{config.controls.embeddings!r} for embeddings (config.controls.embeddings)"
             )
         self.config = config
-        self.embedding_size = user_embedding_size(config)
+        self.embedding_size = sum(embedding_layout(config))
         self.needs_durations = bool({"duration", "order"} & set(config.encoder.model.inputs))
-        self._backbone_params, self._basis = None, load_projection(workdir)
-        if self._basis is not None:
+        self._backbone_params, self._projection = None, load_projection(workdir)
+        if self._projection is not None:
             self._backbone_params = pretrained.load_parameters()["backbone"]
         self._center_prior = load_center_prior(workdir)
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
         check_same_encoder(workdir, self._encoder_params)
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
-        self._embed_pairs = jax.jit(_make_embed(config, num_users))
-        self._predict_map = jax.jit(_make_predict(config, num_users))
+        encoder = encoder_network(config, num_users=num_users)
+        spec = MapSpec(map_size(config, "encoder"), config.data.sigma_frac, _FIXATIONS)
+        has_preference = has_preference_vector(config)
+        self._embed_pairs = jax.jit(_make_embed(encoder, spec, has_preference=has_preference))
+        self._predict_map = jax.jit(_make_predict(saliency_network(config, num_users=num_users)))
         self._universal_params = None
         if latest_step(workdir, "universal") is not None:
             self._universal_params = load_params(workdir, "universal")
@@ -138,24 +141,26 @@ class Model:
                     f"universal has {len(universal)} entries; allowed: one for each of the "
                     f"{len(images)} images"
                 )
-        pixels, points, groups, aspect_ratios, seen = [], [], [], [], []
-        height, width = map_size(self.config, "encoder")
+        pixels, points, universals, aspect_ratios, saliency_inputs = [], [], [], [], []
+        image_size = input_sizes(self.config).get("encoder")
+        size = map_size(self.config, "encoder")
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
             aspect_ratios.append(image.shape[1] / image.shape[0])
-            pixels.append(resize_image(image, (height, width)))
-            seen.append(self._saliency_input(image))
-            groups.append(
+            if image_size is not None:
+                pixels.append(resize_image(image, image_size))
+            saliency_inputs.append(self._saliency_input(image))
+            universals.append(
                 _resize_map(
-                    self._universal_of(seen[-1])
+                    self._universal_of(saliency_inputs[-1])
                     if universal is None
                     else checked_map(universal[number], f"universal[{number}]"),
-                    (height, width),
+                    size,
                 )
             )
         times = self._checked_durations(durations_ms, points)
-        num_pairs = len(pixels)
+        num_pairs = len(points)
         longest = max(len(xy_frac) for xy_frac in points)
         shape = (-(-num_pairs // _PAIRS) * _PAIRS, -(-longest // _FIXATIONS) * _FIXATIONS)
         xy_frac = np.zeros((*shape, 2), np.float32)
@@ -164,11 +169,11 @@ class Model:
             used = slice(len(xy))
             xy_frac[row, used], times_ms[row, used], mask[row, used] = xy, duration_ms, True
         batch = (
-            _padded(np.stack(pixels), shape[0]),
+            _padded(np.stack(pixels), shape[0]) if pixels else None,
             Scanpaths(*map(jnp.asarray, (xy_frac, times_ms, mask))),
             _padded(np.array(aspect_ratios, np.float32), shape[0]),
-            _padded(np.stack(groups).astype(np.float32), shape[0]),
-            _padded(np.stack(seen), shape[0]),
+            _padded(np.stack(universals).astype(np.float32), shape[0]),
+            _padded(np.stack(saliency_inputs), shape[0]),
         )
         chunks = [
             self._embed_pairs(
@@ -222,13 +227,13 @@ class Model:
     ) -> Shaped[np.ndarray, "_height _width _channel"]:
         """What the saliency network sees of a picture: its pixels, or its frozen features."""
         config = self.config
-        pixels = resize_image(image, input_size(config, "saliency"))
-        if self._basis is None:
+        pixels = resize_image(image, input_sizes(config)["saliency"])
+        if self._projection is None:
             return pixels
         levels = features.backbone_levels(
             self._backbone_params, pixels[None], config.features.strides
         )
-        return features.project(self._basis, levels, config.saliency.map_size)[0]
+        return features.project(self._projection, levels, config.saliency.map_size)[0]
 
     def _checked_durations(
         self, durations_ms: Any, fixations: Sequence[np.ndarray]
@@ -261,51 +266,48 @@ class Model:
         return checked
 
     def _universal_of(
-        self, seen: Shaped[np.ndarray, "_height _width _channel"]
+        self, saliency_input: Shaped[np.ndarray, "_height _width _channel"]
     ) -> Float[np.ndarray, "map_height map_width"]:
         """Predicts a universal map; the mean training map, if none was predicted in training."""
         prior = self._center_prior["saliency"]
-        is_told_prior = self.config.data.universal_map == "center_prior"
-        if self._universal_params is None or is_told_prior:
+        uses_prior = self.config.data.universal_map == "center_prior"
+        if self._universal_params is None or uses_prior:
             return prior
-        return np.asarray(self._predict_universal(self._universal_params, seen[None], prior))[0]
+        return np.asarray(
+            self._predict_universal(self._universal_params, saliency_input[None], prior)
+        )[0]
 
 
-def _make_embed(config: ConfigDict, num_users: int) -> Any:
-    network = encoder_network(config, num_users=num_users)
-
+def _make_embed(network: Network, spec: MapSpec, *, has_preference: bool) -> Any:
     def embed(
         params: Any,
-        pixels: jax.Array,
+        images: jax.Array | None,
         scanpaths: Scanpaths,
         aspect_ratio: jax.Array,
         universal: jax.Array,
-        seen: jax.Array,
+        saliency_inputs: jax.Array,
     ) -> jax.Array:
         pairs = make_pairs(
-            config,
-            "encoder",
             scanpaths,
-            pixels=pixels,
+            spec,
+            images=images,
             aspect_ratio=aspect_ratio,
             universal_of=lambda _: universal,
-            taste_of=lambda residual: (
-                preference_vector(seen, residual) if has_preference_vector(config) else None
+            preference_of=lambda residual: (
+                preference_vector(saliency_inputs, residual) if has_preference else None
             ),
         )
-        return network.apply(params).encoder(*encoder_inputs(config, pairs))
+        return network.embed(params, pairs)
 
     return embed
 
 
-def _make_predict(config: ConfigDict, num_users: int) -> Any:
-    network = saliency_network(config, num_users=num_users)
-
+def _make_predict(network: Network) -> Any:
     def predict(
-        params: Any, pixels: jax.Array, universal: jax.Array, embedding: jax.Array
+        params: Any, saliency_input: jax.Array, universal: jax.Array, embedding: jax.Array
     ) -> jax.Array:
         maps = network.apply(params)(
-            pixels[None], jnp.asarray(universal)[None, None], embedding[None, None]
+            saliency_input[None], jnp.asarray(universal)[None, None], embedding[None, None]
         )
         return maps[0, 0]
 

@@ -48,7 +48,8 @@ def test_api_embeds_as_training_did(run, request):
     from gazejax.config.derived import has_preference_vector
     from gazejax.data.loading import load_dataset, make_config_splits
     from gazejax.inference.embed import embed_viewings
-    from gazejax.inputs.stage_arrays import make_stage_arrays
+    from gazejax.inference.networks import encoder_network
+    from gazejax.inference.stage_inputs import make_stage_inputs
     from gazejax.workdir.layout import load_config, load_projection
     from gazejax.workdir.parameters import load_params
 
@@ -57,16 +58,19 @@ def test_api_embeds_as_training_did(run, request):
     dataset = load_dataset(config, load_projection(folder))
     splits = make_config_splits(config, dataset)
     user, image = splits.unseen_users[:1], splits.test_images[:1]
-    viewings = make_stage_arrays("encoder", config, dataset, splits)
+    inputs = make_stage_inputs("encoder", config, dataset, splits)
     expected = embed_viewings(
-        config,
+        encoder_network(config, num_users=len(splits.seen_users)),
         load_params(folder, "encoder"),
-        viewings,
+        inputs,
         users=user,
         images=image,
+        embedding_size=gazejax.load(folder).embedding_size,
         devices=jax.local_devices()[:1],
+        batch_size=32,
     )[0, 0]
-    universal = np.asarray(viewings.group.total)[image[0]] / viewings.group.num_viewers[image[0]]
+    sums = inputs.arrays.universal
+    universal = np.asarray(sums.total)[image[0]] / sums.num_viewers[image[0]]
     gaze = dataset.gaze
     start = gaze.viewing_offset[user[0], image[0]]
     used = slice(start, start + gaze.viewing_length[user[0], image[0]])

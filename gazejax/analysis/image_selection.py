@@ -10,19 +10,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from ml_collections import ConfigDict
 
-from gazejax.config.derived import fold_configs
-from gazejax.data.loading import load_dataset
 from gazejax.evaluation import verification_protocol, verify_users
-from gazejax.evaluation.folds import Fold, open_fold
+from gazejax.evaluation.folds import Fold, Run, open_run, resample_users_of
 from gazejax.evaluation.report import format_value, markdown_table
 from gazejax.evaluation.verify_users import with_intervals
-from gazejax.metrics import bootstrap, verification
-from gazejax.runtime.files import source_commit, write_json, write_text
+from gazejax.metrics import verification
+from gazejax.runtime.files import source_commit, write_result
 from gazejax.runtime.progress import track
-from gazejax.types import Dataset
-from gazejax.workdir.layout import load_config, load_projection
 
 NAME = "selected_images"
 
@@ -114,11 +109,8 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
     """
     from gazejax import plots  # Imported here: matplotlib takes a second.
 
-    config = load_config(workdir)
-    dataset = load_dataset(config, load_projection(workdir))
-    folds = [
-        open_fold(folder, one, dataset) for folder, one in fold_configs(config, workdir).items()
-    ]
+    run = open_run(workdir)
+    config, dataset, folds = run.config, run.dataset, run.folds
     candidates = [_images_of_all(fold) for fold in folds]
     most = min(len(images) for images in candidates) // 2
     if not 1 <= budget <= most:
@@ -155,7 +147,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
             names[fold.workdir.relative_to(workdir).as_posix()] = [
                 dataset.image_ids[image] for image in fold.splits.test_images[order]
             ]
-    metrics = _metrics(scores, sizes, folds, dataset, config.eval)
+    metrics = _metrics(scores, sizes, run)
     result = {
         "data": config.data.name,
         "images": names,
@@ -167,9 +159,6 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
         "evaluation_seed": config.eval.seed,
         "commit": source_commit(),
     }
-    write_json(workdir / f"{NAME}.json", result)
-    text = format_selection(result)
-    write_text(workdir / f"{NAME}.md", text)
     (workdir / "plots").mkdir(exist_ok=True)
     plots.plot_metrics_against_size(
         workdir / "plots" / f"{NAME}.png",
@@ -177,7 +166,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
         metric="roc_auc",
         chance=0.5,
     )
-    print(text)
+    write_result(workdir, NAME, result, format_selection(result))
     return result
 
 
@@ -212,17 +201,11 @@ def _score_split(
 def _metrics(
     scores: Mapping[tuple[str, int], Sequence[verification_protocol.VerificationScores]],
     sizes: Sequence[int],
-    folds: Sequence[Fold],
-    dataset: Dataset,
-    options: ConfigDict,
+    run: Run,
 ) -> dict[str, Any]:
     """Metrics of each selection and number of images, and their differences."""
-    user_weight = bootstrap.resample_users(
-        [fold.compared["unseen"]["encoder"].users for fold in folds],
-        num_users=len(dataset.user_ids),
-        num_resamples=options.num_resamples,
-        generator=np.random.default_rng(options.seed),
-    )
+    folds, options = run.folds, run.config.eval
+    user_weight = resample_users_of("unseen", run)
     result: dict[str, Any] = {
         selection: {} for selection in (*_SELECTIONS, "selected_minus_random")
     }

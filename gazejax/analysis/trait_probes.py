@@ -14,21 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from ml_collections import ConfigDict
 
-from gazejax.config.derived import fold_configs
 from gazejax.data import reader
-from gazejax.data.loading import load_dataset
 from gazejax.evaluation import verification_protocol
-from gazejax.evaluation.folds import GROUPS, Fold, open_fold
+from gazejax.evaluation.folds import GROUPS, Fold, open_run
 from gazejax.evaluation.report import markdown_table
 from gazejax.inference.networks import saliency_network
 from gazejax.inputs.maps import to_density
 from gazejax.inputs.streaming import iterate_chunks
-from gazejax.runtime.files import source_commit, write_json, write_text
-from gazejax.runtime.progress import track
+from gazejax.runtime.files import source_commit, write_result
 from gazejax.types import Dataset, Gaze
-from gazejax.workdir.layout import latest_step, load_config, load_projection
 from gazejax.workdir.parameters import load_params
 
 NAME = "trait_probes"
@@ -157,14 +152,9 @@ def probe(workdir: Path) -> dict[str, Any]:
     """
     from gazejax import plots  # Imported here: matplotlib takes a second.
 
-    config = load_config(workdir)
-    dataset = load_dataset(config, load_projection(workdir))
-    generating = _generating_traits(config)
-    folds = []
-    with track("embeddings", len(fold_configs(config, workdir))) as show:
-        for folder, one in fold_configs(config, workdir).items():
-            folds.append(open_fold(folder, one, dataset))
-            show(len(folds), "folds")
+    run = open_run(workdir)
+    config, dataset, folds = run.config, run.dataset, run.folds
+    generating = _generating_traits(config.data.name, config.data.data_dir)
     true_of: dict[str, list[np.ndarray]] = {}
     predicted_of: dict[str, list[np.ndarray]] = {}
     seen_correlations: dict[str, list[float]] = {}
@@ -214,24 +204,23 @@ def probe(workdir: Path) -> dict[str, Any]:
         "training_seed": config.seed,
         "commit": source_commit(),
     }
-    write_json(workdir / f"{NAME}.json", result)
-    text = format_probes(result)
-    write_text(workdir / f"{NAME}.md", text)
     (workdir / "plots").mkdir(exist_ok=True)
     plots.plot_traits(workdir / "plots" / "traits.png", traits=result["traits"])
-    if latest_step(folds[0].workdir, "saliency") is not None:
+    if folds[0].saliency_is_trained():
         plots.plot_directions(
             workdir / "plots" / "directions.png",
             **_maps_along(folds[0], dataset, directions),
             steps=_STEPS,
         )
-    print(text)
+    write_result(workdir, NAME, result, format_probes(result))
     return result
 
 
-def _generating_traits(config: ConfigDict) -> dict[str, Float[np.ndarray, " user"]]:
+def _generating_traits(
+    dataset_name: str, data_dir: str | Path | None
+) -> dict[str, Float[np.ndarray, " user"]]:
     """Parameters that generated the users of a synthetic data set; empty for other data sets."""
-    metadata = reader.open_source(config.data.name, config.data.data_dir).metadata
+    metadata = reader.open_source(dataset_name, data_dir).metadata
     traits = {}
     for name, values in metadata.get("traits", {}).items():
         array = np.array(values, float)
@@ -274,17 +263,17 @@ def _maps_along(
     Returns:
         `image`, and `maps` of each trait: float [step, height, width].
     """
-    config, viewings = fold.config, fold.viewings["saliency"]
-    network = saliency_network(config, num_users=len(fold.splits.seen_users))
+    arrays = fold.inputs["saliency"].arrays
+    network = saliency_network(fold.config, num_users=len(fold.splits.seen_users))
     params = load_params(fold.workdir, "saliency")
     # The image on which the embeddings of the seen users vary most.
     images = fold.splits.test_images
     embeddings = fold.compared["seen"]["encoder"].representations
     image = images[int(embeddings.var(axis=0).sum(axis=-1).argmax())]
-    chunk, _, row = next(iterate_chunks(viewings, np.array([image])))
-    universal = to_density(jnp.asarray(chunk.group.total)[row])
-    if fold.universal is not None:
-        universal = jnp.asarray(fold.universal[image])[None]
+    chunk, _, row = next(iterate_chunks(arrays, np.array([image])))
+    universal = to_density(jnp.asarray(chunk.universal.total)[row])
+    if fold.replacement is not None:
+        universal = jnp.asarray(fold.replacement[image])[None]
 
     @jax.jit
     def predict(params: Any, pixels: Array, universal: Array, embeddings: Array) -> Array:
@@ -294,7 +283,7 @@ def _maps_along(
     maps = {}
     for name, direction in directions.items():
         moved = (direction.center + np.outer(_STEPS, direction.step)).astype(np.float32)
-        maps[name] = np.asarray(predict(params, jnp.asarray(chunk.pixels)[row], universal, moved))
+        maps[name] = np.asarray(predict(params, jnp.asarray(chunk.images)[row], universal, moved))
     return {"image": dataset.images["saliency"][image], "maps": maps}
 
 

@@ -80,7 +80,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fit",
         choices=("stretch", "centre", "native"),
-        help="how the screen showed the image: on the whole screen; as large as fits; pixel by pixel",
+        help="image on the screen: on the whole screen; as large as fits; pixel by pixel",
     )
     parser.add_argument("--tracking", choices=("eye", "mouse"), help="gaze_table; default: eye")
     add_ignore_columns(parser)

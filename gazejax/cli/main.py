@@ -15,6 +15,7 @@ from gazejax.api import load
 from gazejax.cli import train
 from gazejax.cli.data import add_ignore_columns, add_parsers
 from gazejax.cli.tables import read_embedding, read_gaze_table, read_image
+from gazejax.config.derived import batch_divisor
 from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
 from gazejax.experiments.sweep import print_commands, run_sweep
@@ -143,12 +144,12 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    configure_host_devices(load_config(arguments.workdir))
+    configure_host_devices(batch_divisor(load_config(arguments.workdir)))
     if arguments.dataset is not None:
         evaluate_on(arguments.workdir, arguments.dataset, arguments.data_dir)
     elif arguments.data_dir is not None:
         raise ValueError(
-            "--data-dir is not allowed without --dataset: the config has the data_dir of the training"
+            "--data-dir is not allowed without --dataset: the config has that of the training"
         )
     else:
         with lock(arguments.workdir):
@@ -161,13 +162,13 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
 
 def _select_images(arguments: argparse.Namespace) -> None:
-    configure_host_devices(load_config(arguments.workdir))
+    configure_host_devices(batch_divisor(load_config(arguments.workdir)))
     with lock(arguments.workdir):
         select_images(arguments.workdir, arguments.budget)
 
 
 def _probe(arguments: argparse.Namespace) -> None:
-    configure_host_devices(load_config(arguments.workdir))
+    configure_host_devices(batch_divisor(load_config(arguments.workdir)))
     with lock(arguments.workdir):
         probe(arguments.workdir)
 

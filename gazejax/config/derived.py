@@ -1,6 +1,8 @@
 """What follows from a config: stages to train, sizes, folds."""
 
+import math
 from pathlib import Path
+from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -14,18 +16,32 @@ ENCODERS = ("encoder", "permuted_encoder")
 INPUTS = ("encoder", "saliency")
 
 
-def encoder_sees_pixels(config: ConfigDict) -> bool:
-    """Whether the encoder reads the image, and not gaze alone."""
-    return bool(config.encoder.model.architecture != "scanpath")
+class EmbeddingLayout(NamedTuple):
+    """Entries of a user embedding: first the learnt part, then the preference vector.
+
+    Attributes:
+        learnt: number of entries of the learnt part.
+        preference: number of entries of the preference vector; 0 where there is none.
+    """
+
+    learnt: int
+    preference: int
 
 
-def input_size(config: ConfigDict, name: str) -> tuple[int, int]:
-    """(height, width) of the images that a stage's network, or its backbone, reads."""
-    if name == "saliency" and has_preference_vector(config):
-        return config.features.image_size
-    if name == "encoder" and not encoder_sees_pixels(config):
-        return config.encoder.map_size
-    return config[name].image_size
+def input_sizes(config: ConfigDict) -> dict[str, tuple[int, int]]:
+    """(height, width) of the images that each network, or its backbone, reads, if it reads any."""
+    sizes = {}
+    if config.encoder.model.architecture != "scanpath":
+        sizes["encoder"] = config.encoder.image_size
+    section = config.features if has_preference_vector(config) else config.saliency
+    return sizes | {"saliency": section.image_size}
+
+
+def map_size(config: ConfigDict, name: str) -> tuple[int, int]:
+    """(height, width) of the maps of a stage; in a map encoder maps are as large as images."""
+    if name == "encoder" and "encoder" in input_sizes(config):
+        return config.encoder.image_size
+    return config[name].map_size
 
 
 def has_preference_vector(config: ConfigDict) -> bool:
@@ -36,22 +52,12 @@ def has_preference_vector(config: ConfigDict) -> bool:
     return config.features.backbone != "none"
 
 
-def uses_predicted_universal_maps(config: ConfigDict) -> bool:
-    """Whether the other stages read the maps that stage `universal` predicts."""
-    return bool(config.data.universal_map == "predicted")
-
-
-def has_memory(config: ConfigDict) -> bool:
-    """Whether the saliency network has a memory of the seen users."""
-    return has_preference_vector(config) and config.saliency.model.memory.kind != "none"
-
-
-def user_embedding_size(config: ConfigDict) -> int:
-    """Entries of a user embedding: the learnt part, then the preference vector if there is one."""
+def embedding_layout(config: ConfigDict) -> EmbeddingLayout:
+    """The parts of a user embedding."""
     preference = 0
     if has_preference_vector(config):
         preference = feature_projection.num_features(config.features.components)
-    return config.encoder.model.embedding_size + preference
+    return EmbeddingLayout(config.encoder.model.embedding_size, preference)
 
 
 def stages_to_train(config: ConfigDict) -> list[str]:
@@ -60,22 +66,16 @@ def stages_to_train(config: ConfigDict) -> list[str]:
     if config.stage == "all":
         has_control = config.controls.train_permuted_encoder
         asked = [name for name in STAGES if name != "permuted_encoder" or has_control]
-    if uses_predicted_universal_maps(config):
+    if config.data.universal_map == "predicted":
         return ["universal", *(name for name in asked if name != "universal")]
     return asked
 
 
-def pairs_per_batch(config: ConfigDict) -> int:
-    """Pairs in a batch of stage 1, those of virtual users included."""
+def batch_divisor(config: ConfigDict) -> int:
+    """The largest number of devices that can share the batches of all stages evenly."""
     sizes = config.encoder.batch
-    return (sizes.num_users + sizes.virtual_users.number) * sizes.images_per_user
-
-
-def map_size(config: ConfigDict, name: str) -> tuple[int, int]:
-    """(height, width) of the maps of a stage; in a map encoder maps are as large as images."""
-    if name == "encoder" and encoder_sees_pixels(config):
-        return config.encoder.image_size
-    return config[name].map_size
+    num_pairs = (sizes.num_users + sizes.virtual_users.number) * sizes.images_per_user
+    return math.gcd(num_pairs, config.saliency.batch.num_images, config.universal.num_images)
 
 
 def fold_configs(config: ConfigDict, workdir: Path) -> dict[Path, ConfigDict]:

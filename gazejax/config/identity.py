@@ -30,9 +30,14 @@ _NOT_PART_OF_THE_ENCODER = (
 )
 
 
-def not_part_of(stage: str, config: ConfigDict) -> tuple[str, ...]:
-    """Keys and sections of a config on which a stage does not depend."""
-    if stage.endswith("encoder") and config.data.universal_map != "predicted":
+def not_part_of(stage: str, universal_map: str) -> tuple[str, ...]:
+    """Keys and sections of a config on which a stage does not depend.
+
+    Args:
+        stage: name of the stage.
+        universal_map: value of `data.universal_map`.
+    """
+    if stage.endswith("encoder") and universal_map != "predicted":
         return _NOT_PART_OF_THE_ENCODER
     return NOT_PART_OF_THE_EXPERIMENT
 

@@ -41,7 +41,7 @@ def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> N
                 "saliency.batch.num_images",
                 saliency.num_images,
                 f"training images seen by {saliency.users_per_image} users",
-                len(target_images(config, viewed)),
+                len(target_images(viewed, saliency.users_per_image)),
             ),
             (
                 "saliency.batch.enrolment_images",
@@ -67,10 +67,10 @@ def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> N
 
 
 def target_images(
-    config: ConfigDict, viewed: Bool[np.ndarray, "user image"]
+    viewed: Bool[np.ndarray, "user image"], users_per_image: int
 ) -> Int[np.ndarray, " target"]:
-    """Pool images that stage 2 aims at; those that too few users saw can only enrol."""
-    return np.flatnonzero(viewed.sum(axis=0) >= config.saliency.batch.users_per_image)
+    """Images of the pool that stage 2 predicts; images that too few users saw can only enrol."""
+    return np.flatnonzero(viewed.sum(axis=0) >= users_per_image)
 
 
 def warn_excluded_users(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
@@ -85,10 +85,8 @@ def warn_excluded_users(config: ConfigDict, splits: Splits, dataset: Dataset) ->
         )
 
 
-def warn_missing_universal_maps(config: ConfigDict, splits: Splits, dataset: Dataset) -> None:
+def warn_missing_universal_maps(splits: Splits, dataset: Dataset) -> None:
     """Says for how many viewings the universal map of the group is empty: it costs accuracy."""
-    if config.data.universal_map != "seen_users":
-        return
     viewed = np.asarray(dataset.gaze.viewing_length) > 0
     viewers = viewed[splits.seen_users].sum(axis=0)
     alone = total = 0

@@ -1,5 +1,6 @@
 """A config's data set: reads it, adds image features, applies the overlap of images."""
 
+import math
 import os
 
 import jax
@@ -8,9 +9,9 @@ from ml_collections import ConfigDict
 
 from gazejax.config.derived import (
     INPUTS,
-    encoder_sees_pixels,
+    embedding_layout,
     has_preference_vector,
-    input_size,
+    input_sizes,
     map_size,
 )
 from gazejax.data import features, pretrained, reader
@@ -42,11 +43,23 @@ def load_dataset(
 
 def read_dataset(config: ConfigDict) -> Dataset:
     """Reads the config's data set at the input sizes of the networks; raises as `load_dataset`."""
+    sizes = input_sizes(config)
+    # Of images as networks see them, and of universal maps.
+    bytes_per_image = sum(4 * math.prod(map_size(config, name)) for name in INPUTS)
+    bytes_per_image += sum(3 * math.prod(size) for size in sizes.values())
+    if has_preference_vector(config):
+        bytes_per_image -= 3 * math.prod(sizes["saliency"])
+        num_features = embedding_layout(config).preference
+        bytes_per_image += 2 * math.prod(config.saliency.map_size) * num_features
     dataset = reader.load(
         config.data.name,
         config.data.data_dir,
-        {name: input_size(config, name) for name in INPUTS},
-        is_resident=_is_resident(config),
+        sizes,
+        is_resident=_is_resident(
+            config.data.image_storage,
+            reader.num_images(config.data.name, config.data.data_dir),
+            bytes_per_image,
+        ),
         first_trial_only=config.data.first_trial_only,
         drop_first_fixation=config.data.drop_first_fixation,
         subsample_every=config.data.subsample_every,
@@ -61,21 +74,21 @@ def read_dataset(config: ConfigDict) -> Dataset:
 
 
 def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
-    """A data set with what is left of its gaze where users are to share only some images.
+    """A data set reduced to the viewings that a config leaves where users share only some images.
 
-    Training images are shared out among the seen users; test images among all, since what strangers
-    share with the seen users decides who else there is to tell what others look at.
+    Training images are divided among the seen users, test images among all users: the images that
+    unseen users share with seen users decide which universal maps there are.
 
     Args:
         config: of one fold: it depends on who is seen.
         dataset: with all of its gaze.
     """
     splits, options = make_config_splits(config, dataset), config.split
-    everybody = np.concatenate([splits.seen_users, splits.unseen_users])
+    all_users = np.concatenate([splits.seen_users, splits.unseen_users])
     viewed = all_viewed = np.asarray(dataset.gaze.viewing_length) > 0
     for users, images, overlap in (
         (splits.seen_users, splits.train_images, options.train_image_overlap),
-        (everybody, splits.test_images, options.test_image_overlap),
+        (all_users, splits.test_images, options.test_image_overlap),
     ):
         viewed = share_images(
             viewed, dataset.image_ids, users, images, overlap=overlap, hash_seed=options.hash_seed
@@ -119,34 +132,19 @@ def add_features(
     return dataset._replace(features=grid, basis=basis)
 
 
-def _is_resident(config: ConfigDict) -> bool:
+def _is_resident(storage: str, num_images: int, bytes_per_image: int) -> bool:
     """Whether all images lie on the devices; says so if `auto` was to choose."""
-    if config.data.image_storage != "auto":
-        return bool(config.data.image_storage == "device")
-    number = reader.num_images(config.data.name, config.data.data_dir)
-    needed = number * sum(_bytes_per_image(config, name) for name in INPUTS)
+    if storage != "auto":
+        return storage == "device"
+    needed = num_images * bytes_per_image
     available, whose = _device_memory()
     is_resident = needed <= _SHARE_FOR_IMAGES * available
     distributed.log(
-        f"config.data.image_storage 'auto': {number} images take {needed / 1e9:.2f} GB, and "
+        f"config.data.image_storage 'auto': {num_images} images take {needed / 1e9:.2f} GB, and "
         f"{_SHARE_FOR_IMAGES * available / 1e9:.1f} GB of {whose} are for them: "
         f"{'device' if is_resident else 'stream'}"
     )
     return is_resident
-
-
-def _bytes_per_image(config: ConfigDict, name: str) -> int:
-    """Of its pixels or features, and of its group map."""
-    height, width = input_size(config, name)
-    num_bytes = 3 * height * width
-    if name == "encoder" and not encoder_sees_pixels(config):
-        num_bytes = 0
-    map_height, map_width = map_size(config, name)
-    if name == "saliency" and has_preference_vector(config):
-        num_bytes = (
-            2 * map_height * map_width * feature_projection.num_features(config.features.components)
-        )
-    return num_bytes + 4 * map_height * map_width
 
 
 def _device_memory() -> tuple[float, str]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gazejax.inputs.maps import LeaveOneOutMaps, leave_one_out_maps, personal_maps
+from gazejax.inputs.maps import LeaveOneOutMaps, MapSpec, personal_and_universal_maps
 from gazejax.types import AnyArray, Gaze
 
 
@@ -38,24 +38,14 @@ def residual_maps(
     *,
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
-    sigma_frac: float,
-    max_fixations: int,
+    spec: MapSpec,
 ) -> Float[np.ndarray, "user image cell"]:
     """Personal minus universal map of every viewing, flattened; a baseline without learning."""
-    height, width = universal_maps.total.shape[1:]
 
     @jax.jit
     def of_user(universal_maps: LeaveOneOutMaps, gaze: Gaze, image: Array, user: Array) -> Array:
         user = jnp.broadcast_to(user, image.shape)
-        personal = personal_maps(
-            gaze,
-            user,
-            image,
-            sigma_frac=sigma_frac,
-            map_size=(height, width),
-            max_fixations=max_fixations,
-        )
-        universal = leave_one_out_maps(universal_maps, gaze, user, image, personal)
+        personal, universal = personal_and_universal_maps(gaze, universal_maps, user, image, spec)
         return (personal - universal).reshape(len(image), -1)
 
     return np.stack([np.asarray(of_user(universal_maps, gaze, images, user)) for user in users])
@@ -121,27 +111,19 @@ def calibration_likelihoods(
     *,
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
-    sigma_frac: float,
-    max_fixations: int,
+    spec: MapSpec,
 ) -> Float[np.ndarray, "user image setting"]:
     """Mean log density of each setting under each personal map, in nats.
 
     The best setting of a user has the highest mean over the enrolment images.
     """
-    height, width = universal_maps.total.shape[1:]
 
     @jax.jit
     def of_image(universal_maps: LeaveOneOutMaps, gaze: Gaze, image: Array) -> Array:
         at = jnp.broadcast_to(image, users.shape)
-        personal = personal_maps(
-            gaze,
-            jnp.asarray(users),
-            at,
-            sigma_frac=sigma_frac,
-            map_size=(height, width),
-            max_fixations=max_fixations,
+        personal, universal = personal_and_universal_maps(
+            gaze, universal_maps, jnp.asarray(users), at, spec
         )
-        universal = leave_one_out_maps(universal_maps, gaze, jnp.asarray(users), at, personal)
         aspect_ratio = jnp.asarray(gaze.aspect_ratio)[image]
 
         def of_setting(setting: Calibration) -> Array:

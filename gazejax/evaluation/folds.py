@@ -10,17 +10,20 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import INPUTS, STAGES
-from gazejax.data.loading import apply_image_overlap, make_config_splits
+from gazejax.config.derived import STAGES, embedding_layout, fold_configs
+from gazejax.data.loading import apply_image_overlap, load_dataset, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import baselines, prediction_protocol, verification_protocol
 from gazejax.inference.embed import embed_viewings
+from gazejax.inference.networks import encoder_network
+from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inputs import perturbations
-from gazejax.inputs.stage_arrays import StageArrays, make_stage_arrays
+from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.metrics import bootstrap, verification
+from gazejax.runtime.progress import track
 from gazejax.types import AnyArray, Dataset, Gaze, longest_viewing
 from gazejax.workdir.guards import check_no_leaks, check_same_encoder
-from gazejax.workdir.layout import latest_step
+from gazejax.workdir.layout import latest_step, load_config, load_projection
 from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 
 GROUPS = ("seen", "unseen")
@@ -32,18 +35,57 @@ class Fold(NamedTuple):
     Attributes:
         workdir: its folder.
         config: its config.
-        splits: who and what is seen.
-        viewings: what the networks read, but for all the gaze there is, and the group's maps.
-        universal: of all images, what the networks are told in place of those; None: nothing.
-        compared: for the seen and the unseen users, what each method of stage 1 knows of them.
+        splits: which users and images are seen.
+        inputs: what the networks read, with all gaze and the leave-one-out maps.
+        replacement: universal maps of all images in place of the leave-one-out maps; None: none.
+        compared: for the seen and the unseen users, the representations of each method of stage 1.
     """
 
     workdir: Path
     config: ConfigDict
     splits: Splits
-    viewings: dict[str, StageArrays]
-    universal: Float[np.ndarray, "all_images height width"] | None
+    inputs: dict[str, StageInputs]
+    replacement: Float[np.ndarray, "all_images height width"] | None
     compared: dict[str, dict[str, verification_protocol.UserRepresentations]]
+
+    def saliency_is_trained(self) -> bool:
+        """Whether the fold has a saliency network."""
+        return latest_step(self.workdir, "saliency") is not None
+
+
+class Run(NamedTuple):
+    """A trained run, ready to be evaluated.
+
+    Attributes:
+        workdir: its folder.
+        config: its config.
+        dataset: its data set, with frozen features.
+        folds: one, or those of a cross-validation.
+    """
+
+    workdir: Path
+    config: ConfigDict
+    dataset: Dataset
+    folds: list[Fold]
+
+
+def open_run(workdir: Path) -> Run:
+    """Reads all folds of a run, and embeds all users on the test images of each.
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir, its data set is not prepared, or there is no
+            trained encoder.
+        ValueError: if the data set is not the one of the training, or a user or image that is to
+            be unseen took part in it.
+    """
+    config = load_config(workdir)
+    dataset = load_dataset(config, load_projection(workdir))
+    configs, folds = fold_configs(config, workdir), []
+    with track("evaluation, embeddings", len(configs)) as show:
+        for folder, fold_config in configs.items():
+            folds.append(open_fold(folder, fold_config, dataset))
+            show(len(folds), "folds")
+    return Run(workdir, config, dataset, folds)
 
 
 def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
@@ -61,12 +103,12 @@ def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
         check_no_leaks(workdir, stage, splits, dataset)
     if "saliency" in trained:
         check_same_encoder(workdir, load_params(workdir, "encoder"))
-    viewings, universal, methods = make_representations(workdir, config, dataset, splits)
+    inputs, replacement, methods = make_representations(workdir, config, dataset, splits)
     compared = {
         group: represent_users(methods, users, splits.test_images)
         for group, users in _groups(splits).items()
     }
-    return Fold(workdir, config, splits, viewings, universal, compared)
+    return Fold(workdir, config, splits, inputs, replacement, compared)
 
 
 def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
@@ -87,52 +129,58 @@ def make_representations(
     config: ConfigDict,
     dataset: Dataset,
     splits: Splits,
-) -> tuple[dict[str, StageArrays], np.ndarray | None, dict[str, Representation]]:
-    """Viewings and told maps of a fold, as in `Fold`, and the encoder and the controls of stage 1.
+) -> tuple[dict[str, StageInputs], np.ndarray | None, dict[str, Representation]]:
+    """The encoder and the controls of stage 1 on a fold.
+
+    Returns:
+        `inputs` and `replacement` as in `Fold`, and the representations of each method.
 
     Raises:
         ValueError: if an unseen user contributes to a universal map.
     """
     images, users = splits.test_images, np.arange(len(dataset.user_ids))
-    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
-    for arrays in viewings.values():
-        prediction_protocol.check_no_members(arrays.group, splits.unseen_users)
-    universal = load_replacement_universal_maps(workdir, config, viewings, jax.local_devices())
-    # Little gaze is an unseen user's: of the seen ones, who make the universal maps, all is known.
+    inputs = both_stage_inputs(config, dataset, splits)
+    for one in inputs.values():
+        prediction_protocol.check_no_members(one.arrays.universal, splits.unseen_users)
+    saliency_arrays = inputs["saliency"].arrays
+    replacement = load_replacement_universal_maps(
+        workdir, config, saliency_arrays, jax.local_devices()
+    )
+    # Little gaze is of unseen users: of the seen users, who make the universal maps, all is used.
     gaze = perturbations.limit_gaze(dataset.gaze, users=splits.unseen_users, **config.eval.gaze)
+    network = encoder_network(config, num_users=len(splits.seen_users))
 
-    def told_of(gaze: Gaze) -> StageArrays:
-        if universal is None and gaze is dataset.gaze:
-            return viewings["encoder"]
+    def encoder_inputs(gaze: Gaze) -> StageInputs:
+        if replacement is None and gaze is dataset.gaze:
+            return inputs["encoder"]
         changed = dataset._replace(gaze=gaze)
-        return make_stage_arrays("encoder", config, changed, splits, universal)
+        return make_stage_inputs("encoder", config, changed, splits, replacement)
 
-    told = told_of(gaze)
-
-    def embed(stage: str, viewings: StageArrays) -> Float[np.ndarray, "user image embedding"]:
+    def embed(stage: str, inputs: StageInputs) -> Float[np.ndarray, "user image embedding"]:
         return embed_viewings(
-            config,
+            network,
             load_params(workdir, stage),
-            viewings,
+            inputs,
             users=users,
             images=images,
+            embedding_size=sum(embedding_layout(config)),
             devices=jax.local_devices(),
+            batch_size=config.eval.batch_size,
         )
 
-    distance = verification.negative_distance
+    distance, of_limited = verification.negative_distance, encoder_inputs(gaze)
     statistics = baselines.fixation_statistics(gaze, users, images)
     training = baselines.fixation_statistics(gaze, splits.seen_users, splits.train_images)
     residual = baselines.residual_maps(
-        viewings["saliency"].group,
+        saliency_arrays.universal,
         gaze,
         users=users,
         images=images,
-        sigma_frac=config.data.sigma_frac,
-        max_fixations=longest_viewing(gaze),
+        spec=inputs["saliency"].spec._replace(max_fixations=longest_viewing(gaze)),
     )
     spread = training[training[..., 0] > 0].std(axis=0)
     methods = {
-        "encoder": Representation(embed("encoder", told), gaze.viewing_length, distance),
+        "encoder": Representation(embed("encoder", of_limited), gaze.viewing_length, distance),
         "residual_map": Representation(residual, gaze.viewing_length, verification.correlation),
         "fixation_statistics": Representation(
             statistics / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
@@ -147,15 +195,15 @@ def make_representations(
         )
     else:
         methods["encoder_truncated"] = Representation(
-            embed("encoder", told_of(truncated)), truncated.viewing_length, distance
+            embed("encoder", encoder_inputs(truncated)), truncated.viewing_length, distance
         )
     if latest_step(workdir, "permuted_encoder") is not None:
-        permuted = embed("permuted_encoder", told)
+        permuted = embed("permuted_encoder", of_limited)
         methods["permuted_labels"] = Representation(
             permuted, gaze.viewing_length, distance, permuted=True
         )
         methods["permuted_training"] = Representation(permuted, gaze.viewing_length, distance)
-    return viewings, universal, methods
+    return inputs, replacement, methods
 
 
 def represent_users(
@@ -188,13 +236,11 @@ def fewest_images(folds: Sequence[Fold], method: str) -> int:
     )
 
 
-def resample_users_of(
-    group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
-) -> Int[np.ndarray, "resample user"]:
-    """How often each resample of the bootstrap draws each user of a group."""
+def resample_users_of(group: str, run: Run) -> Int[np.ndarray, "resample user"]:
+    """How often each resample of the bootstrap samples each user of a group."""
     return bootstrap.resample_users(
-        [fold.compared[group]["encoder"].users for fold in folds],
-        num_users=len(dataset.user_ids),
-        num_resamples=config.eval.num_resamples,
-        generator=np.random.default_rng(config.eval.seed),
+        [fold.compared[group]["encoder"].users for fold in run.folds],
+        num_users=len(run.dataset.user_ids),
+        num_resamples=run.config.eval.num_resamples,
+        generator=np.random.default_rng(run.config.eval.seed),
     )

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from gazejax import metrics
 from gazejax.evaluation.baselines import Calibration, calibrate
-from gazejax.inputs.maps import LeaveOneOutMaps, leave_one_out_maps, personal_maps
+from gazejax.inputs.maps import LeaveOneOutMaps, MapSpec, personal_and_universal_maps
 from gazejax.metrics import bootstrap
 from gazejax.runtime.devices import map_rows
 from gazejax.types import AnyArray, Gaze, viewing_scanpaths
@@ -136,8 +136,7 @@ def predict_maps(
     universals: UniversalMaps,
     request: PredictionRequest,
     *,
-    sigma_frac: float,
-    max_fixations: int,
+    spec: MapSpec,
     devices: Sequence[jax.Device],
     batch_size: int,
 ) -> Iterator[dict[str, Any]]:
@@ -150,8 +149,7 @@ def predict_maps(
         gaze: all fixations.
         universals: the maps without an embedding, at the size of the scored maps.
         request: the maps to predict.
-        sigma_frac: standard deviation of the true maps, as a fraction of the image width.
-        max_fixations: length of the longest viewing.
+        spec: how fixations become maps; its size is that of the universal maps.
         devices: the devices to use.
         batch_size: approximate number of maps in a batch.
 
@@ -163,22 +161,16 @@ def predict_maps(
         all fixations of a user who is not requested.
     """
     _, num_conditions, num_users, _ = request.embeddings.shape
-    height, width = universals.leave_one_out.total.shape[1:]
+    height, width = spec.size
 
     def predict_row(
         constants: Any, image: Array, column: Array, enrolment: Array, is_requested: Array
     ) -> dict[str, Array]:
         params, pixels, gaze, universals, users, embeddings, calibration = constants
         at = jnp.broadcast_to(image, (num_users,))
-        truth = personal_maps(
-            gaze,
-            users,
-            at,
-            sigma_frac=sigma_frac,
-            map_size=(height, width),
-            max_fixations=max_fixations,
+        truth, universal = personal_and_universal_maps(
+            gaze, universals.leave_one_out, users, at, spec
         )
-        universal = leave_one_out_maps(universals.leave_one_out, gaze, users, at, truth)
         network_universal = universal
         if universals.replacement is not None:
             network_universal = jnp.broadcast_to(universals.replacement[column], universal.shape)
@@ -203,7 +195,7 @@ def predict_maps(
             *(jnp.broadcast_to(map_, universal.shape) for map_ in fixed),
             calibrated,
         ]
-        scanpaths = viewing_scanpaths(gaze, users, at, max_fixations=max_fixations)
+        scanpaths = viewing_scanpaths(gaze, users, at, max_fixations=spec.max_fixations)
         return {
             "maps": jnp.concatenate([jnp.stack(baselines), predicted]),
             "truth": truth,

@@ -2,30 +2,36 @@
 
 import datetime
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from ml_collections import ConfigDict
 
 from gazejax.config.derived import STAGES, fold_configs
 from gazejax.config.identity import fingerprint
 from gazejax.data.loading import load_dataset
 from gazejax.data.splits import Splits
 from gazejax.evaluation.figures import plot_evaluation
-from gazejax.evaluation.folds import GROUPS, Fold, make_representations, open_fold, represent_users
+from gazejax.evaluation.folds import (
+    GROUPS,
+    Fold,
+    Run,
+    make_representations,
+    open_run,
+    represent_users,
+)
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
 from gazejax.evaluation.score_maps import score_predictions
 from gazejax.evaluation.verify_users import verify_users
 from gazejax.inference.embed import measure_embedding
+from gazejax.inference.networks import encoder_network
 from gazejax.runtime.files import (
     path_in_errors,
     source_commit,
     write_arrays,
-    write_json,
-    write_text,
+    write_result,
 )
 from gazejax.runtime.progress import track
 from gazejax.workdir.guards import check_no_trained_images
@@ -48,66 +54,59 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             be unseen took part in it.
     """
     started = time.monotonic()
-    config = load_config(workdir)
-    dataset = load_dataset(config, load_projection(workdir))
-    configs = fold_configs(config, workdir)
-    folds = []
-    with track("evaluation, embeddings", len(configs)) as show:
-        for folder, fold_config in configs.items():
-            folds.append(open_fold(folder, fold_config, dataset))
-            show(len(folds), "folds")
+    run = open_run(workdir)
+    folds = run.folds
     result: dict[str, Any] = {"encoder": {}, "encoder_differences": {}}
     curves: dict[str, Any] = {}
     resamples: dict[str, np.ndarray] = {}
     with track("evaluation, stage 1", len(GROUPS)) as show:
         for number, group in enumerate(GROUPS, start=1):
-            table, differences, curves[group], resampled = verify_users(
-                group, folds, config, dataset
-            )
+            table, differences, curves[group], resampled = verify_users(group, run)
             resamples |= _named(f"encoder/{group}/encoder", resampled)
             result["encoder"][group] = table
             result["encoder_differences"][group] = differences
             show(number, f"{group} users")
     examples: list[dict[str, Any]] = []
-    if all(latest_step(fold.workdir, "saliency") is not None for fold in folds):
+    if all(fold.saliency_is_trained() for fold in folds):
         result |= {"saliency": {}, "saliency_differences": {}, "saliency_users": {}}
         for group in GROUPS:
-            tables, examples, resampled = score_predictions(group, folds, config, dataset)
+            tables, examples, resampled = score_predictions(group, run)
             resamples |= _named(f"saliency/{group}", resampled)
             for key, table in tables.items():
                 result[key][group] = table
     first = folds[0]
     cost = measure_embedding(
-        first.config, load_params(first.workdir, "encoder"), first.viewings["encoder"]
+        encoder_network(first.config, num_users=len(first.splits.seen_users)),
+        load_params(first.workdir, "encoder"),
+        first.inputs["encoder"],
+        batch_size=first.config.eval.batch_size,
     )
-    result["compared"] = _describe(config, folds) | {
+    result["compared"] = _describe(run) | {
         "operations_per_embedding": cost.num_operations,
-        "data_digest": dataset.digest,
-        "config_sha256": fingerprint(config),
+        "data_digest": run.dataset.digest,
+        "config_sha256": fingerprint(run.config),
     }
     # The resamples first: where `evaluation.json` is, all is.
     write_arrays(workdir / RESAMPLES, resamples)
-    write_json(workdir / "evaluation.json", result)
-    text = format_evaluation(result)
-    write_text(workdir / "evaluation.md", text)
     with path_in_errors(workdir / "plots"):
-        plot_evaluation(workdir / "plots", result, curves, examples, folds[0], dataset)
+        plot_evaluation(workdir / "plots", result, curves, examples, first, run.dataset)
+    write_result(workdir, "evaluation", result, format_evaluation(result))
     write_resources(workdir, "embedding", seconds=cost.seconds)
     write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
-    print(text)
     return result
 
 
-def evaluate_on(workdir: Path, name: str, data_dir: Path | None) -> dict[str, Any]:
-    """Evaluates the encoder of a workdir on the people of another data set, whom it never met.
+def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict[str, Any]:
+    """Evaluates the encoder of a workdir on another data set, all of whose users are unseen.
 
-    Each viewing is somebody's first look at an image, as in most training data; the universal map
-    of an image is that of the others there. Prints the table and writes it to the workdir.
+    Each viewing is a user's first trial of an image, as in most training data; the universal map of
+    an image is that of the other users of the data set. Prints the table and writes it to the
+    workdir.
 
     Args:
-        workdir: of a finished stage `encoder`, with one fold or several; figures are the mean over
+        workdir: of a finished stage `encoder`, with one fold or several; metrics are the mean over
             the encoders of the folds.
-        name: name and configuration of a prepared data set.
+        dataset_name: name and configuration of a prepared data set.
         data_dir: folder of prepared data sets; None is TFDS's own default.
 
     Returns:
@@ -116,37 +115,34 @@ def evaluate_on(workdir: Path, name: str, data_dir: Path | None) -> dict[str, An
     Raises:
         FileNotFoundError: if the folder is no workdir, or the data set is not prepared.
         ValueError: if the encoder was trained with an image of that data set, or needs durations
-            that nobody knows.
+            that are unknown.
     """
-    config = load_config(workdir)
-    trained_on = config.data.name
-    config.data.update(name=name, first_trial_only=True)
-    config.split.update(
-        train_image_overlap=None, test_image_overlap=None
-    )  # They saw what they saw.
+    trained_with = load_config(workdir)
+    config = trained_with.copy_and_resolve_references()
+    config.data.update(name=dataset_name, first_trial_only=True)
     config.data.data_dir = None if data_dir is None else str(data_dir)
+    # The users of the data set saw the images that they saw.
+    config.split.update(train_image_overlap=None, test_image_overlap=None)
     dataset = load_dataset(config, load_projection(workdir))
     users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
-    nobody = np.array([], int)
+    none = np.array([], int)
     folds = []
     for folder, fold_config in fold_configs(config, workdir).items():
         check_no_trained_images(folder, "encoder", dataset)
-        # All may be part of the universal map, from which everybody's own is left out.
-        splits = Splits(users, nobody, images, images)
-        viewings, universal, methods = make_representations(folder, fold_config, dataset, splits)
+        # All users contribute to universal maps, from which the own map is left out.
+        splits = Splits(users, none, images, images)
+        inputs, replacement, methods = make_representations(folder, fold_config, dataset, splits)
         compared = {"unseen": represent_users(methods, users, images)}
-        folds.append(Fold(folder, fold_config, splits, viewings, universal, compared))
-    table, differences, *_ = verify_users("unseen", folds, config, dataset)
+        folds.append(Fold(folder, fold_config, splits, inputs, replacement, compared))
+    run = Run(workdir, config, dataset, folds)
+    table, differences, *_ = verify_users("unseen", run)
     result = {
         "encoder": table,
         "encoder_differences": differences,
-        "compared": _describe(config, folds) | {"trained_on": trained_on},
+        "compared": _describe(run) | {"trained_on": trained_with.data.name},
     }
-    text = format_evaluation_on(result)
-    stem = f"evaluation_{name.replace('/', '_')}"
-    write_json(workdir / f"{stem}.json", result)
-    write_text(workdir / f"{stem}.md", text)
-    print(text)
+    stem = f"evaluation_{dataset_name.replace('/', '_')}"
+    write_result(workdir, stem, result, format_evaluation_on(result))
     return result
 
 
@@ -161,8 +157,9 @@ def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Float[np.ndarray
     return named
 
 
-def _describe(config: ConfigDict, folds: Sequence[Fold]) -> dict[str, Any]:
+def _describe(run: Run) -> dict[str, Any]:
     """What exactly was compared."""
+    config, folds = run.config, run.folds
     first, options = folds[0], config.eval
     return {
         "data": config.data.name,

@@ -6,10 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Float, Int
-from ml_collections import ConfigDict
 
 from gazejax.evaluation import baselines, prediction_protocol, verification_protocol
-from gazejax.evaluation.folds import Fold, fewest_images, resample_users_of
+from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
 from gazejax.evaluation.verify_users import with_intervals
 from gazejax.inference.networks import saliency_network
 from gazejax.inference.universal import predict_universal_maps
@@ -18,7 +17,7 @@ from gazejax.inputs.stage_arrays import center_prior
 from gazejax.inputs.streaming import iterate_chunks
 from gazejax.metrics import bootstrap
 from gazejax.runtime.progress import track
-from gazejax.types import Dataset, longest_viewing
+from gazejax.types import Dataset
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 
@@ -35,7 +34,7 @@ _DIFFERENCES = (
 
 
 def score_predictions(
-    group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
+    group: str, run: Run
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Stage 2 for the seen or the unseen users.
 
@@ -43,12 +42,12 @@ def score_predictions(
         Tables of figures, paired differences and single users; some maps of the first fold to look
         at; resampled figures of each condition.
     """
-    options = config.eval
+    folds, options, dataset = run.folds, run.config.eval, run.dataset
     num_images = len(folds[0].splits.test_images)
     sizes = verification_protocol.usable_sizes(
         options.saliency_num_images, fewest_images(folds, "encoder")
     )
-    user_weight = resample_users_of(group, folds, config, dataset)
+    user_weight = resample_users_of(group, run)
     generator = np.random.default_rng(options.seed)
     image_weight = bootstrap.resample(
         num_images, num_images, num_resamples=options.num_resamples, generator=generator
@@ -112,12 +111,15 @@ def _score_fold(
         The scores of each n, and the maps of a few users and images at the last n.
     """
     config, options = fold.config, fold.config.eval
-    images, viewings = fold.splits.test_images, fold.viewings["saliency"]
-    prior = center_prior(viewings)
+    images, inputs = fold.splits.test_images, fold.inputs["saliency"]
+    arrays, prior = inputs.arrays, center_prior(inputs.arrays)
     known, seen = (
         compared._replace(
             representations=apply_embedding_control(
-                config, compared.representations, compared.viewed
+                config.controls.embeddings,
+                compared.representations,
+                compared.viewed,
+                seed=config.seed,
             )
         )
         for compared in (fold.compared[name]["encoder"] for name in (group, "seen"))
@@ -126,12 +128,14 @@ def _score_fold(
     enrolments = [(size, order) for size in sizes for order in orders[: options.saliency_num_draws]]
     swaps = prediction_protocol.derangements(len(known.users), options.num_swaps, options.seed)
     grid = baselines.calibration_grid(**options.calibration)
-    common: dict[str, Any] = {
-        "sigma_frac": config.data.sigma_frac,
-        "max_fixations": longest_viewing(viewings.gaze),
-    }
     likelihoods = baselines.calibration_likelihoods(
-        viewings.group, viewings.gaze, prior, grid, users=known.users, images=images, **common
+        arrays.universal,
+        arrays.gaze,
+        prior,
+        grid,
+        users=known.users,
+        images=images,
+        spec=inputs.spec,
     )
     is_enrolled, embeddings, settings = [], [], []
     for size, order in enrolments:
@@ -160,7 +164,7 @@ def _score_fold(
         embeddings=np.stack(embeddings),
         calibration=baselines.Calibration(*(values[np.stack(settings)] for values in grid)),
     )
-    counts = prediction_protocol.other_fixation_counts(viewings.gaze, images, map_size=prior.shape)
+    counts = prediction_protocol.other_fixation_counts(arrays.gaze, images, map_size=prior.shape)
     scores = np.full(
         (
             len(enrolments),
@@ -175,7 +179,7 @@ def _score_fold(
     description = f"evaluation, stage 2, {group} users, fold {config.split.fold}"
     with track(description, int(asked.is_query.any(axis=1).sum())) as show:
         done = 0
-        for batch in _predicted_batches(fold, asked, prior, common):
+        for batch in _predicted_batches(fold, asked, prior):
             scores[batch["enrolment"], batch["image"]] = prediction_protocol.score_maps(
                 batch, center_prior=prior, other_counts=counts
             )
@@ -198,27 +202,27 @@ def _predicted_batches(
     fold: Fold,
     asked: prediction_protocol.PredictionRequest,
     prior: Float[np.ndarray, "height width"],
-    common: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
     """What `prediction_protocol.predict_maps` yields, for all images that are asked for."""
     network = saliency_network(fold.config, num_users=len(fold.splits.seen_users))
+    arrays = fold.inputs["saliency"].arrays
     params = load_params(fold.workdir, "saliency")
     if _has_universal(fold):
         predicted = predict_universal_maps(
             fold.config,
             load_params(fold.workdir, "universal"),
-            fold.viewings["saliency"],
+            arrays,
             asked.images,
             jax.local_devices(),
         )
     else:  # Something must stand in its place; `_predict` leaves it out.
         predicted = np.broadcast_to(prior, (len(asked.images), *prior.shape))
-    told = None if fold.universal is None else fold.universal[asked.images]
+    replacement = None if fold.replacement is None else fold.replacement[asked.images]
 
     def predict(params: Any, *inputs: jax.Array) -> jax.Array:
         return network.apply(params)(*inputs)
 
-    for near, part, rows in iterate_chunks(fold.viewings["saliency"], asked.images):
+    for chunk, part, rows in iterate_chunks(arrays, asked.images):
         of_part = asked._replace(
             images=rows,
             is_enrolled=asked.is_enrolled[:, :, part],
@@ -227,15 +231,18 @@ def _predicted_batches(
         for batch in prediction_protocol.predict_maps(
             predict,
             params,
-            near.pixels,
-            near.gaze,
+            chunk.images,
+            chunk.gaze,
             prediction_protocol.UniversalMaps(
-                near.group, prior, predicted[part], None if told is None else told[part]
+                chunk.universal,
+                prior,
+                predicted[part],
+                None if replacement is None else replacement[part],
             ),
             of_part,
             devices=jax.local_devices(),
             batch_size=fold.config.eval.batch_size,
-            **common,
+            spec=fold.inputs["saliency"].spec,
         ):
             yield batch | {"image": part.start + batch["image"]}
 

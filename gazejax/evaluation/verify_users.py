@@ -1,20 +1,18 @@
 """Stage 1 on folds: verification and identification, with intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from ml_collections import ConfigDict
 
 from gazejax.evaluation import verification_protocol
-from gazejax.evaluation.folds import Fold, fewest_images, resample_users_of
+from gazejax.evaluation.folds import Run, fewest_images, resample_users_of
 from gazejax.metrics import bootstrap, verification
-from gazejax.types import Dataset
 
 
 def verify_users(
-    group: str, folds: Sequence[Fold], config: ConfigDict, dataset: Dataset
+    group: str, run: Run
 ) -> tuple[
     dict[str, Any], dict[str, Any], dict[str, verification.RocCurve], dict[str, dict[str, Any]]
 ]:
@@ -23,10 +21,10 @@ def verify_users(
     Returns:
         Table, encoder minus each control, ROC curves, resampled figures of the encoder.
     """
-    options = config.eval
+    folds, options = run.folds, run.config.eval
     num_images = len(folds[0].splits.test_images)
     orders = verification_protocol.sample_image_orders(num_images, options.num_draws, options.seed)
-    user_weight = resample_users_of(group, folds, config, dataset)
+    user_weight = resample_users_of(group, run)
     table: dict[str, Any] = {}
     resampled: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     curves: dict[str, verification.RocCurve] = {}

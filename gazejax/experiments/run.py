@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gazejax.config.derived import batch_divisor
 from gazejax.config.validation import validate
 from gazejax.evaluation.run import evaluate
 from gazejax.runtime.allocator import keep_freed_memory
@@ -43,7 +44,7 @@ def train_and_evaluate(
     workdir = Path(workdir)
     validate(config)
     keep_freed_memory()
-    configure_host_devices(config)
+    configure_host_devices(batch_divisor(config))
     initialize(distributed)
     with lock(workdir):
         with run_together():

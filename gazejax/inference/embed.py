@@ -7,49 +7,49 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
-from ml_collections import ConfigDict
 
-from gazejax.config.derived import user_embedding_size
-from gazejax.inference.networks import encoder_network
-from gazejax.inputs.pairs import encoder_inputs, gather_pairs
-from gazejax.inputs.stage_arrays import StageArrays
+from gazejax.inference.networks import Network
+from gazejax.inputs.pairs import gather_pairs
+from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.inputs.streaming import iterate_chunks
 from gazejax.runtime.devices import map_rows
-from gazejax.types import longest_viewing
 
 _NUM_MEASURED = 5
 
 
 def embed_viewings(
-    config: ConfigDict,
-    encoder_params: Any,
-    viewings: StageArrays,
+    network: Network,
+    params: Any,
+    inputs: StageInputs,
     *,
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
+    embedding_size: int,
     devices: list[jax.Device],
+    batch_size: int,
 ) -> Float[np.ndarray, "user image embedding"]:
     """Embeds every viewing of the given users and images; zero where a user did not see an image.
 
     Args:
-        config: the validated config.
-        encoder_params: parameters of stage 1.
-        viewings: what stage 1 reads. Its group maps are those of the seen users; a seen user is
-            left out of their own.
+        network: the encoder.
+        params: its parameters.
+        inputs: what stage 1 reads. A seen user is left out of the universal maps they are given.
         users: data-set indices, of seen or unseen users.
         images: data-set indices.
+        embedding_size: entries of an embedding.
         devices: the devices to use.
+        batch_size: viewings in a batch of all devices.
     """
-    embed = _make_embed(config, viewings)
-    embeddings = np.zeros((len(users), len(images), user_embedding_size(config)), np.float32)
-    for near, part, rows in iterate_chunks(viewings, images):
-        row, column = np.nonzero(np.asarray(near.gaze.viewing_length)[np.ix_(users, rows)] > 0)
+    embed = _make_embed(network, inputs)
+    embeddings = np.zeros((len(users), len(images), embedding_size), np.float32)
+    for chunk, part, rows in iterate_chunks(inputs.arrays, images):
+        row, column = np.nonzero(np.asarray(chunk.gaze.viewing_length)[np.ix_(users, rows)] > 0)
         batches = map_rows(
             embed,
-            (encoder_params, near),
+            (params, chunk),
             (users[row], rows[column]),
             devices=devices,
-            batch_size=config.eval.batch_size,
+            batch_size=batch_size,
         )
         done = 0
         for batch in batches:
@@ -59,15 +59,10 @@ def embed_viewings(
     return embeddings
 
 
-def _make_embed(config: ConfigDict, viewings: StageArrays) -> Callable[[Any, Array, Array], Array]:
-    network = encoder_network(config, num_users=len(viewings.users))
-    max_fixations = longest_viewing(viewings.gaze)
-
+def _make_embed(network: Network, inputs: StageInputs) -> Callable[[Any, Array, Array], Array]:
     def embed(constants: Any, user: Array, image: Array) -> Array:
-        params, viewings = constants
-        pairs = gather_pairs(config, "encoder", viewings, user, image, max_fixations)
-        inputs = encoder_inputs(config, pairs)
-        return network.apply(params).encoder(*inputs)
+        params, arrays = constants
+        return network.embed(params, gather_pairs(arrays, user, image, inputs.spec))
 
     return embed
 
@@ -75,7 +70,7 @@ def _make_embed(config: ConfigDict, viewings: StageArrays) -> Callable[[Any, Arr
 class EmbeddingCost(NamedTuple):
     """What one pair costs to embed in a batch, the rendering of its map included.
 
-    Frozen features are not: they are the picture's, and computed once for all people.
+    Frozen features are not included: they belong to the image and are computed once for all users.
 
     Attributes:
         num_operations: floating-point operations, as XLA counts those it compiled.
@@ -87,19 +82,18 @@ class EmbeddingCost(NamedTuple):
 
 
 def measure_embedding(
-    config: ConfigDict, encoder_params: Any, viewings: StageArrays
+    network: Network, params: Any, inputs: StageInputs, *, batch_size: int
 ) -> EmbeddingCost:
     """Measures what the encoder costs, on a batch of viewings."""
-    size = config.eval.batch_size
-    near, _, rows = next(iterate_chunks(viewings, np.asarray(viewings.images)))
-    row, column = np.nonzero(np.asarray(near.gaze.viewing_length)[:, rows] > 0)
-    users, images = np.resize(row, size), np.resize(rows[column], size)
-    constants = jax.device_put((encoder_params, near), jax.local_devices()[0])
-    embed = jax.jit(_make_embed(config, viewings)).lower(constants, users, images).compile()
+    chunk, _, rows = next(iterate_chunks(inputs.arrays, np.asarray(inputs.arrays.pool.images)))
+    row, column = np.nonzero(np.asarray(chunk.gaze.viewing_length)[:, rows] > 0)
+    users, images = np.resize(row, batch_size), np.resize(rows[column], batch_size)
+    constants = jax.device_put((params, chunk), jax.local_devices()[0])
+    embed = jax.jit(_make_embed(network, inputs)).lower(constants, users, images).compile()
     seconds = []
     for _ in range(_NUM_MEASURED):
         began = time.perf_counter()
         jax.block_until_ready(embed(constants, users, images))
         seconds.append(time.perf_counter() - began)
     counted = (embed.cost_analysis() or {}).get("flops", float("nan"))
-    return EmbeddingCost(counted / size, float(np.median(seconds)) / size)
+    return EmbeddingCost(counted / batch_size, float(np.median(seconds)) / batch_size)

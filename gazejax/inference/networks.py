@@ -1,5 +1,6 @@
-"""A section of a config -> a network as two pure functions."""
+"""A section of a config -> a network as pure functions."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,111 +9,83 @@ from flax import nnx
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import user_embedding_size
-from gazejax.models import feature_projection
+from gazejax.config.derived import embedding_layout
+from gazejax.inputs.pairs import Pairs, map_inputs, scanpath_inputs
 from gazejax.models.late_fusion_encoder import LateFusionEncoder
-from gazejax.models.map_encoder import CHANNELS, EarlyFusionEncoder, EncoderWithClassifier
+from gazejax.models.map_encoder import EarlyFusionEncoder, EncoderWithClassifier
 from gazejax.models.saliency_readout import SaliencyReadout
 from gazejax.models.saliency_unet import SaliencyUNet
-from gazejax.models.scanpath_encoder import FEATURES, ScanpathEncoder
+from gazejax.models.scanpath_encoder import ScanpathEncoder
 
 
 class Network(NamedTuple):
-    """A model as two pure functions.
+    """A network as pure functions.
 
     Attributes:
         init: random key -> parameters, a nested dictionary.
-        apply: parameters -> the model, ready to be called.
+        apply: parameters -> the network, ready to be called.
+        prepare: pairs -> what an encoder is called with; of an encoder only.
     """
 
     init: Callable[[Array], Any]
     apply: Callable[[Any], Any]
+    prepare: Callable[[Pairs], tuple[Any, ...]] | None = None
+
+    def embed(self, params: Any, pairs: Pairs) -> Array:
+        """The embedding of each pair, float32 [pair, embedding]; of an encoder only."""
+        if self.prepare is None:
+            raise TypeError("only an encoder embeds pairs")
+        return self.apply(params).encoder(*self.prepare(pairs))
 
 
 def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
-    """The encoder and its classifier of `num_users` seen users."""
-    encoder, dtype = config.encoder.model, jnp.dtype(config.training.compute_dtype)
+    """The encoder, and its classifier of `num_users` seen users."""
+    options = {key: config.encoder.model[key] for key in config.encoder.model}
+    architecture, inputs = options.pop("architecture"), options["inputs"]
+    size = sum(embedding_layout(config))
+    encoder: Callable[..., nnx.Module]
+    prepare: Callable[..., tuple[Any, ...]]
+    match architecture:
+        case "scanpath":
+            encoder, prepare = ScanpathEncoder, functools.partial(scanpath_inputs, inputs=inputs)
+        case "early_fusion":
+            encoder, prepare = EarlyFusionEncoder, functools.partial(map_inputs, inputs=inputs)
+        case "late_fusion":
+            prepare = functools.partial(map_inputs, inputs=("image", *inputs))
+            encoder = LateFusionEncoder
+        case other:
+            raise ValueError(f"encoder.model.architecture is {other!r}; see gazejax.config.schema")
 
     def make(rngs: nnx.Rngs) -> EncoderWithClassifier:
-        module: nnx.Module
-        match encoder.architecture:
-            case "early_fusion":
-                module = EarlyFusionEncoder(
-                    in_channels=sum(CHANNELS[name] for name in encoder.inputs),
-                    filters=encoder.filters,
-                    kernel_size=encoder.kernel_size,
-                    stride=encoder.stride,
-                    norm_groups=encoder.norm_groups,
-                    pooling=encoder.pooling,
-                    embedding_size=encoder.embedding_size,
-                    dtype=dtype,
-                    rngs=rngs,
-                )
-            case "late_fusion":
-                module = LateFusionEncoder(
-                    map_channels=sum(CHANNELS[name] for name in encoder.inputs),
-                    filters=encoder.filters,
-                    map_filters=encoder.map_filters,
-                    kernel_size=encoder.kernel_size,
-                    stride=encoder.stride,
-                    norm_groups=encoder.norm_groups,
-                    pooling=encoder.pooling,
-                    embedding_size=encoder.embedding_size,
-                    dtype=dtype,
-                    rngs=rngs,
-                )
-            case "scanpath":
-                module = ScanpathEncoder(
-                    num_features=sum(FEATURES[name] for name in encoder.inputs),
-                    width=encoder.width,
-                    embedding_size=encoder.embedding_size,
-                    preference_scale=encoder.preference_scale,
-                    dtype=dtype,
-                    rngs=rngs,
-                )
-            case other:
-                raise ValueError(f"encoder.model.architecture is {other!r}; see config.schema")
-        return EncoderWithClassifier(
-            module, embedding_size=user_embedding_size(config), users=num_users, rngs=rngs
-        )
+        module = encoder(**options, dtype=jnp.dtype(config.training.compute_dtype), rngs=rngs)
+        return EncoderWithClassifier(module, embedding_size=size, users=num_users, rngs=rngs)
 
-    return _functional(make)
+    return _functional(make)._replace(prepare=prepare)
 
 
 def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
     """The conditioned saliency network; for stage `universal`, that of 0 seen users."""
-    saliency, dtype = config.saliency.model, jnp.dtype(config.training.compute_dtype)
-
-    def make(rngs: nnx.Rngs) -> nnx.Module:
-        match saliency.architecture:
-            case "unet":
-                return SaliencyUNet(
-                    trunk_filters=saliency.trunk_filters,
-                    decoder_filters=saliency.decoder_filters,
-                    conditioning=saliency.conditioning,
-                    conditioned_levels=saliency.conditioned_levels,
-                    norm_groups=saliency.norm_groups,
-                    embedding_size=user_embedding_size(config),
-                    dtype=dtype,
-                    rngs=rngs,
-                )
-            case "readout":
-                return SaliencyReadout(
-                    num_features=feature_projection.num_features(config.features.components),
-                    learnt_size=config.encoder.model.embedding_size,
-                    num_users=num_users,
-                    width=saliency.width,
-                    memory_kind=saliency.memory.kind,
-                    memory_width=saliency.memory.width,
-                    rejection_distance=saliency.memory.rejection_distance,
-                    temperature=saliency.memory.temperature,
-                    dtype=dtype,
-                    rngs=rngs,
-                )
-            case other:
-                raise ValueError(f"saliency.model.architecture is {other!r}; see config.schema")
-
-    return _functional(make)
+    options = {key: config.saliency.model[key] for key in config.saliency.model}
+    architecture, layout = options.pop("architecture"), embedding_layout(config)
+    match architecture:
+        case "unet":
+            make_module: Callable[..., nnx.Module] = SaliencyUNet
+            options["embedding_size"] = sum(layout)
+        case "readout":
+            make_module, memory = SaliencyReadout, options.pop("memory")
+            options |= {
+                "num_features": layout.preference,
+                "learnt_size": layout.learnt,
+                "num_users": num_users,
+                "memory_kind": memory.kind,
+                "memory_width": memory.width,
+                "rejection_distance": memory.rejection_distance,
+                "temperature": memory.temperature,
+            }
+        case other:
+            raise ValueError(f"saliency.model.architecture is {other!r}; see gazejax.config.schema")
+    dtype = jnp.dtype(config.training.compute_dtype)
+    return _functional(lambda rngs: make_module(**options, dtype=dtype, rngs=rngs))
 
 
 def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:

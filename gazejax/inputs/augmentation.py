@@ -1,8 +1,8 @@
-"""Virtual users: the gaze of a person, warped in one way on all images, is that of somebody else.
+"""Virtual users: the gaze of a user under one transform, the same for all images.
 
-Few people are there to learn from, and what tells strangers apart may differ little between them.
-Somebody who looks wider, longer, more to the left, or at the mirror image would be another person;
-contrasting such persons too teaches the encoder to tell them apart. Ours.
+Training has few users, and differences between unseen users may be small among them. A user who
+looks wider, longer, more to the left, or at the mirror image counts as another user; the encoder
+learns to separate such users too. Ours.
 """
 
 from typing import NamedTuple
@@ -10,9 +10,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key, Shaped
-from ml_collections import ConfigDict
 
-from gazejax.inputs.pairs import Pairs, render_personal_maps
+from gazejax.inputs.maps import MapSpec, scanpath_maps
+from gazejax.inputs.pairs import Pairs
 from gazejax.models import feature_projection
 from gazejax.types import Scanpaths
 
@@ -22,7 +22,7 @@ class GazeTransform(NamedTuple):
 
     Attributes:
         is_mirrored: whether left and right are exchanged.
-        scale: factor of every distance from the centre of the image.
+        scale: factor of every distance from the center of the image.
         duration_factor: factor of every duration.
         shift_frac: shift of every fixation, x then y, as a fraction of the image.
     """
@@ -42,7 +42,7 @@ def sample_transforms(
     duration_spread: float,
     shift_frac: float,
 ) -> GazeTransform:
-    """Draws virtual users.
+    """Samples virtual users.
 
     Args:
         key: random key.
@@ -62,7 +62,7 @@ def sample_transforms(
 
 
 def identity_transforms(number: int) -> GazeTransform:
-    """Real users, who stay as they are."""
+    """Transforms of real users, which change nothing."""
     return GazeTransform(
         is_mirrored=jnp.zeros(number, bool),
         scale=jnp.ones(number),
@@ -71,37 +71,38 @@ def identity_transforms(number: int) -> GazeTransform:
     )
 
 
-def transform_scanpaths(warp: GazeTransform, scanpaths: Scanpaths) -> Scanpaths:
-    """Warps the fixations of pairs; they may end up outside of the image."""
-    sign = jnp.where(warp.is_mirrored, -1.0, 1.0)
-    factor = warp.scale[:, None] * jnp.stack([sign, jnp.ones_like(sign)], axis=-1)
-    xy_frac = 0.5 + (scanpaths.xy_frac - 0.5) * factor[:, None] + warp.shift_frac[:, None]
-    duration_ms = scanpaths.duration_ms * warp.duration_factor[:, None]
+def transform_scanpaths(transform: GazeTransform, scanpaths: Scanpaths) -> Scanpaths:
+    """Transforms the fixations of pairs; they may end up outside of the image."""
+    sign = jnp.where(transform.is_mirrored, -1.0, 1.0)
+    factor = transform.scale[:, None] * jnp.stack([sign, jnp.ones_like(sign)], axis=-1)
+    xy_frac = 0.5 + (scanpaths.xy_frac - 0.5) * factor[:, None] + transform.shift_frac[:, None]
+    duration_ms = scanpaths.duration_ms * transform.duration_factor[:, None]
     return scanpaths._replace(xy_frac=xy_frac, duration_ms=duration_ms)
 
 
 def mirror_columns(
-    warp: GazeTransform, arrays: Shaped[Array, "row height width *channel"]
+    transform: GazeTransform, arrays: Shaped[Array, "row height width *channel"]
 ) -> Shaped[Array, "row height width *channel"]:
-    """Mirrors pictures or maps of the pairs whose user is mirrored."""
-    is_mirrored = warp.is_mirrored.reshape(-1, *[1] * (arrays.ndim - 1))
+    """Mirrors images or maps of the pairs whose user is mirrored."""
+    is_mirrored = transform.is_mirrored.reshape(-1, *[1] * (arrays.ndim - 1))
     return jnp.where(is_mirrored, arrays[:, :, ::-1], arrays)
 
 
-def transform_pairs(config: ConfigDict, warp: GazeTransform, pairs: Pairs) -> Pairs:
-    """Makes pairs of virtual users; what is where they looked, and who else, stays as it was."""
-    scanpaths = transform_scanpaths(warp, pairs.scanpaths)
+def transform_pairs(transform: GazeTransform, pairs: Pairs, spec: MapSpec) -> Pairs:
+    """Makes pairs of virtual users; images and universal maps change with a mirrored user alone."""
+    scanpaths = transform_scanpaths(transform, pairs.scanpaths)
+    preference = pairs.preference
     return pairs._replace(
-        pixels=mirror_columns(warp, pairs.pixels),
+        images=None if pairs.images is None else mirror_columns(transform, pairs.images),
         scanpaths=scanpaths,
-        personal=render_personal_maps(config, "encoder", scanpaths, pairs.aspect_ratio),
-        universal=mirror_columns(warp, pairs.universal),
-        taste=None if pairs.taste is None else _mirror_preference_vectors(warp, pairs.taste),
+        personal=scanpath_maps(scanpaths, pairs.aspect_ratio, spec),
+        universal=mirror_columns(transform, pairs.universal),
+        preference=None if preference is None else _mirror_preferences(transform, preference),
     )
 
 
-def _mirror_preference_vectors(
-    warp: GazeTransform, taste: Float[Array, "pair taste"]
-) -> Float[Array, "pair taste"]:
-    sign = jnp.asarray(feature_projection.mirrored_signs(taste.shape[-1]))
-    return jnp.where(warp.is_mirrored[:, None], taste * sign, taste)
+def _mirror_preferences(
+    transform: GazeTransform, preference: Float[Array, "pair preference"]
+) -> Float[Array, "pair preference"]:
+    sign = jnp.asarray(feature_projection.mirrored_signs(preference.shape[-1]))
+    return jnp.where(transform.is_mirrored[:, None], preference * sign, preference)

@@ -13,6 +13,20 @@ from jaxtyping import Array, Bool, Float, Int
 from gazejax.types import Gaze, Scanpaths, viewing_scanpaths
 
 
+class MapSpec(NamedTuple):
+    """How fixations become maps.
+
+    Attributes:
+        size: height and width of a map in cells.
+        sigma_frac: standard deviation of a fixation, as a fraction of the image width.
+        max_fixations: fixations of the longest viewing, the length that viewings are padded to.
+    """
+
+    size: tuple[int, int]
+    sigma_frac: float
+    max_fixations: int
+
+
 def density_map(
     xy_frac: Float[Array, "fixation 2"],
     mask: Bool[Array, " fixation"],
@@ -54,26 +68,17 @@ def personal_maps(
     gaze: Gaze,
     user: Int[Array, " pair"],
     image: Int[Array, " pair"],
-    *,
-    sigma_frac: float,
-    map_size: tuple[int, int],
-    max_fixations: int,
+    spec: MapSpec,
 ) -> Float[Array, "pair height width"]:
     """Renders the viewings of (user, image) pairs; see `density_map`."""
-    return scanpath_maps(
-        viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
-        jnp.asarray(gaze.aspect_ratio)[image],
-        sigma_frac=sigma_frac,
-        map_size=map_size,
-    )
+    scanpaths = viewing_scanpaths(gaze, user, image, max_fixations=spec.max_fixations)
+    return scanpath_maps(scanpaths, jnp.asarray(gaze.aspect_ratio)[image], spec)
 
 
 def scanpath_maps(
     scanpaths: Scanpaths,
     aspect_ratio: Float[Array, " pair"],
-    *,
-    sigma_frac: float,
-    map_size: tuple[int, int],
+    spec: MapSpec,
 ) -> Float[Array, "pair height width"]:
     """Renders the scanpath of each pair; see `density_map`."""
 
@@ -82,8 +87,8 @@ def scanpath_maps(
             scanpath.xy_frac,
             scanpath.mask,
             aspect_ratio=aspect_ratio,
-            sigma_frac=sigma_frac,
-            map_size=map_size,
+            sigma_frac=spec.sigma_frac,
+            map_size=spec.size,
         )
 
     return jax.vmap(render)(scanpaths, aspect_ratio)
@@ -101,12 +106,12 @@ def density_at(
 
 
 class LeaveOneOutMaps(NamedTuple):
-    """What a group of users looked at, so that any one of them can be left out again.
+    """Sums of the personal maps of some users, the members, so that each can be left out again.
 
     Attributes:
         total: sum of the members' personal maps of each image.
         num_viewers: how many members saw each image.
-        is_member: True for the users of the data set who belong to the group.
+        is_member: True for the users of the data set who are members.
     """
 
     total: Float[Array, "image height width"]
@@ -117,23 +122,14 @@ class LeaveOneOutMaps(NamedTuple):
 def sum_maps(
     gaze: Gaze,
     members: Int[Array, " member"],
-    *,
-    sigma_frac: float,
-    map_size: tuple[int, int],
-    max_fixations: int,
+    spec: MapSpec,
 ) -> LeaveOneOutMaps:
     """Sums the personal maps of the members, image by image; memory grows with images only."""
     num_users, num_images = gaze.viewing_length.shape
 
     def image_total(image: Int[Array, ""]) -> Float[Array, "height width"]:
-        return personal_maps(
-            gaze,
-            members,
-            jnp.broadcast_to(image, members.shape),
-            sigma_frac=sigma_frac,
-            map_size=map_size,
-            max_fixations=max_fixations,
-        ).sum(axis=0)
+        at = jnp.broadcast_to(image, members.shape)
+        return personal_maps(gaze, members, at, spec).sum(axis=0)
 
     return LeaveOneOutMaps(
         total=jax.lax.map(image_total, jnp.arange(num_images)),
@@ -143,7 +139,7 @@ def sum_maps(
 
 
 def leave_one_out_maps(
-    group: LeaveOneOutMaps,
+    universal: LeaveOneOutMaps,
     gaze: Gaze,
     user: Int[Array, " pair"],
     image: Int[Array, " pair"],
@@ -152,22 +148,34 @@ def leave_one_out_maps(
     """Mean map of the *other* members who saw the image.
 
     Args:
-        group: the users whose mean it is.
+        universal: the users whose mean it is.
         gaze: the fixations of the data set.
         user: user of each pair, who is left out if a member.
         image: image of each pair.
-        personal: the personal map of each pair, at the size of the group's maps.
+        personal: the personal map of each pair, at the size of the sums.
 
     Returns:
         Maps that sum to 1; all zero where no other member saw the image.
     """
-    counted = group.is_member[user] & (jnp.asarray(gaze.viewing_length)[user, image] > 0)
-    others = group.total[image] - counted[:, None, None] * personal
-    num_others = group.num_viewers[image] - counted
-    # The subtraction leaves rounding errors where nobody else looked: below zero, and where nobody
-    # else saw the image at all, a faint copy of the user's own map.
+    counted = universal.is_member[user] & (jnp.asarray(gaze.viewing_length)[user, image] > 0)
+    others = universal.total[image] - counted[:, None, None] * personal
+    num_others = universal.num_viewers[image] - counted
+    # The subtraction leaves rounding errors where no other member looked: below zero, and where no
+    # other member saw the image at all, a faint copy of the user's own map.
     others = jnp.where((num_others > 0)[:, None, None], jnp.maximum(others, 0.0), 0.0)
     return others / jnp.maximum(num_others, 1)[:, None, None]
+
+
+def personal_and_universal_maps(
+    gaze: Gaze,
+    universal: LeaveOneOutMaps,
+    user: Int[Array, " pair"],
+    image: Int[Array, " pair"],
+    spec: MapSpec,
+) -> tuple[Float[Array, "pair height width"], Float[Array, "pair height width"]]:
+    """The personal map and the leave-one-out map of each (user, image) pair."""
+    personal = personal_maps(gaze, user, image, spec)
+    return personal, leave_one_out_maps(universal, gaze, user, image, personal)
 
 
 def to_density(maps: Float[Array, "*batch height width"]) -> Float[Array, "*batch height width"]:

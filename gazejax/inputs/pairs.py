@@ -1,133 +1,120 @@
 """What one user looked at in one image, as a network sees it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Shaped
-from ml_collections import ConfigDict
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
-from gazejax.config.derived import map_size
 from gazejax.inputs.maps import (
+    MapSpec,
     density_at,
     leave_one_out_maps,
     scanpath_maps,
     to_relative_density,
 )
 from gazejax.inputs.stage_arrays import StageArrays
-from gazejax.models.map_encoder import stack_inputs
-from gazejax.models.scanpath_encoder import fixation_features
+from gazejax.models.map_encoder import EncoderInput, stack_inputs
+from gazejax.models.scanpath_encoder import ScanpathInput, fixation_features
 from gazejax.types import Scanpaths, viewing_scanpaths
 
 
 class Pairs(NamedTuple):
-    """Images and what one person each looked at in them.
+    """Images, and what one user looked at in each.
 
     Attributes:
-        pixels: 8-bit RGB at the stage's input size, or frozen features.
+        images: 8-bit RGB at the stage's input size, or frozen features; None where the network
+            sees no image.
         aspect_ratio: width of the image divided by its height, as it was shown.
         scanpaths: the fixations.
         personal: the map of the fixations, at the stage's map size.
-        universal: where other people looked; it sums to 1, or to 0 where that is not known.
+        universal: where other users looked; it sums to 1, or to 0 where that is unknown.
         density: of the universal map at each fixation, relative to a uniform one.
-        taste: image features averaged at the gaze, if the encoder is told.
+        preference: preference vector of the viewing, for an encoder that appends one.
     """
 
-    pixels: Shaped[Array, "pair height width channel"]
+    images: Shaped[Array, "pair height width channel"] | None
     aspect_ratio: Float[Array, " pair"]
     scanpaths: Scanpaths
     personal: Float[Array, "pair map_height map_width"]
     universal: Float[Array, "pair map_height map_width"]
     density: Float[Array, "pair fixation"]
-    taste: Float[Array, "pair taste"] | None
+    preference: Float[Array, "pair preference"] | None
 
 
 def make_pairs(
-    config: ConfigDict,
-    name: str,
     scanpaths: Scanpaths,
+    spec: MapSpec,
     *,
-    pixels: Shaped[Array, "pair height width channel"],
+    images: Shaped[Array, "pair height width channel"] | None,
     aspect_ratio: Float[Array, " pair"],
     universal_of: Callable[[Array], Array],
-    taste_of: Callable[[Array], Array | None],
+    preference_of: Callable[[Array], Array | None],
 ) -> Pairs:
-    """Renders scanpaths and reads where they meet the universal map.
+    """Renders scanpaths, and reads the universal map at their fixations.
 
     Args:
-        config: the validated config.
-        name: one of `INPUTS`.
         scanpaths: the fixations of each pair.
-        pixels: the image of each pair, at the stage's input size, or its frozen features.
+        spec: how fixations become maps.
+        images: what the network sees of the image of each pair.
         aspect_ratio: of each image.
-        universal_of: personal maps -> universal maps, at the stage's map size.
-        taste_of: personal minus universal maps -> tastes, or None.
+        universal_of: personal maps -> universal maps.
+        preference_of: personal minus universal maps -> preference vectors, or None.
     """
-    personal = render_personal_maps(config, name, scanpaths, aspect_ratio)
+    personal = scanpath_maps(scanpaths, aspect_ratio, spec)
     universal = universal_of(personal)
     return Pairs(
-        pixels,
+        images,
         aspect_ratio,
         scanpaths,
         personal,
         universal,
         density=density_at(universal, scanpaths),
-        taste=taste_of(personal - universal),
+        preference=preference_of(personal - universal),
     )
 
 
-def encoder_inputs(config: ConfigDict, pairs: Pairs) -> tuple[Array | None, ...]:
-    """What the encoder is called with, for pairs of stage `encoder`."""
-    encoder = config.encoder.model
-    if encoder.architecture == "scanpath":
-        described = fixation_features(
-            pairs.scanpaths, pairs.density, pairs.aspect_ratio, encoder.inputs
-        )
-        return described, pairs.scanpaths.mask, pairs.taste
-    inputs = (
-        encoder.inputs if encoder.architecture == "early_fusion" else ("image", *encoder.inputs)
+def gather_pairs(
+    arrays: StageArrays, user: Int[Array, " pair"], image: Int[Array, " pair"], spec: MapSpec
+) -> Pairs:
+    """The pairs of users and images, given as data-set indices."""
+    gaze, preference = arrays.gaze, arrays.preference
+    return make_pairs(
+        viewing_scanpaths(gaze, user, image, max_fixations=spec.max_fixations),
+        spec,
+        images=None if arrays.images is None else jnp.asarray(arrays.images)[image],
+        aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
+        universal_of=lambda personal: leave_one_out_maps(
+            arrays.universal, gaze, user, image, personal
+        ),
+        preference_of=lambda _: (
+            None if preference is None else jnp.asarray(preference)[user, image]
+        ),
     )
+
+
+def scanpath_inputs(
+    pairs: Pairs, inputs: Sequence[ScanpathInput]
+) -> tuple[
+    Float[Array, "pair fixation feature"],
+    Bool[Array, "pair fixation"],
+    Float[Array, "pair preference"] | None,
+]:
+    """What a scanpath encoder is called with: fixation features, mask, preference vectors."""
+    features = fixation_features(pairs.scanpaths, pairs.density, pairs.aspect_ratio, inputs)
+    return features, pairs.scanpaths.mask, pairs.preference
+
+
+def map_inputs(
+    pairs: Pairs, inputs: Sequence[EncoderInput]
+) -> tuple[Float[Array, "pair height width channel"], Float[Array, "pair height width"]]:
+    """What a map encoder is called with: stacked images and maps, and the residual maps."""
+    if pairs.images is None:
+        raise TypeError("a map encoder reads images")
     stacked = stack_inputs(
-        pairs.pixels,
+        pairs.images,
         to_relative_density(pairs.personal),
         to_relative_density(pairs.universal),
         inputs,
     )
     return stacked, pairs.personal - pairs.universal
-
-
-def render_personal_maps(
-    config: ConfigDict, name: str, scanpaths: Scanpaths, aspect_ratio: Float[Array, " pair"]
-) -> Float[Array, "pair height width"]:
-    """The map of each pair's fixations, at the map size of a stage."""
-    return scanpath_maps(
-        scanpaths,
-        aspect_ratio,
-        sigma_frac=config.data.sigma_frac,
-        map_size=map_size(config, name),
-    )
-
-
-def gather_pairs(
-    config: ConfigDict,
-    name: str,
-    viewings: StageArrays,
-    user: Int[Array, " pair"],
-    image: Int[Array, " pair"],
-    max_fixations: int,
-) -> Pairs:
-    """The pairs of users and images, given as data-set indices."""
-    gaze = viewings.gaze
-    return make_pairs(
-        config,
-        name,
-        viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
-        pixels=jnp.asarray(viewings.pixels)[image],
-        aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
-        universal_of=lambda personal: leave_one_out_maps(
-            viewings.group, gaze, user, image, personal
-        ),
-        taste_of=lambda _: (
-            None if viewings.taste is None else jnp.asarray(viewings.taste)[user, image]
-        ),
-    )

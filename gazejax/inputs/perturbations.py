@@ -2,27 +2,17 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from ml_collections import ConfigDict
 
 from gazejax.types import AnyArray, Gaze
-
-
-def apply_embedding_control(
-    config: ConfigDict,
-    embeddings: Float[np.ndarray, "user image embedding"],
-    viewed: Bool[AnyArray, "user image"],
-) -> Float[np.ndarray, "user image embedding"]:
-    """What stage 2 is told in place of these embeddings, if the config makes it a control."""
-    return replace_embeddings(config.controls.embeddings, embeddings, viewed, seed=config.seed)
 
 
 def permute_viewers(
     viewed: Bool[np.ndarray, "user image"], generator: np.random.Generator
 ) -> Int[np.ndarray, "user image"]:
-    """Hands the viewings of each image around among those who saw it, image by image anew.
+    """Permutes the viewings of each image among the users who saw it, image by image anew.
 
     Returns:
-        Whose viewing each user gets of each image; their own where they did not see it.
+        The user whose viewing each user gets of each image; the own where a user did not see it.
 
     Source: ours.
     """
@@ -33,21 +23,21 @@ def permute_viewers(
     return owner
 
 
-def replace_embeddings(
+def apply_embedding_control(
     kind: str,
     embeddings: Float[np.ndarray, "user image embedding"],
     viewed: Bool[AnyArray, "user image"],
     *,
     seed: int,
 ) -> Float[np.ndarray, "user image embedding"]:
-    """What the saliency network is told of each viewing, by `controls.embeddings` of the config.
+    """The embedding of each viewing that the saliency network is given.
 
     Args:
-        kind: `own`: what it is. `none`: zeros, for everybody. `swapped`: of somebody else who saw
-            that image, image by image anew; zeros where nobody else did.
+        kind: `own`: as they are. `zero`: zeros. `swapped`: those of another user who saw that
+            image, image by image anew; zeros where no other user did.
         embeddings: of every viewing.
         viewed: which user saw which image.
-        seed: of who gets whose.
+        seed: of the swaps.
 
     Raises:
         ValueError: if `kind` is none of the three.
@@ -67,13 +57,13 @@ def replace_embeddings(
                     swapped[circle, image] = embeddings[np.roll(circle, 1), image]
             return swapped
         case _:
-            raise ValueError(f"kind is {kind!r}; allowed: 'own', 'none', 'swapped'")
+            raise ValueError(f"kind is {kind!r}; allowed: 'own', 'zero', 'swapped'")
 
 
 def permute_user_labels(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) -> Gaze:
-    """Permutes who looked at what, within each image, among the given users.
+    """Permutes the user labels of the viewings, within each image, among the given users.
 
-    Every map, and the mean of them all, stays as it was; only nobody is anybody any more.
+    Every map, and the mean of all maps, stays as it was.
     """
     length, offset = np.array(gaze.viewing_length), np.array(gaze.viewing_offset)
     owner = permute_viewers(length[users] > 0, np.random.default_rng(seed))
@@ -85,12 +75,12 @@ def permute_user_labels(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) 
 def truncate_scanpaths(gaze: Gaze, num_fixations: int) -> Gaze:
     """Keeps the first fixations of each viewing; a viewing with fewer counts as not seen.
 
-    The sharpness of a map gives away how many fixations it was made of; these maps have all equally
-    many.
+    The sharpness of a map depends on the number of its fixations; all these maps have the same
+    number.
     """
     length = np.asarray(gaze.viewing_length)
-    cut = np.where(length >= num_fixations, num_fixations, 0).astype(length.dtype)
-    return gaze._replace(viewing_length=cut)
+    truncated = np.where(length >= num_fixations, num_fixations, 0).astype(length.dtype)
+    return gaze._replace(viewing_length=truncated)
 
 
 def limit_gaze(
@@ -104,11 +94,11 @@ def limit_gaze(
 
     Args:
         gaze: the fixations.
-        users: whose viewings are cut.
+        users: whose viewings are limited.
         first_fixations: the most fixations to keep, None for all.
-        first_ms: fixations are kept that begin before so many milliseconds of looking have gone by,
-            and end there; None keeps all. Saccades count for nothing: releases say how long
-            fixations are, not when they begin. The first fixation always stays.
+        first_ms: keeps fixations that begin within so many milliseconds of looking, and ends the
+            last one there; None keeps all. The time is the sum of durations, without saccades:
+            releases hold durations, not onsets. The first fixation always stays.
     """
     if first_fixations is None and first_ms is None:
         return gaze

@@ -1,17 +1,15 @@
 """(key, step) -> batch. Runs inside the jitted step, so a batch is a pure function of its key.
 
-All draws are without replacement, and every index drawn is an index into the *pool*: the seen users
-and the training images, in the order of `splits`.
+All sampling is without replacement, and every index is an index into the *pool*: the seen users and
+the training images, in the order of `splits`.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
-from ml_collections import ConfigDict
 
-from gazejax.inputs.stage_arrays import StageArrays
 from gazejax.types import AnyArray
 
 
@@ -22,17 +20,17 @@ def sample_users_then_images(
     num_users: int,
     images_per_user: int,
     same_images: bool,
-) -> tuple[Int[Array, " drawn_user"], Int[Array, "drawn_user drawn_image"]]:
-    """Draws users, and for each of them images that they saw.
+) -> tuple[Int[Array, " sampled_user"], Int[Array, "sampled_user sampled_image"]]:
+    """Samples users, and for each of them images that they saw.
 
     Args:
         key: random key.
         viewed: True where a user of the pool saw an image of the pool. Every user must have seen at
-            least `images_per_user` images, or images nobody saw are drawn.
-        num_users: users to draw.
-        images_per_user: images to draw for each user.
-        same_images: whether all users get the same images as far as they saw them, so that nothing
-            but gaze tells their pairs apart.
+            least `images_per_user` images, or images that no user saw are sampled.
+        num_users: users to sample.
+        images_per_user: images to sample for each user.
+        same_images: whether all users get the same images as far as they saw them, so that their
+            pairs differ in gaze alone.
 
     Returns:
         Pool index of each user, and of each user's images.
@@ -52,8 +50,8 @@ def sample_images_then_users(
     *,
     num_images: int,
     users_per_image: int,
-) -> tuple[Int[Array, " drawn_image"], Int[Array, "drawn_image drawn_user"]]:
-    """Draws images, and for each of them users who saw it."""
+) -> tuple[Int[Array, " sampled_image"], Int[Array, "sampled_image sampled_user"]]:
+    """Samples images, and for each of them users who saw it."""
     viewed = jnp.asarray(viewed)
     image_key, user_key = jax.random.split(key)
     images = jax.random.permutation(image_key, viewed.shape[1])[:num_images]
@@ -69,43 +67,42 @@ def sample_enrolment(
     min_images: int,
     max_images: int,
 ) -> tuple[Int[Array, "*batch enrolment"], Float[Array, "*batch enrolment"]]:
-    """Draws enrolment images, and how many of them, for each row.
+    """Samples enrolment images, and how many of them, for each row.
 
     Args:
         key: random key.
-        allowed: the images that may be drawn: seen by the user, and not the target.
+        allowed: the images that may be sampled: seen by the user, and not the target.
         min_images: fewest images of an enrolment.
-        max_images: most images; the number is drawn uniformly, once for each row. A row that allows
-            fewer gets all it allows.
+        max_images: most images; the number is sampled uniformly, once for each row. A row that
+            allows fewer gets all it allows.
 
     Returns:
-        `max_images` image indices, and their weights: 1/n for the n drawn, 0 for the rest.
+        `max_images` image indices, and their weights: 1/n for the n sampled, 0 for the rest.
     """
     number_key, image_key = jax.random.split(key)
     number = jax.random.randint(number_key, allowed.shape[:-1], min_images, max_images + 1)
     score = jnp.where(allowed, jax.random.uniform(image_key, allowed.shape), -1.0)
     score, images = jax.lax.top_k(score, max_images)
-    drawn = (jnp.arange(max_images) < number[..., None]) & (score >= 0)
-    return images, drawn / jnp.maximum(drawn.sum(axis=-1, keepdims=True), 1)
+    is_sampled = (jnp.arange(max_images) < number[..., None]) & (score >= 0)
+    return images, is_sampled / jnp.maximum(is_sampled.sum(axis=-1, keepdims=True), 1)
 
 
 class SamplingPool(NamedTuple):
-    """What batches are drawn from: those fields of `StageArrays`."""
+    """What batches are sampled from: the seen users and the training images.
+
+    Attributes:
+        users: data-set index of each user of the pool.
+        images: data-set index of each image of the pool.
+        viewed: which user of the pool saw which image of the pool.
+    """
 
     users: Int[AnyArray, " user"]
     images: Int[AnyArray, " image"]
     viewed: Bool[AnyArray, "user image"]
 
 
-def make_sampling_pool(viewings: StageArrays) -> SamplingPool:
-    """What batches are drawn from."""
-    return SamplingPool(
-        *(jnp.asarray(field) for field in (viewings.users, viewings.images, viewings.viewed))
-    )
-
-
 class SampledIndices(NamedTuple):
-    """Who and what was drawn for a global batch, as indices into the pool.
+    """What was sampled for a global batch, as indices into the pool.
 
     Attributes:
         users: of stage 1, those of the batch; of stage 2, those of each image.
@@ -116,55 +113,87 @@ class SampledIndices(NamedTuple):
     images: Int[Array, "*image"]
 
 
+class EncoderBatchSizes(NamedTuple):
+    """Sizes of a batch of stage 1.
+
+    Attributes:
+        num_users: real users.
+        num_virtual: virtual users beside them.
+        images_per_user: images of each user.
+        same_images: see `sample_users_then_images`.
+    """
+
+    num_users: int
+    num_virtual: int
+    images_per_user: int
+    same_images: bool
+
+    @property
+    def num_pairs(self) -> int:
+        """Pairs of a batch, those of virtual users included."""
+        return (self.num_users + self.num_virtual) * self.images_per_user
+
+
 def sample_encoder_batch(
-    config: ConfigDict, pool: SamplingPool, key: Array
+    pool: SamplingPool, key: Array, *, sizes: EncoderBatchSizes
 ) -> tuple[SampledIndices, Array]:
-    """Draws a batch of stage 1, and the image of each of its pairs."""
-    sizes = config.encoder.batch
-    draw_key, _, _ = jax.random.split(key, 3)
-    drawn = SampledIndices(
+    """Samples a batch of stage 1, and returns the image of each of its pairs beside it."""
+    sample_key, _, _ = jax.random.split(key, 3)
+    sampled = SampledIndices(
         *sample_users_then_images(
-            draw_key,
+            sample_key,
             pool.viewed,
             num_users=sizes.num_users,
             images_per_user=sizes.images_per_user,
             same_images=sizes.same_images,
         )
     )
-    return drawn, indices_of_pairs(config, pool, drawn)[1]
+    return sampled, indices_of_pairs(pool, sampled, sizes)[1]
 
 
 def indices_of_pairs(
-    config: ConfigDict, pool: SamplingPool, drawn: SampledIndices
+    pool: SamplingPool, sampled: SampledIndices, sizes: EncoderBatchSizes
 ) -> tuple[Array, Array]:
     """Data-set indices of the user and the image of each pair, those of virtual users last."""
-    sizes = config.encoder.batch
-    virtual_users = jnp.arange(sizes.virtual_users.number) % sizes.num_users
+    virtual_users = jnp.arange(sizes.num_virtual) % sizes.num_users
     made_of = jnp.concatenate([jnp.arange(sizes.num_users), virtual_users])
-    user = jnp.repeat(pool.users[drawn.users[made_of]], sizes.images_per_user)
-    return user, pool.images[drawn.images[made_of].reshape(-1)]
+    user = jnp.repeat(jnp.asarray(pool.users)[sampled.users[made_of]], sizes.images_per_user)
+    return user, jnp.asarray(pool.images)[sampled.images[made_of].reshape(-1)]
 
 
 def sample_saliency_batch(
-    config: ConfigDict, constants: Any, key: Array
+    constants: tuple[SamplingPool, AnyArray],
+    key: Array,
+    *,
+    num_images: int,
+    users_per_image: int,
 ) -> tuple[SampledIndices, Array]:
-    """Draws a batch of stage 2, and its images as data-set indices."""
-    pool, targets = constants
-    sizes = config.saliency.batch
-    draw_key, _ = jax.random.split(key)
-    drawn, users = sample_images_then_users(
-        draw_key,
+    """Samples a batch of stage 2.
+
+    Args:
+        constants: the pool, and the images of the pool that stage 2 predicts.
+        key: random key.
+        num_images: images of a batch.
+        users_per_image: users of each image.
+
+    Returns:
+        The batch, and its images as data-set indices.
+    """
+    pool, targets = jax.tree.map(jnp.asarray, constants)
+    sample_key, _ = jax.random.split(key)
+    sampled, users = sample_images_then_users(
+        sample_key,
         pool.viewed[:, targets],
-        num_images=sizes.num_images,
-        users_per_image=sizes.users_per_image,
+        num_images=num_images,
+        users_per_image=users_per_image,
     )
-    images = targets[drawn]
+    images = targets[sampled]
     return SampledIndices(users, images), pool.images[images]
 
 
-def sample_images(config: ConfigDict, targets: Array, key: Array) -> tuple[Array, Array]:
-    """Draws a batch of stage `universal`, as data-set indices."""
-    images = jax.random.permutation(key, targets)[: config.universal.num_images]
+def sample_images(targets: Array, key: Array, *, num_images: int) -> tuple[Array, Array]:
+    """Samples a batch of stage `universal`, as data-set indices."""
+    images = jax.random.permutation(key, targets)[:num_images]
     return images, images
 
 

@@ -15,52 +15,52 @@ from gazejax.types import AnyArray, LazyRows, gaze_on
 
 
 class StreamedBatch(NamedTuple):
-    """What a step is given where images are stored, on one device.
+    """What a step is given on one device, where images are lazy rows.
 
     Attributes:
-        drawn: the global batch, as the step would draw it itself.
-        images: data-set indices of the images in the device's share, ascending; the last one is
+        sampled: the global batch, as the step would sample it itself.
+        indices: data-set indices of the images in the device's share, ascending; the last one is
             repeated as padding.
-        pixels: of those images.
+        images: what the network sees of those images.
         total: sum of the seen users' maps of each.
     """
 
-    drawn: Any
-    images: Int[AnyArray, " image"]
-    pixels: Shaped[AnyArray, "image height width channel"]
+    sampled: Any
+    indices: Int[AnyArray, " image"]
+    images: Shaped[AnyArray, "image height width channel"]
     total: Float[AnyArray, "image map_height map_width"]
 
 
 class BatchStream(NamedTuple):
-    """How the host makes the batches of a stage whose images are stored.
+    """How the host makes the batches of a stage whose images are lazy rows.
 
     Attributes:
-        draw: (constants, key) -> what a step draws, and the data-set index of the image of each row
-            of the global batch, in the order in which devices share the rows.
-        constants: what that reads, on the host.
-        viewings: with the stored images.
+        sample: (constants, key) -> what a step samples, and the data-set index of the image of each
+            row of the global batch, in the order in which devices share the rows.
+        constants: what `sample` reads, on the host.
+        arrays: with the lazy rows.
     """
 
-    draw: Callable[[Any, Array], tuple[Any, Array]]
+    sample: Callable[[Any, Array], tuple[Any, Array]]
     constants: Any
-    viewings: StageArrays
+    arrays: StageArrays
 
 
-def without_images(viewings: StageArrays) -> StageArrays:
+def without_images(arrays: StageArrays) -> StageArrays:
     """What lies on a device for a whole training."""
-    if not isinstance(viewings.pixels, LazyRows):
-        return viewings
-    group: Any = viewings.group
-    return viewings._replace(pixels=None, group=group._replace(total=None))
+    if not isinstance(arrays.images, LazyRows):
+        return arrays
+    universal: Any = arrays.universal
+    return arrays._replace(images=None, universal=universal._replace(total=None))
 
 
 def make_stream(
-    viewings: StageArrays, constants: Any, draw: Callable[[Any, Array], tuple[Any, Array]]
+    arrays: StageArrays, constants: Any, sample: Callable[[Any, Array], tuple[Any, Array]]
 ) -> BatchStream | None:
     """How the host makes batches; None if all images lie on the devices."""
-    if not isinstance(viewings.pixels, LazyRows):
+    if not isinstance(arrays.images, LazyRows):
         return None
-    return BatchStream(jax.jit(draw), jax.device_put(constants, _host_device()), viewings)
+    return BatchStream(jax.jit(sample), jax.device_put(constants, _host_device()), arrays)
 
 
 def _host_device() -> jax.Device:
@@ -84,84 +84,90 @@ def make_batch(
     """
     with jax.default_device(_host_device()):
         key = batch_key(seed)
-        draws = [
-            jax.device_get(stream.draw(stream.constants, step_key(key, step)))
+        samples = [
+            jax.device_get(stream.sample(stream.constants, step_key(key, step)))
             for step in range(first_step, first_step + num_steps)
         ]
-    needed = [[np.unique(share) for share in np.split(images, len(devices))] for _, images in draws]
+    needed = [
+        [np.unique(share) for share in np.split(images, len(devices))] for _, images in samples
+    ]
     # A power of two, or every number of different images would be compiled for.
     most = max(len(images) for of_step in needed for images in of_step)
     width = 1 << (most - 1).bit_length()
     mine = [number for number, device in enumerate(devices) if is_local(device)]
-    images = np.array(
+    indices = np.array(
         [[np.pad(of[n], (0, width - len(of[n])), mode="edge") for of in needed] for n in mine]
     )
-    every, row = np.unique(images, return_inverse=True)
-    row = row.reshape(images.shape)
-    drawn = jax.tree.map(lambda *leaves: np.stack(leaves), *(drawn for drawn, _ in draws))
-    viewings = stream.viewings
+    every, row = np.unique(indices, return_inverse=True)
+    row = row.reshape(indices.shape)
+    sampled = jax.tree.map(lambda *leaves: np.stack(leaves), *(sampled for sampled, _ in samples))
+    arrays = stream.arrays
     return StreamedBatch(
-        drawn=jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(mine), *leaf.shape)), drawn),
-        images=images,
-        pixels=viewings.pixels[every][row],
-        total=viewings.group.total[every][row],
+        sampled=jax.tree.map(lambda leaf: np.broadcast_to(leaf, (len(mine), *leaf.shape)), sampled),
+        indices=indices,
+        images=arrays.images[every][row],
+        total=arrays.universal.total[every][row],
     )
 
 
 def select_images(
-    viewings: StageArrays,
-    images: Int[AnyArray, " image"],
+    arrays: StageArrays,
+    indices: Int[AnyArray, " image"],
     *,
-    pixels: Shaped[AnyArray, "image height width channel"],
+    images: Shaped[AnyArray, "image height width channel"],
     total: Float[AnyArray, "image map_height map_width"],
 ) -> StageArrays:
-    """Viewings of a few images, for which 0, 1, ... stand there; the pool stays as it is.
+    """Arrays of a few images, for which 0, 1, ... stand there; the pool stays as it is.
 
     Args:
-        viewings: of all images; their pixels and group maps are not read.
-        images: data-set indices.
-        pixels: of those images.
+        arrays: of all images; their images and sums of maps are not read.
+        indices: data-set indices.
+        images: what the network sees of those images.
         total: sum of the seen users' maps of each.
     """
-    group: Any = viewings.group
-    group = group._replace(total=total, num_viewers=jnp.asarray(group.num_viewers)[images])
-    taste = None if viewings.taste is None else jnp.asarray(viewings.taste)[:, images]
-    return viewings._replace(
-        pixels=pixels, gaze=gaze_on(viewings.gaze, images), group=group, taste=taste
+    universal: Any = arrays.universal
+    preference = arrays.preference
+    return arrays._replace(
+        images=images,
+        gaze=gaze_on(arrays.gaze, indices),
+        universal=universal._replace(
+            total=total, num_viewers=jnp.asarray(universal.num_viewers)[indices]
+        ),
+        preference=None if preference is None else jnp.asarray(preference)[:, indices],
     )
 
 
 def iterate_chunks(
-    viewings: StageArrays, images: Int[np.ndarray, " image"]
-) -> Iterator[tuple[StageArrays, slice, Int[np.ndarray, " part"]]]:
-    """Goes through images in parts that a device can hold; in one part if they are not stored.
+    arrays: StageArrays, indices: Int[np.ndarray, " image"]
+) -> Iterator[tuple[StageArrays, slice, Int[np.ndarray, " chunk"]]]:
+    """Goes through images in chunks that a device can hold; in one chunk without lazy rows.
 
     Args:
-        viewings: of all images.
-        images: data-set indices.
+        arrays: of all images.
+        indices: data-set indices.
 
     Yields:
-        Viewings with their images, which part of `images` that is, and the indices that stand for
-        it there.
+        Arrays with their images, which part of `indices` the chunk is, and the indices that stand
+        for the chunk there.
     """
-    if not isinstance(viewings.pixels, LazyRows):
-        yield viewings, slice(0, len(images)), images
+    if not isinstance(arrays.images, LazyRows):
+        yield arrays, slice(0, len(indices)), indices
         return
-    for start in range(0, len(images), IMAGES_PER_CHUNK):
-        part = images[start : start + IMAGES_PER_CHUNK]
-        # All parts have one shape, or each would be compiled for.
-        padded = np.resize(part, min(IMAGES_PER_CHUNK, len(images)))
-        near = select_images(
-            viewings, padded, pixels=viewings.pixels[padded], total=viewings.group.total[padded]
+    for start in range(0, len(indices), IMAGES_PER_CHUNK):
+        chunk = indices[start : start + IMAGES_PER_CHUNK]
+        # All chunks have one shape, or each would be compiled for.
+        padded = np.resize(chunk, min(IMAGES_PER_CHUNK, len(indices)))
+        selected = select_images(
+            arrays, padded, images=arrays.images[padded], total=arrays.universal.total[padded]
         )
-        yield near, slice(start, start + len(part)), np.arange(len(part))
+        yield selected, slice(start, start + len(chunk)), np.arange(len(chunk))
 
 
 def with_streamed_images(
-    viewings: StageArrays, batch: StreamedBatch | None
+    arrays: StageArrays, batch: StreamedBatch | None
 ) -> tuple[StageArrays, Callable[[Array], Array]]:
-    """Viewings with images, and data-set indices -> the indices that stand for them there."""
+    """Arrays with images, and data-set indices -> the indices that stand for them there."""
     if batch is None:
-        return viewings, lambda image: image
-    near = select_images(viewings, batch.images, pixels=batch.pixels, total=batch.total)
-    return near, lambda image: jnp.searchsorted(batch.images, image)
+        return arrays, lambda image: image
+    selected = select_images(arrays, batch.indices, images=batch.images, total=batch.total)
+    return selected, lambda image: jnp.searchsorted(batch.indices, image)

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from gazejax.models.layers import ConvTrunk, mean_over_places, pool_at_gaze
-from gazejax.models.map_encoder import CHANNELS
+from gazejax.models.map_encoder import CHANNELS, EncoderInput
 
 
 class LateFusionEncoder(nnx.Module):
@@ -25,7 +25,7 @@ class LateFusionEncoder(nnx.Module):
     def __init__(
         self,
         *,
-        map_channels: int,
+        inputs: Sequence[EncoderInput],
         filters: Sequence[int],
         map_filters: Sequence[int],
         kernel_size: int,
@@ -45,7 +45,9 @@ class LateFusionEncoder(nnx.Module):
             "rngs": rngs,
         }
         self.of_image = ConvTrunk(in_channels=CHANNELS["image"], filters=filters, **block)
-        self.of_maps = ConvTrunk(in_channels=map_channels, filters=map_filters, **block)
+        self.of_maps = ConvTrunk(
+            in_channels=sum(CHANNELS[name] for name in inputs), filters=map_filters, **block
+        )
         joined = filters[-1] + map_filters[-1]
         self.join = (
             nnx.Linear(joined, joined, dtype=dtype, rngs=rngs) if pooling == "mean" else None

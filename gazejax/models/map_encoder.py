@@ -58,7 +58,7 @@ class EarlyFusionEncoder(nnx.Module):
     def __init__(
         self,
         *,
-        in_channels: int,
+        inputs: Sequence[EncoderInput],
         filters: Sequence[int],
         kernel_size: int,
         stride: int,
@@ -70,7 +70,7 @@ class EarlyFusionEncoder(nnx.Module):
     ):
         self.pooling = pooling
         self.trunk = ConvTrunk(
-            in_channels=in_channels,
+            in_channels=sum(CHANNELS[name] for name in inputs),
             filters=filters,
             kernel_size=kernel_size,
             stride=stride,

@@ -57,7 +57,7 @@ class SaliencyReadout(nnx.Module):
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.num_features, self.habit_size = num_features, learnt_size
+        self.learnt_size = learnt_size
         self.embedding_scale = EmbeddingScale(learnt_size + num_features)
         layer: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         self.of_image = nnx.Conv(num_features, width, kernel_size=(3, 3), **layer)
@@ -115,10 +115,10 @@ class SaliencyReadout(nnx.Module):
         log_universal = jnp.log(relative + 0.01)
         inputs = jnp.stack([log_universal, relative / 5], axis=-1)
         user = self.embedding_scale(embedding.reshape(-1, embedding.shape[-1]))
-        preference = user.reshape(embedding.shape)[..., self.habit_size :] * self.taste_weight[...]
+        preference = user.reshape(embedding.shape)[..., self.learnt_size :] * self.taste_weight[...]
         own = self.head(nnx.relu(self.of_image(image)[:, None] + self.of_universal(inputs)))[..., 0]
         own += jnp.einsum("ihwc,ipc->iphw", image, preference)
         if self.memory is not None and self.known_people is not None and recognize:
-            own += self.memory(image, inputs, self.known_people(embedding[..., : self.habit_size]))
+            own += self.memory(image, inputs, self.known_people(embedding[..., : self.learnt_size]))
         logits = (log_universal + own).reshape(*universal.shape[:2], -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)

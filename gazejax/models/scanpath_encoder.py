@@ -103,17 +103,17 @@ class ScanpathEncoder(nnx.Module):
     def __init__(
         self,
         *,
-        num_features: int,
+        inputs: Sequence[ScanpathInput],
         width: int,
         embedding_size: int,
         preference_scale: float,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.taste_scale = preference_scale
+        self.preference_scale = preference_scale
         self.of_fixation = nnx.List(
             nnx.Linear(width_in, width, dtype=dtype, rngs=rngs)
-            for width_in in (num_features, width)
+            for width_in in (sum(FEATURES[name] for name in inputs), width)
         )
         self.of_pair = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
         self.head = nnx.Linear(width, embedding_size, rngs=rngs)
@@ -140,7 +140,7 @@ class ScanpathEncoder(nnx.Module):
         embedding = self.head(nnx.relu(self.of_pair(total)))
         if preference is None:
             return embedding
-        return jnp.concatenate([embedding, self.taste_scale * preference], axis=-1)
+        return jnp.concatenate([embedding, self.preference_scale * preference], axis=-1)
 
 
 def _one_before(values: Float[Array, "pair fixation"]) -> Float[Array, "pair fixation"]:

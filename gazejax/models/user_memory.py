@@ -27,7 +27,7 @@ class SeenUserRecognizer(nnx.Module):
     def __init__(
         self, *, num_users: int, learnt_size: int, rejection_distance: float, temperature: float
     ):
-        self.radius, self.softness = rejection_distance, temperature
+        self.rejection_distance, self.temperature = rejection_distance, temperature
         self.centers = nnx.Param(jnp.zeros((num_users, learnt_size)))
         self.variance = nnx.Param(jnp.ones(()))
 
@@ -38,9 +38,9 @@ class SeenUserRecognizer(nnx.Module):
         centers, variance = jax.lax.stop_gradient((self.centers[...], self.variance[...]))
         distance = ((learnt[..., None, :] - centers) ** 2).sum(axis=-1) / variance
         logits = jnp.pad(
-            -distance / self.softness,
+            -distance / self.temperature,
             ((0, 0), (0, 0), (0, 1)),
-            constant_values=-self.radius / self.softness,
+            constant_values=-self.rejection_distance / self.temperature,
         )
         return jax.nn.softmax(logits, axis=-1)[..., :-1]
 

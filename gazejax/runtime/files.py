@@ -67,3 +67,10 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Writes a file whole or not at all; a value that is no number of JSON's is an error."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_result(folder: Path, stem: str, result: Any, text: str) -> None:
+    """Writes a result as `<stem>.json`, and its text as `<stem>.md`; prints the text."""
+    write_json(folder / f"{stem}.json", result)
+    write_text(folder / f"{stem}.md", text)
+    print(text)

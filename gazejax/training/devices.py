@@ -1,12 +1,9 @@
 """Which devices train, and whether they can share a batch."""
 
-import math
 import os
 
 import jax
-from ml_collections import ConfigDict
 
-from gazejax.config.derived import pairs_per_batch
 from gazejax.runtime import distributed
 
 
@@ -19,11 +16,14 @@ def check_even_shares(name: str, batch: int, devices: list[jax.Device]) -> None:
         )
 
 
-def configure_host_devices(config: ConfigDict) -> None:
+def configure_host_devices(batch_divisor: int) -> None:
     """Makes JAX split a CPU into several devices; has no effect on accelerators.
 
     As many as the largest number that divides the batches of all stages and does not exceed the
     cores. Does nothing once JAX has started, or where the user has set a number.
+
+    Args:
+        batch_divisor: see `config.derived.batch_divisor`.
     """
     is_set = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if is_set or "JAX_NUM_CPU_DEVICES" in os.environ:
@@ -31,13 +31,16 @@ def configure_host_devices(config: ConfigDict) -> None:
     allowed = getattr(os, "sched_getaffinity", None)
     cores = len(allowed(0)) if allowed else os.cpu_count() or 1
     try:
-        jax.config.update("jax_num_cpu_devices", _devices_to_share(config, cores))
+        jax.config.update("jax_num_cpu_devices", devices_that_share(batch_divisor, cores))
     except RuntimeError:  # JAX has started: its devices are what they are.
         return
 
 
-def choose_devices(config: ConfigDict) -> list[jax.Device]:
+def choose_devices(batch_divisor: int) -> list[jax.Device]:
     """As many devices of every process as can share the batches of all stages evenly.
+
+    Args:
+        batch_divisor: see `config.derived.batch_divisor`.
 
     Raises:
         ValueError: if the processes have different numbers of devices, or are too many.
@@ -46,7 +49,7 @@ def choose_devices(config: ConfigDict) -> list[jax.Device]:
     numbers = [len(devices) for devices in every]
     if len(set(numbers)) > 1:
         raise ValueError(f"the processes have {numbers} devices; allowed: equally many each")
-    number = _devices_to_share(config, numbers[0], num_processes=len(every))
+    number = devices_that_share(batch_divisor, numbers[0], num_processes=len(every))
     if number < numbers[0]:
         distributed.log(
             f"using {number} of {numbers[0]} devices: more cannot share the batches of "
@@ -55,12 +58,16 @@ def choose_devices(config: ConfigDict) -> list[jax.Device]:
     return [device for devices in every for device in devices[:number]]
 
 
-def _devices_to_share(config: ConfigDict, most: int, *, num_processes: int = 1) -> int:
-    pairs = pairs_per_batch(config)
-    batch = math.gcd(pairs, config.saliency.batch.num_images, config.universal.num_images)
-    if batch % num_processes:
+def devices_that_share(batch_divisor: int, most: int, *, num_processes: int = 1) -> int:
+    """The largest number of devices of each process, at most `most`, that share batches evenly.
+
+    Raises:
+        ValueError: if the processes alone are too many.
+    """
+    if batch_divisor % num_processes:
         raise ValueError(
             f"{num_processes} processes cannot share the batches of config.encoder.batch, "
-            f"config.saliency.batch and config.universal evenly; allowed: a divisor of {batch}"
+            "config.saliency.batch and config.universal evenly; allowed: a divisor of "
+            f"{batch_divisor}"
         )
-    return max(n for n in range(1, most + 1) if batch % (n * num_processes) == 0)
+    return max(n for n in range(1, most + 1) if batch_divisor % (n * num_processes) == 0)

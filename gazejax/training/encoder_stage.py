@@ -1,6 +1,7 @@
 """Stage `encoder`: batch -> pairs -> embeddings -> triplet loss."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,13 +11,12 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from gazejax import losses
-from gazejax.config.derived import pairs_per_batch
 from gazejax.inference.networks import Network, encoder_network
-from gazejax.inputs import augmentation
-from gazejax.inputs.augmentation import transform_pairs
-from gazejax.inputs.pairs import encoder_inputs, gather_pairs
-from gazejax.inputs.sampling import indices_of_pairs, make_sampling_pool, sample_encoder_batch
-from gazejax.inputs.stage_arrays import StageArrays
+from gazejax.inputs.augmentation import identity_transforms, sample_transforms, transform_pairs
+from gazejax.inputs.maps import MapSpec
+from gazejax.inputs.pairs import gather_pairs
+from gazejax.inputs.sampling import EncoderBatchSizes, indices_of_pairs, sample_encoder_batch
+from gazejax.inputs.stage_arrays import StageArrays, StageInputs
 from gazejax.inputs.streaming import (
     StreamedBatch,
     make_stream,
@@ -28,92 +28,111 @@ from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
 from gazejax.training.stage import Stage
 from gazejax.training.step import LossFunction
-from gazejax.types import longest_viewing
 
 
 def make_encoder_stage(
-    name: str, config: ConfigDict, viewings: StageArrays, devices: list[jax.Device]
+    name: str, config: ConfigDict, inputs: StageInputs, devices: list[jax.Device]
 ) -> Stage:
-    """Builds stage `encoder`, or its control `permuted_encoder`."""
-    num_pairs = pairs_per_batch(config)
-    check_even_shares("encoder.batch", num_pairs, devices)
-    network = encoder_network(config, num_users=len(viewings.users))
+    """Builds stage `encoder`, or its control `permuted_encoder`.
+
+    Args:
+        name: of the stage.
+        config: the validated config.
+        inputs: what the stage reads.
+        devices: the devices that will train.
+    """
+    batch, num_steps = config.encoder.batch, config.encoder.num_steps
+    sizes = EncoderBatchSizes(
+        batch.num_users, batch.virtual_users.number, batch.images_per_user, batch.same_images
+    )
+    check_even_shares("encoder.batch", sizes.num_pairs, devices)
+    arrays = inputs.arrays
+    network = encoder_network(config, num_users=len(arrays.pool.users))
     return Stage(
         name=name,
         network=network,
         loss=_encoder_loss(
-            config,
             network,
-            max_fixations=longest_viewing(viewings.gaze),
+            inputs.spec,
+            sizes,
+            batch.virtual_users,
             num_devices=len(devices),
+            **config.encoder.loss,
         ),
-        constants=jax.device_put(without_images(viewings), replicated(devices)),
+        constants=jax.device_put(without_images(arrays), replicated(devices)),
         stream=make_stream(
-            viewings, make_sampling_pool(viewings), functools.partial(sample_encoder_batch, config)
+            arrays, arrays.pool, functools.partial(sample_encoder_batch, sizes=sizes)
         ),
-        optimizer=make_optimizer(num_steps=config.encoder.num_steps, **config.encoder.optimizer),
-        num_steps=config.encoder.num_steps,
-        examples_per_step=num_pairs,
+        optimizer=make_optimizer(num_steps=num_steps, **config.encoder.optimizer),
+        num_steps=num_steps,
+        examples_per_step=sizes.num_pairs,
         unit="pairs",
     )
 
 
 def _encoder_loss(
-    config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
+    network: Network,
+    spec: MapSpec,
+    sizes: EncoderBatchSizes,
+    virtual_users: Mapping[str, Any],
+    *,
+    num_devices: int,
+    margin: float,
+    distance: str,
+    l2_normalize: bool,
+    mining: str,
+    pairs_per_mean: int,
+    classification_weight: float,
+    prototype_weight: float,
 ) -> LossFunction:
-    sizes, terms = config.encoder.batch, config.encoder.loss
-    num_users, num_virtual = sizes.num_users, sizes.virtual_users.number
+    virtual_users, prepare = {**virtual_users}, network.prepare
+    if prepare is None:
+        raise TypeError("network is no encoder")
 
     def loss(
         params: Any, constants: StageArrays, batch: StreamedBatch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
+        pool = constants.pool
         if batch is None:
-            drawn, _ = sample_encoder_batch(config, make_sampling_pool(constants), key)
+            sampled, _ = sample_encoder_batch(pool, key, sizes=sizes)
         else:
-            drawn = batch.drawn
-        _, warp_key, mining_key = jax.random.split(key, 3)
+            sampled = batch.sampled
+        _, transform_key, mining_key = jax.random.split(key, 3)
         # Virtual users follow the real ones that they are made of.
-        warps = jax.tree.map(
+        transforms = jax.tree.map(
             lambda *parts: jnp.concatenate(parts),
-            augmentation.identity_transforms(num_users),
-            augmentation.sample_transforms(warp_key, **sizes.virtual_users),
+            identity_transforms(sizes.num_users),
+            sample_transforms(transform_key, **virtual_users),
         )
-        # Every device draws the whole batch, embeds its share and mines triplets in the whole.
+        # Every device samples the whole batch, embeds its share and mines triplets in the whole.
         share = functools.partial(my_share, device=device, num_devices=num_devices)
-        viewings, row_of = with_streamed_images(constants, batch)
-        user, image = indices_of_pairs(config, make_sampling_pool(constants), drawn)
-        pairs = gather_pairs(
-            config, "encoder", viewings, share(user), row_of(share(image)), max_fixations
-        )
-        if num_virtual:
+        arrays, row_of = with_streamed_images(constants, batch)
+        user, image = indices_of_pairs(pool, sampled, sizes)
+        pairs = gather_pairs(arrays, share(user), row_of(share(image)), spec)
+        if sizes.num_virtual:
             of_pair = functools.partial(jnp.repeat, repeats=sizes.images_per_user, axis=0)
-            warp = jax.tree.map(lambda entries: share(of_pair(entries)), warps)
-            pairs = transform_pairs(config, warp, pairs)
+            transform = jax.tree.map(lambda entries: share(of_pair(entries)), transforms)
+            pairs = transform_pairs(transform, pairs, spec)
         model = network.apply(params)
-        mine = model.encoder(*encoder_inputs(config, pairs))
-        everyone = jax.lax.all_gather(mine, DEVICE_AXIS, tiled=True)
-        embeddings = everyone.reshape(num_users + num_virtual, sizes.images_per_user, -1)
-        sets = losses.mean_over_sets(embeddings, size=terms.pairs_per_mean)
+        mine = model.encoder(*prepare(pairs))
+        every = jax.lax.all_gather(mine, DEVICE_AXIS, tiled=True)
+        embeddings = every.reshape(sizes.num_users + sizes.num_virtual, sizes.images_per_user, -1)
+        means = losses.mean_over_sets(embeddings, size=pairs_per_mean)
         triplet, active = losses.mined_triplet_loss(
-            losses.l2_normalize(sets) if terms.l2_normalize else sets,
+            losses.l2_normalize(means) if l2_normalize else means,
             mining_key,
-            margin=terms.margin,
-            distance=terms.distance,
-            mining=terms.mining,
+            margin=margin,
+            distance=distance,
+            mining=mining,
         )
         prototype = losses.prototype_loss(
-            losses.l2_normalize(embeddings) if terms.l2_normalize else embeddings,
-            distance=terms.distance,
+            losses.l2_normalize(embeddings) if l2_normalize else embeddings, distance=distance
         )
         classification = optax.losses.softmax_cross_entropy_with_integer_labels(
-            model.classifier(embeddings[:num_users]),
-            jnp.broadcast_to(drawn.users[:, None], (num_users, sizes.images_per_user)),
+            model.classifier(embeddings[: sizes.num_users]),
+            jnp.broadcast_to(sampled.users[:, None], (sizes.num_users, sizes.images_per_user)),
         ).mean()
-        total = (
-            triplet
-            + terms.classification_weight * classification
-            + terms.prototype_weight * prototype
-        )
+        total = triplet + classification_weight * classification + prototype_weight * prototype
         return total, {
             "triplet_loss": triplet,
             "active_share": active,

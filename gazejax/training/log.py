@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from gazejax.runtime import distributed
 from gazejax.runtime.files import path_in_errors, write_text
@@ -18,11 +17,17 @@ class MetricsLog:
     """Writes the mean of each metric over `log_every` steps, and stops a training that diverged."""
 
     def __init__(
-        self, path: Path, stage: Stage, config: ConfigDict, num_devices: int, done: int
+        self,
+        path: Path,
+        stage: Stage,
+        *,
+        log_every: int,
+        max_consecutive_nonfinite: int,
+        num_devices: int,
+        done: int,
     ) -> None:
         self.path, self.stage, self.num_devices = path, stage, num_devices
-        self.log_every = config.training.log_every
-        self.max_skipped = config.training.max_consecutive_nonfinite
+        self.log_every, self.max_consecutive_nonfinite = log_every, max_consecutive_nonfinite
         self.step = done
         self.window: list[dict[str, float]] = []
         self.written: list[dict[str, float]] = []  # The window before.
@@ -33,7 +38,7 @@ class MetricsLog:
             write_text(path, "".join(line + "\n" for line in _lines_until(path, done)))
 
     def add(self, metrics: dict[str, jax.Array]) -> str:
-        """Takes the metrics of one dispatch; returns a line for people."""
+        """Takes the metrics of one dispatch; returns a line of progress."""
         values = {
             name: np.asarray(value).tolist()
             for name, value in metrics.items()
@@ -42,7 +47,7 @@ class MetricsLog:
         for position in range(len(values["loss"])):
             self.step += 1
             row = {name: value[position] for name, value in values.items()}
-            if row["num_skipped_in_a_row"] >= self.max_skipped:
+            if row["num_skipped_in_a_row"] >= self.max_consecutive_nonfinite:
                 raise FloatingPointError(
                     f"{self.stage.name}: loss or gradient was not finite in "
                     f"{row['num_skipped_in_a_row']:.0f} updates in a row (step {self.step}); "

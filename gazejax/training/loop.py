@@ -1,17 +1,16 @@
-"""Training from a config: the one loop that all stages share."""
+"""The one loop that all stages share."""
 
 import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import optax
-from ml_collections import ConfigDict
 
 from gazejax.data import reader
 from gazejax.inputs.streaming import make_batch
@@ -25,9 +24,56 @@ from gazejax.workdir import checkpoints
 from gazejax.workdir.layout import checkpoint_folder, read_resources, write_resources
 
 
+class TrainingOptions(NamedTuple):
+    """How a stage is trained, whatever it is.
+
+    Attributes:
+        seed: of parameters and batches.
+        steps_per_dispatch: steps that run before control returns to the host.
+        log_every: steps between two lines of metrics.jsonl.
+        max_consecutive_nonfinite: skipped updates in a row, before training stops.
+        checkpoint_every: steps between two checkpoints.
+        checkpoints_kept: how many of the newest to keep.
+        stream: threads and batches of `reader.prefetch`, for images that do not fit a device.
+    """
+
+    seed: int
+    steps_per_dispatch: int
+    log_every: int
+    max_consecutive_nonfinite: int
+    checkpoint_every: int
+    checkpoints_kept: int
+    stream: Mapping[str, int]
+
+
+class StopRequest:
+    """Whether training is to stop after the step under way, on the request of any process.
+
+    One process stops at once. Several processes stop at the same step: the step carries the
+    requests of all, and its metrics say whether there was one.
+    """
+
+    def __init__(self) -> None:
+        self._is_distributed = distributed.is_distributed()
+
+    def of_this_process(self) -> bool:
+        """What this process gives to the next step."""
+        return self._is_distributed and preemption.stop_requested()
+
+    def asked(self, metrics: Mapping[str, jax.Array] | None) -> bool:
+        """Whether to stop now.
+
+        Args:
+            metrics: of the step before the one under way; None if there was none.
+        """
+        if self._is_distributed:
+            return metrics is not None and bool(metrics["stop_requested"])
+        return preemption.stop_requested()
+
+
 def train(
     stage: Stage,
-    config: ConfigDict,
+    options: TrainingOptions,
     workdir: Path,
     *,
     metadata: dict[str, Any],
@@ -36,11 +82,11 @@ def train(
     """Trains a stage to its end, from its newest checkpoint if there is one.
 
     The batch of a step depends on (seed, step) alone, so a resumed training continues exactly. A
-    signal to end saves after the step under way; see `interruption`.
+    signal to end saves after the step under way; see `preemption`.
 
     Args:
         stage: what to train.
-        config: the validated config.
+        options: how to train.
         workdir: the run's folder.
         metadata: what to save beside every checkpoint.
         devices: the devices to train on.
@@ -55,13 +101,64 @@ def train(
         stage.loss,
         stage.optimizer,
         devices=devices,
-        steps_per_dispatch=config.training.steps_per_dispatch,
+        steps_per_dispatch=options.steps_per_dispatch,
     )
     started = time.monotonic() - read_resources(workdir).get(stage.name, {}).get("seconds", 0.0)
     folder = checkpoint_folder(workdir, stage.name)
+    state, done, window = _start(stage, options.seed, folder, devices)
+    log = MetricsLog(
+        workdir / stage.name / "metrics.jsonl",
+        stage,
+        log_every=options.log_every,
+        max_consecutive_nonfinite=options.max_consecutive_nonfinite,
+        num_devices=len(devices),
+        done=done,
+    )
+    log.window = window
+    with (
+        preemption.defer_signals(),
+        checkpoints.open_for_saving(folder, keep=options.checkpoints_kept) as saver,
+        _track(stage, done) as show,
+    ):
+        if stage.num_steps == 0 and checkpoints.latest_step(folder) is None:
+            # An encoder that is not to learn is saved as it starts.
+            saver.save(0, _as_trees(state), metadata | {"window": [], "metrics": {}})
+        stop, pending = StopRequest(), None
+        batches = make_batches(stage, options, devices, start=done)
+        while done < stage.num_steps:
+            state, metrics = train_step(
+                state, stage.constants, next(batches), stop.of_this_process()
+            )
+            previous, pending = pending, metrics
+            # Reading the step before lets the device work on this one meanwhile.
+            if previous is not None:
+                show(done, log.add(previous))
+            done += options.steps_per_dispatch
+            is_last = stop.asked(previous)
+            if is_last or done % options.checkpoint_every == 0 or done >= stage.num_steps:
+                show(done, log.add(pending))
+                pending = None
+                _check_finite(stage.name, done, state.params)
+                progress = {"window": list(log.window), "metrics": {"loss": log.loss()}}
+                saver.save(done, _as_trees(state), metadata | progress)
+                if distributed.is_main_process():
+                    write_resources(workdir, stage.name, seconds=time.monotonic() - started)
+            if is_last and done < stage.num_steps:
+                saver.wait()
+                raise preemption.InterruptedRunError(
+                    f"{stage.name} is saved at step {done} of {stage.num_steps}"
+                )
+    if distributed.any_process(preemption.stop_requested()):
+        raise preemption.InterruptedRunError(f"{stage.name} is finished and saved")
+
+
+def _start(
+    stage: Stage, seed: int, folder: Path, devices: list[jax.Device]
+) -> tuple[TrainState, int, list[dict[str, float]]]:
+    """State, step and window of the log to go on from: of the newest checkpoint, or of the seed."""
     sharding = replicated(devices)
-    state = init_state(stage.network.init, stage.optimizer, config.seed)
-    done, window, options = 0, [], config.checkpoint
+    state = init_state(stage.network.init, stage.optimizer, seed)
+    done, window = 0, []
     if checkpoints.latest_step(folder) is not None:
         done, trees = checkpoints.restore(folder, _as_trees(state), sharding)
         state, window = _from_trees(trees), checkpoints.read_metadata(folder)["window"]
@@ -71,66 +168,22 @@ def train(
         checkpoints.quarantine_damaged(folder)
     state = jax.device_put(distributed.broadcast_from_main(state), sharding)
     distributed.warm_up_collectives()
-    curve = MetricsLog(workdir / stage.name / "metrics.jsonl", stage, config, len(devices), done)
-    curve.window = window
-    with (
-        preemption.defer_signals(),
-        checkpoints.open_for_saving(folder, keep=options.keep) as saver,
-        _track(stage, done) as show,
-    ):
-        if stage.num_steps == 0 and checkpoints.latest_step(folder) is None:
-            # An encoder that is not to learn is saved as it starts.
-            saver.save(0, _as_trees(state), metadata | {"window": [], "metrics": {}})
-        pending, are_several = None, distributed.is_distributed()
-        batches = make_batches(stage, config, devices, start=done)
-        while done < stage.num_steps:
-            is_one_asked = are_several and preemption.stop_requested()
-            state, metrics = train_step(state, stage.constants, next(batches), is_one_asked)
-            is_told = pending is not None and bool(pending["stop_requested"])
-            # Reading the step before lets the device work on this one meanwhile.
-            if pending is not None:
-                show(done, curve.add(pending))
-            pending = metrics
-            done += config.training.steps_per_dispatch
-            # Several processes stop after the step that comes when all were told.
-            is_asked = is_told if are_several else preemption.stop_requested()
-            if is_asked or done % options.every == 0 or done >= stage.num_steps:
-                show(done, curve.add(pending))
-                pending = None
-                _check_finite(stage.name, done, state.params)
-                saver.save(
-                    done,
-                    _as_trees(state),
-                    metadata
-                    | {
-                        "window": list(curve.window),  # Written later, as it is now.
-                        "metrics": {"loss": curve.loss()},
-                    },
-                )
-                if distributed.is_main_process():
-                    write_resources(workdir, stage.name, seconds=time.monotonic() - started)
-            if is_asked and done < stage.num_steps:
-                saver.wait()
-                raise preemption.InterruptedRunError(
-                    f"{stage.name} is saved at step {done} of {stage.num_steps}"
-                )
-    if distributed.any_process(preemption.stop_requested()):
-        raise preemption.InterruptedRunError(f"{stage.name} is finished and saved")
+    return state, done, window
 
 
 def make_batches(
-    stage: Stage, config: ConfigDict, devices: list[jax.Device], *, start: int
+    stage: Stage, options: TrainingOptions, devices: list[jax.Device], *, start: int
 ) -> Iterator[Any]:
     """What each dispatch of a training is given, from a step on; None where it needs nothing."""
     if stage.stream is None:
         return itertools.repeat(None)
-    number = config.training.steps_per_dispatch
+    number = options.steps_per_dispatch
     return reader.prefetch(
         functools.partial(
-            make_batch, stage.stream, num_steps=number, seed=config.seed, devices=devices
+            make_batch, stage.stream, num_steps=number, seed=options.seed, devices=devices
         ),
         range(start, stage.num_steps, number),
-        **config.data.stream,
+        **options.stream,
     )
 
 

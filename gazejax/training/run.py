@@ -8,26 +8,37 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import INPUTS, STAGES, fold_configs, stages_to_train
+from gazejax.config.derived import (
+    STAGES,
+    batch_divisor,
+    embedding_layout,
+    fold_configs,
+    stages_to_train,
+)
 from gazejax.config.identity import fingerprint
 from gazejax.config.validation import validate
-from gazejax.data import loading
 from gazejax.data.checks import (
     check_batches_fit,
     check_enough_to_compare,
     warn_excluded_users,
     warn_missing_universal_maps,
 )
-from gazejax.data.loading import add_features, make_config_splits, read_dataset
-from gazejax.data.splits import Splits, named_splits
+from gazejax.data.loading import (
+    add_features,
+    apply_image_overlap,
+    make_config_splits,
+    read_dataset,
+)
+from gazejax.data.splits import named_splits
 from gazejax.inference.embed import embed_viewings
-from gazejax.inputs import perturbations
-from gazejax.inputs.perturbations import apply_embedding_control
-from gazejax.inputs.stage_arrays import StageArrays, make_stage_arrays
+from gazejax.inference.networks import encoder_network
+from gazejax.inference.stage_inputs import both_stage_inputs
+from gazejax.inputs.perturbations import apply_embedding_control, permute_user_labels
+from gazejax.inputs.stage_arrays import StageInputs, center_prior
 from gazejax.runtime import distributed
 from gazejax.training.devices import choose_devices
 from gazejax.training.encoder_stage import make_encoder_stage
-from gazejax.training.loop import train
+from gazejax.training.loop import TrainingOptions, train
 from gazejax.training.saliency_stage import make_saliency_stage
 from gazejax.training.stage import Stage
 from gazejax.training.universal_stage import make_universal_stage
@@ -51,7 +62,7 @@ from gazejax.workdir.parameters import load_params, load_replacement_universal_m
 def make_stage(
     name: str,
     config: ConfigDict,
-    viewings: dict[str, StageArrays],
+    inputs: dict[str, StageInputs],
     *,
     encoder_params: Any,
     devices: list[jax.Device],
@@ -61,7 +72,7 @@ def make_stage(
     Args:
         name: one of `STAGES`.
         config: a validated config.
-        viewings: for each of `INPUTS`, from `make_stage_arrays`.
+        inputs: from `both_stage_inputs`.
         encoder_params: parameters of the trained encoder; stage `saliency` only.
         devices: the devices that will train.
 
@@ -70,26 +81,30 @@ def make_stage(
     """
     match name:
         case "encoder" | "permuted_encoder":
-            arrays = viewings["encoder"]
+            of_encoder = inputs["encoder"]
             if name == "permuted_encoder" or config.controls.encoder_user_labels == "permuted":
-                gaze = perturbations.permute_user_labels(
-                    arrays.gaze, np.asarray(arrays.users), config.seed
-                )
-                arrays = arrays._replace(gaze=gaze)
-            return make_encoder_stage(name, config, arrays, devices)
+                arrays = of_encoder.arrays
+                gaze = permute_user_labels(arrays.gaze, np.asarray(arrays.pool.users), config.seed)
+                of_encoder = of_encoder._replace(arrays=arrays._replace(gaze=gaze))
+            return make_encoder_stage(name, config, of_encoder, devices)
         case "universal":
-            return make_universal_stage(config, viewings["saliency"], devices)
+            return make_universal_stage(config, inputs["saliency"], devices)
         case "saliency":
+            pool = inputs["saliency"].arrays.pool
             embeddings = embed_viewings(
-                config,
+                encoder_network(config, num_users=len(pool.users)),
                 encoder_params,
-                viewings["encoder"],
-                users=np.asarray(viewings["saliency"].users),
-                images=np.asarray(viewings["saliency"].images),
+                inputs["encoder"],
+                users=np.asarray(pool.users),
+                images=np.asarray(pool.images),
+                embedding_size=sum(embedding_layout(config)),
                 devices=devices,
+                batch_size=config.eval.batch_size,
             )
-            embeddings = apply_embedding_control(config, embeddings, viewings["saliency"].viewed)
-            return make_saliency_stage(config, viewings["saliency"], embeddings, devices)
+            embeddings = apply_embedding_control(
+                config.controls.embeddings, embeddings, pool.viewed, seed=config.seed
+            )
+            return make_saliency_stage(config, inputs["saliency"], embeddings, devices)
         case _:
             raise ValueError(f"stage is {name!r}; allowed: {', '.join(STAGES)}")
 
@@ -97,7 +112,7 @@ def make_stage(
 def train_folds(config: ConfigDict, workdir: Path) -> None:
     """Trains what is left of the stages that the config asks for, on every fold it asks for.
 
-    The caller holds `lock.locked`.
+    The caller holds `workdir.lock`.
 
     Raises:
         ValueError: if the config is impossible, or the workdir holds another experiment.
@@ -109,13 +124,14 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     folds = fold_configs(config, workdir)
     check_same_folds(workdir, config)
     for folder, fold_config in folds.items():
-        of_fold = loading.apply_image_overlap(fold_config, dataset)
+        of_fold = apply_image_overlap(fold_config, dataset)
         splits = make_config_splits(fold_config, of_fold)
         check_enough_to_compare(splits, of_fold)
         check_batches_fit(fold_config, of_fold, splits)
         check_same_experiment(folder, fold_config, splits, of_fold)
     warn_excluded_users(config, splits, dataset)
-    warn_missing_universal_maps(config, splits, of_fold)
+    if config.data.universal_map == "seen_users":
+        warn_missing_universal_maps(splits, of_fold)
     # All that could be refused was: from here on, things are compiled and written.
     dataset = add_features(config, dataset, load_projection(workdir))
     if len(folds) > 1 and distributed.is_main_process():
@@ -123,33 +139,42 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     for folder, fold_config in folds.items():
         if len(folds) > 1:
             distributed.log(f"training fold {fold_config.split.fold} of {len(folds)}")
-        _train_fold(fold_config, folder, loading.apply_image_overlap(fold_config, dataset))
+        _train_fold(fold_config, folder, apply_image_overlap(fold_config, dataset))
 
 
 def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
     splits = make_config_splits(config, dataset)
-    devices = choose_devices(config)
-    of_group = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
+    devices = choose_devices(batch_divisor(config))
+    # What stage `universal` is to predict; the other stages may read its predictions instead.
+    inputs = leave_one_out = both_stage_inputs(config, dataset, splits)
     if distributed.is_main_process():
-        write_description(workdir, config, splits, dataset, of_group)
-    told = None
+        priors = {name: center_prior(one.arrays) for name, one in leave_one_out.items()}
+        write_description(workdir, config, splits, dataset, priors)
+    options = TrainingOptions(
+        seed=config.seed,
+        steps_per_dispatch=config.training.steps_per_dispatch,
+        log_every=config.training.log_every,
+        max_consecutive_nonfinite=config.training.max_consecutive_nonfinite,
+        checkpoint_every=config.checkpoint.every,
+        checkpoints_kept=config.checkpoint.keep,
+        stream=config.data.stream,
+    )
     for name in stages_to_train(config):
-        viewings = of_group  # What stage `universal` is to predict.
-        if name != "universal":
-            told = told or _with_replacement_maps(
-                config, workdir, dataset, splits, of_group, devices
-            )
-            viewings = told
+        has_replacement = name != "universal" and config.data.universal_map != "seen_users"
+        if has_replacement and inputs is leave_one_out:
+            arrays = leave_one_out["saliency"].arrays
+            replacement = load_replacement_universal_maps(workdir, config, arrays, devices)
+            inputs = both_stage_inputs(config, dataset, splits, replacement)
         encoder_params = None
         if name == "saliency":
-            _check_encoder_finished(workdir, config)
+            _check_encoder_finished(workdir, config.encoder.num_steps)
             encoder_params = load_params(workdir, "encoder")
             if latest_step(workdir, "saliency") is not None:
                 check_same_encoder(workdir, encoder_params)
         stage = make_stage(
             name,
             config,
-            viewings,
+            leave_one_out if name == "universal" else inputs,
             encoder_params=encoder_params,
             devices=devices,
         )
@@ -166,33 +191,18 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         distributed.check_same(
             "config, data set or image storage: checksum", zlib.crc32(what_must_agree.encode())
         )
-        train(stage, config, workdir, metadata=metadata, devices=devices)
+        train(stage, options, workdir, metadata=metadata, devices=devices)
 
 
-def _with_replacement_maps(
-    config: ConfigDict,
-    workdir: Path,
-    dataset: Dataset,
-    splits: Splits,
-    of_group: dict[str, StageArrays],
-    devices: list[jax.Device],
-) -> dict[str, StageArrays]:
-    """What all stages but `universal` read."""
-    universal = load_replacement_universal_maps(workdir, config, of_group, devices)
-    if universal is None:
-        return of_group
-    return {key: make_stage_arrays(key, config, dataset, splits, universal) for key in INPUTS}
-
-
-def _check_encoder_finished(workdir: Path, config: ConfigDict) -> None:
+def _check_encoder_finished(workdir: Path, num_steps: int) -> None:
     done = latest_step(workdir, "encoder")
     if done is None:
         raise FileNotFoundError(
             f"no checkpoint in {checkpoint_folder(workdir, 'encoder')}; stage saliency needs a "
             "trained encoder: run with --config.stage=all, or first with --config.stage=encoder"
         )
-    if done < config.encoder.num_steps:
+    if done < num_steps:
         raise ValueError(
-            f"the encoder in {workdir} is at step {done} of {config.encoder.num_steps}; stage "
-            "saliency needs it finished: run with --config.stage=all"
+            f"the encoder in {workdir} is at step {done} of {num_steps}; stage saliency needs it "
+            "finished: run with --config.stage=all"
         )

@@ -1,6 +1,7 @@
 """Stage `saliency`: batch -> embeddings and universal maps -> personal maps -> MSE."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,14 +11,13 @@ from jaxtyping import Array, Bool, Float
 from ml_collections import ConfigDict
 
 from gazejax import losses
-from gazejax.config.derived import has_memory
+from gazejax.config.derived import EmbeddingLayout, embedding_layout
 from gazejax.data.checks import target_images
 from gazejax.inference.networks import Network, saliency_network
-from gazejax.inputs import sampling
-from gazejax.inputs.maps import to_relative_density
+from gazejax.inputs.maps import MapSpec, to_relative_density
 from gazejax.inputs.pairs import gather_pairs
-from gazejax.inputs.sampling import make_sampling_pool, sample_saliency_batch
-from gazejax.inputs.stage_arrays import StageArrays
+from gazejax.inputs.sampling import sample_enrolment, sample_saliency_batch
+from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.inputs.streaming import (
     StreamedBatch,
     make_stream,
@@ -29,46 +29,64 @@ from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
 from gazejax.training.stage import Stage, with_initial_values
 from gazejax.training.step import LossFunction
-from gazejax.types import AnyArray, longest_viewing
+from gazejax.types import AnyArray
 
 
 def make_saliency_stage(
     config: ConfigDict,
-    viewings: StageArrays,
+    inputs: StageInputs,
     embeddings: Float[np.ndarray, "user image embedding"],
     devices: list[jax.Device],
 ) -> Stage:
-    """Builds stage `saliency` on the embeddings of a trained encoder."""
-    sizes = config.saliency.batch
-    targets = target_images(config, np.asarray(viewings.viewed))
+    """Builds stage `saliency` on the embeddings of a trained encoder.
+
+    Args:
+        config: the validated config.
+        inputs: what the stage reads.
+        embeddings: of each user and image of the pool.
+        devices: the devices that will train.
+    """
+    sizes, num_steps, model = (
+        config.saliency.batch,
+        config.saliency.num_steps,
+        config.saliency.model,
+    )
+    pool = inputs.arrays.pool
+    targets = target_images(np.asarray(pool.viewed), sizes.users_per_image)
     check_even_shares("saliency.batch", sizes.num_images, devices)
-    network = saliency_network(config, num_users=len(viewings.users))
-    start = _init_from_seen_users(embeddings, viewings.viewed, config.encoder.model.embedding_size)
+    network = saliency_network(config, num_users=len(pool.users))
+    start = _init_from_seen_users(embeddings, pool.viewed, embedding_layout(config))
     network = network._replace(init=with_initial_values(network.init, start))
+    has_memory = model.architecture == "readout" and model.memory.kind != "none"
+    # Parts with a meaning of their own keep their values.
+    decay_of_part = dict.fromkeys(start, 0.0)
+    if has_memory:
+        decay_of_part["memory"] = model.memory.weight_decay
+    sample = functools.partial(
+        sample_saliency_batch,
+        num_images=sizes.num_images,
+        users_per_image=sizes.users_per_image,
+    )
     return Stage(
         name="saliency",
         network=network,
         loss=_saliency_loss(
-            config,
             network,
-            max_fixations=longest_viewing(viewings.gaze),
+            inputs.spec,
+            sample,
+            sizes.enrolment_images,
+            config.saliency.loss,
+            has_memory=has_memory,
             num_devices=len(devices),
         ),
         constants=jax.device_put(
-            (without_images(viewings), targets, embeddings), replicated(devices)
+            (without_images(inputs.arrays), targets, embeddings), replicated(devices)
         ),
-        stream=make_stream(
-            viewings,
-            (make_sampling_pool(viewings), targets),
-            functools.partial(sample_saliency_batch, config),
-        ),
+        stream=make_stream(inputs.arrays, (pool, targets), sample),
         optimizer=make_optimizer(
-            num_steps=config.saliency.num_steps,
-            # What says who is who, or what is seen, has a meaning to keep.
-            decay_of_part=dict.fromkeys(start, 0.0) | _memory_decay(config),
-            **config.saliency.optimizer,
+            num_steps=num_steps, decay_of_part=decay_of_part, **config.saliency.optimizer
         ),
-        num_steps=config.saliency.num_steps,
+        num_steps=num_steps,
         examples_per_step=sizes.num_images * sizes.users_per_image,
         unit="maps",
     )
@@ -77,23 +95,24 @@ def make_saliency_stage(
 def _init_from_seen_users(
     embeddings: Float[np.ndarray, "user image embedding"],
     viewed: Bool[AnyArray, "user image"],
-    num_learnt: int,
+    layout: EmbeddingLayout,
 ) -> dict[str, dict[str, Array]]:
-    """Where the parts of the network start that say who is who among the seen users.
+    """Initial values of the parts of the network that describe the seen users.
 
-    `embedding_scale`: center and spread of them all; what is learnt and the taste have a spread
-    each, so that entries of one kind keep their ratio. `known_people`: the learnt part of each.
+    `embedding_scale`: center and spread of all embeddings; learnt part and preference vector have
+    a spread each, so that entries of one part keep their ratio. `known_people`: the learnt part of
+    each user.
     """
     viewings = np.asarray(viewed).sum(axis=1, keepdims=True)
     users = embeddings.sum(axis=1) / viewings
     center = users.mean(axis=0)
     scale = np.ones_like(center)
-    for part in (slice(num_learnt), slice(num_learnt, None)):
+    for part in (slice(layout.learnt), slice(layout.learnt, None)):
         deviation = (users - center)[:, part]
         if deviation.size:
             scale[part] = 1 / max(float(np.sqrt((deviation**2).mean())), 1e-6)
-    learnt = users[:, :num_learnt]
-    variance = ((learnt - center[:num_learnt]) ** 2).sum(axis=1).mean()
+    learnt = users[:, : layout.learnt]
+    variance = ((learnt - center[: layout.learnt]) ** 2).sum(axis=1).mean()
     return {
         "embedding_scale": {"center": jnp.asarray(center), "scale": jnp.asarray(scale)},
         "known_people": {
@@ -104,83 +123,75 @@ def _init_from_seen_users(
 
 
 def _saliency_loss(
-    config: ConfigDict, network: Network, *, max_fixations: int, num_devices: int
+    network: Network,
+    spec: MapSpec,
+    sample: Any,
+    enrolment_images: tuple[int, int],
+    weights: Mapping[str, float],
+    *,
+    has_memory: bool,
+    num_devices: int,
 ) -> LossFunction:
-    sizes = config.saliency.batch
-    fewest, most = sizes.enrolment_images
+    min_images, max_images = enrolment_images
+    weights_of_terms = tuple(
+        weights[f"{term}_weight"] for term in ("mse", "cross_entropy", "correlation")
+    )
 
     def loss(
         params: Any, constants: Any, batch: StreamedBatch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        whole, targets, pair_embeddings = constants
-        pool = make_sampling_pool(whole)
-        if batch is None:
-            drawn, _ = sample_saliency_batch(config, (pool, targets), key)
-        else:
-            drawn = batch.drawn
+        all_images, targets, pair_embeddings = constants
+        pool = all_images.pool
+        sampled = sample((pool, targets), key)[0] if batch is None else batch.sampled
         _, enrolment_key = jax.random.split(key)
-        is_target = jnp.arange(pool.viewed.shape[1]) == drawn.images[:, None, None]
-        enrolled, weight = sampling.sample_enrolment(
+        is_target = jnp.arange(pool.viewed.shape[1]) == sampled.images[:, None, None]
+        enrolled, weight = sample_enrolment(
             enrolment_key,
-            pool.viewed[drawn.users] & ~is_target,
-            min_images=fewest,
-            max_images=most,
+            pool.viewed[sampled.users] & ~is_target,
+            min_images=min_images,
+            max_images=max_images,
         )
         images, users, enrolled, weight = (
             my_share(rows, device, num_devices)
-            for rows in (pool.images[drawn.images], drawn.users, enrolled, weight)
+            for rows in (pool.images[sampled.images], sampled.users, enrolled, weight)
         )
         embedding = jnp.einsum("ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled])
-        viewings, row_of = with_streamed_images(whole, batch)
+        arrays, row_of = with_streamed_images(all_images, batch)
         row = row_of(images)
         pairs = gather_pairs(
-            config,
-            "saliency",
-            viewings,
-            pool.users[users.reshape(-1)],
-            jnp.repeat(row, sizes.users_per_image),
-            max_fixations,
+            arrays, pool.users[users.reshape(-1)], jnp.repeat(row, users.shape[1]), spec
         )
         shape = (*users.shape, *pairs.personal.shape[1:])
-        inputs = (
-            viewings.pixels[row],
-            pairs.universal.reshape(shape),
-            embedding,
-        )
-        terms = config.saliency.loss
+        inputs = (arrays.images[row], pairs.universal.reshape(shape), embedding)
         target = to_relative_density(pairs.personal).reshape(shape)
 
         def compare(prediction: Array) -> tuple[Array, dict[str, Array]]:
             scaled = to_relative_density(prediction)
-            metrics = {
+            terms = {
                 "mse": losses.mean_squared_error(prediction=scaled, target=target),
                 "cross_entropy": losses.cross_entropy(
                     prediction=prediction, target=pairs.personal.reshape(shape)
                 ),
                 "one_minus_cc": losses.one_minus_correlation(prediction=scaled, target=target),
             }
-            metrics = jax.tree.map(jnp.mean, metrics)
-            weights = (terms.mse_weight, terms.cross_entropy_weight, terms.correlation_weight)
+            terms = jax.tree.map(jnp.mean, terms)
             total = sum(
-                weight * value for weight, value in zip(weights, metrics.values(), strict=True)
+                weight * value
+                for weight, value in zip(weights_of_terms, terms.values(), strict=True)
             )
-            return jnp.asarray(total), metrics
+            return jnp.asarray(total), terms
 
-        if has_memory(config):
+        if has_memory:
             # All but the memory learns as if every user were unseen, the memory on top of it.
             others, _ = compare(network.apply(params)(*inputs, recognize=False))
             kept = jax.lax.stop_gradient(params) | {"memory": params["memory"]}
-            total, metrics = compare(network.apply(kept)(*inputs))
+            total, terms = compare(network.apply(kept)(*inputs))
             total += others
         else:
-            total, metrics = compare(network.apply(params)(*inputs))
+            total, terms = compare(network.apply(params)(*inputs))
         universal_error = losses.mean_squared_error(
             prediction=to_relative_density(pairs.universal).reshape(shape), target=target
         )
-        return total, metrics | {"universal_loss": universal_error.mean()}
+        return total, terms | {"universal_loss": universal_error.mean()}
 
     return loss
-
-
-def _memory_decay(config: ConfigDict) -> dict[str, float]:
-    return {"memory": config.saliency.model.memory.weight_decay} if has_memory(config) else {}

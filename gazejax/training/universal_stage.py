@@ -1,6 +1,7 @@
 """Stage `universal`: batch -> images -> predicted universal maps -> MSE."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from gazejax.inference.networks import saliency_network
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import to_relative_density
 from gazejax.inputs.sampling import sample_images
-from gazejax.inputs.stage_arrays import StageArrays, center_prior
+from gazejax.inputs.stage_arrays import StageInputs, center_prior
 from gazejax.inputs.streaming import (
     StreamedBatch,
     make_stream,
@@ -29,51 +30,49 @@ from gazejax.training.step import LossFunction
 
 
 def make_universal_stage(
-    config: ConfigDict,
-    viewings: StageArrays,
-    devices: list[jax.Device],
+    config: ConfigDict, inputs: StageInputs, devices: list[jax.Device]
 ) -> Stage:
-    """Builds stage `universal`."""
-    options = config.universal
-    images = np.asarray(viewings.images)
-    targets = images[np.asarray(viewings.group.num_viewers)[images] > 0]
+    """Builds stage `universal`.
+
+    Args:
+        config: the validated config.
+        inputs: what stage `saliency` reads.
+        devices: the devices that will train.
+    """
+    options, arrays = config.universal, inputs.arrays
+    images = np.asarray(arrays.pool.images)
+    targets = images[np.asarray(arrays.universal.num_viewers)[images] > 0]
     check_even_shares("universal.num_images", options.num_images, devices)
-    network = saliency_network(config, num_users=0)
+    sample = functools.partial(sample_images, num_images=options.num_images)
     return Stage(
         name="universal",
-        network=network,
-        loss=_universal_loss(config, num_devices=len(devices)),
+        network=saliency_network(config, num_users=0),
+        loss=_universal_loss(make_universal_predictor(config), sample, num_devices=len(devices)),
         constants=jax.device_put(
-            (without_images(viewings), targets, center_prior(viewings)), replicated(devices)
+            (without_images(arrays), targets, center_prior(arrays)), replicated(devices)
         ),
-        stream=make_stream(viewings, targets, functools.partial(sample_images, config)),
-        optimizer=make_optimizer(
-            num_steps=options.num_steps,
-            **options.optimizer,
-        ),
+        stream=make_stream(arrays, targets, sample),
+        optimizer=make_optimizer(num_steps=options.num_steps, **options.optimizer),
         num_steps=options.num_steps,
         examples_per_step=options.num_images,
         unit="maps",
     )
 
 
-def _universal_loss(config: ConfigDict, *, num_devices: int) -> LossFunction:
-    predict = make_universal_predictor(config)
-
+def _universal_loss(
+    predict: Callable[[Any, Array, Array], Array], sample: Any, *, num_devices: int
+) -> LossFunction:
     def loss(
         params: Any, constants: Any, batch: StreamedBatch | None, key: Array, device: Array
     ) -> tuple[Array, dict[str, Array]]:
-        whole, targets, prior = constants
-        if batch is None:
-            drawn, _ = sample_images(config, targets, key)
-        else:
-            drawn = batch.drawn
-        viewings, row_of = with_streamed_images(whole, batch)
-        row = row_of(my_share(drawn, device, num_devices))
-        target = to_relative_density(viewings.group.total[row])
+        all_images, targets, prior = constants
+        sampled = sample(targets, key)[0] if batch is None else batch.sampled
+        arrays, row_of = with_streamed_images(all_images, batch)
+        row = row_of(my_share(sampled, device, num_devices))
+        target = to_relative_density(arrays.universal.total[row])
         start = to_relative_density(jnp.broadcast_to(prior, target.shape))
         error = losses.mean_squared_error(
-            prediction=to_relative_density(predict(params, viewings.pixels[row], prior)),
+            prediction=to_relative_density(predict(params, arrays.images[row], prior)),
             target=target,
         )
         start_error = losses.mean_squared_error(prediction=start, target=target)

@@ -55,7 +55,8 @@ def check_same_experiment(
         if latest_step(workdir, stage) is None:
             continue
         metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
-        changed = difference(metadata["config"], config.to_dict(), not_part_of(stage, config))
+        ignored = not_part_of(stage, config.data.universal_map)
+        changed = difference(metadata["config"], config.to_dict(), ignored)
         if changed:
             refuse(changed)
         check_same_splits(workdir, stage, splits, dataset)

@@ -17,6 +17,7 @@ import importlib.metadata
 import json
 import resource
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import INPUTS, STAGES, fold_configs
 from gazejax.config.validation import validate
 from gazejax.data.splits import Splits, named_splits, users_left_out
-from gazejax.inputs.stage_arrays import StageArrays, center_prior
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import source_commit, write_arrays, write_json
 from gazejax.types import Dataset
@@ -55,11 +55,19 @@ def load_config(workdir: Path) -> ConfigDict:
 
     Raises:
         FileNotFoundError: if the folder is no workdir.
+        ValueError: if version 0.1.0 made the workdir.
     """
     path = workdir / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; is {workdir} the workdir of a training?")
-    config = ConfigDict(with_tuples(json.loads(path.read_text())["config"]))
+    stored = json.loads(path.read_text())
+    if stored["versions"]["gazejax"].startswith("0.1."):
+        raise ValueError(
+            f"{workdir} was made by gazejax {stored['versions']['gazejax']}, whose configs and "
+            "parameters have other names; allowed: workdirs of gazejax 0.2.0 or newer: use gazejax "
+            "0.1.0, or train again"
+        )
+    config = ConfigDict(with_tuples(stored["config"]))
     validate(config)
     return config
 
@@ -135,16 +143,23 @@ def write_description(
     config: ConfigDict,
     splits: Splits,
     dataset: Dataset,
-    viewings: dict[str, StageArrays],
+    center_priors: Mapping[str, Float[np.ndarray, "height width"]],
 ) -> None:
-    """Writes all that a run's folder holds beside what training and evaluation write."""
+    """Writes all that a run's folder holds beside what training and evaluation write.
+
+    Args:
+        workdir: the run's folder.
+        config: the validated config.
+        splits: which users and images are seen.
+        dataset: the data set.
+        center_priors: mean training map of each of `derived.INPUTS`.
+    """
     write_config(workdir, config)
     write_json(
         workdir / "splits.json",
         named_splits(splits, dataset) | {"users_left_out": users_left_out(splits, dataset)},
     )
-    priors: dict[str, Any] = {name: center_prior(arrays) for name, arrays in viewings.items()}
-    write_arrays(workdir / "center_prior.npz", priors)
+    write_arrays(workdir / "center_prior.npz", center_priors)
     if dataset.basis is not None:
         parts = dataset.basis._asdict().items()
         arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}

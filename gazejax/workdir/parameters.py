@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import ENCODERS, fold_configs, uses_predicted_universal_maps
+from gazejax.config.derived import ENCODERS, fold_configs
 from gazejax.inference.networks import encoder_network, saliency_network
-from gazejax.inference.universal import replacement_universal_maps
-from gazejax.inputs.stage_arrays import StageArrays
+from gazejax.inference.universal import predict_universal_maps
+from gazejax.inputs.stage_arrays import StageArrays, center_prior
 from gazejax.runtime.devices import replicated
 from gazejax.runtime.files import write_json
 from gazejax.workdir import checkpoints
@@ -43,8 +43,7 @@ def load_params(workdir: Path, stage: str) -> Any:
     if stage in ENCODERS:
         network = encoder_network(config, num_users=num_users)
     else:
-        num_people = num_users if stage == "saliency" else 0
-        network = saliency_network(config, num_users=num_people)
+        network = saliency_network(config, num_users=num_users if stage == "saliency" else 0)
     abstract = jax.eval_shape(network.init, jax.random.key(0))
     sharding = replicated(jax.local_devices()[:1])
     _, trees = checkpoints.restore(folder, {"params": abstract}, sharding)
@@ -79,12 +78,31 @@ def copy_encoders(source: Path, target: Path, stages_to_copy: Sequence[str]) -> 
 
 
 def load_replacement_universal_maps(
-    workdir: Path, config: ConfigDict, viewings: dict[str, StageArrays], devices: list[jax.Device]
+    workdir: Path, config: ConfigDict, arrays: StageArrays, devices: list[jax.Device]
 ) -> Float[np.ndarray, "all_images map_height map_width"] | None:
-    """Maps in place of the leave-one-out maps; see `inference.universal`.
+    """Universal maps that networks are given in place of the leave-one-out maps.
+
+    Args:
+        workdir: of the run.
+        config: the validated config.
+        arrays: what stage `saliency` reads, with the leave-one-out maps.
+        devices: the devices to use.
+
+    Returns:
+        A map of each image of the data set; None: networks are given the leave-one-out maps.
 
     Raises:
-        FileNotFoundError: if stage `universal` predicts them and has no checkpoint.
+        FileNotFoundError: if stage `universal` predicts the maps and has no checkpoint.
     """
-    params = load_params(workdir, "universal") if uses_predicted_universal_maps(config) else None
-    return replacement_universal_maps(config, viewings["saliency"], params, devices)
+    all_images = np.arange(arrays.gaze.viewing_length.shape[1])
+    match config.data.universal_map:
+        case "seen_users":
+            return None
+        case "center_prior":
+            prior = center_prior(arrays)
+            return np.broadcast_to(prior, (len(all_images), *prior.shape))
+        case "predicted":
+            params = load_params(workdir, "universal")
+            return predict_universal_maps(config, params, arrays, all_images, devices)
+        case other:
+            raise ValueError(f"data.universal_map is {other!r}; see gazejax.config.schema")

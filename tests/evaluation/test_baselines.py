@@ -7,7 +7,7 @@ import pytest
 
 from gazejax.evaluation import baselines
 from gazejax.inputs import perturbations
-from gazejax.inputs.maps import sum_maps
+from gazejax.inputs.maps import MapSpec, sum_maps
 from gazejax.types import Gaze
 
 GENERATOR = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def test_zero_and_swapped_embeddings():
     viewed = np.array([[True, False], [True, True], [True, False]])
     embeddings = np.array([[[1.0], [0.0]], [[2.0], [4.0]], [[3.0], [0.0]]])
     own, zero, swapped = (
-        perturbations.replace_embeddings(kind, embeddings, viewed, seed=0)
+        perturbations.apply_embedding_control(kind, embeddings, viewed, seed=0)
         for kind in ("own", "zero", "swapped")
     )
     np.testing.assert_array_equal(own, embeddings)
@@ -126,10 +126,8 @@ def test_calibration_finds_the_user_who_looks_at_the_center():
         [np.concatenate([x, GENERATOR.random((number * 6, 1))], axis=1) for x in column]
     ).astype(np.float32)
     gaze = gaze_of(np.full((3, number), 6), xy_frac)
-    options = {"sigma_frac": 0.05, "max_fixations": 6}
-    universal_maps = jax.jit(
-        lambda gaze: sum_maps(gaze, jnp.array([0, 2]), map_size=(9, 12), **options)
-    )(gaze)
+    spec = MapSpec((9, 12), 0.05, 6)
+    universal_maps = jax.jit(lambda gaze: sum_maps(gaze, jnp.array([0, 2]), spec))(gaze)
     grid = baselines.calibration_grid(
         spread_frac=(0.0, 0.1), gain=(0.5, 1.0), center_weight=(-0.5, 0.0, 1.0)
     )
@@ -140,7 +138,7 @@ def test_calibration_finds_the_user_who_looks_at_the_center():
         grid,
         users=np.array([1, 2]),
         images=np.arange(number),
-        **options,
+        spec=spec,
     )
     assert found.shape == (2, number, 12)
     central, anywhere = grid.center_weight[found.mean(axis=1).argmax(axis=-1)]

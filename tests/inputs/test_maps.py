@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from gazejax.inputs.maps import (
+    MapSpec,
     density_map,
     leave_one_out_maps,
     personal_maps,
@@ -14,6 +15,7 @@ from gazejax.types import Gaze, viewing_scanpaths
 
 SIZE = (12, 16)
 OPTIONS = {"sigma_frac": 0.1, "map_size": SIZE}
+SPEC = MapSpec(SIZE, 0.1, 2)
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def gaze() -> Gaze:
 
 
 def personal(gaze, user, image):
-    return personal_maps(gaze, jnp.array(user), jnp.array(image), max_fixations=2, **OPTIONS)
+    return personal_maps(gaze, jnp.array(user), jnp.array(image), SPEC)
 
 
 def test_a_fixation_peaks_in_its_own_cell_with_x_as_the_column():
@@ -72,7 +74,7 @@ def test_gathering_keeps_viewings_apart(gaze):
 
 
 def test_universal_map_is_the_mean_of_the_other_members(gaze):
-    group = sum_maps(gaze, jnp.array([0, 1]), max_fixations=2, **OPTIONS)
+    group = sum_maps(gaze, jnp.array([0, 1]), SPEC)
     maps = personal(gaze, [0, 1, 2], [0, 0, 0])
     universal = leave_one_out_maps(group, gaze, jnp.array([0, 1, 2]), jnp.array([0, 0, 0]), maps)
     # Member 0 is left out of their own, so is 1; user 2 is no member and sees the mean of both.
@@ -82,13 +84,13 @@ def test_universal_map_is_the_mean_of_the_other_members(gaze):
 
 
 def test_universal_map_counts_only_who_saw_the_image(gaze):
-    group = sum_maps(gaze, jnp.array([0, 2]), max_fixations=2, **OPTIONS)
+    group = sum_maps(gaze, jnp.array([0, 2]), SPEC)
     mine = personal(gaze, [1], [1])
     universal = leave_one_out_maps(group, gaze, jnp.array([1]), jnp.array([1]), mine)
     np.testing.assert_allclose(universal[0], personal(gaze, [0], [1])[0], atol=1e-6)
-    alone = sum_maps(gaze, jnp.array([1, 2]), max_fixations=2, **OPTIONS)
+    alone = sum_maps(gaze, jnp.array([1, 2]), SPEC)
     assert (leave_one_out_maps(alone, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
-    nobody = sum_maps(gaze, jnp.array([2]), max_fixations=2, **OPTIONS)
+    nobody = sum_maps(gaze, jnp.array([2]), SPEC)
     assert (leave_one_out_maps(nobody, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
 
 

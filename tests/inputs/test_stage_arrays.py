@@ -12,8 +12,9 @@ import pytest
 from gazejax.config.derived import INPUTS, stages_to_train
 from gazejax.data.loading import apply_image_overlap, make_config_splits
 from gazejax.evaluation.run import evaluate
-from gazejax.inference.universal import make_universal_predictor, replacement_universal_maps
-from gazejax.inputs.stage_arrays import center_prior, make_stage_arrays
+from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
+from gazejax.inference.universal import make_universal_predictor
+from gazejax.inputs.stage_arrays import center_prior
 from gazejax.training import run
 from gazejax.training.run import train_folds
 from gazejax.workdir.layout import latest_step
@@ -33,28 +34,26 @@ def config_of(data_dir, **values):
 def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
     config = config_of(data_dir, data__universal_map="center_prior")
     splits = make_config_splits(config, tiny_dataset)
-    of_group = {name: make_stage_arrays(name, config, tiny_dataset, splits) for name in INPUTS}
-    universal = replacement_universal_maps(
-        config, of_group["saliency"], None, devices=jax.local_devices()
-    )
-    prior = center_prior(of_group["saliency"])
+    of_group = both_stage_inputs(config, tiny_dataset, splits)
+    arrays = of_group["saliency"].arrays
+    universal = load_replacement_universal_maps(None, config, arrays, jax.local_devices())
+    prior = center_prior(arrays)
     np.testing.assert_array_equal(universal, np.broadcast_to(prior, universal.shape))
     for name in INPUTS:
-        told = make_stage_arrays(name, config, tiny_dataset, splits, universal)
-        group = told.group
+        group = make_stage_inputs(name, config, tiny_dataset, splits, universal).arrays.universal
         np.testing.assert_allclose(group.total.sum(axis=(1, 2)), 1.0, rtol=1e-5)
         # A seen user is not taken out of a map that they are not in.
         assert not group.is_member.any()
         assert (group.num_viewers == 1).all()
-        assert group.total.shape == of_group[name].group.total.shape
-    np.testing.assert_allclose(told.group.total, universal, rtol=1e-4, atol=1e-8)
+        assert group.total.shape == of_group[name].arrays.universal.total.shape
+    np.testing.assert_allclose(group.total, universal, rtol=1e-4, atol=1e-8)
 
 
 def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset):
     config = config_of(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    viewings = make_stage_arrays("saliency", config, tiny_dataset, splits)
-    assert replacement_universal_maps(config, viewings, None, jax.local_devices()) is None
+    arrays = make_stage_inputs("saliency", config, tiny_dataset, splits).arrays
+    assert load_replacement_universal_maps(None, config, arrays, jax.local_devices()) is None
     assert stages_to_train(config) == ["encoder", "saliency", "universal"]
 
 
@@ -76,16 +75,16 @@ def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, ti
         assert latest_step(tmp_path / "run", stage) == config[stage].num_steps
     dataset = apply_image_overlap(config, tiny_dataset)
     splits = make_config_splits(config, dataset)
-    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
-    seen_by = viewings["encoder"].viewed.sum(axis=0)
+    viewings = both_stage_inputs(config, dataset, splits)
+    seen_by = viewings["encoder"].arrays.pool.viewed.sum(axis=0)
     assert seen_by.max() == 1
-    assert len(set(viewings["encoder"].viewed.sum(axis=1).tolist())) == 1
+    assert len(set(viewings["encoder"].arrays.pool.viewed.sum(axis=1).tolist())) == 1
     universal = load_replacement_universal_maps(
-        tmp_path / "run", config, viewings, jax.local_devices()
+        tmp_path / "run", config, viewings["saliency"].arrays, jax.local_devices()
     )
     params = load_params(tmp_path / "run", "universal")
-    prior = center_prior(viewings["saliency"])
-    pixels = jnp.asarray(viewings["saliency"].pixels)[:2]
+    prior = center_prior(viewings["saliency"].arrays)
+    pixels = jnp.asarray(viewings["saliency"].arrays.images)[:2]
     expected = make_universal_predictor(config)(params, pixels, jnp.asarray(prior))
     np.testing.assert_allclose(universal[:2], expected, rtol=1e-4)
 
@@ -123,10 +122,10 @@ def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir
 @pytest.mark.parametrize(
     ("universal_map", "overlap", "told"),
     [
-        ("group", None, ""),
+        ("seen_users", None, ""),
         ("predicted", 0.0, ""),
         # 6 seen users, 5 of the 35 training images each; 5 test images, which all 8 saw.
-        ("group", 0.0, "no other seen user looked at the image of 30 of 70 viewings: by config"),
+        ("seen_users", 0.0, "no other seen user looked at the image of 30 of 70 viewings: with"),
     ],
 )
 def test_an_empty_map_of_others_is_told_of(
@@ -163,7 +162,7 @@ def test_what_is_to_be_predicted_is_the_group_whatever_the_others_are_told(
     has_members = {}
 
     def note(name, _config, viewings, **_):
-        has_members[name] = bool(viewings["saliency"].group.is_member.any())
+        has_members[name] = bool(viewings["saliency"].arrays.universal.is_member.any())
         return SimpleNamespace(stream=None)
 
     monkeypatch.setattr(run, "stages_to_train", lambda _: ["encoder", "universal"])

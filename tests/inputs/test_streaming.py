@@ -6,12 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from gazejax.config.derived import INPUTS, STAGES
+from gazejax.config.derived import STAGES
 from gazejax.data import loading, reader
 from gazejax.data.loading import load_dataset, make_config_splits
+from gazejax.inference.stage_inputs import both_stage_inputs
 from gazejax.inputs import stage_arrays, streaming
-from gazejax.inputs.sampling import make_sampling_pool, sample_encoder_batch
-from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.inputs.streaming import make_batch
 from gazejax.runtime import preemption
 from gazejax.training.run import make_stage, train_folds
@@ -77,7 +76,7 @@ def test_streamed_training_is_the_same_also_after_an_interruption(
 
 def make_encoder_stage(config, dataset, devices):
     splits = make_config_splits(config, dataset)
-    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
+    viewings = both_stage_inputs(config, dataset, splits)
     stage = make_stage("encoder", config, viewings, encoder_params=None, devices=devices)
     return stage, viewings["encoder"]
 
@@ -85,23 +84,25 @@ def make_encoder_stage(config, dataset, devices):
 def test_a_batch_has_the_images_that_its_steps_draw_and_only_those(data_dir):
     config = tiny_config(data_dir)
     config.data.image_storage = "stream"
-    config.encoder.batch.share_images = False
+    config.encoder.batch.same_images = False
     devices = jax.local_devices()
-    stage, viewings = make_encoder_stage(config, load_dataset(config), devices)
+    stage, inputs = make_encoder_stage(config, load_dataset(config), devices)
+    arrays = inputs.arrays
     batch = make_batch(stage.stream, 6, num_steps=2, seed=config.seed, devices=devices)
     for step in (0, 1):
         key = steps_key(config.seed, 6 + step)
-        drawn, images = sample_encoder_batch(config, make_sampling_pool(viewings), key)
-        for found, expected in zip(batch.drawn, drawn, strict=True):
+        sampled, images = stage.stream.sample(arrays.pool, key)
+        for found, expected in zip(batch.sampled, sampled, strict=True):
             np.testing.assert_array_equal(found[3, step], expected)
         # 5 users x 4 images on 4 devices: the share of each is one user and a quarter.
         for device, share in enumerate(np.asarray(images).reshape(4, 5)):
-            at_hand = batch.images[device, step]
-            assert set(at_hand.tolist()) == set(share.tolist())
-            assert len(at_hand) == 8  # Padded to a power of two.
-            np.testing.assert_array_equal(np.sort(at_hand), at_hand)
-            np.testing.assert_array_equal(batch.pixels[device, step], viewings.pixels[at_hand])
-            np.testing.assert_array_equal(batch.total[device, step], viewings.group.total[at_hand])
+            indices = batch.indices[device, step]
+            assert set(indices.tolist()) == set(share.tolist())
+            assert len(indices) == 8  # Padded to a power of two.
+            np.testing.assert_array_equal(np.sort(indices), indices)
+            np.testing.assert_array_equal(batch.images[device, step], arrays.images[indices])
+            total = arrays.universal.total[indices]
+            np.testing.assert_array_equal(batch.total[device, step], total)
 
 
 def steps_key(seed, step):
@@ -111,16 +112,17 @@ def steps_key(seed, step):
 
 def test_frozen_features_are_streamed_too(data_dir):
     config = tiny_scanpath_config(data_dir)
-    tastes, pixels = [], []
-    for residency in ("device", "stream"):
-        config.data.image_storage = residency
+    preferences, images = [], []
+    for storage in ("device", "stream"):
+        config.data.image_storage = storage
         dataset = load_dataset(config)
         splits = make_config_splits(config, dataset)
-        tastes.append(make_stage_arrays("encoder", config, dataset, splits).taste)
-        pixels.append(make_stage_arrays("saliency", config, dataset, splits).pixels)
-    np.testing.assert_allclose(tastes[1], tastes[0], atol=1e-5)
-    assert isinstance(pixels[1], LazyRows)
-    np.testing.assert_allclose(pixels[1][[7, 3]], pixels[0][[7, 3]], rtol=1e-3)
+        inputs = both_stage_inputs(config, dataset, splits)
+        preferences.append(inputs["encoder"].arrays.preference)
+        images.append(inputs["saliency"].arrays.images)
+    np.testing.assert_allclose(preferences[1], preferences[0], atol=1e-5)
+    assert isinstance(images[1], LazyRows)
+    np.testing.assert_allclose(images[1][[7, 3]], images[0][[7, 3]], rtol=1e-3)
 
 
 @pytest.mark.parametrize(("gigabytes", "chosen"), [(1.0, "device"), (1e-3, "stream")])

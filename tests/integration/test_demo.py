@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from gazejax.config.derived import embedding_layout
 from gazejax.data import reader
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.inference.embed import embed_viewings
-from gazejax.inputs.stage_arrays import make_stage_arrays
+from gazejax.inference.networks import encoder_network
+from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.workdir.layout import load_config
 from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT
@@ -62,12 +64,14 @@ def test_embeddings(demo):
     dataset = load_dataset(config)
     splits = make_config_splits(config, dataset)
     pairs = embed_viewings(
-        config,
+        encoder_network(config, num_users=len(splits.seen_users)),
         load_params(demo, "encoder"),
-        make_stage_arrays("encoder", config, dataset, splits),
+        make_stage_inputs("encoder", config, dataset, splits),
         users=np.arange(len(dataset.user_ids)),
         images=splits.test_images,
+        embedding_size=sum(embedding_layout(config)),
         devices=jax.local_devices()[:1],
+        batch_size=config.eval.batch_size,
     )
     return config, splits, pairs.mean(axis=1)
 

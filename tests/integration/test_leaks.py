@@ -5,6 +5,7 @@ universal maps; an embedding made from the image it is scored on, in evaluation 
 universal map that holds the very gaze it is compared with.
 """
 
+import functools
 import json
 import shutil
 
@@ -21,10 +22,13 @@ from gazejax.evaluation import folds, prediction_protocol, verification_protocol
 from gazejax.evaluation import run as evaluation_run
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.networks import Network
+from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inputs import sampling
-from gazejax.inputs.maps import leave_one_out_maps, personal_maps, sum_maps
-from gazejax.inputs.stage_arrays import center_prior, make_stage_arrays
+from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_maps
+from gazejax.inputs.sampling import sample_saliency_batch
+from gazejax.inputs.stage_arrays import center_prior
 from gazejax.metrics import verification
+from gazejax.training import saliency_stage
 from gazejax.training.run import make_stage
 from gazejax.training.saliency_stage import _saliency_loss
 from gazejax.types import longest_viewing
@@ -68,7 +72,7 @@ def test_a_config_that_calls_trained_images_test_images_is_caught(run):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_of_another_fold_is_caught(stage, run, monkeypatch):
     """A stage brought from a run that trained with a user who is unseen here."""
-    original = folds.refuse_leaks
+    original = folds.check_no_leaks
 
     def with_other_stage(workdir, name, now, dataset):
         if name == stage:
@@ -145,17 +149,19 @@ def altered_gaze(gaze, users, images):
 def test_unseen_users_and_test_images_change_nothing_that_is_learnt_from(tiny, tiny_dataset):
     config, parts = tiny
     every_user, every_image = np.arange(8), np.arange(40)
-    before = make_stage_arrays("saliency", config, tiny_dataset, parts)
+    before = make_stage_inputs("saliency", config, tiny_dataset, parts).arrays
 
     def after(users, images):
         gaze = altered_gaze(tiny_dataset.gaze, users, images)
-        return make_stage_arrays("saliency", config, tiny_dataset._replace(gaze=gaze), parts)
+        changed = tiny_dataset._replace(gaze=gaze)
+        return make_stage_inputs("saliency", config, changed, parts).arrays
 
     by_unseen = after(parts.unseen_users, every_image)
-    np.testing.assert_array_equal(by_unseen.group.total, before.group.total)
+    np.testing.assert_array_equal(by_unseen.universal.total, before.universal.total)
     on_test = after(every_user, parts.test_images)
     np.testing.assert_array_equal(
-        on_test.group.total[parts.train_images], before.group.total[parts.train_images]
+        on_test.universal.total[parts.train_images],
+        before.universal.total[parts.train_images],
     )
     np.testing.assert_array_equal(center_prior(on_test), center_prior(before))
     assert not np.array_equal(
@@ -166,7 +172,7 @@ def test_unseen_users_and_test_images_change_nothing_that_is_learnt_from(tiny, t
 
 def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, tiny_dataset):
     config, parts = tiny
-    viewings = {"saliency": make_stage_arrays("saliency", config, tiny_dataset, parts)}
+    viewings = {"saliency": make_stage_inputs("saliency", config, tiny_dataset, parts)}
     stage = make_stage(
         "universal",
         config,
@@ -179,13 +185,11 @@ def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, t
 
 
 def test_a_universal_map_that_unseen_users_contributed_to_is_caught(run, tiny_dataset, monkeypatch):
-    original = make_stage_arrays
+    def with_all_users(config, dataset, parts):
+        all_users = parts._replace(seen_users=np.arange(len(dataset.user_ids)))
+        return both_stage_inputs(config, dataset, all_users)
 
-    def with_everybody(name, config, dataset, parts):
-        everybody = parts._replace(seen_users=np.arange(len(dataset.user_ids)))
-        return original(name, config, dataset, everybody)
-
-    monkeypatch.setattr(folds, "make_stage_arrays", with_everybody)
+    monkeypatch.setattr(folds, "both_stage_inputs", with_all_users)
     with pytest.raises(ValueError, match=r"user 1 is unseen, but contributes to the universal"):
         evaluate(run)
 
@@ -194,16 +198,13 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
     config, parts = tiny
     user = jnp.array(parts.seen_users[:1])
     image = jnp.array(parts.test_images[:1])
-    options = {
-        "sigma_frac": config.data.sigma_frac,
-        "map_size": config.saliency.map_size,
-        "max_fixations": longest_viewing(tiny_dataset.gaze),
-    }
+    longest = longest_viewing(tiny_dataset.gaze)
+    spec = MapSpec(config.saliency.map_size, config.data.sigma_frac, longest)
 
     def universal_and_mean(gaze):
         gaze = jax.tree.map(jnp.asarray, gaze)
-        group = sum_maps(gaze, jnp.asarray(parts.seen_users), **options)
-        personal = personal_maps(gaze, user, image, **options)
+        group = sum_maps(gaze, jnp.asarray(parts.seen_users), spec)
+        personal = personal_maps(gaze, user, image, spec)
         universal = leave_one_out_maps(group, gaze, user, image, personal)
         return np.asarray(universal), np.asarray(group.total[image])
 
@@ -262,27 +263,36 @@ def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control
 def leaked_weight(tiny, tiny_dataset):
     """Weight of the target image in the embeddings that a batch of stage 2 is trained with."""
     config, parts = tiny
-    viewings = make_stage_arrays("saliency", config, tiny_dataset, parts)
+    inputs = make_stage_inputs("saliency", config, tiny_dataset, parts)
+    train_images = inputs.arrays.pool.images
+    number = len(train_images)
     # An image's pixels say which it is, and a pair's embedding which image it was made of.
     pixels = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 3))
-    embeddings = np.broadcast_to(np.eye(len(viewings.images)), (6, *[len(viewings.images)] * 2))
+    embeddings = np.broadcast_to(np.eye(number), (6, number, number))
     found = []
 
     def capture(images, universal, embedding):
-        target = np.searchsorted(np.asarray(viewings.images), np.asarray(images)[:, 0, 0, 0])
+        target = np.searchsorted(np.asarray(train_images), np.asarray(images)[:, 0, 0, 0])
         found.append(np.asarray(embedding)[np.arange(len(target)), :, target])
         np.testing.assert_allclose(embedding.sum(axis=-1), 1.0, rtol=1e-5)
         return universal
 
-    network = Network(init=lambda key: {}, apply=lambda params: capture)
+    sizes = config.saliency.batch
     loss = _saliency_loss(
-        config,
-        network,
-        max_fixations=longest_viewing(viewings.gaze),
+        Network(init=lambda key: {}, apply=lambda params: capture),
+        inputs.spec,
+        functools.partial(
+            sample_saliency_batch,
+            num_images=sizes.num_images,
+            users_per_image=sizes.users_per_image,
+        ),
+        sizes.enrolment_images,
+        config.saliency.loss,
+        has_memory=False,
         num_devices=1,
     )
-    arrays = jax.tree.map(jnp.asarray, viewings._replace(pixels=pixels))
-    constants = (arrays, jnp.arange(len(viewings.images)), jnp.asarray(embeddings, jnp.float32))
+    arrays = jax.tree.map(jnp.asarray, inputs.arrays._replace(images=pixels))
+    constants = (arrays, jnp.arange(number), jnp.asarray(embeddings, jnp.float32))
     for seed in range(3):
         loss({}, constants, None, jax.random.key(seed), jnp.int32(0))
     return np.max(found)
@@ -292,7 +302,7 @@ def test_a_training_target_is_never_in_its_own_embedding(tiny, tiny_dataset, mon
     assert leaked_weight(tiny, tiny_dataset) == 0.0
     original = sampling.sample_enrolment
     monkeypatch.setattr(
-        sampling,
+        saliency_stage,
         "sample_enrolment",
         lambda key, allowed, **sizes: original(key, jnp.ones_like(allowed), **sizes),
     )

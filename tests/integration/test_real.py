@@ -14,7 +14,7 @@ import pytest
 from gazejax import metrics
 from gazejax.data import reader
 from gazejax.data.splits import make_splits
-from gazejax.inputs.maps import leave_one_out_maps, personal_maps, sum_maps
+from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_maps
 from gazejax.types import longest_viewing
 from tests.tiny import ROOT
 from tfds_builders.common.build import build
@@ -42,7 +42,7 @@ def osie(osie_dir):
         is_resident=True,
         first_trial_only=False,
         drop_first_fixation=False,
-        keep_one_in=1,
+        subsample_every=1,
     )
 
 
@@ -75,17 +75,13 @@ def test_group_map_reaches_the_reference_figures(osie):
     )
     gaze = jax.tree.map(jnp.asarray, osie.gaze)
     users = jnp.arange(15)
-    options = {
-        "sigma_frac": 0.03,
-        "map_size": (36, 48),
-        "max_fixations": longest_viewing(osie.gaze),
-    }
-    group = sum_maps(gaze, users, **options)
+    spec = MapSpec((36, 48), 0.03, longest_viewing(osie.gaze))
+    group = sum_maps(gaze, users, spec)
 
     @jax.jit
     def score(image):
         at = jnp.broadcast_to(image, (15,))
-        truth = personal_maps(gaze, users, at, **options)
+        truth = personal_maps(gaze, users, at, spec)
         universal = leave_one_out_maps(group, gaze, users, at, truth)
         kld = jax.vmap(lambda truth, map_: metrics.kld(target=truth, prediction=map_))
         return jax.vmap(metrics.cc)(universal, truth), kld(truth, universal)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from gazejax.data import reader
 from tfds_builders.common.build import build
 
 pysaliency = pytest.importorskip("pysaliency", exc_type=ImportError)
@@ -17,7 +18,6 @@ def opened(data_dir, tmp_path_factory):
 
 
 def test_stimuli_and_trains_are_those_of_the_data_set(opened, data_dir):
-
     stimuli, fixations = opened
     metadata, records = reader.read_records("synthetic_gaze/tiny", data_dir)
     assert len(stimuli) == 40
@@ -35,6 +35,7 @@ def test_stimuli_and_trains_are_those_of_the_data_set(opened, data_dir):
 
 
 def test_there_and_back_is_the_same_data_set(opened, data_dir, tmp_path):
+    from gazejax.interop.pysaliency import from_pysaliency
 
     table = from_pysaliency(*opened, tmp_path)
     folder = build(
@@ -49,6 +50,7 @@ def test_there_and_back_is_the_same_data_set(opened, data_dir, tmp_path):
 
 
 def test_data_of_pysaliency_alone_can_be_built(tmp_path):
+    from gazejax.interop.pysaliency import from_pysaliency
 
     stimuli = pysaliency.Stimuli([np.full((20, 30, 3), value, np.uint8) for value in (10, 20)])
     fixations = pysaliency.FixationTrains.from_fixation_trains(

@@ -149,7 +149,7 @@ BLOCK = {"kernel_size": 3, "stride": 2, "norm_groups": 2, "embedding_size": 5}
 
 def early(pooling):
     return EarlyFusionEncoder(
-        in_channels=4,
+        inputs=("image", "personal"),
         filters=(4, 8),
         pooling=pooling,
         dtype=jnp.dtype("float32"),
@@ -160,7 +160,7 @@ def early(pooling):
 
 def two_trunks(pooling):
     return LateFusionEncoder(
-        map_channels=1,
+        inputs=("personal",),
         filters=(4, 8),
         map_filters=(2, 6),
         pooling=pooling,

@@ -54,7 +54,7 @@ def test_the_order_of_looking_counts():
 
 def test_encoder_sums_over_real_fixations_of_each_pair_alone():
     encoder = ScanpathEncoder(
-        num_features=3,
+        inputs=("step",),
         width=8,
         embedding_size=5,
         preference_scale=0.5,

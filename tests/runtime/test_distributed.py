@@ -12,8 +12,9 @@ import jax
 import numpy as np
 import pytest
 
+from gazejax.config.derived import batch_divisor
 from gazejax.runtime import distributed
-from gazejax.training.devices import _devices_to_share
+from gazejax.training.devices import devices_that_share
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 from tests.integration.test_train import command
@@ -183,9 +184,9 @@ def test_another_way_to_find_them_is_refused(asked):
 
 def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
     config = tiny_config(data_dir)  # Batches of 20 pairs, 4 and 4 images.
-    assert _devices_to_share(config, 8, num_processes=2) == 2
+    assert devices_that_share(batch_divisor(config), 8, num_processes=2) == 2
     with pytest.raises(ValueError, match=r"3 processes cannot share .*; allowed: a divisor of 4"):
-        _devices_to_share(config, 8, num_processes=3)
+        devices_that_share(batch_divisor(config), 8, num_processes=3)
 
 
 @pytest.mark.slow

@@ -10,9 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from gazejax.config.derived import INPUTS
 from gazejax.data.loading import make_config_splits
-from gazejax.inputs.stage_arrays import make_stage_arrays
+from gazejax.inference.stage_inputs import both_stage_inputs
 from gazejax.runtime import preemption
 from gazejax.runtime.errors import one_line_errors
 from gazejax.training import loop
@@ -23,6 +22,16 @@ from gazejax.workdir.lock import lock
 from gazejax.workdir.parameters import load_params
 from tests.integration.test_train import command
 from tests.tiny import ROOT, tiny_config, train_and_evaluate
+
+OPTIONS = loop.TrainingOptions(
+    seed=0,
+    steps_per_dispatch=1,
+    log_every=1,
+    max_consecutive_nonfinite=10,
+    checkpoint_every=4,
+    checkpoints_kept=2,
+    stream={},
+)
 
 BLOCKED = """
 import ctypes, sys, time
@@ -159,7 +168,7 @@ def test_any_number_of_devices_trains_alike_and_resumes_what_others_saved(
     config = tiny_config(data_dir)
     config.encoder.num_steps, config.training.log_every = 20, 1
     splits = make_config_splits(config, tiny_dataset)
-    viewings = {name: make_stage_arrays(name, config, tiny_dataset, splits) for name in INPUTS}
+    viewings = both_stage_inputs(config, tiny_dataset, splits)
 
     def train(workdir, num_devices, *, start=0, end=20):
         devices = jax.local_devices()[:num_devices]
@@ -167,7 +176,7 @@ def test_any_number_of_devices_trains_alike_and_resumes_what_others_saved(
         asked = iter([False] * (end - start - 1) + [end < 20] * 2)
         monkeypatch.setattr(preemption, "stop_requested", lambda: next(asked))
         try:
-            loop.train(stage, config, workdir, metadata={}, devices=devices)
+            loop.train(stage, OPTIONS, workdir, metadata={}, devices=devices)
         except preemption.InterruptedRunError:
             assert end < 20
         return [

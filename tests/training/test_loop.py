@@ -13,7 +13,7 @@ from gazejax.data import loading
 from gazejax.data.loading import make_config_splits
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.networks import encoder_network
-from gazejax.inputs.stage_arrays import make_stage_arrays
+from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.training import run
 from gazejax.training.log import MetricsLog, _lines_until
 from gazejax.training.loop import train
@@ -284,7 +284,7 @@ def test_data_that_cannot_fill_a_batch_are_refused_before_anything_compiles(
     config = tiny_config(data_dir)
     config.encoder.loss.pairs_per_mean = 1
     config.update_from_flattened_dict({key: value})
-    for function in ("add_features", "make_viewings", "make_stage"):
+    for function in ("add_features", "both_stage_inputs", "make_stage"):
         monkeypatch.setattr(run, function, None)
     with pytest.raises(ValueError, match=f"config.{key} {message}"):
         train_and_evaluate(config, tmp_path / "run")
@@ -327,7 +327,7 @@ def test_an_encoder_can_learn_from_permuted_gaze(data_dir, tiny_dataset):
     """The same batches of the same images, of other people."""
     config = tiny_config(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    viewings = {"encoder": make_stage_arrays("encoder", config, tiny_dataset, splits)}
+    viewings = {"encoder": make_stage_inputs("encoder", config, tiny_dataset, splits)}
     made = {}
     for name, labels in (
         ("encoder", "true"),

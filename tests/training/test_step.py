@@ -6,23 +6,33 @@ import numpy as np
 import optax
 import pytest
 
-from gazejax.config.derived import INPUTS, STAGES
+from gazejax.config.derived import STAGES
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.inference.networks import encoder_network
-from gazejax.inputs.stage_arrays import make_stage_arrays
+from gazejax.inference.stage_inputs import both_stage_inputs
 from gazejax.runtime.devices import map_rows, replicated
-from gazejax.training.loop import train
+from gazejax.training.loop import TrainingOptions, train
 from gazejax.training.optimizer import make_optimizer
 from gazejax.training.run import make_stage
 from gazejax.training.step import init_state, make_train_step
 from tests.tiny import tiny_config, tiny_scanpath_config
+
+OPTIONS = TrainingOptions(
+    seed=0,
+    steps_per_dispatch=1,
+    log_every=2,
+    max_consecutive_nonfinite=10,
+    checkpoint_every=4,
+    checkpoints_kept=2,
+    stream={},
+)
 
 
 @pytest.fixture(scope="module")
 def tiny(data_dir, tiny_dataset):
     config = tiny_config(data_dir)
     splits = make_config_splits(config, tiny_dataset)
-    viewings = {name: make_stage_arrays(name, config, tiny_dataset, splits) for name in INPUTS}
+    viewings = both_stage_inputs(config, tiny_dataset, splits)
     return config, viewings
 
 
@@ -30,7 +40,7 @@ def gradient_on(name, tiny, num_devices):
     """Gradient of the first step: SGD with learning rate 1 moves the parameters by minus that."""
     config, viewings = tiny
     devices = jax.local_devices()[:num_devices]
-    encoder = encoder_network(config, num_users=len(viewings["encoder"].users))
+    encoder = encoder_network(config, num_users=len(viewings["encoder"].arrays.pool.users))
     stage = make_stage(
         name,
         config,
@@ -132,7 +142,7 @@ def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
         return loss * jnp.nan, metrics
 
     with pytest.raises(FloatingPointError, match=r"not finite in 10 updates in a row \(step 10\)"):
-        train(stage._replace(loss=poisoned), config, tmp_path, metadata={}, devices=devices)
+        train(stage._replace(loss=poisoned), OPTIONS, tmp_path, metadata={}, devices=devices)
 
 
 def test_batch_that_devices_cannot_share_is_refused(tiny):
@@ -161,7 +171,7 @@ def dataset_with_features(data_dir):
 
 def saliency_stage_on_features(config, dataset):
     splits = make_config_splits(config, dataset)
-    viewings = {name: make_stage_arrays(name, config, dataset, splits) for name in INPUTS}
+    viewings = both_stage_inputs(config, dataset, splits)
     encoder = encoder_network(config, num_users=len(splits.seen_users))
     return make_stage(
         "saliency",
@@ -208,13 +218,13 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
         config.saliency.model.memory.kind = "film"
         dataset = request.getfixturevalue("dataset_with_features")
         splits = make_config_splits(config, dataset)
-        viewings = {key: make_stage_arrays(key, config, dataset, splits) for key in INPUTS}
+        viewings = both_stage_inputs(config, dataset, splits)
     devices = jax.local_devices()[:1]
     curves = {}
     for dtype in ("float32", "bfloat16"):
         changed = config.copy_and_resolve_references()
         changed.training.compute_dtype = dtype
-        encoder = encoder_network(config, num_users=len(viewings["encoder"].users))
+        encoder = encoder_network(config, num_users=len(viewings["encoder"].arrays.pool.users))
         stage = make_stage(
             name.split()[-1],
             changed,
