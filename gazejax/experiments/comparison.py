@@ -1,7 +1,7 @@
-"""Compares evaluated runs: every variant's figures over seeds and users, beside those of a base.
+"""Compares evaluated runs: the metrics of variants over seeds and users, and those of a base.
 
-All runs of a table resample the same users and images, so that a difference to the base is paired:
-of the same seed, in the same resample. What is not alike is refused, not averaged over.
+All runs of a table resample the same users and images. A difference to the base is therefore
+paired: both runs have the same seed and the same resample. Other runs are refused.
 """
 
 import csv
@@ -28,14 +28,14 @@ from gazejax.runtime.files import write_text
 
 
 class ReportedMetric(NamedTuple):
-    """A headline figure, or the difference of two.
+    """A headline metric, or the difference of two metrics.
 
     Attributes:
         users: `seen` or `unseen`.
-        name: what it is called.
+        name: name of the metric.
         size: number of enrolment images.
-        path: where it stands in an evaluation.
-        minus: where what is subtracted stands; None: nothing is.
+        path: path of the metric in `evaluation.json`, with slashes.
+        minus: path of the metric to subtract; None: no difference.
     """
 
     users: str
@@ -46,22 +46,23 @@ class ReportedMetric(NamedTuple):
 
 
 def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
-    """Compares runs, prints the tables and writes them: Markdown, CSV and a plot of each.
+    """Compares runs, prints the tables, and writes Markdown, CSV and plots.
 
     Args:
-        folders: each the workdir of one run, or the folder of a sweep. Every base of a sweep is a
-            table of its own; the single runs are one, whose base is the first of them. They are
-            called by their folders.
-        out: folder to write `comparison.md`, `comparison.csv` and `comparison_<table>.png` to.
+        folders: workdirs of single runs, and folders of sweeps. Each base of a sweep gives one
+            table. All single runs give one table, with the first run as its base; they are named
+            by their folders.
+        out: folder to write `comparison.md`, `comparison.csv`, `comparison_<table>.png` and
+            `costs_<table>.png` to.
 
     Returns:
-        The rows of `table_of`, each with the name of its table.
+        The rows of `table_of`, each with the name of its `table`.
 
     Raises:
-        FileNotFoundError: if a folder is neither, or a run was not evaluated.
-        ValueError: naming the runs, if one is missing, or they are not to be compared.
+        FileNotFoundError: if a folder is no workdir and no sweep, or a run was not evaluated.
+        ValueError: naming the runs, if a run is missing or the runs are not comparable.
     """
-    from gazejax import plots  # Here, since it takes a second.
+    from gazejax import plots  # Imported here: matplotlib takes a second.
 
     tables = read_tables(folders)
     for variants in tables.values():
@@ -76,7 +77,7 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
     for name in tables:
         of_table = [row for row in rows if row["table"] == name]
         if all(row["difference"] is None for row in of_table):
-            continue  # One variant alone.
+            continue  # The table has one variant.
         plots.plot_differences(out / f"comparison_{name}.png", rows=of_table, title=name)
         if len({row["operations_per_embedding"] for row in of_table}) > 1:
             plots.plot_costs(out / f"costs_{name}.png", rows=of_table, title=name)
@@ -85,7 +86,7 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
 
 
 def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows, with two columns for each interval."""
+    """The rows as CSV; an interval gives two columns."""
     flat = []
     for row in rows:
         cells: dict[str, Any] = {}
@@ -104,7 +105,7 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def headline_metrics(variants: Variants) -> list[ReportedMetric]:
-    """The headline figures that all runs have: at each number of images, of seen and unseen."""
+    """The headline metrics that all runs have, for seen and unseen users and numbers of images."""
     runs = [run for seeds in variants.values() for run in seeds.values()]
     found = []
     for users in GROUPS:
@@ -135,19 +136,19 @@ def _common(sizes_of_runs: Iterable[Mapping[str, Any]]) -> list[int]:
 
 
 def table_of(variants: Variants) -> list[dict[str, Any]]:
-    """A row for each variant and headline figure.
+    """A row for each variant and headline metric.
 
-    Each row has `value`, the mean over seeds, and `difference`, the mean of those to the base with
-    the same seed; and beside each its `_interval`, of `mean_interval`. The difference is None for
-    the base, and for seen users who are others than the base's. The costs are those of one run:
-    means over seeds, and the highest peak.
+    `value` is the mean over seeds. `difference` is the mean difference to the base run with the
+    same seed. `value_interval` and `difference_interval` are those of `mean_interval`. The
+    difference is None for the base, and for seen users that differ from the seen users of the base.
+    Costs are those of one run: means over seeds, and the highest peak of memory.
     """
     base = next(iter(variants.values()))
-    generator_seed = next(iter(base.values())).settings["seed"]
+    generator_seed = next(iter(base.values())).settings["eval.seed"]
     rows = []
     for name, runs in variants.items():
         costs = [run.costs for run in runs.values()]
-        told = {
+        common = {
             "variant": name,
             "seeds": len(runs),
             **{
@@ -165,22 +166,22 @@ def table_of(variants: Variants) -> list[dict[str, Any]]:
             splits_of_folds(run)["seen_users"] == splits_of_folds(base[seed])["seen_users"]
             for seed, run in runs.items()
         )
-        for figure in headline_metrics(variants):
-            values, resampled = _read(figure, [runs[seed] for seed in base])
-            row: dict[str, Any] = {"users": figure.users, "figure": figure.name, "n": figure.size}
+        for metric in headline_metrics(variants):
+            values, resampled = _read(metric, [runs[seed] for seed in base])
+            row: dict[str, Any] = {"users": metric.users, "metric": metric.name, "n": metric.size}
             low, high = mean_interval(values, resampled, seed=generator_seed)
-            if figure.path.startswith("encoder/"):  # Shares, which nothing takes out of 0 to 1.
+            if metric.path.startswith("encoder/"):  # Shares lie between 0 and 1.
                 low, high = max(low, 0.0), min(high, 1.0)
             row |= {"value": float(values.mean()), "value_interval": [low, high]}
             row |= {"difference": None, "difference_interval": None}
-            if runs is not base and (has_same_users or figure.users == "unseen"):
-                base_values, base_resampled = _read(figure, list(base.values()))
+            if runs is not base and (has_same_users or metric.users == "unseen"):
+                base_values, base_resampled = _read(metric, list(base.values()))
                 differences, resampled = values - base_values, resampled - base_resampled
                 row["difference"] = float(differences.mean())
                 row["difference_interval"] = mean_interval(
                     differences, resampled, seed=generator_seed
                 )
-            rows.append(told | row)
+            rows.append(common | row)
     return rows
 
 
@@ -190,35 +191,38 @@ def mean_interval(
     *,
     seed: int,
 ) -> list[float]:
-    """95 % interval of a mean over training seeds, for other users, images and seeds.
+    """95 % interval of a mean over training seeds, over users, images and seeds.
 
-    A resample holds the same users and images in every run, so that its values are averaged over
-    runs. Another few seeds would have had another mean: how far it may be from that of all seeds,
-    in units of the standard error of these, is distributed as Student's t with one degree of
-    freedom less than there are seeds, if the seeds' values are normal. A draw of it, independent of
-    the users and images, is added to each resample. With two seeds its quantile is 12.7, with three
-    4.3, with five 2.8: few seeds say little of how much they differ, and the interval says so. With
-    one seed nothing is added, and the interval is for other users and images alone.
+    A resample has the same users and images in all runs, and its values are averaged over runs.
+    The mean over few seeds deviates from the mean over all seeds. If the values of the seeds are
+    normal, this deviation in units of the standard error has Student's t distribution, with one
+    degree of freedom less than the number of seeds. A quantile of this distribution, independent of
+    users and images, is added to each resample. The 97.5 % quantile is 12.7 with two seeds, 4.3
+    with three and 2.8 with five: with few seeds, the interval is wide. With one seed nothing is
+    added, and the interval is over users and images alone.
 
     Args:
-        values: the figure of each run, of one variant with another seed each.
-        resampled: its resamples.
-        seed: of the order in which draws and resamples meet.
+        values: the metric of each run; the runs are of one variant and differ in their seeds.
+        resampled: resamples of the metric of each run.
+        seed: seed of the permutation that pairs quantiles with resamples.
+
+    Returns:
+        Lower and upper end.
 
     Source: ours; the t distribution of a mean is Student's (1908).
     """
     number, num_resamples = resampled.shape
     means = resampled.mean(axis=0)
     if number > 1:
-        # Evenly spread over the distribution in place of drawn at random.
-        draws = special.stdtrit(number - 1, (np.arange(num_resamples) + 0.5) / num_resamples)
+        # Evenly spaced quantiles, not random samples.
+        quantiles = special.stdtrit(number - 1, (np.arange(num_resamples) + 0.5) / num_resamples)
         error = values.std(ddof=1) / np.sqrt(number)
-        means = means + error * np.random.default_rng(seed).permutation(draws)
+        means = means + error * np.random.default_rng(seed).permutation(quantiles)
     return bootstrap.interval(means)
 
 
-def _read(figure: ReportedMetric, runs: Sequence[EvaluatedRun]) -> tuple[np.ndarray, np.ndarray]:
-    """A figure of each run, and its resamples."""
+def _read(metric: ReportedMetric, runs: Sequence[EvaluatedRun]) -> tuple[np.ndarray, np.ndarray]:
+    """A metric of each run, and its resamples."""
 
     def point(run: EvaluatedRun, path: str) -> float:
         value: Any = run.evaluation
@@ -226,16 +230,16 @@ def _read(figure: ReportedMetric, runs: Sequence[EvaluatedRun]) -> tuple[np.ndar
             value = value[key]
         return value
 
-    values = np.array([point(run, figure.path) for run in runs], float)
-    resampled = np.stack([run.resamples[figure.path] for run in runs]).astype(float)
-    if figure.minus is not None:
-        values -= [point(run, figure.minus) for run in runs]
-        resampled -= np.stack([run.resamples[figure.minus] for run in runs])
+    values = np.array([point(run, metric.path) for run in runs], float)
+    resampled = np.stack([run.resamples[metric.path] for run in runs]).astype(float)
+    if metric.minus is not None:
+        values -= [point(run, metric.minus) for run in runs]
+        resampled -= np.stack([run.resamples[metric.minus] for run in runs])
     return values, resampled
 
 
 def describe(variants: Variants) -> dict[str, Any]:
-    """What exactly was compared, for the text above a table."""
+    """Data, splits, seeds and commits of a comparison, for the text above a table."""
     runs = [run for seeds in variants.values() for run in seeds.values()]
     compared = runs[0].evaluation["compared"]
     return {

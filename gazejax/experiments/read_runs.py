@@ -1,4 +1,4 @@
-"""Reads evaluated runs, and refuses to compare unlike ones."""
+"""Reads evaluated runs, and checks that they are comparable."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from gazejax.evaluation.run import RESAMPLES
 from gazejax.experiments.sweep import PLAN, is_finished
 from gazejax.workdir.layout import load_config, read_resources
 
-# Settings of an evaluation without which resamples are not paired, or figures mean another thing.
+# Settings of an evaluation that must be equal: else resamples are not paired, or metrics differ.
 _SETTINGS = (
     "seed",
     "num_draws",
@@ -26,7 +26,7 @@ _SETTINGS = (
     "num_resamples",
 )
 
-# What does not make a run another variant.
+# Keys of a config that may differ between runs of one variant.
 _NOT_PART_OF_A_VARIANT = (
     "seed",
     "data.data_dir",
@@ -40,13 +40,13 @@ class EvaluatedRun(NamedTuple):
     """An evaluated run.
 
     Attributes:
-        folder: its workdir.
-        seed: of its training.
-        variant: the same text for runs that differ in their seeds alone.
-        settings: those of `eval` that matter.
-        splits: of each fold, by name.
-        evaluation: what `evaluation.json` holds.
-        resamples: the values behind its intervals, by the path of the figure.
+        folder: the workdir.
+        seed: seed of the training.
+        variant: a fingerprint of the config; equal for runs that differ in their seeds alone.
+        settings: settings of the evaluation that must be equal.
+        splits: names of the users and images in each set of the splits, for each fold.
+        evaluation: content of `evaluation.json`.
+        resamples: resamples of each metric, by the path of the metric.
         costs: `training_seconds`, `evaluation_seconds`, `peak_memory_bytes`,
             `operations_per_embedding` and `seconds_per_embedding`.
     """
@@ -66,11 +66,14 @@ Variants = Mapping[str, Mapping[int, EvaluatedRun]]
 
 
 def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, EvaluatedRun]]]:
-    """Reads runs, and sorts them into tables, variants and seeds.
+    """Reads runs, and sorts them by table, variant and seed.
+
+    Args:
+        folders: workdirs of single runs, and folders of sweeps.
 
     Raises:
         FileNotFoundError: if a folder is no workdir, or a run was not evaluated.
-        ValueError: if runs of a sweep are missing, or two runs are of one variant and seed.
+        ValueError: if runs of a sweep are missing, or two runs have the same variant and seed.
     """
     sweeps = [folder for folder in folders if (folder / PLAN).is_file()]
     single_runs = [folder for folder in folders if folder not in sweeps]
@@ -78,30 +81,30 @@ def read_tables(folders: Sequence[Path]) -> dict[str, dict[str, dict[int, Evalua
     for folder in sweeps:
         for base, variants in _read_sweep(folder).items():
             if base in tables:
-                raise ValueError(f"{folder}: another sweep has a base {base} as well")
+                raise ValueError(f"{folder}: another sweep has the base {base} too")
             tables[base] = variants
     return tables
 
 
 def _read_single_runs(folders: Sequence[Path]) -> dict[str, dict[int, EvaluatedRun]]:
-    """Reads runs that no sweep tells the names of: they are called by what differs in their paths.
+    """Reads runs outside of sweeps. A variant is named by the part of its path that differs.
 
-    A folder that a sweep calls by the seed counts as the one above it.
+    Folders `seed_0`, `seed_1`, ... of a sweep are named by the folder above.
     """
-    called = [folder.absolute() for folder in folders]
-    called = [one.parent if re.fullmatch(r"seed_\d+", one.name) else one for one in called]
-    ancestor = os.path.commonpath([one.parent for one in called])
+    paths = [folder.absolute() for folder in folders]
+    paths = [path.parent if re.fullmatch(r"seed_\d+", path.name) else path for path in paths]
+    ancestor = os.path.commonpath([path.parent for path in paths])
     name_of: dict[str, str] = {}
     variants: dict[str, dict[int, EvaluatedRun]] = {}
-    for folder, one in zip(folders, called, strict=True):
+    for folder, path in zip(folders, paths, strict=True):
         run = read_run(folder)
         if run.variant not in name_of:
-            name = one.relative_to(ancestor).as_posix()
+            name = path.relative_to(ancestor).as_posix()
             name_of[run.variant] = folder.as_posix() if name in name_of.values() else name
         seeds = variants.setdefault(name_of[run.variant], {})
         if run.seed in seeds:
             raise ValueError(
-                f"{folder} and {seeds[run.seed].folder} are of one variant and seed {run.seed}"
+                f"{folder} and {seeds[run.seed].folder} have the same variant and seed {run.seed}"
             )
         seeds[run.seed] = run
     return variants
@@ -132,8 +135,8 @@ def read_run(folder: Path) -> EvaluatedRun:
     """Reads an evaluated workdir.
 
     Raises:
-        FileNotFoundError: if it is no workdir, or was not evaluated.
-        ValueError: if it was evaluated by another config than it has now.
+        FileNotFoundError: if the folder is no workdir, or was not evaluated.
+        ValueError: if the folder was evaluated with another config than `config.json`.
     """
     config = load_config(folder)
     path = folder / "evaluation.json"
@@ -143,7 +146,7 @@ def read_run(folder: Path) -> EvaluatedRun:
     evaluation = json.loads(path.read_text())
     if evaluation["compared"].get("config_sha256") != fingerprint(config):
         raise ValueError(
-            f"{folder} was evaluated by another config than config.json has; "
+            f"{folder} was evaluated with another config than its config.json; "
             f"run: gazejax evaluate {folder}"
         )
     with np.load(folder / RESAMPLES, allow_pickle=False) as stored:
@@ -173,13 +176,13 @@ def read_run(folder: Path) -> EvaluatedRun:
 
 
 def check_comparable(variants: Variants) -> None:
-    """Refuses runs that are not to be averaged over, or not to be compared.
+    """Checks that runs can be averaged and compared.
 
-    All need the same seeds, data, unseen users, test images and evaluation; the runs of one variant
-    the same splits altogether.
+    All runs need the same seeds, data, unseen users, test images and settings of the evaluation.
+    Runs of one variant need the same splits.
 
     Raises:
-        ValueError: naming two runs and what differs, or the seed that is missing.
+        ValueError: naming two runs and what differs, or the missing seed.
     """
     (base_name, base), *_ = variants.items()
     first = next(iter(base.values()))
@@ -189,11 +192,11 @@ def check_comparable(variants: Variants) -> None:
             raise ValueError(f"{lacking} has no run of seed {seed}, which {having} has")
         own = next(iter(runs.values()))
         for run in runs.values():
-            _check_same(first, run, _of_the_question(first), _of_the_question(run))
+            _check_same(first, run, _required_equal(first), _required_equal(run))
             _check_same(own, run, splits_of_folds(own), splits_of_folds(run))
 
 
-def _of_the_question(run: EvaluatedRun) -> dict[str, Any]:
+def _required_equal(run: EvaluatedRun) -> dict[str, Any]:
     splits = splits_of_folds(run)
     return {
         "digest of the data": run.evaluation["compared"]["data_digest"],
@@ -203,16 +206,19 @@ def _of_the_question(run: EvaluatedRun) -> dict[str, Any]:
 
 
 def splits_of_folds(run: EvaluatedRun) -> dict[str, list[list[str]]]:
-    """Who and what is in each set of the splits, fold by fold."""
+    """Names of the users and images in each set of the splits, for each fold."""
     names = ("seen_users", "unseen_users", "train_images", "test_images")
     return {name: [fold[name] for fold in run.splits] for name in names}
 
 
 def _check_same(
-    one: EvaluatedRun, other: EvaluatedRun, told: Mapping[str, Any], told_other: Mapping[str, Any]
+    run: EvaluatedRun,
+    other: EvaluatedRun,
+    required: Mapping[str, Any],
+    required_other: Mapping[str, Any],
 ) -> None:
-    for what, value in told.items():
-        if value != told_other[what]:
+    for name, value in required.items():
+        if value != required_other[name]:
             raise ValueError(
-                f"{one.folder} and {other.folder} are not to be compared: their {what} differ"
+                f"{run.folder} and {other.folder} are not comparable: their {name} differ"
             )

@@ -1,4 +1,4 @@
-"""The text of a comparison, in Markdown."""
+"""Formats a comparison as Markdown."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,20 +9,20 @@ from gazejax.evaluation.report import STAGE_1_METRICS, format_value, markdown_ta
 def format_comparison(
     rows: Sequence[Mapping[str, Any]], described: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """Writes what `comparison.compare` found as Markdown.
+    """Formats the result of `comparison.compare` as Markdown.
 
     Args:
-        rows: of all tables, a row for each variant and figure.
-        described: what was compared in each table.
+        rows: rows of all tables, one for each variant and metric.
+        described: `comparison.describe` of each table.
     """
     parts = []
     for name, compared in described.items():
         of_table = [row for row in rows if row["table"] == name]
         parts += [f"## {name}", _what_was_averaged(compared), _comparison_of_stage_1(of_table)]
-        if any(row["figure"].startswith("cc") for row in of_table):
+        if any(row["metric"].startswith("cc") for row in of_table):
             parts.append(_comparison_of_stage_2(of_table))
         elif compared["has_stage_2"]:
-            parts.append("Stage 2 is left out: not every run has it.")
+            parts.append("Stage 2 is left out: not all runs have it.")
         costs = {row["variant"]: row for row in of_table}
         lines = [
             [
@@ -37,10 +37,8 @@ def format_comparison(
             for variant, row in costs.items()
         ]
         header = ["variant", "runs", "training, mean", "evaluation, mean", "peak memory, highest"]
-        header += ["operations per embedding", "time of it, one device"]
-        parts.append(
-            "**What does it cost?** A run, on the host:\n\n" + markdown_table(header, lines)
-        )
+        header += ["operations per embedding", "time per embedding, one device"]
+        parts.append("**Costs** of one run, on the host:\n\n" + markdown_table(header, lines))
     return "\n\n".join(parts) + "\n"
 
 
@@ -51,7 +49,7 @@ def _what_was_averaged(compared: Mapping[str, Any]) -> str:
         over = "over users, images and seeds"
     else:
         what = f"Training seed {seeds[0]} alone"
-        over = "over users and images alone: another seed may give another figure"
+        over = "over users and images alone: the metrics of another seed may differ"
     validation = " (validation)" if compared["purpose"] == "validation" else ""
     return (
         f"{compared['data']}{validation}, folds: {compared['folds']}, {compared['test_images']} "
@@ -62,17 +60,17 @@ def _what_was_averaged(compared: Mapping[str, Any]) -> str:
 
 
 def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]]) -> str:
-    sizes = sorted({row["n"] for row in rows if row["figure"] == "roc_auc"})
+    sizes = sorted({row["n"] for row in rows if row["metric"] == "roc_auc"})
     lines = []
     for users in dict.fromkeys(row["users"] for row in rows):
-        for figure in ("roc_auc", "rank1"):
+        for metric in ("roc_auc", "rank1"):
             for name, cells in _variants_and_differences(
-                [row for row in rows if (row["users"], row["figure"]) == (users, figure)], "n"
+                [row for row in rows if (row["users"], row["metric"]) == (users, metric)], "n"
             ):
                 values = [cells[size] for size in sizes]
-                lines.append([f"{users}: {name}", STAGE_1_METRICS[figure], *values])
+                lines.append([f"{users}: {name}", STAGE_1_METRICS[metric], *values])
     return "**Verification.** Compared by n enrolment and n probe images:\n\n" + markdown_table(
-        ["users: variant", "figure", *(f"n = {size}" for size in sizes)], lines
+        ["users: variant", "metric", *(f"n = {size}" for size in sizes)], lines
     )
 
 
@@ -82,13 +80,13 @@ def _comparison_of_stage_2(rows: Sequence[Mapping[str, Any]]) -> str:
         for metric, title in (("cc", "CC"), ("information_gain", "IG, bits"))
         for end, minus in (("", ""), ("_minus_swapped", " - swapped"), ("_minus_mean", " - mean"))
     }
-    rows = [row for row in rows if row["figure"] in titles]
+    rows = [row for row in rows if row["metric"] in titles]
     lines = []
     for users, size in dict.fromkeys((row["users"], row["n"]) for row in rows):
         for name, cells in _variants_and_differences(
-            [row for row in rows if (row["users"], row["n"]) == (users, size)], "figure"
+            [row for row in rows if (row["users"], row["n"]) == (users, size)], "metric"
         ):
-            lines.append([f"{users}, {size}: {name}", *(cells[figure] for figure in titles)])
+            lines.append([f"{users}, {size}: {name}", *(cells[metric] for metric in titles)])
     return "**Prediction.**\n\n" + markdown_table(
         ["users, enrolment images: variant", *titles.values()], lines
     )
@@ -97,7 +95,7 @@ def _comparison_of_stage_2(rows: Sequence[Mapping[str, Any]]) -> str:
 def _variants_and_differences(
     rows: Sequence[Mapping[str, Any]], column: str
 ) -> Iterator[tuple[str, dict[Any, str]]]:
-    """Of each variant its values, then their differences to the base, by what is in a column."""
+    """The values of each variant, then their differences to the base, by the entry of a column."""
     base = rows[0]["variant"]
     for variant in dict.fromkeys(row["variant"] for row in rows):
         own = {row[column]: row for row in rows if row["variant"] == variant}

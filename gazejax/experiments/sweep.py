@@ -1,17 +1,16 @@
-"""Sweeps: many trainings from one file of plain data, one after the other, none of them twice.
+"""Sweeps: many trainings from one file, one after the other; a finished run is not repeated.
 
-A sweep file is a Python file with one dictionary, `SWEEP`; it is executed, as a config file is:
+A sweep file is a Python file with one dictionary, `SWEEP`. The file is executed.
 
-bases   config files, with ablations or without: ("configs/osie.py:validation",)
-values  what all runs have, by dotted key: {"stage": "encoder"}
-ablations
-        variants of every base: ablations, joined with + where they go together
-grids   more variants: each grid is a dictionary of dotted keys, or `ablations`, and values of each,
-        all of which are combined
-seeds   one run each, of every base and variant
+bases      names or files of configs, with or without ablations: ("osie:validation",)
+values     values of all runs, by dotted key: {"stage": "encoder"}
+ablations  variants of each base: names of ablations, joined with + to combine them
+grids      more variants: each grid is a dictionary with the values of each dotted key, or of
+           `ablations`; a grid gives all combinations
+seeds      seeds of the training: one run for each base, variant and seed
 
-A base is a variant of itself, `base`, that the others are compared with. A variant whose values are
-those of another is that one. Every run is a process of its own, in `base/variant/seed_0`.
+The variant `base` is the base itself; the other variants are compared with it. Variants with equal
+values are one variant. Each run is a process and has the folder `base/variant/seed_0`.
 """
 
 import json
@@ -41,10 +40,14 @@ PROGRAM = ("-m", "gazejax", "train")
 
 
 def shard_of(runs: Sequence[Run], shard: str) -> list[Run]:
-    """Part i of n of the runs, for the text `i/n`; runs that share an encoder stay together.
+    """Part i of n of the runs; runs with the same encoder are in the same part.
+
+    Args:
+        runs: all runs of a sweep.
+        shard: the part, as `i/n` with i from 1 to n.
 
     Raises:
-        ValueError: if the text is no such part.
+        ValueError: if `shard` is no such text.
     """
     match = re.fullmatch(r"(\d+)/(\d+)", shard)
     number, count = (int(match[1]), int(match[2])) if match else (0, 0)
@@ -55,7 +58,7 @@ def shard_of(runs: Sequence[Run], shard: str) -> list[Run]:
         groups.setdefault(_encoder_of(run), []).append(run)
     load = [0] * count
     mine: set[str] = set()
-    # The largest first, each to the part with the least to do.
+    # Large groups first, each to the part with the fewest runs.
     for group in sorted(groups.values(), key=len, reverse=True):
         part = load.index(min(load))
         load[part] += len(group)
@@ -76,8 +79,8 @@ def command(run: Run, workdir: Path, program: Sequence[str] = PROGRAM) -> list[s
 
 
 def environment(workdir: Path) -> dict[str, str]:
-    """What the runs of a sweep find in their environment: where they share what XLA compiles."""
-    # What one machine compiled may not run on another.
+    """Environment of the runs of a sweep: the folder of the compilation cache that they share."""
+    # Code compiled on one machine may not run on another.
     folder = workdir.absolute() / ".shared" / "compiled" / platform.node()
     shared = {
         "JAX_COMPILATION_CACHE_DIR": str(folder),
@@ -122,10 +125,12 @@ def run_sweep(
             for run in runs
         ],
     )
-    left = [run for run in mine if not is_finished(workdir / run.name, fingerprint(run.config))]
-    done, failed = len(mine) - len(left), []
+    unfinished = [
+        run for run in mine if not is_finished(workdir / run.name, fingerprint(run.config))
+    ]
+    done, failed = len(mine) - len(unfinished), []
     with track("sweep", len(mine), start=done) as show:
-        for run in left:
+        for run in unfinished:
             show(done, run.name)
             _share_encoder(run, runs, workdir)
             if not is_finished(workdir / run.name, fingerprint(run.config)):
@@ -139,12 +144,12 @@ def run_sweep(
     if failed:
         raise ValueError(
             f"{len(failed)} of {len(mine)} runs failed: {', '.join(failed)}; the same command "
-            "tries them again"
+            "runs them again"
         )
 
 
 def is_finished(folder: Path, config_sha256: str) -> bool:
-    """Whether a folder holds the evaluation of a training by the config of this fingerprint."""
+    """Whether a folder has an evaluation with the config of this fingerprint."""
     path = folder / "evaluation.json"
     if not path.is_file():
         return False
@@ -153,26 +158,26 @@ def is_finished(folder: Path, config_sha256: str) -> bool:
 
 
 def _share_encoder(run: Run, runs: Sequence[Run], workdir: Path) -> None:
-    """Gives a run the encoder of another that has the same; waits while the folder is in use."""
+    """Copies the encoder of a run with the same encoder; waits while the folder is in use."""
     others = [one for one in runs if one.name != run.name and _encoder_of(one) == _encoder_of(run)]
-    asked = ENCODERS if run.config.controls.train_permuted_encoder else ENCODERS[:1]
-    has_told = False
+    stages = ENCODERS if run.config.controls.train_permuted_encoder else ENCODERS[:1]
+    is_reported = False
     while True:
         try:
             with lock(workdir / run.name):
                 for other in others:
                     if (workdir / other.name / "config.json").is_file():
-                        copy_encoders(workdir / other.name, workdir / run.name, asked)
+                        copy_encoders(workdir / other.name, workdir / run.name, stages)
                 return
-        except BlockingIOError as error:  # The last sweep was killed, and its run goes on.
-            if not has_told:
+        except BlockingIOError as error:  # A run of a killed sweep is not finished.
+            if not is_reported:
                 print(f"waiting: {error}", file=sys.stderr)
-            has_told = True
+            is_reported = True
             time.sleep(1.0)
 
 
 def _train(run: Run, workdir: Path, program: Sequence[str]) -> str | None:
-    """Trains and evaluates one run; returns why it failed, or None."""
+    """Trains and evaluates one run; returns the reason of a failure, else None."""
     log = workdir / run.name / "train.log"
     with preemption.defer_signals(), log.open("ab") as file:
         process = subprocess.Popen(
@@ -181,23 +186,23 @@ def _train(run: Run, workdir: Path, program: Sequence[str]) -> str | None:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            # Control-C is for the sweep, which hands it on once: twice would end a run at once.
+            # The sweep forwards Control-C once. A second signal would end the run without saving.
             start_new_session=True,
         )
-        is_told = False
+        is_terminated = False
         while process.poll() is None:
-            if preemption.stop_requested() and not is_told:
+            if preemption.stop_requested() and not is_terminated:
                 process.terminate()
-                is_told = True
+                is_terminated = True
             time.sleep(0.1)
     if preemption.stop_requested() or process.returncode == preemption.EXIT_STATUS:
         raise preemption.InterruptedRunError(f"the sweep stopped in {run.name}")
     if process.returncode == 0:
         return None
-    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing was said"]
-    return f"exit status {process.returncode}: {last[0]} (all of it in {log})"
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
+    return f"exit status {process.returncode}: {last[0]} (see {log})"
 
 
 def _encoder_of(run: Run) -> str:
-    """The same text for runs that train the same encoder."""
+    """Fingerprint of the encoder; equal for runs that train the same encoder."""
     return fingerprint(run.config, not_part_of("encoder", run.config))

@@ -20,12 +20,12 @@ class Run(NamedTuple):
     """One training of a sweep.
 
     Attributes:
-        base: name of its base.
-        variant: what is other than in the base, in words.
-        seed: its seed.
-        file: config file and override sets, as `--config` takes them.
-        values: what else is set, by dotted key.
-        config: what comes of them.
+        base: name of the base.
+        variant: name of the variant: the ablations and values that differ from the base.
+        seed: seed of the training.
+        file: config and ablations, as `--config` takes them.
+        values: values that are set besides, by dotted key.
+        config: the resulting config.
     """
 
     base: str
@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its folder in that of the sweep."""
+        """Folder of the run, relative to the folder of the sweep."""
         return f"{self.base}/{self.variant}/seed_{self.seed}"
 
 
@@ -52,7 +52,7 @@ def read_sweep(sweep_file: Path | str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: naming the key, if it is no sweep.
+        ValueError: naming the key, if the file is no sweep.
     """
     path = find_file(str(sweep_file), "sweeps")
     sweep = getattr(execute(path), "SWEEP", None)
@@ -70,13 +70,17 @@ def read_sweep(sweep_file: Path | str) -> dict[str, Any]:
 
 
 def plan(sweep: Mapping[str, Any]) -> list[Run]:
-    """Every run of a sweep, in the order in which they run: seed by seed, the base first.
+    """Plans the runs of a sweep, in the order in which they run: seed by seed, the base first.
+
+    Args:
+        sweep: the dictionary `SWEEP` of a sweep file.
 
     Raises:
-        ValueError: if a config is impossible, two things set one key, or two runs have one name.
+        ConfigError: if an ablation or value names an unknown key.
+        ValueError: if a config is impossible, a key is set twice, or two runs have the same name.
     """
     variants = [_Variant(BASE, "", {})]
-    variants += [_Variant(_folder_name(sets), sets, {}) for sets in sweep["ablations"]]
+    variants += [_Variant(_folder_name(names), names, {}) for names in sweep["ablations"]]
     variants += [variant for grid in sweep["grids"] for variant in _combinations(grid, sweep)]
     unseeded: list[Run] = []
     for base in sweep["bases"]:
@@ -90,52 +94,54 @@ def plan(sweep: Mapping[str, Any]) -> list[Run]:
     names = [run.name for run in runs]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"two runs of the sweep are called {name}: name every variant once")
+            raise ValueError(
+                f"two runs of the sweep have the name {name}; allowed: one variant a name"
+            )
     return runs
 
 
 class _Variant(NamedTuple):
-    """What is other than in a base: override sets, joined with +, and values by dotted key."""
+    """Differences from a base: names of ablations, joined with +, and values by dotted key."""
 
     name: str
-    sets: str
+    ablations: str
     values: dict[str, Any]
 
 
 def _combinations(grid: Mapping[str, tuple[Any, ...]], sweep: Mapping[str, Any]) -> list[_Variant]:
-    every = {key for one in sweep["grids"] for key in one}
-    found = []
+    keys = {key for one in sweep["grids"] for key in one}
+    variants = []
     for combination in itertools.product(*grid.values()):
         values = dict(zip(grid, combination, strict=True))
-        sets = values.pop("ablations", "")
-        parts = [f"{_short(key, every)}={value}" for key, value in values.items()]
-        name = _folder_name(",".join([sets, *parts] if sets else parts))
-        found.append(_Variant(name, sets, values))
-    return found
+        ablations = values.pop("ablations", "")
+        parts = [f"{_short(key, keys)}={value}" for key, value in values.items()]
+        name = _folder_name(",".join([ablations, *parts] if ablations else parts))
+        variants.append(_Variant(name, ablations, values))
+    return variants
 
 
-def _short(key: str, every: set[str]) -> str:
-    """The end of a dotted key that no other of them has."""
+def _short(key: str, keys: set[str]) -> str:
+    """The shortest end of a dotted key that no other key has."""
     parts = key.split(".")
     ends = [".".join(parts[start:]) for start in range(len(parts))]
     return next(
-        end for end in reversed(ends) if sum(f".{one}".endswith(f".{end}") for one in every) == 1
+        end for end in reversed(ends) if sum(f".{one}".endswith(f".{end}") for one in keys) == 1
     )
 
 
 def _make_run(base: str, variant: _Variant, common: Mapping[str, Any]) -> Run:
     file = base
-    if variant.sets:
-        file = f"{base}{'+' if ':' in base else ':'}{variant.sets}"
+    if variant.ablations:
+        file = f"{base}{'+' if ':' in base else ':'}{variant.ablations}"
     config = read_config(file)
-    path, _, sets = base.partition(":")
-    name = _folder_name("+".join([Path(path).stem, *([sets] if sets else [])]))
-    by_sets = set(changed_keys(read_config(base).to_dict(), config.to_dict()))
+    path, _, ablations = base.partition(":")
+    name = _folder_name("+".join([Path(path).stem, *([ablations] if ablations else [])]))
+    ablated = set(changed_keys(read_config(base).to_dict(), config.to_dict()))
     for one, keys, other, others in (
         ("values", common.keys(), "grid", variant.values.keys()),
-        ("values", common.keys(), "ablations", by_sets),
-        ("grid", variant.values.keys(), "ablations", by_sets),
-        ("seeds", {"seed"}, "values or ablations", common.keys() | variant.values.keys() | by_sets),
+        ("values", common.keys(), "ablations", ablated),
+        ("grid", variant.values.keys(), "ablations", ablated),
+        ("seeds", {"seed"}, "values or ablations", common.keys() | variant.values.keys() | ablated),
     ):
         for key in sorted(keys & others):
             raise ValueError(f"{name}/{variant.name}: {one} and {other} both set {key}")
@@ -177,7 +183,7 @@ def _is_grid(value: Any) -> bool:
         _is_by_text(value)
         and len(value) > 0
         and all(isinstance(values, tuple) and values for values in value.values())
-        and all(isinstance(sets, str) for sets in value.get("ablations", ()))
+        and all(isinstance(names, str) for names in value.get("ablations", ()))
     )
 
 

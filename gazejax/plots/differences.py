@@ -129,7 +129,7 @@ def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
 
     Args:
         path: the PNG file to write.
-        rows: rows with `variant`, `users`, `figure` (name of the metric), `n`, `difference` and
+        rows: rows with `variant`, `users`, `metric` (its name), `n`, `difference` and
             `difference_interval`; the variant of the first row is the base.
         title: start of the title.
 
@@ -139,7 +139,7 @@ def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
     known = [row for row in rows if row["difference"] is not None]
     variants = list(dict.fromkeys(row["variant"] for row in known))
     metrics = [
-        metric for metric in _COMPARED_METRICS if any(row["figure"] == metric for row in known)
+        metric for metric in _COMPARED_METRICS if any(row["metric"] == metric for row in known)
     ]
     users = list(dict.fromkeys(row["users"] for row in known))
     if not metrics:
@@ -160,7 +160,7 @@ def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
             shown = [
                 row
                 for row in known
-                if (row["figure"], row["users"], row["n"]) == (metric, group, size)
+                if (row["metric"], row["users"], row["n"]) == (metric, group, size)
             ]
             place = np.array([variants.index(row["variant"]) for row in shown], float)
             place += (number - (len(sizes) - 1) / 2) * apart
@@ -193,14 +193,14 @@ def plot_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> 
 
     Args:
         path: the PNG file to write.
-        rows: rows with `variant`, `users`, `figure` (name of the metric), `n`, `value`,
+        rows: rows with `variant`, `users`, `metric` (its name), `n`, `value`,
             `value_interval`, `operations_per_embedding` and `seconds_per_embedding`.
         title: start of the title.
 
     Raises:
         ValueError: if there is no ROC-AUC of unseen users.
     """
-    known = [row for row in rows if (row["figure"], row["users"]) == ("roc_auc", "unseen")]
+    known = [row for row in rows if (row["metric"], row["users"]) == ("roc_auc", "unseen")]
     if not known:
         raise ValueError("nothing to draw; allowed: at least 1 roc_auc of unseen users")
     sizes = sorted({row["n"] for row in known})

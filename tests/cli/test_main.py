@@ -108,7 +108,7 @@ def test_evaluate_prints_the_tables(tiny_run, capsys):
     assert main(["evaluate", str(tiny_run)]) == 0
     out = capsys.readouterr().out
     assert "| unseen: **encoder** |" in out
-    assert "| network, another's embedding |" in out
+    assert "| network, another user's embedding |" in out
 
 
 def test_checkpoints_are_listed_and_a_damaged_one_fails(tiny_run, tmp_path, capsys):

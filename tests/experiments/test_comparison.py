@@ -23,7 +23,7 @@ from gazejax.workdir.layout import read_resources
 from gazejax.workdir.parameters import load_params
 from tests.tiny import ROOT, tiny_config
 
-# Of 1000 resamples, half have the users that figures are .1 higher for, and half the others.
+# Of 1000 resamples, half have the users that metrics are .1 higher for, and half the others.
 SHIFT = np.where(np.arange(1000) % 2, 0.1, -0.1)
 SPLITS = {
     "seen_users": ["a", "b"],
@@ -35,22 +35,23 @@ SPLITS = {
 
 def evaluated(seed, value, *, splits=(SPLITS,), digest="0", sizes=("1",), **settings):
     """A run whose ROC-AUC and rank-1 are a value, shifted by `SHIFT` in the resamples."""
-    figures = dict.fromkeys(("roc_auc", "rank1"), value)
+    metrics = dict.fromkeys(("roc_auc", "rank1"), value)
     return EvaluatedRun(
         folder=Path(f"run_{value}_{seed}"),
         seed=seed,
         variant="",
-        settings={"split.cross_validate": False, "eval.seed": 0, **settings},
+        settings={"split.cross_validate": False, "eval.seed": 0}
+        | {f"eval.{key}": setting for key, setting in settings.items()},
         splits=list(splits),
         evaluation={
             "compared": {"data_digest": digest},
-            "encoder": {users: {"encoder": dict.fromkeys(sizes, figures)} for users in GROUPS},
+            "encoder": {users: {"encoder": dict.fromkeys(sizes, metrics)} for users in GROUPS},
         },
         resamples={
             f"encoder/{users}/encoder/{size}/{name}": np.float32(value + SHIFT)
             for users in GROUPS
             for size in sizes
-            for name in figures
+            for name in metrics
         },
         costs={
             "training_seconds": 10.0 * (1 + seed),
@@ -68,7 +69,7 @@ def test_a_difference_is_paired_over_users_and_seeds():
         "better": {0: evaluated(0, 0.7), 1: evaluated(1, 0.9)},
     }
     base, better = (
-        row for row in table_of(variants) if (row["users"], row["figure"]) == ("unseen", "roc_auc")
+        row for row in table_of(variants) if (row["users"], row["metric"]) == ("unseen", "roc_auc")
     )
     assert base["value"] == pytest.approx(0.55)
     assert (base["difference"], base["difference_interval"]) == (None, None)
@@ -110,7 +111,7 @@ def test_an_interval_over_seeds_that_agree_is_that_over_users():
         ),
         (
             {0: evaluated(0, 0.7), 1: evaluated(1, 0.7, digest="1")},
-            "run_0.5_0 and run_0.7_1 are not to be compared: their digest of the data differ",
+            "run_0.5_0 and run_0.7_1 are not comparable: their digest of the data differ",
         ),
         (
             {0: evaluated(0, 0.7), 1: evaluated(1, 0.7, num_draws=1)},
@@ -121,11 +122,11 @@ def test_an_interval_over_seeds_that_agree_is_that_over_users():
                 seed: evaluated(seed, 0.7, splits=[SPLITS | {"test_images": ["3"]}])
                 for seed in (0, 1)
             },
-            "run_0.5_0 and run_0.7_0 are not to be compared: their test_images differ",
+            "run_0.5_0 and run_0.7_0 are not comparable: their test_images differ",
         ),
         (
             {0: evaluated(0, 0.7), 1: evaluated(1, 0.7, splits=[SPLITS | {"seen_users": ["a"]}])},
-            "run_0.7_0 and run_0.7_1 are not to be compared: their seen_users differ",
+            "run_0.7_0 and run_0.7_1 are not comparable: their seen_users differ",
         ),
     ],
 )
@@ -140,7 +141,7 @@ def test_runs_that_are_not_alike_are_refused_by_name(other, message):
     check_comparable({"base": base})
 
 
-def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
+def test_variants_with_other_seen_users_are_compared_on_unseen_users():
     fewer = [SPLITS | {"seen_users": ["a"], "train_images": ["1"]}]
     variants = {
         "base": {0: evaluated(0, 0.5, sizes=("1", "5"))},
@@ -148,12 +149,12 @@ def test_variants_may_train_with_other_people_and_are_compared_on_strangers():
     }
     check_comparable(variants)
     rows = table_of(variants)
-    # Only where all have the figure.
+    # Only the metrics that all runs have.
     assert {row["n"] for row in rows} == {1}
     differences = {
         row["users"]: row["difference"]
         for row in rows[len(rows) // 2 :]
-        if row["figure"] == "rank1"
+        if row["metric"] == "rank1"
     }
     assert differences == {"seen": None, "unseen": pytest.approx(-0.1)}
 
@@ -169,13 +170,13 @@ def test_a_single_run_is_compared_with_nothing_and_what_is_stale_is_refused(tiny
     )
     text = (tmp_path / "comparison.md").read_text()
     assert "Training seed 0 alone; in brackets 95 % intervals over users and images alone" in text
-    with pytest.raises(ValueError, match=r"are of one variant and seed 0"):
+    with pytest.raises(ValueError, match=r"have the same variant and seed 0"):
         compare([tiny_run, tiny_run], tmp_path)
     with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
-        compare([tmp_path / "nobody"], tmp_path)
+        compare([tmp_path / "missing"], tmp_path)
 
 
-def test_single_runs_are_called_by_what_tells_their_folders_apart(tmp_path, monkeypatch):
+def test_single_runs_are_named_by_what_differs_in_their_paths(tmp_path, monkeypatch):
     """Two seeds of one variant are one; the same name is not given to another one."""
     own = {"a/base/seed_0": (0, "x"), "a/base/seed_1": (1, "x"), "a/base/seed_2": (2, "y")}
     runs = {
@@ -225,12 +226,7 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     runs = plan(read_sweep(sweep))
     variants = ["base", "kld_weight=1.0", "euclidean,kld_weight=0.0", "euclidean,kld_weight=1.0"]
     assert [run.variant for run in runs] == 2 * variants
-    gazejax = [
-        sys.executable,
-        "-c",
-        "import sys; from gazejax.cli.main import main; sys.exit(main())",
-    ]
-    command = [*gazejax, "sweep", str(sweep), "--workdir", str(workdir)]
+    command = [sys.executable, "-m", "gazejax", "sweep", str(sweep), "--workdir", str(workdir)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     def start():
@@ -251,14 +247,14 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     with start() as process:
         wait_for_training(runs[2], process)
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=120)
+        _, printed = process.communicate(timeout=120)
         assert process.returncode == 75
-        assert f"interrupted: the sweep stopped in {runs[2].name}; the same command" in told
+        assert f"interrupted: the sweep stopped in {runs[2].name}; the same command" in printed
     assert main(["compare", str(workdir)]) == 1
     assert f"6 of 8 runs are missing: {runs[2].name}, {runs[3].name}" in capsys.readouterr().err
     with start() as process:
-        _, told = process.communicate(timeout=500)
-        assert process.returncode == 0, told
+        _, printed = process.communicate(timeout=500)
+        assert process.returncode == 0, printed
 
     # None was evaluated twice, and the same encoder comes from the first that has it, cost and all.
     for run in runs:
@@ -280,7 +276,7 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     assert "| unseen: euclidean,kld_weight=1.0 - base | ROC-AUC |" in printed
     with (workdir / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(variants) * 2 * 2 * 2  # Users, figures and sizes.
+    assert len(rows) == len(variants) * 2 * 2 * 2  # Users, metrics and sizes.
     for row in rows:
         if row["variant"] == "kld_weight=1.0":  # The very same encoders.
             assert float(row["difference"]) == float(row["difference_high"]) == 0

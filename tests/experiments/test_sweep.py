@@ -72,7 +72,7 @@ def test_bases_and_sweeps_have_names(tmp_path, monkeypatch):
 
 def test_two_variants_of_one_name_are_refused(here):
     grid = {"data.name": ("mine 1", "mine-1"), "encoder.model.width": (8,)}
-    with pytest.raises(ValueError, match=r"called osie.validation/name=mine-1,width=8/seed_3"):
+    with pytest.raises(ValueError, match=r"have the name osie.validation/name=mine-1,width=8"):
         plan(SWEEP | {"grids": (grid,)})
 
 
@@ -121,7 +121,7 @@ def test_runs_that_share_an_encoder_stay_in_one_shard(here):
             {"repeats": 3},
             r"SWEEP\['repeats'\] is unknown; allowed: bases, values, ablations, grids",
         ),
-        ({"bases": ("configs/nobody.py",)}, r"config file configs/nobody.py does not exist"),
+        ({"bases": ("configs/missing.py",)}, r"config file configs/missing.py does not exist"),
         ({"ablations": ("wide",)}, r"ablation 'wide' is unknown"),
         ({"values": {"encoder.loss.margin": 1.0}}, r"margin=0.2: values and grid both set enc"),
         (
@@ -195,13 +195,13 @@ def calls(folder):
     return (folder / "run/calls").read_text().splitlines()
 
 
-def test_a_run_that_fails_is_told_and_stops_no_other(small, capsys):
+def test_a_run_that_fails_is_reported_and_stops_no_other(small, capsys):
     message = r"2 of 6 runs failed: base/width=2/seed_0, base/width=2/seed_1; the same command"
     for _ in range(2):
         with pytest.raises(ValueError, match=message):
             run_sweep(Path("sweep.py"), Path("run"), "1/1", FAKE)
-    told = capsys.readouterr().err
-    assert "failed: base/width=2/seed_0: exit status 1: error: too wide (all of it in run/" in told
+    printed = capsys.readouterr().err
+    assert "failed: base/width=2/seed_0: exit status 1: error: too wide (see run/" in printed
     # Those that failed are tried again, the others are not.
     ended = [name for name in calls(small) if "width=2" in name]
     assert (len(ended), len(calls(small))) == (4, 6 + 2)

@@ -70,7 +70,7 @@ def difference(variant, users, n, value, interval):
     return {
         "variant": variant,
         "users": users,
-        "figure": "rank1",
+        "metric": "rank1",
         "n": n,
         "difference": value,
         "difference_interval": interval,
