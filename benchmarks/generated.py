@@ -36,6 +36,6 @@ def make_dataset(config: ConfigDict, *, num_users: int, num_images: int, seed: i
         ),
         has_durations=True,
         features=None,
-        basis=None,
+        projection=None,
         digest=None,
     )

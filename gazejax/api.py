@@ -1,4 +1,4 @@
-"""Using what was trained: `load` a workdir, `embed` a person, `predict` their map.
+"""Use of a trained run: `load` a workdir, `embed` a user, `predict` the user's map.
 
 A workdir is self-contained: it can be copied to a machine without any data set.
 """
@@ -106,15 +106,15 @@ class Model:
         universal: Sequence[npt.ArrayLike] | None = None,
         durations_ms: Sequence[npt.ArrayLike] | None = None,
     ) -> Float[np.ndarray, " embedding"]:
-        """Embeds one person from pictures they looked at.
+        """Embeds one user from images that the user looked at.
 
         Args:
-            images: pictures, uint8 [height, width, 3], any sizes; at least one.
-            fixations: where the person looked in each, [fixation, 2], x then y in pixels of that
-                picture, whose top left corner is (0, 0); its first pixel is centred on (0.5, 0.5).
-                In the order of looking.
-            universal: where other people looked in each picture, [height, width] at any size and
-                any positive scale. Without it a predicted one stands in.
+            images: uint8 [height, width, 3], any sizes; at least one.
+            fixations: of each image, [fixation, 2], x then y in pixels of that image. The top left
+                corner is (0, 0), and the center of the first pixel (0.5, 0.5). In the order of
+                looking.
+            universal: the universal map of each image, [height, width] at any size and any positive
+                scale. None: a predicted map.
             durations_ms: duration of each fixation in milliseconds, [fixation]; for an encoder
                 with `needs_durations`, others ignore it.
 
@@ -124,7 +124,7 @@ class Model:
         Raises:
             TypeError: if an image is not uint8, or fixations are not numbers.
             ValueError: if shapes or counts are wrong, a scanpath is empty, a fixation is NaN,
-                infinite or outside of its picture, or durations are missing or not above 0; the
+                infinite or outside of its image, or durations are missing or not above 0; the
                 message names the argument.
         """
         images = checked_list(images, "images")
@@ -190,14 +190,14 @@ class Model:
         embedding: npt.ArrayLike | None = None,
         universal: npt.ArrayLike | None = None,
     ) -> Float[np.ndarray, "height width"]:
-        """Predicts where a person looks in a picture.
+        """Predicts where a user looks in an image.
 
         Args:
             image: uint8 [height, width, 3], any size.
-            embedding: the person, [embedding], as `embed` returns it. Without it the universal
-                map is returned.
-            universal: where other people looked in this picture, [height, width] at any size and
-                any positive scale. Without it a predicted one stands in.
+            embedding: of the user, [embedding], as `embed` returns it. None: the universal map is
+                returned.
+            universal: the universal map of the image, [height, width] at any size and any positive
+                scale. None: a predicted map.
 
         Returns:
             A map of the image's size that sums to 1, float32.
@@ -225,7 +225,7 @@ class Model:
     def _saliency_input(
         self, image: UInt8[np.ndarray, "height width 3"]
     ) -> Shaped[np.ndarray, "_height _width _channel"]:
-        """What the saliency network sees of a picture: its pixels, or its frozen features."""
+        """What the saliency network sees of an image: its pixels, or its frozen features."""
         config = self.config
         pixels = resize_image(image, input_sizes(config)["saliency"])
         if self._projection is None:

@@ -75,7 +75,7 @@ class Dataset(NamedTuple):
         has_durations: whether the durations of the fixations are known; if not, they are 0.
         features: frozen features of every image, as an array or `LazyRows`; None if the config
             requests none.
-        basis: the `feature_projection.FeatureProjection` that made the features; None without them.
+        projection: the `FeatureProjection` that made the features; None without features.
         digest: digests of the records, `gaze` and `images`; None if an older builder prepared them.
     """
 
@@ -86,7 +86,7 @@ class Dataset(NamedTuple):
     gaze: Gaze
     has_durations: bool
     features: Float16[np.ndarray, "image height width feature"] | LazyRows | None
-    basis: Any
+    projection: Any
     digest: Any
 
 

@@ -109,8 +109,8 @@ def check_enough_to_compare(splits: Splits, dataset: Dataset) -> None:
     """Refuses, before anything is trained, a data set on which nothing could be evaluated.
 
     Raises:
-        ValueError: with fewer than two seen or unseen users, who could not be told apart, or a user
-            who saw fewer than two test images, one to enrol and one to compare with.
+        ValueError: with fewer than two seen or unseen users, or a user who saw fewer than two test
+            images, one to enrol and one to compare with.
     """
     for name in ("seen_users", "unseen_users"):
         number = len(getattr(splits, name))

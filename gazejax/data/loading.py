@@ -25,20 +25,20 @@ _SHARE_FOR_IMAGES = 0.4
 
 
 def load_dataset(
-    config: ConfigDict, basis: feature_projection.FeatureProjection | None = None
+    config: ConfigDict, projection: feature_projection.FeatureProjection | None = None
 ) -> Dataset:
     """Reads the config's data set, with frozen features if it asks for some.
 
     Args:
         config: a validated config.
-        basis: see `add_features`.
+        projection: see `add_features`.
 
     Raises:
         FileNotFoundError: if the data set is not prepared, or the backbone's weights are missing.
         ValueError: if a record does not read, or the encoder is to read durations that are not
             known.
     """
-    return add_features(config, read_dataset(config), basis)
+    return add_features(config, read_dataset(config), projection)
 
 
 def read_dataset(config: ConfigDict) -> Dataset:
@@ -100,14 +100,14 @@ def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
 
 
 def add_features(
-    config: ConfigDict, dataset: Dataset, basis: feature_projection.FeatureProjection | None
+    config: ConfigDict, dataset: Dataset, projection: feature_projection.FeatureProjection | None
 ) -> Dataset:
     """Computes the frozen features of all images, if the config asks for some.
 
     Args:
         config: a validated config.
         dataset: from `read_dataset`.
-        basis: that of a run; None: one is fitted on the training images.
+        projection: that of a run; None: one is fitted on the training images.
 
     Raises:
         FileNotFoundError: if the backbone's weights are missing.
@@ -121,15 +121,17 @@ def add_features(
         config.features.strides,
         weights=pretrained.MADE_FROM,
     )
-    if basis is None:
+    if projection is None:
         training = make_config_splits(config, dataset).train_images
-        basis = features.fit_projection(
+        projection = features.fit_projection(
             [level[training] for level in levels], config.features.components
         )
-    grid = features.project(basis, levels, config.saliency.map_size)
+    grid = features.project(projection, levels, config.saliency.map_size)
     if isinstance(dataset.images["saliency"], LazyRows):
-        return dataset._replace(features=LazyRows(grid.__getitem__, len(grid)), basis=basis)
-    return dataset._replace(features=grid, basis=basis)
+        return dataset._replace(
+            features=LazyRows(grid.__getitem__, len(grid)), projection=projection
+        )
+    return dataset._replace(features=grid, projection=projection)
 
 
 def _is_resident(storage: str, num_images: int, bytes_per_image: int) -> bool:

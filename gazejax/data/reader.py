@@ -98,7 +98,7 @@ def load(
         ),
         has_durations=source.metadata["has_durations"],
         features=None,
-        basis=None,
+        projection=None,
         digest=source.metadata.get("digest"),
     )
 

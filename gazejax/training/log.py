@@ -87,12 +87,12 @@ def _finite_mean(rows: list[dict[str, float]], name: str) -> float | None:
 
 
 def _lines_until(path: Path, step: int) -> list[str]:
-    """Lines of a curve up to a step: what came after the checkpoint will be written again."""
+    """Lines of a log up to a step: lines after the checkpoint will be written again."""
     kept = []
     for line in path.read_text().splitlines() if path.is_file() else []:
         try:
             is_kept = json.loads(line)["step"] <= step
-        except ValueError:  # The process was ended in the middle of the last line.
+        except ValueError:  # The process ended in the middle of the last line.
             break
         if is_kept:
             kept.append(line)

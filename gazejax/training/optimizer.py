@@ -17,7 +17,7 @@ def make_optimizer(
     clip_norm: float,
     decay_of_part: Mapping[str, float] | None = None,
 ) -> optax.GradientTransformation:
-    """AdamW after clipping by the global norm. Ours: the paper's optimiser is not known to us.
+    """AdamW after clipping by the global norm. Ours: the paper's optimizer is not known to us.
 
     Args:
         num_steps: length of training.

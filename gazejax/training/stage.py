@@ -40,7 +40,7 @@ class Stage(NamedTuple):
 def with_initial_values(
     init: Callable[[Array], Any], start: dict[str, dict[str, Any]]
 ) -> Callable[[Array], Any]:
-    """Starts those parts there that the network has."""
+    """Gives parts of a network initial values; parts that the network has not are ignored."""
 
     def init_there(key: Array) -> Any:
         params = init(key)

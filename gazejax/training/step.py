@@ -27,11 +27,11 @@ class TrainState(NamedTuple):
 
     Attributes:
         params: nested dictionary of the model's parameters.
-        optimizer_state: of the Optax optimiser.
-        step: number of batches drawn so far, skipped updates counted in.
+        optimizer_state: of the Optax optimizer.
+        step: number of batches sampled so far, skipped updates included.
         key_data: the seed as raw key data; the batch of a step depends on it and the step alone.
         num_skipped: updates skipped because the loss or a gradient was not finite.
-        num_skipped_in_a_row: how many of them just now, without a good one between.
+        num_skipped_in_a_row: how many of them since the last update that was not skipped.
     """
 
     params: Params
@@ -45,7 +45,7 @@ class TrainState(NamedTuple):
 def init_state(
     init_params: Callable[[Array], Params], optimizer: optax.GradientTransformation, seed: int
 ) -> TrainState:
-    """Makes the state before the first step; jitted whole, since eager initialisation is slow."""
+    """Makes the state before the first step; jitted whole, since eager initialization is slow."""
 
     @jax.jit
     def init() -> TrainState:
@@ -65,14 +65,14 @@ def make_train_step(
     devices: Sequence[jax.Device],
     steps_per_dispatch: int,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-    """Builds the pmapped train step: (state, constants, batch, is_asked) -> (state, metrics).
+    """Builds the pmapped train step: (state, constants, batch, stop_requested) -> (state, metrics).
 
     The gradient is averaged over devices *after* it was taken: under `pmap` the gradient of an
     averaged loss is wrong. An update whose loss or gradient is not finite is skipped and counted.
 
     Args:
         loss_function: mean loss over one device's share of the batch.
-        optimizer: an Optax optimiser.
+        optimizer: an Optax optimizer.
         devices: the devices to use, equally many of each process.
         steps_per_dispatch: steps that run before control returns to the host.
 
@@ -119,7 +119,7 @@ def make_train_step(
         return state, metrics
 
     def dispatch(
-        state: TrainState, constants: Any, batches: Any, device: Array, is_asked: Array
+        state: TrainState, constants: Any, batches: Any, device: Array, stop_requested: Array
     ) -> tuple[TrainState, dict[str, Array]]:
         if steps_per_dispatch == 1:  # A scanned convolution step is 10 times slower on a CPU.
             batch = jax.tree.map(lambda value: value[0], batches)
@@ -132,7 +132,7 @@ def make_train_step(
                 batches,
                 length=steps_per_dispatch,
             )
-        return state, metrics | {"stop_requested": jax.lax.pmax(is_asked, DEVICE_AXIS)}
+        return state, metrics | {"stop_requested": jax.lax.pmax(stop_requested, DEVICE_AXIS)}
 
     step = jax.pmap(
         dispatch,
@@ -146,13 +146,14 @@ def make_train_step(
     one_each = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(DEVICE_AXIS))
     numbers = np.array([number for number, device in enumerate(devices) if is_local(device)])
     device_numbers = jax.device_put(numbers, one_each)
-    answers = {
-        answer: jax.device_put(np.full(len(numbers), answer), one_each) for answer in (False, True)
+    requests = {
+        request: jax.device_put(np.full(len(numbers), request), one_each)
+        for request in (False, True)
     }
 
     def train_step(
-        state: TrainState, constants: Any, batch: Any, is_asked: bool = False
+        state: TrainState, constants: Any, batch: Any, stop_requested: bool = False
     ) -> tuple[TrainState, dict[str, Array]]:
-        return step(state, constants, batch, device_numbers, answers[is_asked])
+        return step(state, constants, batch, device_numbers, requests[stop_requested])
 
     return train_step

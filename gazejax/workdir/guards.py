@@ -35,8 +35,8 @@ def check_same_experiment(
 ) -> None:
     """Keeps a workdir to one experiment, once something was trained in it.
 
-    With `config.checkpoint.accept_changes` a changed value, or changed data, are told and accepted.
-    Changed splits never are: nobody could say any more who is unseen.
+    With `config.checkpoint.accept_changes` a changed value, or changed data, are reported and
+    accepted. Changed splits are never accepted: unseen users would not be known any more.
 
     Raises:
         ValueError: naming the value, or the part of the splits, that differs.
@@ -86,7 +86,7 @@ def check_same_folds(workdir: Path, config: ConfigDict) -> None:
 def check_no_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) -> None:
     """Refuses to call a user or an image unseen that a stage was trained with.
 
-    The stage's checkpoint says who and what that was, not the config.
+    The splits in the stage's checkpoint decide, not the config.
 
     Raises:
         ValueError: naming the first user or image that leaked, or the part of the splits that
@@ -99,7 +99,7 @@ def check_no_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) 
         if leaked:
             raise ValueError(
                 f"{workdir}: {leaked[0]!r} is one of {len(leaked)} of the {held_out} that stage "
-                f"{stage} was trained with; figures for {held_out} would be false"
+                f"{stage} was trained with; metrics for {held_out} would be wrong"
             )
     check_same_splits(workdir, stage, splits, dataset)
 
@@ -123,12 +123,12 @@ def check_same_splits(workdir: Path, stage: str, splits: Splits, dataset: Datase
     """Holds the splits of now against those a stage was trained with, as its checkpoint says.
 
     Raises:
-        ValueError: if they differ: figures would not be about unseen users and images.
+        ValueError: if they differ: metrics would not be about unseen users and images.
     """
     stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
     for name, members in named_splits(splits, dataset).items():
         if stored[name] != members:
             raise ValueError(
                 f"{workdir}: {name} of the {stage}'s training differ from those of the data set "
-                "now, so nobody could say who is unseen; use the data set of the training"
+                "now, so unseen users are not known; use the data set of the training"
             )

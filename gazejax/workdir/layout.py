@@ -1,15 +1,15 @@
 """A run's folder, which needs no data set to be used afterwards, and what may be written to it.
 
 config.json                 the config, package versions, commit and command
-splits.json                 who and what was seen
-center_prior.npz            mean of the training maps, for pictures nobody has looked at
-features.npz                what reduces the backbone's levels to features, if the config has one
+splits.json                 the seen and unseen users, the training and test images
+center_prior.npz            mean of the training maps, for images without gaze
+features.npz                the projection of backbone features, if the config has a backbone
 <stage>/checkpoints/        Orbax checkpoints, each with its own copy of config and splits
 <stage>/metrics.jsonl       the training curve
-evaluation.json, .md        figures
+evaluation.json, .md        metrics
 evaluation_resamples.npz    their values in every resample, under the same names
 resources.json              wall time and peak memory of each stage and of the evaluation
-plots/                      the same to look at
+plots/                      the metrics as pictures
 fold_<number>/              of a cross-validation: such a folder for each fold, and no stage here
 """
 
@@ -97,8 +97,8 @@ def describe_checkpoints(workdir: Path) -> tuple[list[str], bool]:
             for one in found:
                 if one.damage is None:
                     metrics = checkpoints.read_metrics(checkpoints_of_stage, one.step)
-                    told = ", ".join(f"{key} {value:.5g}" for key, value in metrics.items())
-                    state = f"verified   {told}"
+                    text = ", ".join(f"{key} {value:.5g}" for key, value in metrics.items())
+                    state = f"verified   {text}"
                 else:
                     state = f"UNVERIFIED {one.damage}"
                 name = (folder / stage).relative_to(workdir).as_posix()
@@ -120,7 +120,7 @@ def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height widt
 
 
 def load_projection(workdir: Path) -> FeatureProjection | None:
-    """Reads the basis of a run's frozen features; None if it has none, or nothing was trained yet.
+    """Reads the projection of a run's frozen features; None if the run has none, or none yet.
 
     Of a run with several folds that of the first: they are fitted on the same images.
     """
@@ -160,8 +160,8 @@ def write_description(
         named_splits(splits, dataset) | {"users_left_out": users_left_out(splits, dataset)},
     )
     write_arrays(workdir / "center_prior.npz", center_priors)
-    if dataset.basis is not None:
-        parts = dataset.basis._asdict().items()
+    if dataset.projection is not None:
+        parts = dataset.projection._asdict().items()
         arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}
         write_arrays(workdir / PROJECTION_FILE, arrays)
 

@@ -41,7 +41,7 @@ def _lock_file(path: Path) -> Iterator[None]:
                 f"{path.parent} is in use by {file.read().strip() or 'another process'}: wait for "
                 "it, or take another workdir"
             ) from error
-        # Whatever an ended process left in it is stale: nobody holds the lock.
+        # The text of an ended process is stale: no process holds the lock.
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")

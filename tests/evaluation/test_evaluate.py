@@ -177,8 +177,8 @@ def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
         evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
     load_dataset = loading.load_dataset
 
-    def with_other_images(config, basis):
-        dataset = load_dataset(config, basis)
+    def with_other_images(config, projection):
+        dataset = load_dataset(config, projection)
         return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
 
     monkeypatch.setattr(run, "load_dataset", with_other_images)

@@ -326,8 +326,10 @@ def test_frozen_features_are_fitted_on_training_images_alone(data_dir, monkeypat
         return load_dataset(config)
 
     of_test, of_training = changed(parts.test_images), changed(parts.train_images)
-    np.testing.assert_array_equal(of_test.basis.projection[0], whole.basis.projection[0])
-    assert np.abs(of_training.basis.projection[0] - whole.basis.projection[0]).max() > 1e-3
-    # A run's own basis is used as it is.
-    again = load_dataset(config, whole.basis)
-    np.testing.assert_array_equal(again.basis.mean[0], whole.basis.mean[0])
+    np.testing.assert_array_equal(of_test.projection.projection[0], whole.projection.projection[0])
+    assert (
+        np.abs(of_training.projection.projection[0] - whole.projection.projection[0]).max() > 1e-3
+    )
+    # A run's own projection is used as it is.
+    again = load_dataset(config, whole.projection)
+    np.testing.assert_array_equal(again.projection.mean[0], whole.projection.mean[0])
