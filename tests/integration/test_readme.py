@@ -120,6 +120,16 @@ def test_the_readme_is_short_and_soon_shows_the_api():
     assert len(table) <= 10
 
 
+def test_the_reading_path_is_as_long_as_the_readme_says():
+    section = (ROOT / "README.md").read_text().partition("## Reading the code")[2]
+    section = section.partition("After")[0]
+    files = re.findall(r"`([a-z_/]+\.py)`", section)
+    lines = sum(len((ROOT / "gazejax" / file).read_text().splitlines()) for file in files)
+    said = int(re.search(r"About ([\d,]+) lines", section)[1].replace(",", ""))
+    assert len(files) == 13
+    assert abs(lines - said) < 0.1 * said
+
+
 def test_contributing_is_short():
     assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 30
 
