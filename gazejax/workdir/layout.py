@@ -26,6 +26,7 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from gazejax.config.derived import INPUTS, STAGES, fold_configs
+from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
 from gazejax.data.splits import Splits, named_splits, users_left_out
 from gazejax.models.feature_projection import FeatureProjection
@@ -55,20 +56,18 @@ def load_config(workdir: Path) -> ConfigDict:
 
     Raises:
         FileNotFoundError: if the folder is no workdir.
-        ValueError: if version 0.1.0 made the workdir.
+        ConfigError: if the config is not one of this version; a workdir of version 0.1.0 is named
+            as such.
     """
     path = workdir / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; is {workdir} the workdir of a training?")
-    stored = json.loads(path.read_text())
-    if stored["versions"]["gazejax"].startswith("0.1."):
-        raise ValueError(
-            f"{workdir} was made by gazejax {stored['versions']['gazejax']}, whose configs and "
-            "parameters have other names; allowed: workdirs of gazejax 0.2.0 or newer: use gazejax "
-            "0.1.0, or train again"
-        )
-    config = ConfigDict(with_tuples(stored["config"]))
-    validate(config)
+    config = ConfigDict(with_tuples(json.loads(path.read_text())["config"]))
+    try:
+        validate(config)
+    except ConfigError as error:
+        text = f"{workdir} does not fit this version of gazejax: {error}"
+        raise ConfigError(error.key, error.value, error.allowed, text) from error
     return config
 
 
