@@ -1,29 +1,30 @@
-"""Keeps memory that was freed, where the C library would give it back to the system. Ours.
+"""Keeps freed memory in the process, where glibc would return it to the system. Ours.
 
-XLA on a CPU allocates what a step needs anew at every step. glibc maps each large piece freshly,
-and the system then clears it page by page: a quarter of the time of a training step.
+On a CPU, XLA allocates memory at each step. glibc maps large blocks anew, and the system clears
+them page by page, which takes a quarter of a training step.
 """
 
 import ctypes
 import os
 import sys
 
-# Of glibc's malloc.h. One arena: only the main one grows without bound, so that it can keep all.
+# From malloc.h of glibc. One arena: only the main arena grows without bound and keeps all memory.
 _OPTIONS = {
     "M_TRIM_THRESHOLD": (-1, 2**31 - 1),
     "M_MMAP_THRESHOLD": (-3, 2**30),
     "M_ARENA_MAX": (-8, 1),
 }
 
-# By these the user has chosen otherwise.
+# Variables with which the user configures malloc.
 _VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES", "LD_PRELOAD")
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to keep freed memory for the next step; to be called before JAX starts.
+    """Makes glibc keep freed memory for the next step; to be called before JAX starts.
 
     Returns:
-        Whether it did: not on another system, and not where the user has set up malloc.
+        Whether the setting was changed: not on other systems, and not if the user configures
+        malloc.
     """
     if not sys.platform.startswith("linux") or any(name in os.environ for name in _VARIABLES):
         return False

@@ -1,4 +1,4 @@
-"""Arrays that take long to make, kept for the next process and verified on every read."""
+"""A cache of arrays on disk; each read verifies a digest."""
 
 import hashlib
 import os
@@ -18,18 +18,18 @@ Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 def default_folder() -> Path:
     """`gazejax` in `$XDG_CACHE_HOME`, or in `~/.cache` where that is not set."""
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification says to ignore a relative path.
+    # The XDG specification ignores a relative path.
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "gazejax"
 
 
 def read_or_make(path: Path, make: Callable[[], Arrays], *, made_from: str, what: str) -> Arrays:
-    """Reads arrays from a file that holds them undamaged, else makes them and writes the file.
+    """Reads arrays from a valid cache file; else makes the arrays and writes the file.
 
     Args:
-        path: the file, an `.npz`; its digest lies beside it.
-        make: makes the arrays.
-        made_from: what they depend on, as a text: a file made from anything else is made again.
-        what: the arrays in one word, for messages on stderr.
+        path: the cache file, an `.npz`. A file with its SHA-256 is beside it.
+        make: computes the arrays.
+        made_from: what the arrays depend on. A file with another text is made again.
+        what: name of the arrays, for messages on stderr.
     """
     if path.exists():
         try:
@@ -57,12 +57,12 @@ def _read(path: Path, made_from: str) -> Arrays:
 
 
 def _write(path: Path, arrays: Arrays, made_from: str) -> None:
-    """Writes the arrays, then their digest; whoever reads between the two finds damage."""
+    """Writes the arrays, then their digest; a read between the two fails the check."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content: dict[str, Any] = {"made_from": np.array(made_from), **arrays}
     with _replacing(path) as stream:
         np.savez(stream, **content)
-    # Two words, as `sha256sum --check` reads them.
+    # The format of `sha256sum --check`.
     with _replacing(_digest_file(path)) as stream:
         stream.write(f"{_sha256(path)}  {path.name}\n".encode())
 

@@ -1,4 +1,4 @@
-"""Arrays on several devices: replicated, shared out, mapped over."""
+"""Arrays on several devices: replicated, sharded, mapped."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,23 +11,23 @@ DEVICE_AXIS = "device"
 
 
 def replicated(devices: Sequence[jax.Device]) -> jax.sharding.NamedSharding:
-    """How an array lies whole on every device of this process; a step takes it without a copy."""
+    """Sharding of an array that is whole on each device of this process; a step needs no copy."""
     mesh = jax.sharding.Mesh(np.array(own_devices(devices)), (DEVICE_AXIS,))
     return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
 def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
-    """Those of this process: a pmapped step over all devices takes and returns what is on them."""
+    """Devices of this process; a pmapped step takes and returns arrays on these devices."""
     return [device for device in devices if is_local(device)]
 
 
 def is_local(device: jax.Device) -> bool:
-    """Whether a device is one of this process."""
+    """Whether a device belongs to this process."""
     return device.process_index == jax.process_index()
 
 
 def my_share(rows: Array, device: Array, num_devices: int) -> Array:
-    """Rows of the global batch that belong to a device; their number must divide evenly."""
+    """Rows of the global batch for one device; the number of rows must be divisible."""
     size = rows.shape[0] // num_devices
     return jax.lax.dynamic_slice_in_dim(rows, device * size, size)
 
@@ -43,12 +43,12 @@ def map_rows(
     """Applies a function to rows in batches spread over the devices of this process.
 
     Args:
-        function: (constants, *rows) -> arrays with one entry per row; each row on its own.
-        constants: what every batch needs, such as parameters and images.
+        function: (constants, *rows) -> arrays with one entry per row; rows are independent.
+        constants: arguments of all batches, such as parameters and images.
         rows: arrays of equal length.
-        devices: the devices to use; those of other processes are left to them.
+        devices: the devices to use; devices of other processes are ignored.
         batch_size: rows in a batch; rounded up to a multiple of the devices. The last batch is
-            padded with its last row, and the padding is cut off again.
+            padded with its last row, and the padding is removed from the result.
 
     Yields:
         The results of each batch, as NumPy arrays.

@@ -1,7 +1,8 @@
-"""Several processes that train one run together by `jax.distributed`, each on its own devices.
+"""Distributed training: several processes train one run with `jax.distributed`.
 
-All do the same steps in the same order; process 0 alone writes and speaks. With one process, the
-usual case, nothing here waits for anybody or changes a value.
+Each process uses its own devices. All processes do the same steps in the same order. Process 0, the
+main process, writes files and messages. With one process, no function here waits or changes a
+value.
 """
 
 import contextlib
@@ -21,41 +22,41 @@ from gazejax.runtime import preemption
 
 ALLOWED = "auto, off, or ADDRESS:PORT,PROCESSES,PROCESS, as 10.0.0.1:1234,2,0 in the first of two"
 
-# A process that is silent for so long is lost, and the others end.
+# A process without a heartbeat for this time is lost, and the other processes end.
 _HEARTBEAT_TIMEOUT_SECONDS = 30
 
-# In which all must have come, and in which all must have gone.
+# Time limits for the connection of all processes, and for their disconnection.
 _JOINING_TIMEOUT_SECONDS = 300
 
 _LEAVING_TIMEOUT_SECONDS = 30
 
 
 class _State:
-    """Of this process, until it ends."""
+    """State of this process."""
 
     number = 0
     num_processes = 1
 
 
-def initialize(asked: str | None) -> None:
-    """Meets the other processes, if there are any; before JAX looks for its devices.
+def initialize(method: str | None) -> None:
+    """Connects to the other processes, if there are any; to be called before JAX starts.
 
     Args:
-        asked: `auto` leaves it to JAX to find the others by what started this process: Slurm, a TPU
-            pod slice, Open MPI, Kubernetes; `off` is alone; `ADDRESS:PORT,PROCESSES,PROCESS` says
-            where process 0 listens, how many there are and which one this is. None: `auto` where
-            the environment says that there are several, else `off`.
+        method: how to find the other processes. `auto`: JAX finds them from the environment, under
+            Slurm, on a TPU pod slice, with Open MPI or Kubernetes. `off`: there are none.
+            `ADDRESS:PORT,PROCESSES,PROCESS`: address of process 0, number of processes, number of
+            this process. None: `auto` if the environment names several processes, else `off`.
 
     Raises:
-        ValueError: if it is none of these, or JAX cannot find the others.
-        ConnectionError: if they do not come in time.
+        ValueError: if `method` is none of these, or JAX does not find the processes.
+        ConnectionError: if the processes do not connect in time.
     """
-    address = re.fullmatch(r"([^,]+:\d+),(\d+),(\d+)", asked or "")
-    if asked not in (None, "auto", "off") and not address:
-        raise ValueError(f"--distributed is {asked!r}; allowed: {ALLOWED}")
-    if asked == "off" or (asked is None and not _is_one_of_several(os.environ)):
+    address = re.fullmatch(r"([^,]+:\d+),(\d+),(\d+)", method or "")
+    if method not in (None, "auto", "off") and not address:
+        raise ValueError(f"--distributed is {method!r}; allowed: {ALLOWED}")
+    if method == "off" or (method is None and not _has_other_processes(os.environ)):
         return
-    # It would take SIGTERM away from `interruption`.
+    # The service of JAX would replace the handler of SIGTERM in `preemption`.
     jax.config.update("jax_enable_preemption_service", False)
     options: dict[str, Any] = {}
     if address:
@@ -63,8 +64,8 @@ def initialize(asked: str | None) -> None:
         options |= {"num_processes": int(address[2]), "process_id": int(address[3])}
         options["cluster_detection_method"] = "deactivate"
     print(
-        f"waiting for the other processes of this run, {_JOINING_TIMEOUT_SECONDS} s at most "
-        "(--distributed=off: there are none)",
+        f"waiting up to {_JOINING_TIMEOUT_SECONDS} s for the other processes of this run "
+        "(--distributed=off: there are no others)",
         file=sys.stderr,
     )
     try:
@@ -77,52 +78,55 @@ def initialize(asked: str | None) -> None:
         _State.number, _State.num_processes = jax.process_index(), jax.process_count()
     except ValueError as error:
         raise ValueError(
-            f"--distributed is {asked or 'auto'}: {_first_line(error)} Allowed: {ALLOWED}"
+            f"--distributed is {method or 'auto'}: {_first_line(error)} Allowed: {ALLOWED}"
         ) from error
     except RuntimeError as error:
-        raise ConnectionError(f"the other processes were not met: {_first_line(error)}") from error
-    # A dump of all threads would bury the line by which JAX ends this process for a lost one.
+        raise ConnectionError(
+            f"the other processes did not connect: {_first_line(error)}"
+        ) from error
+    # JAX ends this process with one line if another is lost. A dump of all threads would hide it.
     faulthandler.disable()
     log(
         f"{_State.num_processes} processes with {jax.device_count()} devices; if one is lost, the "
-        f"others end within {_HEARTBEAT_TIMEOUT_SECONDS} s, and starting all of them again resumes"
+        f"others end within {_HEARTBEAT_TIMEOUT_SECONDS} s; start all again to resume"
     )
 
 
-def _is_one_of_several(environment: Any) -> bool:
-    """Whether what started this process says that it started others too.
+def _has_other_processes(environment: Any) -> bool:
+    """Whether the environment of this process names other processes.
 
-    As JAX reads it, but that a single task of Slurm, or a single TPU host, has nobody to wait for.
+    The rules are those of JAX, except that a single Slurm task or a single TPU host is alone.
     """
     if "JAX_COORDINATOR_ADDRESS" in environment:
         return True
-    # Only a step that srun started has a list of nodes.
+    # Only a step started by srun has a list of nodes.
     if "SLURM_STEP_NODELIST" in environment:
         return int(environment.get("SLURM_NTASKS", 1)) > 1
     return "," in environment.get("TPU_WORKER_HOSTNAMES", "")
 
 
 def is_distributed() -> bool:
-    """Whether there are other processes in this run."""
+    """Whether this run has other processes."""
     return _State.num_processes > 1
 
 
 def is_main_process() -> bool:
-    """Whether this process writes, speaks and evaluates for all; true if it is alone."""
+    """Whether this process writes files and messages and evaluates; true for a single process."""
     return _State.number == 0
 
 
 def log(text: str) -> None:
-    """Tells people something once, whatever the number of processes."""
+    """Prints a message on stderr, in the main process only."""
     if is_main_process():
         print(text, file=sys.stderr)
 
 
 @contextlib.contextmanager
 def run_together() -> Iterator[None]:
-    """What all processes do together, and end together; what comes after, each does alone.
+    """Runs the body in all processes together, and disconnects them after it.
 
-    A signal to any of them is kept until all can stop at the same step: the step tells them.
+    A signal to one process is deferred until all processes stop at the same step: the train step
+    shares the request to stop.
     """
     if not is_distributed():
         yield
@@ -130,7 +134,7 @@ def run_together() -> Iterator[None]:
     with preemption.defer_signals():
         try:
             yield
-        except preemption.InterruptedRunError:  # It comes to all at the same place.
+        except preemption.InterruptedRunError:  # Raised in all processes at the same step.
             jax.distributed.shutdown()
             raise
         jax.distributed.shutdown()
@@ -140,27 +144,28 @@ def run_together() -> Iterator[None]:
 
 @contextlib.contextmanager
 def report_lost_process() -> Iterator[None]:
-    """Says in one line that another process ended, where JAX fails for it."""
+    """Turns the error of JAX for a lost process into one line."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
         if not jax.distributed.is_initialized():
             raise
         raise ConnectionError(
-            f"process {_State.number} of {_State.num_processes} cannot go on, most likely because "
-            f"another one has ended ({_first_line(error)}); start all of them again to resume"
+            f"process {_State.number} of {_State.num_processes} cannot continue; most likely "
+            f"another process ended ({_first_line(error)}); start all again to resume"
         ) from error
 
 
 def is_connected() -> bool:
-    """Whether others count on this process: an orderly end would wait for them."""
+    """Whether other processes are connected: a regular exit would wait for them."""
     return jax.distributed.is_initialized()
 
 
 def warm_up_collectives() -> None:
-    """Lets all devices meet once, before each process compiles its step in its own time.
+    """Runs one collective operation, before the processes compile their steps.
 
-    Gloo, by which CPUs exchange, wants all to come within 30 s the first time.
+    Gloo, which connects CPUs, requires all processes within 30 s at the first operation, and
+    processes compile at different speeds.
     """
     if not is_distributed():
         return
@@ -174,27 +179,27 @@ def warm_up_collectives() -> None:
 
 
 def any_process(mine: bool) -> bool:
-    """Whether any process says yes; waits until all have said something."""
+    """Whether the argument is true in any process; waits for all processes."""
     if not is_distributed():
         return mine
     return bool(np.any(multihost_utils.process_allgather(np.array(mine))))
 
 
 def barrier(place: str) -> None:
-    """Waits until all processes have come to a place of the program."""
+    """Waits until all processes have reached a place of the program."""
     if is_distributed():
         multihost_utils.sync_global_devices(place)
 
 
 def check_same(name: str, value: int) -> None:
-    """Refuses to go on if processes have different values of what is one thing; waits for all.
+    """Checks that all processes have the same value; waits for all processes.
 
     Args:
-        name: what it is, and what may have gone wrong.
-        value: from 0 to 2^32 - 1.
+        name: name of the value, for the error.
+        value: an integer from 0 to 2^32 - 1.
 
     Raises:
-        ValueError: with the values of all, in all of them.
+        ValueError: in all processes, with the values of all.
     """
     if not is_distributed():
         return
@@ -204,14 +209,14 @@ def check_same(name: str, value: int) -> None:
 
 
 def broadcast_from_main(tree: Any) -> Any:
-    """The arrays of process 0: different machines may round differently, and would drift apart."""
+    """The arrays of the main process: machines may round differently, and would diverge."""
     return multihost_utils.broadcast_one_to_all(tree) if is_distributed() else tree
 
 
 def to_global(tree: Any) -> Any:
-    """The same arrays, equal in all processes, as ones that lie on the devices of all of them.
+    """Arrays that are equal in all processes, as global arrays on the devices of all processes.
 
-    What `pmap` returns lies on one's own devices, and Orbax refuses to save that.
+    `pmap` returns arrays on the devices of one process, which Orbax does not save.
     """
     if not is_distributed():
         return tree

@@ -1,4 +1,4 @@
-"""Errors a user can mend, in one line."""
+"""Errors that the user can correct, in one line."""
 
 import functools
 import sys
@@ -11,9 +11,15 @@ _ERRORS = (ValueError, TypeError, OSError, FloatingPointError)
 
 
 def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
-    """Turns the errors a user can mend into one line on stderr and exit status 1.
+    """Decorates a program: errors that the user can correct become one line and exit status 1.
 
-    SIGTERM and SIGINT end the process with one line too, and `preemption.EXIT_STATUS`.
+    SIGTERM and SIGINT end the process with one line and `preemption.EXIT_STATUS`.
+
+    Args:
+        function: the program; returns its exit status.
+
+    Returns:
+        The program that prints `error: MESSAGE` on stderr in place of a traceback.
     """
 
     @functools.wraps(function)
@@ -23,7 +29,7 @@ def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
                 return _until_interrupted(function, *arguments)
         except _ERRORS as error:
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-            if distributed.is_connected():  # The others may wait for it: an orderly end waits too.
+            if distributed.is_connected():  # A regular exit would wait for the others.
                 preemption.exit_now(1)
             return 1
 

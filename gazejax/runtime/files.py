@@ -28,7 +28,7 @@ def package_version() -> str:
 
 
 def source_commit() -> str | None:
-    """Commit of the checkout this package runs from; None for an installed copy, or without git."""
+    """Commit of the checkout of this package; None for an installed copy, or without git."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -47,7 +47,7 @@ def source_commit() -> str | None:
 
 @contextlib.contextmanager
 def path_in_errors(path: Path) -> Iterator[None]:
-    """Names what could not be written: of a full disk the system says no more than that it is."""
+    """Adds the path to an OSError without one, such as the error of a full disk."""
     try:
         yield
     except OSError as error:
@@ -65,7 +65,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes a file whole or not at all; a value that is no number of JSON's is an error."""
+    """Writes a JSON file whole or not at all; NaN and infinite values are errors."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 

@@ -1,7 +1,7 @@
-"""SIGTERM and SIGINT: a training saves first, everything else stops at once.
+"""SIGTERM and SIGINT: a training saves and stops; other programs stop at once.
 
-A second signal ends the process at once, even while XLA compiles: Python runs no handler then, so a
-thread listens for it.
+A second signal ends the process at once, also while XLA compiles. Python does not run handlers
+during a compilation, so a thread receives the signals.
 """
 
 import contextlib
@@ -13,20 +13,20 @@ import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-EXIT_STATUS = 75  # EX_TEMPFAIL: a scheduler must not take an interrupted run for a finished one.
+EXIT_STATUS = 75  # EX_TEMPFAIL: for a scheduler, the run is not finished.
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class InterruptedRunError(BaseException):
-    """Somebody asked the process to end; the same command resumes.
+    """A signal interrupted the run; the same command resumes.
 
-    Not an `Exception`: nothing may take it for an error of its own.
+    Not an `Exception`, so that no `except Exception` catches it.
     """
 
 
 class _State:
-    """Signals belong to the process, and so does what came of them."""
+    """State of the process: signals are sent to a process."""
 
     is_deferring = False
     stop_requested = False
@@ -34,7 +34,7 @@ class _State:
 
 @contextlib.contextmanager
 def handle_signals() -> Iterator[None]:
-    """Handles both signals inside; main thread only."""
+    """Handles both signals in its body; for the main thread only."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
@@ -49,12 +49,12 @@ def handle_signals() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(old_descriptor)
-        sender.close()  # The thread reads the end and ends.
+        sender.close()  # The thread reads the end of the stream and returns.
 
 
 @contextlib.contextmanager
 def defer_signals() -> Iterator[None]:
-    """Inside, the first signal is remembered only: see `stop_requested`."""
+    """Defers the first signal in its body: the signal sets `stop_requested`."""
     was_deferring, _State.is_deferring = _State.is_deferring, True
     try:
         yield
@@ -63,15 +63,15 @@ def defer_signals() -> Iterator[None]:
 
 
 def stop_requested() -> bool:
-    """Whether a signal came while it was deferred."""
+    """Whether a deferred signal was received."""
     return _State.stop_requested
 
 
 def exit_now(status: int = EXIT_STATUS) -> NoReturn:
-    """Ends the process at once.
+    """Ends the process at once, without the shutdown of the interpreter.
 
-    Nothing is torn down: the interpreter would put the system's handlers back, by which a second
-    signal gives another status, and under threads that still compile it may crash.
+    The shutdown would restore the default handlers: a second signal would give another exit status.
+    The shutdown may also crash while threads compile.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -81,10 +81,10 @@ def exit_now(status: int = EXIT_STATUS) -> NoReturn:
 def _handle(number: int, _frame: Any) -> None:
     name = signal.Signals(number).name
     if not _State.is_deferring:
-        raise InterruptedRunError(f"{name} came")
+        raise InterruptedRunError(f"{name} received")
     _State.stop_requested = True
-    # Not by `print`, which refuses where the signal came in the middle of another.
-    os.write(2, f"{name}: saving after this step; once more ends at once\n".encode())
+    # `print` fails if the signal arrived during another `print`.
+    os.write(2, f"{name}: saving after this step; a second signal ends at once\n".encode())
 
 
 def _end_at_second(receiver: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Progress for people: a bar with the time left on a terminal, plain lines everywhere else."""
+"""Progress: a bar with the remaining time on a terminal, plain lines elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,15 +11,15 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def track(description: str, total: int, *, start: int = 0) -> Iterator[Callable[[int, str], None]]:
-    """Shows how far a piece of work is.
+    """Shows the progress of a task on stderr.
 
     Args:
-        description: what is being done.
+        description: name of the task.
         total: number of units of work.
-        start: units that were already done before.
+        start: number of units that are already done.
 
     Yields:
-        A function to call with the number of units done so far and a short text.
+        A function to call with the number of units done and a short text.
     """
     interval = 0.1 if sys.stderr.isatty() else _SECONDS_BETWEEN_LINES
     with tqdm(total=total, initial=start, desc=description, mininterval=interval) as bar:

@@ -96,7 +96,7 @@ def test_one_signal_lets_it_finish_and_two_end_it_at_once(number):
         _, told = patient.communicate(timeout=20)
     assert patient.returncode == 75
     assert told.splitlines() == [
-        f"{number.name}: saving after this step; once more ends at once",
+        f"{number.name}: saving after this step; a second signal ends at once",
         "interrupted: all is saved; the same command resumes",
     ]
 
@@ -111,7 +111,7 @@ def test_where_nothing_is_to_be_saved_one_signal_ends_it(seconds, is_hurried):
         _, told = ending.communicate(timeout=10)
     assert ending.returncode == 75
     # A hurried end may come before the line is written, or in the middle of it.
-    one_line = "interrupted: SIGTERM came; the same command resumes\n"
+    one_line = "interrupted: SIGTERM received; the same command resumes\n"
     assert one_line.startswith(told) if is_hurried else told == one_line
 
 
