@@ -6,7 +6,13 @@ from jaxtyping import Array, Float, Key
 
 
 def l2_normalize(embeddings: Float[Array, "*batch embedding"]) -> Float[Array, "*batch embedding"]:
-    """Scales embeddings to length 1; a zero embedding stays zero and its gradient finite."""
+    """Scales embeddings to length 1; a zero embedding stays zero and its gradient finite.
+
+    Example:
+        >>> print(l2_normalize(jnp.array([[3.0, 4.0], [0.0, 0.0]])).round(3))
+        [[0.6 0.8]
+         [0.  0. ]]
+    """
     squared = (embeddings**2).sum(axis=-1, keepdims=True)
     is_positive = squared > 0
     return jnp.where(is_positive, embeddings / _safe_sqrt(squared, is_positive), 0.0)
@@ -23,6 +29,13 @@ def pairwise_distances(
 
     Raises:
         ValueError: if `distance` is neither of the two.
+
+    Example:
+        >>> pairs = jnp.array([[0.0, 0.0], [3.0, 4.0]])
+        >>> pairwise_distances(pairs, distance="euclidean").tolist()
+        [[0.0, 5.0], [5.0, 0.0]]
+        >>> pairwise_distances(pairs, distance="squared_euclidean").tolist()
+        [[0.0, 25.0], [25.0, 0.0]]
     """
     squared = ((embeddings[:, None] - embeddings[None, :]) ** 2).sum(axis=-1)
     match distance:
@@ -45,6 +58,11 @@ def triplet_margin_loss(
     """max(0, d(anchor, positive) - d(anchor, negative) + margin), one value per triplet.
 
     Source: the triplet margin loss that the paper names; Schroff et al. 2015, Eq. 1.
+
+    Example:
+        >>> positive, negative = jnp.array([1.0, 1.0]), jnp.array([1.5, 3.0])
+        >>> triplet_margin_loss(positive, negative, margin=1.0).tolist()
+        [0.5, 0.0]
     """
     return jnp.maximum(positive_distance - negative_distance + margin, 0.0)
 
@@ -58,6 +76,11 @@ def mean_over_sets(
     a viewing with little information may have a small embedding.
 
     Source: ours, after the prototypes of Snell et al. 2017.
+
+    Example:
+        >>> embeddings = jnp.arange(4.0).reshape(1, 4, 1)
+        >>> mean_over_sets(embeddings, size=2).tolist()
+        [[[0.5], [2.5]]]
     """
     users, images, _ = embeddings.shape
     return embeddings.reshape(users, images // size, size, -1).mean(axis=2)
@@ -93,6 +116,14 @@ def mined_triplet_loss(
 
     Source: Hermans et al. 2017 for `batch_all` (its non-zero mean) and `batch_hard`; Schroff et al.
     2015 for `semi_hard`. We do not know which mining the paper uses.
+
+    Example:
+        >>> embeddings = jnp.array([[[0.0], [2.0]], [[3.0], [7.0]]])
+        >>> options = {"margin": 1.0, "distance": "euclidean", "mining": "batch_hard"}
+        >>> # By anchor 2 - 3 + 1, 2 - 1 + 1, 4 - 1 + 1 and 4 - 5 + 1: two of four above zero.
+        >>> loss, active = mined_triplet_loss(embeddings, jax.random.key(0), **options)
+        >>> float(loss), float(active)
+        (1.5, 0.5)
     """
     users, images, _ = embeddings.shape
     pairs = users * images
@@ -150,6 +181,14 @@ def prototype_loss(
         distance: `euclidean` or `squared_euclidean`.
 
     Source: Snell et al. 2017, Eq. 1 and 2, with means as queries (ours).
+
+    Example:
+        >>> embeddings = jnp.array([[[0.0], [1.0]], [[9.0], [8.0]]])
+        >>> # log(1 + exp(1 / 256 - 1 / 4)) for both; log(2) where users do not differ.
+        >>> round(float(prototype_loss(embeddings / 16, distance="squared_euclidean")), 3)
+        0.578
+        >>> round(float(prototype_loss(0 * embeddings, distance="squared_euclidean")), 3)
+        0.693
     """
     users, images, _ = embeddings.shape
     prototypes = embeddings[:, : images // 2].mean(axis=1)
@@ -162,7 +201,13 @@ def prototype_loss(
 def mean_squared_error(
     *, prediction: Float[Array, "*batch height width"], target: Float[Array, "*batch height width"]
 ) -> Float[Array, "*batch"]:
-    """Mean squared difference of two maps, one value per map. Source: the paper's stage-2 loss."""
+    """Mean squared difference of two maps, one value per map. Source: the paper's stage-2 loss.
+
+    Example:
+        >>> prediction, target = jnp.array([[1.0, 2.0]]), jnp.array([[1.0, 4.0]])
+        >>> float(mean_squared_error(prediction=prediction, target=target))
+        2.0
+    """
     return ((prediction - target) ** 2).mean(axis=(-2, -1))
 
 
@@ -173,6 +218,11 @@ def cross_entropy(
 
     The cross-entropy is the Kullback-Leibler divergence plus the entropy of the target, which does
     not depend on the network. Ours: the paper trains with MSE alone.
+
+    Example:
+        >>> prediction, target = jnp.array([[0.25, 0.75]]), jnp.array([[1.0, 0.0]])
+        >>> round(float(cross_entropy(prediction=prediction, target=target)), 3)
+        1.386
     """
     return -(target * jnp.log(prediction + 1e-9)).sum(axis=(-2, -1))
 
@@ -180,7 +230,15 @@ def cross_entropy(
 def one_minus_correlation(
     *, prediction: Float[Array, "*batch height width"], target: Float[Array, "*batch height width"]
 ) -> Float[Array, "*batch"]:
-    """1 minus Pearson's correlation of two maps over their cells; one value per map. Ours."""
+    """1 minus Pearson's correlation of two maps over their cells; one value per map. Ours.
+
+    Example:
+        >>> prediction = jnp.array([[1.0, 2.0, 3.0]])
+        >>> round(float(one_minus_correlation(prediction=prediction, target=prediction)), 3) + 0.0
+        0.0
+        >>> round(float(one_minus_correlation(prediction=prediction, target=-prediction)), 3)
+        2.0
+    """
     centered = [map_ - map_.mean(axis=(-2, -1), keepdims=True) for map_ in (prediction, target)]
     # The constant avoids a division by zero for a constant map. Maps have a mean of about 1, so
     # that the constant is negligible for other maps.

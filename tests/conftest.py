@@ -1,12 +1,16 @@
 """Four virtual devices, shapes checked at run time, and one tiny training that tests share."""
 
+import fcntl
 import os
-
-# Before JAX starts: tests compare results on 1, 2 and 4 devices.
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
-
+import shutil
 import tempfile
 from pathlib import Path
+
+from tests import compiling
+
+# Before JAX starts: tests compare results on 1, 2 and 4 devices.
+os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {compiling.QUICKLY}"
+os.environ.update(compiling.CACHE)
 
 import jax
 from jaxtyping import install_import_hook
@@ -28,11 +32,12 @@ from tfds_builders.common.build import build
 allocator.keep_freed_memory()  # As train.py does.
 _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
 os.environ["XDG_CACHE_HOME"] = _cached.name  # Where pretrained weights are kept: not the user's.
-# Many tests train the same tiny networks, each in a loop of its own: they share what XLA compiles.
-_compiled = tempfile.TemporaryDirectory(prefix="gazejax_compiled_")
-jax.config.update("jax_compilation_cache_dir", _compiled.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+compiling.write_entries_whole()
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # Before any worker starts.
+        compiling.forget_if_large()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,10 +48,29 @@ def forget_what_is_compiled():
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    build("synthetic_gaze/tiny", None, folder)
-    return folder
+def made_once(tmp_path_factory, request):
+    """Gives a folder that the first process to ask for it makes, and the others read."""
+    root = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        root = root.parent
+
+    def folder_of(name, make) -> Path:
+        folder = root / "shared" / name
+        folder.parent.mkdir(exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished = folder.with_suffix(".unfinished")
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def data_dir(made_once) -> Path:
+    return made_once("data", lambda folder: build("synthetic_gaze/tiny", None, folder))
 
 
 @pytest.fixture(scope="session")
@@ -55,16 +79,15 @@ def tiny_dataset(data_dir):
 
 
 @pytest.fixture(scope="session")
-def tiny_run(data_dir, tmp_path_factory) -> Path:
-    """Workdir of a finished tiny training."""
-    workdir = tmp_path_factory.mktemp("runs") / "tiny"
-    train_and_evaluate(tiny_config(data_dir), workdir)
-    return workdir
+def tiny_run(data_dir, made_once, tmp_path_factory) -> Path:
+    """Workdir of a finished tiny training: each process has a copy, for tests write into it."""
+    made = made_once("tiny", lambda folder: train_and_evaluate(tiny_config(data_dir), folder))
+    return shutil.copytree(made, tmp_path_factory.mktemp("runs") / "tiny")
 
 
 @pytest.fixture(scope="session")
-def tiny_scanpath_run(data_dir, tmp_path_factory) -> Path:
-    """The same of the encoder of scanpaths, and taste."""
-    workdir = tmp_path_factory.mktemp("runs") / "tiny_scanpath"
-    train_and_evaluate(tiny_scanpath_config(data_dir), workdir)
-    return workdir
+def tiny_scanpath_run(data_dir, made_once, tmp_path_factory) -> Path:
+    """The same of the encoder of scanpaths, with preference vectors."""
+    config = tiny_scanpath_config(data_dir)
+    made = made_once("tiny_scanpath", lambda folder: train_and_evaluate(config, folder))
+    return shutil.copytree(made, tmp_path_factory.mktemp("runs") / "tiny_scanpath")

@@ -50,6 +50,13 @@ def density_map(
     Source: ours. Evaluated at cell centres; mass that falls outside of the image is not counted.
     Along either axis the standard deviation is at least half a cell, or a fixation between two
     cells of a narrow picture would vanish.
+
+    Example:
+        >>> fixations = jnp.array([[0.25, 0.5], [0.9, 0.9]])  # Of them only the first counts.
+        >>> mask = jnp.array([True, False])
+        >>> options = {"aspect_ratio": 2.0, "sigma_frac": 0.25, "map_size": (1, 2)}
+        >>> print(density_map(fixations, mask, **options).round(2))
+        [[0.88 0.12]]
     """
     height, width = map_size
     column = (jnp.arange(width) + 0.5) / width
@@ -70,7 +77,23 @@ def personal_maps(
     image: Int[Array, " pair"],
     spec: MapSpec,
 ) -> Float[Array, "pair height width"]:
-    """Renders the viewings of (user, image) pairs; see `density_map`."""
+    """Renders the viewings of (user, image) pairs; see `density_map`.
+
+    Example:
+        >>> # User 0 looked twice at image 0, user 1 once.
+        >>> gaze = Gaze(
+        ...     xy_frac=jnp.array([[0.25, 0.5], [0.25, 0.5], [0.75, 0.5]]),
+        ...     duration_ms=jnp.zeros(3),
+        ...     viewing_offset=jnp.array([[0], [2]]),
+        ...     viewing_length=jnp.array([[2], [1]]),
+        ...     aspect_ratio=jnp.array([2.0]),
+        ... )
+        >>> spec = MapSpec(size=(1, 2), sigma_frac=0.25, max_fixations=2)
+        >>> print(personal_maps(gaze, jnp.array([0, 1]), jnp.array([0, 0]), spec).round(2))
+        [[[0.88 0.12]]
+        <BLANKLINE>
+         [[0.12 0.88]]]
+    """
     scanpaths = viewing_scanpaths(gaze, user, image, max_fixations=spec.max_fixations)
     return scanpath_maps(scanpaths, jnp.asarray(gaze.aspect_ratio)[image], spec)
 
@@ -80,7 +103,18 @@ def scanpath_maps(
     aspect_ratio: Float[Array, " pair"],
     spec: MapSpec,
 ) -> Float[Array, "pair height width"]:
-    """Renders the scanpath of each pair; see `density_map`."""
+    """Renders the scanpath of each pair; see `density_map`.
+
+    Example:
+        >>> scanpaths = Scanpaths(
+        ...     xy_frac=jnp.array([[[0.25, 0.5], [0.75, 0.5]]]),
+        ...     duration_ms=jnp.zeros((1, 2)),
+        ...     mask=jnp.array([[True, True]]),
+        ... )
+        >>> spec = MapSpec(size=(1, 2), sigma_frac=0.25, max_fixations=2)
+        >>> print(scanpath_maps(scanpaths, jnp.array([2.0]), spec).round(2))
+        [[[0.5 0.5]]]
+    """
 
     def render(scanpath: Scanpaths, aspect_ratio: Float[Array, ""]) -> Float[Array, "height width"]:
         return density_map(
@@ -97,7 +131,17 @@ def scanpath_maps(
 def density_at(
     maps: Float[Array, "pair height width"], scanpaths: Scanpaths
 ) -> Float[Array, "pair fixation"]:
-    """Density of a map at each fixation's cell, relative to a uniform density."""
+    """Density of a map at each fixation's cell, relative to a uniform density.
+
+    Example:
+        >>> scanpaths = Scanpaths(
+        ...     xy_frac=jnp.array([[[0.1, 0.5], [0.9, 0.5]]]),
+        ...     duration_ms=jnp.zeros((1, 2)),
+        ...     mask=jnp.array([[True, True]]),
+        ... )
+        >>> density_at(jnp.array([[[0.75, 0.25]]]), scanpaths).tolist()
+        [[1.5, 0.5]]
+    """
     height, width = maps.shape[1:]
     cells = jnp.array([width, height])
     cell = jnp.clip(jnp.floor(scanpaths.xy_frac * cells), 0, cells - 1).astype(int)
@@ -124,7 +168,21 @@ def sum_maps(
     members: Int[Array, " member"],
     spec: MapSpec,
 ) -> LeaveOneOutMaps:
-    """Sums the personal maps of the members, image by image; memory grows with images only."""
+    """Sums the personal maps of the members, image by image; memory grows with images only.
+
+    Example:
+        >>> gaze = Gaze(
+        ...     xy_frac=jnp.array([[0.25, 0.5], [0.75, 0.5]]),
+        ...     duration_ms=jnp.zeros(2),
+        ...     viewing_offset=jnp.array([[0], [1]]),
+        ...     viewing_length=jnp.array([[1], [1]]),
+        ...     aspect_ratio=jnp.array([2.0]),
+        ... )
+        >>> spec = MapSpec(size=(1, 2), sigma_frac=0.25, max_fixations=1)
+        >>> group = sum_maps(gaze, jnp.array([0, 1]), spec)
+        >>> print(group.total.round(2), group.num_viewers)
+        [[[1. 1.]]] [2]
+    """
     num_users, num_images = gaze.viewing_length.shape
 
     def image_total(image: Int[Array, ""]) -> Float[Array, "height width"]:
@@ -156,6 +214,22 @@ def leave_one_out_maps(
 
     Returns:
         Maps that sum to 1; all zero where no other member saw the image.
+
+    Example:
+        >>> gaze = Gaze(
+        ...     xy_frac=jnp.array([[0.25, 0.5], [0.75, 0.5]]),
+        ...     duration_ms=jnp.zeros(2),
+        ...     viewing_offset=jnp.array([[0], [1]]),
+        ...     viewing_length=jnp.array([[1], [1]]),
+        ...     aspect_ratio=jnp.array([2.0]),
+        ... )
+        >>> spec = MapSpec(size=(1, 2), sigma_frac=0.25, max_fixations=1)
+        >>> group = sum_maps(gaze, jnp.array([0, 1]), spec)
+        >>> user, image = jnp.array([0]), jnp.array([0])
+        >>> personal = personal_maps(gaze, user, image, spec)
+        >>> # Without user 0, what user 1 looked at.
+        >>> print(leave_one_out_maps(group, gaze, user, image, personal).round(2))
+        [[[0.12 0.88]]]
     """
     counted = universal.is_member[user] & (jnp.asarray(gaze.viewing_length)[user, image] > 0)
     others = universal.total[image] - counted[:, None, None] * personal
@@ -173,13 +247,34 @@ def personal_and_universal_maps(
     image: Int[Array, " pair"],
     spec: MapSpec,
 ) -> tuple[Float[Array, "pair height width"], Float[Array, "pair height width"]]:
-    """The personal map and the leave-one-out map of each (user, image) pair."""
+    """The personal map and the leave-one-out map of each (user, image) pair.
+
+    Example:
+        >>> gaze = Gaze(
+        ...     xy_frac=jnp.array([[0.25, 0.5], [0.75, 0.5]]),
+        ...     duration_ms=jnp.zeros(2),
+        ...     viewing_offset=jnp.array([[0], [1]]),
+        ...     viewing_length=jnp.array([[1], [1]]),
+        ...     aspect_ratio=jnp.array([2.0]),
+        ... )
+        >>> spec = MapSpec(size=(1, 2), sigma_frac=0.25, max_fixations=1)
+        >>> group = sum_maps(gaze, jnp.array([0, 1]), spec)
+        >>> pair = jnp.array([0]), jnp.array([0])
+        >>> personal, universal = personal_and_universal_maps(gaze, group, *pair, spec)
+        >>> print(personal.round(2), universal.round(2))
+        [[[0.88 0.12]]] [[[0.12 0.88]]]
+    """
     personal = personal_maps(gaze, user, image, spec)
     return personal, leave_one_out_maps(universal, gaze, user, image, personal)
 
 
 def to_density(maps: Float[Array, "*batch height width"]) -> Float[Array, "*batch height width"]:
-    """Scales each map so that it sums to 1; a zero map stays zero."""
+    """Scales each map so that it sums to 1; a zero map stays zero.
+
+    Example:
+        >>> to_density(jnp.array([[1.0, 3.0]])).tolist()
+        [[0.25, 0.75]]
+    """
     return _divide(maps, maps.sum(axis=(-2, -1), keepdims=True))
 
 
@@ -190,6 +285,10 @@ def to_relative_density(
 
     A map that sums to 1 has values near 1e-4: as an input of a network or as a target of the MSE
     such values starve training.
+
+    Example:
+        >>> to_relative_density(jnp.array([[1.0, 3.0]])).tolist()
+        [[0.5, 1.5]]
     """
     return _divide(maps, maps.mean(axis=(-2, -1), keepdims=True))
 

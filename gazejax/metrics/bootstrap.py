@@ -37,6 +37,12 @@ def resample_users(
 
     Raises:
         ValueError: if a group has fewer than two users.
+
+    Example:
+        >>> options = {"num_users": 4, "num_resamples": 5, "generator": np.random.default_rng(0)}
+        >>> weight = resample_users([np.array([0, 1, 3])], **options)
+        >>> weight.sum(axis=1).tolist(), weight[:, 2].tolist()  # User 2 is in no group.
+        ([3, 3, 3, 3, 3], [0, 0, 0, 0, 0])
     """
     members = np.unique(np.concatenate(groups))
     if min(len(np.unique(group)) for group in groups) < 2:
@@ -53,19 +59,36 @@ def resample_users(
 def resample(
     num_items: int, size: int, *, num_resamples: int, generator: np.random.Generator
 ) -> Int[np.ndarray, "resample item"]:
-    """How often each item is sampled when `size` items are sampled with replacement."""
+    """How often each item is sampled when `size` items are sampled with replacement.
+
+    Example:
+        >>> weight = resample(4, 10, num_resamples=3, generator=np.random.default_rng(0))
+        >>> weight.shape, weight.sum(axis=1).tolist()
+        ((3, 4), [10, 10, 10])
+    """
     return generator.multinomial(size, np.full(num_items, 1 / num_items), num_resamples)
 
 
 def interval(values: Float[np.ndarray, " resample"]) -> list[float]:
-    """The 95 % percentile interval, [low, high], of the resamples whose value is not NaN."""
+    """The 95 % percentile interval, [low, high], of the resamples whose value is not NaN.
+
+    Example:
+        >>> interval(np.array([*range(1, 42), np.nan], float))
+        [2.0, 40.0]
+    """
     return [float(bound) for bound in np.nanpercentile(values, _PERCENTILES)]
 
 
 def mean_over_images(
     scores: Float[np.ndarray, "*metric image"], image_weight: Int[np.ndarray, "resample image"]
 ) -> Float[np.ndarray, "resample *metric"]:
-    """Weighted mean over the images that have a score; NaN where the weights sum to zero."""
+    """Weighted mean over the images that have a score; NaN where the weights sum to zero.
+
+    Example:
+        >>> scores = np.array([1.0, 4.0, np.nan])
+        >>> mean_over_images(scores, np.array([[1, 1, 1], [3, 0, 0], [0, 0, 3]])).tolist()
+        [2.5, 1.0, nan]
+    """
     rows = scores.reshape(-1, scores.shape[-1])
     has_score = ~np.isnan(rows)
     total = image_weight @ np.where(has_score, rows, 0.0).T
@@ -95,6 +118,12 @@ def permutation_test(
 
     Returns:
         The one-sided p-value.
+
+    Example:
+        >>> # Of the four exchanges of two users only the observed one is as high.
+        >>> options = {"num_permutations": 100, "generator": np.random.default_rng(0)}
+        >>> permutation_test(np.array([1.0, 1.0]), np.array([[0.0, 0.0]]), **options)
+        0.25
     """
     scores = np.concatenate([own[None], others])
     num_choices, num_users = scores.shape

@@ -55,6 +55,11 @@ def auc(
         ValueError: if the map holds a NaN or infinite value, or a fixation is outside of it.
 
     Source: the Mann-Whitney statistic.
+
+    Example:
+        >>> # Of the four pixels two are below the one looked at, and itself a tie.
+        >>> float(auc(saliency=[[0.0, 1.0], [2.0, 3.0]], xy_px=[[0, 1]]))
+        0.625
     """
     saliency = checked_map(saliency, "saliency")
     return _kernels.auc(saliency, checked_fixations(xy_px, mask, saliency))
@@ -78,6 +83,11 @@ def auc_judd(
         ValueError: if the map holds a NaN or infinite value, or a fixation is outside of it.
 
     Source: Judd et al. 2009, as the MIT saliency benchmark has it.
+
+    Example:
+        >>> # Through (0, 0), (1 / 3, 1) and (1, 1): of the three pixels not looked at one is above.
+        >>> round(float(auc_judd(saliency=[[0.0, 1.0], [2.0, 3.0]], xy_px=[[0, 1]])), 3)
+        0.833
     """
     saliency = checked_map(saliency, "saliency")
     return _kernels.auc_judd(saliency, checked_fixations(xy_px, mask, saliency))
@@ -104,6 +114,12 @@ def sauc(
         ValueError: if the map holds a NaN or infinite value, or a fixation is outside of it.
 
     Source: Zhang et al. 2008; all other fixations instead of a sample of them (ours).
+
+    Example:
+        >>> # Above one of the two other fixations, a tie with the other.
+        >>> saliency = [[0.0, 1.0], [2.0, 3.0]]
+        >>> float(sauc(saliency=saliency, xy_px=[[0, 1]], other_xy_px=[[0, 0], [0, 1]]))
+        0.75
     """
     saliency = checked_map(saliency, "saliency")
     fixations = checked_fixations(xy_px, mask, saliency)
@@ -126,6 +142,11 @@ def nss(
         ValueError: if the map holds a NaN or infinite value, or a fixation is outside of it.
 
     Source: Peters et al. 2005.
+
+    Example:
+        >>> # Mean 1, standard deviation 1.
+        >>> float(nss(saliency=[[0.0, 2.0]], xy_px=[[1.5, 0.5]]))
+        1.0
     """
     saliency = checked_map(saliency, "saliency")
     return _kernels.nss(saliency, checked_fixations(xy_px, mask, saliency))
@@ -150,6 +171,11 @@ def information_gain(
             shapes differ, or a fixation is outside.
 
     Source: Kuemmerer et al. 2015.
+
+    Example:
+        >>> density, uniform = [[0.5, 0.25, 0.125, 0.125]], [[0.25, 0.25, 0.25, 0.25]]
+        >>> float(information_gain(density=density, baseline=uniform, xy_px=[[0, 0]]))
+        1.0
     """
     density = checked_density(density, "density")
     baseline = checked_density(baseline, "baseline")
@@ -166,6 +192,10 @@ def cc(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
         ValueError: if a map holds a NaN or infinite value, or the shapes differ.
 
     Source: the usual definition.
+
+    Example:
+        >>> round(float(cc([[1.0, 2.0, 3.0]], [[2.0, 4.0, 6.0]])), 3)
+        1.0
     """
     a, b = checked_map(a, "a"), checked_map(b, "b")
     require_same_shape(a, "a", b, "b")
@@ -182,6 +212,10 @@ def sim(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
         ValueError: if a map holds a NaN, infinite or negative value, or the shapes differ.
 
     Source: the MIT saliency benchmark, without its rescaling to minimum 0 and maximum 1.
+
+    Example:
+        >>> float(sim([[1.0, 3.0]], [[1.0, 1.0]]))
+        0.75
     """
     a, b = (
         checked_map(a, "a", allow_negative=False),
@@ -201,6 +235,11 @@ def kld(*, target: npt.ArrayLike, prediction: npt.ArrayLike) -> Float[Array, ""]
         ValueError: if a map holds a NaN, infinite or negative value, or the shapes differ.
 
     Source: the definition of the MIT saliency benchmark.
+
+    Example:
+        >>> # .5 log(.5 / .25) + .5 log(.5 / .75)
+        >>> round(float(kld(target=[[1.0, 1.0]], prediction=[[1.0, 3.0]])), 3)
+        0.144
     """
     target = checked_map(target, "target", allow_negative=False)
     prediction = checked_map(prediction, "prediction", allow_negative=False)
@@ -215,6 +254,10 @@ def fixation_counts(
 
     Raises:
         ValueError: if a fixation is outside.
+
+    Example:
+        >>> fixation_counts([[0.2, 0.9], [0.7, 0.1], [1.5, 0.0]], (1, 2)).tolist()
+        [[2.0, 1.0]]
     """
     canvas = jnp.zeros(map_size)
     fixations = checked_fixations(xy_px, mask, canvas)
@@ -265,6 +308,12 @@ def score(
     Raises:
         ValueError: if a metric is unknown, or an argument is missing or has a wrong value or shape;
             the message names the argument.
+
+    Example:
+        >>> maps, uniform = [[[0.0, 2.0]], [[1.0, 3.0]]], [[[1.0, 1.0]], [[1.0, 1.0]]]
+        >>> found = score(["nss", "sim"], saliency=maps, target=uniform, xy_px=[[[1, 0]], [[0, 0]]])
+        >>> {name: values.tolist() for name, values in found.items()}
+        {'nss': [1.0, -1.0], 'sim': [0.5, 0.75]}
     """
     for name in names:
         if name not in METRICS:

@@ -42,6 +42,11 @@ def roc_curve(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..
 
     Raises:
         ValueError: if either is empty or holds a NaN.
+
+    Example:
+        >>> curve = roc_curve(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+        >>> curve.fmr.tolist(), curve.fnmr.tolist()
+        ([0.0, 0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 0.0])
     """
     for name, scores in (("genuine", genuine), ("impostor", impostor)):
         if scores.size == 0 or np.isnan(scores).any():
@@ -58,7 +63,14 @@ def roc_curve(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..
 def curve_of_counts(
     genuine: Shaped[np.ndarray, "*curve score"], impostor: Shaped[np.ndarray, "*curve score"]
 ) -> RocCurve:
-    """The ROC curve from counts, or weights, of scores in ascending order; none may sum to zero."""
+    """The ROC curve from counts, or weights, of scores in ascending order; none may sum to zero.
+
+    Example:
+        >>> # Two genuine scores at the higher level, two impostor scores at the lower one.
+        >>> curve = curve_of_counts(np.array([0, 2]), np.array([2, 0]))
+        >>> curve.fmr.tolist(), curve.fnmr.tolist()
+        ([0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
+    """
 
     def share_at_or_above(counts: np.ndarray) -> Float[np.ndarray, "*curve threshold"]:
         total = np.cumsum(np.flip(counts, axis=-1), axis=-1)
@@ -69,14 +81,26 @@ def curve_of_counts(
 
 
 def area_under(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
-    """Area under a ROC curve: the probability that a genuine score exceeds an impostor score."""
+    """Area under a ROC curve: the probability that a genuine score exceeds an impostor score.
+
+    Example:
+        >>> curve = roc_curve(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+        >>> float(area_under(curve))
+        0.875
+    """
     hits = 1 - curve.fnmr
     steps = np.diff(curve.fmr, axis=-1)
     return np.asarray(np.sum(steps * (hits[..., 1:] + hits[..., :-1]) / 2, axis=-1))
 
 
 def equal_error_rate(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
-    """Error rate at which FNMR = FMR on the linearly interpolated ROC curve."""
+    """Error rate at which FNMR = FMR on the linearly interpolated ROC curve.
+
+    Example:
+        >>> curve = roc_curve(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+        >>> float(equal_error_rate(curve))
+        0.25
+    """
     excess = curve.fnmr - curve.fmr  # Falls from 1 to -1.
     after = np.argmax(excess <= 0, axis=-1, keepdims=True)
     above, below = (np.take_along_axis(excess, at, axis=-1) for at in (after - 1, after))
@@ -85,12 +109,23 @@ def equal_error_rate(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
 
 
 def false_non_match_rate(curve: RocCurve, fmr: float) -> Float[np.ndarray, "*curve"]:
-    """Lowest FNMR of the thresholds whose FMR is at most `fmr`, without interpolation."""
+    """Lowest FNMR of the thresholds whose FMR is at most `fmr`, without interpolation.
+
+    Example:
+        >>> curve = roc_curve(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+        >>> float(false_non_match_rate(curve, 0.1))
+        0.5
+    """
     return np.asarray(np.where(curve.fmr <= fmr, curve.fnmr, 1.0).min(axis=-1))
 
 
 def allows_fmr(num_impostor_scores: int, fmr: float) -> bool:
-    """Whether there are enough impostor scores to estimate an FMR: at least 3 / FMR."""
+    """Whether there are enough impostor scores to estimate an FMR: at least 3 / FMR.
+
+    Example:
+        >>> allows_fmr(300, 0.01), allows_fmr(299, 0.01)
+        (True, False)
+    """
     return num_impostor_scores * fmr >= _LEAST_EXPECTED_FALSE_MATCHES
 
 
@@ -105,6 +140,11 @@ def roc_auc(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."
         ValueError: if either is empty or holds a NaN.
 
     Source: the Mann-Whitney statistic.
+
+    Example:
+        >>> # Of four pairs three are in order and one is a tie.
+        >>> roc_auc(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+        0.875
     """
     return float(area_under(roc_curve(genuine, impostor)))
 
@@ -114,6 +154,10 @@ def eer(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -
 
     Raises:
         ValueError: if either is empty or holds a NaN.
+
+    Example:
+        >>> eer(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+        0.25
     """
     return float(equal_error_rate(roc_curve(genuine, impostor)))
 
@@ -129,6 +173,10 @@ def fnmr_at_fmr(
     Raises:
         ValueError: if either is empty or holds a NaN, `fmr` is not between 0 and 1, or there are
             fewer than 3 / `fmr` impostor scores, too few to estimate such a rate.
+
+    Example:
+        >>> fnmr_at_fmr(np.array([1.0, 8.0]), np.arange(6.0), fmr=0.5)
+        0.5
     """
     if not 0 < fmr < 1:
         raise ValueError(f"fmr is {fmr}; allowed: above 0, below 1")
@@ -148,6 +196,10 @@ def own_rank(scores: Float[np.ndarray, "*batch user user"]) -> Int[np.ndarray, "
 
     Raises:
         ValueError: if there are fewer than two users, or a score is NaN.
+
+    Example:
+        >>> own_rank(np.array([[5.0, 1.0, 2.0], [3.0, 2.0, 1.0], [1.0, 1.0, 1.0]])).tolist()
+        [1, 2, 3]
     """
     if scores.shape[-1] < 2 or scores.shape[-2] != scores.shape[-1] or np.isnan(scores).any():
         raise ValueError(
@@ -165,13 +217,22 @@ def cmc(scores: Float[np.ndarray, "*batch user user"]) -> Float[np.ndarray, " us
 
     Raises:
         ValueError: if there are fewer than two users, or a score is NaN.
+
+    Example:
+        >>> cmc(np.array([[5.0, 1.0], [3.0, 2.0]])).tolist()
+        [0.5, 1.0]
     """
     rank = own_rank(scores).ravel()
     return (rank[:, None] <= 1 + np.arange(scores.shape[-1])).mean(axis=0)
 
 
 def rank1(scores: Float[np.ndarray, "*batch user user"]) -> float:
-    """Share of probes whose own user scores highest; a tie counts as an error. See `cmc`."""
+    """Share of probes whose own user scores highest; a tie counts as an error. See `cmc`.
+
+    Example:
+        >>> rank1(np.array([[5.0, 1.0], [3.0, 2.0]]))
+        0.5
+    """
     return float(cmc(scores)[0])
 
 
@@ -195,6 +256,12 @@ def average_precision_at_r(
         ValueError: if there are fewer than two users, no user has two samples, or a score is NaN.
 
     Source: Musgrave et al. 2020, A Metric Learning Reality Check.
+
+    Example:
+        >>> # Two samples of user 7, one of user 8, which is nearest to the second one.
+        >>> scores = np.array([[0.0, 3.0, 1.0], [3.0, 0.0, 4.0], [1.0, 4.0, 0.0]])
+        >>> average_precision_at_r(scores, np.array([7, 7, 8])).tolist()
+        [1.0, 0.0, nan]
     """
     num_samples = len(users)
     is_other = ~np.eye(num_samples, dtype=bool)
@@ -232,6 +299,11 @@ def map_at_r(
 
     Raises:
         ValueError: as `average_precision_at_r`.
+
+    Example:
+        >>> scores = np.array([[0.0, 3.0, 1.0], [3.0, 0.0, 4.0], [1.0, 4.0, 0.0]])
+        >>> map_at_r(scores, np.array([7, 7, 8]))
+        0.5
     """
     return float(np.nanmean(average_precision_at_r(scores, users)))
 
@@ -244,6 +316,10 @@ def chance_map_at_r(*, num_relevant: int, num_others: int) -> float:
     The result is the mean of p (1 + (i - 1) (R - 1) / (N - 1)) / i over the R ranks.
 
     Source: ours.
+
+    Example:
+        >>> chance_map_at_r(num_relevant=1, num_others=4)
+        0.25
     """
     rank = 1 + np.arange(num_relevant)
     before = (rank - 1) * (num_relevant - 1) / max(num_others - 1, 1)
@@ -253,14 +329,24 @@ def chance_map_at_r(*, num_relevant: int, num_others: int) -> float:
 def negative_distance(
     probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
 ) -> Float[np.ndarray, "sample other"]:
-    """Similarity of embeddings: minus the Euclidean distance."""
+    """Similarity of embeddings: minus the Euclidean distance.
+
+    Example:
+        >>> negative_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[-5.0, -0.0]]
+    """
     return -distance.cdist(probe, enrolled)
 
 
 def cosine(
     probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
 ) -> Float[np.ndarray, "sample other"]:
-    """Similarity of directions: the cosine; a zero vector scores 0 with every vector."""
+    """Similarity of directions: the cosine; a zero vector scores 0 with every vector.
+
+    Example:
+        >>> cosine(np.array([[0.0, 2.0]]), np.array([[0.0, 5.0], [1.0, 0.0], [0.0, 0.0]])).tolist()
+        [[1.0, 0.0, 0.0]]
+    """
 
     def unit(features: np.ndarray) -> np.ndarray:
         length = np.linalg.norm(features, axis=-1, keepdims=True)
@@ -272,7 +358,13 @@ def cosine(
 def correlation(
     probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
 ) -> Float[np.ndarray, "sample other"]:
-    """Similarity of maps: Pearson correlation; a constant map scores 0 with every map."""
+    """Similarity of maps: Pearson correlation; a constant map scores 0 with every map.
+
+    Example:
+        >>> maps = np.array([[6.0, 4.0, 2.0], [1.0, 1.0, 1.0]])
+        >>> correlation(np.array([[1.0, 2.0, 3.0]]), maps).round(3).tolist()
+        [[-1.0, 0.0]]
+    """
     return cosine(
         probe - probe.mean(axis=-1, keepdims=True), enrolled - enrolled.mean(axis=-1, keepdims=True)
     )

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from gazejax.experiments.read_runs import EvaluatedRun, check_comparable, read_t
 from gazejax.experiments.sweep_file import plan, read_sweep
 from gazejax.workdir.layout import read_resources
 from gazejax.workdir.parameters import load_params
+from tests.compiling import linked_copy, program_environment
 from tests.tiny import ROOT, tiny_config
 
 # Of 1000 resamples, half have the users that metrics are .1 higher for, and half the others.
@@ -227,7 +227,7 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     variants = ["base", "kld_weight=1.0", "euclidean,kld_weight=0.0", "euclidean,kld_weight=1.0"]
     assert [run.variant for run in runs] == 2 * variants
     command = [sys.executable, "-m", "gazejax", "sweep", str(sweep), "--workdir", str(workdir)]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    environment = program_environment(linked_copy(tmp_path / "compiled"))
 
     def start():
         return subprocess.Popen(

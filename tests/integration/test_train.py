@@ -9,6 +9,7 @@ import pytest
 
 from gazejax.data import reader
 from gazejax.workdir import checkpoints
+from tests.compiling import linked_copy, program_environment
 from tests.tiny import ROOT, differing, read_config, tiny_config
 from tfds_builders.common.build import build
 
@@ -26,8 +27,8 @@ def command(data_dir, workdir, *overrides):
     ]
 
 
-def run(arguments):
-    environment = {"PATH": "/usr/bin:/bin", "HOME": "/tmp"}  # Without the flags of these tests.
+def run(arguments, environment=None):
+    environment = environment or program_environment()
     return subprocess.run(
         arguments, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
     )
@@ -98,10 +99,10 @@ def test_a_table_of_anybodys_trains_and_evaluates(data_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_kill_minus_nine_at_random_moments_loses_nothing():
+def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
     """The short form of the soak; see its docstring."""
     soak = [sys.executable, "tests/soak/kill_and_resume.py", "--kills=4", "--seed=1"]
-    done = run(soak)
+    done = run(soak, program_environment(linked_copy(tmp_path / "compiled")))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "4 kills, " in done.stdout.splitlines()[-1]
     assert done.stdout.splitlines()[-1].endswith("all equal to the undisturbed one")

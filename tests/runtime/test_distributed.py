@@ -17,6 +17,7 @@ from gazejax.runtime import distributed
 from gazejax.training.devices import devices_that_share
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
+from tests.compiling import KEPT, linked_copy, program_environment
 from tests.integration.test_train import command
 from tests.tiny import ROOT, tiny_config
 
@@ -57,11 +58,11 @@ def main():
     assert np.concatenate(list(doubled)).tolist() == [2 * (row + me) for row in range(5)]
 
     distributed.warm_up_collectives()
-    told = []
+    stops = []
     for number in range(3):
         state, metrics = step(state, rows, None, me == 1 and number == 1)
-        told.append(bool(metrics["stop_requested"]))
-    assert told == [False, True, False]
+        stops.append(bool(metrics["stop_requested"]))
+    assert stops == [False, True, False]
     assert distributed.any_process(me == 1) and not distributed.any_process(False)
     assert distributed.broadcast_from_main({"own": np.float32(me + 3)})["own"] == 3
     shared = distributed.to_global(state.params)["w"]
@@ -88,22 +89,15 @@ class Pair:
     Args:
         arguments: of both; `--distributed`, the last, is added to them.
         flag: what stands before its value.
+        compiled: where they keep what they compile; of their own if they may be killed.
     """
 
-    def __init__(self, arguments, flag="--distributed="):
+    def __init__(self, arguments, flag="--distributed=", compiled=KEPT):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{free.getsockname()[1]}"
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": "/tmp",
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-            "JAX_COORDINATOR_BIND_ADDRESS": address,
-            # Started again, they find what they compiled.
-            "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-        }
+        environment = program_environment(compiled, "--xla_force_host_platform_device_count=2")
+        environment["JAX_COORDINATOR_BIND_ADDRESS"] = address
         self.processes = [
             subprocess.Popen(
                 [*arguments, f"{flag}{address},2,{number}"],
@@ -132,10 +126,9 @@ class Pair:
             time.sleep(0.05)
 
 
-def training(data_dir, workdir, *overrides):
-    return Pair(
-        command(data_dir, workdir, "--config.controls.train_permuted_encoder=False", *overrides)
-    )
+def training(data_dir, workdir, *overrides, compiled=KEPT):
+    alone = "--config.controls.train_permuted_encoder=False"
+    return Pair(command(data_dir, workdir, alone, *overrides), compiled=compiled)
 
 
 def curve(workdir, stage):
@@ -225,11 +218,12 @@ def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_
     undisturbed, workdir = tmp_path / "undisturbed", tmp_path / "run"
     statuses, told = training(data_dir, undisturbed, *length).ends()
     assert statuses == [0, 0], told
+    compiled = linked_copy(tmp_path / "compiled")
 
     def start():
         """Starts the pair and lets it come ten lines further."""
         num_lines = len(curve(workdir, "universal"))
-        pair = training(data_dir, workdir, *length)
+        pair = training(data_dir, workdir, *length, compiled=compiled)
         pair.wait_until(lambda: len(curve(workdir, "universal")) >= num_lines + 10)
         return pair
 

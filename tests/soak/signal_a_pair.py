@@ -16,8 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import jax
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
@@ -40,7 +38,6 @@ def main() -> None:
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     folder = Path(tempfile.mkdtemp(prefix="soak_"))
-    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
     build("synthetic_gaze/tiny", data_dir=folder / "data")
     workdir = folder / "run"
     for number in range(1, arguments.times + 1):
@@ -48,7 +45,7 @@ def main() -> None:
         if num_lines > LAST_LINE - 2 * LINES_AT_ONCE:
             shutil.rmtree(workdir)
             num_lines = 0
-        pair = training(folder / "data", workdir, *LENGTH)
+        pair = training(folder / "data", workdir, *LENGTH, compiled=folder / "compiled")
         wanted = num_lines + moments.randint(1, LINES_AT_ONCE)
         deadline = time.monotonic() + arguments.longest
         while len(curve(workdir, "universal")) < wanted and time.monotonic() < deadline:
