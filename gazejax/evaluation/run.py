@@ -1,4 +1,4 @@
-"""Evaluates a workdir: runs the protocols on every fold it holds and writes the figures."""
+"""Evaluates a workdir: runs the protocols on every fold it holds and writes the metrics."""
 
 import datetime
 import time
@@ -38,7 +38,7 @@ from gazejax.workdir.guards import check_no_trained_images
 from gazejax.workdir.layout import latest_step, load_config, load_projection, write_resources
 from gazejax.workdir.parameters import load_params
 
-# The values behind the intervals of a workdir's figures.
+# The values behind the intervals of a workdir's metrics.
 RESAMPLES = "evaluation_resamples.npz"
 
 
@@ -147,7 +147,7 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, " resample"]]:
-    """Nested resampled values under flat names: those that lead to the figure in the result."""
+    """Nested resampled values under flat names: those that lead to the metric in the result."""
     named: dict[str, np.ndarray] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

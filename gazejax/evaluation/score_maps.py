@@ -39,8 +39,8 @@ def score_predictions(
     """Stage 2 for the seen or the unseen users.
 
     Returns:
-        Tables of figures, paired differences and single users; some maps of the first fold to look
-        at; resampled figures of each condition.
+        Tables of metrics, paired differences and single users; some maps of the first fold to look
+        at; resampled metrics of each condition.
     """
     folds, options, dataset = run.folds, run.config.eval, run.dataset
     num_images = len(folds[0].splits.test_images)
@@ -53,7 +53,7 @@ def score_predictions(
         num_images, num_images, num_resamples=options.num_resamples, generator=generator
     )
     scored, examples = zip(*(_score_fold(group, fold, sizes) for fold in folds), strict=True)
-    everybody = np.ones((1, len(dataset.user_ids)), int)
+    all_users = np.ones((1, len(dataset.user_ids)), int)
     every_image = np.ones((1, num_images), int)
     tables: dict[str, dict[str, Any]] = {
         "saliency": {},
@@ -63,7 +63,7 @@ def score_predictions(
     resamples: dict[str, dict[str, Any]] = {}
     for size in sizes:
         of_size = [scores[size] for scores in scored]
-        figures = prediction_protocol.mean_over_users(of_size, everybody, every_image)[0]
+        metrics = prediction_protocol.mean_over_users(of_size, all_users, every_image)[0]
         resampled = prediction_protocol.mean_over_users(of_size, user_weight, image_weight)
         resamples[str(size)] = {
             condition: _by_metric(resampled[:, row].T)
@@ -72,7 +72,7 @@ def score_predictions(
         }
         tables["saliency"][str(size)] = {
             condition: {
-                **with_intervals(_by_metric(figures[row]), resamples[str(size)][condition]),
+                **with_intervals(_by_metric(metrics[row]), resamples[str(size)][condition]),
                 "num_users": len(np.unique(np.concatenate([one.users for one in of_size]))),
                 "num_images": num_images,
                 "num_draws": options.saliency_num_draws,
@@ -84,7 +84,7 @@ def score_predictions(
         for one, other in _DIFFERENCES:
             row, column = (prediction_protocol.CONDITIONS.index(name) for name in (one, other))
             differences[f"{one}_minus_{other}"] = with_intervals(
-                _by_metric(figures[row] - figures[column]),
+                _by_metric(metrics[row] - metrics[column]),
                 _by_metric((resampled[:, row] - resampled[:, column]).T),
             )
         tables["saliency_differences"][str(size)] = differences | {
@@ -297,11 +297,11 @@ def _single_users(
                 found.setdefault(user, []).append(gain)
         return {user: np.mean(values, axis=0) for user, values in found.items()}
 
-    figures = gains(np.ones((1, image_weight.shape[1]), int))
+    metrics = gains(np.ones((1, image_weight.shape[1]), int))
     resampled = gains(image_weight)
     return {
         dataset.user_ids[user]: with_intervals(
-            _by_metric(figures[user][0]), _by_metric(resampled[user].T)
+            _by_metric(metrics[user][0]), _by_metric(resampled[user].T)
         )
-        for user in sorted(figures)
+        for user in sorted(metrics)
     }

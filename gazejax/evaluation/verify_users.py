@@ -19,7 +19,7 @@ def verify_users(
     """Stage 1 for the seen or the unseen users.
 
     Returns:
-        Table, encoder minus each control, ROC curves, resampled figures of the encoder.
+        Table, encoder minus each control, ROC curves, resampled metrics of the encoder.
     """
     folds, options = run.folds, run.config.eval
     num_images = len(folds[0].splits.test_images)
@@ -91,11 +91,11 @@ def verify_users(
 
 
 def with_intervals(
-    figures: Mapping[str, float | None], resampled: Mapping[str, Float[np.ndarray, " resample"]]
+    metrics: Mapping[str, float | None], resampled: Mapping[str, Float[np.ndarray, " resample"]]
 ) -> dict[str, Any]:
-    """Each figure, a plain number, and beside it its interval; None for both if not known."""
+    """Each metric, a plain number, and beside it its interval; None for both if unknown."""
     row: dict[str, Any] = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         row[name] = value
         row[f"{name}_interval"] = None if value is None else bootstrap.interval(resampled[name])
     return row
@@ -107,10 +107,10 @@ def difference(
     resampled_one: Mapping[str, Float[np.ndarray, " resample"]],
     resampled_other: Mapping[str, Float[np.ndarray, " resample"]],
 ) -> dict[str, Any]:
-    """The paired difference of two rows of figures, with intervals."""
-    figures = {
+    """The paired difference of two rows of metrics, with intervals."""
+    metrics = {
         name: None if None in (one[name], other[name]) else one[name] - other[name]
         for name in resampled_one
     }
     resampled = {name: values - resampled_other[name] for name, values in resampled_one.items()}
-    return with_intervals(figures, resampled)
+    return with_intervals(metrics, resampled)
