@@ -1,4 +1,4 @@
-"""What a config may hold, and how configs are read, changed and compared."""
+"""Configs: allowed keys and values, reading, changes and comparison."""
 
 from gazejax.config.ablations import apply_ablations, with_values
 from gazejax.config.errors import ConfigError

@@ -1,4 +1,4 @@
-"""Configs changed by named ablations or by single values."""
+"""Changes of configs: named ablations and single values."""
 
 import copy
 from collections.abc import Mapping
@@ -12,21 +12,20 @@ from gazejax.config.errors import ConfigError
 def apply_ablations(
     config: ConfigDict, ablations: Mapping[str, Mapping[str, Any]], names: str
 ) -> ConfigDict:
-    """Changes a config by ablations, each of which changes exactly the keys it names.
+    """Changes a config by ablations; an ablation changes exactly the keys that it names.
 
     Args:
-        config: the base.
-        ablations: the known ablations by name: new values by their dotted keys. A dictionary
-            replaces a whole section. A section that replaces another may bring keys that the base
-            has not, and leave out keys that the base has.
-        names: the names of ablations, joined with `+`; an empty text is none.
+        config: the base config.
+        ablations: the known ablations by name: new values by dotted keys. A dictionary replaces a
+            whole section, and may have other keys than the section of the base config.
+        names: the names of ablations, joined with `+`; an empty text applies none.
 
     Returns:
-        The changed config, which may still be impossible: see `validate`.
+        The changed config. Its values are not checked; see `validate`.
 
     Raises:
-        ValueError: if a name is unknown, or two ablations change one key.
-        ConfigError: if an ablation names a key that is not there.
+        ValueError: if a name is unknown, or two ablations change the same key.
+        ConfigError: if an ablation names a key that the config does not have.
 
     Example:
         >>> ablations = {"wide": {"encoder.width": 256}, "short": {"encoder.num_steps": 100}}
@@ -48,7 +47,7 @@ def apply_ablations(
                         f"{max(key, taken, key=len)}"
                     )
         owner |= dict.fromkeys(ablations[name], name)
-    changed = copy.deepcopy(config)  # Its placeholders still know their type.
+    changed = copy.deepcopy(config)  # A deep copy keeps the types of placeholders.
     with changed.unlocked():
         for key, name in owner.items():
             section, _, entry = key.rpartition(".")
@@ -65,7 +64,7 @@ def apply_ablations(
 
 
 def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
-    """A config with single values changed, as flags of `train.py` do: by their dotted keys.
+    """Changes single values of a config by their dotted keys, as the flags of `train.py` do.
 
     Raises:
         ConfigError: if the config has no such value, or the value is of another type.
@@ -88,7 +87,7 @@ def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
 
 
 def _entry(values: Any, key: str) -> Any:
-    """What a dotted key leads to; None if nowhere."""
+    """The value of a dotted key; None if the key does not exist."""
     for part in key.split("."):
         if not isinstance(values, Mapping | ConfigDict) or part not in values:
             return None

@@ -1,4 +1,4 @@
-"""What follows from a config: stages to train, sizes, folds."""
+"""Values that are derived from a config: stages to train, sizes, folds."""
 
 import math
 from pathlib import Path
@@ -38,7 +38,7 @@ def input_sizes(config: ConfigDict) -> dict[str, tuple[int, int]]:
 
 
 def map_size(config: ConfigDict, name: str) -> tuple[int, int]:
-    """(height, width) of the maps of a stage; in a map encoder maps are as large as images."""
+    """(height, width) of the maps of a stage; in a map encoder, maps have the size of images."""
     if name == "encoder" and "encoder" in input_sizes(config):
         return config.encoder.image_size
     return config[name].map_size
@@ -61,14 +61,14 @@ def embedding_layout(config: ConfigDict) -> EmbeddingLayout:
 
 
 def stages_to_train(config: ConfigDict) -> list[str]:
-    """The stages that a config asks for, in order, and the stage whose maps they read."""
-    asked = [config.stage]
+    """The stages to train, in order, including the stage `universal` if others read its maps."""
+    stages = [config.stage]
     if config.stage == "all":
         has_control = config.controls.train_permuted_encoder
-        asked = [name for name in STAGES if name != "permuted_encoder" or has_control]
+        stages = [name for name in STAGES if name != "permuted_encoder" or has_control]
     if config.data.universal_map == "predicted":
-        return ["universal", *(name for name in asked if name != "universal")]
-    return asked
+        return ["universal", *(name for name in stages if name != "universal")]
+    return stages
 
 
 def batch_divisor(config: ConfigDict) -> int:
@@ -79,7 +79,7 @@ def batch_divisor(config: ConfigDict) -> int:
 
 
 def fold_configs(config: ConfigDict, workdir: Path) -> dict[Path, ConfigDict]:
-    """Config of each fold by its folder: the config itself, or those of a cross-validation."""
+    """Config of each fold, by its folder; without cross-validation, the config itself."""
     if not config.split.cross_validate:
         return {workdir: config}
     configs = {}

@@ -8,8 +8,8 @@ class ConfigError(ValueError):
 
     Attributes:
         key: dotted key, such as `encoder.loss.margin`.
-        value: what stands there; None if nothing does.
-        allowed: which values are, in words.
+        value: the value of the key; None if the key is missing.
+        allowed: the allowed values, as a text.
     """
 
     def __init__(self, key: str, value: Any, allowed: str, text: str | None = None) -> None:

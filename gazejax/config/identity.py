@@ -1,4 +1,4 @@
-"""Whether two configs are the same experiment."""
+"""Comparison of configs: whether two configs are the same experiment."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 _MOST_SHOWN = 5
 
-# What may change between two runs in one workdir without making it another experiment.
+# Keys and sections that may change between two runs in one workdir: the experiment is the same.
 NOT_PART_OF_THE_EXPERIMENT = (
     "stage",
     "split.test_image_overlap",
@@ -21,7 +21,8 @@ NOT_PART_OF_THE_EXPERIMENT = (
     "eval",
 )
 
-# On what stages `encoder` and `permuted_encoder` do not depend, unless they read predicted maps.
+# Keys and sections on which the stages `encoder` and `permuted_encoder` do not depend, unless they
+# read predicted universal maps.
 _NOT_PART_OF_THE_ENCODER = (
     *NOT_PART_OF_THE_EXPERIMENT,
     "saliency",
@@ -43,7 +44,7 @@ def not_part_of(stage: str, universal_map: str) -> tuple[str, ...]:
 
 
 def fingerprint(config: ConfigDict, ignored: Iterable[str] = ("data.data_dir",)) -> str:
-    """SHA-256 of every value of a config but those of the ignored keys and sections."""
+    """SHA-256 of all values of a config except those of the ignored keys and sections."""
     values = _flatten(config.to_dict())
     kept = {key: value for key, value in values.items() if not _is_ignored(key, ignored)}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
@@ -58,9 +59,12 @@ def difference(
     other: Mapping[str, Any],
     ignored: Iterable[str] = NOT_PART_OF_THE_EXPERIMENT,
 ) -> str | None:
-    """The values by which two configs are different experiments, in words; None if they are not.
+    """Describes the values that make two configs different experiments; None if there are none.
 
-    Both as nested dictionaries, as `ConfigDict.to_dict` and JSON give them.
+    Args:
+        one: nested dictionary of a config, from `ConfigDict.to_dict` or JSON.
+        other: nested dictionary of the config to compare with.
+        ignored: keys and sections whose values may differ.
     """
     flat_one, flat_other = _flatten(one), _flatten(other)
     changes = [
@@ -73,7 +77,7 @@ def difference(
 
 
 def changed_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Dotted keys, in order, whose values differ between two configs, or that only one has."""
+    """Sorted dotted keys whose values differ between two configs, or that only one config has."""
     flat_one, flat_other = _flatten(one), _flatten(other)
     return sorted(
         key

@@ -1,4 +1,4 @@
-"""Which values are allowed, in words and as a test."""
+"""Rules of single values of a config: the allowed values, as a text and as a test."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -6,7 +6,12 @@ from typing import Any, NamedTuple
 
 
 class Rule(NamedTuple):
-    """Which values are allowed, in words and as a test."""
+    """Allowed values of a key.
+
+    Attributes:
+        allowed: the allowed values as a text, for errors.
+        test: value -> whether the value is allowed.
+    """
 
     allowed: str
     test: Callable[[Any], bool]
@@ -17,14 +22,14 @@ def _is_integer(value: Any) -> bool:
 
 
 def integer(least: int) -> Rule:
-    """An integer of at least a value."""
+    """An integer with a lower bound."""
     return Rule(
         f"an integer of at least {least}", lambda value: _is_integer(value) and value >= least
     )
 
 
 def number(least: float, most: float = math.inf, *, open_below: bool = False) -> Rule:
-    """A finite number between two values."""
+    """A finite number between two bounds, without `least` if `open_below`."""
 
     def test(value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -40,7 +45,7 @@ def number(least: float, most: float = math.inf, *, open_below: bool = False) ->
 
 
 def one_of(*choices: str) -> Rule:
-    """One of some texts."""
+    """One of the given texts."""
     return Rule(
         "one of " + ", ".join(repr(choice) for choice in choices),
         lambda value: isinstance(value, str) and value in choices,
@@ -61,7 +66,7 @@ def some_of(choices: Iterable[Any]) -> Rule:
 
 
 def integers(least: int, length: int | None = None) -> Rule:
-    """A tuple of integers, of any or of a given length."""
+    """A tuple of integers with a lower bound, of any length or of a given length."""
 
     def test(value: Any) -> bool:
         if not isinstance(value, tuple) or not value or (length and len(value) != length):
@@ -73,7 +78,7 @@ def integers(least: int, length: int | None = None) -> Rule:
 
 
 def numbers(least: float) -> Rule:
-    """A tuple of numbers."""
+    """A tuple of numbers with a lower bound."""
     one = number(least)
 
     def test(value: Any) -> bool:
@@ -83,7 +88,7 @@ def numbers(least: float) -> Rule:
 
 
 def or_none(rule: Rule) -> Rule:
-    """What another rule allows, or None."""
+    """The allowed values of another rule, or None."""
     return Rule(f"{rule.allowed}, or None", lambda value: value is None or rule.test(value))
 
 

@@ -135,7 +135,7 @@ RULES: dict[str, Any] = {
             "classification_weight": number(0.0),
             "prototype_weight": number(0.0),
         },
-        "num_steps": integer(0),  # 0: it stays as it was initialised
+        "num_steps": integer(0),  # 0: the initial parameters are kept
         "optimizer": _OPTIMIZER,
     },
     "saliency": {
@@ -210,7 +210,7 @@ def rules_for(values: Mapping[str, Any]) -> dict[str, Any]:
         model = _of_choice(values.get(section), "model", "architecture", networks)
         rules[section] = RULES[section] | {"model": RULES[section]["model"] | model}
         architecture = _entry(values, section, "model", "architecture")
-        # Networks on pixels have a size of images; the scanpath encoder that of its map alone.
+        # Networks on pixels have an image size; the scanpath encoder has only a map size.
         size = sizes[0] if architecture in ("scanpath", "readout") else sizes[1]
         if size is not None:
             rules[section] |= {size: integers(8, 2)}
@@ -220,11 +220,11 @@ def rules_for(values: Mapping[str, Any]) -> dict[str, Any]:
 def _of_choice(
     values: Any, section: str, key: str, choices: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The rules of the choice that a section makes; of all choices if that is none of them."""
+    """The rules of the choice of a section; those of all choices if the choice is unknown."""
     choice = _entry(values, section, key)
     if isinstance(choice, str) and choice in choices:
         return dict(choices[choice])
-    # To be refused for its choice and not for any other key.
+    # The error must name the choice, and no other key.
     return {name: rule for all_of in choices.values() for name, rule in all_of.items()}
 
 

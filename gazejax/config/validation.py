@@ -29,10 +29,11 @@ _OLD_KEYS = frozenset(
 
 
 def validate(config: ConfigDict) -> None:
-    """Refuses a config with a missing, unknown or impossible value, before anything compiles.
+    """Checks all keys and values of a config, before anything compiles.
 
     Raises:
-        ConfigError: one line with the key, the value and what is allowed.
+        ConfigError: if a value is missing, unknown or impossible; one line with the key, the value
+            and what is allowed.
     """
     values = config.to_dict()
     _check_keys(values, rules_for(values), ())
@@ -139,7 +140,7 @@ def _check_unet(saliency: Mapping[str, Any]) -> None:
 
 
 def _check_features(values: Mapping[str, Any]) -> None:
-    """Frozen features are there for those networks that use them, and all on one grid."""
+    """Checks that a backbone is set exactly if a network uses its features, and their grid."""
     options, encoder, saliency = values["features"], values["encoder"], values["saliency"]
     scale = encoder["model"].get("preference_scale", 0)
     architecture = saliency["model"]["architecture"]
