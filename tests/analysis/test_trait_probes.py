@@ -7,7 +7,7 @@ import pytest
 
 from gazejax.analysis.trait_probes import _NUM_PERMUTATIONS, _p_value, fit_direction, measure
 from gazejax.cli.main import main
-from tests.evaluation.test_baselines import gaze_of
+from tests.made_gaze import gaze_of
 
 
 def test_measures_by_hand():

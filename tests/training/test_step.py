@@ -10,9 +10,8 @@ from gazejax.config.derived import STAGES
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import both_stage_inputs
-from gazejax.runtime.devices import map_rows, replicated
+from gazejax.runtime.devices import replicated
 from gazejax.training.loop import TrainingOptions, train
-from gazejax.training.optimizer import make_optimizer
 from gazejax.training.run import make_stage
 from gazejax.training.step import init_state, make_train_step
 from tests.tiny import tiny_config, tiny_scanpath_config
@@ -117,19 +116,6 @@ def test_an_update_that_is_not_finite_is_skipped_and_counted():
     assert (state.params["w"] < weights).all()
     assert (int(state.step), int(state.num_skipped)) == (4, 2)
     assert metrics["num_skipped_in_a_row"][0] == 0
-
-
-def test_map_rows_does_not_depend_on_batches_or_devices():
-    rows = np.arange(11.0, dtype=np.float32)
-    for num_devices, batch_size in ((1, 4), (2, 4), (4, 100), (3, 1)):
-        batches = map_rows(
-            lambda constants, row: row * constants,
-            np.float32(2.0),
-            (rows,),
-            devices=jax.local_devices()[:num_devices],
-            batch_size=batch_size,
-        )
-        np.testing.assert_array_equal(np.concatenate(list(batches)), rows * 2)
 
 
 def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
@@ -249,20 +235,3 @@ def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, re
     assert abs(half[-5:].mean() - single[-5:].mean()) < max(
         0.05 * fallen, 0.005 * single[-5:].mean()
     )
-
-
-def test_parts_have_a_weight_decay_of_their_own():
-    params = {"layer": {"kernel": jnp.ones(2)}, "kept": jnp.ones(2), "memory": jnp.ones(2)}
-    optimizer = make_optimizer(
-        num_steps=10,
-        learning_rate=0.1,
-        warmup_steps=0,
-        weight_decay=0.5,
-        clip_norm=1.0,
-        decay_of_part={"kept": 0.0, "memory": 2.0},
-    )
-    nothing = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = optimizer.update(nothing, optimizer.init(params), params)
-    np.testing.assert_allclose(updates["layer"]["kernel"], -0.1 * 0.5, rtol=1e-6)
-    np.testing.assert_allclose(updates["kept"], 0.0)
-    np.testing.assert_allclose(updates["memory"], -0.1 * 2.0, rtol=1e-6)
