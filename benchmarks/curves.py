@@ -6,6 +6,7 @@ data set, builds the stage of configs/osie_maps.py and trains some steps. `--plo
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -54,7 +55,7 @@ CURVES: dict[str, list[dict[str, Any]]] = {
 
 def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Trains one point of a curve, in this process."""
-    from gazejax.config.derived import INPUTS
+    from gazejax.config.derived import input_sizes
     from gazejax.runtime.allocator import keep_freed_memory
 
     keep_freed_memory()
@@ -97,7 +98,7 @@ def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "bytes_before": before,
         "bytes_on_device": num_bytes,
-        "pixel_bytes": 3 * len(INPUTS) * point["images"] * height * height * 4 // 3,
+        "pixel_bytes": 3 * point["images"] * sum(map(math.prod, input_sizes(config).values())),
     }
 
 

@@ -45,13 +45,12 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 import networks
 
-from gazejax.config import derived
 from gazejax.config.derived import batch_divisor
 from gazejax.configs import osie, osie_paper
 from gazejax.data import features, pretrained
 from gazejax.inference.networks import encoder_network
-from gazejax.inputs.maps import scanpath_maps
-from gazejax.inputs.pairs import encoder_inputs, make_pairs
+from gazejax.inputs.maps import MapSpec, scanpath_maps
+from gazejax.inputs.pairs import make_pairs
 from gazejax.models.scanpath_encoder import preference_vector
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.training.devices import configure_host_devices
@@ -74,9 +73,8 @@ class Recommended:
         gaze, all_users = dataset.gaze, np.arange(num_users)
         network = encoder_network(config, num_users=num_users)
         params = jax.jit(network.init)(jax.random.key(0))
-        map_size = derived.map_size(config, "encoder")
-        shape = {"sigma_frac": config.data.sigma_frac, "map_size": map_size}
-        max_fixations = generated.FIXATIONS_PER_VIEWING
+        map_size, max_fixations = config.encoder.map_size, generated.FIXATIONS_PER_VIEWING
+        spec = MapSpec(map_size, config.data.sigma_frac, max_fixations)
 
         @jax.jit
         def embed(params: Any, gaze: Any, grids: Array, images: Array) -> Array:
@@ -84,18 +82,16 @@ class Recommended:
                 at = jnp.broadcast_to(image, all_users.shape)
                 scanpaths = viewing_scanpaths(gaze, all_users, at, max_fixations=max_fixations)
                 aspect = gaze.aspect_ratio[at]
-                total = scanpath_maps(scanpaths, aspect, **shape).sum(axis=0)
+                total = scanpath_maps(scanpaths, aspect, spec).sum(axis=0)
                 pairs = make_pairs(
-                    config,
-                    "encoder",
                     scanpaths,
-                    pixels=jnp.zeros((num_users, 1, 1, 3), jnp.uint8),
+                    spec,
+                    images=None,
                     aspect_ratio=aspect,
                     universal_of=lambda personal: (total - personal) / (num_users - 1),
-                    taste_of=lambda residual: preference_vector(grid[None], residual),
+                    preference_of=lambda residual: preference_vector(grid[None], residual),
                 )
-                inputs = encoder_inputs(config, pairs)
-                return network.apply(params).encoder(*inputs)
+                return network.embed(params, pairs)
 
             return jax.lax.map(lambda one: on_image(*one), (grids, images))
 

@@ -7,7 +7,7 @@ depend on either.
 import numpy as np
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import INPUTS, input_size
+from gazejax.config.derived import input_sizes
 from gazejax.types import Dataset, Gaze
 
 FIXATIONS_PER_VIEWING = 10  # A typical number; about that of OSIE.
@@ -24,8 +24,8 @@ def make_dataset(config: ConfigDict, *, num_users: int, num_images: int, seed: i
         user_ids=tuple(f"user_{user}" for user in range(num_users)),
         image_ids=tuple(f"image_{image}" for image in range(num_images)),
         images={
-            name: generator.integers(0, 256, (num_images, *input_size(config, name), 3), np.uint8)
-            for name in INPUTS
+            name: generator.integers(0, 256, (num_images, *size, 3), np.uint8)
+            for name, size in input_sizes(config).items()
         },
         gaze=Gaze(
             xy_frac=generator.random((fixations, 2), np.float32),

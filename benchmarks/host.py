@@ -44,7 +44,7 @@ from gazejax.configs import osie_maps
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import configure_host_devices
-from gazejax.training.loop import train
+from gazejax.training.loop import TrainingOptions, train
 from gazejax.training.step import init_state, make_train_step
 from gazejax.workdir import checkpoints
 
@@ -73,10 +73,18 @@ def loop_seconds(ours: networks.Ours, name: str, num_windows: int) -> list[float
     """Seconds of a step in the training loop, for each logging window except the first."""
     config = ours.config.copy_and_resolve_references()
     config[name].num_steps = (num_windows + 1) * config.training.log_every
-    config.checkpoint.every = config[name].num_steps
     stage = ours.stage(name, config)
+    options = TrainingOptions(
+        seed=config.seed,
+        steps_per_dispatch=config.training.steps_per_dispatch,
+        log_every=config.training.log_every,
+        max_consecutive_nonfinite=config.training.max_consecutive_nonfinite,
+        checkpoint_every=config[name].num_steps,
+        checkpoints_kept=config.checkpoint.keep,
+        stream=config.data.stream,
+    )
     with tempfile.TemporaryDirectory() as folder:
-        train(stage, config, Path(folder), metadata={}, devices=ours.devices)
+        train(stage, options, Path(folder), metadata={}, devices=ours.devices)
         lines = (Path(folder) / name / "metrics.jsonl").read_text().splitlines()[1:]
     return [stage.examples_per_step / json.loads(line)["examples_per_second"] for line in lines]
 

@@ -48,19 +48,20 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 import generated
 
 from gazejax import losses
-from gazejax.config.derived import INPUTS, batch_divisor, pairs_per_batch
+from gazejax.config.derived import batch_divisor
 from gazejax.configs import osie_maps
 from gazejax.data.loading import make_config_splits
-from gazejax.inputs.maps import leave_one_out_maps, to_relative_density
-from gazejax.inputs.pairs import Pairs, encoder_inputs, make_pairs
-from gazejax.inputs.stage_arrays import StageArrays, make_stage_arrays
+from gazejax.inference.networks import Network
+from gazejax.inference.stage_inputs import both_stage_inputs
+from gazejax.inputs.maps import MapSpec, to_relative_density
+from gazejax.inputs.pairs import gather_pairs
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import choose_devices, configure_host_devices
 from gazejax.training.run import make_stage
 from gazejax.training.stage import Stage
 from gazejax.training.step import init_state, make_train_step
-from gazejax.types import Dataset, longest_viewing, viewing_scanpaths
+from gazejax.types import Dataset
 
 NUM_USERS, NUM_IMAGES = 15, 150  # About 10 seen users and 120 training images.
 INFERENCE_BATCH = 256
@@ -103,10 +104,7 @@ class Ours:
         self.config = config
         self.devices = choose_devices(batch_divisor(config))
         self.splits = make_config_splits(config, dataset)
-        self.max_fixations = longest_viewing(dataset.gaze)
-        self.viewings = {
-            name: make_stage_arrays(name, config, dataset, self.splits) for name in INPUTS
-        }
+        self.inputs = both_stage_inputs(config, dataset, self.splits)
         self.encoder_params = self.initial_params(self.stage("encoder", config))
 
     def stage(self, name: str, config: ConfigDict) -> Stage:
@@ -114,7 +112,7 @@ class Ours:
         return make_stage(
             name,
             config,
-            self.viewings,
+            self.inputs,
             encoder_params=None if name == "encoder" else self.encoder_params,
             devices=self.devices,
         )
@@ -128,7 +126,9 @@ class Ours:
         stage, what, *sizes = case.split("/")
         if stage == "saliency":
             return int(sizes[0]) * int(sizes[1])
-        return pairs_per_batch(self.config) if what == "train" else INFERENCE_BATCH
+        if what == "train":
+            return self.stage(stage, self.config).examples_per_step
+        return INFERENCE_BATCH
 
     def call(self, case: str) -> Callable[[int], None]:
         """Compiles a case; returns a function that runs it a number of times and waits."""
@@ -140,7 +140,7 @@ class Ours:
         if what == "train":
             return self._train(stage)
         make = _embed if name == "encoder" else _predict
-        predict = make(config, stage, self.max_fixations)
+        predict = make(stage.network, self.inputs[name].spec)
         return self._predict(stage, predict, self._rows(case))
 
     def _train(self, stage: Stage) -> Callable[[int], None]:
@@ -191,15 +191,14 @@ class Ours:
         stage = self.stage("encoder", config)
         images_per_user = config.encoder.batch.images_per_user
         users = np.arange(config.encoder.batch.num_users)
-        pairs = _pairs(
-            config,
-            "encoder",
-            self.max_fixations,
-            self.viewings["encoder"],
+        arrays_of_stage, spec = self.inputs["encoder"]
+        pairs = gather_pairs(
+            arrays_of_stage,
             jnp.repeat(self.splits.seen_users[users], images_per_user),
             jnp.tile(self.splits.train_images[:images_per_user], len(users)),
+            spec,
         )
-        inputs, residual = encoder_inputs(config, pairs)
+        inputs, residual = stage.network.prepare(pairs)
 
         def encoder_loss(params: Any) -> Array:
             model = stage.network.apply(params)
@@ -222,18 +221,17 @@ class Ours:
 
         stage = self.stage("saliency", config)
         users_per_image, images = config.saliency.batch.users_per_image, 2
-        maps = _pairs(
-            config,
-            "saliency",
-            self.max_fixations,
-            self.viewings["saliency"],
+        arrays_of_stage, spec = self.inputs["saliency"]
+        maps = gather_pairs(
+            arrays_of_stage,
             jnp.tile(self.splits.seen_users[:users_per_image], images),
             jnp.repeat(self.splits.train_images[:images], users_per_image),
+            spec,
         )
         target = to_relative_density(maps.personal)
         embedding = jnp.asarray(stage.constants[2])[:users_per_image, 0]
         embedding = jnp.tile(embedding, (images, 1))
-        pixels = self.viewings["saliency"].pixels[self.splits.train_images[:images]]
+        pixels = arrays_of_stage.images[self.splits.train_images[:images]]
         # Layers whose kernels are zero would hide the layers before them.
         params = jax.tree.map(
             lambda value: value + 0.05 * jnp.sin(jnp.arange(value.size)).reshape(value.shape),
@@ -264,16 +262,16 @@ class Ours:
         self, name: str, users: np.ndarray, images: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images, and personal and universal maps [user, image, height, width]."""
-        viewings = self.viewings[name]
-        make = jax.jit(functools.partial(_pairs, self.config, name, self.max_fixations))
+        arrays, spec = self.inputs[name]
+        make = jax.jit(functools.partial(gather_pairs, spec=spec))
         pairs = [
-            jax.device_get(make(viewings, jnp.full_like(images, user), images)) for user in users
+            jax.device_get(make(arrays, jnp.full_like(images, user), images)) for user in users
         ]
         personal, universal = (
             np.stack([getattr(of_user, kind) for of_user in pairs])
             for kind in ("personal", "universal")
         )
-        return viewings.pixels[images], personal, universal
+        return arrays.images[images], personal, universal
 
     def for_the_peer(self) -> dict[str, np.ndarray]:
         """Images, rendered maps and embeddings of the seen users and training images."""
@@ -318,52 +316,26 @@ class Ours:
         }
 
 
-def _pairs(
-    config: ConfigDict,
-    name: str,
-    max_fixations: int,
-    viewings: StageArrays,
-    user: Array,
-    image: Array,
-) -> Pairs:
-    """Makes pairs of data-set indices, as the stages do."""
-    gaze = viewings.gaze
-    return make_pairs(
-        config,
-        name,
-        viewing_scanpaths(gaze, user, image, max_fixations=max_fixations),
-        pixels=jnp.asarray(viewings.pixels)[image],
-        aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
-        universal_of=lambda personal: leave_one_out_maps(
-            viewings.group, gaze, user, image, personal
-        ),
-        taste_of=lambda residual: None,  # noqa: ARG005
-    )
-
-
-def _embed(config: ConfigDict, stage: Stage, max_fixations: int) -> Callable[..., Array]:
+def _embed(network: Network, spec: MapSpec) -> Callable[..., Array]:
     def embed(constants: Any, user: Array, image: Array) -> Array:
-        params, viewings = constants
-        pairs = _pairs(config, "encoder", max_fixations, viewings, user, image)
-        return stage.network.apply(params).encoder(*encoder_inputs(config, pairs))
+        params, arrays = constants
+        return network.embed(params, gather_pairs(arrays, user, image, spec))
 
     return embed
 
 
-def _predict(config: ConfigDict, stage: Stage, max_fixations: int) -> Callable[..., Array]:
+def _predict(network: Network, spec: MapSpec) -> Callable[..., Array]:
     def predict(constants: Any, images: Array, users: Array) -> Array:
-        params, (viewings, _, embeddings) = constants
-        pairs = _pairs(
-            config,
-            "saliency",
-            max_fixations,
-            viewings,
-            jnp.asarray(viewings.users)[users.reshape(-1)],
+        params, (arrays, _, embeddings) = constants
+        pairs = gather_pairs(
+            arrays,
+            jnp.asarray(arrays.pool.users)[users.reshape(-1)],
             jnp.repeat(images, users.shape[1]),
+            spec,
         )
         universal = pairs.universal.reshape(*users.shape, *pairs.universal.shape[1:])
-        pixels = jnp.asarray(viewings.pixels)[images]
-        return stage.network.apply(params)(pixels, universal, embeddings[users, 0])
+        pixels = jnp.asarray(arrays.images)[images]
+        return network.apply(params)(pixels, universal, embeddings[users, 0])
 
     return predict
 

@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # Before JAX starts its threads.
     import jax
 
-    from gazejax.inputs.maps import scanpath_maps
+    from gazejax.inputs.maps import MapSpec, scanpath_maps
     from gazejax.types import Scanpaths
 
     xy_frac = np.random.default_rng(0).random((options.maps, options.fixations, 2), np.float32)
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
         def render(
             scanpaths: Scanpaths, aspect: jax.Array, size: tuple[int, int] = (height, width)
         ) -> jax.Array:
-            return scanpath_maps(scanpaths, aspect, sigma_frac=SIGMA_FRAC, map_size=size)
+            return scanpath_maps(scanpaths, aspect, MapSpec(size, SIGMA_FRAC, options.fixations))
 
         def ours(render: Any = render) -> float:
             start = time.process_time()

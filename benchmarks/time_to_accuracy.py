@@ -28,14 +28,14 @@ sys.path.insert(0, str(HERE.parent))  # configs build on each other.
 
 import networks
 
-from gazejax.config.derived import batch_divisor
+from gazejax.config.derived import batch_divisor, embedding_layout
 from gazejax.configs import osie, osie_maps
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import verification_protocol
 from gazejax.inference.embed import embed_viewings
+from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.inputs.maps import to_relative_density
-from gazejax.inputs.stage_arrays import make_stage_arrays
 from gazejax.metrics import verification
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
@@ -102,8 +102,8 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
     all_users, embedded = np.arange(len(dataset.user_ids)), []
     for one in fold_configs(config, folds):
         splits = make_config_splits(one, dataset)
-        viewings = {"encoder": make_stage_arrays("encoder", one, dataset, splits)}
-        stage = make_stage("encoder", one, viewings, encoder_params=None, devices=devices)
+        inputs = {"encoder": make_stage_inputs("encoder", one, dataset, splits)}
+        stage = make_stage("encoder", one, inputs, encoder_params=None, devices=devices)
         step = make_train_step(stage.loss, stage.optimizer, devices=devices, steps_per_dispatch=1)
         state = init_state(stage.network.init, stage.optimizer, one.seed)
         state = jax.device_put(state, replicated(devices))
@@ -115,12 +115,14 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
             jax.block_until_ready(before)
             before = metrics
         embeddings = embed_viewings(
-            one,
+            stage.network,
             state.params,
-            viewings["encoder"],
+            inputs["encoder"],
             users=all_users,
             images=splits.test_images,
+            embedding_size=sum(embedding_layout(one)),
             devices=devices,
+            batch_size=one.eval.batch_size,
         )
         embedded.append((splits, embeddings))
     seconds = time.perf_counter() - start
