@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-import pysaliency
 from PIL import Image
 
 from gazejax.data import reader
