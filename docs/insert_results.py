@@ -74,7 +74,7 @@ def short_table(evaluation: Mapping[str, Any]) -> str:
             values = [format_value(row, "information_gain", signed=True) for row in of_other]
             rows.append([f"IG, own - {other}", users, *values])
     for name in ("ROC-AUC, **encoder**", "IG, own - swapped"):
-        rows.append([f"{name}, across sessions", "unseen", *_ACROSS_SESSIONS])
+        rows.append([f"{name}, across sessions", "unseen", *_ACROSS_SESSIONS[: len(sizes)]])
     return markdown_table(["metric", "users", *(f"n = {size}" for size in sizes)], rows)
 
 
