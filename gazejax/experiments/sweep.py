@@ -205,4 +205,4 @@ def _train(run: Run, workdir: Path, program: Sequence[str]) -> str | None:
 
 def _encoder_of(run: Run) -> str:
     """Fingerprint of the encoder; equal for runs that train the same encoder."""
-    return fingerprint(run.config, not_part_of("encoder", run.config))
+    return fingerprint(run.config, not_part_of("encoder", run.config.data.universal_map))

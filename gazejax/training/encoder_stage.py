@@ -55,7 +55,7 @@ def make_encoder_stage(
             network,
             inputs.spec,
             sizes,
-            batch.virtual_users,
+            {**batch.virtual_users},
             num_devices=len(devices),
             **config.encoder.loss,
         ),
@@ -85,7 +85,7 @@ def _encoder_loss(
     classification_weight: float,
     prototype_weight: float,
 ) -> LossFunction:
-    virtual_users, prepare = {**virtual_users}, network.prepare
+    prepare = network.prepare
     if prepare is None:
         raise TypeError("network is no encoder")
 

@@ -75,7 +75,7 @@ def make_saliency_stage(
             inputs.spec,
             sample,
             sizes.enrolment_images,
-            config.saliency.loss,
+            {**config.saliency.loss},
             has_memory=has_memory,
             num_devices=len(devices),
         ),

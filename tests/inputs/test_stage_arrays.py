@@ -31,12 +31,12 @@ def config_of(data_dir, **values):
     return config
 
 
-def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
+def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset, tmp_path):
     config = config_of(data_dir, data__universal_map="center_prior")
     splits = make_config_splits(config, tiny_dataset)
     of_group = both_stage_inputs(config, tiny_dataset, splits)
     arrays = of_group["saliency"].arrays
-    universal = load_replacement_universal_maps(None, config, arrays, jax.local_devices())
+    universal = load_replacement_universal_maps(tmp_path, config, arrays, jax.local_devices())
     prior = center_prior(arrays)
     np.testing.assert_array_equal(universal, np.broadcast_to(prior, universal.shape))
     for name in INPUTS:
@@ -49,11 +49,11 @@ def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset):
     np.testing.assert_allclose(group.total, universal, rtol=1e-4, atol=1e-8)
 
 
-def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset):
+def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset, tmp_path):
     config = config_of(data_dir)
     splits = make_config_splits(config, tiny_dataset)
     arrays = make_stage_inputs("saliency", config, tiny_dataset, splits).arrays
-    assert load_replacement_universal_maps(None, config, arrays, jax.local_devices()) is None
+    assert load_replacement_universal_maps(tmp_path, config, arrays, jax.local_devices()) is None
     assert stages_to_train(config) == ["encoder", "saliency", "universal"]
 
 

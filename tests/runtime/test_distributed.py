@@ -166,7 +166,7 @@ def test_processes_step_and_agree_together(tmp_path):
     ],
 )
 def test_the_environment_says_whether_there_are_others(environment, expected):
-    assert distributed._is_one_of_several(environment) is expected
+    assert distributed._has_other_processes(environment) is expected
 
 
 @pytest.mark.parametrize("asked", ["on", "10.0.0.1,2,0", "10.0.0.1:1234,2", "10.0.0.1:1234,2,-1"])
