@@ -157,7 +157,7 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
         max_consecutive_nonfinite=config.training.max_consecutive_nonfinite,
         checkpoint_every=config.checkpoint.every,
         checkpoints_kept=config.checkpoint.keep,
-        stream=config.data.stream,
+        stream={**config.data.stream},
     )
     for name in stages_to_train(config):
         has_replacement = name != "universal" and config.data.universal_map != "seen_users"

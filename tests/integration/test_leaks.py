@@ -287,7 +287,7 @@ def leaked_weight(tiny, tiny_dataset):
             users_per_image=sizes.users_per_image,
         ),
         sizes.enrolment_images,
-        config.saliency.loss,
+        {**config.saliency.loss},
         has_memory=False,
         num_devices=1,
     )
