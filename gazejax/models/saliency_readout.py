@@ -65,9 +65,9 @@ class SaliencyReadout(nnx.Module):
         # These weights are zero at first, so that an untrained network returns the universal map.
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs)
-        self.taste_weight = nnx.Param(jnp.zeros(num_features))
+        self.preference_weight = nnx.Param(jnp.zeros(num_features))
         has_memory = memory_kind != "none" and num_users > 0
-        self.known_people = (
+        self.recognizer = (
             SeenUserRecognizer(
                 num_users=num_users,
                 learnt_size=learnt_size,
@@ -115,10 +115,12 @@ class SaliencyReadout(nnx.Module):
         log_universal = jnp.log(relative + 0.01)
         inputs = jnp.stack([log_universal, relative / 5], axis=-1)
         user = self.embedding_scale(embedding.reshape(-1, embedding.shape[-1]))
-        preference = user.reshape(embedding.shape)[..., self.learnt_size :] * self.taste_weight[...]
+        preference = (
+            user.reshape(embedding.shape)[..., self.learnt_size :] * self.preference_weight[...]
+        )
         own = self.head(nnx.relu(self.of_image(image)[:, None] + self.of_universal(inputs)))[..., 0]
         own += jnp.einsum("ihwc,ipc->iphw", image, preference)
-        if self.memory is not None and self.known_people is not None and recognize:
-            own += self.memory(image, inputs, self.known_people(embedding[..., : self.learnt_size]))
+        if self.memory is not None and self.recognizer is not None and recognize:
+            own += self.memory(image, inputs, self.recognizer(embedding[..., : self.learnt_size]))
         logits = (log_universal + own).reshape(*universal.shape[:2], -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)

@@ -75,7 +75,7 @@ class SeenUserMemory(nnx.Module):
         zeros = nnx.initializers.zeros_init()
         self.head = nnx.Linear(width, 1, kernel_init=zeros, rngs=rngs) if has_film else None
         size = 4 * width if has_film else num_features + width
-        self.of_person = nnx.Param(jnp.zeros((num_users, size)))
+        self.of_user = nnx.Param(jnp.zeros((num_users, size)))
 
     def __call__(
         self,
@@ -90,7 +90,7 @@ class SeenUserMemory(nnx.Module):
             universal: logarithm and scaled value of the universal map of each user.
             seen_weight: output of `SeenUserRecognizer`.
         """
-        of_user = seen_weight @ self.of_person[...]
+        of_user = seen_weight @ self.of_user[...]
         x = self.of_image(features)[:, None] + self.of_universal(universal)
         if self.second is None or self.head is None:
             of_feature, of_layer = jnp.split(of_user, [features.shape[-1]], axis=-1)

@@ -100,7 +100,7 @@ def _init_from_seen_users(
     """Initial values of the parts of the network that describe the seen users.
 
     `embedding_scale`: center and spread of all embeddings; learnt part and preference vector have
-    a spread each, so that entries of one part keep their ratio. `known_people`: the learnt part of
+    a spread each, so that entries of one part keep their ratio. `recognizer`: the learnt part of
     each user.
     """
     viewings = np.asarray(viewed).sum(axis=1, keepdims=True)
@@ -115,7 +115,7 @@ def _init_from_seen_users(
     variance = ((learnt - center[: layout.learnt]) ** 2).sum(axis=1).mean()
     return {
         "embedding_scale": {"center": jnp.asarray(center), "scale": jnp.asarray(scale)},
-        "known_people": {
+        "recognizer": {
             "centers": jnp.asarray(learnt),
             "variance": jnp.asarray(np.maximum(variance, 1e-12)),
         },

@@ -126,21 +126,21 @@ def make_network(*, memory_kind):
         dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )
-    if network.known_people is not None:
-        network.known_people.centers[...] = jnp.asarray(CENTERS)
-        network.known_people.variance[...] = jnp.float32(9 * (1 - 1 / SEEN))
+    if network.recognizer is not None:
+        network.recognizer.centers[...] = jnp.asarray(CENTERS)
+        network.recognizer.variance[...] = jnp.float32(9 * (1 - 1 / SEEN))
     return network
 
 
 def trained_network(memory_kind):
     """A network whose weights are not zero, so that every term changes the map."""
     network = make_network(memory_kind=memory_kind)
-    network.taste_weight[...] = jnp.ones(NUM)
+    network.preference_weight[...] = jnp.ones(NUM)
     network.head.kernel[...] = jnp.ones_like(network.head.kernel[...])
     if network.memory is not None:
         generator = np.random.default_rng(2)
-        shape = network.memory.of_person[...].shape
-        network.memory.of_person[...] = jnp.asarray(generator.normal(size=shape), jnp.float32)
+        shape = network.memory.of_user[...].shape
+        network.memory.of_user[...] = jnp.asarray(generator.normal(size=shape), jnp.float32)
         if network.memory.head is not None:
             network.memory.head.kernel[...] = jnp.ones_like(network.memory.head.kernel[...])
     return network
@@ -166,7 +166,7 @@ def test_untrained_the_universal_map_comes_back(inputs, memory_kind):
 def test_preference_raises_the_density_at_its_features(inputs):
     grid, universal, embedding = inputs
     network = make_network(memory_kind="none")
-    network.taste_weight[...] = jnp.zeros(NUM).at[1].set(1.0)
+    network.preference_weight[...] = jnp.zeros(NUM).at[1].set(1.0)
     one_feature = jnp.zeros_like(embedding).at[..., LEARNT + 1].set(1.0)
     gain = jnp.log(network(grid, universal, one_feature) / network(grid, universal, 0 * embedding))
     for image in range(2):
@@ -179,12 +179,12 @@ def test_preference_raises_the_density_at_its_features(inputs):
 
 def test_seen_users_are_recognized_within_the_rejection_distance_and_unseen_ones_are_not():
     network = make_network(memory_kind="film")
-    variance = float(network.known_people.variance[...])
+    variance = float(network.recognizer.variance[...])
     away = np.zeros(LEARNT, np.float32)
     away[-1] = 1.0  # Orthogonal to all seen users.
     at_distance = CENTERS[0] + away * np.sqrt(0.35 * variance)
     learnt = np.stack([CENTERS[0], CENTERS[2], at_distance, CENTERS.mean(axis=0), 10 * away])
-    weight = network.known_people(jnp.asarray(learnt)[None])[0]
+    weight = network.recognizer(jnp.asarray(learnt)[None])[0]
     assert weight[0, 0] > 0.99
     assert weight[1, 2] > 0.99
     np.testing.assert_allclose(weight[2], [0.5, 0, 0], atol=1e-4)  # As likely an unseen user.

@@ -181,11 +181,11 @@ def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset
         params["of_universal"]["kernel"] = jnp.full_like(params["of_universal"]["kernel"], 0.05)
         if kind == "film":
             params["memory"]["head"]["kernel"] += 0.1
-            params["memory"]["of_person"] += 0.1
+            params["memory"]["of_user"] += 0.1
         gradients[kind], _ = jax.jit(jax.grad(stage.loss, has_aux=True))(
             params, stage.constants, None, jax.random.key(1), jnp.int32(0)
         )
-    memory, known = (gradients["film"].pop(name) for name in ("memory", "known_people"))
+    memory, known = (gradients["film"].pop(name) for name in ("memory", "recognizer"))
     assert float(optax.tree.norm(memory)) > 1e-3
     assert float(optax.tree.norm(known)) == 0.0
     assert float(optax.tree.norm(gradients["none"])) > 1e-3
