@@ -244,7 +244,7 @@ def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_
         assert statuses[lost] == -signal.SIGKILL
         assert statuses[1 - lost] not in (0, 75)
         # Ours or JAX's, whichever notices first.
-        assert re.search(r"another one has ended|another task died", told[1 - lost][1])
+        assert re.search(r"another process ended|another task died", told[1 - lost][1])
 
     statuses, told = training(data_dir, workdir, *length).ends()
     assert statuses == [0, 0], told
