@@ -158,8 +158,8 @@ def describe_every_key() -> str:
     choices = {
         f"{key}: {name}": rules
         for key, rules_of in (
-            ("encoder.model.architecture", schema.ENCODERS),
-            ("saliency.model.architecture", schema.SALIENCY_NETWORKS),
+            ("encoder.model.architecture", schema.ENCODER_ARCHITECTURES),
+            ("saliency.model.architecture", schema.SALIENCY_ARCHITECTURES),
             ("features.backbone", schema.BACKBONES),
         )
         for name, rules in rules_of.items()

@@ -34,7 +34,7 @@ from gazejax.inference.networks import Network, encoder_network, saliency_networ
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import MapSpec
 from gazejax.inputs.pairs import make_pairs
-from gazejax.models.scanpath_encoder import preference_vector
+from gazejax.models.scanpath_encoder import TIMED_FEATURES, preference_vector
 from gazejax.types import Scanpaths
 from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
@@ -80,7 +80,7 @@ class Model:
             )
         self.config = config
         self.embedding_size = sum(embedding_layout(config))
-        self.needs_durations = bool({"duration", "order"} & set(config.encoder.model.inputs))
+        self.needs_durations = bool(TIMED_FEATURES & set(config.encoder.model.inputs))
         self._backbone_params, self._projection = None, load_projection(workdir)
         if self._projection is not None:
             self._backbone_params = pretrained.load_parameters()["backbone"]
@@ -268,7 +268,7 @@ class Model:
     def _universal_of(
         self, saliency_input: Shaped[np.ndarray, "_height _width _channel"]
     ) -> Float[np.ndarray, "map_height map_width"]:
-        """Predicts a universal map; the mean training map, if none was predicted in training."""
+        """Predicts a universal map; the mean training map where networks were given that one."""
         prior = self._center_prior["saliency"]
         uses_prior = self.config.data.universal_map == "center_prior"
         if self._universal_params is None or uses_prior:

@@ -1,4 +1,4 @@
-"""The vocabulary of the project: axis names, coordinate conventions and the gaze of a data set.
+"""The vocabulary of the project: coordinate conventions, and the gaze of a data set.
 
 Conventions:
 
@@ -140,4 +140,5 @@ def longest_viewing(gaze: Gaze) -> int:
     return int(np.max(gaze.viewing_length))
 
 
+# Parameters of a network: nested dictionaries of arrays.
 Params = Any

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
+from gazejax.config.schema import WITHOUT_IMAGES
 from gazejax.models import feature_projection
 
 STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
 
-ENCODERS = ("encoder", "permuted_encoder")
+ENCODER_STAGES = ("encoder", "permuted_encoder")
 
 # The networks with an input size of their own; the other stages share theirs.
 INPUTS = ("encoder", "saliency")
@@ -31,7 +32,7 @@ class EmbeddingLayout(NamedTuple):
 def input_sizes(config: ConfigDict) -> dict[str, tuple[int, int]]:
     """(height, width) of the images that each network, or its backbone, reads, if it reads any."""
     sizes = {}
-    if config.encoder.model.architecture != "scanpath":
+    if config.encoder.model.architecture not in WITHOUT_IMAGES:
         sizes["encoder"] = config.encoder.image_size
     section = config.features if has_preference_vector(config) else config.saliency
     return sizes | {"saliency": section.image_size}

@@ -37,7 +37,7 @@ _TRUNK = {
 }
 
 # What `encoder.model` holds for each of its architectures.
-ENCODERS: dict[str, dict[str, Rule]] = {
+ENCODER_ARCHITECTURES: dict[str, dict[str, Rule]] = {
     "early_fusion": {"inputs": some_of(CHANNELS), **_TRUNK},
     # A late-fusion encoder always sees the image too.
     "late_fusion": {
@@ -53,8 +53,11 @@ ENCODERS: dict[str, dict[str, Rule]] = {
     },
 }
 
+# Networks that read no pixels: they have no `image_size`.
+WITHOUT_IMAGES = ("scanpath", "readout")
+
 # What `saliency.model` holds for each of its architectures, and `features` for each backbone.
-SALIENCY_NETWORKS: dict[str, dict[str, Any]] = {
+SALIENCY_ARCHITECTURES: dict[str, dict[str, Any]] = {
     "unet": {
         "trunk_filters": integers(1),
         "decoder_filters": integers(1),
@@ -113,7 +116,7 @@ RULES: dict[str, Any] = {
     },
     "features": {"backbone": one_of(*BACKBONES)},
     "encoder": {
-        "model": {"architecture": one_of(*ENCODERS)},
+        "model": {"architecture": one_of(*ENCODER_ARCHITECTURES)},
         "batch": {
             "num_users": integer(2),
             "images_per_user": integer(2),
@@ -139,7 +142,7 @@ RULES: dict[str, Any] = {
         "optimizer": _OPTIMIZER,
     },
     "saliency": {
-        "model": {"architecture": one_of(*SALIENCY_NETWORKS)},
+        "model": {"architecture": one_of(*SALIENCY_ARCHITECTURES)},
         "map_size": integers(1, 2),
         "loss": {
             "mse_weight": number(0.0),
@@ -203,17 +206,17 @@ def rules_for(values: Mapping[str, Any]) -> dict[str, Any]:
     """`RULES` with those of the chosen architectures and backbone."""
     rules = dict(RULES)
     rules["features"] = RULES["features"] | _of_choice(values, "features", "backbone", BACKBONES)
-    for section, networks, sizes in (
-        ("encoder", ENCODERS, ("map_size", "image_size")),
-        ("saliency", SALIENCY_NETWORKS, (None, "image_size")),
+    for section, networks in (
+        ("encoder", ENCODER_ARCHITECTURES),
+        ("saliency", SALIENCY_ARCHITECTURES),
     ):
         model = _of_choice(values.get(section), "model", "architecture", networks)
         rules[section] = RULES[section] | {"model": RULES[section]["model"] | model}
         architecture = _entry(values, section, "model", "architecture")
-        # Networks on pixels have an image size; the scanpath encoder has only a map size.
-        size = sizes[0] if architecture in ("scanpath", "readout") else sizes[1]
-        if size is not None:
-            rules[section] |= {size: integers(8, 2)}
+        if architecture not in WITHOUT_IMAGES:
+            rules[section] |= {"image_size": integers(8, 2)}
+        elif section == "encoder":  # The saliency section always has a map size.
+            rules[section] |= {"map_size": integers(8, 2)}
     return rules
 
 

@@ -86,7 +86,7 @@ def validate(config: ConfigDict) -> None:
 
 
 def _check_encoder(model: Mapping[str, Any]) -> None:
-    if model["architecture"] == "scanpath":
+    if "filters" not in model:
         return
     filters, map_filters = model["filters"], model.get("map_filters", ())
     _require_groups("encoder.model", model, filters + map_filters)

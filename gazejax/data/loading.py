@@ -17,6 +17,7 @@ from gazejax.config.derived import (
 from gazejax.data import features, pretrained, reader
 from gazejax.data.splits import Splits, make_splits, share_images
 from gazejax.models import feature_projection
+from gazejax.models.scanpath_encoder import TIMED_FEATURES
 from gazejax.runtime import distributed
 from gazejax.types import Dataset, LazyRows
 
@@ -64,7 +65,7 @@ def read_dataset(config: ConfigDict) -> Dataset:
         drop_first_fixation=config.data.drop_first_fixation,
         subsample_every=config.data.subsample_every,
     )
-    asked = sorted({"duration", "order"} & set(config.encoder.model.inputs))
+    asked = sorted(TIMED_FEATURES & set(config.encoder.model.inputs))
     if asked and not dataset.has_durations:
         raise ValueError(
             f"config.encoder.model.inputs has {asked[0]!r}, but the durations of "

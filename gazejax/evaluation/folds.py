@@ -116,7 +116,7 @@ def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
 
 
 class Representation(NamedTuple):
-    """What a method knows of all users; see `verification_protocol.Compared`."""
+    """What a method knows of all users; see `verification_protocol.UserRepresentations`."""
 
     representations: Float[np.ndarray, "user image entry"]
     length: Int[AnyArray, "user all_images"]

@@ -115,11 +115,9 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
     sizes = list(next(iter(groups.values()))["encoder"])
     lines = []
     for group, methods in groups.items():
-        for method, title in _METHODS.items():
-            if method not in methods:
-                continue
+        for method in _in_order(methods):
             rows = methods[method]
-            name = title.format(**result["compared"])
+            name = _title(method, result["compared"])
             # Rank-1 is shown for the main methods only; its chance level depends on the users.
             is_main = method in ("encoder", "residual_map", "chance")
             for metric in ("roc_auc", "rank1") if is_main else ("roc_auc",):
@@ -169,15 +167,24 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
     )
 
 
+def _in_order(methods: Iterable[str]) -> list[str]:
+    """Methods in the order of `_METHODS`, then those without a title."""
+    return sorted(methods, key=lambda method: [*_METHODS, method].index(method))
+
+
+def _title(method: str, compared: Mapping[str, Any]) -> str:
+    return _METHODS.get(method, method).format(**compared)
+
+
 def _metrics_table(methods: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
     lines = [
         [
-            _METHODS[method].format(**compared),
+            _title(method, compared),
             size,
             *(format_value(row, key) for key in STAGE_1_METRICS),
         ]
-        for method in _METHODS
-        for size, row in methods.get(method, {}).items()
+        for method in _in_order(methods)
+        for size, row in methods[method].items()
     ]
     return markdown_table(["method", "n", *STAGE_1_METRICS.values()], lines)
 

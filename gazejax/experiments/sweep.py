@@ -24,7 +24,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gazejax.config.derived import ENCODERS
+from gazejax.config.derived import ENCODER_STAGES
 from gazejax.config.identity import fingerprint, not_part_of
 from gazejax.experiments.sweep_file import Run, plan, read_sweep
 from gazejax.runtime import preemption
@@ -160,7 +160,7 @@ def is_finished(folder: Path, config_sha256: str) -> bool:
 def _share_encoder(run: Run, runs: Sequence[Run], workdir: Path) -> None:
     """Copies the encoder of a run with the same encoder; waits while the folder is in use."""
     others = [one for one in runs if one.name != run.name and _encoder_of(one) == _encoder_of(run)]
-    stages = ENCODERS if run.config.controls.train_permuted_encoder else ENCODERS[:1]
+    stages = ENCODER_STAGES if run.config.controls.train_permuted_encoder else ENCODER_STAGES[:1]
     is_reported = False
     while True:
         try:

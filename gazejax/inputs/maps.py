@@ -206,7 +206,7 @@ def leave_one_out_maps(
     """Mean map of the *other* members who saw the image.
 
     Args:
-        universal: the users whose mean it is.
+        universal: sums of the members' maps.
         gaze: the fixations of the data set.
         user: user of each pair, who is left out if a member.
         image: image of each pair.

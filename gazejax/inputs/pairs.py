@@ -14,7 +14,7 @@ from gazejax.inputs.maps import (
     to_relative_density,
 )
 from gazejax.inputs.stage_arrays import StageArrays
-from gazejax.models.map_encoder import EncoderInput, stack_inputs
+from gazejax.models.map_encoder import MapInput, stack_inputs
 from gazejax.models.scanpath_encoder import ScanpathInput, fixation_features
 from gazejax.types import Scanpaths, viewing_scanpaths
 
@@ -29,7 +29,8 @@ class Pairs(NamedTuple):
         scanpaths: the fixations.
         personal: the map of the fixations, at the stage's map size.
         universal: where other users looked; it sums to 1, or to 0 where that is unknown.
-        density: of the universal map at each fixation, relative to a uniform one.
+        density: of the universal map at each fixation, relative to a uniform one; a virtual user
+            keeps the densities of the real user.
         preference: preference vector of the viewing, for an encoder that appends one.
     """
 
@@ -58,7 +59,7 @@ def make_pairs(
         spec: how fixations become maps.
         images: what the network sees of the image of each pair.
         aspect_ratio: of each image.
-        universal_of: personal maps -> universal maps.
+        universal_of: personal maps -> universal maps; leave-one-out maps depend on the personal.
         preference_of: personal minus universal maps -> preference vectors, or None.
     """
     personal = scanpath_maps(scanpaths, aspect_ratio, spec)
@@ -106,7 +107,7 @@ def scanpath_inputs(
 
 
 def map_inputs(
-    pairs: Pairs, inputs: Sequence[EncoderInput]
+    pairs: Pairs, inputs: Sequence[MapInput]
 ) -> tuple[Float[Array, "pair height width channel"], Float[Array, "pair height width"]]:
     """What a map encoder is called with: stacked images and maps, and the residual maps."""
     if pairs.images is None:

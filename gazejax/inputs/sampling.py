@@ -1,7 +1,7 @@
 """(key, step) -> batch. Runs inside the jitted step, so a batch is a pure function of its key.
 
-All sampling is without replacement, and every index is an index into the *pool*: the seen users and
-the training images, in the order of `splits`.
+All sampling is without replacement. Indices are indices into the *pool*, the seen users and the
+training images in the order of `splits`, unless a docstring says data-set indices.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ def sample_users_then_images(
     Args:
         key: random key.
         viewed: True where a user of the pool saw an image of the pool. Every user must have seen at
-            least `images_per_user` images, or images that no user saw are sampled.
+            least `images_per_user` images, or images that the user did not see are sampled.
         num_users: users to sample.
         images_per_user: images to sample for each user.
         same_images: whether all users get the same images as far as they saw them, so that their
@@ -105,8 +105,8 @@ class SampledIndices(NamedTuple):
     """What was sampled for a global batch, as indices into the pool.
 
     Attributes:
-        users: of stage 1, those of the batch; of stage 2, those of each image.
-        images: of stage 1, those of each user; of stage 2, those of the batch.
+        users: [user] of the batch in stage 1; [image, user] of each image in stage 2.
+        images: [user, image] of each user in stage 1; [image] of the batch in stage 2.
     """
 
     users: Int[Array, "*user"]
@@ -138,6 +138,7 @@ def sample_encoder_batch(
     pool: SamplingPool, key: Array, *, sizes: EncoderBatchSizes
 ) -> tuple[SampledIndices, Array]:
     """Samples a batch of stage 1, and returns the image of each of its pairs beside it."""
+    # The loss splits the same key in the same way, for its other random numbers.
     sample_key, _, _ = jax.random.split(key, 3)
     sampled = SampledIndices(
         *sample_users_then_images(
@@ -180,6 +181,7 @@ def sample_saliency_batch(
         The batch, and its images as data-set indices.
     """
     pool, targets = jax.tree.map(jnp.asarray, constants)
+    # The loss splits the same key in the same way, for its other random numbers.
     sample_key, _ = jax.random.split(key)
     sampled, users = sample_images_then_users(
         sample_key,

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from gazejax.models.layers import ConvTrunk, mean_over_places, pool_at_gaze
-from gazejax.models.map_encoder import CHANNELS, EncoderInput
+from gazejax.models.map_encoder import CHANNELS, MapInput
 
 
 class LateFusionEncoder(nnx.Module):
@@ -25,7 +25,7 @@ class LateFusionEncoder(nnx.Module):
     def __init__(
         self,
         *,
-        inputs: Sequence[EncoderInput],
+        inputs: Sequence[MapInput],
         filters: Sequence[int],
         map_filters: Sequence[int],
         kernel_size: int,

@@ -14,18 +14,18 @@ from jaxtyping import Array, Float, UInt8
 
 from gazejax.models.layers import ConvTrunk, mean_over_places, pool_at_gaze
 
-EncoderInput = Literal["image", "personal", "universal", "residual"]
+MapInput = Literal["image", "personal", "universal", "residual"]
 
 CHANNELS: dict[str, int] = {"image": 3, "personal": 1, "universal": 1, "residual": 1}
 
-POOLINGS = ("mean", "gaze")  # of early fusion
+POOLINGS = ("mean", "gaze")
 
 
 def stack_inputs(
     images: UInt8[Array, "pair height width 3"],
     personal: Float[Array, "pair height width"],
     universal: Float[Array, "pair height width"],
-    inputs: Sequence[EncoderInput],
+    inputs: Sequence[MapInput],
 ) -> Float[Array, "pair height width channel"]:
     """Stacks the inputs of the encoder as channels, in the order of `inputs`.
 
@@ -58,7 +58,7 @@ class EarlyFusionEncoder(nnx.Module):
     def __init__(
         self,
         *,
-        inputs: Sequence[EncoderInput],
+        inputs: Sequence[MapInput],
         filters: Sequence[int],
         kernel_size: int,
         stride: int,

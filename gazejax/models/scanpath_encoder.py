@@ -16,6 +16,9 @@ from gazejax.types import Scanpaths
 
 ScanpathInput = Literal["position", "duration", "order", "step", "density"]
 
+# Inputs that need the durations of fixations.
+TIMED_FEATURES = frozenset({"duration", "order"})
+
 FEATURES: dict[str, int] = {"position": 2, "duration": 2, "order": 2, "step": 3, "density": 2}
 
 # Typical values of a viewing. They scale every feature to about one.

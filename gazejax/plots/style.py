@@ -67,7 +67,6 @@ METHOD_STYLES = {
     "encoder_truncated": _Style(_SKY, _LINES[1], "D", 1.4),
     "residual_map": _Style(VERMILLION, "-", "s", 1.4),
     "fixation_statistics": _Style(_GREEN, _LINES[2], "^", 1.4),
-    "untrained_encoder": _Style(GRAY, "-", "v", 0.9),
     "permuted_training": _Style(GRAY, _LINES[1], "P", 0.9),
     "permuted_labels": _Style(GRAY, _LINES[3], "X", 0.9),
 }

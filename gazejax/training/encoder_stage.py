@@ -1,4 +1,4 @@
-"""Stage `encoder`: batch -> pairs -> embeddings -> triplet loss."""
+"""Stage `encoder`: batch -> pairs -> embeddings -> triplet, classification and prototype loss."""
 
 import functools
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from gazejax.training.step import LossFunction
 def make_encoder_stage(
     name: str, config: ConfigDict, inputs: StageInputs, devices: list[jax.Device]
 ) -> Stage:
-    """Builds stage `encoder`, or its control `permuted_encoder`.
+    """Builds stage `encoder`, or its control `permuted_encoder` from inputs with permuted labels.
 
     Args:
         name: of the stage.

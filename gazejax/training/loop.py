@@ -81,8 +81,8 @@ def train(
 ) -> None:
     """Trains a stage to its end, from its newest checkpoint if there is one.
 
-    The batch of a step depends on (seed, step) alone, so a resumed training continues exactly. A
-    signal to end saves after the step under way; see `preemption`.
+    The batch of a step depends on (seed, step) alone, so a resumed training continues exactly.
+    After a signal, the loop finishes the step under way, saves and stops; see `preemption`.
 
     Args:
         stage: what to train.

@@ -1,4 +1,4 @@
-"""Stage `saliency`: batch -> embeddings and universal maps -> personal maps -> MSE."""
+"""Stage `saliency`: batch -> embeddings, universal maps -> personal maps -> MSE and more."""
 
 import functools
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ def make_saliency_stage(
     start = _init_from_seen_users(embeddings, pool.viewed, embedding_layout(config))
     network = network._replace(init=with_initial_values(network.init, start))
     has_memory = model.architecture == "readout" and model.memory.kind != "none"
-    # Parts with a meaning of their own keep their values.
+    # No weight decay: these parts hold statistics of the seen users.
     decay_of_part = dict.fromkeys(start, 0.0)
     if has_memory:
         decay_of_part["memory"] = model.memory.weight_decay

@@ -1,4 +1,4 @@
-"""The train step and the batched evaluation step, both a `jax.pmap` over the local devices.
+"""The train step, a `jax.pmap` over the local devices.
 
 State and data are replicated without a stacked device axis; the only thing mapped is the number of
 the device, from which a loss takes its share of the global batch. The global batch, and so the

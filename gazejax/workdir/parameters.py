@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import ENCODERS, fold_configs
+from gazejax.config.derived import ENCODER_STAGES, fold_configs
 from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.universal import predict_universal_maps
 from gazejax.inputs.stage_arrays import StageArrays, center_prior
@@ -40,7 +40,7 @@ def load_params(workdir: Path, stage: str) -> Any:
     # Valid when it was saved; keys that came since do not matter to a network.
     config = ConfigDict(with_tuples(metadata["config"]))
     num_users = len(metadata["splits"]["seen_users"])
-    if stage in ENCODERS:
+    if stage in ENCODER_STAGES:
         network = encoder_network(config, num_users=num_users)
     else:
         network = saliency_network(config, num_users=num_users if stage == "saliency" else 0)
@@ -59,7 +59,7 @@ def copy_encoders(source: Path, target: Path, stages_to_copy: Sequence[str]) -> 
     Args:
         source: workdir of the other run, with one fold or several.
         target: workdir of the run.
-        stages_to_copy: of `derived.ENCODERS`.
+        stages_to_copy: of `derived.ENCODER_STAGES`.
     """
     for folder, config in fold_configs(load_config(source), source).items():
         into = target / folder.relative_to(source)
