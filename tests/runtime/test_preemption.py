@@ -16,13 +16,13 @@ from gazejax.runtime import preemption
 from gazejax.runtime.errors import one_line_errors
 from gazejax.training import loop
 from gazejax.training.log import MetricsLog
-from gazejax.training.run import make_stage
+from gazejax.training.run import make_stage, train_folds
 from gazejax.workdir import checkpoints
 from gazejax.workdir.lock import lock
-from gazejax.workdir.parameters import load_params
+from gazejax.workdir.parameters import copy_encoders, load_params
 from tests.compiling import linked_copy, program_environment
 from tests.integration.test_train import command
-from tests.tiny import ROOT, tiny_config, train_and_evaluate
+from tests.tiny import ROOT, tiny_config
 
 OPTIONS = loop.TrainingOptions(
     seed=0,
@@ -137,29 +137,26 @@ def test_an_interrupted_training_writes_the_same_curve(
 
     monkeypatch.setattr(MetricsLog, "add", add)
     monkeypatch.setattr(preemption, "stop_requested", lambda: bool(asked))
-    workdir = tmp_path / "run"
+    config, workdir = tiny_config(data_dir), tmp_path / "run"
+    config.stage = name
+    if name == "saliency":
+        copy_encoders(tiny_run, workdir, ["encoder"])
     with pytest.raises(preemption.InterruptedRunError, match=f"{name} is saved at step 5 of 12"):
-        train_and_evaluate(tiny_config(data_dir), workdir)
+        train_folds(config, workdir)
     monkeypatch.undo()
     assert checkpoints.latest_step(workdir / name / "checkpoints") == 5
 
-    train_and_evaluate(tiny_config(data_dir), workdir)
-    for stage in ("encoder", "saliency", "universal"):
-        jax.tree.map(
-            np.testing.assert_array_equal,
-            load_params(workdir, stage),
-            load_params(tiny_run, stage),
-        )
-        lines = [
-            [
-                json.loads(line)
-                for line in (folder / stage / "metrics.jsonl").read_text().splitlines()
-            ]
-            for folder in (workdir, tiny_run)
-        ]
-        for line in lines[0] + lines[1]:
-            del line["examples_per_second"]
-        assert lines[0] == lines[1]
+    train_folds(config, workdir)
+    jax.tree.map(
+        np.testing.assert_array_equal, load_params(workdir, name), load_params(tiny_run, name)
+    )
+    lines = [
+        [json.loads(line) for line in (folder / name / "metrics.jsonl").read_text().splitlines()]
+        for folder in (workdir, tiny_run)
+    ]
+    for line in lines[0] + lines[1]:
+        del line["examples_per_second"]
+    assert lines[0] == lines[1]
 
 
 @pytest.mark.slow

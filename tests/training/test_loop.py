@@ -36,8 +36,10 @@ def final_params(workdir, name):
 
 @pytest.mark.parametrize("name", ["encoder", "saliency"])
 def test_a_killed_training_resumes_bitwise(name, tiny_run, data_dir, tmp_path, monkeypatch):
-    config = tiny_config(data_dir)
-    workdir = tmp_path / "run"
+    config, workdir = tiny_config(data_dir), tmp_path / "run"
+    config.stage = name
+    if name == "saliency":
+        copy_encoders(tiny_run, workdir, ["encoder"])
     original = MetricsLog.add
 
     def killed_at_step_7(curve, metrics):
@@ -47,14 +49,14 @@ def test_a_killed_training_resumes_bitwise(name, tiny_run, data_dir, tmp_path, m
 
     monkeypatch.setattr(MetricsLog, "add", killed_at_step_7)
     with pytest.raises(KilledError):
-        train_and_evaluate(config, workdir)
+        train_folds(config, workdir)
     monkeypatch.undo()
     assert checkpoints.latest_step(workdir / name / "checkpoints") == 4
     # The last line before the kill is of a step after the checkpoint: it must not come twice.
     curve = workdir / name / "metrics.jsonl"
     assert [json.loads(line)["step"] for line in curve.read_text().splitlines()] == [2, 4, 6]
 
-    train_and_evaluate(config, workdir)
+    train_folds(config, workdir)
     for expected, found in zip(
         jax.tree.leaves(final_params(tiny_run, name)),
         jax.tree.leaves(final_params(workdir, name)),
