@@ -26,6 +26,7 @@ import pytest
 
 from gazejax.data.loading import load_dataset
 from gazejax.runtime import allocator
+from gazejax.training.run import train_folds
 from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
 from tfds_builders.common.build import build
 
@@ -87,7 +88,12 @@ def tiny_run(data_dir, made_once, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_scanpath_run(data_dir, made_once, tmp_path_factory) -> Path:
-    """The same of the encoder of scanpaths, with preference vectors."""
-    config = tiny_scanpath_config(data_dir)
-    made = made_once("tiny_scanpath", lambda folder: train_and_evaluate(config, folder))
+    """What `load` needs, of the encoder of scanpaths with preference vectors: not evaluated."""
+
+    def make(folder):
+        config = tiny_scanpath_config(data_dir)
+        for config.stage in ("encoder", "saliency"):
+            train_folds(config, folder)
+
+    made = made_once("tiny_scanpath", make)
     return shutil.copytree(made, tmp_path_factory.mktemp("runs") / "tiny_scanpath")

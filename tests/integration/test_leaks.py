@@ -19,7 +19,6 @@ from gazejax.data import reader, splits
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import OSIE_IMAGES_IN_PS, make_splits
 from gazejax.evaluation import folds, prediction_protocol, verification_protocol
-from gazejax.evaluation import run as evaluation_run
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.networks import Network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
@@ -91,7 +90,7 @@ def test_a_stage_of_another_fold_is_caught(stage, run, monkeypatch):
 def test_users_swapped_in_the_data_are_caught(tiny_run, tiny_dataset, monkeypatch):
     first, second, *others = tiny_dataset.user_ids
     swapped = tiny_dataset._replace(user_ids=(second, first, *others))
-    monkeypatch.setattr(evaluation_run, "load_dataset", lambda *_: swapped)
+    monkeypatch.setattr(folds, "load_dataset", lambda *_: swapped)
     with pytest.raises(ValueError, match=r"unseen_users that stage encoder was trained with"):
         evaluate(tiny_run)
 

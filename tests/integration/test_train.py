@@ -101,7 +101,13 @@ def test_a_table_of_anybodys_trains_and_evaluates(data_dir, tmp_path):
 @pytest.mark.slow
 def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
     """The short form of the soak; see its docstring."""
-    soak = [sys.executable, "tests/soak/kill_and_resume.py", "--kills=4", "--seed=1"]
+    soak = [
+        sys.executable,
+        "tests/soak/kill_and_resume.py",
+        "--kills=4",
+        "--seed=1",
+        "--longest=12",
+    ]
     done = run(soak, program_environment(linked_copy(tmp_path / "compiled")))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "4 kills, " in done.stdout.splitlines()[-1]

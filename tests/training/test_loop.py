@@ -88,7 +88,7 @@ def test_training_lowers_both_losses(tiny_run):
 
 def test_finished_training_is_not_repeated(tiny_run, data_dir):
     before = losses(tiny_run / "encoder"), (tiny_run / "config.json").read_text()
-    train_and_evaluate(tiny_config(data_dir), tiny_run)
+    train_folds(tiny_config(data_dir), tiny_run)
     assert (losses(tiny_run / "encoder"), (tiny_run / "config.json").read_text()) == before
 
 
