@@ -31,8 +31,10 @@ from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
 from tfds_builders.common.build import build
 
 allocator.keep_freed_memory()  # As train.py does.
-_cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
-os.environ["XDG_CACHE_HOME"] = _cached.name  # Where pretrained weights are kept: not the user's.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Where pretrained weights and features are kept: not the user's, and one for all workers.
+    _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
+    os.environ["XDG_CACHE_HOME"] = _cached.name
 compiling.write_entries_whole()
 
 
