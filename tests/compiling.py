@@ -13,6 +13,7 @@ KEPT = ROOT / ".pytest_cache" / "compiled"
 MOST_KEPT_BYTES = 2_000_000_000
 # Two thirds of the time to compile, and a third more to run: for programs that run for seconds.
 QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+WELL = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
 CACHE = {
     "JAX_COMPILATION_CACHE_DIR": str(KEPT),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

@@ -3,7 +3,7 @@ from ml_collections import ConfigDict
 
 from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
-from gazejax.evaluation import run
+from gazejax.evaluation import folds
 from tests.tiny import (
     ROOT,
     flatten,
@@ -173,6 +173,6 @@ def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch, make):
     config.data.image_storage = "stream"
     for stage in ("encoder", "saliency", "universal"):
         config[stage].num_steps = 2
-    monkeypatch.setattr(run, "load_config", lambda workdir: config)
+    monkeypatch.setattr(folds, "load_config", lambda workdir: config)
     read = values_read(config, lambda: train_and_evaluate(config, tmp_path / "run"))
     assert set(flatten(config.to_dict())) - read == set()

@@ -224,7 +224,8 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     workdir = tmp_path / "runs"
     monkeypatch.chdir(ROOT)
     runs = plan(read_sweep(sweep))
-    variants = ["base", "kld_weight=1.0", "euclidean,kld_weight=0.0", "euclidean,kld_weight=1.0"]
+    weights = [f"cross_entropy_weight={weight}" for weight in (0.0, 1.0)]
+    variants = ["base", weights[1], *(f"euclidean,{weight}" for weight in weights)]
     assert [run.variant for run in runs] == 2 * variants
     command = [sys.executable, "-m", "gazejax", "sweep", str(sweep), "--workdir", str(workdir)]
     environment = program_environment(linked_copy(tmp_path / "compiled"))
@@ -273,12 +274,12 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     printed = capsys.readouterr().out
     assert printed.strip() == (workdir / "comparison.md").read_text().strip()
     assert "training seeds 0, 1; in brackets 95 % intervals over users, images and seeds" in printed
-    assert "| unseen: euclidean,kld_weight=1.0 - base | ROC-AUC |" in printed
+    assert "| unseen: euclidean,cross_entropy_weight=1.0 - base | ROC-AUC |" in printed
     with (workdir / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(variants) * 2 * 2 * 2  # Users, metrics and sizes.
     for row in rows:
-        if row["variant"] == "kld_weight=1.0":  # The very same encoders.
+        if row["variant"] == "cross_entropy_weight=1.0":  # The very same encoders.
             assert float(row["difference"]) == float(row["difference_high"]) == 0
     with Image.open(workdir / "comparison_tiny.png") as picture:
         assert min(picture.size) > 300

@@ -231,11 +231,11 @@ def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_pa
     config.controls.train_permuted_encoder = False
     original, trained = train, []
 
-    def killed_in_fold_1(stage, config, workdir, **options):
-        trained.append((config.split.fold, stage.name))
-        if trained[-1] == (1, "saliency") and trained.count((1, "saliency")) == 1:
+    def killed_in_fold_1(stage, options, workdir, **others):
+        trained.append((workdir.name, stage.name))
+        if trained[-1] == ("fold_1", "saliency") and trained.count(trained[-1]) == 1:
             raise KilledError
-        original(stage, config, workdir, **options)
+        original(stage, options, workdir, **others)
 
     monkeypatch.setattr(run, "train", killed_in_fold_1)
     with pytest.raises(KilledError):
@@ -310,7 +310,7 @@ def test_an_encoder_can_be_one_that_learnt_nothing(data_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_saliency_network_can_be_told_of_nobody(data_dir, tmp_path):
+def test_a_saliency_network_trained_on_zero_embeddings_ignores_them(data_dir, tmp_path):
     config = tiny_config(data_dir)
     config.controls.embeddings = "zero"
     config.encoder.num_steps = config.saliency.num_steps = 2
@@ -321,7 +321,7 @@ def test_a_saliency_network_can_be_told_of_nobody(data_dir, tmp_path):
         rows = result["saliency"][group]["2"]
         assert rows["own"] == rows["swapped"] == rows["mean"]
         assert rows["own"]["cc"] != rows["universal"]["cc"]
-    with pytest.raises(ValueError, match=r"is a control, not to be used: .* told 'none'"):
+    with pytest.raises(ValueError, match=r"is a control, not to be used: .* given 'zero'"):
         load(tmp_path / "run")
 
 
