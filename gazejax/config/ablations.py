@@ -51,7 +51,7 @@ def apply_ablations(
     with changed.unlocked():
         for key, name in owner.items():
             section, _, entry = key.rpartition(".")
-            parent = _entry(changed, section) if section else changed
+            parent = value_at(changed, section) if section else changed
             value = ablations[name][key]
             if not isinstance(parent, ConfigDict) or entry not in parent:
                 text = f"ablation {name!r}: the config has no key {key}"
@@ -72,7 +72,7 @@ def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
     changed = copy.deepcopy(config)
     for key, value in values.items():
         section, _, entry = key.rpartition(".")
-        parent = _entry(changed, section) if section else changed
+        parent = value_at(changed, section) if section else changed
         if not isinstance(parent, ConfigDict) or entry not in parent:
             text = f"the config has no value {key}"
             raise ConfigError(key, value, "a key of the config", text)
@@ -86,7 +86,7 @@ def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
     return changed
 
 
-def _entry(values: Any, key: str) -> Any:
+def value_at(values: Any, key: str) -> Any:
     """The value of a dotted key; None if the key does not exist."""
     for part in key.split("."):
         if not isinstance(values, Mapping | ConfigDict) or part not in values:

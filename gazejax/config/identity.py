@@ -7,6 +7,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gazejax.config.derived import ENCODER_STAGES
+
 _MOST_SHOWN = 5
 
 # Keys and sections that may change between two runs in one workdir: the experiment is the same.
@@ -38,7 +40,7 @@ def not_part_of(stage: str, universal_map: str) -> tuple[str, ...]:
         stage: name of the stage.
         universal_map: value of `data.universal_map`.
     """
-    if stage.endswith("encoder") and universal_map != "predicted":
+    if stage in ENCODER_STAGES and universal_map != "predicted":
         return _NOT_PART_OF_THE_ENCODER
     return NOT_PART_OF_THE_EXPERIMENT
 

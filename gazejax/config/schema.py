@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gazejax.config.ablations import value_at
 from gazejax.config.rules import (
     BOOLEAN,
     TEXT,
@@ -19,6 +20,7 @@ from gazejax.models.backbone import LEVEL_CHANNELS
 from gazejax.models.map_encoder import CHANNELS, POOLINGS
 from gazejax.models.saliency_unet import CONDITIONINGS
 from gazejax.models.scanpath_encoder import FEATURES
+from gazejax.models.user_memory import MEMORY_KINDS
 
 _OPTIMIZER = {
     "learning_rate": number(0.0, open_below=True),
@@ -68,7 +70,7 @@ SALIENCY_ARCHITECTURES: dict[str, dict[str, Any]] = {
     "readout": {
         "width": integer(1),
         "memory": {
-            "kind": one_of("none", "feature_weights", "film"),
+            "kind": one_of(*MEMORY_KINDS),
             "rejection_distance": number(0.0),
             "temperature": number(0.0, open_below=True),
             "width": integer(1),
@@ -212,7 +214,7 @@ def rules_for(values: Mapping[str, Any]) -> dict[str, Any]:
     ):
         model = _of_choice(values.get(section), "model", "architecture", networks)
         rules[section] = RULES[section] | {"model": RULES[section]["model"] | model}
-        architecture = _entry(values, section, "model", "architecture")
+        architecture = value_at(values, f"{section}.model.architecture")
         if architecture not in WITHOUT_IMAGES:
             rules[section] |= {"image_size": integers(8, 2)}
         elif section == "encoder":  # The saliency section always has a map size.
@@ -224,17 +226,8 @@ def _of_choice(
     values: Any, section: str, key: str, choices: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The rules of the choice of a section; those of all choices if the choice is unknown."""
-    choice = _entry(values, section, key)
+    choice = value_at(values, f"{section}.{key}")
     if isinstance(choice, str) and choice in choices:
         return dict(choices[choice])
     # The error must name the choice, and no other key.
     return {name: rule for all_of in choices.values() for name, rule in all_of.items()}
-
-
-def _entry(values: Any, *keys: str) -> Any:
-    """What nested keys lead to; None if nowhere."""
-    for key in keys:
-        if not isinstance(values, Mapping) or key not in values:
-            return None
-        values = values[key]
-    return values
