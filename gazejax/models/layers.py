@@ -108,6 +108,19 @@ def pool_at_gaze(
     return jnp.einsum("phwc,phw->pc", features, weight)
 
 
+def modulate(
+    features: Float[Array, "*map height width channel"],
+    modulation: Float[Array, "*map modulation"],
+) -> Float[Array, "*map height width channel"]:
+    """Scales and shifts each channel: the modulation holds all scales, minus 1, then all shifts.
+
+    Source: Perez et al. 2018, Eq. 1.
+    """
+    modulation = modulation[..., None, None, :].astype(features.dtype)
+    scale, shift = jnp.split(modulation, 2, axis=-1)
+    return features * (1.0 + scale) + shift
+
+
 class FiLM(nnx.Module):
     """Feature-wise linear modulation: scale and shift of each channel from the user's embedding.
 
@@ -128,9 +141,7 @@ class FiLM(nnx.Module):
         embedding: Float[Array, "map embedding"],
     ) -> Float[Array, "map height width channel"]:
         """Modulates the features of each map with its own user's embedding."""
-        modulation = self.linear(embedding).astype(features.dtype)
-        scale, shift = jnp.split(modulation[:, None, None, :], 2, axis=-1)
-        return features * (1.0 + scale) + shift
+        return modulate(features, self.linear(embedding))
 
 
 class Concatenation(nnx.Module):

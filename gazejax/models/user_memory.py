@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from gazejax.models.layers import modulate
+
 MEMORY_KINDS = ("none", "feature_weights", "film")
 
 
@@ -98,16 +100,7 @@ class SeenUserMemory(nnx.Module):
                 "iphwc,ipc->iphw", nnx.relu(x), of_layer
             )
         first, second = jnp.split(of_user, 2, axis=-1)
-        x = nnx.relu(_modulate(x, first))
+        x = nnx.relu(modulate(x, first))
         x = self.second(x.reshape(-1, *x.shape[2:])).reshape(x.shape)
-        own = self.head(nnx.relu(_modulate(x, second)))[..., 0]
+        own = self.head(nnx.relu(modulate(x, second)))[..., 0]
         return seen_weight.sum(axis=-1)[..., None, None] * own
-
-
-def _modulate(
-    features: Float[Array, "image user height width channel"],
-    modulation: Float[Array, "image user modulation"],
-) -> Float[Array, "image user height width channel"]:
-    modulation = modulation[:, :, None, None, :].astype(features.dtype)
-    scale, shift = jnp.split(modulation, 2, axis=-1)
-    return features * (1.0 + scale) + shift
