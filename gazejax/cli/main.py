@@ -143,8 +143,13 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _use_devices_of(workdir: Path) -> None:
+    """Splits a CPU into the devices that share the batches of the workdir's training."""
+    configure_host_devices(batch_divisor(load_config(workdir)))
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
-    configure_host_devices(batch_divisor(load_config(arguments.workdir)))
+    _use_devices_of(arguments.workdir)
     if arguments.dataset is not None:
         evaluate_on(arguments.workdir, arguments.dataset, arguments.data_dir)
     elif arguments.data_dir is not None:
@@ -162,13 +167,13 @@ def _sweep(arguments: argparse.Namespace) -> None:
 
 
 def _select_images(arguments: argparse.Namespace) -> None:
-    configure_host_devices(batch_divisor(load_config(arguments.workdir)))
+    _use_devices_of(arguments.workdir)
     with lock(arguments.workdir):
         select_images(arguments.workdir, arguments.budget)
 
 
 def _probe(arguments: argparse.Namespace) -> None:
-    configure_host_devices(batch_divisor(load_config(arguments.workdir)))
+    _use_devices_of(arguments.workdir)
     with lock(arguments.workdir):
         probe(arguments.workdir)
 

@@ -215,7 +215,7 @@ def _predicted_batches(
             asked.images,
             jax.local_devices(),
         )
-    else:  # Something must stand in its place; `_predict` leaves it out.
+    else:  # Something must stand in its place; `score_predictions` leaves it out.
         predicted = np.broadcast_to(prior, (len(asked.images), *prior.shape))
     replacement = None if fold.replacement is None else fold.replacement[asked.images]
 

@@ -193,8 +193,7 @@ def verification_metrics(folds: Sequence[VerificationScores]) -> dict[str, float
     """
     values_of: dict[str, list[float]] = {name: [] for name in VERIFICATION_METRICS}
     for fold in folds:
-        is_own = np.eye(len(fold.users), dtype=bool)
-        genuine, impostor = fold.similarity[:, is_own], fold.similarity[:, ~is_own]
+        genuine, impostor = _pooled_scores(fold)
         curve = verification.roc_curve(genuine, impostor)
         for name, value in _read_curve(curve).items():
             is_known = name not in _FMRS or verification.allows_fmr(impostor.size, _FMRS[name])
@@ -205,14 +204,17 @@ def verification_metrics(folds: Sequence[VerificationScores]) -> dict[str, float
     return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
 
 
+def _pooled_scores(
+    fold: VerificationScores,
+) -> tuple[Float[np.ndarray, "draw own_pair"], Float[np.ndarray, "draw other_pair"]]:
+    """The genuine and the impostor scores of all draws."""
+    is_own = np.eye(len(fold.users), dtype=bool)
+    return fold.similarity[:, is_own], fold.similarity[:, ~is_own]
+
+
 def mean_curve(folds: Sequence[VerificationScores]) -> verification.RocCurve:
     """The ROC curve of all draws for a plot: the mean FNMR over folds at fixed FMRs."""
-    curves = []
-    for fold in folds:
-        is_own = np.eye(len(fold.users), dtype=bool)
-        curves.append(
-            verification.roc_curve(fold.similarity[:, is_own], fold.similarity[:, ~is_own])
-        )
+    curves = [verification.roc_curve(*_pooled_scores(fold)) for fold in folds]
     fmr = np.append(0.0, np.geomspace(1e-3, 1.0, 200))
     fnmr = [
         np.mean([verification.false_non_match_rate(curve, rate) for curve in curves])

@@ -145,6 +145,7 @@ def table_of(variants: Variants) -> list[dict[str, Any]]:
     """
     base = next(iter(variants.values()))
     generator_seed = next(iter(base.values())).settings["eval.seed"]
+    metrics = headline_metrics(variants)
     rows = []
     for name, runs in variants.items():
         costs = [run.costs for run in runs.values()]
@@ -166,7 +167,7 @@ def table_of(variants: Variants) -> list[dict[str, Any]]:
             splits_of_folds(run)["seen_users"] == splits_of_folds(base[seed])["seen_users"]
             for seed, run in runs.items()
         )
-        for metric in headline_metrics(variants):
+        for metric in metrics:
             values, resampled = _read(metric, [runs[seed] for seed in base])
             row: dict[str, Any] = {"users": metric.users, "metric": metric.name, "n": metric.size}
             low, high = mean_interval(values, resampled, seed=generator_seed)
