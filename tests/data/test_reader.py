@@ -29,6 +29,18 @@ def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, **options):
     return reader._flatten_gaze(tables, ids, sizes[: len(tables)], num_users, **options)
 
 
+def load_tiny(data_dir, image_sizes):
+    return reader.load(
+        "synthetic_gaze/tiny",
+        data_dir,
+        image_sizes,
+        is_resident=True,
+        first_trial_only=False,
+        drop_first_fixation=False,
+        subsample_every=1,
+    )
+
+
 def test_viewings_are_found_where_offset_and_length_say():
     # Image 0 is 100 wide and 50 high; user 1 did not see it. User 0's trials come out of order.
     gaze = flatten(
@@ -63,15 +75,7 @@ def test_a_data_set_without_gaze_is_refused():
 
 
 def test_loads_pixels_and_gaze_of_the_same_scene(data_dir):
-    dataset = reader.load(
-        "synthetic_gaze/tiny",
-        data_dir,
-        {"whole": (120, 160), "half": (60, 80)},
-        is_resident=True,
-        first_trial_only=False,
-        drop_first_fixation=False,
-        subsample_every=1,
-    )
+    dataset = load_tiny(data_dir, {"whole": (120, 160), "half": (60, 80)})
     assert len(dataset.user_ids) == 8
     assert list(dataset.image_ids) == sorted(dataset.image_ids)
     number = generative_model.parse_image_id(dataset.image_ids[7])
@@ -125,15 +129,7 @@ def test_a_data_set_of_an_older_builder_is_refused(data_dir, tmp_path):
     with pytest.raises(
         ValueError, match=r"1\.0\.0 was prepared by an older builder; run again: gaz"
     ):
-        reader.load(
-            "synthetic_gaze/tiny",
-            tmp_path,
-            {},
-            is_resident=True,
-            first_trial_only=False,
-            drop_first_fixation=False,
-            subsample_every=1,
-        )
+        load_tiny(tmp_path, {})
 
 
 def test_only_the_first_trial_of_each_user_can_be_kept():
@@ -153,15 +149,7 @@ def test_a_record_that_does_not_read_is_named(data_dir, tmp_path):
         content[len(content) // 2] ^= 0x10
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"array_record-\d+-of-\d+: record \d+ does not read: "):
-        reader.load(
-            "synthetic_gaze/tiny",
-            tmp_path,
-            {},
-            is_resident=True,
-            first_trial_only=False,
-            drop_first_fixation=False,
-            subsample_every=1,
-        )
+        load_tiny(tmp_path, {})
 
 
 def test_an_image_that_does_not_decode_is_named(data_dir):
