@@ -21,15 +21,16 @@ CACHE = {
 }
 
 
-def program_environment(folder: Path = KEPT, *flags: str) -> dict[str, str]:
+def program_environment(folder: Path = KEPT, *flags: str, is_long: bool = False) -> dict[str, str]:
     """The whole environment of a program that a test starts: nothing of ours but how it compiles.
 
     Args:
         folder: where compiled programs are kept; one from `linked_copy` if it may be killed.
         flags: further flags of XLA.
+        is_long: whether it runs for minutes, so that it is worth compiling well.
     """
     compiling = CACHE | {"JAX_COMPILATION_CACHE_DIR": str(folder)}
-    compiling["XLA_FLAGS"] = " ".join([*flags, QUICKLY])
+    compiling["XLA_FLAGS"] = " ".join(flags if is_long else [*flags, QUICKLY])
     return {"PATH": "/usr/bin:/bin", "HOME": "/tmp"} | compiling
 
 

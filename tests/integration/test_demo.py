@@ -18,11 +18,12 @@ from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.workdir.layout import load_config
 from gazejax.workdir.parameters import load_params
+from tests.compiling import program_environment
 from tests.tiny import ROOT
 from tfds_builders.common.build import build
 from tfds_builders.synthetic_gaze import generative_model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,12 @@ def demo(tmp_path_factory) -> Path:
         "--config=configs/synthetic_gaze.py",
         f"--workdir={folder / 'run'}",
         f"--config.data.data_dir={folder / 'data'}",
+        "--config.controls.train_permuted_encoder=False",  # As `make demo`.
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = program_environment(is_long=True)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "| **network, own embedding** |" in done.stdout
     return folder / "run"

@@ -118,7 +118,14 @@ def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
         f"--workdir={tmp_path / 'run'}",
         *(f"--config.{key}={value}" for key, value in overrides.items()),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=compiling.program_environment(),
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     assert result["compared"]["test_images"] == 140
