@@ -213,8 +213,8 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # Five times two distributed.
 def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_path):
-    length = ["--config.stage=universal", "--config.universal.num_steps=600"]
-    length += ["--config.checkpoint.every=50", "--config.training.log_every=10"]
+    length = ["--config.stage=universal", "--config.universal.num_steps=300"]
+    length += ["--config.checkpoint.every=25", "--config.training.log_every=5"]
     undisturbed, workdir = tmp_path / "undisturbed", tmp_path / "run"
     statuses, told = training(data_dir, undisturbed, *length).ends()
     assert statuses == [0, 0], told
