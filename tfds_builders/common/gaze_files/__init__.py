@@ -1,0 +1,1 @@
+"""Reads gaze from the files of eye trackers and gaze tools: one reader for all commands."""

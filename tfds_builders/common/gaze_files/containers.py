@@ -1,0 +1,354 @@
+"""Opens files of gaze: encodings, compression, delimiters and tables, before any meaning.
+
+A file is opened in two steps. `open_file` reads the start of the file, which is enough to recognise
+the format. `read_table` and `read_text` read the whole file.
+"""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from tfds_builders.common import raw_files
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", ".parquet", ".jsonl")
+SUFFIXES = (*TABLE_SUFFIXES, ".json", ".asc", ".mat")
+
+_DELIMITERS = "\t;,|"
+_HEAD_BYTES = 1 << 16
+_ENCODINGS_BY_MARK = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_OLE_MARK = b"\xd0\xcf\x11\xe0"  # The binary .xls of old Excel.
+
+
+class Opened(NamedTuple):
+    """The start of a file.
+
+    Attributes:
+        path: the file.
+        suffix: lower-case suffix without `.gz`, such as ".csv".
+        encoding: of a text; "" for other files.
+        head: the first lines of a text, at most 64 KB; "" for other files.
+        delimiter: of a text with a table; "" for other files.
+        columns: names of the columns, from the first line that is not empty; () for other files.
+    """
+
+    path: Path
+    suffix: str
+    encoding: str
+    head: str
+    delimiter: str
+    columns: tuple[str, ...]
+
+
+def open_file(path: Path) -> Opened:
+    """Reads the start of a file.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: the file cannot be read or has an encoding that is not supported.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"--table {path} is not a file")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix == ".gz":
+        suffix = suffixes[-2] if len(suffixes) > 1 else ""
+    match suffix:
+        case ".parquet":
+            return Opened(path, suffix, "", "", "", tuple(_parquet_schema(path).names))
+        case ".xlsx":
+            return Opened(path, suffix, "", "", "", next(_xlsx_rows(path), ()))
+        case ".jsonl":
+            return Opened(path, suffix, "utf-8", "", "", tuple(_read_json_lines(path).column_names))
+        case ".json" | ".mat" | ".hdf5" | ".h5":
+            return Opened(path, suffix, "", "", "", ())
+        case _ if suffix not in TEXT_SUFFIXES:
+            return Opened(path, suffix, "", "", "", ())
+    start = _read_start(path)
+    if start.startswith(_OLE_MARK):
+        raise ValueError(f"{path} is a binary Excel file: save it as .xlsx or .csv")
+    encoding = _find_encoding(start)
+    text = start.decode(encoding, errors="replace")
+    lines = split_lines(text)
+    if len(start) >= _HEAD_BYTES and len(lines) > 1:
+        lines = lines[:-1]  # The last line may be cut.
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=lambda one: len(_split(first, one)))
+    columns = tuple(name.strip() for name in _split(first, delimiter)) if first else ()
+    return Opened(path, suffix, encoding, "\n".join(lines), delimiter, columns)
+
+
+def read_table(
+    opened: Opened,
+    names: Collection[str] | None = None,
+    *,
+    num_skipped_lines: int = 0,
+    columns: Sequence[str] | None = None,
+    delimiter: str | None = None,
+) -> pa.Table:
+    """Reads a table with one line of names.
+
+    Args:
+        opened: the file.
+        names: the columns to read; None: all.
+        num_skipped_lines: number of lines before the line of names.
+        columns: names of the columns of a file without a line of names; None: `opened.columns`.
+        delimiter: of a text; None: `opened.delimiter`.
+
+    Returns:
+        The columns. All columns of a text are texts; an empty cell is "".
+
+    Raises:
+        ValueError: the file is not such a table; the message has the file and the row.
+    """
+    match opened.suffix:
+        case ".parquet":
+            table = _read_parquet(opened.path)
+        case ".jsonl":
+            table = _read_json_lines(opened.path)
+        case ".xlsx":
+            header, *rows = list(_xlsx_rows(opened.path)) or [()]
+            table = _as_table(header, rows)
+        case _:
+            return _read_delimited(
+                opened,
+                names,
+                num_skipped_lines=num_skipped_lines,
+                columns=columns,
+                delimiter=delimiter or opened.delimiter,
+            )
+    if names is not None:
+        table = _select(table, names)
+    _check_unique(opened.path, table.column_names)
+    return table
+
+
+def read_text(opened: Opened) -> str:
+    """Reads a whole text.
+
+    Raises:
+        ValueError: the file is not a text in its encoding.
+    """
+    try:
+        return _read_bytes(opened.path).decode(opened.encoding or "utf-8-sig")
+    except UnicodeError as error:
+        raise ValueError(
+            f"{opened.path} is not a text in UTF-8 or UTF-16 ({raw_files.one_line(error)}): "
+            "save it as UTF-8"
+        ) from error
+
+
+def read_json(opened: Opened) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        ValueError: the file is not JSON.
+    """
+    try:
+        return json.loads(_read_bytes(opened.path))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{opened.path} is not JSON: {raw_files.one_line(error)}") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    if path.suffix.lower() != ".gz":
+        return path.read_bytes()
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"{path} is not a gzip file ({raw_files.one_line(error)}): fetch it again"
+        ) from error
+
+
+def _read_start(path: Path) -> bytes:
+    if path.suffix.lower() == ".gz":
+        return _read_bytes(path)[:_HEAD_BYTES]
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _find_encoding(start: bytes) -> str:
+    for mark, encoding in _ENCODINGS_BY_MARK:
+        if start.startswith(mark):
+            return encoding
+    # UTF-16 without a mark: every second byte of Latin letters and digits is 0.
+    sample = start[:1000]
+    if sample.count(0) > len(sample) / 4:
+        return "utf-16-le" if sample[1::2].count(0) >= sample[::2].count(0) else "utf-16-be"
+    return "utf-8"
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _read_delimited(
+    opened: Opened,
+    names: Collection[str] | None,
+    *,
+    num_skipped_lines: int,
+    columns: Sequence[str] | None,
+    delimiter: str,
+) -> pa.Table:
+    path = opened.path
+    header = tuple(opened.columns if columns is None else columns)
+    if num_skipped_lines and columns is None:
+        line = split_lines(opened.head)[num_skipped_lines]
+        header = tuple(name.strip() for name in _split(line, delimiter))
+    _check_unique(path, header if names is None else [name for name in header if name in names])
+    if not header:
+        return pa.table({})
+    # Without names of its own, the table starts below the line of names.
+    num_lines = num_skipped_lines + (0 if columns is not None else _header_line(opened))
+    is_plain = opened.encoding == "utf-8" and path.suffix.lower() != ".gz"
+    if is_plain:
+        source: Any = str(path)
+    else:
+        source = pa.BufferReader(read_text(opened).encode())
+    options = {
+        "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter),
+        "convert_options": pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()),
+            include_columns=[name for name in header if names is None or name in names],
+            strings_can_be_null=False,
+        ),
+    }
+    read_options = pyarrow.csv.ReadOptions(column_names=list(header), skip_rows=num_lines)
+    try:
+        return pyarrow.csv.read_csv(source, read_options=read_options, **options)
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):
+            return pa.table({name: pa.array([], pa.string()) for name in header})
+    # Slower: reads line breaks in quotes, and finds the row of an error.
+    rows = list(_delimited_rows(opened, header, num_lines, delimiter))
+    table = _as_table(header, rows)
+    return table if names is None else _select(table, names)
+
+
+def _as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> pa.Table:
+    cells = zip(*rows, strict=True) if rows else [()] * len(header)
+    arrays = [pa.array(values, pa.string()) for values in cells]
+    return pa.Table.from_arrays(arrays, names=list(header))
+
+
+def _select(table: pa.Table, names: Collection[str]) -> pa.Table:
+    found = table.column_names
+    return table.select([number for number, name in enumerate(found) if name in names])
+
+
+def _header_line(opened: Opened) -> int:
+    """Returns the number of lines up to and with the line of names."""
+    lines = split_lines(opened.head)
+    return 1 + next((number for number, line in enumerate(lines) if line.strip()), 0)
+
+
+def _delimited_rows(
+    opened: Opened, header: Sequence[str], num_lines: int, delimiter: str
+) -> Iterator[list[str]]:
+    path = opened.path
+    text = io.StringIO(read_text(opened), newline="")
+    for _ in range(num_lines):
+        text.readline()
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    number = 0
+    try:
+        for row in reader:
+            if not row:
+                continue
+            number += 1
+            if len(row) != len(header):
+                raise ValueError(
+                    f"{path} row {number} has {len(row)} values, expected {len(header)}: "
+                    f"{', '.join(header)}"
+                )
+            yield row
+    except csv.Error as error:
+        raise ValueError(
+            f"{path} row {number + 1} is not a row of a table: {raw_files.one_line(error)}"
+        ) from error
+
+
+def _parquet_schema(path: Path) -> pa.Schema:
+    try:
+        return pyarrow.parquet.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is not a Parquet table: {raw_files.one_line(error)}") from error
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pyarrow.parquet.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is not a Parquet table: {raw_files.one_line(error)}") from error
+
+
+def _read_json_lines(path: Path) -> pa.Table:
+    content = _read_bytes(path)
+    if not content.strip():
+        raise ValueError(f"{path} has no row, expected one for each fixation")
+    try:
+        return pyarrow.json.read_json(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{path} is not a table of JSON lines: {raw_files.one_line(error)}"
+        ) from error
+
+
+def _xlsx_rows(path: Path) -> Iterator[tuple[str, ...]]:
+    """Gives the rows of the first sheet as texts; whole numbers have no decimal point."""
+    try:
+        import openpyxl  # An extra: only Excel files need it.
+    except ImportError as error:
+        raise ValueError(
+            f"{path} needs openpyxl: pip install 'gazejax[xlsx]', or save it as .csv"
+        ) from error
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        width = 0
+        for values in sheet.iter_rows(values_only=True):
+            row = tuple(map(_cell_text, values))
+            if not any(row):
+                continue
+            width = width or len(row)
+            yield row[:width] + ("",) * (width - len(row))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is not an Excel file ({raw_files.one_line(error)}): save it as .csv"
+        ) from error
+
+
+def _cell_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _check_unique(path: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{path} has two columns {name!r}, expected different names")
+
+
+def split_lines(text: str) -> list[str]:
+    """Returns the lines of a text; unlike `str.splitlines`, only at line breaks of files."""
+    return re.split(r"\r\n|\n|\r", text)

@@ -1,0 +1,31 @@
+"""How gaze files are read: the options that formats look at."""
+
+from typing import Literal, NamedTuple
+
+Role = Literal["", "fixations", "samples", "beside"]
+
+
+class Detection(NamedTuple):
+    """How fixations are detected in samples, see `detection.detect_fixations`.
+
+    Attributes:
+        dispersion_px: largest extent of a fixation, width plus height, in pixels of the screen.
+        min_duration_ms: shortest fixation.
+        max_gap_ms: longest time between two samples of a fixation.
+    """
+
+    dispersion_px: float
+    min_duration_ms: float
+    max_gap_ms: float
+
+
+class How(NamedTuple):
+    """Options of a format.
+
+    Attributes:
+        eye: the eye to read where a file has both; None: the left, or the only one.
+        detection: how fixations are detected in files of samples; None: such files are refused.
+    """
+
+    eye: Literal["left", "right"] | None = None
+    detection: Detection | None = None

@@ -1,0 +1,290 @@
+"""Fixations of one file in one form: what every format gives, and how cells become values."""
+
+import unicodedata
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfds_builders.common.coordinates import Units
+
+# What exporters write where there is no value.
+MISSING = frozenset(
+    [
+        "",
+        ".",
+        "-",
+        "NA",
+        "N/A",
+        "n/a",
+        "NaN",
+        "nan",
+        "NAN",
+        "null",
+        "NULL",
+        "None",
+        "UNDEFINED",
+        "UNDEFINEDnull",
+        "undefined",
+    ]
+)
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
+
+
+class Names(NamedTuple):
+    """A column of names.
+
+    Attributes:
+        codes: int32 [n], index into `names`; -1: no name.
+        names: normalized names, see `normalize`, without doubles.
+    """
+
+    codes: np.ndarray
+    names: list[str]
+
+
+class Numbers(NamedTuple):
+    """A column of numbers.
+
+    Attributes:
+        values: float64 [n]; NaN where there is no number.
+        is_missing: bool [n], where the cell has a marker of a missing value.
+        is_wrong: bool [n], where the cell has another text.
+    """
+
+    values: np.ndarray
+    is_missing: np.ndarray
+    is_wrong: np.ndarray
+
+
+class Rows(NamedTuple):
+    """The fixations of one file, one row each, in the order of the file.
+
+    Attributes:
+        place: int64 [n], row of the file, from 1, for messages.
+        image: names of the images; None: the file does not say.
+        user: names of the people; None: the file does not say.
+        x: of the fixations, in `units`.
+        y: of the fixations, in `units`.
+        duration_ms: durations in milliseconds; None: the file does not say.
+        t_ms: starts in milliseconds; None: the file does not say.
+        session: names of the sessions; None: the file does not say.
+        trial: numbers of the viewings of an image by a person, in their order; None: one each.
+        shown_px: float64 [n, 4] x, y, width and height of the image on the screen, in pixels; then
+            `frame` is "screen" and `units` are "px".
+        units: units of x and y.
+        frame: what x and y are relative to.
+        y_axis: direction of y.
+        screen_px: size of the screen, where the file says it.
+        pixels_per_degree: where the format says it.
+        is_samples: whether the rows are samples of gaze, not fixations.
+        taken: what was read from which columns, for a message.
+        left_out: reason -> number of rows that are left out.
+    """
+
+    place: np.ndarray
+    image: Names | None
+    user: Names | None
+    x: Numbers
+    y: Numbers
+    duration_ms: Numbers | None = None
+    t_ms: Numbers | None = None
+    session: Names | None = None
+    trial: Numbers | None = None
+    shown_px: np.ndarray | None = None
+    units: Units = "px"
+    frame: Literal["image", "screen"] = "image"
+    y_axis: Literal["down", "up"] = "down"
+    screen_px: tuple[int, int] | None = None
+    pixels_per_degree: float | None = None
+    is_samples: bool = False
+    taken: str = ""
+    left_out: dict[str, int] = {}  # noqa: RUF012
+
+
+def normalize(name: str) -> str:
+    """Returns the name of a person, image or session as it is compared and stored.
+
+    Unicode form NFC, no blanks at the ends, one blank for several.
+
+    Example:
+        >>> normalize(" Ann  B. ")
+        'Ann B.'
+    """
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def names_of(column: pa.ChunkedArray | Sequence[str], missing: Collection[str] = ("",)) -> Names:
+    """Reads a column of names; a whole number has no decimal point.
+
+    Args:
+        column: of any type.
+        missing: texts that are no names.
+    """
+    if not isinstance(column, pa.ChunkedArray | pa.Array):
+        column = pa.array(column, pa.string())
+    encoded = pc.dictionary_encode(_combined(column))
+    texts = ["" if value is None else _as_text(value) for value in encoded.dictionary.to_pylist()]
+    names: dict[str, int] = {}
+    code_of = np.full(len(texts) + 1, -1, np.int32)
+    for number, text in enumerate(texts):
+        name = normalize(text)
+        if name not in missing:
+            code_of[number] = names.setdefault(name, len(names))
+    indices = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
+    return Names(code_of[indices], list(names))
+
+
+def one_name(name: str, length: int) -> Names:
+    """Returns the same name for all rows."""
+    return Names(np.zeros(length, np.int32), [normalize(name)])
+
+
+def numbers_of(
+    column: pa.ChunkedArray,
+    *,
+    missing: Collection[str] = MISSING,
+    decimal_comma: bool = False,
+    scale: float = 1.0,
+) -> Numbers:
+    """Reads a column of numbers.
+
+    Args:
+        column: of any type.
+        missing: texts that stand for no value.
+        decimal_comma: whether a comma may stand for the decimal point.
+        scale: factor of the values.
+    """
+    column = _combined(column)
+    length = len(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_boolean(column.type) or pa.types.is_nested(column.type):
+        return Numbers(np.full(length, np.nan), np.zeros(length, bool), np.ones(length, bool))
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return _numbers_of_texts(column, missing, decimal_comma=decimal_comma, scale=scale)
+    is_missing = column.is_null().to_numpy(zero_copy_only=False)
+    try:
+        column = column.cast(pa.float64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return Numbers(np.full(length, np.nan), is_missing, ~is_missing)
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return Numbers(values * scale, is_missing | np.isnan(values), np.zeros(length, bool))
+
+
+def _numbers_of_texts(
+    column: pa.Array, missing: Collection[str], *, decimal_comma: bool, scale: float
+) -> Numbers:
+    try:
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        if np.isfinite(values).all():
+            nothing = np.zeros(len(values), bool)
+            return Numbers(values * scale if scale != 1 else values, nothing, nothing)
+    except pa.ArrowInvalid:
+        pass
+    trimmed = pc.utf8_trim_whitespace(column)
+    gaps = pc.is_in(trimmed, value_set=pa.array(sorted(missing), pa.string()))
+    is_missing = pc.or_(gaps, column.is_null()).to_numpy(zero_copy_only=False).astype(bool)
+    is_number = pc.match_substring_regex(trimmed, _NUMBER)
+    if decimal_comma:
+        with_comma = pc.match_substring_regex(trimmed, _DECIMAL_COMMA)
+        trimmed = pc.if_else(with_comma, pc.replace_substring(trimmed, ",", "."), trimmed)
+        is_number = pc.or_(is_number, with_comma)
+    is_number = pc.fill_null(is_number, False)
+    numbers = pc.if_else(is_number, trimmed, pa.scalar(None, pa.string())).cast(pa.float64())
+    values = numbers.to_numpy(zero_copy_only=False).astype(np.float64) * scale
+    is_wrong = ~is_number.to_numpy(zero_copy_only=False).astype(bool) & ~is_missing
+    # A number in the text of a marker of missing values, such as -1, is missing.
+    values[is_missing] = np.nan
+    return Numbers(values, is_missing, is_wrong)
+
+
+def exact(values: np.ndarray) -> Numbers:
+    """Returns numbers of an array; NaN is missing."""
+    values = np.asarray(values, np.float64)
+    return Numbers(values, np.isnan(values), np.zeros(len(values), bool))
+
+
+def take_names(names: Names | None, rows: np.ndarray) -> Names | None:
+    """Returns the names of some rows."""
+    return None if names is None else Names(names.codes[rows], names.names)
+
+
+def take_numbers(numbers: Numbers, rows: np.ndarray) -> Numbers:
+    """Returns the numbers of some rows."""
+    return Numbers(*(part[rows] for part in numbers))
+
+
+def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
+    """Returns some rows.
+
+    Args:
+        rows: the rows.
+        kept: bool [n], or indices of the rows.
+        reason: why the others are left out; "": they are not counted.
+    """
+    kept = np.flatnonzero(kept) if kept.dtype == bool else kept
+    num_left_out = len(rows.place) - len(kept)
+    left_out = rows.left_out
+    if reason and num_left_out:
+        left_out = {**left_out, reason: left_out.get(reason, 0) + num_left_out}
+    return rows._replace(
+        place=rows.place[kept],
+        image=take_names(rows.image, kept),
+        user=take_names(rows.user, kept),
+        session=take_names(rows.session, kept),
+        x=take_numbers(rows.x, kept),
+        y=take_numbers(rows.y, kept),
+        duration_ms=None if rows.duration_ms is None else take_numbers(rows.duration_ms, kept),
+        t_ms=None if rows.t_ms is None else take_numbers(rows.t_ms, kept),
+        trial=None if rows.trial is None else take_numbers(rows.trial, kept),
+        shown_px=None if rows.shown_px is None else rows.shown_px[kept],
+        left_out=left_out,
+    )
+
+
+def run_starts(*keys: np.ndarray) -> np.ndarray:
+    """Returns bool [n]: whether a row differs from the row before in any of the keys [n]."""
+    starts = np.ones(len(keys[0]), bool)
+    if len(starts):
+        starts[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    return starts
+
+
+def last_of_runs(starts: np.ndarray) -> np.ndarray:
+    """Returns bool [n]: whether a row is the last of its run, from `run_starts`."""
+    return np.append(starts[1:], True) if len(starts) else starts
+
+
+def places(num_rows: int) -> np.ndarray:
+    """Returns the places of all rows of a table."""
+    return np.arange(1, num_rows + 1)
+
+
+def stem(path: Path) -> str:
+    """Returns the name of a file without its suffixes `.gz` and the one before."""
+    name = path.name
+    if name.lower().endswith(".gz"):
+        name = name[:-3]
+    return Path(name).stem
+
+
+def _combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # No chunk at all.
+            column = pa.array([], column.type)
+    return column
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, float):
+        if not np.isfinite(value):
+            return ""
+        return str(int(value)) if value.is_integer() else str(value)
+    return str(value)
