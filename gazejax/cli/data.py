@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gazejax.data.reader import prepared_folder
-from tfds_builders.common import coordinates, prepared, raw_check
+from tfds_builders.common import coordinates, gaze_files, prepared, raw_check
 from tfds_builders.common.build import Options, build
 
 
@@ -20,7 +20,14 @@ def add_parsers(data: Any) -> None:
     building = data.add_parser("build", help="build a TFDS data set once, for all trainings")
     building.add_argument("name", metavar="NAME[/CONFIG]", help="such as osie/gaze, or gaze_table")
     building.add_argument("--raw", type=Path, metavar="DIR", help="folder of the release")
-    building.add_argument("--table", type=Path, help="gaze_table: CSV, Parquet, JSON lines, JSON")
+    building.add_argument(
+        "--table",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE_OR_DIR",
+        help="gaze_table: a file of gaze, or a folder of such files; may be given several times",
+    )
     building.add_argument("--name", dest="stored_name", help="gaze_table: name of the data set")
     building.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
     _add_options(building)
@@ -65,7 +72,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--images", type=Path, metavar="DIR", help="folder of the images, where gaze has none"
     )
     parser.add_argument(
-        "--units", choices=("px", "frac", "deg"), help="of a table's x and y; default: px"
+        "--units",
+        choices=("px", "frac", "deg"),
+        help="of x and y; default: as the format says, px for a table",
     )
     parser.add_argument(
         "--origin",
@@ -82,8 +91,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=("stretch", "centre", "native"),
         help="image on the screen: on the whole screen; as large as fits; pixel by pixel",
     )
+    parser.add_argument(
+        "--shown-at",
+        metavar="X,Y,WxH",
+        help="place and size of all images on the screen, in pixels of the screen",
+    )
+    parser.add_argument(
+        "--y", choices=("down", "up"), help="up: y is 0 at the bottom edge; default: down"
+    )
     parser.add_argument("--tracking", choices=("eye", "mouse"), help="gaze_table; default: eye")
-    add_ignore_columns(parser)
+    add_reading_options(parser)
     parser.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,
@@ -92,43 +109,119 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_ignore_columns(parser: argparse.ArgumentParser) -> None:
-    """Adds the option that all commands have that read a table."""
+def add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of all commands that read files of gaze."""
+    parser.add_argument(
+        "--format",
+        default="auto",
+        metavar="FORMAT",
+        help="of the files of gaze: auto (found from each file), table, or one of "
+        f"{', '.join(sorted(gaze_files.FORMATS))}",
+    )
+    parser.add_argument(
+        "--columns",
+        type=_read_columns,
+        default=(),
+        metavar="NAME=COLUMN,...",
+        help="columns of a table by other names, such as image=picture,user=subject",
+    )
     parser.add_argument(
         "--ignore-columns",
         type=lambda text: tuple(filter(None, text.split(","))),
         default=(),
         metavar="A,B",
-        help="columns of the table to leave out",
+        help="columns of a table to leave out",
     )
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="leave out the rows that do not fulfil it, such as 'forced_fix == 0'; may be repeated",
+    )
+    parser.add_argument(
+        "--drop-missing",
+        action="store_true",
+        help="leave out rows without a place or a duration; default: an error",
+    )
+    units = ("ms", "s", "us", "ns")
+    parser.add_argument("--durations", choices=units, default="ms", help="unit in a table")
+    parser.add_argument("--times", choices=units, default="ms", help="unit of t_ms in a table")
+    parser.add_argument(
+        "--user-from",
+        metavar="REGEX",
+        help="take the person (first group, or group user) and the session (group session) out of "
+        "the name of the person, or out of the path where the file names none",
+    )
+    parser.add_argument(
+        "--image-from",
+        metavar="TEMPLATE",
+        help="name of the image from columns in braces, such as 'image_{trial}.png'; also {file}, "
+        "{folder}",
+    )
+    parser.add_argument("--eye", choices=("left", "right"), help="of a file with both eyes")
+
+
+def reading_options(arguments: argparse.Namespace) -> gaze_files.Options:
+    """Returns the options of `add_reading_options`."""
+    return gaze_files.Options(
+        format=arguments.format,
+        columns=arguments.columns,
+        ignored_columns=arguments.ignore_columns,
+        where=tuple(arguments.where),
+        drop_missing=arguments.drop_missing,
+        durations=arguments.durations,
+        times=arguments.times,
+        user_from=arguments.user_from,
+        image_from=arguments.image_from,
+        how=gaze_files.How(eye=arguments.eye),
+    )
+
+
+def _read_columns(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.partition("=") for part in filter(None, text.split(","))]
+    for name, equals, column in pairs:
+        if not equals or not name or not column:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not of the form NAME=COLUMN,..., such as image=picture,user=subject"
+            )
+    return tuple((name.strip(), column.strip()) for name, _, column in pairs)
+
+
+def convention_options(arguments: argparse.Namespace) -> coordinates.Convention | None:
+    """Returns what is given of the convention; None: nothing."""
+    given = coordinates.Convention(
+        units=arguments.units,
+        origin_px=arguments.origin,
+        pixels_per_degree=arguments.pixels_per_degree,
+        screen_px=_read_screen(arguments.screen),
+        fit=arguments.fit,
+        y_axis=arguments.y,
+        shown_at_px=_read_shown_at(arguments.shown_at),
+    )
+    return None if given == coordinates.Convention() else given
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Arguments of `tfds_builders.common.build.Options`, common to `build` and `check`."""
-    given = [
-        arguments.units,
-        arguments.origin,
-        arguments.pixels_per_degree,
-        arguments.screen,
-        arguments.fit,
-    ]
-    convention = None
-    if any(value is not None for value in given):
-        convention = coordinates.Convention(
-            units=arguments.units or "px",
-            origin_px=0.5 if arguments.origin is None else arguments.origin,
-            pixels_per_degree=arguments.pixels_per_degree,
-            screen_px=_read_screen(arguments.screen),
-            fit=arguments.fit,
-        )
-        coordinates.check(convention)
     return {
         "images_dir": arguments.images,
-        "convention": convention,
+        "convention": convention_options(arguments),
         "tracking": arguments.tracking,
-        "ignored_columns": arguments.ignore_columns,
+        "reading": reading_options(arguments),
         "is_strict": arguments.strict,
     }
+
+
+def _read_shown_at(text: str | None) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    number = r"(-?\d+(?:\.\d+)?)"
+    match = re.fullmatch(rf"{number},{number},{number}x{number}", text)
+    if match is None:
+        raise ValueError(f"--shown-at is {text!r}, expected X,Y,WxH such as 320,60,1280x960")
+    x, y, width, height = map(float, match.groups())
+    return x, y, width, height
 
 
 def _read_screen(text: str | None) -> tuple[int, int] | None:
@@ -145,7 +238,7 @@ def _build(arguments: argparse.Namespace) -> None:
         arguments.name,
         arguments.raw,
         arguments.data_dir,
-        table=arguments.table,
+        table=tuple(arguments.table),
         stored_name=arguments.stored_name,
         **_options(arguments),
     )
@@ -154,10 +247,11 @@ def _build(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     path = arguments.path
     name = arguments.of or raw_check.find_kind(path)
-    where = {"table": path} if name == "gaze_table" else {"raw_dir": path}
+    is_table = name == "gaze_table"
+    where = Options(table=path) if is_table else Options(raw_dir=path)
     findings = raw_check.check(
         name,
-        Options(**where, **_options(arguments)),
+        where._replace(**_options(arguments)),
         min_images=arguments.min_images,
         seed=arguments.seed,
     )

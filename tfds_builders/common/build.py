@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_schema
+from tfds_builders.common import coordinates, gaze_files, gaze_schema
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import individual_differences_dataset_builder
@@ -40,21 +40,21 @@ class Options(NamedTuple):
         raw_dir: folder of the release as the authors publish it. For a table: the folder that
             relative paths start from.
         images_dir: folder of the images, for releases of gaze without images.
-        table: for `gaze_table`, the file; see `gaze_table.table_files.read`.
+        table: for `gaze_table`, a file of gaze, a folder of such files, or several of both.
         stored_name: for `gaze_table`, the name of the prepared data set.
         convention: coordinates of a table; None: pixels of the image, top left corner (0, 0).
         tracking: for `gaze_table`, what was tracked; None: the eye.
-        ignored_columns: columns of the table to leave out.
+        reading: for `gaze_table`, how the files are read.
         is_strict: for `individual_differences`, whether to check the numbers of images and users.
     """
 
     raw_dir: Path | None = None
     images_dir: Path | None = None
-    table: Path | None = None
+    table: Path | tuple[Path, ...] | None = None
     stored_name: str | None = None
     convention: coordinates.Convention | None = None
     tracking: Literal["eye", "mouse"] | None = None
-    ignored_columns: tuple[str, ...] = ()
+    reading: gaze_files.Options = gaze_files.Options()
     is_strict: bool = True
 
 
@@ -64,9 +64,9 @@ _FLAGS = {
     "images_dir": "--images",
     "table": "--table",
     "stored_name": "--name",
-    "convention": "--origin, --units, --pixels-per-degree, --screen or --fit",
+    "convention": "--origin, --units, --y, --pixels-per-degree, --screen, --fit or --shown-at",
     "tracking": "--tracking",
-    "ignored_columns": "--ignore-columns",
+    "reading": "an option of tables",
     "is_strict": "--no-strict",
 }
 _APPLY = {
@@ -169,15 +169,16 @@ def table_source(options: Options) -> gaze_table_dataset_builder.Source:
         ValueError: the table or the folder of images is not given.
     """
     for field in ("table", "images_dir"):
-        if getattr(options, field) is None:
+        if not getattr(options, field):
             raise ValueError(f"gaze_table needs {_FLAGS[field]}: a table and a folder of images")
     start = _path(options.raw_dir) or Path()
+    tables = options.table if isinstance(options.table, tuple) else (options.table or "",)
     return gaze_table_dataset_builder.Source(
-        table=start / Path(options.table or "").expanduser(),
+        tables=tuple(start / Path(table).expanduser() for table in tables),
         images_dir=start / Path(options.images_dir or "").expanduser(),
-        convention=options.convention or coordinates.IMAGE_PX,
+        convention=options.convention or coordinates.Convention(),
         tracking=options.tracking or "eye",
-        ignored_columns=options.ignored_columns,
+        options=options.reading,
     )
 
 
@@ -315,11 +316,18 @@ def _check_same_source(builder: GazeDatasetBuilder) -> None:
     if not isinstance(builder, gaze_table_dataset_builder.Builder):
         return
     asked = gaze_table_dataset_builder.describe(builder.source)
-    stored = builder.info.metadata.get("source")
+    stored = gaze_table_dataset_builder.given_only(builder.info.metadata.get("source", {}))
     if asked != stored:
+        names = sorted(
+            name for name in asked.keys() | stored.keys() if asked.get(name) != stored.get(name)
+        )
+        differences = "; ".join(
+            f"{name} is {asked.get(name, 'not given')}, was {stored.get(name, 'not given')}"
+            for name in names
+        )
         raise ValueError(
-            f"{builder.data_dir} was built from {stored}, not from {asked}: "
-            "take another --name, or remove the folder"
+            f"{builder.data_dir} was built from something else ({differences}): take another "
+            "--name, or give --replace"
         )
 
 

@@ -7,10 +7,13 @@ import numpy as np
 
 Fit = Literal["stretch", "centre", "native"]
 Units = Literal["px", "frac", "deg"]
+YAxis = Literal["down", "up"]
 
 
 class Convention(NamedTuple):
-    """How a table gives coordinates. x points to the right and y downwards.
+    """How gaze files give coordinates. x points to the right.
+
+    None means that an option is not given; `complete` fills the options that are not given.
 
     Attributes:
         units: `px`: pixels; `frac`: fractions of width and height, 0 at the left and top edge;
@@ -19,23 +22,63 @@ class Convention(NamedTuple):
             left corner is (0, 0); 0 or 1 if the first pixel has the number 0 or 1.
         pixels_per_degree: pixels in a degree of visual angle. Units `deg` need the value. With
             other units the value only goes to the metadata; None: not known.
-        screen_px: width and height of the screen in pixels; None: coordinates are on the image.
+        screen_px: width and height of the screen in pixels; None: coordinates are on the image, or
+            `shown_at_px` says where the image was.
         fit: how the screen showed the image, see `screen_to_image`; None: without a screen.
+        y_axis: `down`: y is 0 at the top edge; `up`: y is 0 at the bottom edge, and degrees are
+            positive above the centre.
+        shown_at_px: x, y, width and height of the image on the screen, in pixels of the screen.
     """
 
-    units: Units
-    origin_px: float
-    pixels_per_degree: float | None
-    screen_px: tuple[int, int] | None
-    fit: Fit | None
+    units: Units | None = None
+    origin_px: float | None = None
+    pixels_per_degree: float | None = None
+    screen_px: tuple[int, int] | None = None
+    fit: Fit | None = None
+    y_axis: YAxis | None = None
+    shown_at_px: tuple[float, float, float, float] | None = None
 
 
 # Pixels of the image, top left corner (0, 0): the convention of all prepared data sets.
-IMAGE_PX = Convention("px", 0.5, None, None, None)
+IMAGE_PX = Convention("px", 0.5, None, None, None, "down", None)
+
+
+def complete(
+    given: Convention,
+    *,
+    units: Units = "px",
+    y_axis: YAxis = "down",
+    screen_px: tuple[int, int] | None = None,
+    pixels_per_degree: float | None = None,
+) -> Convention:
+    """Fills the options that are not given with what the files say.
+
+    Args:
+        given: the options that are given.
+        units: units of the files.
+        y_axis: direction of y in the files.
+        screen_px: size of the screen of the files; None: not known.
+        pixels_per_degree: of the files; None: not known.
+    """
+    found = {
+        "units": units,
+        "origin_px": 0.5,
+        "y_axis": y_axis,
+        "screen_px": screen_px if is_placed(given) else None,
+        "pixels_per_degree": pixels_per_degree,
+    }
+    return given._replace(
+        **{name: value for name, value in found.items() if getattr(given, name) is None}  # type: ignore[arg-type]
+    )
+
+
+def is_placed(convention: Convention) -> bool:
+    """Whether a convention says where the image was on the screen."""
+    return convention.fit is not None or convention.shown_at_px is not None
 
 
 def check(convention: Convention) -> None:
-    """Checks that a convention is complete and consistent.
+    """Checks that a complete convention is consistent.
 
     Raises:
         ValueError: the message has the option, the value and what is allowed.
@@ -47,17 +90,31 @@ def check(convention: Convention) -> None:
         raise ValueError(f"--origin is {convention.origin_px}, expected 0, 0.5 or 1")
     if units != "px" and convention.origin_px != 0.5:
         raise ValueError(f"--origin {convention.origin_px} applies to --units px, not to {units}")
+    if convention.y_axis not in ("down", "up"):
+        raise ValueError(f"--y is {convention.y_axis!r}, expected down or up")
     if units == "deg" and pixels_per_degree is None:
         raise ValueError("--units deg needs --pixels-per-degree")
     if pixels_per_degree is not None and not 0 < pixels_per_degree < math.inf:
         raise ValueError(f"--pixels-per-degree is {pixels_per_degree}, expected a number above 0")
-    if (convention.screen_px is None) != (convention.fit is None):
-        raise ValueError(
-            "--screen and --fit go together: --screen is the size of the screen in pixels, --fit "
-            "is how the screen showed the image"
-        )
     if convention.screen_px is not None and min(convention.screen_px) < 1:
         raise ValueError(f"--screen is {convention.screen_px}, expected at least 1 by 1 pixel")
+    if convention.shown_at_px is None:
+        if (convention.screen_px is None) != (convention.fit is None):
+            raise ValueError(
+                "--screen and --fit go together: --screen is the size of the screen in pixels, "
+                "--fit is how the screen showed the image"
+            )
+        return
+    if convention.fit is not None:
+        raise ValueError("--fit and --shown-at exclude each other: both say where the image was")
+    shown = convention.shown_at_px
+    if not all(map(math.isfinite, shown)) or min(shown[2:]) <= 0:
+        raise ValueError(f"--shown-at is {shown}, expected a width and a height above 0")
+    if convention.screen_px is None and (units != "px" or convention.y_axis == "up"):
+        raise ValueError(
+            f"--shown-at with --units {units} and --y {convention.y_axis} needs --screen, the size "
+            "of the screen in pixels"
+        )
 
 
 def to_image_px(xy: np.ndarray, *, convention: Convention, width: int, height: int) -> np.ndarray:
@@ -78,11 +135,17 @@ def to_image_px(xy: np.ndarray, *, convention: Convention, width: int, height: i
     frame = np.array(convention.screen_px or (width, height))
     match convention.units:
         case "px":
-            xy_px = xy + (0.5 - convention.origin_px)
+            xy_px = xy + (0.5 - (convention.origin_px or 0))
         case "frac":
             xy_px = xy * frame
         case "deg":
             xy_px = frame / 2 + xy * convention.pixels_per_degree
+    if convention.y_axis == "up":
+        # With degrees, the centre stays; with pixels and fractions, the edges change places.
+        xy_px = np.column_stack([xy_px[:, 0], frame[1] - xy_px[:, 1]])
+    if convention.shown_at_px is not None:
+        left, top, shown_width, shown_height = convention.shown_at_px
+        return (xy_px - (left, top)) * (width / shown_width, height / shown_height)
     if convention.screen_px is None or convention.fit is None:
         return xy_px
     return screen_to_image(

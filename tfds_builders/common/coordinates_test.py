@@ -54,11 +54,32 @@ def test_a_point_of_the_screen_is_found_on_the_image(
         (Convention("px", 0.5, None, (160, 100), "native"), [60, 40], [0, 0]),
         (Convention("frac", 0.5, None, (160, 100), "centre"), [0.5, 0.1], [20, 0]),
         (Convention("deg", 0.5, 10, (160, 100), "native"), [1, -1], [30, 0]),
+        # y from the bottom: of the image, of the screen, and above the centre.
+        (Convention("px", y_axis="up"), [10, 19.5], [10, 0.5]),
+        (Convention("px", 1, y_axis="up"), [1, 1], [0.5, 19.5]),
+        (Convention("frac", y_axis="up"), [0.25, 0.85], [10, 3]),
+        (Convention("deg", pixels_per_degree=5, y_axis="up"), [-1, 2], [15, 0]),
+        (Convention("px", None, None, (160, 100), "centre", "up"), [80, 50], [20, 10]),
+        (Convention("px", None, None, (160, 100), "stretch", "up"), [4, 95], [1, 1]),
+        # The image covers 80 x 40 pixels of the screen, twice its size.
+        (Convention("px", shown_at_px=(20, 10, 80, 40)), [20, 10], [0, 0]),
+        (Convention("px", shown_at_px=(20, 10, 80, 40)), [60, 40], [20, 15]),
+        (
+            Convention("frac", None, None, (160, 100), None, None, (20, 10, 80, 40)),
+            [0.25, 0.3],
+            [10, 10],
+        ),
+        (
+            Convention("px", None, None, (160, 100), None, "up", (20, 10, 80, 40)),
+            [60, 60],
+            [20, 15],
+        ),
     ],
 )
 def test_conventions_give_values_computed_by_hand(
     convention: Convention, xy: list[float], expected: list[float]
 ) -> None:
+    convention = coordinates.complete(convention)
     coordinates.check(convention)
     found = coordinates.to_image_px(
         np.array([xy], float), convention=convention, width=40, height=20
@@ -77,9 +98,28 @@ def test_conventions_give_values_computed_by_hand(
         ({"pixels_per_degree": float("nan")}, "--pixels-per-degree is nan"),
         ({"screen_px": (10, 10)}, "--screen and --fit go together"),
         ({"fit": "centre"}, "--screen and --fit go together"),
+        ({"y_axis": "left"}, "--y is 'left', expected down or up"),
+        (
+            {"shown_at_px": (0, 0, 9, 9), "screen_px": (9, 9), "fit": "stretch"},
+            "exclude each other",
+        ),
+        ({"shown_at_px": (0, 0, 0, 9)}, "expected a width and a height above 0"),
+        ({"shown_at_px": (0, 0, 9, 9), "units": "frac"}, "needs --screen"),
+        ({"shown_at_px": (0, 0, 9, 9), "y_axis": "up"}, "needs --screen"),
         ({"screen_px": (0, 10), "fit": "centre"}, r"--screen is \(0, 10\), expected at least"),
     ],
 )
 def test_an_invalid_convention_is_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         coordinates.check(coordinates.IMAGE_PX._replace(**changed))
+
+
+def test_what_the_files_say_fills_what_is_not_given() -> None:
+    found = coordinates.complete(
+        Convention(fit="centre"), units="frac", y_axis="up", screen_px=(160, 100)
+    )
+    assert found == Convention("frac", 0.5, None, (160, 100), "centre", "up")
+    given = Convention("px", 1, 20.0, (80, 50), "native", "down")
+    assert coordinates.complete(given, units="frac", y_axis="up", screen_px=(160, 100)) == given
+    # The screen alone does not say where the image is.
+    assert coordinates.complete(Convention(), screen_px=(160, 100)).screen_px is None

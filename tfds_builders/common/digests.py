@@ -16,7 +16,11 @@ from PIL import Image
 _PNG_SIGNATURE = b"\x89PNG"
 
 
-def of_records(records: Iterable[Mapping[str, Any]], user_ids: Sequence[str]) -> dict[str, str]:
+def of_records(
+    records: Iterable[Mapping[str, Any]],
+    user_ids: Sequence[str],
+    session_ids: Sequence[Sequence[str]] = (),
+) -> dict[str, str]:
     """Returns the SHA-256 of all gaze, `gaze`, and the SHA-256 of all images, `images`.
 
     Both are independent of the order of records and users. A digest is the SHA-256 of the lines
@@ -26,6 +30,7 @@ def of_records(records: Iterable[Mapping[str, Any]], user_ids: Sequence[str]) ->
         records: records of `gaze_schema.make_example`, or records that were read with encoded
             images.
         user_ids: name of each user.
+        session_ids: names of the sessions of each user; (): not known.
 
     Source: ours.
     """
@@ -33,18 +38,24 @@ def of_records(records: Iterable[Mapping[str, Any]], user_ids: Sequence[str]) ->
     for record in records:
         image_id = record["image_id"]
         image_id = image_id.decode() if isinstance(image_id, bytes) else image_id
-        gaze[image_id] = of_gaze(record["gaze"], user_ids)
+        gaze[image_id] = of_gaze(record["gaze"], user_ids, session_ids)
         images[image_id] = of_image(record["image"])
     return {"gaze": _of_lines(gaze), "images": _of_lines(images)}
 
 
-def of_gaze(gaze: Mapping[str, np.ndarray], user_ids: Sequence[str]) -> str:
+def of_gaze(
+    gaze: Mapping[str, np.ndarray],
+    user_ids: Sequence[str],
+    session_ids: Sequence[Sequence[str]] = (),
+) -> str:
     """Returns the SHA-256 of the gaze on one image, users sorted by name.
 
     Args:
         gaze: columns of `gaze_schema.GazeTable`: `user` [n], `trial` [n], `xy_px` [n, 2],
-            `duration_ms` [n].
+            `duration_ms` [n], and `session` [n] if `session_ids` are given.
         user_ids: name of each user.
+        session_ids: names of the sessions of each user; (): not known, and the digest is that of
+            data without sessions.
     """
     total = hashlib.sha256()
     user = np.asarray(gaze["user"])
@@ -54,6 +65,9 @@ def of_gaze(gaze: Mapping[str, np.ndarray], user_ids: Sequence[str]) -> str:
         for name, dtype in (("trial", "<i4"), ("xy_px", "<f4"), ("duration_ms", "<f4")):
             # -0.0 + 0 is 0.0: equal numbers have equal bytes.
             total.update((np.asarray(gaze[name])[rows] + 0).astype(dtype).tobytes())
+        if session_ids:
+            names = session_ids[number]
+            total.update("".join(f"{names[one]}\n" for one in gaze["session"][rows]).encode())
     return total.hexdigest()
 
 

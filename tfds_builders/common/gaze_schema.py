@@ -24,12 +24,15 @@ class GazeTable(NamedTuple):
         trial: int32 [n], number of the viewing of this image by this user, from 0.
         xy_px: float32 [n, 2], x then y in pixels of the image.
         duration_ms: float32 [n], milliseconds.
+        session: int32 [n], index into the sessions of the user in `Release.session_ids`; None: one
+            session each, or not known.
     """
 
     user: np.ndarray
     trial: np.ndarray
     xy_px: np.ndarray
     duration_ms: np.ndarray
+    session: np.ndarray | None = None
 
 
 def keep_px(xy_px: np.ndarray, *, width: int, height: int) -> np.ndarray:  # noqa: ARG001
@@ -51,6 +54,7 @@ class Release(NamedTuple):
             plain gray screen.
         pixels_per_degree: pixels of the images in a degree of visual angle; None: not known.
         metadata: further metadata, such as digests of the source files.
+        session_ids: names of the sessions of each user; (): not known.
     """
 
     user_ids: list[str]
@@ -62,6 +66,7 @@ class Release(NamedTuple):
     has_images: bool
     pixels_per_degree: float | None
     metadata: dict[str, Any]
+    session_ids: Sequence[Sequence[str]] = ()
 
 
 def make_features() -> tfds.features.FeaturesDict:
@@ -93,6 +98,11 @@ def make_features() -> tfds.features.FeaturesDict:
                     "duration_ms": tfds.features.Tensor(
                         shape=(None,), dtype=np.float32, doc="Duration in milliseconds."
                     ),
+                    "session": tfds.features.Tensor(
+                        shape=(None,),
+                        dtype=np.int32,
+                        doc="Index into metadata['session_ids'] of the user; 0 if not known.",
+                    ),
                 }
             ),
         }
@@ -117,7 +127,9 @@ def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple
     xy_px = np.asarray(gaze.xy_px, np.float32)
     # NaN counts as inside, so that `make_example` raises an error.
     outside_mask = np.any((xy_px < 0) | (xy_px >= np.asarray([width, height])), axis=1)
-    kept = GazeTable(*(np.asarray(column)[~outside_mask] for column in gaze))
+    kept = GazeTable(
+        *(None if column is None else np.asarray(column)[~outside_mask] for column in gaze)  # type: ignore[arg-type]
+    )
     return kept, int(np.sum(outside_mask))
 
 
@@ -129,8 +141,8 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         `tracking`, `has_durations`, `has_images` and `pixels_per_degree` of the release;
         `num_fixations`: fixations in the records; `dropped_fixations`: fixations outside their
         image, in total and by image; `num_dropped_viewings`: viewings without a remaining fixation;
-        `users_without_gaze`: names of users without a remaining fixation; `digest`: see `digests`;
-        and `Release.metadata`.
+        `users_without_gaze`: names of users without a remaining fixation; `session_ids` of the
+        release if it has sessions; `digest`: see `digests`; and `Release.metadata`.
 
     Raises:
         FileNotFoundError, ValueError: see `Release.read_image` and `make_example`.
@@ -162,7 +174,8 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         },
         "num_dropped_viewings": num_dropped_viewings,
         "users_without_gaze": users_without_gaze(release.user_ids, examples),
-        "digest": digests.of_records(examples, release.user_ids),
+        "digest": digests.of_records(examples, release.user_ids, release.session_ids),
+        **({"session_ids": [*map(list, release.session_ids)]} if release.session_ids else {}),
         **release.metadata,
     }
 
@@ -185,6 +198,7 @@ def make_example(
     trial: npt.ArrayLike,
     xy_px: npt.ArrayLike,
     duration_ms: npt.ArrayLike,
+    session: npt.ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Builds one record and checks its gaze table.
 
@@ -195,6 +209,7 @@ def make_example(
         trial: [n] integers, number of the viewing, ascending for each user.
         xy_px: [n, 2], x then y in pixels of the image; n may be 0.
         duration_ms: [n] milliseconds.
+        session: [n] integers, index of the session of the user; None: 0.
 
     Returns:
         A record as `make_features` describes it.
@@ -208,11 +223,13 @@ def make_example(
     user, trial = np.asarray(user), np.asarray(trial)
     xy_px, duration_ms = np.asarray(xy_px, np.float32), np.asarray(duration_ms, np.float32)
     num_fixations = len(user)
+    session = np.zeros(num_fixations, np.int32) if session is None else np.asarray(session)
     for name, column, shape in (
         ("user", user, (num_fixations,)),
         ("trial", trial, (num_fixations,)),
         ("xy_px", xy_px, (num_fixations, 2)),
         ("duration_ms", duration_ms, (num_fixations,)),
+        ("session", session, (num_fixations,)),
     ):
         if column.shape != shape:
             raise ValueError(f"{image_id}: {name} has shape {column.shape}, expected {shape}")
@@ -223,7 +240,7 @@ def make_example(
                 f"{image_id}: {name} of fixation {row} is {column[row]}, "
                 "expected finite and not negative"
             )
-    for name, column in (("user", user), ("trial", trial)):
+    for name, column in (("user", user), ("trial", trial), ("session", session)):
         if num_fixations and not np.issubdtype(column.dtype, np.integer):
             raise ValueError(f"{image_id}: {name} has dtype {column.dtype}, expected integers")
     # Signed: the difference of unsigned integers is never negative.
@@ -245,5 +262,6 @@ def make_example(
             "trial": trial,
             "xy_px": xy_px,
             "duration_ms": duration_ms,
+            "session": session.astype(np.int32),
         },
     }

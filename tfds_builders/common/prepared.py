@@ -137,7 +137,7 @@ def verify(prepared: Prepared) -> None:
         if raw_files.sha256(record["image"]) != record["image_sha256"].decode():
             raise ValueError(f"{name}: image {image_id!r} differs from the image that was written")
         records.append(record)
-    found = digests.of_records(records, metadata["user_ids"])
+    found = digests.of_records(records, metadata["user_ids"], metadata.get("session_ids", ()))
     for part, expected in metadata["digest"].items():
         if found[part] != expected:
             raise ValueError(

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from tfds_builders.common import build, coordinates, gaze_schema, raw_files
-from tfds_builders.gaze_table import gaze_table_dataset_builder, table_files
+from tfds_builders.common import build, coordinates, gaze_files, gaze_schema, raw_files
+from tfds_builders.gaze_table import gaze_table_dataset_builder
 
 _NUM_PICTURES = 6
 
@@ -93,26 +93,28 @@ def check(name: str, options: build.Options, *, min_images: int, seed: int) -> F
 def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findings:
     # Without a folder of images, only the table is checked.
     source = build.table_source(options._replace(images_dir=options.images_dir or Path()))
-    coordinates.check(source.convention)
-    table = table_files.read(source.table, source.ignored_columns)
-    fixations, errors = table_files.check(table)
+    fixations, errors = gaze_files.read(source.tables, source.options)
     if fixations is None:
-        return Findings([("rows", str(len(table)))], [], errors, [])
-    user_ids, gaze_by_image_id = table_files.group_by_image(fixations)
+        return Findings([], [], errors, [])
     paths: dict[str, Path] = {}
+    names = ", ".join(map(str, source.tables))
     if options.images_dir is not None:
-        paths, errors = raw_files.match_images(list(gaze_by_image_id), source.images_dir)
-        missing = [name for name in gaze_by_image_id if name not in paths]
+        paths, errors = raw_files.match_images(fixations.image_ids, source.images_dir)
+        missing = [name for name in fixations.image_ids if name not in paths]
         errors += [
-            f"{source.table} row of image {name!r}: {source.images_dir} has no such file"
+            f"{names} row of image {name!r}: {source.images_dir} has no such file"
             for name in missing
         ]
+    convention = source.convention
+    if paths:
+        convention = gaze_table_dataset_builder.convention_of(source, fixations, paths)
     release = gaze_table_dataset_builder.make_release(
-        source, user_ids, gaze_by_image_id, paths, has_durations=fixations.duration_ms is not None
+        source, fixations, paths, coordinates.complete(convention, units=fixations.units)
     )._replace(has_images=options.images_dir is not None)
-    return _check_release(
-        str(source.table), release, errors, min_images=min_images, seed=seed, readable=paths
+    findings = _check_release(
+        names, release, errors, min_images=min_images, seed=seed, readable=paths
     )
+    return findings._replace(facts=[*(("read", note) for note in fixations.notes), *findings.facts])
 
 
 def _check_release(

@@ -66,6 +66,21 @@ def decode_file(path: Path, folder: Path) -> tuple[bytes, ImageFile.ImageFile]:
     return image_bytes, image
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Reads width and height of an image from the start of its file.
+
+    Raises:
+        ValueError: the file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(
+            f"{path} does not decode ({one_line(error)}): fetch or unpack it again"
+        ) from error
+
+
 def decode(image_bytes: bytes) -> ImageFile.ImageFile:
     """Decodes all pixels of an image file.
 

@@ -8,29 +8,33 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, raw_files
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
-from tfds_builders.gaze_table import table_files
+from tfds_builders.common.gaze_files import Fixations, group_by_image, read
 
 _EXIF_ORIENTATION = 274
+# Fractions of a screen hide its size: only images of the shape of a wide screen may fill it.
+_MIN_SCREEN_ASPECT_RATIO = 1.5
+# Of the fixations on images that fill the screen; trackers lose the place of a few.
+_MAX_OUTSIDE = 0.05
 
 
 class Source(NamedTuple):
     """The files of a data set, and how to read them.
 
     Attributes:
-        table: the table, see `table_files.read`.
-        images_dir: folder of the images; the column `image` has paths relative to this folder.
-        convention: coordinates of the table.
+        tables: files of gaze, or folders of such files.
+        images_dir: folder of the images; names of images are paths relative to this folder.
+        convention: coordinates of the files, as far as they are given.
         tracking: what was tracked.
-        ignored_columns: columns of the table to leave out.
+        options: how the files are read.
     """
 
-    table: Path
+    tables: tuple[Path, ...]
     images_dir: Path
     convention: coordinates.Convention
     tracking: Literal["eye", "mouse"]
-    ignored_columns: Collection[str]
+    options: gaze_files.Options
 
 
 class Builder(GazeDatasetBuilder):
@@ -72,67 +76,146 @@ def make_builder_class(name: str, taken: Collection[str]) -> type[Builder]:
 
 
 def read_table(source: Source) -> gaze_schema.Release:
-    """Reads and checks a table, and finds its images.
+    """Reads and checks the files of gaze, and finds their images.
 
     Raises:
-        FileNotFoundError: the table, the folder or an image is missing.
+        FileNotFoundError: a file of gaze, the folder or an image is missing.
         ValueError: a value or an image breaks a rule; the message has the file and the row.
     """
-    coordinates.check(source.convention)
-    fixations, errors = table_files.check(table_files.read(source.table, source.ignored_columns))
+    fixations, errors = read(source.tables, source.options)
     if fixations is None:
         more = f"; {len(errors) - 1} more errors: gazejax data check lists them"
         raise ValueError(errors[0] + (more if len(errors) > 1 else ""))
-    user_ids, gaze_by_image_id = table_files.group_by_image(fixations)
-    paths = raw_files.find_images(list(gaze_by_image_id), source.images_dir)
-    return make_release(
-        source, user_ids, gaze_by_image_id, paths, has_durations=fixations.duration_ms is not None
+    if coordinates.is_placed(source.convention) or fixations.frame == "image":
+        convention_of(source, fixations, {})  # Cheaper than to look for the images first.
+    paths = raw_files.find_images(fixations.image_ids, source.images_dir)
+    convention = convention_of(source, fixations, paths)
+    return make_release(source, fixations, paths, convention)
+
+
+def convention_of(
+    source: Source, fixations: Fixations, paths: Mapping[str, Path]
+) -> coordinates.Convention:
+    """Returns the complete convention of files of gaze.
+
+    Args:
+        source: the source, whose convention says what is given.
+        fixations: the fixations, which know their units.
+        paths: image id -> file of the image.
+
+    Raises:
+        ValueError: the convention is inconsistent, or the place of the images on the screen is not
+            known.
+    """
+    convention = coordinates.complete(
+        source.convention,
+        units=fixations.units,
+        y_axis=fixations.y_axis,
+        screen_px=fixations.screen_px,
+        pixels_per_degree=fixations.pixels_per_degree,
     )
+    if fixations.frame == "screen" and not coordinates.is_placed(convention):
+        convention = _on_full_screen(fixations, convention, paths)
+    coordinates.check(convention)
+    return convention
+
+
+def _on_full_screen(
+    fixations: Fixations, convention: coordinates.Convention, paths: Mapping[str, Path]
+) -> coordinates.Convention:
+    """Takes the images for as large as the screen where nothing contradicts it, or raises."""
+    needed = (
+        "x and y are on the screen: give --screen WxH with --fit, or --shown-at X,Y,WxH, the place "
+        "of the images on the screen"
+    )
+    sizes = {raw_files.image_size(path) for path in paths.values()}
+    if len(sizes) != 1:
+        raise ValueError(f"{needed}; the images have {len(sizes)} sizes")
+    [size] = sizes
+    if fixations.screen_px not in (None, size):
+        shown = "x".join(map(str, fixations.screen_px or ()))
+        raise ValueError(f"{needed}; the screen is {shown}, the images are {size[0]}x{size[1]}")
+    if convention.units != "px" and size[0] / size[1] < _MIN_SCREEN_ASPECT_RATIO:
+        raise ValueError(f"{needed}; the images are {size[0]}x{size[1]}, no size of a screen")
+    full = convention._replace(screen_px=size, fit="stretch")
+    xy_px = coordinates.to_image_px(fixations.xy, convention=full, width=size[0], height=size[1])
+    is_outside = ((xy_px < 0) | (xy_px >= size)).any(axis=1)
+    if is_outside.mean() > _MAX_OUTSIDE:
+        raise ValueError(
+            f"{needed}; {is_outside.mean():.0%} of the fixations are outside images of "
+            f"{size[0]}x{size[1]} that fill the screen"
+        )
+    return full
 
 
 def make_release(
     source: Source,
-    user_ids: list[str],
-    gaze_by_image_id: Mapping[str, gaze_schema.GazeTable],
+    fixations: Fixations,
     paths: Mapping[str, Path],
-    *,
-    has_durations: bool,
+    convention: coordinates.Convention,
 ) -> gaze_schema.Release:
-    """Makes a release of a table and its images.
+    """Makes a release of files of gaze and their images.
 
     Args:
-        source: the source of the table.
-        user_ids: see `table_files.group_by_image`.
-        gaze_by_image_id: see `table_files.group_by_image`.
+        source: the source of the gaze.
+        fixations: the fixations.
         paths: image id -> file of the image.
-        has_durations: whether the table has durations.
+        convention: see `convention_of`.
     """
-    convention = source.convention
     # A fit to the screen scales each image by another factor.
     is_same_for_all_images = convention.screen_px is None or convention.fit == "native"
     return gaze_schema.Release(
-        user_ids=user_ids,
-        gaze_by_image_id=gaze_by_image_id,
+        user_ids=fixations.user_ids,
+        gaze_by_image_id=group_by_image(fixations),
         read_image=lambda image_id: read_picture(paths[image_id], source.images_dir),
         to_image_px=lambda xy, **size: coordinates.to_image_px(xy, convention=convention, **size),
         tracking=source.tracking,
-        has_durations=has_durations,
+        has_durations=fixations.duration_ms is not None,
         has_images=True,
         pixels_per_degree=convention.pixels_per_degree if is_same_for_all_images else None,
-        metadata={"source": describe(source)},
+        metadata={
+            "source": describe(source),
+            "format": fixations.format,
+            "convention": _as_lists(convention),
+        },
+        session_ids=fixations.session_ids,
     )
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """Returns the metadata that identify a source: digest and options, without paths."""
-    convention = source.convention._asdict()
-    if convention["screen_px"] is not None:
-        convention["screen_px"] = list(convention["screen_px"])
+    """Returns the metadata that identify a source: digest and all options, without paths.
+
+    Options that are not given are left out, so that a new option changes no older description.
+    """
+    options = source.options._asdict() | source.options.how._asdict()
+    defaults = gaze_files.Options()._asdict() | gaze_files.How()._asdict()
+    given = {name: value for name, value in options.items() if value != defaults[name]}
+    given.pop("how", None)
     return {
-        "table_sha256": raw_files.sha256(source.table.read_bytes()),
-        **convention,
+        "table_sha256": raw_files.digest_files(gaze_files.find_files(source.tables)),
         "tracking": source.tracking,
+        **given_only(_as_lists(source.convention)),
+        **_as_lists(given),
     }
+
+
+def given_only(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out the options of a convention that are not given or have the default value."""
+    defaults = coordinates.IMAGE_PX._asdict()
+    return {
+        name: value
+        for name, value in description.items()
+        if name not in defaults or value not in (None, defaults[name])
+    }
+
+
+def _as_lists(value: Any) -> Any:
+    """Returns named tuples as dictionaries and tuples as lists, as JSON stores them."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {key: _as_lists(one) for key, one in value.items()}
+    return [_as_lists(one) for one in value] if isinstance(value, tuple) else value
 
 
 def read_picture(path: Path, folder: Path) -> tuple[bytes, int, int]:

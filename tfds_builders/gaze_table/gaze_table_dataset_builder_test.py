@@ -16,6 +16,7 @@ from PIL import Image
 
 from tfds_builders.common.build import build
 from tfds_builders.common.coordinates import IMAGE_PX, Convention
+from tfds_builders.common.gaze_files import Options
 from tfds_builders.gaze_table import make_dummy_data
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import personalized_saliency_dataset_builder
@@ -158,7 +159,7 @@ def test_other_columns_are_refused_unless_ignored(tmp_path: Path) -> None:
     table = write_csv(tmp_path, "image,user,x,y,pupil,duration\na.jpg,u,1,2,3,4\n")
     with pytest.raises(ValueError, match=r"t\.csv has an unknown column 'pupil', expected image,"):
         build_table(table, tmp_path)
-    build_table(table, tmp_path, ignored_columns=("pupil", "duration"))
+    build_table(table, tmp_path, reading=Options(ignored_columns=("pupil", "duration")))
 
 
 def test_a_convention_moves_gaze_and_is_stored(tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_a_bad_table_is_refused_by_file_and_row(text: str, message: str, tmp_pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", b"image,user,x,y\na.jpg,\xff,1,2\n", r"t\.csv is not a CSV table in UTF-8"),
+        ("t.csv", b"image,user,x,y\na.jpg,\xff,1,2\n", r"t\.csv is not a text in UTF-8 or UTF-16"),
         ("t.parquet", b"PAR1", r"t\.parquet is not a Parquet table"),
         ("t.jsonl", b'{"image": "a.jpg"', r"t\.jsonl is not a table of JSON lines"),
         ("t.jsonl", b"", r"t\.jsonl has no row"),
@@ -268,7 +269,7 @@ def test_a_bad_table_is_refused_by_file_and_row(text: str, message: str, tmp_pat
             b' {"name": "a.jpg", "subject": "1", "X": [1], "Y": [2]}]',
             r"object 2: subject '1' has the same scanpath on 'a.jpg' again",
         ),
-        ("t.txt", b"", r"t\.txt ends with '\.txt', expected \.csv, \.parquet, \.jsonl, \.json"),
+        ("t.doc", b"", r"t\.doc is not a file of gaze in a known format, expected a table"),
     ],
 )
 def test_another_file_is_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, raw_files
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
-from tfds_builders.gaze_table import gaze_table_dataset_builder, table_files
+from tfds_builders.common.gaze_files.containers import TABLE_SUFFIXES
+from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.osie import osie_dataset_builder
 
 NUM_IMAGES, MIN_USERS = 700, 100
@@ -66,7 +67,7 @@ class Builder(GazeDatasetBuilder):
             path
             for path in sorted(raw_dir.iterdir())
             if path.name == STRUCT_NAME
-            or (path.stem == TABLE_STEM and path.suffix in table_files.SUFFIXES)
+            or (path.stem == TABLE_STEM and path.suffix in TABLE_SUFFIXES)
         ]
         if len(paths) != 1:
             found = (
@@ -74,18 +75,18 @@ class Builder(GazeDatasetBuilder):
             )
             raise FileNotFoundError(
                 f"--raw {raw_dir} {found}, expected one of {STRUCT_NAME} or a table {TABLE_STEM} "
-                f"with {', '.join(table_files.SUFFIXES)}"
+                f"with {', '.join(TABLE_SUFFIXES)}"
             )
         if paths[0].name == STRUCT_NAME:
             release = _read_struct(paths[0], source)
         else:
             release = gaze_table_dataset_builder.read_table(
                 gaze_table_dataset_builder.Source(
-                    table=paths[0],
+                    tables=(paths[0],),
                     images_dir=source.images_dir,
-                    convention=source.convention or coordinates.IMAGE_PX,
+                    convention=source.convention or coordinates.Convention(),
                     tracking="eye",
-                    ignored_columns=(),
+                    options=gaze_files.Options(),
                 )
             )
         if source.is_strict:

@@ -1,15 +1,16 @@
 """Fixations of one file in one form: what every format gives, and how cells become values."""
 
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfds_builders.common.coordinates import Units
+from tfds_builders.common.coordinates import Units, YAxis
 
 # What exporters write where there is no value.
 MISSING = frozenset(
@@ -32,7 +33,7 @@ MISSING = frozenset(
     ]
 )
 
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_NUMBER = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|Inf|INF|infinity)\s*$"
 _DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
 
 
@@ -85,6 +86,8 @@ class Rows(NamedTuple):
         is_samples: whether the rows are samples of gaze, not fixations.
         taken: what was read from which columns, for a message.
         left_out: reason -> number of rows that are left out.
+        cells: columns of the file by their names here, for messages about wrong cells.
+        place_text: place -> place in words, for messages; None: "row N".
     """
 
     place: np.ndarray
@@ -99,12 +102,14 @@ class Rows(NamedTuple):
     shown_px: np.ndarray | None = None
     units: Units = "px"
     frame: Literal["image", "screen"] = "image"
-    y_axis: Literal["down", "up"] = "down"
+    y_axis: YAxis = "down"
     screen_px: tuple[int, int] | None = None
     pixels_per_degree: float | None = None
     is_samples: bool = False
     taken: str = ""
-    left_out: dict[str, int] = {}  # noqa: RUF012
+    left_out: Mapping[str, int] = MappingProxyType({})
+    cells: Mapping[str, pa.ChunkedArray] = MappingProxyType({})
+    place_text: Callable[[int], str] | None = None
 
 
 def normalize(name: str) -> str:

@@ -1,0 +1,258 @@
+"""Fixations of all files together: joined, checked against each other, grouped by image."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tfds_builders.common import gaze_schema
+from tfds_builders.common.coordinates import Units, YAxis
+from tfds_builders.common.gaze_files import rows
+from tfds_builders.common.gaze_files.rows import Names, Rows
+
+
+class Fixations(NamedTuple):
+    """Fixations of one or several files after all values are checked, in the order of the files.
+
+    Attributes:
+        image_ids: names of the images, sorted.
+        user_ids: names of the people, sorted as numbers if all are numbers, else as texts.
+        session_ids: names of the sessions of each person, sorted alike; [] : not known.
+        image: int32 [n], index into `image_ids`.
+        user: int32 [n], index into `user_ids`.
+        session: int32 [n], index into the sessions of the person; 0 where not known.
+        trial: int64 [n], as in the file; 0 where not known.
+        xy: float64 [n, 2], in `units`.
+        duration_ms: float64 [n]; None: not known.
+        t_ms: float64 [n]; None: not known.
+        format: name of the format.
+        units: units of `xy`.
+        frame: what `xy` is relative to.
+        y_axis: direction of y.
+        screen_px: size of the screen, where the files say it.
+        pixels_per_degree: where the files say it.
+        notes: what was read from what, and what was left out, one line each.
+    """
+
+    image_ids: list[str]
+    user_ids: list[str]
+    session_ids: list[list[str]]
+    image: np.ndarray
+    user: np.ndarray
+    session: np.ndarray
+    trial: np.ndarray
+    xy: np.ndarray
+    duration_ms: np.ndarray | None
+    t_ms: np.ndarray | None
+    format: str
+    units: Units
+    frame: Literal["image", "screen"]
+    y_axis: YAxis
+    screen_px: tuple[int, int] | None
+    pixels_per_degree: float | None
+    notes: list[str]
+
+
+def join(
+    name: str, parts: Sequence[tuple[Path, Rows]], notes: Sequence[str]
+) -> tuple[Fixations | None, list[str]]:
+    """Joins the rows of all files.
+
+    Args:
+        name: name of the format.
+        parts: the files and their rows, without errors.
+        notes: further notes.
+
+    Returns:
+        The fixations, or None if there are errors; and the errors.
+
+    Raises:
+        ValueError: the files cannot be one data set.
+    """
+    found = [part for _, part in parts]
+    first = found[0]
+    for field in ("units", "frame", "y_axis", "screen_px"):
+        values = {getattr(part, field) for part in found}
+        if len(values) > 1:
+            raise ValueError(
+                f"--table: files differ in {field} ({', '.join(map(str, values))}): build them as "
+                "data sets of their own"
+            )
+    for field in ("duration_ms", "t_ms"):
+        lacking = [path for path, part in parts if getattr(part, field) is None]
+        if lacking and len(lacking) < len(parts):
+            raise ValueError(f"{lacking[0]} has no {field}, which other files have")
+    image_ids, image = _joined_names([part.image for part in found])
+    user_ids, user = _joined_names([part.user for part in found])
+    session_ids, session = _sessions(found, user, len(user_ids))
+    xy = np.concatenate([np.column_stack([part.x.values, part.y.values]) for part in found])
+    units, frame = first.units, first.frame
+    if first.shown_px is not None:
+        shown = np.concatenate([part.shown_px for part in found if part.shown_px is not None])
+        xy = (xy - shown[:, :2]) / shown[:, 2:]
+        units, frame = "frac", "image"
+
+    def joined(field: str) -> np.ndarray | None:
+        columns = [getattr(part, field) for part in found]
+        if columns[0] is None:
+            return None
+        return np.concatenate([column.values for column in columns])
+
+    trials = [
+        np.zeros(len(part.place)) if part.trial is None else part.trial.values for part in found
+    ]
+    fixations = Fixations(
+        image_ids,
+        user_ids,
+        session_ids,
+        image,
+        user,
+        session,
+        np.concatenate(trials).astype(np.int64),
+        xy,
+        joined("duration_ms"),
+        joined("t_ms"),
+        name,
+        units,
+        frame,
+        first.y_axis,
+        first.screen_px,
+        first.pixels_per_degree,
+        [*_notes(name, parts), *notes],
+    )
+    errors = _repeated_times(fixations, parts)
+    return (None, errors) if errors else (fixations, [])
+
+
+def _joined_names(columns: Sequence[Names | None]) -> tuple[list[str], np.ndarray]:
+    """Returns all names, sorted, and the index [n] of each row."""
+    given = [column for column in columns if column is not None]
+    names = sort_names({name for column in given for name in column.names})
+    number = {name: position for position, name in enumerate(names)}
+    codes = [
+        np.array([number[name] for name in column.names], np.int32)[column.codes]
+        for column in given
+    ]
+    used = np.unique(np.concatenate(codes))
+    if len(used) < len(names):  # Names of rows that were left out.
+        again = np.full(len(names), -1, np.int32)
+        again[used] = np.arange(len(used))
+        return [names[code] for code in used], again[np.concatenate(codes)]
+    return names, np.concatenate(codes)
+
+
+def sort_names(names: set[str]) -> list[str]:
+    """Sorts names as numbers if all are numbers, else as texts."""
+    are_numbers = all(name.isdecimal() for name in names)
+    return sorted(names, key=lambda name: (int(name) if are_numbers else 0, name))
+
+
+def _sessions(
+    found: Sequence[Rows], user: np.ndarray, num_users: int
+) -> tuple[list[list[str]], np.ndarray]:
+    """Numbers the sessions of each person from 0, in the order of their names."""
+    if all(part.session is None for part in found):
+        return [], np.zeros(len(user), np.int32)
+    columns = [part.session or Names(np.full(len(part.place), -1, np.int32), []) for part in found]
+    # A row without a session belongs to a session without a name.
+    columns = [
+        Names(np.where(column.codes < 0, len(column.names), column.codes), [*column.names, ""])
+        for column in columns
+    ]
+    names, code = _joined_names(columns)
+    pairs, row = np.unique(user.astype(np.int64) * len(names) + code, return_inverse=True)
+    owner, first = pairs // len(names), pairs % len(names)
+    starts = np.searchsorted(owner, np.arange(num_users))
+    session = (np.arange(len(pairs)) - starts[owner])[row].astype(np.int32)
+    session_ids: list[list[str]] = [[] for _ in range(num_users)]
+    for user_number, session_number in zip(owner, first, strict=True):
+        session_ids[user_number].append(names[session_number])
+    return session_ids, session
+
+
+def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
+    """Says what the files were taken for, by which columns, and what is left out."""
+    path, first = parts[0]
+    which = str(path) if len(parts) == 1 else f"{path} and {len(parts) - 1} more"
+    by = f": {first.taken}" if first.taken else ""
+    notes = [f"{which} read as {name}{by}"]
+    total: dict[str, int] = {}
+    for _, part in parts:
+        for reason, count in part.left_out.items():
+            total[reason] = total.get(reason, 0) + count
+    notes += [f"{count} rows left out: {reason}" for reason, count in total.items()]
+    return notes
+
+
+def _repeated_times(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
+    """Two fixations of a viewing cannot start at the same time."""
+    if fixations.t_ms is None:
+        return []
+    viewing = viewing_numbers(fixations)
+    order = np.lexsort((fixations.t_ms, viewing))
+    again = (np.diff(viewing[order]) == 0) & (np.diff(fixations.t_ms[order]) == 0)
+    if not again.any():
+        return []
+    row = int(np.sort(order[1:][again])[0])
+    more = f" ({int(again.sum())} such rows)" if again.sum() > 1 else ""
+    path, place, part = _place_of(parts, row)
+    where = part.place_text(place) if part.place_text else f"row {place}"
+    return [
+        f"{path} {where}: user {fixations.user_ids[fixations.user[row]]!r} has t_ms "
+        f"{fixations.t_ms[row]:g} on {fixations.image_ids[fixations.image[row]]!r} again, expected "
+        f"one row for each time{more}"
+    ]
+
+
+def _place_of(parts: Sequence[tuple[Path, Rows]], row: int) -> tuple[Path, int, Rows]:
+    for path, part in parts:
+        if row < len(part.place):
+            return path, int(part.place[row]), part
+        row -= len(part.place)
+    raise IndexError(row)
+
+
+def viewing_numbers(fixations: Fixations) -> np.ndarray:
+    """Numbers the viewings: int64 [n], in the order of image, user, session and trial."""
+    _, trial = np.unique(fixations.trial, return_inverse=True)
+    key = fixations.image.astype(np.int64)
+    for part in (fixations.user, fixations.session, trial):
+        key = key * (int(part.max(initial=0)) + 1) + part
+    return key
+
+
+def group_by_image(fixations: Fixations) -> dict[str, gaze_schema.GazeTable]:
+    """Groups fixations by image.
+
+    Returns:
+        Image -> gaze, sorted by image, then user, session, trial and time, with the coordinates of
+        the files. Trials are numbered from 0 for each image and user; a viewing in another session
+        is another trial.
+    """
+    viewing = viewing_numbers(fixations)
+    if fixations.t_ms is None:
+        order = np.argsort(viewing, kind="stable")
+    else:
+        order = np.lexsort((fixations.t_ms, viewing))
+    viewing, image, user = viewing[order], fixations.image[order], fixations.user[order]
+    is_viewing = np.diff(viewing, prepend=-1) != 0
+    is_pair = rows.run_starts(image, user)
+    number = np.cumsum(is_viewing)
+    trial = number - np.maximum.accumulate(np.where(is_pair, number, 0))
+    duration_ms = fixations.duration_ms
+    columns = (
+        user,
+        trial.astype(np.int32),
+        fixations.xy[order],
+        np.zeros(len(user)) if duration_ms is None else duration_ms[order],
+        fixations.session[order] if fixations.session_ids else None,
+    )
+    starts = np.flatnonzero(np.diff(image, prepend=-1))
+    ends = np.append(starts[1:], len(image))
+    return {
+        fixations.image_ids[image[start]]: gaze_schema.GazeTable(
+            *(None if column is None else column[start:end] for column in columns)  # type: ignore[arg-type]
+        )
+        for start, end in zip(starts, ends, strict=True)
+    }

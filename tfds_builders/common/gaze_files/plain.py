@@ -1,0 +1,192 @@
+"""Tables with one fixation a row and columns that the caller names: any format of their own."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import Role
+from tfds_builders.common.gaze_files.rows import Rows
+
+REQUIRED = ("image", "user", "x", "y")
+OPTIONAL = ("duration_ms", "trial", "t_ms", "session")
+
+# Other names of the columns: only offered in messages, since a unit cannot be known by a name.
+_OTHER_NAMES = {
+    "image": ("picture", "stimulus", "img", "image_id", "image_name", "filename", "file", "scene"),
+    "user": (
+        "participant",
+        "subject",
+        "observer",
+        "person",
+        "subj",
+        "subject_id",
+        "participant_id",
+    ),
+    "x": ("fix_x", "fx", "x_px", "fixation_x", "pos_x", "gaze_x", "currentfixx"),
+    "y": ("fix_y", "fy", "y_px", "fixation_y", "pos_y", "gaze_y", "currentfixy"),
+    "duration_ms": ("duration", "dur", "fixdur", "fix_duration", "durationms"),
+    "t_ms": ("t", "start", "onset", "start_ms", "time"),
+    "trial": ("trial_id", "trial_index", "repetition"),
+    "session": ("session_id", "recording", "block", "day"),
+}
+# Index columns that data frames write.
+_INDEX_NAMES = frozenset(("", "Unnamed: 0", "__index_level_0__", "rowname", "X.1"))
+_FACTOR_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 1e-6}
+_WHERE = re.compile(
+    r"""^\s*(?:"([^"]+)"|'([^']+)'|([^=!<>"']+?))\s*(==|!=|<=|>=|<|>)\s*(.*?)\s*$"""
+)
+
+
+class Plain(NamedTuple):
+    """How a table without a format of its own is read.
+
+    Attributes:
+        columns: name here -> name in the file, for the columns that have another name there.
+        ignored: columns to leave out.
+        durations: unit of the durations: "ms", "s", "us" or "ns".
+        times: unit of the starts, alike.
+    """
+
+    columns: Mapping[str, str]
+    ignored: Collection[str]
+    durations: str
+    times: str
+
+
+def recognise_plain(opened: Opened, plain: Plain) -> Role:
+    """Recognises a table that has the four required columns."""
+    names = {plain.columns.get(name, name) for name in REQUIRED}
+    return "fixations" if names <= set(opened.columns) else ""
+
+
+def read_plain(opened: Opened, plain: Plain) -> Rows:
+    """Reads a table of fixations.
+
+    Raises:
+        ValueError: a required column is missing, or a column is unknown; the message has the file.
+    """
+    path = opened.path
+    source = {name: plain.columns.get(name, name) for name in (*REQUIRED, *OPTIONAL)}
+    found = {name: column for name, column in source.items() if column in opened.columns}
+    for name, column in plain.columns.items():
+        if column not in opened.columns:
+            raise ValueError(
+                f"{path} has no column {column!r} (--columns {name}={column}); it has "
+                f"{', '.join(map(repr, opened.columns)) or 'none'}"
+            )
+    found = {name: column for name, column in found.items() if column not in plain.ignored}
+    missing = [name for name in REQUIRED if name not in found]
+    if missing:
+        raise ValueError(
+            f"{path} has no column {missing[0]!r}, expected the columns {', '.join(REQUIRED)}; "
+            f"it has {', '.join(map(repr, opened.columns)) or 'none'}{_offer(opened, found)}"
+        )
+    unknown = [
+        name
+        for name in opened.columns
+        if name not in found.values() and name not in plain.ignored and name not in _INDEX_NAMES
+    ]
+    # Who names the columns has chosen; a column of no known name may be misspelt.
+    if unknown and not plain.columns:
+        raise ValueError(
+            f"{path} has an unknown column {unknown[0]!r}, expected {', '.join(REQUIRED)} and "
+            f"optional {', '.join(OPTIONAL)} (--ignore-columns leaves others out)"
+            f"{_offer(opened, found)}"
+        )
+    table = containers.read_table(opened, set(found.values()))
+    cells = {name: table[column] for name, column in found.items()}
+    decimal_comma = opened.delimiter != ","
+    scale = {"duration_ms": _FACTOR_MS[plain.durations], "t_ms": _FACTOR_MS[plain.times]}
+    numbers = {
+        name: rows.numbers_of(cells[name], decimal_comma=decimal_comma, scale=scale.get(name, 1.0))
+        for name in ("x", "y", "duration_ms", "t_ms", "trial")
+        if name in cells
+    }
+    taken = [f"{name} from {column!r}" for name, column in found.items() if name != column]
+    left_out = [name for name in (*unknown, *_INDEX_NAMES) if name in opened.columns]
+    return Rows(
+        place=rows.places(table.num_rows),
+        image=rows.names_of(cells["image"]),
+        user=rows.names_of(cells["user"]),
+        session=rows.names_of(cells["session"]) if "session" in cells else None,
+        taken=", ".join([*taken, *(f"column {name!r} left out" for name in left_out)]),
+        cells=cells,
+        **numbers,  # type: ignore[arg-type]
+    )
+
+
+def _offer(opened: Opened, found: Mapping[str, str]) -> str:
+    """Returns the option that would name the columns, where their names are well known."""
+    offers = []
+    for name, others in _OTHER_NAMES.items():
+        if name in found:
+            continue
+        for column in opened.columns:
+            if re.sub(r"[\W]+", "_", column.strip().lower()) in others:
+                offers.append(f"{name}={column}")
+                break
+    return f"; perhaps --columns {','.join(offers)}" if offers else ""
+
+
+def rows_where(opened: Opened, condition: str) -> np.ndarray:
+    """Finds the rows of a table that a condition holds for.
+
+    Args:
+        opened: a table.
+        condition: COLUMN OPERATOR VALUE, such as "forced_fix == 0"; operators ==, !=, <, <=, >, >=.
+            A value that is a number is compared as a number, another value as a text.
+
+    Returns:
+        bool [n]; a cell without a value never fits, except for !=.
+
+    Raises:
+        ValueError: the condition has another form, or the file no such column.
+    """
+    match = _WHERE.match(condition)
+    if match is None:
+        raise ValueError(
+            f"--where is {condition!r}, expected COLUMN, one of == != < <= > >=, and a value, such "
+            "as 'forced_fix == 0'"
+        )
+    name = next(part for part in match.groups()[:3] if part is not None).strip()
+    operator, value = match[4], match[5]
+    if name not in opened.columns:
+        raise ValueError(
+            f"--where {condition!r}: {opened.path} has no column {name!r}; it has "
+            f"{', '.join(map(repr, opened.columns)) or 'none'}"
+        )
+    column = containers.read_table(opened, {name})[name]
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    text = value[1:-1] if is_quoted else value
+    number = None if is_quoted else _as_number(text)
+    if number is None and operator not in ("==", "!="):
+        raise ValueError(f"--where {condition!r}: {operator} needs a number, not {value!r}")
+    if number is not None:
+        values = rows.numbers_of(column, decimal_comma=opened.delimiter != ",").values
+        # Comparisons with NaN, no value, are false; only != is true.
+        return _COMPARE[operator](values, number)
+    codes, names = rows.names_of(column)
+    wanted = rows.normalize(text)
+    is_equal = codes == (names.index(wanted) if wanted in names else -2)
+    return is_equal if operator == "==" else ~is_equal
+
+
+_COMPARE = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,228 @@
+"""Reads fixations from one or several files: recognises the format, checks, sorts and groups."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import containers, plain, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.fixations import Fixations, join
+from tfds_builders.common.gaze_files.recognise import (
+    FORMATS,
+    PLAIN,
+    Options,
+    find_files,
+    plain_of,
+    recognise,
+)
+from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+
+
+def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
+    """Reads and checks files of gaze.
+
+    Args:
+        paths: files, or folders of files.
+        options: how to read the files.
+
+    Returns:
+        The fixations, or None if there are errors; and the errors, one line for each broken rule,
+        with the first row that breaks the rule and the number of such rows.
+
+    Raises:
+        FileNotFoundError: a file is missing, or a folder has no file of gaze.
+        ValueError: no file has gaze of a known format, or a file cannot be read at all.
+    """
+    _check_options(options)
+    files = find_files(paths)
+    name, opened, notes = recognise(files, options, is_folder=any(map(Path.is_dir, paths)))
+    parts, errors = [], []
+    for one in opened:
+        part, found = _read_file(name, one, options)
+        errors += found
+        parts.append((one.path, part))
+    if errors:
+        return None, errors
+    return join(name, parts, notes)
+
+
+def _check_options(options: Options) -> None:
+    if options.format not in ("auto", PLAIN, *FORMATS):
+        raise ValueError(
+            f"--format is {options.format!r}, expected auto, {PLAIN}, {', '.join(sorted(FORMATS))}"
+        )
+    allowed = (*plain.REQUIRED, *plain.OPTIONAL)
+    for name, _ in options.columns:
+        if name not in allowed:
+            raise ValueError(f"--columns names {name!r}, expected one of {', '.join(allowed)}")
+    if options.user_from is not None:
+        try:
+            num_groups = re.compile(options.user_from).groups
+        except re.error as error:
+            raise ValueError(
+                f"--user-from {options.user_from!r} is not a regular expression: {error}"
+            ) from error
+        if not num_groups:
+            raise ValueError(
+                f"--user-from is {options.user_from!r}, expected a group such as '(p\\d+)_'"
+            )
+
+
+def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str]]:
+    """Reads one file and applies the options that are the same for all formats."""
+    if name == PLAIN:
+        found = plain.read_plain(one, plain_of(options))
+    else:
+        found = FORMATS[name].read(one, options.how)
+    for condition in options.where:
+        fits = plain.rows_where(one, condition)
+        found = rows.take(found, fits[found.place - 1], f"not {condition}")
+    found = _name_image(found, one, options.image_from)
+    found = _name_user(found, one, options.user_from)
+    if options.drop_missing:
+        is_missing = found.x.is_missing | found.y.is_missing
+        if found.duration_ms is not None:
+            is_missing = is_missing | found.duration_ms.is_missing
+        found = rows.take(found, ~is_missing, "without a place or a duration")
+    if name != PLAIN and found.image is not None:
+        found = rows.take(found, found.image.codes >= 0, "without an image")
+    if not len(found.place):
+        left_out = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
+        return found, [
+            f"{one.path} has no row, expected one for each fixation"
+            + (f" (left out: {left_out})" if left_out else "")
+        ]
+    return found, _errors(found, one.path)
+
+
+def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
+    """Fills a template with the columns of a file."""
+    if template is None:
+        if found.image is None:
+            raise ValueError(
+                f"{one.path} does not say which image each fixation is on: give --image-from, a "
+                "template such as 'image_{trial}.png'"
+            )
+        return found
+    fields = dict.fromkeys(re.findall(r"\{([^{}]+)\}", template))
+    texts: dict[str, list[str]] = {}
+    for field in fields:
+        if field in ("file", "folder"):
+            value = rows.stem(one.path) if field == "file" else one.path.parent.name
+            texts[field] = [value] * len(found.place)
+        elif field in one.columns:
+            column = rows.names_of(containers.read_table(one, {field})[field])
+            texts[field] = _texts(rows.take_names(column, found.place - 1))
+        elif field == "trial" and found.trial is not None:
+            texts[field] = [f"{value:g}" for value in found.trial.values]
+        elif field == "image" and found.image is not None:
+            texts[field] = _texts(found.image)
+        else:
+            known = (*one.columns, "file", "folder")
+            raise ValueError(
+                f"--image-from {template!r}: {one.path} has no column {field!r}, expected one of "
+                f"{', '.join(map(repr, known))}"
+            )
+    if not fields:
+        return found._replace(image=rows.one_name(template, len(found.place)))
+    named = []
+    for values in zip(*texts.values(), strict=True):
+        name = template
+        for field, value in zip(texts, values, strict=True):
+            name = name.replace(f"{{{field}}}", value)
+        named.append(name)
+    return found._replace(image=rows.names_of(named))
+
+
+def _texts(names: Names | None) -> list[str]:
+    if names is None:
+        return []
+    return [names.names[code] if code >= 0 else "" for code in names.codes]
+
+
+def _name_user(found: Rows, one: Opened, pattern: str | None) -> Rows:
+    """Takes the person, and if given the session and trial, out of a name or the path."""
+    if pattern is None:
+        if found.user is None:
+            return found._replace(user=rows.one_name(rows.stem(one.path), len(found.place)))
+        return found
+    is_in_path = found.user is None or len(found.user.names) < 2
+    names = found.user
+    if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
+        names = rows.one_name(one.path.as_posix(), len(found.place))
+    parts: dict[str, list[str]] = {"user": [], "session": []}
+    for name in names.names:
+        match = re.search(pattern, name)
+        if match is None:
+            raise ValueError(
+                f"{one.path}: --user-from {pattern!r} does not fit {name!r}, expected a pattern "
+                "that fits the name of each person"
+            )
+        groups = match.groupdict()
+        parts["user"].append(groups.get("user") or match[1])
+        parts["session"].append(groups.get("session") or "")
+    session = found.session
+    if any(parts["session"]):
+        session = _renamed(names, parts["session"])
+    return found._replace(user=_renamed(names, parts["user"]), session=session)
+
+
+def _renamed(names: Names, texts: Sequence[str]) -> Names:
+    """Gives each name another text; two names may get the same."""
+    of_text = rows.names_of(list(texts))
+    codes = np.append(of_text.codes, -1)[names.codes].astype(np.int32)
+    return Names(codes, of_text.names)
+
+
+def _errors(found: Rows, path: Path) -> list[str]:
+    """Checks every value; one line for each broken rule."""
+    errors: list[str] = []
+
+    def add_error(broken: np.ndarray, name: str, rule: str) -> None:
+        broken_rows = np.flatnonzero(broken)
+        if not len(broken_rows):
+            return
+        place = int(found.place[broken_rows[0]])
+        more = f" ({len(broken_rows)} such rows)" if len(broken_rows) > 1 else ""
+        where = found.place_text(place) if found.place_text else f"row {place}"
+        if name in found.cells:
+            value = repr(found.cells[name][place - 1].as_py())
+        else:
+            numbers = getattr(found, name)
+            value = (
+                repr(float(numbers.values[broken_rows[0]]))
+                if isinstance(numbers, Numbers) and not numbers.is_wrong[broken_rows[0]]
+                else "not given"
+            )
+        errors.append(f"{path} {where}: {name} is {value}, expected {rule}{more}")
+
+    for name in ("image", "user"):
+        names = getattr(found, name)
+        add_error(names.codes < 0, name, "a name")
+    for name in ("x", "y", *plain.OPTIONAL):
+        numbers = getattr(found, name)
+        if not isinstance(numbers, Numbers):
+            continue
+        values, is_missing, is_wrong = numbers
+        is_infinite = ~is_wrong & ~is_missing & ~np.isfinite(values)
+        is_gap = is_missing & _is_blank(found, name)
+        add_error(is_wrong | is_gap, name, "a number")
+        add_error(is_infinite | (is_missing & ~is_gap), name, "a finite number")
+    if found.duration_ms is not None:
+        add_error(found.duration_ms.values < 0, "duration_ms", "no negative number")
+    if found.trial is not None:
+        trial = found.trial.values
+        add_error(np.isfinite(trial) & (trial != np.round(trial)), "trial", "an integer")
+    return errors
+
+
+def _is_blank(found: Rows, name: str) -> np.ndarray:
+    """Whether a missing value is no text of a number, such as `nan`; bool [n]."""
+    numbers = getattr(found, name)
+    is_blank = np.zeros(len(found.place), bool)
+    for row in np.flatnonzero(numbers.is_missing):
+        value = found.cells[name][int(found.place[row]) - 1].as_py() if name in found.cells else ""
+        is_blank[row] = not (isinstance(value, float) or str(value).strip().lower() == "nan")
+    return is_blank

@@ -1,0 +1,166 @@
+"""Recognises the format of files of gaze by their headers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tfds_builders.common.gaze_files import containers, plain
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.plain import Plain
+from tfds_builders.common.gaze_files.rows import Rows
+
+PLAIN = "table"
+
+
+class Format(NamedTuple):
+    """How one format is recognised and read."""
+
+    recognise: Callable[[Opened], Role]
+    read: Callable[[Opened, How], Rows]
+
+
+FORMATS: dict[str, Format] = {}
+
+
+class Options(NamedTuple):
+    """How files of gaze are read.
+
+    Attributes:
+        format: a key of `FORMATS`, "table", or "auto": found from each file.
+        columns: for "table", name here -> name in the file.
+        ignored_columns: for "table", columns to leave out.
+        where: conditions that a row of a table must fulfil, see `plain.rows_where`.
+        drop_missing: whether rows without a place or duration are left out instead of refused.
+        durations: for "table", unit of the durations: "ms", "s", "us" or "ns".
+        times: for "table", unit of the starts, alike.
+        user_from: a regular expression with one group, or groups named `user`, `session` and
+            `trial`: searched in the name of the person, or in the path where the file has no name
+            of the person; None: the name as it is.
+        image_from: a template such as "dzw-{TRIAL_INDEX}.png": columns of the file in braces, also
+            {file} and {folder}; None: the image is in the file.
+        how: options of the formats.
+    """
+
+    format: str = "auto"
+    columns: tuple[tuple[str, str], ...] = ()
+    ignored_columns: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    drop_missing: bool = False
+    durations: str = "ms"
+    times: str = "ms"
+    user_from: str | None = None
+    image_from: str | None = None
+    how: How = How()
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """Finds the files of gaze: each path, and all files below a path that is a folder.
+
+    Raises:
+        FileNotFoundError: a path does not exist, or a folder has no file that may hold gaze.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        below = [one for one in sorted(path.rglob("*")) if one.is_file() and _may_hold_gaze(one)]
+        if not below:
+            raise FileNotFoundError(
+                f"--table {path} has no file that may hold gaze, expected "
+                f"{', '.join(containers.SUFFIXES)}"
+            )
+        found += below
+    return list(dict.fromkeys(found))
+
+
+def _may_hold_gaze(path: Path) -> bool:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if any(part.startswith(".") for part in path.parts[1:]):
+        return False
+    last = suffixes[-1] if suffixes else ""
+    if last == ".gz" and len(suffixes) > 1:
+        last = suffixes[-2]
+    return last in (*containers.SUFFIXES, *containers.TEXT_SUFFIXES)
+
+
+def recognise(
+    files: Sequence[Path], options: Options, *, is_folder: bool
+) -> tuple[str, list[Opened], list[str]]:
+    """Finds the one format of the files, and the files that hold gaze in this format."""
+    notes: list[str] = []
+    roles: dict[str, dict[Role, list[Opened]]] = {}
+    all_opened = []
+    for path in files:
+        try:
+            one = containers.open_file(path)
+        except ValueError:
+            if not is_folder:
+                raise
+            notes.append(f"{path} left out: not a table or text")
+            continue
+        all_opened.append(one)
+        name, role = _recognise_file(one, options)
+        if role:
+            roles.setdefault(name, {}).setdefault(role, []).append(one)
+        elif is_folder:
+            notes.append(f"{path} left out: not a file of gaze in a known format")
+    with_gaze = [name for name, found in roles.items() if {"fixations", "samples"} & found.keys()]
+    # A folder may hold tables of other things beside the files of the tracker.
+    if len(with_gaze) > 1:
+        shown = "; ".join(
+            f"{name}: {next(iter(_gaze_files(roles[name]))).path}" for name in sorted(with_gaze)
+        )
+        raise ValueError(f"--table has files of several formats ({shown}): choose one by --format")
+    if not with_gaze:
+        return _without_format(all_opened, options, is_folder=is_folder), all_opened, notes
+    [name] = with_gaze
+    found = roles[name]
+    chosen = _gaze_files(found)
+    for one in found.get("beside", []):
+        notes.append(f"{one.path} belongs to the export and holds no gaze of its own")
+    if "fixations" in found:
+        for one in found.get("samples", []):
+            notes.append(f"{one.path} left out: samples of gaze, whose fixations are given")
+    return name, chosen, notes
+
+
+def _gaze_files(found: Mapping[Role, list[Opened]]) -> list[Opened]:
+    return found.get("fixations") or found["samples"]
+
+
+def _recognise_file(one: Opened, options: Options) -> tuple[str, Role]:
+    if options.columns and options.format == "auto":
+        return PLAIN, plain.recognise_plain(one, plain_of(options))
+    if options.format != "auto":
+        if options.format == PLAIN:
+            return PLAIN, plain.recognise_plain(one, plain_of(options))
+        return options.format, FORMATS[options.format].recognise(one)
+    for name, format_ in FORMATS.items():
+        role = format_.recognise(one)
+        if role:
+            return name, role
+    return PLAIN, plain.recognise_plain(one, plain_of(options))
+
+
+def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bool) -> str:
+    """Returns the plain format where its errors say what is missing, or raises."""
+    if options.format in ("auto", PLAIN) and not is_folder:
+        one = opened[0]
+        if one.suffix in containers.TABLE_SUFFIXES:
+            return PLAIN
+        raise ValueError(
+            f"--table {one.path} is not a file of gaze in a known format, expected a table "
+            f"({', '.join(containers.TABLE_SUFFIXES)}) or one of: {', '.join(sorted(FORMATS))}"
+        )
+    where = f"{len(opened)} files" if is_folder else str(opened[0].path)
+    raise ValueError(
+        f"--table: {where} have no gaze of the format {options.format}, expected one of: {PLAIN}, "
+        f"{', '.join(sorted(FORMATS))}"
+    )
+
+
+def plain_of(options: Options) -> Plain:
+    """Returns how a table without a format of its own is read."""
+    return Plain(dict(options.columns), options.ignored_columns, options.durations, options.times)
