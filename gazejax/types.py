@@ -11,7 +11,8 @@ Conventions:
   For a seen user, the universal map leaves this user out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -77,6 +78,8 @@ class Dataset(NamedTuple):
             requests none.
         projection: the `FeatureProjection` that made the features; None without features.
         digest: digests of the records, `gaze` and `images`; None if an older builder prepared them.
+        gaze_source: what the prepared data set says of its gaze: `tracking`, and of a table also
+            `format` and `convention`; see `tfds_builders.common.gaze_schema`.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Dataset(NamedTuple):
     features: Float16[np.ndarray, "image height width feature"] | LazyRows | None
     projection: Any
     digest: Any
+    gaze_source: Mapping[str, Any] = MappingProxyType({})
 
 
 class Scanpaths(NamedTuple):

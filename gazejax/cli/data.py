@@ -30,6 +30,9 @@ def add_parsers(data: Any) -> None:
     )
     building.add_argument("--name", dest="stored_name", help="gaze_table: name of the data set")
     building.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
+    building.add_argument(
+        "--replace", action="store_true", help="build anew what is built already under this name"
+    )
     _add_options(building)
     building.set_defaults(run=_build)
 
@@ -59,6 +62,12 @@ def add_parsers(data: Any) -> None:
     listing = data.add_parser("list", help="list the prepared data sets")
     listing.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
     listing.set_defaults(run=_list)
+
+    removing = data.add_parser("remove", help="remove a prepared data set from the disk")
+    removing.add_argument("name", metavar="NAME[/CONFIG]")
+    removing.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
+    removing.add_argument("--yes", action="store_true", help="do not ask")
+    removing.set_defaults(run=_remove)
 
     verifying = data.add_parser("verify", help="read every record of a prepared data set")
     verifying.add_argument("name", metavar="NAME[/CONFIG]")
@@ -240,6 +249,7 @@ def _build(arguments: argparse.Namespace) -> None:
         arguments.data_dir,
         table=tuple(arguments.table),
         stored_name=arguments.stored_name,
+        replace=arguments.replace,
         **_options(arguments),
     )
 
@@ -274,6 +284,20 @@ def _list(arguments: argparse.Namespace) -> None:
     data_dir = arguments.data_dir or prepared.default_data_dir()
     found = prepared.find(data_dir)
     print(prepared.format_list(found) if found else f"nothing is prepared in {data_dir}")
+
+
+def _remove(arguments: argparse.Namespace) -> None:
+    folder = prepared_folder(arguments.name, arguments.data_dir)
+    one = prepared.open_folder(arguments.name, folder)
+    what = f"{arguments.name} {one.version}, {one.num_images} images, in {folder}"
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise ValueError(f"{what}: give --yes to remove it, since there is no terminal to ask")
+        if input(f"remove {what}? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("nothing was removed")
+            return
+    prepared.remove(one)
+    print(f"removed {what}")
 
 
 def _verify(arguments: argparse.Namespace) -> None:

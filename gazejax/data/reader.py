@@ -100,6 +100,12 @@ def load(
         features=None,
         projection=None,
         digest=source.metadata.get("digest"),
+        gaze_source={
+            name: source.metadata[name]
+            for name in ("tracking", "format", "convention")
+            if name in source.metadata
+        }
+        | {"has_sessions": "session_ids" in source.metadata},
     )
 
 
@@ -257,6 +263,37 @@ def _stored_images(source: Source, positions: Sequence[int], size: tuple[int, in
     return LazyRows(read, len(positions))
 
 
+def kept_fixations(
+    user: Int[np.ndarray, " fixation"],
+    trial: Int[np.ndarray, " fixation"],
+    *,
+    first_trial_only: bool,
+    drop_first_fixation: bool,
+    subsample_every: int,
+) -> Int[np.ndarray, " kept"]:
+    """Finds the fixations on one image that the filters of a config leave, see `load`.
+
+    Args:
+        user: not negative.
+        trial: not negative.
+        first_trial_only: whether to drop all but a user's first trial.
+        drop_first_fixation: whether to drop the first fixation of every trial.
+        subsample_every: keeps the first of so many fixations of a trial.
+
+    Returns:
+        Their indices, sorted by user, then trial, then place in the arrays.
+    """
+    order = np.lexsort((trial, user))
+    if first_trial_only:
+        first = np.full(user.max(initial=-1) + 1, np.iinfo(np.int32).max, np.int32)
+        np.minimum.at(first, user, trial)
+        order = order[trial[order] == first[user[order]]]
+    is_first = (np.diff(user[order], prepend=-1) | np.diff(trial[order], prepend=-1)) != 0
+    row = np.arange(len(order))
+    number = row - np.maximum.accumulate(np.where(is_first, row, 0)) - drop_first_fixation
+    return order[(number >= 0) & (number % subsample_every == 0)]
+
+
 def _flatten_gaze(
     tables: Sequence[Mapping[str, Any]],
     image_ids: Sequence[str],
@@ -279,16 +316,13 @@ def _flatten_gaze(
                 f"image {image_ids[image]!r} row {row}: user {user[row]} at {xy_px[row].tolist()}; "
                 f"allowed: 0 <= user < {num_users}, 0 <= x < {width}, 0 <= y < {height}"
             )
-        trial = np.asarray(table["trial"])
-        order = np.lexsort((trial, user))
-        if first_trial_only:
-            first = np.full(num_users, np.iinfo(np.int32).max, np.int32)
-            np.minimum.at(first, user, trial)
-            order = order[trial[order] == first[user[order]]]
-        is_first = (np.diff(user[order], prepend=-1) | np.diff(trial[order], prepend=-1)) != 0
-        row = np.arange(len(order))
-        number = row - np.maximum.accumulate(np.where(is_first, row, 0)) - drop_first_fixation
-        order = order[(number >= 0) & (number % subsample_every == 0)]
+        order = kept_fixations(
+            user,
+            np.asarray(table["trial"]),
+            first_trial_only=first_trial_only,
+            drop_first_fixation=drop_first_fixation,
+            subsample_every=subsample_every,
+        )
         xy_frac.append(xy_px[order] / np.array([width, height], np.float32))
         duration_ms.append(np.asarray(table["duration_ms"], np.float32)[order])
         length[:, image] = np.bincount(user[order], minlength=num_users)

@@ -1,6 +1,7 @@
 """A run's folder, which needs no data set to be used afterwards, and what may be written to it.
 
 config.json                 the config, package versions, commit and command
+data.json                   the data set, and how its gaze was read
 splits.json                 the seen and unseen users, the training and test images
 center_prior.npz            mean of the training maps, for images without gaze
 features.npz                the projection of backbone features, if the config has a backbone
@@ -37,6 +38,8 @@ from gazejax.workdir import checkpoints
 _PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
 PROJECTION_FILE = "features.npz"
+
+DATA_FILE = "data.json"
 
 RESOURCES_FILE = "resources.json"
 
@@ -158,11 +161,29 @@ def write_description(
         workdir / "splits.json",
         named_splits(splits, dataset) | {"users_left_out": users_left_out(splits, dataset)},
     )
+    write_json(
+        workdir / DATA_FILE,
+        {
+            "name": config.data.name,
+            "digest": dataset.digest,
+            "has_durations": dataset.has_durations,
+            **dataset.gaze_source,
+        },
+    )
     write_arrays(workdir / "center_prior.npz", center_priors)
     if dataset.projection is not None:
         parts = dataset.projection._asdict().items()
         arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}
         write_arrays(workdir / PROJECTION_FILE, arrays)
+
+
+def load_gaze_source(workdir: Path) -> dict[str, Any]:
+    """Reads how the gaze of a run's data set was read; {} if an older version trained the run.
+
+    Keys: see `types.Dataset.gaze_source`, and `name`, `digest`, `has_durations`.
+    """
+    path = workdir / DATA_FILE
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def read_resources(workdir: Path) -> dict[str, dict[str, float]]:

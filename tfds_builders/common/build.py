@@ -92,6 +92,8 @@ def build(
     raw_dir: Path | None = None,
     data_dir: Path | None = None,
     images_dir: Path | None = None,
+    *,
+    replace: bool = False,
     **options: Any,
 ) -> Path:
     """Builds a data set unless it is built already.
@@ -101,6 +103,8 @@ def build(
         raw_dir: see `Options`.
         data_dir: folder of all prepared data sets; None: TFDS's default.
         images_dir: see `Options`.
+        replace: whether to build a data set anew that is built already. The old data set stays
+            until the new one is complete.
         options: the other fields of `Options`.
 
     Returns:
@@ -118,8 +122,18 @@ def build(
     check_options(name, given)
     builder_name = name.partition("/")[0]
     root = None if data_dir is None else Path(data_dir).expanduser()
+    raw_dir = None if builder_name == "gaze_table" else given.raw_dir
     builder = _make_builder(name, given, root)
-    return prepare(builder, None if builder_name == "gaze_table" else given.raw_dir)
+    old_dir = Path(builder.data_dir)
+    if not replace or not old_dir.exists():
+        return prepare(builder, raw_dir)
+    # Beside the old data set, so that the new one is moved on the same disk.
+    with tempfile.TemporaryDirectory(dir=old_dir.parent, prefix="replacing_") as temporary:
+        new_dir = prepare(_make_builder(name, given, Path(temporary) / "new"), raw_dir)
+        old_dir.rename(Path(temporary) / "old")
+        new_dir.rename(old_dir)
+    _log(f"replaced {old_dir}")
+    return old_dir
 
 
 def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDatasetBuilder:

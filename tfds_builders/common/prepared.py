@@ -1,6 +1,7 @@
 """Finds, lists and verifies prepared data sets."""
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +77,21 @@ def open_folder(name: str, folder: Path) -> Prepared:
     return Prepared(
         name, folder.name, folder, num_images, metadata, info.redistribution_info.license
     )
+
+
+def remove(prepared: Prepared) -> None:
+    """Removes the folder of a prepared data set, and the folders above that are left empty.
+
+    Raises:
+        OSError: the folder cannot be removed.
+    """
+    shutil.rmtree(prepared.folder)
+    for folder in [prepared.folder.parent, prepared.folder.parent.parent][
+        : len(Path(prepared.name).parts)
+    ]:
+        if any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def format_list(found: list[Prepared]) -> str:

@@ -50,7 +50,7 @@ def find_kind(path: Path) -> str:
 
     Raises:
         FileNotFoundError: the path does not exist.
-        ValueError: the folder is not a release of a known data set.
+        ValueError: the folder is neither a release of a known data set nor has files of gaze.
     """
     if path.is_file():
         return "gaze_table"
@@ -62,10 +62,15 @@ def find_kind(path: Path) -> str:
         return "personalized_saliency/gaze"
     if any(path.glob("fixations.*")):
         return "individual_differences"
-    raise ValueError(
-        f"{path} is not a known release, expected data/eye (osie), Data/fixData "
-        "(personalized_saliency) or fixations.* (individual_differences) in this folder"
-    )
+    try:
+        gaze_files.find_files([path])
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"{path} is not a known release, expected data/eye (osie), Data/fixData "
+            "(personalized_saliency), fixations.* (individual_differences) or files of gaze in "
+            "this folder"
+        ) from error
+    return "gaze_table"
 
 
 def check(name: str, options: build.Options, *, min_images: int, seed: int) -> Findings:

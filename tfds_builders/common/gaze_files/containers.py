@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
@@ -101,6 +102,8 @@ def read_table(
     num_skipped_lines: int = 0,
     columns: Sequence[str] | None = None,
     delimiter: str | None = None,
+    numbers: Collection[str] = (),
+    names_in: Collection[str] = (),
 ) -> pa.Table:
     """Reads a table with one line of names.
 
@@ -110,9 +113,12 @@ def read_table(
         num_skipped_lines: number of lines before the line of names.
         columns: names of the columns of a file without a line of names; None: `opened.columns`.
         delimiter: of a text; None: `opened.delimiter`.
+        numbers: columns of a text to read as numbers if all their cells are numbers, which takes
+            less memory.
+        names_in: columns of a text to read as codes of few names, likewise.
 
     Returns:
-        The columns. All columns of a text are texts; an empty cell is "".
+        The columns. All other columns of a text are texts; an empty cell is "".
 
     Raises:
         ValueError: the file is not such a table; the message has the file and the row.
@@ -132,6 +138,8 @@ def read_table(
                 num_skipped_lines=num_skipped_lines,
                 columns=columns,
                 delimiter=delimiter or opened.delimiter,
+                numbers=numbers,
+                names_in=names_in,
             )
     if names is not None:
         table = _select(table, names)
@@ -206,6 +214,8 @@ def _read_delimited(
     num_skipped_lines: int,
     columns: Sequence[str] | None,
     delimiter: str,
+    numbers: Collection[str],
+    names_in: Collection[str],
 ) -> pa.Table:
     path = opened.path
     header = tuple(opened.columns if columns is None else columns)
@@ -218,24 +228,30 @@ def _read_delimited(
     # Without names of its own, the table starts below the line of names.
     num_lines = num_skipped_lines + (0 if columns is not None else _header_line(opened))
     is_plain = opened.encoding == "utf-8" and path.suffix.lower() != ".gz"
-    if is_plain:
-        source: Any = str(path)
-    else:
-        source = pa.BufferReader(read_text(opened).encode())
-    options = {
-        "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter),
-        "convert_options": pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()),
-            include_columns=[name for name in header if names is None or name in names],
-            strings_can_be_null=False,
-        ),
-    }
-    read_options = pyarrow.csv.ReadOptions(column_names=list(header), skip_rows=num_lines)
-    try:
-        return pyarrow.csv.read_csv(source, read_options=read_options, **options)
-    except pa.ArrowInvalid as error:
-        if "Empty CSV file" in str(error):
-            return pa.table({name: pa.array([], pa.string()) for name in header})
+    content = b"" if is_plain else read_text(opened).encode()
+    included = [name for name in header if names is None or name in names]
+    for typed in (set(numbers) & set(included), set()):
+        types = dict.fromkeys(header, pa.string())
+        types |= dict.fromkeys(names_in, pa.dictionary(pa.int32(), pa.string()))
+        types |= dict.fromkeys(typed, pa.float64())
+        try:
+            table = pyarrow.csv.read_csv(
+                str(path) if is_plain else pa.BufferReader(content),
+                read_options=pyarrow.csv.ReadOptions(
+                    column_names=list(header), skip_rows=num_lines
+                ),
+                parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter),
+                # An empty cell is a text, and no number.
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=types, include_columns=included, null_values=[]
+                ),
+            )
+            # `nan` and `inf` are read again as the texts they are, for messages.
+            if all(pc.all(pc.is_finite(table[name])).as_py() for name in typed):
+                return table
+        except pa.ArrowInvalid as error:
+            if "Empty CSV file" in str(error):
+                return _as_table(included, [])
     # Slower: reads line breaks in quotes, and finds the row of an error.
     rows = list(_delimited_rows(opened, header, num_lines, delimiter))
     table = _as_table(header, rows)

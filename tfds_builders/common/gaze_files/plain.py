@@ -97,7 +97,11 @@ def read_plain(opened: Opened, plain: Plain) -> Rows:
             f"optional {', '.join(OPTIONAL)} (--ignore-columns leaves others out)"
             f"{_offer(opened, found)}"
         )
-    table = containers.read_table(opened, set(found.values()))
+    of_names = {found[name] for name in ("image", "user", "session") if name in found}
+    of_numbers = set(found.values()) - of_names
+    table = containers.read_table(
+        opened, set(found.values()), numbers=of_numbers, names_in=of_names
+    )
     cells = {name: table[column] for name, column in found.items()}
     decimal_comma = opened.delimiter != ","
     scale = {"duration_ms": _FACTOR_MS[plain.durations], "t_ms": _FACTOR_MS[plain.times]}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from tfds_builders.common.gaze_files import containers, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
@@ -45,6 +46,7 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         parts.append((one.path, part))
     if errors:
         return None, errors
+    pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
     return join(name, parts, notes)
 
 
@@ -94,7 +96,8 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
             f"{one.path} has no row, expected one for each fixation"
             + (f" (left out: {left_out})" if left_out else "")
         ]
-    return found, _errors(found, one.path)
+    errors = _errors(found, one.path)
+    return found._replace(cells={}), errors
 
 
 def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:

@@ -133,16 +133,25 @@ def names_of(column: pa.ChunkedArray | Sequence[str], missing: Collection[str] =
     """
     if not isinstance(column, pa.ChunkedArray | pa.Array):
         column = pa.array(column, pa.string())
-    encoded = pc.dictionary_encode(_combined(column))
-    texts = ["" if value is None else _as_text(value) for value in encoded.dictionary.to_pylist()]
+    if isinstance(column, pa.Array):
+        column = pa.chunked_array([column])
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    if not column.num_chunks:
+        return Names(np.zeros(0, np.int32), [])
+    encoded = column.unify_dictionaries()  # All chunks have one dictionary.
+    values = encoded.chunk(encoded.num_chunks - 1).dictionary.to_pylist()
     names: dict[str, int] = {}
-    code_of = np.full(len(texts) + 1, -1, np.int32)
-    for number, text in enumerate(texts):
-        name = normalize(text)
+    code_of = np.full(len(values) + 1, -1, np.int32)
+    for number, value in enumerate(values):
+        name = normalize("" if value is None else _as_text(value))
         if name not in missing:
             code_of[number] = names.setdefault(name, len(names))
-    indices = encoded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)
-    return Names(code_of[indices], list(names))
+    codes = [
+        code_of[chunk.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)]
+        for chunk in encoded.chunks
+    ]
+    return Names(np.concatenate(codes), list(names))
 
 
 def one_name(name: str, length: int) -> Names:

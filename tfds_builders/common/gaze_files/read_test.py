@@ -1,0 +1,311 @@
+"""The reader of all files of gaze: containers, options, sessions, and errors in one line."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tfds_builders.common import gaze_files
+from tfds_builders.common.gaze_files import Fixations, Options
+from tfds_builders.common.gaze_files.rows import MISSING, names_of, normalize, numbers_of
+
+ROWS = [("a.jpg", "ann", 1.5, 2.0), ("a.jpg", "bob", 3.0, 4.25), ("b.jpg", "ann", -5.0, 600.0)]
+XY = [[1.5, 2.0], [3.0, 4.25], [-5.0, 600.0]]
+
+
+def text_of(delimiter: str = ",", decimal: str = ".") -> str:
+    """Returns the table as a text."""
+    cells = [["image", "user", "x", "y"], *([str(cell) for cell in row] for row in ROWS)]
+    lines = [delimiter.join(row) for row in cells]
+    return "\n".join([lines[0], *(line.replace(".0", "").replace(".5", f"{decimal}5").replace(
+        "4.25", f"4{decimal}25") for line in lines[1:])]) + "\n"  # fmt: skip
+
+
+def read(path: Path, **options: Any) -> Fixations:
+    """Reads a file without errors."""
+    fixations, errors = gaze_files.read([path], Options(**options))
+    assert errors == []
+    assert fixations is not None
+    return fixations
+
+
+def errors_of(path: Path, text: str, **options: Any) -> str:
+    """Returns the first error of a table, raised or listed."""
+    path.write_text(text)
+    try:
+        fixations, errors = gaze_files.read([path], Options(**options))
+    except (ValueError, FileNotFoundError) as error:
+        return str(error)
+    assert fixations is None
+    return errors[0]
+
+
+def write_xlsx(path: Path) -> None:
+    """Writes the table in an Excel file, with a row without values."""
+    book = openpyxl.Workbook()
+    for row in (("image", "user", "x", "y"), *ROWS, (None, None, None, None)):
+        book.active.append(row)
+    book.save(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.csv", text_of().encode()),
+        ("t.csv", b"\xef\xbb\xbf" + text_of().replace("\n", "\r\n").encode()),
+        ("t.tsv", text_of("\t").encode()),
+        ("t.txt", text_of(";", decimal=",").encode()),
+        ("t.xls", text_of("\t", decimal=",").encode("utf-16")),
+        ("t.xls", text_of("\t").encode("utf-16-le")),
+        ("t.csv.gz", gzip.compress(text_of(";").encode())),
+        ("t.csv", ('"' + text_of().replace("image", 'image"', 1)).encode()),
+        ("t.csv", ("\n" + text_of().replace("ann", ' "ann"')).replace(' "ann"', '"ann"').encode()),
+    ],
+)
+def test_one_table_in_many_containers(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    found = read(tmp_path / name)
+    assert (found.image_ids, found.user_ids) == (["a.jpg", "b.jpg"], ["ann", "bob"])
+    assert (found.image.tolist(), found.user.tolist()) == ([0, 0, 1], [0, 1, 0])
+    assert found.xy.tolist() == XY
+    assert found.session_ids == []
+    assert found.duration_ms is None
+
+
+def test_an_excel_file_is_a_table(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "t.xlsx")
+    assert read(tmp_path / "t.xlsx").xy.tolist() == XY
+    (tmp_path / "u.xlsx").write_bytes((tmp_path / "t.xlsx").read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"u\.xlsx is not an Excel file"):
+        read(tmp_path / "u.xlsx")
+
+
+def test_columns_by_other_names_units_and_filters(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        ",picture,who,fx,fy,dur,begin,forced\n"
+        "0,a.jpg,1,1,2,0.25,5.5,0\n1,a.jpg,1,3,4,0.3,6,1\n2,a.jpg,2,.,4,0.3,7,0\n"
+    )
+    columns = (
+        *(("image", "picture"), ("user", "who"), ("x", "fx"), ("y", "fy")),
+        *(("duration_ms", "dur"), ("t_ms", "begin")),
+    )
+    found = read(
+        path,
+        columns=columns,
+        durations="s",
+        times="s",
+        where=("forced == 0",),
+        drop_missing=True,
+    )
+    assert found.xy.tolist() == [[1, 2]]
+    assert found.user_ids == ["1"]
+    assert found.duration_ms is not None
+    assert found.t_ms is not None
+    assert (found.duration_ms.tolist(), found.t_ms.tolist()) == ([250], [5500])
+    notes = "\n".join(found.notes)
+    assert "image from 'picture'" in notes
+    assert "1 rows left out: not forced == 0" in notes
+    assert "1 rows left out: without a place or a duration" in notes
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("x > 1.5", [3.0]),
+        ("x<=1.5", [1.5, -5.0]),
+        ("user == ann", [1.5, -5.0]),
+        ("user != 'ann'", [3.0]),
+        ('"y" == 4.25', [3.0]),
+        ("image == b.jpg", [-5.0]),
+    ],
+)
+def test_conditions_choose_rows(condition: str, kept: list[float], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text_of())
+    assert read(tmp_path / "t.csv", where=(condition,)).xy[:, 0].tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"where": ("x",)}, "--where is 'x', expected COLUMN, one of == != < <= > >=, and a value"),
+        ({"where": ("z == 1",)}, "t.csv has no column 'z'; it has 'image', 'user', 'x', 'y'"),
+        ({"where": ("user < ann",)}, "< needs a number, not 'ann'"),
+        ({"where": ("x > 99",)}, "t.csv has no row, expected one for each fixation (left out: 3"),
+        ({"columns": (("x", "fx"),)}, "t.csv has no column 'fx' (--columns x=fx)"),
+        ({"columns": (("pupil", "x"),)}, "--columns names 'pupil', expected one of image, user"),
+        ({"format": "excel"}, "--format is 'excel', expected auto, table, "),
+        ({"user_from": "(a"}, "--user-from '(a' is not a regular expression"),
+        ({"user_from": "a"}, "--user-from is 'a', expected a group such as"),
+        ({"user_from": "(c)"}, "--user-from '(c)' does not fit"),
+        ({"image_from": "{scene}.png"}, "has no column 'scene', expected one of 'image'"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    found = errors_of(tmp_path / "t.csv", text_of(), **options)
+    assert message in found
+    assert "\n" not in found
+
+
+def test_missing_columns_are_offered(tmp_path: Path) -> None:
+    found = errors_of(tmp_path / "t.csv", "picture,subject,fix_x,fix_y,dur\na,b,1,2,3\n")
+    assert "--columns image=picture,user=subject,x=fix_x,y=fix_y,duration_ms=dur" in found
+
+
+def test_the_index_column_of_a_data_frame_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(",image,user,x,y\n0,a.jpg,u,1,2\n1,a.jpg,u,3,4\n")
+    found = read(tmp_path / "t.csv")
+    assert len(found.xy) == 2
+    assert "column '' left out" in found.notes[0]
+
+
+def test_people_and_sessions_come_out_of_names(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = "a,p07_1,1,1\na,p07_2,2,2\na,p08_2,3,3\nb,p07_1,4,4\n"
+    path.write_text("image,user,x,y\n" + rows)
+    found = read(path, user_from=r"(?P<user>p\d+)_(?P<session>\d+)")
+    assert found.user_ids == ["p07", "p08"]
+    assert found.session_ids == [["1", "2"], ["2"]]
+    assert found.session.tolist() == [0, 1, 0, 0]
+    gaze = gaze_files.group_by_image(found)
+    # Another session is another viewing of the image.
+    assert gaze["a"].trial.tolist() == [0, 1, 0]
+    session = gaze["a"].session
+    assert session is not None
+    assert session.tolist() == [0, 1, 0]
+
+
+def test_a_column_of_sessions_numbers_them_for_each_person(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,user,x,y,session\na,u,1,1,day10\na,u,2,2,day2\na,v,3,3,day2\n")
+    found = read(path)
+    assert found.session_ids == [["day10", "day2"], ["day2"]]
+    assert found.session.tolist() == [0, 1, 0]
+
+
+def test_people_and_images_come_from_file_names(tmp_path: Path) -> None:
+    for name in ("s1_ann", "s2_ann", "s1_bob"):
+        (tmp_path / f"{name}.csv").write_text(f"image,user,x,y,n\ni,u,{len(name)},1,7\n")
+    found, errors = gaze_files.read(
+        [tmp_path],
+        Options(
+            ignored_columns=("n",),
+            user_from=r"(?P<session>s\d)_(?P<user>[a-z]+)\.csv",
+            image_from="{file}-{n}.png",
+        ),
+    )
+    assert errors == []
+    assert found is not None
+    assert found.user_ids == ["ann", "bob"]
+    assert found.session_ids == [["s1", "s2"], ["s1"]]
+    assert found.image_ids == ["s1_ann-7.png", "s1_bob-7.png", "s2_ann-7.png"]
+
+
+def test_a_folder_leaves_other_files_out_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "gaze.csv").write_text(text_of())
+    (tmp_path / "people.csv").write_text("user,age\nann,30\n")
+    (tmp_path / "notes.pdf").write_bytes(b"%PDF")
+    found, _ = gaze_files.read([tmp_path], Options())
+    assert found is not None
+    assert found.xy.tolist() == XY
+    assert [note for note in found.notes if "people.csv left out" in note]
+
+
+def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="has no file that may hold gaze, expected"):
+        gaze_files.read([tmp_path], Options())
+    (tmp_path / "people.csv").write_text("user,age\nann,30\n")
+    with pytest.raises(ValueError, match="1 files have no gaze of the format auto"):
+        gaze_files.read([tmp_path], Options())
+
+
+def test_files_join_or_differ_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text(text_of())
+    (tmp_path / "2.csv").write_text("image,user,x,y\nc.jpg,10,7,8\n")
+    found, _ = gaze_files.read([tmp_path / "1.csv", tmp_path / "2.csv"], Options())
+    assert found is not None
+    assert found.user_ids == ["10", "ann", "bob"]
+    assert found.xy.tolist() == [*XY, [7, 8]]
+    (tmp_path / "2.csv").write_text("image,user,x,y,duration_ms\nc.jpg,10,7,8,9\n")
+    with pytest.raises(ValueError, match=r"1\.csv has no duration_ms, which other files have"):
+        gaze_files.read([tmp_path / "1.csv", tmp_path / "2.csv"], Options())
+
+
+def test_names_are_normalized_by_one_rule() -> None:
+    assert normalize(" Ann  B.\u00a0") == "Ann B."
+    # A letter with an accent has two forms.
+    assert names_of(["e\u0301", "\u00e9", " \u00e9 ", ""]).names == ["\u00e9"]
+    assert names_of(["a", "", "a "]).codes.tolist() == [0, -1, 0]
+    column = pa.chunked_array([pa.array([1.0, 2.0]), pa.array([2.5, None])])
+    assert names_of(column).names == ["1", "2", "2.5"]
+    assert names_of(column).codes.tolist() == [0, 1, 2, -1]
+
+
+def test_numbers_missing_values_and_other_texts_differ() -> None:
+    column = pa.chunked_array([["1", " 2.5 ", "-", "1,5", "x", "", "1e3", "inf", "UNDEFINEDnull"]])
+    found = numbers_of(column, decimal_comma=True, scale=2)
+    np.testing.assert_array_equal(
+        found.values, [2, 5, np.nan, 3, np.nan, np.nan, 2000, np.inf, np.nan]
+    )
+    assert found.is_missing.tolist() == [False, False, True, False, False, True, False, False, True]
+    assert np.flatnonzero(found.is_wrong).tolist() == [4]
+    assert numbers_of(column).is_wrong.tolist()[3]
+    assert {"", ".", "-", "NA", "nan"} < MISSING
+    of_booleans = numbers_of(pa.chunked_array([[True, False]]))
+    assert of_booleans.is_wrong.all()
+
+
+SAMPLE = "\ufeff" + text_of("\t", decimal=",")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    content=st.one_of(
+        st.binary(max_size=200),
+        st.text(alphabet='image,user\nxy\t;"0123.-ANa\x00é', max_size=80).map(
+            lambda text: ("image,user,x,y\n" + text).encode()
+        ),
+        st.integers(0, 200).map(lambda length: SAMPLE.encode("utf-16-le")[:length]),
+        st.integers(0, 90).map(lambda length: gzip.compress(SAMPLE.encode())[:length]),
+    ),
+    suffix=st.sampled_from(
+        [
+            ".csv",
+            ".tsv",
+            ".txt",
+            ".xls",
+            ".xlsx",
+            ".parquet",
+            ".jsonl",
+            ".json",
+            ".asc",
+            ".csv.gz",
+            "",
+        ]
+    ),
+)
+def test_any_bytes_are_fixations_or_one_line(
+    content: bytes, suffix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(content)
+    try:
+        fixations, errors = gaze_files.read([path], Options())
+    except (ValueError, FileNotFoundError) as error:
+        errors, fixations = [str(error)], None
+    if fixations is None:
+        assert errors
+        assert all("\n" not in line for line in errors)
+        return
+    assert len(fixations.xy) >= 1
+    assert np.isfinite(fixations.xy).all()
+    gaze_files.group_by_image(fixations)
