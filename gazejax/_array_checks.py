@@ -40,6 +40,37 @@ def checked_list(values: Any, name: str) -> list[Any]:
     return list(values)
 
 
+def checked_durations(
+    durations_ms: Any, fixations: Sequence[np.ndarray], *, is_needed: bool
+) -> list[Float[np.ndarray, " fixation"]]:
+    """Durations of the fixations of each image; zeros if the encoder needs none."""
+    if not is_needed:
+        return [np.zeros(len(xy_frac)) for xy_frac in fixations]
+    if durations_ms is None:
+        raise ValueError(
+            "durations_ms is missing; this encoder was trained on the durations of fixations"
+        )
+    durations = checked_list(durations_ms, "durations_ms")
+    if len(durations) != len(fixations):
+        raise ValueError(
+            f"durations_ms has {len(durations)} entries; allowed: one for each of the "
+            f"{len(fixations)} images"
+        )
+    checked = []
+    for number, (duration_ms, xy_frac) in enumerate(zip(durations, fixations, strict=True)):
+        name = f"durations_ms[{number}]"
+        values = checked_numbers(duration_ms, name)
+        if values.shape != (len(xy_frac),):
+            raise ValueError(
+                f"{name} has shape {values.shape}; allowed: one for each of the "
+                f"{len(xy_frac)} fixations"
+            )
+        if (values <= 0).any():
+            raise ValueError(f"{name} holds {values.min():g}; allowed: above 0")
+        checked.append(values)
+    return checked
+
+
 def checked_image(image: Any, name: str) -> np.ndarray:
     image = _as_array(image, name)
     if image.dtype != np.uint8:

@@ -3,24 +3,23 @@
 A workdir is self-contained: it can be copied to a machine without any data set.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Shaped, UInt8
-from PIL import Image
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from gazejax._array_checks import (
     check_fixations,
+    checked_durations,
     checked_embedding,
     checked_image,
     checked_list,
     checked_map,
-    checked_numbers,
 )
 from gazejax.config.derived import (
     embedding_layout,
@@ -29,20 +28,19 @@ from gazejax.config.derived import (
     map_size,
 )
 from gazejax.data import features, pretrained
-from gazejax.data.reader import resize_image
-from gazejax.inference.networks import Network, encoder_network, saliency_network
+from gazejax.data.reader import kept_fixations, resize_image, resize_map
+from gazejax.inference.compiled import make_embed, make_predict, padded
+from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import MapSpec
-from gazejax.inputs.pairs import make_pairs
-from gazejax.models.scanpath_encoder import TIMED_FEATURES, preference_vector
+from gazejax.models.scanpath_encoder import TIMED_FEATURES
 from gazejax.types import Scanpaths
 from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
 from gazejax.workdir.parameters import load_params
 
-# Pairs and fixations are padded to multiples of these, so that few shapes are ever compiled.
+# Pairs are padded to a multiple of 8, fixations to 32, 64, 128, ...: few shapes are ever compiled.
 _PAIRS = 8
-
 _FIXATIONS = 32
 
 
@@ -55,6 +53,29 @@ def load(workdir: str | Path) -> "Model":
             the folder holds several folds.
     """
     return Model(Path(workdir))
+
+
+class PersonalGaze(NamedTuple):
+    """The gaze of one user on one image, for `Model.embed_people`.
+
+    Attributes:
+        xy_px: [fixation, 2], see `Model.embed`; trials one after the other.
+        trial: [fixation], integers, number of the viewing.
+        duration_ms: [fixation], milliseconds; None: not known.
+    """
+
+    xy_px: npt.ArrayLike
+    trial: npt.ArrayLike
+    duration_ms: npt.ArrayLike | None
+
+
+class _Seen(NamedTuple):
+    """What the encoder sees of an image: pixels, aspect ratio, universal map, frozen features."""
+
+    pixels: np.ndarray | None
+    aspect_ratio: float
+    universal: np.ndarray
+    saliency_input: np.ndarray
 
 
 class Model:
@@ -92,8 +113,8 @@ class Model:
         encoder = encoder_network(config, num_users=num_users)
         spec = MapSpec(map_size(config, "encoder"), config.data.sigma_frac, _FIXATIONS)
         has_preference = has_preference_vector(config)
-        self._embed_pairs = jax.jit(_make_embed(encoder, spec, has_preference=has_preference))
-        self._predict_map = jax.jit(_make_predict(saliency_network(config, num_users=num_users)))
+        self._embed_pairs = jax.jit(make_embed(encoder, spec, has_preference=has_preference))
+        self._predict_map = jax.jit(make_predict(saliency_network(config, num_users=num_users)))
         self._universal_params = None
         if latest_step(workdir, "universal") is not None:
             self._universal_params = load_params(workdir, "universal")
@@ -118,6 +139,9 @@ class Model:
             durations_ms: duration of each fixation in milliseconds, [fixation]; for an encoder
                 with `needs_durations`, others ignore it.
 
+        The filters of the training (`config.data`) apply to the fixations of each image as to one
+        trial.
+
         Returns:
             The user embedding: the mean over the pairs, float32.
 
@@ -141,39 +165,130 @@ class Model:
                     f"universal has {len(universal)} entries; allowed: one for each of the "
                     f"{len(images)} images"
                 )
-        pixels, points, universals, aspect_ratios, saliency_inputs = [], [], [], [], []
-        image_size = input_sizes(self.config).get("encoder")
-        size = map_size(self.config, "encoder")
+        seen, points = [], []
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
-            aspect_ratios.append(image.shape[1] / image.shape[0])
-            if image_size is not None:
-                pixels.append(resize_image(image, image_size))
-            saliency_inputs.append(self._saliency_input(image))
-            universals.append(
-                _resize_map(
-                    self._universal_of(saliency_inputs[-1])
+            seen.append(
+                self._see(
+                    image,
+                    None
                     if universal is None
                     else checked_map(universal[number], f"universal[{number}]"),
-                    size,
                 )
             )
-        times = self._checked_durations(durations_ms, points)
-        num_pairs = len(points)
-        longest = max(len(xy_frac) for xy_frac in points)
-        shape = (-(-num_pairs // _PAIRS) * _PAIRS, -(-longest // _FIXATIONS) * _FIXATIONS)
+        times = checked_durations(durations_ms, points, is_needed=self.needs_durations)
+        viewings = []
+        for number, (xy_frac, duration_ms) in enumerate(zip(points, times, strict=True)):
+            kept = self._kept(np.zeros(len(xy_frac), np.int64))
+            if not len(kept):
+                raise ValueError(
+                    f"fixations[{number}] has {len(xy_frac)} fixations, of which the filters of "
+                    "the training leave none (config.data); allowed: leave this image out"
+                )
+            viewings.append((xy_frac[kept], duration_ms[kept]))
+        return self._embed_viewings(seen, viewings).mean(axis=0)
+
+    def embed_people(
+        self, viewings: Iterable[tuple[npt.ArrayLike, Mapping[str, PersonalGaze]]]
+    ) -> dict[str, tuple[Float[np.ndarray, " embedding"], int]]:
+        """Embeds many users; what networks see of an image is computed once for all its users.
+
+        Args:
+            viewings: of each image, the image, uint8 [height, width, 3], and the gaze of each user
+                on it.
+
+        Returns:
+            The embedding of each user, as `embed` returns it, and the number of images behind it.
+            Without: users of whom the filters of the training leave no fixation.
+
+        Raises:
+            TypeError, ValueError: see `embed`.
+        """
+        pairs: dict[str, list[np.ndarray]] = {}
+        waiting: list[tuple[str, Any, Any]] = []
+
+        def embed_waiting(number: int) -> None:
+            of_pairs = self._embed_viewings(
+                [seen for _, seen, _ in waiting[:number]], [gaze for *_, gaze in waiting[:number]]
+            )
+            for (user, *_), embedding in zip(waiting[:number], of_pairs, strict=True):
+                pairs.setdefault(user, []).append(embedding)
+            del waiting[:number]
+
+        for number, (image, gaze_by_user) in enumerate(viewings):
+            image = checked_image(image, f"images[{number}]")
+            seen = self._see(image, None)
+            for user, gaze in gaze_by_user.items():
+                name = f"gaze of {user!r} on image {number}"
+                xy_frac = check_fixations(gaze.xy_px, image, name)
+                [duration_ms] = checked_durations(
+                    None if gaze.duration_ms is None else [gaze.duration_ms],
+                    [xy_frac],
+                    is_needed=self.needs_durations,
+                )
+                kept = self._kept(np.asarray(gaze.trial))
+                if len(kept):
+                    waiting.append((user, seen, (xy_frac[kept], duration_ms[kept])))
+            if len(waiting) >= _PAIRS:
+                embed_waiting(len(waiting) // _PAIRS * _PAIRS)
+        if waiting:
+            embed_waiting(len(waiting))
+        return {user: (np.stack(found).mean(axis=0), len(found)) for user, found in pairs.items()}
+
+    def _kept(self, trial: Int[np.ndarray, " fixation"]) -> Int[np.ndarray, " kept"]:
+        """Fixations on an image that the filters of the training leave, by their indices."""
+        data = self.config.data
+        return kept_fixations(
+            np.zeros(len(trial), np.int64),
+            trial,
+            first_trial_only=data.first_trial_only,
+            drop_first_fixation=data.drop_first_fixation,
+            subsample_every=data.subsample_every,
+        )
+
+    def _see(
+        self, image: UInt8[np.ndarray, "height width 3"], universal: np.ndarray | None
+    ) -> "_Seen":
+        """What the encoder sees of an image; a predicted universal map if none is given."""
+        image_size = input_sizes(self.config).get("encoder")
+        saliency_input = self._saliency_input(image)
+        if universal is None:
+            universal = self._universal_of(saliency_input)
+        return _Seen(
+            None if image_size is None else resize_image(image, image_size),
+            image.shape[1] / image.shape[0],
+            resize_map(universal, map_size(self.config, "encoder")),
+            saliency_input,
+        )
+
+    def _embed_viewings(
+        self,
+        seen: Sequence["_Seen"],
+        viewings: Sequence[tuple[np.ndarray, np.ndarray]],
+    ) -> Float[np.ndarray, "pair embedding"]:
+        """Embeds pairs of an image and the fixations of one user on it.
+
+        Args:
+            seen: the image of each pair.
+            viewings: positions, as fractions of the image, and durations of each pair.
+        """
+        num_pairs = len(viewings)
+        longest = max(len(xy_frac) for xy_frac, _ in viewings)
+        num_fixations = _FIXATIONS << (-(-longest // _FIXATIONS) - 1).bit_length()
+        shape = (-(-num_pairs // _PAIRS) * _PAIRS, num_fixations)
         xy_frac = np.zeros((*shape, 2), np.float32)
         times_ms, mask = np.zeros(shape, np.float32), np.zeros(shape, bool)
-        for row, (xy, duration_ms) in enumerate(zip(points, times, strict=True)):
+        for row, (xy, duration_ms) in enumerate(viewings):
             used = slice(len(xy))
             xy_frac[row, used], times_ms[row, used], mask[row, used] = xy, duration_ms, True
+        pixels, aspect_ratios, universals, saliency_inputs = zip(*seen, strict=True)
         batch = (
-            _padded(np.stack(pixels), shape[0]) if pixels else None,
+            None if pixels[0] is None else padded(np.stack(pixels), shape[0]),
             Scanpaths(*map(jnp.asarray, (xy_frac, times_ms, mask))),
-            _padded(np.array(aspect_ratios, np.float32), shape[0]),
-            _padded(np.stack(universals).astype(np.float32), shape[0]),
-            _padded(np.stack(saliency_inputs), shape[0]),
+            padded(np.array(aspect_ratios, np.float32), shape[0]),
+            padded(np.stack(universals).astype(np.float32), shape[0]),
+            padded(np.stack(saliency_inputs), shape[0]),
         )
         chunks = [
             self._embed_pairs(
@@ -182,7 +297,7 @@ class Model:
             )
             for start in range(0, shape[0], _PAIRS)
         ]
-        return np.concatenate(chunks)[:num_pairs].mean(axis=0)
+        return np.concatenate(chunks)[:num_pairs]
 
     def predict(
         self,
@@ -213,14 +328,14 @@ class Model:
         else:
             universal = checked_map(universal, "universal")
         if embedding is None:
-            return _resize_map(universal, image.shape[:2])
+            return resize_map(universal, image.shape[:2])
         saliency = self._predict_map(
             self._saliency_params,
             saliency_input,
-            _resize_map(universal, self.config.saliency.map_size),
+            resize_map(universal, self.config.saliency.map_size),
             checked_embedding(embedding, self.embedding_size),
         )
-        return _resize_map(np.asarray(saliency), image.shape[:2])
+        return resize_map(np.asarray(saliency), image.shape[:2])
 
     def _saliency_input(
         self, image: UInt8[np.ndarray, "height width 3"]
@@ -235,36 +350,6 @@ class Model:
         )
         return features.project(self._projection, levels, config.saliency.map_size)[0]
 
-    def _checked_durations(
-        self, durations_ms: Any, fixations: Sequence[np.ndarray]
-    ) -> list[Float[np.ndarray, " fixation"]]:
-        """Durations of the fixations of each image; zeros if the encoder needs none."""
-        if not self.needs_durations:
-            return [np.zeros(len(xy_frac)) for xy_frac in fixations]
-        if durations_ms is None:
-            raise ValueError(
-                "durations_ms is missing; this encoder was trained on the durations of fixations"
-            )
-        durations = checked_list(durations_ms, "durations_ms")
-        if len(durations) != len(fixations):
-            raise ValueError(
-                f"durations_ms has {len(durations)} entries; allowed: one for each of the "
-                f"{len(fixations)} images"
-            )
-        checked = []
-        for number, (duration_ms, xy_frac) in enumerate(zip(durations, fixations, strict=True)):
-            name = f"durations_ms[{number}]"
-            values = checked_numbers(duration_ms, name)
-            if values.shape != (len(xy_frac),):
-                raise ValueError(
-                    f"{name} has shape {values.shape}; allowed: one for each of the "
-                    f"{len(xy_frac)} fixations"
-                )
-            if (values <= 0).any():
-                raise ValueError(f"{name} holds {values.min():g}; allowed: above 0")
-            checked.append(values)
-        return checked
-
     def _universal_of(
         self, saliency_input: Shaped[np.ndarray, "_height _width _channel"]
     ) -> Float[np.ndarray, "map_height map_width"]:
@@ -276,52 +361,3 @@ class Model:
         return np.asarray(
             self._predict_universal(self._universal_params, saliency_input[None], prior)
         )[0]
-
-
-def _make_embed(network: Network, spec: MapSpec, *, has_preference: bool) -> Any:
-    def embed(
-        params: Any,
-        images: jax.Array | None,
-        scanpaths: Scanpaths,
-        aspect_ratio: jax.Array,
-        universal: jax.Array,
-        saliency_inputs: jax.Array,
-    ) -> jax.Array:
-        pairs = make_pairs(
-            scanpaths,
-            spec,
-            images=images,
-            aspect_ratio=aspect_ratio,
-            universal_of=lambda _: universal,
-            preference_of=lambda residual: (
-                preference_vector(saliency_inputs, residual) if has_preference else None
-            ),
-        )
-        return network.embed(params, pairs)
-
-    return embed
-
-
-def _make_predict(network: Network) -> Any:
-    def predict(
-        params: Any, saliency_input: jax.Array, universal: jax.Array, embedding: jax.Array
-    ) -> jax.Array:
-        maps = network.apply(params)(
-            saliency_input[None], jnp.asarray(universal)[None, None], embedding[None, None]
-        )
-        return maps[0, 0]
-
-    return predict
-
-
-def _padded(rows: np.ndarray, length: int) -> np.ndarray:
-    return np.concatenate([rows, np.repeat(rows[-1:], length - len(rows), axis=0)])
-
-
-def _resize_map(
-    saliency: Float[np.ndarray, "height width"], size: tuple[int, int]
-) -> Float[np.ndarray, "new_height new_width"]:
-    """Resizes a map bilinearly and makes it sum to 1."""
-    picture = Image.fromarray((saliency / saliency.max()).astype(np.float32))
-    resized = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    return (resized / resized.sum(dtype=np.float64)).astype(np.float32)

@@ -80,6 +80,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="folder of the images, where gaze has none"
     )
+    add_coordinate_options(parser)
+    parser.add_argument("--tracking", choices=("eye", "mouse"), help="gaze_table; default: eye")
+    add_reading_options(parser)
+    parser.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="individual_differences: check its counts",
+    )
+
+
+def add_coordinate_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that describe the coordinates of gaze."""
     parser.add_argument(
         "--units",
         choices=("px", "frac", "deg"),
@@ -107,14 +120,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--y", choices=("down", "up"), help="up: y is 0 at the bottom edge; default: down"
-    )
-    parser.add_argument("--tracking", choices=("eye", "mouse"), help="gaze_table; default: eye")
-    add_reading_options(parser)
-    parser.add_argument(
-        "--strict",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="individual_differences: check its counts",
     )
 
 

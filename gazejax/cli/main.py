@@ -5,16 +5,14 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
 from PIL import Image
 
-from gazejax._array_checks import check_fixations
 from gazejax.analysis.image_selection import select_images
 from gazejax.analysis.trait_probes import probe
 from gazejax.api import load
-from gazejax.cli import train
-from gazejax.cli.data import add_ignore_columns, add_parsers
-from gazejax.cli.tables import read_embedding, read_gaze_table, read_image
+from gazejax.cli import embed, train
+from gazejax.cli.data import add_parsers
+from gazejax.cli.tables import read_embedding, read_image
 from gazejax.config.derived import batch_divisor
 from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
@@ -116,19 +114,7 @@ def make_parser() -> argparse.ArgumentParser:
     probing.add_argument("workdir", type=Path)
     probing.set_defaults(run=_probe)
 
-    embedding = commands.add_parser("embed", help="embed a user from a table of fixations")
-    embedding.add_argument("workdir", type=Path)
-    embedding.add_argument(
-        "--table",
-        type=Path,
-        required=True,
-        help="image, user, x, y[, duration_ms] as CSV, Parquet or JSON lines; or JSON of scanpaths",
-    )
-    add_ignore_columns(embedding)
-    embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
-    embedding.add_argument("--user", required=True, help="a name in the column user")
-    embedding.add_argument("--out", type=Path, required=True, metavar="E.npz")
-    embedding.set_defaults(run=_embed)
+    embed.add_parser(commands)
 
     predicting = commands.add_parser(
         "predict", help="predict where a user looks in an image, and draw it"
@@ -191,27 +177,6 @@ def _list_checkpoints(arguments: argparse.Namespace) -> None:
     print("\n".join(lines) or f"no stage of {arguments.workdir} has a checkpoint")
     if not is_sound:
         raise ValueError(f"{arguments.workdir}: the newest checkpoint of a stage does not verify")
-
-
-def _embed(arguments: argparse.Namespace) -> None:
-    gaze = read_gaze_table(arguments.table, arguments.user, arguments.ignore_columns)
-    images = [read_image(arguments.images / name) for name in gaze]
-    fixations, durations = [], []
-    for (name, (xy_px, duration_ms)), image in zip(gaze.items(), images, strict=True):
-        check_fixations(xy_px, image, f"{arguments.table}: gaze of {arguments.user} on {name}")
-        fixations.append(xy_px)
-        if duration_ms is not None:
-            durations.append(duration_ms)
-    model = load(arguments.workdir)
-    if model.needs_durations and not durations:
-        raise ValueError(
-            f"{arguments.table} has no column duration_ms; the encoder of {arguments.workdir} was "
-            "trained on the durations of fixations"
-        )
-    embedding = model.embed(images, fixations, durations_ms=durations or None)
-    with arguments.out.open("wb") as file:
-        np.savez(file, embedding=embedding, user=arguments.user, num_images=len(images))
-    print(f"embedded {arguments.user} from {len(images)} images: {arguments.out}")
 
 
 def _predict(arguments: argparse.Namespace) -> None:

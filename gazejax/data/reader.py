@@ -237,6 +237,15 @@ def resize_image(
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
+def resize_map(
+    saliency: Float[np.ndarray, "height width"], size: tuple[int, int]
+) -> Float[np.ndarray, "new_height new_width"]:
+    """Resizes a map bilinearly and makes it sum to 1."""
+    picture = Image.fromarray((saliency / saliency.max()).astype(np.float32))
+    resized = np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    return (resized / resized.sum(dtype=np.float64)).astype(np.float32)
+
+
 def _decode(
     source: Source, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]
 ) -> tuple[tuple[int, int], list[UInt8[np.ndarray, "_height _width 3"]]]:

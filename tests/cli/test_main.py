@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from gazejax.cli.main import main
-from gazejax.cli.tables import read_gaze_table
 
 
 @pytest.fixture
@@ -21,16 +20,6 @@ def pictures(tmp_path):
         "a.png,bob,5,5,100\na.png,ann,11,21,300\n"
     )
     return tmp_path
-
-
-def test_gaze_table_is_read_by_image_in_order(pictures):
-    gaze = read_gaze_table(pictures / "gaze.csv", "ann")
-    assert list(gaze) == ["a.png", "b.png"]
-    np.testing.assert_array_equal(gaze["a.png"].xy_px, [[10, 20], [11, 21]])
-    np.testing.assert_array_equal(gaze["a.png"].duration_ms, [200, 300])
-    np.testing.assert_array_equal(gaze["b.png"].xy_px, [[39.5, 0.5]])
-    (pictures / "short.csv").write_text("image,user,x,y\na.png,ann,10,20\n")
-    assert read_gaze_table(pictures / "short.csv", "ann")["a.png"].duration_ms is None
 
 
 def test_embed_then_predict(tiny_run, pictures, capsys):
@@ -49,7 +38,7 @@ def test_embed_then_predict(tiny_run, pictures, capsys):
     ("arguments", "message"),
     [
         (["--user", "eve"], "no row of user 'eve'; it has rows of ann, bob"),
-        (["--user", "ann", "--images", "nowhere"], "image nowhere/a.png does not exist"),
+        (["--user", "ann", "--images", "nowhere"], "--images nowhere is not a folder"),
         (["--user", "ann", "--table", "none.csv"], "none.csv"),
     ],
 )
@@ -76,21 +65,67 @@ def test_bad_input_is_one_line_and_leaves_nothing(tiny_run, pictures, capsys, ar
         ("", "has no column 'image'"),
     ],
 )
-def test_a_malformed_table_names_file_and_line(tmp_path, table, message):
+def test_a_malformed_table_names_file_and_line(tiny_run, tmp_path, capsys, table, message):
     path = tmp_path / "bad.csv"
     path.write_text(table)
-    with pytest.raises(ValueError, match=message) as refusal:
-        read_gaze_table(path, "ann")
-    assert str(path) in str(refusal.value)
-
-
-def test_a_fixation_outside_its_picture_names_table_and_picture(tiny_run, pictures, capsys):
-    (pictures / "gaze.csv").write_text("image,user,x,y\na.png,ann,10,20\nb.png,ann,40,3\n")
-    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
-    out = pictures / "e.npz"
-    assert main(["embed", str(tiny_run), *table, "--user", "ann", "--out", str(out)]) == 1
+    options = ["--table", str(path), "--images", str(tmp_path), "--user", "ann"]
+    assert main(["embed", str(tiny_run), *options, "--out", str(tmp_path / "e.npz")]) == 1
     error = capsys.readouterr().err
-    assert "gaze.csv: gaze of ann on b.png[0] is (x, y) = (40, 3); allowed: inside" in error
+    assert f"error: {path}" in error
+    assert message in error
+
+
+def test_fixations_outside_their_picture_are_dropped_and_counted(tiny_run, pictures, capsys):
+    options = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures), "--user", "ann"]
+    inside, other = pictures / "inside.npz", pictures / "other.npz"
+    (pictures / "gaze.csv").write_text("image,user,x,y\na.png,ann,10,20\n")
+    assert main(["embed", str(tiny_run), *options, "--out", str(inside)]) == 0
+    (pictures / "gaze.csv").write_text(
+        "image,user,x,y\na.png,ann,-1,20\na.png,ann,10,20\nb.png,ann,40,3\n"
+    )
+    assert main(["embed", str(tiny_run), *options, "--out", str(other)]) == 0
+    assert "2 fixations outside their image dropped" in capsys.readouterr().err
+    np.testing.assert_array_equal(np.load(other)["embedding"], np.load(inside)["embedding"])
+    (pictures / "gaze.csv").write_text("image,user,x,y\nb.png,ann,40,3\n")
+    assert main(["embed", str(tiny_run), *options, "--out", str(other)]) == 1
+    assert "user 'ann' has no fixation inside an image" in capsys.readouterr().err
+
+
+def test_every_convention_of_a_table_gives_one_embedding(tiny_run, pictures, capsys):
+    """The pictures are 40 x 30; one is looked at twice."""
+    options = ["--images", str(pictures), "--user", "ann", "--table"]
+    rows = [("a.png", 10, 20), ("a.png", 4, 6), ("B.PNG", 30, 3)]
+    tables = {
+        "px": ("", lambda x, y: (x, y)),
+        "one": ("--origin 1", lambda x, y: (x + 0.5, y + 0.5)),
+        "frac": ("--units frac", lambda x, y: (x / 40, y / 30)),
+        "up": ("--units frac --y up", lambda x, y: (x / 40, 1 - y / 30)),
+        "screen": ("--screen 160x90 --fit centre", lambda x, y: (3 * x + 20, 3 * y)),
+        "shown": ("--shown-at 5,7,80x60", lambda x, y: (2 * x + 5, 2 * y + 7)),
+        "deg": ("--units deg --pixels-per-degree 5", lambda x, y: ((x - 20) / 5, (y - 15) / 5)),
+    }
+    found = {}
+    for name, (flags, of) in tables.items():
+        table, out = pictures / f"{name}.csv", pictures / f"{name}.npz"
+        lines = [f"{image},ann,{of(x, y)[0]!r},{of(x, y)[1]!r}" for image, x, y in rows]
+        table.write_text("\n".join(["image,user,x,y", *lines]))
+        command = ["embed", str(tiny_run), *options, str(table), *flags.split(), "--out", str(out)]
+        assert main(command) == 0, capsys.readouterr().err
+        found[name] = np.load(out)["embedding"]
+    for embedding in found.values():
+        np.testing.assert_allclose(embedding, found["px"], atol=1e-4)
+
+
+def test_all_users_of_a_table_are_embedded_as_one_by_one(tiny_run, pictures, capsys):
+    options = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
+    assert main(["embed", str(tiny_run), *options, "--all", "--out", str(pictures / "all")]) == 0
+    assert "embedded 2 users" in capsys.readouterr().out
+    for user in ("ann", "bob"):
+        one = pictures / f"{user}.npz"
+        assert main(["embed", str(tiny_run), *options, "--user", user, "--out", str(one)]) == 0
+        of_all = np.load(pictures / "all" / f"{user}.npz")
+        np.testing.assert_allclose(of_all["embedding"], np.load(one)["embedding"], atol=1e-5)
+        assert of_all["num_images"] == np.load(one)["num_images"]
 
 
 @pytest.mark.slow

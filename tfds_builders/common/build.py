@@ -255,8 +255,7 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
     if raw_instructions is not None:
         raw_dir = _require_raw_dir(name, raw_instructions, raw_dir)
 
-    prepared_dir.parent.mkdir(parents=True, exist_ok=True)
-    with _lock_folder(prepared_dir.parent, name):
+    with _make_folder(prepared_dir.parent), _lock_folder(prepared_dir.parent, name):
         # No other process builds here, so an unfinished folder is the rest of a killed build.
         for stale_dir in prepared_dir.parent.glob(f"incomplete.*_{prepared_dir.name}"):
             shutil.rmtree(stale_dir)
@@ -298,6 +297,21 @@ def _is_built(builder: GazeDatasetBuilder) -> bool:
     if not builder.is_prepared():
         raise ValueError(f"{prepared_dir} exists but is not a prepared data set: remove it")
     return True
+
+
+@contextlib.contextmanager
+def _make_folder(folder: Path) -> Iterator[None]:
+    """Makes a folder, and removes what it made if an error leaves it empty."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for one in made:
+            if any(one.iterdir()):
+                break
+            one.rmdir()
+        raise
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Coordinates of gaze on an image: units, origins, and images shown on a screen."""
 
 import math
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -70,6 +71,14 @@ def complete(
     return given._replace(
         **{name: value for name, value in found.items() if getattr(given, name) is None}  # type: ignore[arg-type]
     )
+
+
+def from_metadata(stored: Mapping[str, Any]) -> Convention:
+    """Returns a convention from the metadata of a data set, where tuples are lists."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return Convention(**values)
 
 
 def is_placed(convention: Convention) -> bool:

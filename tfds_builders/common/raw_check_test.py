@@ -78,7 +78,8 @@ def test_a_release_is_identified_by_its_files(folder: str, kind: str) -> None:
 
 
 def test_other_paths_have_no_kind(tmp_path: Path) -> None:
-    assert raw_check.find_kind(WHOLE.table or tmp_path) == "gaze_table"
+    assert raw_check.find_kind(DUMMY_DIR / "gaze.csv") == "gaze_table"
+    assert raw_check.find_kind(DUMMY_DIR) == "gaze_table"
     with pytest.raises(ValueError, match="is not a known release, expected data/eye"):
         raw_check.find_kind(tmp_path)
     with pytest.raises(FileNotFoundError, match="none does not exist"):

@@ -1,17 +1,21 @@
 """Reads gaze from the files of eye trackers and gaze tools: one reader for all commands."""
 
-from tfds_builders.common.gaze_files.fixations import Fixations, group_by_image
+from tfds_builders.common.gaze_files.fixations import Fixations, group_by_image, only_user
 from tfds_builders.common.gaze_files.how import Detection, How
 from tfds_builders.common.gaze_files.read import read
-from tfds_builders.common.gaze_files.recognise import FORMATS, Options, find_files
+from tfds_builders.common.gaze_files.recognise import FORMATS, PLAIN, Options, find_files
+from tfds_builders.common.gaze_files.rows import normalize
 
 __all__ = [
     "FORMATS",
+    "PLAIN",
     "Detection",
     "Fixations",
     "How",
     "Options",
     "find_files",
     "group_by_image",
+    "normalize",
+    "only_user",
     "read",
 ]

@@ -256,3 +256,27 @@ def group_by_image(fixations: Fixations) -> dict[str, gaze_schema.GazeTable]:
         )
         for start, end in zip(starts, ends, strict=True)
     }
+
+
+def only_user(fixations: Fixations, user: int) -> Fixations:
+    """Returns the fixations of one user and the images of this user.
+
+    Args:
+        fixations: the fixations.
+        user: index into `Fixations.user_ids`.
+    """
+    rows = np.flatnonzero(fixations.user == user)
+    images, image = np.unique(fixations.image[rows], return_inverse=True)
+    duration_ms, t_ms = fixations.duration_ms, fixations.t_ms
+    return fixations._replace(
+        image_ids=[fixations.image_ids[number] for number in images],
+        user_ids=[fixations.user_ids[user]],
+        session_ids=fixations.session_ids[user : user + 1],
+        image=image.astype(np.int32),
+        user=np.zeros(len(rows), np.int32),
+        session=fixations.session[rows],
+        trial=fixations.trial[rows],
+        xy=fixations.xy[rows],
+        duration_ms=None if duration_ms is None else duration_ms[rows],
+        t_ms=None if t_ms is None else t_ms[rows],
+    )

@@ -1,0 +1,175 @@
+"""The command `gazejax embed`: users from files of gaze, by the reader of `gazejax data build`."""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gazejax.api import PersonalGaze, load
+from gazejax.cli.data import (
+    add_coordinate_options,
+    add_reading_options,
+    convention_options,
+    reading_options,
+)
+from gazejax.workdir.layout import load_gaze_source
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, raw_files
+from tfds_builders.gaze_table import gaze_table_dataset_builder
+from tfds_builders.gaze_table.gaze_table_dataset_builder import Source
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command.
+
+    Args:
+        commands: what `argparse` gave for the commands of `gazejax`.
+    """
+    embedding = commands.add_parser(
+        "embed",
+        help="embed users from files of gaze",
+        description="Embeds users from files of gaze. The files are read as by gazejax data "
+        "build. A table whose coordinates are not described by an option is read as the table of "
+        "the training was.",
+    )
+    embedding.add_argument("workdir", type=Path)
+    embedding.add_argument(
+        "--table",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE_OR_DIR",
+        help="a file of gaze, or a folder of such files; may be given several times",
+    )
+    embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
+    who = embedding.add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", help="name of one user")
+    who.add_argument("--all", action="store_true", help="all users, a file for each")
+    embedding.add_argument(
+        "--out", type=Path, required=True, metavar="E.npz", help="with --all: a folder"
+    )
+    add_coordinate_options(embedding)
+    add_reading_options(embedding)
+    embedding.set_defaults(run=_embed)
+
+
+def _embed(arguments: argparse.Namespace) -> None:
+    given = convention_options(arguments)
+    source = Source(
+        tables=tuple(arguments.table),
+        images_dir=arguments.images,
+        convention=given or coordinates.Convention(),
+        tracking="eye",
+        options=reading_options(arguments),
+    )
+    fixations, errors = gaze_files.read(source.tables, source.options)
+    if fixations is None:
+        raise ValueError(errors[0])
+    stored = load_gaze_source(arguments.workdir)
+    if given is None and fixations.format == stored.get("format") == gaze_files.PLAIN:
+        convention = coordinates.from_metadata(stored["convention"])
+        if convention != coordinates.IMAGE_PX:
+            _log(f"coordinates are read as in the training: {stored['convention']}")
+        source = source._replace(convention=convention)
+    if arguments.user is not None:
+        fixations = _only(fixations, arguments.user, source.tables)
+    if fixations.format != gaze_files.PLAIN:
+        for note in fixations.notes:
+            _log(note)
+    names = _file_names(fixations.user_ids) if arguments.all else {}
+    model = load(arguments.workdir)
+    if model.needs_durations and fixations.duration_ms is None:
+        raise ValueError(
+            f"{', '.join(map(str, source.tables))} has no column duration_ms; the encoder of "
+            f"{arguments.workdir} was trained on the durations of fixations"
+        )
+    found = model.embed_people(_viewings(source, fixations))
+    for user in fixations.user_ids:
+        if user not in found:
+            message = f"user {user!r} has no fixation inside an image"
+            if not arguments.all:
+                raise ValueError(f"{message}; allowed: at least one")
+            _log(f"{message}: left out")
+    if arguments.all:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    for user, (embedding, num_images) in found.items():
+        path = arguments.out / names[user] if arguments.all else arguments.out
+        _write(path, user, embedding, num_images)
+        if not arguments.all:
+            print(f"embedded {user} from {num_images} images: {path}")
+    if arguments.all:
+        print(f"embedded {len(found)} users: {arguments.out}")
+
+
+def _write(path: Path, user: str, embedding: np.ndarray, num_images: int) -> None:
+    with path.open("wb") as file:
+        np.savez(file, embedding=embedding, user=user, num_images=num_images)
+
+
+def _only(fixations: gaze_files.Fixations, user: str, tables: tuple[Path, ...]) -> Any:
+    """Keeps the rows of one user: all that follows then takes the time of one user."""
+    name = gaze_files.normalize(user)
+    if name not in fixations.user_ids:
+        known = ", ".join(fixations.user_ids[:10])
+        raise ValueError(
+            f"{', '.join(map(str, tables))} has no row of user {user!r}; it has rows of {known}"
+        )
+    return gaze_files.only_user(fixations, fixations.user_ids.index(name))
+
+
+def _viewings(
+    source: Source, fixations: gaze_files.Fixations
+) -> Iterator[tuple[np.ndarray, Mapping[str, PersonalGaze]]]:
+    """Gives each image and the gaze of each user on it, without fixations outside the image."""
+    paths = raw_files.find_images(fixations.image_ids, source.images_dir)
+    convention = gaze_table_dataset_builder.convention_of(source, fixations, paths)
+    release = gaze_table_dataset_builder.make_release(source, fixations, paths, convention)
+    num_dropped = 0
+    for image_id, gaze in release.gaze_by_image_id.items():
+        image_bytes, width, height = release.read_image(image_id)
+        xy_px = release.to_image_px(gaze.xy_px, width=width, height=height)
+        gaze, dropped = gaze_schema.drop_fixations_outside(
+            gaze._replace(xy_px=xy_px), width=width, height=height
+        )
+        num_dropped += dropped
+        ends = np.append(np.flatnonzero(np.diff(gaze.user)) + 1, len(gaze.user))
+        of_users = [
+            slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True) if end
+        ]
+        if not of_users:
+            continue
+        pixels = np.asarray(raw_files.decode(image_bytes).convert("RGB"))
+        yield (
+            pixels,
+            {
+                release.user_ids[gaze.user[rows.start]]: PersonalGaze(
+                    np.asarray(gaze.xy_px[rows], np.float64),
+                    gaze.trial[rows],
+                    gaze.duration_ms[rows] if release.has_durations else None,
+                )
+                for rows in of_users
+            },
+        )
+    if num_dropped:
+        _log(f"{num_dropped} fixations outside their image dropped")
+
+
+def _file_names(user_ids: list[str]) -> dict[str, str]:
+    """Returns the name of each user's file, without characters that a file system may refuse."""
+    names = {user: re.sub(r"[^\w.-]+", "_", user) + ".npz" for user in user_ids}
+    taken: dict[str, str] = {}
+    for user, name in names.items():
+        other = taken.setdefault(name.casefold(), user)
+        if other != user:
+            raise ValueError(
+                f"users {other!r} and {user!r} would both be written to {name}: embed them one by "
+                "one with --user"
+            )
+    return names
+
+
+def _log(message: str) -> None:
+    print(message, file=sys.stderr)
