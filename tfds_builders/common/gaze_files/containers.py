@@ -331,8 +331,8 @@ def _read_parquet(path: Path) -> pa.Table:
 
 def _read_arrow(path: Path) -> pa.Table:
     try:
-        with pa.memory_map(str(path)) as file:
-            table = pyarrow.ipc.open_file(file).read_all()
+        table = pyarrow.ipc.open_file(pa.BufferReader(_read_bytes(path))).read_all()
+        table.validate(full=True)  # Damaged offsets would lead out of the memory.
         # Later functions have no rules for views of texts.
         fields = [
             field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field

@@ -28,8 +28,9 @@ _TRIAL_COLUMNS = {
 _IMAGE_COLUMNS = ("image", "image_id", "image_name", "stimulus", "stimulus_id", "stimulus_name")
 # Angles between gaze and the centre of a screen are smaller.
 _LARGEST_DEG = 90.0
-# Gaze that leaves the screen to the left or above is rare.
+# Gaze that leaves the screen to the left or above is rare; few fixations show nothing.
 _LARGEST_SHARE_BELOW_0 = 0.25
+_FEW_FIXATIONS = 8
 
 
 def recognise_coco_json(opened: Opened) -> Role:
@@ -354,7 +355,7 @@ def _check_pixels(path: str, xy: np.ndarray) -> None:
             "degrees: compute them with {'position_column': 'pixel'}"
         )
     share = float((xy < 0).any(axis=1).mean())
-    if share > _LARGEST_SHARE_BELOW_0:
+    if share > _LARGEST_SHARE_BELOW_0 and len(xy) >= _FEW_FIXATIONS:
         raise ValueError(
             f"{path}: {share:.0%} of the locations are below 0, expected pixels from the top left "
             "corner: the Experiment needs origin='upper left'"
