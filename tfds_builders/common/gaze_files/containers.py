@@ -18,13 +18,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.json
 import pyarrow.parquet
 
 from tfds_builders.common import raw_files
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", ".parquet", ".jsonl")
+_ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", ".parquet", *_ARROW_SUFFIXES, ".jsonl")
 SUFFIXES = (*TABLE_SUFFIXES, ".json", ".asc", ".mat")
 
 _DELIMITERS = "\t;,|"
@@ -44,9 +46,10 @@ class Opened(NamedTuple):
         path: the file.
         suffix: lower-case suffix without `.gz`, such as ".csv".
         encoding: of a text; "" for other files.
-        head: the first lines of a text, at most 64 KB; "" for other files.
+        head: the first lines of a text or of JSON, at most 64 KB; "" for other files.
         delimiter: of a text with a table; "" for other files.
-        columns: names of the columns, from the first line that is not empty; () for other files.
+        columns: names of the columns, from the first line that is not empty; of a JSON list of
+            objects, the keys without lists and objects; () for other files.
     """
 
     path: Path
@@ -77,7 +80,12 @@ def open_file(path: Path) -> Opened:
             return Opened(path, suffix, "", "", "", next(_xlsx_rows(path), ()))
         case ".jsonl":
             return Opened(path, suffix, "utf-8", "", "", tuple(_read_json_lines(path).column_names))
-        case ".json" | ".mat" | ".hdf5" | ".h5":
+        case _ if suffix in _ARROW_SUFFIXES:
+            return Opened(path, suffix, "", "", "", tuple(_read_arrow(path).column_names))
+        case ".json":
+            head = _read_start(path).decode("utf-8-sig", errors="replace")
+            return Opened(path, suffix, "utf-8-sig", head, "", _json_keys(path))
+        case ".mat" | ".hdf5" | ".h5":
             return Opened(path, suffix, "", "", "", ())
         case _ if suffix not in TEXT_SUFFIXES:
             return Opened(path, suffix, "", "", "", ())
@@ -107,6 +115,8 @@ def read_table(
 ) -> pa.Table:
     """Reads a table with one line of names.
 
+    A JSON list of objects is a table with one row for each object.
+
     Args:
         opened: the file.
         names: the columns to read; None: all.
@@ -128,6 +138,10 @@ def read_table(
             table = _read_parquet(opened.path)
         case ".jsonl":
             table = _read_json_lines(opened.path)
+        case _ if opened.suffix in _ARROW_SUFFIXES:
+            table = _read_arrow(opened.path)
+        case ".json":
+            table = _read_json_objects(opened)
         case ".xlsx":
             header, *rows = list(_xlsx_rows(opened.path)) or [()]
             table = _as_table(header, rows)
@@ -313,6 +327,50 @@ def _read_parquet(path: Path) -> pa.Table:
         return pyarrow.parquet.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not a Parquet table: {raw_files.one_line(error)}") from error
+
+
+def _read_arrow(path: Path) -> pa.Table:
+    try:
+        table = pyarrow.ipc.open_file(pa.BufferReader(_read_bytes(path))).read_all()
+        table.validate(full=True)  # Damaged offsets would lead out of the memory.
+        # Later functions have no rules for views of texts.
+        fields = [
+            field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field
+            for field in table.schema
+        ]
+        return table.cast(pa.schema(fields))
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} is not an Arrow file: {raw_files.one_line(error)}") from error
+
+
+def _json_keys(path: Path) -> tuple[str, ...]:
+    """Returns the keys of a list of objects whose values are neither lists nor objects."""
+    try:
+        objects = json.loads(_read_bytes(path))
+    except (ValueError, RecursionError):
+        return ()  # Who reads the file says so.
+    if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
+        return ()
+    is_plain: dict[str, bool] = {}
+    for one in objects:
+        for key, value in one.items():
+            is_plain[key] = is_plain.get(key, True) and not isinstance(value, list | dict)
+    return tuple(key for key, plain in is_plain.items() if plain)
+
+
+def _read_json_objects(opened: Opened) -> pa.Table:
+    objects = read_json(opened) if opened.columns else []
+    columns = {}
+    for name in opened.columns:
+        values = [one.get(name) for one in objects]
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowException, OverflowError, UnicodeError):  # Values of several types.
+            texts = [None if value is None else str(value) for value in values]
+            columns[name] = pa.array(
+                [text and text.encode(errors="replace").decode() for text in texts], pa.string()
+            )
+    return pa.table(columns)
 
 
 def _read_json_lines(path: Path) -> pa.Table:

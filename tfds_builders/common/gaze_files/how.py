@@ -25,7 +25,10 @@ class How(NamedTuple):
     Attributes:
         eye: the eye to read where a file has both; None: the left, or the only one.
         detection: how fixations are detected in files of samples; None: such files are refused.
+        where: conditions of --where, see `plain.rows_where`. A format that refuses rows which
+            contradict each other looks only at rows that fulfil the conditions.
     """
 
     eye: Literal["left", "right"] | None = None
     detection: Detection | None = None
+    where: tuple[str, ...] = ()

@@ -1,0 +1,362 @@
+"""Fixations that tools and releases write: JSON of scanpaths and events of pymovements."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfds_builders.common.gaze_files import containers, plain, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+
+_SCANPATH_KEYS = ("name", "subject", "X", "Y")
+
+_COMPARED_KEYS = ("X", "Y", "T", "task")
+
+_EVENT_COLUMNS = ("name", "onset", "offset")
+# Names that users give to the columns of trials and files; the first one that exists is taken.
+_TRIAL_COLUMNS = {
+    "user": ("subject", "subject_id", "participant", "participant_id", "user", "user_id"),
+    "session": ("session", "session_id", "recording", "recording_id"),
+    "trial": ("trial", "trial_id", "trial_index"),
+}
+# These may name different things, so only one of them may exist.
+_IMAGE_COLUMNS = ("image", "image_id", "image_name", "stimulus", "stimulus_id", "stimulus_name")
+# Angles between gaze and the centre of a screen are smaller.
+_LARGEST_DEG = 90.0
+# Gaze that leaves the screen to the left or above is rare; few fixations show nothing.
+_LARGEST_SHARE_BELOW_0 = 0.25
+_FEW_FIXATIONS = 8
+
+
+def recognise_coco_json(opened: Opened) -> Role:
+    """Recognises a JSON list of scanpaths by its keys."""
+    if opened.suffix != ".json":
+        return ""
+    keys = set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
+    # Of JSON without keys, the reader says what is wrong.
+    is_scanpaths = len(keys.intersection(_SCANPATH_KEYS)) > 2 or not keys
+    return "fixations" if is_scanpaths else ""
+
+
+def read_coco_json(opened: Opened, how: How) -> Rows:
+    """Reads JSON of scanpaths, the format of COCO-FreeView and COCO-Search18.
+
+    The file is a list of objects with `name`, `subject`, the lists `X`, `Y` and optional `T` (ms).
+    Further keys are left out. The place of a row is the number of its object.
+
+    Raises:
+        ValueError: the file is no such list, lists have different lengths, a value is no number, a
+            scanpath is there twice, or a person has looked at a picture under several `task`s.
+    """
+    path = opened.path
+    scanpaths = containers.read_json(opened)
+    if not isinstance(scanpaths, list):
+        raise ValueError(f"{path} is not JSON of scanpaths, expected a list of objects")
+    has_durations = any(isinstance(one, dict) and "T" in one for one in scanpaths)
+    keys = ("X", "Y", "T") if has_durations else ("X", "Y")
+    for number, one in enumerate(scanpaths, start=1):
+        _check_scanpath(one, keys, f"{path} object {number}")
+    trials = _trials(str(path), scanpaths, _fits(opened, how, len(scanpaths)))
+    lengths = np.array([len(one["X"]) for one in scanpaths], np.int64)
+    columns = {key: _scanpath_numbers(str(path), scanpaths, key) for key in keys}
+    image = rows.names_of([one["name"] for one in scanpaths])
+    user = rows.names_of([_text(one["subject"]) for one in scanpaths])
+    duration = ", duration from 'T' (ms)" if has_durations else ""
+    return Rows(
+        place=np.repeat(rows.places(len(scanpaths)), lengths),
+        image=Names(np.repeat(image.codes, lengths), image.names),
+        user=Names(np.repeat(user.codes, lengths), user.names),
+        trial=rows.exact(np.repeat(trials, lengths)),
+        x=columns["X"],
+        y=columns["Y"],
+        duration_ms=columns.get("T"),
+        taken=(
+            "image from 'name', person from 'subject', trial from the order of the objects, x and "
+            f"y from 'X' and 'Y' (pixels of the picture){duration}"
+        ),
+        place_text=lambda place: f"object {place}",
+    )
+
+
+def _check_scanpath(one: Any, keys: Sequence[str], place: str) -> None:
+    if not isinstance(one, dict):
+        raise ValueError(f"{place} is {type(one).__name__}, expected an object")
+    for key in (*_SCANPATH_KEYS, *keys):
+        if key not in one:
+            raise ValueError(
+                f"{place} has no {key!r}, expected {', '.join(_SCANPATH_KEYS)} and optional T, "
+                "length"
+            )
+        if key in keys and not isinstance(one[key], list):
+            raise ValueError(f"{place}: {key} is {type(one[key]).__name__}, expected a list")
+    lengths = {key: len(one[key]) for key in keys}
+    if "length" in one:
+        lengths["length"] = one["length"]
+    if any(length != lengths["X"] for length in lengths.values()):
+        raise ValueError(f"{place} has lengths {lengths}, expected equal ones")
+    for key, types in (("name", str), ("subject", str | int | float)):
+        value = one[key]
+        is_name = isinstance(value, types) and not isinstance(value, bool)
+        if not is_name or not _text(value).strip():
+            raise ValueError(f"{place}: {key} is {value!r}, expected a name")
+
+
+def _text(value: Any) -> str:
+    """Returns a name; a whole number has no decimal point."""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return text.encode(errors="replace").decode()  # Half of a surrogate pair is no text.
+
+
+def _trials(path: str, scanpaths: Sequence[Any], fits: np.ndarray) -> np.ndarray:
+    """Numbers the viewings of a picture by a person from 0, in the order of the file.
+
+    Args:
+        path: the file, for messages.
+        scanpaths: objects that pass `_check_scanpath`.
+        fits: bool [objects]; the others are neither checked nor numbered.
+
+    Returns:
+        int64 [objects].
+    """
+    before: dict[tuple[str, str], list[Any]] = {}
+    trials = np.zeros(len(scanpaths), np.int64)
+    for number in np.flatnonzero(fits).tolist():
+        one = scanpaths[number]
+        image, user = one["name"], one["subject"]
+        others = before.setdefault((image, _text(user)), [])
+        place = f"{path} object {number + 1}: subject {user!r}"
+        if any(all(one.get(key) == other.get(key) for key in _COMPARED_KEYS) for other in others):
+            raise ValueError(
+                f"{place} has the same scanpath on {image!r} again, expected each scanpath once"
+            )
+        if others and one.get("task") != others[0].get("task"):
+            task = others[0].get("task")
+            raise ValueError(
+                f"{place} looked at {image!r} under the tasks {task!r} and {one.get('task')!r}, "
+                f"expected one task: choose it, such as --where 'task == {task}'"
+            )
+        trials[number] = len(others)
+        others.append(one)
+    return trials
+
+
+def _scanpath_numbers(path: str, scanpaths: Sequence[Any], key: str) -> Numbers:
+    """Joins the lists of all objects; the first value that is no number is refused."""
+    values = [value for one in scanpaths for value in one[key]]
+    joined = np.array([_number(value) for value in values], np.float64)
+    name = {"X": "x", "Y": "y", "T": "duration_ms"}[key]
+    for row in np.flatnonzero(~np.isfinite(joined))[:1]:
+        ends = np.cumsum([len(one[key]) for one in scanpaths])
+        number = int(np.searchsorted(ends, row, side="right"))
+        position = row - (ends[number] - len(scanpaths[number][key])) + 1
+        rule = "a finite number" if isinstance(values[row], float) else "a number"
+        raise ValueError(
+            f"{path} object {number + 1}, fixation {position}: {name} is {values[row]!r:.40}, "
+            f"expected {rule}"
+        )
+    return rows.exact(joined)
+
+
+def _number(value: Any) -> float:
+    """Returns the value of a number or of its text; NaN for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return np.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return np.nan
+
+
+def _fits(opened: Opened, how: How, length: int) -> np.ndarray:
+    """Returns bool [length]: whether a row fulfils all conditions."""
+    fits = np.ones(length, bool)
+    for condition in how.where:
+        fits &= plain.rows_where(opened, condition)
+    return fits
+
+
+def recognise_pymovements(opened: Opened) -> Role:
+    """Recognises a table of events by its columns."""
+    return "fixations" if set(_EVENT_COLUMNS) <= set(opened.columns) else ""
+
+
+def read_pymovements(opened: Opened, how: How) -> Rows:
+    """Reads events of pymovements: one row an event, with its name, onset, offset and location.
+
+    Raises:
+        ValueError: the events have no location, a location in degrees or from the centre, fixations
+            of several detections, or several columns that could name the picture.
+    """
+    path = opened.path
+    table = containers.read_table(opened)
+    fits = _fits(opened, how, table.num_rows)
+    name = rows.names_of(table["name"])
+    is_fixation = np.isin(name.codes, [n for n, one in enumerate(name.names) if _is_fixation(one)])
+    names = [name.names[code] for code in np.unique(name.codes[fits & is_fixation])]
+    if len(names) > 1:
+        raise ValueError(
+            f"{path} has fixations of several detections ({', '.join(names)}), expected one: "
+            f"choose it by --where 'name == {names[0]}'"
+        )
+    eyes = rows.names_of(table["eye"]) if "eye" in table.column_names else None
+    eye, is_of_eye = _choose_eye(str(path), eyes, fits & is_fixation, how)
+    xy, where = _locations(opened, table, eye)
+    onset, offset = (rows.numbers_of(table[column]) for column in ("onset", "offset"))
+    given = _trial_columns(opened)
+    named = {role: rows.names_of(table[column]) for role, column in given.items()}
+    for row in np.flatnonzero(is_fixation & ~np.isfinite(offset.values - onset.values))[:1]:
+        times = ", ".join(f"{one} is {table[one][row].as_py()!r}" for one in ("onset", "offset"))
+        raise ValueError(f"{path} row {row + 1}: {times}, expected numbers (ms)")
+    is_checked = np.flatnonzero(fits & is_fixation & is_of_eye)
+    _check_overlap(
+        str(path),
+        is_checked,
+        np.column_stack([onset.values, offset.values]),
+        [one.codes for one in named.values()],
+    )
+    _check_pixels(str(path), xy[is_checked])
+    found = Rows(
+        place=rows.places(table.num_rows),
+        image=named.get("image"),
+        user=named.get("user"),
+        session=named.get("session"),
+        trial=_trial_numbers(table[given["trial"]]) if "trial" in given else None,
+        x=rows.exact(xy[:, 0]),
+        y=rows.exact(xy[:, 1]),
+        duration_ms=rows.exact(offset.values - onset.values),
+        t_ms=onset,
+        frame="screen",
+        taken=", ".join(
+            [
+                *(f"{role} from {column!r}" for role, column in given.items()),
+                f"x and y from {where} (pixels of the screen)",
+                f"start and duration from 'onset' and 'offset' (ms) of {', '.join(names)}",
+            ]
+        ),
+    )
+    found = rows.take(found, is_fixation, "events that are no fixation")
+    found = rows.take(found, is_of_eye[found.place - 1], "of the other eye")
+    return rows.take(found, np.isfinite(xy[found.place - 1]).all(axis=1), "without a location")
+
+
+def _is_fixation(name: str) -> bool:
+    """Whether an event is a fixation, such as fixation, fixation_eyelink and fixation.ivt."""
+    return re.split(r"[._]", name)[0] == "fixation"
+
+
+def _choose_eye(
+    path: str, eyes: Names | None, is_fixation: np.ndarray, how: How
+) -> tuple[str, np.ndarray]:
+    """Returns the eye, "left" or "right", and bool [n]: which rows are of the eye."""
+    wanted = how.eye or "left"
+    if eyes is None:
+        return wanted, np.ones(len(is_fixation), bool)
+    found = [eyes.names[code] for code in np.unique(eyes.codes[is_fixation]) if code >= 0]
+    if len(found) < 2:
+        return wanted, np.ones(len(is_fixation), bool)
+    if wanted not in found:
+        raise ValueError(f"{path} has the eyes {', '.join(found)}, but not the {wanted} one")
+    return wanted, eyes.codes == eyes.names.index(wanted)
+
+
+def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, str]:
+    """Returns float64 [n, 2], NaN where there is no location, and the columns in words."""
+    for suffix in ("", eye[0]):
+        columns = [f"location_{axis}{suffix}" for axis in "xy"]
+        if set(columns) <= set(table.column_names):
+            parts = [rows.numbers_of(table[column]) for column in columns]
+            for column, part in zip(columns, parts, strict=True):
+                for row in np.flatnonzero(part.is_wrong)[:1]:
+                    value = table[column][row].as_py()
+                    raise ValueError(
+                        f"{opened.path} row {row + 1}: {column} is {value!r}, expected a number"
+                    )
+            return np.column_stack([part.values for part in parts]), " and ".join(columns)
+    if "location" not in table.column_names:
+        raise ValueError(
+            f"{opened.path} has events without a column 'location': compute it with "
+            "gaze.compute_event_properties(('location', {'position_column': 'pixel'}))"
+        )
+    column = table["location"]
+    try:
+        lengths = set(pc.unique(pc.list_value_length(column)).drop_null().to_pylist())
+        # Of both eyes: x and y of the left, then of the right eye.
+        first = 2 if eye == "right" and lengths <= {4, 6} else 0
+        if lengths and (len(lengths) > 1 or not lengths <= {2, 4, 6}):
+            raise ValueError(
+                f"{opened.path}: location has {sorted(lengths)} numbers, expected x and y"
+            )
+        if not lengths:
+            return np.full((len(column), 2), np.nan), "location"
+        parts = [rows.numbers_of(pc.list_element(column, first + axis)) for axis in range(2)]
+    except pa.ArrowException as error:
+        raise ValueError(
+            f"{opened.path}: location is of the type {column.type}, expected lists of x and y"
+        ) from error
+    return np.column_stack([part.values for part in parts]), "location"
+
+
+def _trial_columns(opened: Opened) -> dict[str, str]:
+    """Returns image, user, session and trial -> column, where there is one."""
+    images = [column for column in _IMAGE_COLUMNS if column in opened.columns]
+    if len(images) > 1:
+        raise ValueError(
+            f"{opened.path} has the columns {' and '.join(map(repr, images))}, which could both "
+            "name the picture: leave one of them in the file"
+        )
+    found = {"image": images[0]} if images else {}
+    for role, columns in _TRIAL_COLUMNS.items():
+        for column in columns:
+            if column in opened.columns:
+                found.setdefault(role, column)
+    return found
+
+
+def _trial_numbers(column: pa.ChunkedArray) -> Numbers:
+    """Returns whole numbers as they are, and other names by the order of their first rows."""
+    numbers = rows.numbers_of(column)
+    if np.isfinite(numbers.values).all() and (numbers.values % 1 == 0).all():
+        return numbers
+    return rows.exact(rows.names_of(column).codes)
+
+
+def _check_overlap(
+    path: str, checked: np.ndarray, times_ms: np.ndarray, groups: Sequence[np.ndarray]
+) -> None:
+    """Two fixations at the same time are the results of two detections."""
+    onset_ms, offset_ms = times_ms[checked].T
+    keys = [group[checked] for group in groups]
+    order = np.lexsort((onset_ms, *keys))
+    is_first = rows.run_starts(*(key[order] for key in keys), np.zeros(len(order)))
+    begins_early = onset_ms[order][1:] < offset_ms[order][:-1]
+    for position in np.flatnonzero(~is_first[1:] & begins_early)[:1]:
+        before, row = checked[order[position]], checked[order[position + 1]]
+        raise ValueError(
+            f"{path} row {row + 1}: a fixation begins at {times_ms[row, 0]:g}, before the one of "
+            f"row {before + 1} ends at {times_ms[before, 1]:g}, expected one detection and a "
+            "column of trials (gaze.detect with clear=True, trial_columns)"
+        )
+
+
+def _check_pixels(path: str, xy: np.ndarray) -> None:
+    """Refuses locations that are degrees or pixels from the centre, as their numbers show."""
+    xy = xy[np.isfinite(xy).all(axis=1)]
+    if not len(xy):
+        return
+    largest = float(np.abs(xy).max())
+    if largest <= _LARGEST_DEG:
+        raise ValueError(
+            f"{path}: locations are at most {largest:g}, expected pixels of the screen, not "
+            "degrees: compute them with {'position_column': 'pixel'}"
+        )
+    share = float((xy < 0).any(axis=1).mean())
+    if share > _LARGEST_SHARE_BELOW_0 and len(xy) >= _FEW_FIXATIONS:
+        raise ValueError(
+            f"{path}: {share:.0%} of the locations are below 0, expected pixels from the top left "
+            "corner: the Experiment needs origin='upper left'"
+        )
