@@ -1,0 +1,122 @@
+"""Which picture was shown when in a run of BIDS."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import bids_names, bids_samples, containers, rows
+from tfds_builders.common.gaze_files.bids_samples import Samples
+from tfds_builders.common.gaze_files.rows import Names
+
+_IMAGE = re.compile(r".+\.(jpe?g|png|bmp|tiff?|gif|webp)", re.IGNORECASE)
+
+
+class Shown(NamedTuple):
+    """Pictures that were shown in a run, in the order of time.
+
+    Attributes:
+        image: names of the pictures.
+        start_ms: float64 [n], on the clock of the samples.
+        end_ms: float64 [n].
+        number: int64 [n], which showing of the same picture, from 0.
+        taken: columns and clock in words.
+    """
+
+    image: Names
+    start_ms: np.ndarray
+    end_ms: np.ndarray
+    number: np.ndarray
+    taken: str
+
+
+def read_shown(path: Path, entities: Mapping[str, str], samples: Samples) -> Shown | None:
+    """Reads which picture was shown when; None: no column of events has names of pictures."""
+    events = next(
+        (
+            found
+            for suffix in ("tsv", "tsv.gz")
+            for found in reversed(list(bids_names.find_inherited(path, entities, "events", suffix)))
+        ),
+        None,
+    )
+    if events is None or not len(samples.time):
+        return None
+    table = containers.read_table(containers.open_file(events), delimiter="\t")
+    columns = {
+        name: rows.names_of(table[name], rows.MISSING)
+        for name in table.column_names
+        if name not in ("onset", "duration")
+    }
+    columns = {
+        name: column
+        for name, column in columns.items()
+        if column.names and all(map(_IMAGE.fullmatch, column.names))
+    }
+    if not columns:
+        return None
+    if len(columns) > 1 or not {"onset", "duration"} <= set(table.column_names):
+        raise ValueError(
+            f"{events} has the columns of pictures {', '.join(columns)}, expected one, and onset "
+            "and duration"
+        )
+    [(column, image)] = columns.items()
+    chosen = np.flatnonzero(image.codes >= 0)
+    onset, duration = (
+        bids_samples.numbers(events, table, name)[chosen] for name in ("onset", "duration")
+    )
+    for row in np.flatnonzero(~(np.isfinite(onset) & (duration > 0)))[:1]:
+        raise ValueError(
+            f"{events} row {chosen[row] + 1}: onset is {onset[row]:g} and duration is "
+            f"{duration[row]:g}, expected how long the picture was shown (s)"
+        )
+    order = np.argsort(onset, kind="stable")
+    chosen, start_ms, duration_ms = chosen[order], 1000 * onset[order], 1000 * duration[order]
+    is_early = start_ms[1:] < (start_ms + duration_ms)[:-1] - samples.step * samples.ms_per_unit
+    for row in np.flatnonzero(is_early)[:1]:
+        raise ValueError(
+            f"{events} row {chosen[row + 1] + 1}: a picture is shown before the one of row "
+            f"{chosen[row] + 1} ends, expected one at a time"
+        )
+    offset_ms, clock = _clock_of_events(events, start_ms, samples)
+    start_ms = start_ms + offset_ms
+    codes = image.codes[chosen]
+    number = np.array([int((codes[:place] == code).sum()) for place, code in enumerate(codes)])
+    return Shown(
+        Names(codes, image.names),
+        start_ms,
+        start_ms + duration_ms,
+        number.astype(np.int64),
+        f"{column!r} of {events.name} ({clock})",
+    )
+
+
+def _clock_of_events(path: Path, start_ms: np.ndarray, samples: Samples) -> tuple[float, str]:
+    """Returns what the onsets of events need to be on the clock of the samples, in ms.
+
+    BIDS counts from the first sample; some files have the seconds of the tracker instead.
+    """
+    first_ms, last_ms = samples.time[[0, -1]] * samples.ms_per_unit
+    start = samples.sidecar.get("StartTime", 0)
+    start_time_ms = 1000.0 * start if isinstance(start, int | float) else 0.0
+    clocks = {"seconds from the first sample": first_ms - start_time_ms, "seconds of tracker": 0.0}
+    shares = {
+        clock: float(((start_ms + offset >= first_ms) & (start_ms + offset <= last_ms)).mean())
+        for clock, offset in clocks.items()
+    }
+    clock = max(shares, key=shares.__getitem__)  # The first one of equal shares.
+    if shares[clock] == 0:
+        raise ValueError(
+            f"{path}: no picture is shown between the first and the last sample of "
+            f"{samples.path.name}, expected onsets from the first sample (s)"
+        )
+    return clocks[clock], clock
+
+
+def showing_at(time_ms: np.ndarray, shown: Shown) -> np.ndarray:
+    """Returns int64 [n]: the index of the picture at each time; the last index + 1: none."""
+    showing = np.searchsorted(shown.start_ms, time_ms, side="right") - 1
+    is_shown = (showing >= 0) & (time_ms < shown.end_ms[showing])
+    return np.where(is_shown, showing, len(shown.start_ms))

@@ -1,0 +1,325 @@
+"""Eye tracking in BIDS: fixations from physioevents, places from samples, pictures from events."""
+
+import gzip
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfds_builders.common.gaze_files import bids
+from tfds_builders.common.gaze_files.containers import open_file
+from tfds_builders.common.gaze_files.how import Detection, How
+from tfds_builders.common.gaze_files.rows import Names, Rows
+
+RUN = "sub-07/ses-02/beh/sub-07_ses-02_task-view_run-03"
+EVENTS = f"{RUN}_events.tsv"
+NO_OPTIONS = How()
+
+# 100 samples a second on the clock of the tracker, from 5000 ms: x is 100 in the first picture and
+# 200 in the second; y is the number of the sample.
+SAMPLES = [f"{5000 + 10 * n}\t{100 if n < 40 else 200}\t{n}\t1000" for n in range(100)]
+
+
+def write(root: Path, name: str, content: Any) -> Path:
+    """Writes a file of a data set; lines, or an object of JSON."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content) if isinstance(content, dict) else "\n".join(content) + "\n"
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+def change(path: Path, **keys: Any) -> None:
+    """Changes the keys of a sidecar; None: without the key."""
+    found = json.loads(path.read_text()) | keys
+    path.write_text(json.dumps({key: value for key, value in found.items() if value is not None}))
+
+
+def write_eye(root: Path, label: str, eye: str, shift: int = 0) -> Path:
+    """Writes the recording of one eye; x is shifted."""
+    samples = []
+    for line in SAMPLES:
+        t, x, *rest = line.split("\t")
+        samples.append("\t".join([t, str(int(x) + shift), *rest]))
+    samples[12] = "5120\tn/a\tn/a\t0"
+    write(root, f"{RUN}_recording-{label}_physio.tsv.gz", samples)
+    write(root, f"{RUN}_recording-{label}_physio.json", {"RecordedEye": eye, "StartTime": 0})
+    lines = [
+        "4990\tn/a\tn/a\tn/a\t!MODE RECORD",
+        "5100\t50\tfixation\t0\tn/a",  # Samples 10 to 14, without 12.
+        "5150\t20\tsaccade\t0\tn/a",
+        "5450\t100\tfixation\t0\tn/a",  # Samples 45 to 54.
+        "5900\t50\tfixation\t0\tn/a",  # No picture.
+    ]
+    return write(root, f"{RUN}_recording-{label}_physioevents.tsv.gz", lines)
+
+
+def write_set(root: Path) -> Path:
+    """Writes a small data set with inherited sidecars; returns the physioevents of the left eye."""
+    write(root, "dataset_description.json", {"Name": "invented"})
+    units = {name: {"Units": "pixel"} for name in ("x_coordinate", "y_coordinate")}
+    columns = ["timestamp", "x_coordinate", "y_coordinate", "pupil_size"]
+    sidecar = {"Columns": columns, "timestamp": {"Units": "ms"}, "SamplingFrequency": 100, **units}
+    # The nearer sidecar has the right unit.
+    far = sidecar | {"timestamp": {"Units": "ns"}, "SampleCoordinateSystem": "gaze-on-screen"}
+    write(root, "task-view_physio.json", far)
+    write(root, "sub-07/sub-07_task-view_physio.json", {"timestamp": {"Units": "ms"}})
+    write(root, "task-other_physio.json", {"Columns": ["cardiac"]})
+    events = ["onset", "duration", "trial_type", "blink", "message"]
+    write(root, "task-view_physioevents.json", {"Columns": events, "OnsetSource": "timestamp"})
+    screen = {"ScreenResolution": [1919, 1079], "ScreenOrigin": ["top", "left"]}
+    write(root, "task-view_events.json", {"StimulusPresentation": screen})
+    shown = ["\ufeffonset\tduration\tstim_file\tkind", "0\t0.4\ta.jpg\tnew"]
+    write(root, EVENTS, [*shown, "0.4\t0.1\tn/a\tgap", "0.4\t0.4\tb.png\tnew"])
+    path = write_eye(root, "eye2", "left")
+    write_eye(root, "eye1", "right", shift=7)
+    return path
+
+
+def read(root: Path, how: How = NO_OPTIONS) -> Rows:
+    """Reads the first recording of the run, which stands for all."""
+    return bids.read_bids(open_file(root / f"{RUN}_recording-eye1_physioevents.tsv.gz"), how)
+
+
+def names(column: Names | None) -> list[str]:
+    """Returns the name of each row; "" for none."""
+    assert column is not None
+    return [column.names[code] if code >= 0 else "" for code in column.codes]
+
+
+def durations(found: Rows) -> list[float]:
+    """Returns the durations in ms."""
+    assert found.duration_ms is not None
+    return found.duration_ms.values.tolist()
+
+
+def test_a_fixation_is_the_average_of_its_samples(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    found = read(tmp_path)
+    assert found.place.tolist() == [2, 4, 5]
+    # Of 10, 11, 13 and 14; of 45 to 54; of 90 to 94.
+    np.testing.assert_allclose(found.y.values, [12, 49.5, 92])
+    np.testing.assert_allclose(found.x.values, [100, 200, 200])
+    assert durations(found) == [50, 100, 50]
+    assert found.t_ms is not None
+    assert found.t_ms.values.tolist() == [5100, 5450, 5900]
+    assert names(found.image) == ["a.jpg", "b.png", ""]
+    assert names(found.user) == ["07"] * 3
+    assert names(found.session) == ["02"] * 3
+    assert found.trial is not None
+    assert found.trial.values.tolist() == [3_000_000] * 3
+    assert (found.frame, found.y_axis, found.screen_px) == ("screen", "down", (1920, 1080))
+    assert found.left_out == {"events that are no fixation": 2}
+    np.testing.assert_allclose(read(tmp_path, How(eye="right")).x.values, [107, 207, 207])
+
+
+def test_one_file_stands_for_a_run(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    roles = {
+        path.name.removeprefix("sub-07_ses-02_task-view_run-03_"): bids.recognise_bids(
+            open_file(path)
+        )
+        for path in (tmp_path / RUN).parent.iterdir()
+    }
+    assert roles.pop("recording-eye1_physioevents.tsv.gz") == "fixations"
+    assert set(roles.values()) == {"beside"}
+    other = write(tmp_path, "sub-07/beh/sub-07_task-other_physio.tsv.gz", ["1", "2"])
+    assert bids.recognise_bids(open_file(other)) == ""
+    table = write(tmp_path, "events.tsv", ["onset\tduration", "1\t2"])
+    assert bids.recognise_bids(open_file(table)) == ""
+
+
+def write_events(root: Path, lines: list[str], label: str = "eye1") -> None:
+    write(root, f"{RUN}_recording-{label}_physioevents.tsv.gz", lines)
+
+
+@pytest.mark.parametrize(
+    ("source", "lines", "expected_ms"),
+    [
+        # Seconds beside milliseconds; the same as 50 and 100 ms would be below a sample.
+        ("timestamp", ["5100\t0.05\tfixation", "5450\t0.1\tfixation"], [50, 100]),
+        # Indices of rows from 0, and durations in seconds or rows.
+        ("n/a", ["10\t0.05\tfixation", "45\t0.1\tfixation"], [50, 100]),
+        ("n/a", ["10\t5\tfixation", "45\t10\tfixation"], [50, 100]),
+    ],
+)
+def test_the_numbers_decide_the_unit_of_durations(
+    source: str, lines: list[str], expected_ms: list[float], tmp_path: Path
+) -> None:
+    write_set(tmp_path)
+    sidecar = {"Columns": ["onset", "duration", "trial_type"], "OnsetSource": source}
+    write(tmp_path, "task-view_physioevents.json", sidecar)
+    for label in ("eye1", "eye2"):
+        write_events(tmp_path, lines, label)
+    found = read(tmp_path)
+    np.testing.assert_allclose(durations(found), expected_ms)
+    np.testing.assert_allclose(found.y.values, [12, 49.5])
+    assert names(found.image) == ["a.jpg", "b.png"]
+
+
+def test_durations_of_no_certain_unit_are_refused(tmp_path: Path) -> None:
+    # Samples each 10 ms; 20 s or 20 ms both fit before the end of a recording of 100 s.
+    path = write_set(tmp_path)
+    long = [f"{5000 + 10 * n}\t1\t2\t3" for n in range(10_000)]
+    write(tmp_path, f"{RUN}_recording-eye2_physio.tsv.gz", long)
+    write_events(tmp_path, ["6000\t20\tfixation\t0\tn/a", "40000\t20\tfixation\t0\tn/a"], "eye2")
+    with pytest.raises(
+        ValueError, match=f"{path.name}: durations .* median of 20 fit both seconds"
+    ):
+        read(tmp_path)
+    write_events(tmp_path, ["6000\t2\tfixation\t0\tn/a", "6100\t2\tfixation\t0\tn/a"], "eye2")
+    with pytest.raises(ValueError, match="median of 2 fit neither seconds"):
+        read(tmp_path)
+
+
+def test_events_may_have_the_clock_of_the_tracker(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    shown = ["onset\tduration\tstim_file", "5.0\t0.4\ta.jpg", "5.4\t0.4\ta.jpg"]
+    write(tmp_path, EVENTS, shown)
+    found = read(tmp_path)
+    assert names(found.image) == ["a.jpg", "a.jpg", ""]
+    assert found.trial is not None
+    # The same picture again in the run is another viewing.
+    assert found.trial.values[:2].tolist() == [3_000_000, 3_000_001]
+    assert "seconds of tracker" in found.taken
+    write(tmp_path, EVENTS, ["onset\tduration\tstim_file", "900\t1\ta.jpg"])
+    with pytest.raises(ValueError, match="no picture is shown between the first and the last samp"):
+        read(tmp_path)
+
+
+def test_without_names_of_files_there_is_no_image(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    write(tmp_path, EVENTS, ["onset\tduration\tnum", "0\t0.4\t77"])
+    found = read(tmp_path)
+    assert found.image is None
+    assert found.trial is not None
+    assert found.trial.values.tolist() == [3, 3, 3]
+
+
+def test_y_from_the_bottom_and_a_session_for_each_task(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    screen = {"ScreenResolution": [1024, 768], "ScreenOrigin": ["bottom", "left"]}
+    change(tmp_path / "task-view_events.json", StimulusPresentation=screen)
+    write(tmp_path, f"{RUN.replace('-view', '-search')}_recording-eye1_physio.tsv.gz", ["1"])
+    found = read(tmp_path)
+    assert (found.y_axis, found.screen_px) == ("up", (1024, 768))
+    assert names(found.session) == ["02 view"] * 3
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "message"),
+    [
+        ("task-view_physio.json", {"SampleCoordinateSystem": "eye-in-head"}, "expected gaze-on-sc"),
+        ("task-view_physio.json", {"x_coordinate": {"Units": "deg"}}, "'deg', expected pixel"),
+        ("task-view_physio.json", {"SamplingFrequency": 1000}, "do not fit SamplingFrequency 1000"),
+        ("task-view_events.json", {"StimulusPresentation": None}, "ScreenOrigin .* is None, exp"),
+        (
+            "task-view_events.json",
+            {"StimulusPresentation": {"ScreenOrigin": ["center", "center"]}},
+            r"ScreenOrigin .* is \['center', 'center'\], expected \['top', 'left'\] or",
+        ),
+        ("task-view_physioevents.json", {"OnsetSource": None}, "OnsetSource is 'None', expected n"),
+        ("task-view_physioevents.json", {"Columns": ["onset"]}, "expected onset, duration, trial_"),
+        (f"{RUN}_recording-eye2_physio.json", {"RecordedEye": None}, "RecordedEye right, None, ex"),
+    ],
+)
+def test_sidecars_that_do_not_decide_are_refused(
+    file: str, keys: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    write_set(tmp_path)
+    change(tmp_path / file, **keys)
+    with pytest.raises(ValueError, match=message) as error:
+        read(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["0\tn/a\ta.jpg"], "row 1: onset is 0 and duration is nan, expected how long the picture"),
+        (["0\t0.4\ta.jpg", "0.2\t0.4\tb.jpg"], "row 2: a picture is shown before the one of row 1"),
+        (["x\t0.4\ta.jpg"], "row 1: onset is 'x', expected a number or n/a"),
+    ],
+)
+def test_pictures_that_cannot_be_right_are_refused(
+    lines: list[str], message: str, tmp_path: Path
+) -> None:
+    write_set(tmp_path)
+    write(tmp_path, EVENTS, ["onset\tduration\tstim_file", *lines])
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path)
+
+
+class Detected(NamedTuple):
+    """The result of a detection, as `detection.detect_fixations` gives it."""
+
+    group: np.ndarray
+    xy_px: np.ndarray
+    start_ms: np.ndarray
+    duration_ms: np.ndarray
+    first: np.ndarray
+
+
+def test_samples_without_fixations_need_a_detection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_set(tmp_path)
+    for label in ("eye1", "eye2"):
+        (tmp_path / f"{RUN}_recording-{label}_physioevents.tsv.gz").unlink()
+    opened = open_file(tmp_path / f"{RUN}_recording-eye1_physio.tsv.gz")
+    assert bids.recognise_bids(opened) == "samples"
+    with pytest.raises(ValueError, match=r"holds samples without fixations .*--detect-fixations"):
+        bids.read_bids(opened, How())
+    groups = []
+
+    def detect(t_ms: Any, xy_px: Any, group: Any, detection: Any) -> Detected:
+        assert detection.dispersion_px == 50
+        groups.extend(group.tolist())
+        first = np.array([45])
+        return Detected(group[first], xy_px[first], t_ms[first], np.array([30.0]), first)
+
+    module = types.ModuleType("tfds_builders.common.gaze_files.detection")
+    module.detect_fixations = detect  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("tfds_builders.common.gaze_files.detection", module, raising=False)
+    found = bids.read_bids(opened, How(detection=Detection(50, 60, 75)))
+    # Two pictures of 40 samples, then none.
+    assert groups == [0] * 40 + [1] * 40 + [2] * 20
+    assert found.place.tolist() == [46]
+    assert names(found.image) == ["b.png"]
+    assert (found.x.values.tolist(), found.y.values.tolist()) == ([200], [45])
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("damaged")
+    path = write_set(root)
+    files = sorted(one for one in root.rglob("*") if one.is_file() and "eye1" not in one.name)
+    damaged = data.draw(st.sampled_from(files))
+    is_packed = damaged.suffix == ".gz"
+    content = damaged.read_bytes()
+    if is_packed and data.draw(st.booleans()):
+        content = gzip.decompress(content)
+    start = data.draw(st.integers(0, len(content)))
+    end = start + data.draw(st.integers(0, 8))
+    content = content[:start] + data.draw(st.binary(max_size=8)) + content[end:]
+    is_unpacked = is_packed and damaged.read_bytes()[:2] != content[:2]
+    damaged.write_bytes(gzip.compress(content) if is_unpacked else content)
+    message = ""
+    try:
+        opened = open_file(path)
+        bids.recognise_bids(opened)
+        found = bids.read_bids(opened, How())
+        assert np.isfinite(found.x.values).all()
+    except ValueError as error:
+        message = str(error)
+    assert "\n" not in message
