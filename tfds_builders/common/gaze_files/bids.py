@@ -38,11 +38,11 @@ def recognise_bids(opened: Opened) -> Role:
         return ""
     if name.suffix == "json":
         return "beside" if name.kind in ("physio", "physioevents", "events") else ""
-    if name.suffix not in ("tsv", "tsv.gz") or "sub" not in name.entities:
+    if name.suffix not in ("tsv", "tsv.gz"):
         return ""
     if name.kind == "events":
         return "beside"
-    if name.kind not in ("physio", "physioevents"):
+    if name.kind not in ("physio", "physioevents") or "sub" not in name.entities:
         return ""
     eyes = _find_eyes(opened.path)
     if not eyes:
