@@ -77,7 +77,7 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     if name == PLAIN:
         found = plain.read_plain(one, plain_of(options))
     else:
-        found = FORMATS[name].read(one, options.how)
+        found = FORMATS[name].read(one, options.how._replace(where=options.where))
     for condition in options.where:
         fits = plain.rows_where(one, condition)
         found = rows.take(found, fits[found.place - 1], f"not {condition}")
@@ -191,7 +191,8 @@ def _errors(found: Rows, path: Path) -> list[str]:
         more = f" ({len(broken_rows)} such rows)" if len(broken_rows) > 1 else ""
         where = found.place_text(place) if found.place_text else f"row {place}"
         if name in found.cells:
-            value = repr(found.cells[name][place - 1].as_py())
+            cell = found.cells[name][place - 1].as_py()
+            value = f"{cell:g}" if isinstance(cell, float) else repr(cell)
         else:
             numbers = getattr(found, name)
             value = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tfds_builders.common.gaze_files import containers, plain
+from tfds_builders.common.gaze_files import bids, containers, plain, published, scanpaths
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.plain import Plain
@@ -20,7 +20,16 @@ class Format(NamedTuple):
     read: Callable[[Opened, How], Rows]
 
 
-FORMATS: dict[str, Format] = {}
+# In the order in which a file is tried; each file is of one format at most.
+FORMATS: dict[str, Format] = {
+    "daemons": Format(published.recognise_daemons, published.read_daemons),
+    "massvis": Format(published.recognise_massvis, published.read_massvis),
+    "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
+    "scene": Format(published.recognise_scene, published.read_scene),
+    "bids": Format(bids.recognise_bids, bids.read_bids),
+    "coco-json": Format(scanpaths.recognise_coco_json, scanpaths.read_coco_json),
+    "pymovements": Format(scanpaths.recognise_pymovements, scanpaths.read_pymovements),
+}
 
 
 class Options(NamedTuple):
