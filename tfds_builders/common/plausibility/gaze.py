@@ -1,0 +1,167 @@
+"""Gaze of a table as the checks look at it: rows, viewings, pairs of rows that follow each other."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tfds_builders.common.coordinates import Units
+
+Tracking = Literal["eye", "mouse", "generated"]
+
+# A share of a whole table counts from any number of rows that a check allows. The share of one
+# person, who differs from the others, needs as many rows as make it no accident.
+_MIN_ROWS_OF_A_USER = 30
+_MAX_NAMES = 3
+
+
+class Gaze(NamedTuple):
+    """All fixations of a table, one row each, in the order of the file.
+
+    Attributes:
+        image: int32 [n], index into the names of the images.
+        user: int32 [n], index into the names of the people.
+        session: int32 [n], number of the session of the person; None: not known.
+        trial: int64 [n], number of the viewing; None: one for each image and person.
+        xy: float64 [n, 2] x, y in the units of the table.
+        xy_frac: float64 [n, 2] x, y as fractions of the picture, after the convention was applied;
+            NaN where the size of the picture is not known.
+        size_px: float64 [n, 2] width, height of the picture; NaN: not known.
+        duration_ms: float64 [n]; None: not known.
+        t_ms: float64 [n], start of the fixation; None: not known.
+    """
+
+    image: np.ndarray
+    user: np.ndarray
+    session: np.ndarray | None
+    trial: np.ndarray | None
+    xy: np.ndarray
+    xy_frac: np.ndarray
+    size_px: np.ndarray
+    duration_ms: np.ndarray | None = None
+    t_ms: np.ndarray | None = None
+
+
+class Pairs(NamedTuple):
+    """Pairs of rows that follow each other in a viewing, in the order of looking.
+
+    Attributes:
+        row: int64 [m], the first row of each pair.
+        following: int64 [m], the second row of each pair.
+        step_frac: float64 [m], distance of the two places, as a fraction of the picture's diagonal.
+        user: int32 [m], the person.
+        num_viewings: number of viewings of the table.
+    """
+
+    row: np.ndarray
+    following: np.ndarray
+    step_frac: np.ndarray
+    user: np.ndarray
+    num_viewings: int
+
+
+def viewing_keys(gaze: Gaze) -> np.ndarray:
+    """Numbers the viewings: int64 [n], alike for rows of one image, person, session and trial."""
+    key = gaze.image.astype(np.int64) * (int(gaze.user.max(initial=0)) + 1) + gaze.user
+    for part in (gaze.session, gaze.trial):
+        if part is None or not len(part) or part.min() == part.max():
+            continue
+        low = int(part.min())
+        span = int(part.max()) - low + 1
+        if span > 1 << 20:  # A product of wide ranges does not fit 64 bits.
+            _, part = np.unique(part, return_inverse=True)
+            low, span = 0, int(part.max()) + 1
+        key = key * span + (part.astype(np.int64) - low)
+    return key
+
+
+def order_of_looking(gaze: Gaze) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows [n] sorted by viewing, then time, and the viewing [n] of each of them."""
+    key = viewing_keys(gaze)
+    if gaze.t_ms is not None:
+        order = np.lexsort((gaze.t_ms, key))
+    elif (key[1:] >= key[:-1]).all():
+        order = np.arange(len(key))
+    else:
+        order = np.argsort(key, kind="stable")
+    return order, key[order]
+
+
+def pairs_of(gaze: Gaze) -> Pairs:
+    """Pairs each row with the next of its viewing."""
+    order, key = order_of_looking(gaze)
+    same = key[1:] == key[:-1]
+    row, following = order[:-1][same], order[1:][same]
+    return Pairs(
+        row,
+        following,
+        distances_frac(gaze, row, following),
+        gaze.user[row],
+        int(len(order) > 0) + int((~same).sum()),
+    )
+
+
+def distances_frac(gaze: Gaze, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Distance of rows [m] from other rows [m], as a fraction of the picture's diagonal.
+
+    Where the size of a picture is not known, the extent of all gaze of the table stands for it.
+    """
+    size = gaze.size_px[rows]
+    is_known = np.isfinite(gaze.xy_frac[rows]).all(1) & np.isfinite(size).all(1)
+    delta = (gaze.xy_frac[others] - gaze.xy_frac[rows]) * size
+    distance = np.sqrt(np.square(delta).sum(1) / np.square(size).sum(1))
+    if not is_known.all():
+        extent = np.ptp(np.percentile(gaze.xy, (1, 99), axis=0), axis=0)
+        delta = gaze.xy[others] - gaze.xy[rows]
+        unknown = np.sqrt(np.square(delta).sum(1) / max(np.square(extent).sum(), 1e-12))
+        distance = np.where(is_known, distance, unknown)
+    return distance
+
+
+def users_above(flags: np.ndarray, user: np.ndarray, share: float) -> np.ndarray:
+    """Finds the people whose share of flagged rows is high, though that of the table is not.
+
+    Args:
+        flags: bool [m].
+        user: int32 [m], the person of each row.
+        share: the least share that counts.
+
+    Returns:
+        int64 [k], the people.
+    """
+    if not flags.any():
+        return np.zeros(0, np.int64)
+    total = np.bincount(user)
+    found = np.bincount(user, flags, minlength=len(total))
+    return np.flatnonzero((total >= _MIN_ROWS_OF_A_USER) & (found >= share * total))
+
+
+def names_of(numbers: np.ndarray, names: Sequence[str], kind: str = "user") -> str:
+    """Returns the names of some people or images for a message."""
+    shown = ", ".join(repr(str(names[number])) for number in numbers[:_MAX_NAMES])
+    more = f" and {len(numbers) - _MAX_NAMES} more" if len(numbers) > _MAX_NAMES else ""
+    return f"{kind}{'s' if len(numbers) > 1 else ''} {shown}{more}"
+
+
+def who_of(
+    flags: np.ndarray, user: np.ndarray, user_ids: Sequence[str], share: float, at_least: int
+) -> str | None:
+    """Says whose rows have a fault: "" for those of the table; None if no one has it.
+
+    Args:
+        flags: bool [m].
+        user: int32 [m].
+        user_ids: names of the people.
+        share: the least share of flagged rows that counts.
+        at_least: the least number of flagged rows that counts.
+    """
+    num_found = int(flags.sum())
+    if num_found < at_least:
+        return None
+    if num_found >= share * len(flags):
+        return ""
+    users = users_above(flags, user, share)
+    return f" of {names_of(users, user_ids)}" if len(users) else None
+
+
+__all__ = ["Gaze", "Pairs", "Tracking", "Units"]

@@ -1,0 +1,165 @@
+"""Whether names of people look like sessions of one person, or like one name in two forms."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+
+# One person has few recordings; a study has many people in a group. `control_1` to `control_15`
+# are people, `p07_1` and `p07_2` are not.
+_MAX_SESSIONS = 9
+_SESSION_WORD = (
+    r"sessions?|sess|ses|s|recordings?|record|rec|runs?|r|nr|no|blocks?|blk|b|days?|d|visits?|v|"
+    r"parts?|pt|trials?|t|tests?|time|week|w|wave|take|phase|edf|list"
+)
+_EYE_WORD = r"l|r|left|right|le|re|lefteye|righteye"
+# person, separator, optional word, number (a number of a session, a date or a time).
+_TRAILING = re.compile(
+    rf"^(?P<person>.*?[^\W_])(?P<sep>[\s_.\-()#/]+)(?:(?P<word>{_SESSION_WORD})[\s_.\-]*)?"
+    r"(?P<number>\d{1,2}|(?:19|20)\d{6}|(?:19|20)\d\d[-_.]\d\d[-_.]\d\d|\d{6}|\d{14})\)?$",
+    re.IGNORECASE,
+)
+_WORD_WITHOUT_BREAK = re.compile(
+    r"^(?P<person>.*?[^\W_])[\s_.\-]*(?P<word>session|sess|ses|recording|rec|run|visit|day|block)"
+    r"[\s_.\-]*(?P<number>\d{1,2})$",
+    re.IGNORECASE,
+)
+_TRAILING_LETTER = re.compile(r"^(?P<person>.*\d)[\s_.\-]*(?P<number>[a-h])$", re.IGNORECASE)
+_TRAILING_EYE = re.compile(
+    rf"^(?P<person>.*?[^\W_])[\s_.\-]+(?P<number>{_EYE_WORD})$|"
+    r"^(?P<person2>.*\d)(?P<number2>[LR])$",
+    re.IGNORECASE,
+)
+_LEADING = re.compile(
+    rf"^(?:(?P<word>{_SESSION_WORD})[\s_.\-]*)?(?P<number>\d{{1,2}})[\s_.\-]+"
+    r"(?P<person>[^\W\d_].*)$",
+    re.IGNORECASE,
+)
+# What stands for many people, not for one.
+_GROUP = re.compile(
+    r"^(sites?|labs?|groups?|grp|g|cohorts?|batch|exp|experiment|study|class|room|cond|condition|"
+    r"teams?|school|family|pairs?|dyads?|male|female|control|patient|young|old|adult|child|expert|"
+    r"novice|country|city|set)[\s_.\-]*\d{0,2}$",
+    re.IGNORECASE,
+)
+_GENERIC = re.compile(
+    r"^(sub|subj|subject|participants?|part|pp?|vp|users?|observers?|obs|person|people|s|id|name|"
+    r"kh|u|o|r|m|f|n)$",
+    re.IGNORECASE,
+)
+
+
+def check_names(user_ids: Sequence[str]) -> list[str]:
+    """Returns warnings about names of people.
+
+    Source: ours; the forms of names are those of exporters, such as the recording of EyeLink.
+    """
+    user_ids = list(map(str, user_ids))
+    return [*_check_twins(user_ids), *_check_sessions(user_ids)]
+
+
+def _folded(name: str) -> str:
+    """Returns what is left of a name without case, blanks, accents, leading zeros."""
+    text = unicodedata.normalize("NFKD", name).casefold()
+    text = "".join(letter for letter in text if not unicodedata.combining(letter))
+    text = re.sub(r"\.(csv|tsv|txt|edf|asc|mat|xlsx?|json)$", "", text.strip())
+    text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+    # Between two numbers a sign is needed: 1_1 is not 11.
+    text = re.sub(r"(?<=\d)[\W_]+(?=\d)", "\0", text)
+    text = re.sub(r"[^\w\0]|_", "", text)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text)
+
+
+def _check_twins(user_ids: Sequence[str]) -> list[str]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in user_ids:
+        groups[_folded(name) or name].append(name)
+    twins = [names for names in groups.values() if len(names) > 1]
+    if not twins:
+        return []
+    return [
+        "names of users are nearly the same, as if one person had several: "
+        f"{_shown(twins)} differ only in case, blanks, punctuation, accents or leading zeros; "
+        "write one name for one person, or --user-from"
+    ]
+
+
+def _shown(groups: Sequence[Sequence[str]]) -> str:
+    texts = []
+    for names in groups[:3]:
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        texts.append(
+            " and ".join(map(repr, names[:2]))
+            if len(names) == 2
+            else (", ".join(map(repr, names[:4])) + more)
+        )
+    more = f"; and {len(groups) - 3} more groups" if len(groups) > 3 else ""
+    return "; ".join(texts) + more
+
+
+def _check_sessions(user_ids: Sequence[str]) -> list[str]:
+    for patterns, what in (
+        ((_TRAILING_EYE,), "eyes"),
+        ((_TRAILING, _WORD_WITHOUT_BREAK), "sessions"),
+        ((_TRAILING_LETTER,), "sessions"),
+        ((_LEADING,), "sessions"),
+    ):
+        groups = _grouped(user_ids, patterns, what)
+        if not groups:
+            continue
+        num_names = sum(map(len, groups))
+        if what == "eyes":
+            return [
+                f"users look like eyes of one person: {_shown(groups)} ({num_names} names, "
+                f"{len(groups)} people) differ only in left and right; keep one eye (--eye or "
+                "--where), and give one name for one person with --user-from"
+            ]
+        return [
+            f"users look like sessions or recordings of one person: {_shown(groups)} ({num_names} "
+            f"names, {len(groups)} people) differ only in a number; if so, give the person "
+            "and the session apart, with --user-from or in a column 'session'"
+        ]
+    return []
+
+
+def _grouped(
+    user_ids: Sequence[str], patterns: Sequence[re.Pattern[str]], what: str
+) -> list[list[str]]:
+    """Groups names that differ by a number only; none if the groups look like groups of people."""
+    found: dict[str, list[str]] = defaultdict(list)
+    numbers: dict[str, set[str]] = defaultdict(set)
+    worded: set[str] = set()
+    for name in user_ids:
+        match = next((m for p in patterns if (m := p.match(name))), None)
+        if match is None:
+            continue
+        parts = {key.rstrip("2"): value for key, value in match.groupdict().items() if value}
+        person = parts["person"].casefold()
+        found[person].append(name)
+        numbers[person].add(parts["number"].casefold())
+        if len(parts.get("word", "")) > 1:
+            worded.add(person)
+    several = {
+        person: names
+        for person, names in found.items()
+        if len(numbers[person]) > 1 and len(names) <= _MAX_SESSIONS
+    }
+    if what == "eyes":
+        return [names for names in several.values() if len(names) == 2]
+    largest = max(map(len, several.values()), default=0)
+    kept = [
+        names
+        for person, names in several.items()
+        if not _GROUP.match(person)
+        and (
+            re.search(r"\d", person)
+            or person in worded
+            # A name without a number: people, if there are at least as many as numbers of each.
+            or (not _GENERIC.match(person) and len(several) >= max(2, largest))
+        )
+    ]
+    # Fewer persons than numbers of each: rather groups of people, such as 1_01 to 1_09, 2_01 ...
+    is_plain = all(re.fullmatch(r"\d+[\s_.\-]+\d+", names[0]) for names in kept)
+    if is_plain and largest > max(len(kept), 3):
+        return []
+    return kept

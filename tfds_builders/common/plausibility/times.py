@@ -1,0 +1,261 @@
+"""Whether durations and times look like another unit, or contradict each other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfds_builders.common.plausibility import gaze as gaze_rows
+from tfds_builders.common.plausibility.gaze import Gaze, Pairs
+
+# The median fixation of a person lasts 108 to 349 ms in MIT1003, OSIE, PS, the scene set and the
+# relational set. Far outside this range another unit is likelier than another person.
+_SECONDS_MS = 5.0
+_SHORT_MEDIAN_MS = 60.0
+_LONG_MEDIAN_MS = 1500.0
+_MICROSECONDS_MS = 20e3
+_NANOSECONDS_MS = 20e6
+_MIN_ROWS_OF_MEDIAN = 20
+# In the real sets, at most .05 % of the fixations are as short as that.
+_VERY_SHORT_MS = 20.0
+_SHARE_VERY_SHORT = 0.05
+# A saccade needs 100 ms and more: what starts earlier was under way when the picture came.
+_ONSET_MS = 40.0
+_CUT_MS = 100.0
+# Slack of one sample of a slow tracker.
+_SLACK_MS = 10.0
+_SHARE_OVERLAPPING = 0.2
+# Between two starts lies one fixation and one saccade. A unit of the two differs by 1000.
+_UNIT_RATIO = 50.0
+
+
+def check_durations(
+    gaze: Gaze, pairs: Pairs, user_ids: Sequence[str], *, are_fixations: bool
+) -> list[str]:
+    """Returns warnings about durations alone.
+
+    Args:
+        gaze: the rows.
+        pairs: from `pairs_of`.
+        user_ids: names of the people.
+        are_fixations: whether the rows look like fixations; if not, only units are checked.
+    """
+    duration, user = gaze.duration_ms, gaze.user
+    if duration is None or len(duration) < 2:
+        return []
+    num = len(duration)
+    median = float(np.median(duration))
+    if not duration.any():
+        return [f"all {num} durations are 0: leave the column out with --ignore-columns"]
+    if are_fixations and num >= 5 and duration.min() == duration.max():
+        return [
+            f"all {num} durations are {median:g} ms: a duration of fixations varies, so these may "
+            "be samples, or a filler: leave the column out with --ignore-columns"
+        ]
+    rising = _check_rising(gaze, pairs) if are_fixations else []
+    if rising:
+        return rising
+    for flags, unit, name in (
+        ((duration < _SECONDS_MS) & (duration > 0), "s", "seconds"),
+        (duration > _NANOSECONDS_MS, "ns", "nanoseconds"),
+        ((duration > _MICROSECONDS_MS), "us", "microseconds"),
+    ):
+        # One row is enough to be the half of two: at least two.
+        who = gaze_rows.who_of(flags, user, user_ids, 0.5, 2)
+        if who is None:
+            continue
+        shown = float(np.median(duration[flags]))
+        mend = f"give --durations {unit}"
+        if who:
+            mend = f"build these people with --durations {unit}, or convert their rows"
+        return [
+            f"durations{who} look like {name}, not milliseconds: {int(flags.sum())} of {num} rows, "
+            f"median {shown:.4g}: {mend}"
+        ]
+    found: list[str] = []
+    if not are_fixations:
+        return found
+    if num >= _MIN_ROWS_OF_MEDIAN:
+        who = gaze_rows.who_of(duration < _SHORT_MEDIAN_MS, user, user_ids, 0.5, 10)
+        if who is not None:
+            return [
+                f"durations{who} are too short for fixations in milliseconds: median "
+                f"{np.median(duration[duration < _SHORT_MEDIAN_MS]):.4g}: they may count samples "
+                "or hundredths of seconds, or the rows may be samples and not fixations"
+            ]
+        who = gaze_rows.who_of(duration > _LONG_MEDIAN_MS, user, user_ids, 0.5, 10)
+        if who is not None:
+            return [
+                f"durations{who} are too long for fixations in milliseconds: median "
+                f"{np.median(duration[duration > _LONG_MEDIAN_MS]):.4g}: they may be in another "
+                "unit (--durations), be times, or last for a whole viewing"
+            ]
+    very_short = duration < _VERY_SHORT_MS
+    if num >= _MIN_ROWS_OF_MEDIAN and very_short.mean() >= _SHARE_VERY_SHORT:
+        found.append(
+            f"{int(very_short.sum())} of {num} fixations ({very_short.mean():.0%}) are shorter "
+            f"than {_VERY_SHORT_MS:g} ms, which no eye does: parts of blinks and saccades; leave "
+            f"them out with --where 'duration_ms >= {_VERY_SHORT_MS:g}', or several units are "
+            "mixed"
+        )
+    return found
+
+
+def _check_rising(gaze: Gaze, pairs: Pairs) -> list[str]:
+    """Durations that rise through each viewing are times."""
+    duration = gaze.duration_ms
+    if duration is None or len(pairs.row) < 6:
+        return []
+    rises = duration[pairs.following] > duration[pairs.row]
+    if rises.mean() < 0.95:
+        return []
+    return [
+        f"durations rise from row to row in {rises.mean():.0%} of {len(rises)} pairs of rows of a "
+        "viewing: they look like times of the start or end: give t_ms (--columns), and durations "
+        "as end minus start"
+    ]
+
+
+def check_starts(gaze: Gaze, pairs: Pairs, *, are_fixations: bool) -> list[str]:
+    """Returns warnings about starts, and about starts and durations together.
+
+    Args:
+        gaze: the rows.
+        pairs: from `pairs_of`.
+        are_fixations: whether the rows look like fixations of one eye; if not, they overlap.
+    """
+    start, duration = gaze.t_ms, gaze.duration_ms
+    if start is None or not len(start):
+        return []
+    gap = start[pairs.following] - start[pairs.row]
+    found = []
+    if len(gap) >= 2:
+        found += _check_unit_of_starts(gaze, pairs, gap, are_fixations=are_fixations)
+    if not found and are_fixations and duration is not None and len(gap) >= 5:
+        found += _check_overlap(start, duration, pairs)
+    if not found and are_fixations and duration is not None:
+        found += _check_onset(gaze)
+    return found
+
+
+def _check_unit_of_starts(
+    gaze: Gaze, pairs: Pairs, gap: np.ndarray, *, are_fixations: bool
+) -> list[str]:
+    duration = gaze.duration_ms
+    median_gap = float(np.median(gap))
+    if median_gap <= 0:
+        return []
+    if len(gap) >= 3 and np.all(gap == gap[0]) and gap[0] == 1:
+        return [
+            f"t_ms counts the rows ({len(gap)} steps of 1), which is no time: leave it out with "
+            "--ignore-columns t_ms"
+        ]
+    unit = None
+    if median_gap < _SECONDS_MS and are_fixations:  # Samples and two eyes are as near.
+        unit = "s"
+    elif median_gap > _NANOSECONDS_MS:
+        unit = "ns"
+    elif median_gap > _MICROSECONDS_MS:
+        unit = "us"
+    if unit is None:
+        return []
+    if duration is None:
+        # Samples of a fast tracker are a few ms apart, but they stay at their place.
+        if unit == "s" and np.median(pairs.step_frac) < 0.02:
+            return []
+        note = ""
+    else:
+        median = float(np.median(duration[pairs.row]))
+        ratio = median / median_gap
+        if 1 / _UNIT_RATIO < ratio < _UNIT_RATIO:
+            # Both are wrong alike, or the rows are samples.
+            both = median < _SECONDS_MS or median > _MICROSECONDS_MS
+            if not both:
+                return []
+        note = f", while durations have a median of {median:.4g}"
+    name = {"s": "seconds", "us": "microseconds", "ns": "nanoseconds"}[unit]
+    return [
+        f"t_ms looks like {name}, not milliseconds: the starts of a viewing are {median_gap:.4g} "
+        f"apart (median){note}: give --times {unit}"
+    ]
+
+
+def _check_overlap(start: np.ndarray, duration: np.ndarray, pairs: Pairs) -> list[str]:
+    first, second = pairs.row, pairs.following
+    overlaps = start[first] + duration[first] > start[second] + _SLACK_MS
+    share = overlaps.mean()
+    if share < _SHARE_OVERLAPPING:
+        return []
+    numbers = f"{int(overlaps.sum())} of {len(overlaps)} fixations end after the next one starts"
+    as_ends = start[first] > start[second] - duration[second] + _SLACK_MS
+    if as_ends.mean() < 0.1 * share:
+        return [
+            f"t_ms looks like the end of a fixation, not its start: {numbers}, and "
+            f"{int(as_ends.sum())} if t_ms is the end: give the start, t_ms minus duration_ms"
+        ]
+    return [
+        f"t_ms and duration_ms contradict each other: {numbers} (t_ms + duration_ms): check their "
+        "units (--times, --durations), whether t_ms is the start, and whether two eyes or two "
+        "viewings are mixed"
+    ]
+
+
+def _check_onset(gaze: Gaze) -> list[str]:
+    """Fixations that were under way when the picture came: a hint, not a fault."""
+    start, duration = gaze.t_ms, gaze.duration_ms
+    if start is None or duration is None:
+        return []
+    order, key = gaze_rows.order_of_looking(gaze)
+    is_first = np.diff(key, prepend=key[0] - 1) != 0
+    first = order[is_first]
+    if (start[first] < 0).any():
+        num = int((start < 0).sum())
+        return [
+            f"hint: {num} fixations have a t_ms below 0: they started before the picture came; "
+            "leave them out with --where 't_ms >= 0', or data.drop_first_fixation"
+        ]
+    early = (start >= 0) & (start <= _ONSET_MS) & (duration < _CUT_MS)
+    at_onset = start[first] <= _ONSET_MS
+    if len(start) < _MIN_ROWS_OF_MEDIAN:
+        is_cut = bool(early.any())
+    else:
+        others = np.delete(duration, first)
+        cut = first[at_onset]
+        is_cut = (
+            len(cut) >= max(3, 0.05 * len(first))
+            and len(others) > 0
+            and float(np.median(duration[cut])) < 0.7 * float(np.median(others))
+        )
+    if not is_cut:
+        return []
+    rows = np.flatnonzero(early) if len(start) < _MIN_ROWS_OF_MEDIAN else first[at_onset]
+    return [
+        f"hint: {len(rows)} fixations start within {_ONSET_MS:g} ms of 0, with a median duration "
+        f"of {np.median(duration[rows]):.4g} ms: they were under way when the picture came, and "
+        "look cut; leave them out with --where, or data.drop_first_fixation"
+    ]
+
+
+def facts_of_times(gaze: Gaze) -> list[tuple[str, str]]:
+    """Returns the median duration and the rate of fixations."""
+    found = []
+    if gaze.duration_ms is not None and len(gaze.duration_ms):
+        found.append(("median duration", f"{np.median(gaze.duration_ms):.4g} ms"))
+    order, key = gaze_rows.order_of_looking(gaze)
+    if not len(order):
+        return found
+    starts = np.flatnonzero(np.diff(key, prepend=key[0] - 1))
+    counts = np.diff(np.append(starts, len(key)))
+    if gaze.t_ms is not None:
+        last = np.append(starts[1:], len(key)) - 1
+        # From the first start to the last one, there is one fixation less.
+        span_ms = gaze.t_ms[order[last]] - gaze.t_ms[order[starts]]
+        fixations, source = counts - 1, "from t_ms"
+    elif gaze.duration_ms is not None:
+        span_ms = np.add.reduceat(gaze.duration_ms[order], starts)
+        fixations, source = counts, "of the time in fixations"
+    else:
+        return found
+    if span_ms.sum() > 0:
+        rate = 1000 * fixations.sum() / span_ms.sum()
+        found.append(("fixations a second", f"{rate:.3g} ({source})"))
+    return found
