@@ -36,26 +36,28 @@ def warnings(
         One line each.
 
     Example:
-        >>> xy = np.array([[0.4412, 0.4526], [0.3523, 0.4189]])
-        >>> zeros, size = np.zeros(2, np.int32), np.array([[1920.0, 1080.0]] * 2)
-        >>> warnings(Gaze(zeros, zeros, None, None, xy, xy / size, size), ["P01"], ["a.png"])[0][:46]
-        'x and y look like fractions, not pixels: 2 of '
+        >>> xy, row = np.array([[0.4412, 0.4526], [0.3523, 0.4189]]), np.zeros(2, np.int32)
+        >>> size = np.full((2, 2), 1000.0)
+        >>> gaze = Gaze(row, row, None, None, xy, xy / size, size)
+        >>> warnings(gaze, ["P01"], ["a.png"])[0][:40]
+        'x and y look like fractions, not pixels:'
     """
     found = names.check_names(user_ids)
-    is_finite = np.isfinite(gaze.xy).all(1)
+    is_finite = gaze_rows.both(np.isfinite(gaze.xy))
     if not is_finite.all():  # Rows without a place are another check's.
-        gaze = _take(gaze, is_finite)
+        gaze = gaze_rows.take(gaze, is_finite)
     if not len(gaze.xy):
         return found
     where = places.check_places(gaze, user_ids, units)
-    found += [*where.warnings, *agreement.check_agreement(gaze, user_ids)]
-    if tracking == "mouse":
-        return found
+    found += where.warnings
     if where.is_off.mean() > 0.5:
         # Distances are then shares of the extent of all gaze, whatever its unit is.
         gaze = gaze._replace(xy_frac=np.full_like(gaze.xy, np.nan))
     elif where.is_off.any():
-        gaze = _take(gaze, ~where.is_off)
+        gaze = gaze_rows.take(gaze, ~where.is_off)
+    found += agreement.check_agreement(gaze, user_ids)
+    if tracking == "mouse":
+        return found
     pairs = gaze_rows.pairs_of(gaze)
     looks = rows.check_rows(gaze, pairs, user_ids, image_ids)
     found += looks.warnings
@@ -65,10 +67,6 @@ def warnings(
     if are_fixations and not where.warnings:
         found += agreement.check_directions(gaze, pairs, units)
     return found
-
-
-def _take(gaze: Gaze, kept: np.ndarray) -> Gaze:
-    return Gaze(*(None if part is None else part[kept] for part in gaze))  # type: ignore[arg-type]
 
 
 def facts(gaze: Gaze) -> list[tuple[str, str]]:
@@ -81,7 +79,7 @@ def facts(gaze: Gaze) -> list[tuple[str, str]]:
         gaze: all rows.
     """
     found = times.facts_of_times(gaze)
-    inside = ((gaze.xy_frac >= 0) & (gaze.xy_frac < 1)).all(1)
+    inside = gaze_rows.both((gaze.xy_frac >= 0) & (gaze.xy_frac < 1))
     if inside.any():
         cell = np.floor(gaze.xy_frac[inside] * _GRID).astype(np.int64)
         num_cells = np.count_nonzero(np.bincount(cell[:, 1] * _GRID + cell[:, 0]))

@@ -13,9 +13,9 @@ _GRID = 8
 _MAX_CELLS = 4_000_000
 _MIN_IMAGES = 8
 # Student's t over the images of a person, and how much better the changed map fits. People of the
-# real sets, on 8 to 100 images beside 1 to 11 others: t is at most 1.2 for the mirrored maps and 5.2
-# for exchanged axes, the fit at most 1.4 times as good. A person turned upside down has a median t
-# of 3 to 7 on 25 images of these sets, and of 5 to 13 on 100.
+# real sets, on 8 to 100 images and beside 1 to 11 others, have a t of at most 1.2 for mirrored maps
+# and 5.2 for exchanged axes, and fit at most 1.4 times as well. A person turned upside down has a
+# median t of 3 to 7 on 25 images of these sets, and of 5 to 13 on 100.
 _MIN_T = 3.0
 _MIN_T_EXCHANGED = 6.0
 _MIN_RATIO = 1.15
@@ -94,7 +94,7 @@ def check_agreement(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
 
 def _maps_of(gaze: Gaze) -> _Maps | None:
     """Returns float32 [u, i, 8, 8], shares of gaze of a person on an image; None: too little."""
-    inside = ((gaze.xy_frac >= 0) & (gaze.xy_frac < 1)).all(1)
+    inside = gaze_rows.both((gaze.xy_frac >= 0) & (gaze.xy_frac < 1))
     image, user = gaze.image[inside], gaze.user[inside]
     if not len(image):
         return None

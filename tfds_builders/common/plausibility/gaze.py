@@ -1,11 +1,9 @@
-"""Gaze of a table as the checks look at it: rows, viewings, pairs of rows that follow each other."""
+"""Gaze of a table as the checks look at it: rows, viewings, and pairs of rows."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-
-from tfds_builders.common.coordinates import Units
 
 Tracking = Literal["eye", "mouse", "generated"]
 
@@ -50,14 +48,36 @@ class Pairs(NamedTuple):
         following: int64 [m], the second row of each pair.
         step_frac: float64 [m], distance of the two places, as a fraction of the picture's diagonal.
         user: int32 [m], the person.
-        num_viewings: number of viewings of the table.
+        order: int64 [n], all rows, sorted by viewing and time.
+        is_first: bool [n], whether a row of `order` is the first of its viewing.
     """
 
     row: np.ndarray
     following: np.ndarray
     step_frac: np.ndarray
     user: np.ndarray
-    num_viewings: int
+    order: np.ndarray
+    is_first: np.ndarray
+
+
+def take(gaze: Gaze, rows: np.ndarray) -> Gaze:
+    """Returns some rows."""
+    return Gaze(*(None if part is None else part[rows] for part in gaze))  # type: ignore[arg-type]
+
+
+def both(flags: np.ndarray) -> np.ndarray:
+    """Returns bool [n]: whether x and y [n, 2] are flagged; faster than `all` over two columns."""
+    return flags[:, 0] & flags[:, 1]
+
+
+def either(flags: np.ndarray) -> np.ndarray:
+    """Returns bool [n]: whether x or y [n, 2] is flagged."""
+    return flags[:, 0] | flags[:, 1]
+
+
+def larger(values: np.ndarray) -> np.ndarray:
+    """Returns [n]: the larger one of x and y [n, 2]."""
+    return np.maximum(values[:, 0], values[:, 1])
 
 
 def viewing_keys(gaze: Gaze) -> np.ndarray:
@@ -78,12 +98,15 @@ def viewing_keys(gaze: Gaze) -> np.ndarray:
 def order_of_looking(gaze: Gaze) -> tuple[np.ndarray, np.ndarray]:
     """Returns the rows [n] sorted by viewing, then time, and the viewing [n] of each of them."""
     key = viewing_keys(gaze)
-    if gaze.t_ms is not None:
-        order = np.lexsort((gaze.t_ms, key))
-    elif (key[1:] >= key[:-1]).all():
-        order = np.arange(len(key))
+    later = key[1:] > key[:-1]
+    if gaze.t_ms is None:
+        is_sorted = later | (key[1:] == key[:-1])
     else:
-        order = np.argsort(key, kind="stable")
+        is_sorted = later | ((key[1:] == key[:-1]) & (gaze.t_ms[1:] >= gaze.t_ms[:-1]))
+    if is_sorted.all():
+        return np.arange(len(key)), key
+    by_viewing = (key,) if gaze.t_ms is None else (gaze.t_ms, key)
+    order = np.lexsort(by_viewing)
     return order, key[order]
 
 
@@ -97,7 +120,8 @@ def pairs_of(gaze: Gaze) -> Pairs:
         following,
         distances_frac(gaze, row, following),
         gaze.user[row],
-        int(len(order) > 0) + int((~same).sum()),
+        order,
+        np.append(np.ones(min(len(order), 1), bool), ~same),
     )
 
 
@@ -107,13 +131,13 @@ def distances_frac(gaze: Gaze, rows: np.ndarray, others: np.ndarray) -> np.ndarr
     Where the size of a picture is not known, the extent of all gaze of the table stands for it.
     """
     size = gaze.size_px[rows]
-    is_known = np.isfinite(gaze.xy_frac[rows]).all(1) & np.isfinite(size).all(1)
+    is_known = both(np.isfinite(gaze.xy_frac[rows])) & both(np.isfinite(size))
     delta = (gaze.xy_frac[others] - gaze.xy_frac[rows]) * size
-    distance = np.sqrt(np.square(delta).sum(1) / np.square(size).sum(1))
+    distance = np.hypot(delta[:, 0], delta[:, 1]) / np.hypot(size[:, 0], size[:, 1])
     if not is_known.all():
         extent = np.ptp(np.percentile(gaze.xy, (1, 99), axis=0), axis=0)
         delta = gaze.xy[others] - gaze.xy[rows]
-        unknown = np.sqrt(np.square(delta).sum(1) / max(np.square(extent).sum(), 1e-12))
+        unknown = np.hypot(delta[:, 0], delta[:, 1]) / max(float(np.hypot(*extent)), 1e-12)
         distance = np.where(is_known, distance, unknown)
     return distance
 
@@ -162,6 +186,3 @@ def who_of(
         return ""
     users = users_above(flags, user, share)
     return f" of {names_of(users, user_ids)}" if len(users) else None
-
-
-__all__ = ["Gaze", "Pairs", "Tracking", "Units"]

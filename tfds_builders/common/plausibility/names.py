@@ -24,6 +24,12 @@ _WORD_WITHOUT_BREAK = re.compile(
     r"[\s_.\-]*(?P<number>\d{1,2})$",
     re.IGNORECASE,
 )
+_TRAILING_PART = re.compile(
+    r"^(?P<person>.*?\d)(?P<word>[st])(?P<number>\d)$|"
+    r"^(?P<person2>.*?\d)[\s_.\-]*(?P<number2>pre|post|am|pm|test|retest|baseline|followup|"
+    r"morning|evening|first|second)$",
+    re.IGNORECASE,
+)
 _TRAILING_LETTER = re.compile(r"^(?P<person>.*\d)[\s_.\-]*(?P<number>[a-h])$", re.IGNORECASE)
 _TRAILING_EYE = re.compile(
     rf"^(?P<person>.*?[^\W_])[\s_.\-]+(?P<number>{_EYE_WORD})$|"
@@ -100,7 +106,7 @@ def _shown(groups: Sequence[Sequence[str]]) -> str:
 def _check_sessions(user_ids: Sequence[str]) -> list[str]:
     for patterns, what in (
         ((_TRAILING_EYE,), "eyes"),
-        ((_TRAILING, _WORD_WITHOUT_BREAK), "sessions"),
+        ((_TRAILING, _WORD_WITHOUT_BREAK, _TRAILING_PART), "sessions"),
         ((_TRAILING_LETTER,), "sessions"),
         ((_LEADING,), "sessions"),
     ):
@@ -116,7 +122,7 @@ def _check_sessions(user_ids: Sequence[str]) -> list[str]:
             ]
         return [
             f"users look like sessions or recordings of one person: {_shown(groups)} ({num_names} "
-            f"names, {len(groups)} people) differ only in a number; if so, give the person "
+            f"names, {len(groups)} people) differ only in a number or a part of the study; if so, give the person "
             "and the session apart, with --user-from or in a column 'session'"
         ]
     return []
@@ -139,6 +145,10 @@ def _grouped(
         numbers[person].add(parts["number"].casefold())
         if len(parts.get("word", "")) > 1:
             worded.add(person)
+    for name in user_ids:  # The first recording may have no number.
+        if name.casefold() in found and not any(p.match(name) for p in patterns):
+            found[name.casefold()].append(name)
+            numbers[name.casefold()].add("")
     several = {
         person: names
         for person, names in found.items()

@@ -34,6 +34,7 @@ _MARKERS = (3270.0, 9999.0, 99999.0, 32767.0, 32768.0, 1e8)
 _SHARE_AT_EDGE = 0.01
 _SHARE_AT_PLACE = 0.01
 _MIN_ROWS_AT_VALUE = 10
+_MAX_PLACES = 200_000
 
 
 class Places(NamedTuple):
@@ -51,17 +52,19 @@ class Places(NamedTuple):
 def check_places(gaze: Gaze, user_ids: Sequence[str], units: Units) -> Places:
     """Checks units, origin and extent of x and y."""
     places = _check_units(gaze, user_ids, units)
-    found = [*places.warnings, *_check_saturated(gaze)]
+    is_saturated = _is_saturated(gaze)
+    found = [*places.warnings, *_check_saturated(gaze, is_saturated)]
     if not places.warnings:
-        found += _check_swapped(gaze, user_ids, units) or [
-            *_check_extent(gaze, user_ids),
-            *_check_fillers(gaze, units),
+        rest = gaze_rows.take(gaze, ~is_saturated) if is_saturated.any() else gaze
+        found += _check_swapped(rest, user_ids, units) or [
+            *_check_extent(rest, user_ids),
+            *_check_fillers(rest, units),
         ]
     return Places(found, places.is_off)
 
 
 def _shown_size(gaze: Gaze) -> str:
-    size = gaze.size_px[np.isfinite(gaze.size_px).all(1)]
+    size = gaze.size_px[gaze_rows.both(np.isfinite(gaze.size_px))]
     if not len(size):
         return "pictures"
     width, height = np.median(size, axis=0)
@@ -93,7 +96,7 @@ def _numbers(gaze: Gaze, rows: np.ndarray) -> str:
 
 def _not_pixels(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] | None:
     xy, size = gaze.xy, gaze.size_px
-    magnitude = np.abs(xy).max(1)
+    magnitude = gaze_rows.larger(np.abs(xy))
     is_frac = magnitude <= _LARGEST_FRAC
     who = gaze_rows.who_of(is_frac, gaze.user, user_ids, _MOST, 2)
     if who is not None:
@@ -106,7 +109,7 @@ def _not_pixels(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] |
             is_frac,
         )
     # A size that is not known compares as "no" and excludes nothing.
-    in_corner = ~(np.abs(xy) > _CORNER_FRAC * size).any(1)
+    in_corner = ~gaze_rows.either(np.abs(xy) > _CORNER_FRAC * size)
     is_deg = (magnitude <= _LARGEST_DEG) & in_corner
     who = gaze_rows.who_of(is_deg, gaze.user, user_ids, _MOST, 2)
     if who is not None:
@@ -120,10 +123,10 @@ def _not_pixels(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] |
             f"x and y{who} look like degrees, not pixels: {_numbers(gaze, is_deg)}: {mend}",
             is_deg,
         )
-    is_percent = (xy >= -5).all(1) & (magnitude <= 105)
+    is_percent = gaze_rows.both(xy >= -5) & (magnitude <= 105)
     # With many rows, the gaze of smaller pictures would reach further too.
     least_px = 200 if len(xy) >= 30 else 300
-    is_large = np.mean(size.min(1) < least_px) < 0.5
+    is_large = np.mean(np.minimum(size[:, 0], size[:, 1]) < least_px) < 0.5
     if len(xy) >= 5 and is_large and is_percent.mean() >= 0.98 and magnitude.max() > 60:
         return (
             f"x and y look like per cent, not pixels: {_numbers(gaze, is_percent)}: divide them by "
@@ -134,7 +137,7 @@ def _not_pixels(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] |
 
 
 def _not_fractions(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] | None:
-    is_large = np.abs(gaze.xy).max(1) > 5
+    is_large = gaze_rows.larger(np.abs(gaze.xy)) > 5
     who = gaze_rows.who_of(is_large, gaze.user, user_ids, 0.5, 2)
     if who is None:
         return None
@@ -147,7 +150,7 @@ def _not_fractions(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray
 
 
 def _not_degrees(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] | None:
-    is_large = np.abs(gaze.xy).max(1) > 90
+    is_large = gaze_rows.larger(np.abs(gaze.xy)) > 90
     who = gaze_rows.who_of(is_large, gaze.user, user_ids, 0.2, 2)
     if who is not None:
         return (
@@ -155,7 +158,7 @@ def _not_degrees(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] 
             "--units px",
             is_large,
         )
-    is_frac: np.ndarray = ((gaze.xy >= -0.2) & (gaze.xy <= 1.2)).all(1)
+    is_frac: np.ndarray = gaze_rows.both((gaze.xy >= -0.2) & (gaze.xy <= 1.2))
     if len(is_frac) >= 10 and is_frac.mean() >= 0.98:
         return (
             f"x and y look like fractions, not degrees: {_numbers(gaze, is_frac)}: give "
@@ -167,7 +170,7 @@ def _not_degrees(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] 
 
 def _check_centre(gaze: Gaze) -> list[str]:
     """Gaze around the upper left corner: x and y are counted from the centre."""
-    inside = gaze.xy_frac[(np.abs(gaze.xy_frac) <= 1).all(1)]
+    inside = gaze.xy_frac[gaze_rows.both(np.abs(gaze.xy_frac) <= 1)]
     if len(inside) < 10 or len(inside) < 0.8 * len(gaze.xy):
         return []
     is_negative = (inside < -0.01).mean(0)
@@ -187,10 +190,10 @@ def _check_swapped(gaze: Gaze, user_ids: Sequence[str], units: Units) -> list[st
         return []
     with np.errstate(invalid="ignore"):
         # Places that the convention moved are on a screen; the screen decides there.
-        is_plain = np.abs(gaze.xy_frac * gaze.size_px - gaze.xy).max(1) <= 1.01
-        outside = is_plain & ((gaze.xy < -1) | (gaze.xy > gaze.size_px + 1)).any(1)
+        is_plain = gaze_rows.larger(np.abs(gaze.xy_frac * gaze.size_px - gaze.xy)) <= 1.01
+        outside = is_plain & gaze_rows.either((gaze.xy < -1) | (gaze.xy > gaze.size_px + 1))
         swapped = gaze.xy[:, ::-1]
-        stays_outside = is_plain & ((swapped < -1) | (swapped > gaze.size_px + 1)).any(1)
+        stays_outside = is_plain & gaze_rows.either((swapped < -1) | (swapped > gaze.size_px + 1))
     who = gaze_rows.who_of(outside, gaze.user, user_ids, 0.03, 2)
     if who is None:
         return []
@@ -207,39 +210,36 @@ def _check_swapped(gaze: Gaze, user_ids: Sequence[str], units: Units) -> list[st
 
 
 def _check_extent(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
-    is_known = np.isfinite(gaze.xy_frac).all(1)
+    is_known = gaze_rows.both(np.isfinite(gaze.xy_frac))
     xy, user = gaze.xy_frac[is_known], gaze.user[is_known]
     if len(xy) < _MIN_ROWS_OF_AREA:
         return []
     low, high = np.percentile(xy, (1, 99), axis=0)
     area = float(np.prod(high - low))
-    num_viewings = len(np.unique(gaze_rows.viewing_keys(gaze)[is_known]))
-    if area < _SMALL_AREA and num_viewings >= 3:
+    if area < _SMALL_AREA and _num_viewings(gaze, is_known) >= 3:
         return [
             f"gaze covers {area:.2%} of the picture (x {low[0]:.1%} to {high[0]:.1%}, y "
             f"{low[1]:.1%} to {high[1]:.1%} of {_shown_size(gaze)}): the unit may be another one: "
             "check --units, --pixels-per-degree and --screen"
         ]
-    small = []
-    for number in _few_users(user):
-        rows = xy[user == number]
-        low, high = np.percentile(rows, (1, 99), axis=0)
-        if np.prod(high - low) < _SMALL_AREA:
-            small.append(number)
-    if small:
+    small = _small_users(xy, user)
+    if len(small):
         return [
-            f"gaze of {gaze_rows.names_of(np.array(small), user_ids)} covers less than "
+            f"gaze of {gaze_rows.names_of(small, user_ids)} covers less than "
             f"{_SMALL_AREA:.0%} of the picture, gaze of all covers {area:.0%}: their unit or place "
             "may be another one"
         ]
-    is_many = num_viewings >= _MIN_VIEWINGS_OF_BAND
-    is_many &= len(np.unique(gaze.image[is_known])) >= _MIN_IMAGES_OF_BAND
-    if len(xy) < _MIN_ROWS_OF_BAND or not is_many:
+    if len(xy) < _MIN_ROWS_OF_BAND:
         return []
     low, high = np.percentile(xy, (0.2, 99.8), axis=0)
     bands = {"left": low[0], "right": 1 - high[0], "top": low[1], "bottom": 1 - high[1]}
     empty = [f"{name} {share:.0%}" for name, share in bands.items() if share > _EMPTY_BAND]
-    if not empty:
+    is_few = (
+        not empty
+        or _num_viewings(gaze, is_known) < _MIN_VIEWINGS_OF_BAND
+        or len(np.unique(gaze.image[is_known])) < _MIN_IMAGES_OF_BAND
+    )
+    if is_few:
         return []
     return [
         f"no gaze is in the {' and the '.join(empty)} of the pictures ({len(xy)} fixations): x and "
@@ -247,25 +247,50 @@ def _check_extent(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
     ]
 
 
-def _few_users(user: np.ndarray) -> np.ndarray:
-    """People with enough rows; at most 200, since each is looked at by itself."""
-    return np.flatnonzero(np.bincount(user) >= 100)[:200]
+def _num_viewings(gaze: Gaze, rows: np.ndarray) -> int:
+    return len(np.unique(gaze_rows.viewing_keys(gaze)[rows]))
 
 
-def _check_saturated(gaze: Gaze) -> list[str]:
-    """Values that no screen has."""
+def _small_users(xy_frac: np.ndarray, user: np.ndarray) -> np.ndarray:
+    """Finds the people [k] with 100 rows and more, whose gaze covers a small area."""
+    total = np.maximum(np.bincount(user), 1)
+    clipped = np.clip(xy_frac, -0.2, 1.2)
+    spread = np.ones(len(total))
+    for axis in (0, 1):
+        mean = np.bincount(user, clipped[:, axis]) / total
+        square = np.bincount(user, np.square(clipped[:, axis])) / total
+        spread *= np.sqrt(np.maximum(square - np.square(mean), 0))
+    # The exact area is slow; a spread of a tenth of the width and height is larger.
+    candidates = np.flatnonzero((total >= 100) & (spread < 0.01))
+    areas = [
+        np.prod(np.ptp(np.percentile(xy_frac[user == number], (1, 99), axis=0), axis=0))
+        for number in candidates[:100]
+    ]
+    return candidates[:100][np.array(areas) < _SMALL_AREA] if areas else candidates
+
+
+def _is_saturated(gaze: Gaze) -> np.ndarray:
+    """Returns bool [n]: rows outside with a value that no screen has."""
+    xy = np.abs(gaze.xy)
+    is_saturated = np.zeros(len(xy), bool)
+    far = np.flatnonzero(gaze_rows.larger(xy) > _MARKERS[0] - 1)
+    is_marker = np.any([np.abs(xy[far] - marker) < 0.6 for marker in _MARKERS], axis=0)
+    frac = gaze.xy_frac[far]
+    is_saturated[far] = gaze_rows.either(is_marker) & ~gaze_rows.both((frac >= 0) & (frac <= 1))
+    return is_saturated
+
+
+def _check_saturated(gaze: Gaze, is_saturated: np.ndarray) -> list[str]:
+    xy = np.abs(gaze.xy[is_saturated])
     found = []
-    xy = gaze.xy
-    is_out: np.ndarray = ~((gaze.xy_frac >= 0) & (gaze.xy_frac <= 1)).all(1)
-    far = np.flatnonzero(is_out & (np.abs(xy) > _MARKERS[0] - 1).any(1))
     for marker in _MARKERS:
-        num = int((np.abs(np.abs(xy[far]) - marker) < 0.6).any(1).sum())
+        num = int(gaze_rows.either(np.abs(xy - marker) < 0.6).sum())
         if num:
             kind = "is saturated far off the screen" if marker == 3270 else "marks missing gaze"
             found.append(
-                f"{num} of {len(xy)} rows have x or y at {marker:g} or -{marker:g}, which {kind}: "
-                f"leave them out, such as --where 'x > -{marker:g}' --where 'x < {marker:g}', and "
-                "y alike"
+                f"{num} of {len(gaze.xy)} rows have x or y at {marker:g} or -{marker:g}, which "
+                f"{kind}: leave them out, such as --where 'x > -{marker:g}' --where 'x < "
+                f"{marker:g}', and y alike"
             )
     return found
 
@@ -276,11 +301,11 @@ def _check_fillers(gaze: Gaze, units: Units) -> list[str]:
     xy = gaze.xy
     is_zero, is_minus = xy == 0, xy == -1
     # Where gaze is clipped to the edges, a few rows are in the corner by that.
-    both = int(is_zero.all(1).sum())
-    counts = {0: both if is_zero.sum() <= 5 * both else 0, -1: int(is_minus.all(1).sum())}
-    if units == "px" and is_minus.any(1).mean() >= 0.005:
+    both = int(gaze_rows.both(is_zero).sum())
+    counts = {0: both if is_zero.sum() <= 5 * both else 0, -1: int(gaze_rows.both(is_minus).sum())}
+    if units == "px" and gaze_rows.either(is_minus).mean() >= 0.005:
         # One of the two may be missing alone; a little gaze at -1 is beside the picture.
-        counts[-1] = int(is_minus.any(1).sum())
+        counts[-1] = int(gaze_rows.either(is_minus).sum())
     for marker, num in counts.items():
         if num >= max(2, 0.001 * len(xy)):
             found.append(
@@ -289,54 +314,65 @@ def _check_fillers(gaze: Gaze, units: Units) -> list[str]:
             )
     if found:
         return found
-    is_out: np.ndarray = ~((gaze.xy_frac >= 0) & (gaze.xy_frac <= 1)).all(1)
-    return _check_repeated_values(gaze, is_out, units)
+    is_out: np.ndarray = ~gaze_rows.both((gaze.xy_frac >= 0) & (gaze.xy_frac <= 1))
+    return _check_repeated_values(gaze, is_out)
 
 
-def _check_repeated_values(gaze: Gaze, is_out: np.ndarray, units: Units) -> list[str]:
+def _check_repeated_values(gaze: Gaze, is_out: np.ndarray) -> list[str]:
     xy, found = gaze.xy, []
     num = len(xy)
-    is_out = is_out & np.isfinite(gaze.xy_frac).all(1)
+    is_out = is_out & gaze_rows.both(np.isfinite(gaze.xy_frac))
+    least = max(_MIN_ROWS_AT_VALUE, _SHARE_AT_EDGE * num)
     for axis, name in enumerate("xy"):
-        values, counts = np.unique(xy[is_out, axis], return_counts=True)
-        # Beside the picture, an axis that is inside repeats by chance; the far value does not.
-        if len(values) and counts.max() >= max(3, 0.002 * num):
-            value = values[counts.argmax()]
-            rows = is_out & (xy[:, axis] == value)
-            far = ~((gaze.xy_frac[rows, axis] >= 0) & (gaze.xy_frac[rows, axis] <= 1))
-            if far.all():
+        frac = gaze.xy_frac[:, axis]
+        # Where an axis is inside, its values repeat by chance.
+        rows = np.flatnonzero(is_out & ~((frac >= 0) & (frac <= 1)))
+        value, count = _most_frequent(xy[rows, axis])
+        if count >= max(3, 0.002 * num):
+            found.append(
+                f"{count} rows have {name} at exactly {value:g}, outside the picture: saturated, "
+                f"or a marker of missing gaze: leave them out with --where '{name} != {value:g}'"
+            )
+            continue
+        for at_edge, edge in ((np.abs(frac), "lower"), (np.abs(frac - 1), "upper")):
+            rows = np.flatnonzero(at_edge <= 0.003)
+            value, count = _most_frequent(xy[rows, axis])
+            if count >= least and _num_viewings(gaze, rows[xy[rows, axis] == value]) >= 5:
                 found.append(
-                    f"{counts.max()} rows have {name} at exactly {value:g}, outside the picture, "
-                    "which looks saturated or like a marker of missing gaze: leave them out with "
-                    f"--where '{name} != {value:g}'"
+                    f"{count} of {num} rows have {name} at exactly {value:g}, the {edge} edge of "
+                    "the picture: gaze outside looks clipped to the edge; leave these rows out "
+                    "with --where"
                 )
-                continue
-        for at_edge, edge in (
-            (np.abs(gaze.xy_frac[:, axis]) <= 0.003, "lower"),
-            (np.abs(gaze.xy_frac[:, axis] - 1) <= 0.003, "upper"),
-        ):
-            if at_edge.sum() < max(_MIN_ROWS_AT_VALUE, _SHARE_AT_EDGE * num):
-                continue
-            values, counts = np.unique(xy[at_edge, axis], return_counts=True)
-            if counts.max() >= max(_MIN_ROWS_AT_VALUE, _SHARE_AT_EDGE * num):
-                found.append(
-                    f"{counts.max()} of {num} rows have {name} at exactly "
-                    f"{values[counts.argmax()]:g}, the {edge} edge of the picture: gaze outside "
-                    "looks clipped to the edge; leave these rows out with --where"
-                )
-    if units in ("px", "frac", "deg") and num >= 100:
-        place = xy[:, 0] * 1.000003 + xy[:, 1] * 1e5
-        order = np.sort(place)
-        starts = np.flatnonzero(np.diff(order, prepend=-np.inf))
-        counts = np.diff(np.append(starts, num))
-        if counts.max() >= max(_MIN_ROWS_AT_VALUE, _SHARE_AT_PLACE * num):
-            rows = np.flatnonzero(place == order[starts[counts.argmax()]])
-            viewings = gaze_rows.viewing_keys(gaze)[rows]
-            if len(np.unique(viewings)) >= 5:
-                x, y = xy[rows[0]]
-                found.append(
-                    f"{counts.max()} of {num} rows are at exactly ({x:g}, {y:g}), in "
-                    f"{len(np.unique(viewings))} viewings: a filler or a drift check, not gaze: "
-                    "leave them out with --where"
-                )
-    return found
+    return found or _check_one_place(gaze)
+
+
+def _most_frequent(values: np.ndarray) -> tuple[float, int]:
+    if not len(values):
+        return 0.0, 0
+    found, counts = np.unique(values, return_counts=True)
+    return float(found[counts.argmax()]), int(counts.max())
+
+
+def _check_one_place(gaze: Gaze) -> list[str]:
+    """One place inside the picture that comes again and again."""
+    xy = gaze.xy
+    num = len(xy)
+    if num < 100:
+        return []
+    # One number for each place; places of pictures do not meet.
+    place = xy[:, 0] + xy[:, 1] * np.pi * 1e4
+    if num > _MAX_PLACES:
+        sample = np.random.default_rng(0).integers(0, num, _MAX_PLACES)
+        value, count = _most_frequent(place[sample])
+    else:
+        value, count = _most_frequent(place)
+    if count < 0.9 * _SHARE_AT_PLACE * min(num, _MAX_PLACES):
+        return []
+    rows = np.flatnonzero(place == value)
+    if len(rows) < max(_MIN_ROWS_AT_VALUE, _SHARE_AT_PLACE * num) or _num_viewings(gaze, rows) < 5:
+        return []
+    x, y = xy[rows[0]]
+    return [
+        f"{len(rows)} of {num} rows are at exactly ({x:g}, {y:g}), in {_num_viewings(gaze, rows)} "
+        "viewings: a filler or a check of the drift, not gaze: leave them out with --where"
+    ]

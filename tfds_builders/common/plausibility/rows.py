@@ -37,7 +37,8 @@ _SHARE_PAIRED = 0.25
 # Every other pair of two eyes is one fixation; of samples, all pairs are.
 _SHARE_ALL_PAIRED = 0.75
 # Any two rows of a viewing, in any order: 2 to 12 % of the rows of the real sets have a twin.
-_SHARE_TWINS = 0.55
+_SHARE_TWINS = 0.65
+_MAX_TWIN_ROWS = 200_000
 
 
 class Looks(NamedTuple):
@@ -64,7 +65,7 @@ def check_rows(
 
 
 def _is_same(gaze: Gaze, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    same = (gaze.xy[rows] == gaze.xy[others]).all(1)
+    same = gaze_rows.both(gaze.xy[rows] == gaze.xy[others])
     if gaze.duration_ms is not None:
         same &= gaze.duration_ms[rows] == gaze.duration_ms[others]
     return same
@@ -113,7 +114,7 @@ def _run_lengths(same: np.ndarray, pairs: Pairs) -> np.ndarray:
 
 
 def _check_running(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
-    """Durations that grow while the place hardly moves: the last row of each run is the fixation."""
+    """Durations that grow while the place hardly moves; the last row of a run is the fixation."""
     duration = gaze.duration_ms
     if duration is None or len(pairs.row) < 3:
         return []
@@ -128,6 +129,9 @@ def _check_running(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[st
         chosen = np.isin(pairs.user, gaze_rows.users_above(both, pairs.user, _SHARE_GROWING))
     if both[chosen].sum() < _SHARE_GROWING_OF_NEAR * near[chosen].sum():
         return []
+    starts_again = chosen & ~both
+    if starts_again.sum() >= 3 and grows[starts_again].mean() > 0.5:
+        return []  # It never starts again: these are times, not durations.
     if len(both) < _FEW_PAIRS and not _is_growth_of_few(duration, pairs, both):
         return []
     return [
@@ -159,8 +163,10 @@ def _check_samples(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[st
         step_ms = gaze.t_ms[pairs.following] - gaze.t_ms[pairs.row]
         fast = (step_ms > 0) & (step_ms <= _SAMPLE_MS) & (pairs.step_frac < 0.2)
         who = gaze_rows.who_of(fast, pairs.user, user_ids, 0.75, 5)
-        # Starts in seconds are near each other too, but the places are not.
-        if who is not None and np.median(pairs.step_frac[fast]) < _NEAR_FRAC:
+        # Starts in seconds, or mere numbers, are near each other too, but the places are not.
+        limit = 5.0 if who is None else float(np.median(step_ms[fast]))
+        limit = _NEAR_FRAC if limit >= 5 else _NEAR_FRAC / 3
+        if who is not None and np.median(pairs.step_frac[fast]) < limit:
             return [
                 f"rows{who} look like samples of gaze, not fixations: {int(fast.sum())} of "
                 f"{len(fast)} rows start {np.median(step_ms[fast]):.4g} ms (median) after the row "
@@ -169,7 +175,7 @@ def _check_samples(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[st
     tiny = pairs.step_frac < _TINY_FRAC
     small = pairs.step_frac < _SMALL_FRAC
     # Webcams are noisy; but a viewing has many samples.
-    is_long = len(gaze.xy) >= _MANY_ROWS * pairs.num_viewings
+    is_long = len(gaze.xy) >= _MANY_ROWS * pairs.is_first.sum()
     limits = ((tiny, 0.5, _TINY_FRAC), (small, 0.65, _SMALL_FRAC))
     for flags, share, limit in limits[: 1 + is_long]:
         who = gaze_rows.who_of(flags, pairs.user, user_ids, share, 15)
@@ -216,7 +222,7 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
                 f"start within {_EYES_START_MS:g} ms of the next one of the viewing, "
                 f"{np.median(pairs.step_frac[paired]):.1%} of the picture away: {mend}"
             ]
-    if duration is None:
+    if duration is None or duration.min() == duration.max():
         return []
     # Few rows have to be nearer to each other, and more of them.
     scale, share = (1.0, _SHARE_PAIRED) if len(pairs.row) >= _FEW_PAIRS else (1 / 3, 0.4)
@@ -229,9 +235,9 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
             f"{len(paired)} pairs of rows of a viewing have nearly one duration and are "
             f"{np.median(pairs.step_frac[paired]):.1%} of the picture apart (median): {mend}"
         ]
-    has_twin, distance = _twins(gaze)
+    rows, has_twin, distance = _twins(gaze)
     share = _SHARE_TWINS if len(has_twin) >= 30 else 0.9
-    who = gaze_rows.who_of(has_twin, gaze.user, user_ids, share, 6)
+    who = gaze_rows.who_of(has_twin, gaze.user[rows], user_ids, share, 6)
     if who is None:
         return []
     return [
@@ -241,28 +247,38 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
     ]
 
 
-def _twins(gaze: Gaze) -> tuple[np.ndarray, float]:
-    """Finds the rows [n] that have nearly the same duration and place as another, in any order.
+def _twins(gaze: Gaze) -> tuple[np.ndarray, np.ndarray, float]:
+    """Finds rows that have nearly the same duration and place as another of their viewing.
 
-    Rows of a viewing are sorted by duration. A twin is then one of the next three.
+    Rows of a viewing are sorted by duration. A twin is then one of the next three, in any order of
+    the file. Of a large table, some viewings are looked at.
+
+    Returns:
+        The rows [m] that were looked at, whether each has a twin [m], and the median distance.
     """
-    if gaze.duration_ms is None:
-        return np.zeros(len(gaze.xy), bool), 0.0
+    duration = gaze.duration_ms
+    if duration is None:
+        return np.zeros(0, np.int64), np.zeros(0, bool), 0.0
     key = gaze_rows.viewing_keys(gaze)
-    order = np.lexsort((gaze.duration_ms, key))
-    key, duration = key[order], gaze.duration_ms[order]
-    has_twin, distances = np.zeros(len(order), bool), []
+    rows = np.arange(len(key))
+    if len(key) > _MAX_TWIN_ROWS:
+        # Neighbouring viewings get far numbers, so that all people and images are in.
+        mixed = (key.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
+        rows = np.flatnonzero(mixed % np.uint64(len(key) // _MAX_TWIN_ROWS + 1) == 0)
+    rows = rows[np.lexsort((duration[rows], key[rows]))]
+    key, duration = key[rows], duration[rows]
+    has_twin, distances = np.zeros(len(rows), bool), []
     for step in (1, 2, 3):
         near = np.flatnonzero(
             (key[step:] == key[:-step]) & _alike_durations(duration[:-step], duration[step:])
         )
-        distance = gaze_rows.distances_frac(gaze, order[near], order[near + step])
+        distance = gaze_rows.distances_frac(gaze, rows[near], rows[near + step])
         is_twin = (distance < _EYES_FRAC) & (distance > 0)
-        has_twin[order[near[is_twin]]] = True
-        has_twin[order[near[is_twin] + step]] = True
+        has_twin[near[is_twin]] = True
+        has_twin[near[is_twin] + step] = True
         distances.append(distance[is_twin])
     found = np.concatenate(distances)
-    return has_twin, float(np.median(found)) if len(found) else 0.0
+    return rows, has_twin, float(np.median(found)) if len(found) else 0.0
 
 
 def check_double(gaze: Gaze, user_ids: Sequence[str], image_ids: Sequence[str]) -> list[str]:

@@ -133,7 +133,7 @@ def check_starts(gaze: Gaze, pairs: Pairs, *, are_fixations: bool) -> list[str]:
     if not found and are_fixations and duration is not None and len(gap) >= 5:
         found += _check_overlap(start, duration, pairs)
     if not found and are_fixations and duration is not None:
-        found += _check_onset(gaze)
+        found += _check_onset(gaze, pairs)
     return found
 
 
@@ -199,14 +199,12 @@ def _check_overlap(start: np.ndarray, duration: np.ndarray, pairs: Pairs) -> lis
     ]
 
 
-def _check_onset(gaze: Gaze) -> list[str]:
+def _check_onset(gaze: Gaze, pairs: Pairs) -> list[str]:
     """Fixations that were under way when the picture came: a hint, not a fault."""
     start, duration = gaze.t_ms, gaze.duration_ms
     if start is None or duration is None:
         return []
-    order, key = gaze_rows.order_of_looking(gaze)
-    is_first = np.diff(key, prepend=key[0] - 1) != 0
-    first = order[is_first]
+    first = pairs.order[pairs.is_first]
     if (start[first] < 0).any():
         num = int((start < 0).sum())
         return [
