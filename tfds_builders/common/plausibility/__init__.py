@@ -62,8 +62,13 @@ def warnings(
     looks = rows.check_rows(gaze, pairs, user_ids, image_ids)
     found += looks.warnings
     are_fixations = looks.are_fixations
-    found += times.check_durations(gaze, pairs, user_ids, are_fixations=are_fixations)
-    found += times.check_starts(gaze, pairs, are_fixations=are_fixations)
+    of_durations = times.check_durations(gaze, pairs, user_ids, are_fixations=are_fixations)
+    found += of_durations
+    # What is wrong about durations alone would contradict the starts too.
+    is_comparable = are_fixations and not of_durations
+    found += times.check_starts(
+        gaze, pairs, are_fixations=are_fixations, is_comparable=is_comparable
+    )
     if are_fixations and not where.warnings:
         found += agreement.check_directions(gaze, pairs, units)
     return found

@@ -122,8 +122,8 @@ def _check_sessions(user_ids: Sequence[str]) -> list[str]:
             ]
         return [
             f"users look like sessions or recordings of one person: {_shown(groups)} ({num_names} "
-            f"names, {len(groups)} people) differ only in a number or a part of the study; if so, give the person "
-            "and the session apart, with --user-from or in a column 'session'"
+            f"names, {len(groups)} people) differ only in a number or a part of the study; if so, "
+            "give the person and the session apart, with --user-from or in a column 'session'"
         ]
     return []
 

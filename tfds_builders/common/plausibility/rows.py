@@ -16,7 +16,7 @@ _SHARE_REPEATED = 0.2
 _SHARE_DOUBLE = 0.01
 # Durations grow in half of the pairs of near places; 19 % of all pairs are near and grow.
 _NEAR_FRAC = 0.05
-_SHARE_GROWING = 0.35
+_SHARE_GROWING = 0.42
 _SHARE_GROWING_OF_NEAR = 0.85
 # Two fixations cannot start as fast; samples of 16 Hz and faster do.
 _SAMPLE_MS = 60.0
@@ -57,7 +57,8 @@ def check_rows(
     gaze: Gaze, pairs: Pairs, user_ids: Sequence[str], image_ids: Sequence[str]
 ) -> Looks:
     """Returns the first fault of the rows of a viewing; the others would follow from it."""
-    for check in (_check_repeated, _check_running, _check_eyes, _check_samples):
+    checks = (_check_repeated, _check_running, _check_eyes, _check_samples)
+    for check in checks if len(pairs.row) else ():
         found = check(gaze, pairs, user_ids)
         if found:
             return Looks(found, False)

@@ -15,6 +15,7 @@ _LONG_MEDIAN_MS = 1500.0
 _MICROSECONDS_MS = 20e3
 _NANOSECONDS_MS = 20e6
 _MIN_ROWS_OF_MEDIAN = 20
+_MIN_PAIRS_RISING = 12
 # In the real sets, at most .05 % of the fixations are as short as that.
 _VERY_SHORT_MS = 20.0
 _SHARE_VERY_SHORT = 0.05
@@ -103,7 +104,7 @@ def check_durations(
 def _check_rising(gaze: Gaze, pairs: Pairs) -> list[str]:
     """Durations that rise through each viewing are times."""
     duration = gaze.duration_ms
-    if duration is None or len(pairs.row) < 6:
+    if duration is None or len(pairs.row) < _MIN_PAIRS_RISING:
         return []
     rises = duration[pairs.following] > duration[pairs.row]
     if rises.mean() < 0.95:
@@ -115,13 +116,16 @@ def _check_rising(gaze: Gaze, pairs: Pairs) -> list[str]:
     ]
 
 
-def check_starts(gaze: Gaze, pairs: Pairs, *, are_fixations: bool) -> list[str]:
+def check_starts(
+    gaze: Gaze, pairs: Pairs, *, are_fixations: bool, is_comparable: bool
+) -> list[str]:
     """Returns warnings about starts, and about starts and durations together.
 
     Args:
         gaze: the rows.
         pairs: from `pairs_of`.
-        are_fixations: whether the rows look like fixations of one eye; if not, they overlap.
+        are_fixations: whether the rows look like fixations of one eye.
+        is_comparable: whether starts and durations can be compared: durations look right.
     """
     start, duration = gaze.t_ms, gaze.duration_ms
     if start is None or not len(start):
@@ -130,9 +134,9 @@ def check_starts(gaze: Gaze, pairs: Pairs, *, are_fixations: bool) -> list[str]:
     found = []
     if len(gap) >= 2:
         found += _check_unit_of_starts(gaze, pairs, gap, are_fixations=are_fixations)
-    if not found and are_fixations and duration is not None and len(gap) >= 5:
+    if not found and is_comparable and duration is not None and len(gap) >= 5:
         found += _check_overlap(start, duration, pairs)
-    if not found and are_fixations and duration is not None:
+    if not found and is_comparable and duration is not None:
         found += _check_onset(gaze, pairs)
     return found
 
