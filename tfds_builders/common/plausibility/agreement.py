@@ -13,12 +13,14 @@ _GRID = 8
 _MAX_CELLS = 4_000_000
 _MIN_IMAGES = 8
 # Student's t over the images of a person, and how much better the changed map fits. People of the
-# real sets, on 8 to 100 images and beside 1 to 11 others, have a t of at most 1.2 for mirrored maps
+# real sets, on 8 to 100 images and beside 1 to 11 others, have a t of at most 3.3 for mirrored maps
 # and 5.2 for exchanged axes, and fit at most 1.4 times as well. A person turned upside down has a
 # median t of 3 to 7 on 25 images of these sets, and of 5 to 13 on 100.
 _MIN_T = 3.0
+_CLEAR_T = 4.0
 _MIN_T_EXCHANGED = 6.0
 _MIN_RATIO = 1.15
+_CLEAR_RATIO = 1.4  # One of the two has to be clear.
 _MIN_RATIO_EXCHANGED = 1.5
 # Saccades are longer from side to side than up and down: by 1.3 to 1.9 in the real sets.
 _SACCADE_RATIO = 0.8
@@ -76,6 +78,8 @@ def check_agreement(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
         ratio = _MIN_RATIO_EXCHANGED if is_exchange else _MIN_RATIO
         is_better = (fit * has_both).sum(1) >= ratio * own_fit
         is_better &= t >= (_MIN_T_EXCHANGED if is_exchange else _MIN_T)
+        is_clear = (fit * has_both).sum(1) >= _CLEAR_RATIO * own_fit
+        is_better &= (t >= _CLEAR_T) | is_clear
         is_better &= (num_images >= _MIN_IMAGES) & (t > best)
         change = np.where(is_better, number, change)
         best = np.where(is_better, t, best)
@@ -83,8 +87,10 @@ def check_agreement(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
     for number, (what, mend, _) in enumerate(_CHANGES):
         users = np.flatnonzero(change == number)
         if len(users):
+            # The larger group is taken for right; of two alike, either may be.
+            other = ", or the others' is" if 2 * len(users) >= (num_images > 0).sum() else ""
             found.append(
-                f"gaze of {gaze_rows.names_of(users, user_ids)} looks {what}: on "
+                f"gaze of {gaze_rows.names_of(users, user_ids)} looks {what}{other}: on "
                 f"{int(num_images[users].min())} and more images it fits the gaze of the other "
                 f"people better that way (t {best[users].min():.1f} and more): {mend} for these "
                 "people, in a build or conversion of their own"

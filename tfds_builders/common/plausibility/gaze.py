@@ -9,7 +9,7 @@ Tracking = Literal["eye", "mouse", "generated"]
 
 # A share of a whole table counts from any number of rows that a check allows. The share of one
 # person, who differs from the others, needs as many rows as make it no accident.
-_MIN_ROWS_OF_A_USER = 30
+_MIN_ROWS_OF_A_USER = 60
 _MAX_NAMES = 3
 
 

@@ -25,6 +25,8 @@ _SMALL_AREA = 0.02
 _MIN_ROWS_OF_AREA = 20
 # A band without gaze along an edge. On 12 images and more, no real set has one above 23 %.
 _EMPTY_BAND = 0.27
+_EMPTY_HALF = 0.45
+_MIN_ROWS_OF_HALF = 60
 _MIN_ROWS_OF_BAND = 500
 _MIN_IMAGES_OF_BAND = 12
 _MIN_VIEWINGS_OF_BAND = 40
@@ -32,7 +34,7 @@ _MIN_VIEWINGS_OF_BAND = 40
 _MARKERS = (3270.0, 9999.0, 99999.0, 32767.0, 32768.0, 1e8)
 # Real sets have at most 7 rows at one value of an edge, and at most .03 % at one place.
 _SHARE_AT_EDGE = 0.01
-_SHARE_AT_PLACE = 0.01
+_SHARE_AT_PLACE = 0.02
 _MIN_ROWS_AT_VALUE = 10
 _MAX_PLACES = 200_000
 
@@ -229,21 +231,26 @@ def _check_extent(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
             f"{_SMALL_AREA:.0%} of the picture, gaze of all covers {area:.0%}: their unit or place "
             "may be another one"
         ]
-    if len(xy) < _MIN_ROWS_OF_BAND:
+    if len(xy) < _MIN_ROWS_OF_HALF:
         return []
     low, high = np.percentile(xy, (0.2, 99.8), axis=0)
     bands = {"left": low[0], "right": 1 - high[0], "top": low[1], "bottom": 1 - high[1]}
     empty = [f"{name} {share:.0%}" for name, share in bands.items() if share > _EMPTY_BAND]
+    # Gaze in one quarter of the picture needs fewer rows.
+    is_half = max(bands["left"], bands["right"]) > _EMPTY_HALF
+    is_half &= max(bands["top"], bands["bottom"]) > _EMPTY_HALF
     is_few = (
         not empty
-        or _num_viewings(gaze, is_known) < _MIN_VIEWINGS_OF_BAND
-        or len(np.unique(gaze.image[is_known])) < _MIN_IMAGES_OF_BAND
+        or (len(xy) < _MIN_ROWS_OF_BAND and not is_half)
+        or _num_viewings(gaze, is_known) < (10 if is_half else _MIN_VIEWINGS_OF_BAND)
+        or len(np.unique(gaze.image[is_known])) < (5 if is_half else _MIN_IMAGES_OF_BAND)
     )
     if is_few:
         return []
     return [
         f"no gaze is in the {' and the '.join(empty)} of the pictures ({len(xy)} fixations): x and "
-        "y may be places on a screen: give --screen with --fit, or --shown-at"
+        "y may be places on a screen (--screen with --fit, or --shown-at), or in another unit "
+        "(--units)"
     ]
 
 

@@ -18,7 +18,8 @@ _MIN_ROWS_OF_MEDIAN = 20
 _MIN_PAIRS_RISING = 12
 # In the real sets, at most .05 % of the fixations are as short as that.
 _VERY_SHORT_MS = 20.0
-_SHARE_VERY_SHORT = 0.05
+_SHARE_VERY_SHORT = 0.01
+_MIN_VERY_SHORT = 3
 # A saccade needs 100 ms and more: what starts earlier was under way when the picture came.
 _ONSET_MS = 40.0
 _CUT_MS = 100.0
@@ -47,7 +48,9 @@ def check_durations(
     median = float(np.median(duration))
     if not duration.any():
         return [f"all {num} durations are 0: leave the column out with --ignore-columns"]
-    if are_fixations and num >= 5 and duration.min() == duration.max():
+    if num >= 5 and duration.min() == duration.max():
+        if not are_fixations:
+            return []
         return [
             f"all {num} durations are {median:g} ms: a duration of fixations varies, so these may "
             "be samples, or a filler: leave the column out with --ignore-columns"
@@ -60,7 +63,8 @@ def check_durations(
         (duration > _NANOSECONDS_MS, "ns", "nanoseconds"),
         ((duration > _MICROSECONDS_MS), "us", "microseconds"),
     ):
-        # One row is enough to be the half of two: at least two.
+        if unit == "s" and not are_fixations:
+            flags = flags & (duration < 1.5)  # Samples last for a few ms.
         who = gaze_rows.who_of(flags, user, user_ids, 0.5, 2)
         if who is None:
             continue
@@ -91,7 +95,8 @@ def check_durations(
                 "unit (--durations), be times, or last for a whole viewing"
             ]
     very_short = duration < _VERY_SHORT_MS
-    if num >= _MIN_ROWS_OF_MEDIAN and very_short.mean() >= _SHARE_VERY_SHORT:
+    least = max(_MIN_VERY_SHORT, _SHARE_VERY_SHORT * num)
+    if num >= _MIN_ROWS_OF_MEDIAN and very_short.sum() >= least:
         found.append(
             f"{int(very_short.sum())} of {num} fixations ({very_short.mean():.0%}) are shorter "
             f"than {_VERY_SHORT_MS:g} ms, which no eye does: parts of blinks and saccades; leave "
