@@ -1,5 +1,6 @@
 """Fixations of one file in one form: what every format gives, and how cells become values."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ MISSING = frozenset(
         "undefined",
     ]
 )
+
+_PICTURE = re.compile(r".*\w.*\.(png|jpe?g|bmp|gif|tiff?|webp)", re.IGNORECASE)
 
 _NUMBER = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|Inf|INF|infinity)\s*$"
 _DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
@@ -286,6 +289,64 @@ def stem(path: Path) -> str:
     if name.lower().endswith(".gz"):
         name = name[:-3]
     return Path(name).stem
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name is the name of a file of a picture."""
+    return _PICTURE.fullmatch(name) is not None
+
+
+def without_folders(path: Path, names: Names) -> Names:
+    """Takes the folders of the experiment's computer out of names of pictures.
+
+    Args:
+        path: the file, for messages.
+        names: names of pictures, with slashes of any direction between folders.
+
+    Raises:
+        ValueError: two folders have a picture of the same name.
+    """
+    of_name: dict[str, str] = {}
+    texts = []
+    for name in names.names:
+        whole = name.strip("\"'").replace("\\", "/")
+        parts = [part for part in whole.split("/") if part not in ("", ".", "..")]
+        text = parts[-1] if parts else ""
+        texts.append(text)
+        other = of_name.setdefault(text, "/".join(parts))
+        if other != "/".join(parts):
+            raise ValueError(
+                f"{path} has the images {other!r} and {'/'.join(parts)!r}, expected a name of its "
+                "own for each image"
+            )
+    shorter = names_of(texts)
+    codes = np.append(shorter.codes, np.int32(-1))[names.codes]
+    return Names(codes, shorter.names)
+
+
+def one_eye(
+    is_left: np.ndarray,
+    is_right: np.ndarray,
+    group: np.ndarray,
+    eye: Literal["left", "right"] | None,
+) -> np.ndarray:
+    """Finds the rows to read where a file has both eyes.
+
+    Args:
+        is_left: bool [n], whether a row is of the left eye.
+        is_right: bool [n], alike; a row of neither is of both.
+        group: int64 [n], number of the recording of each row, from 0.
+        eye: the eye to read in recordings of both eyes; None: the left.
+
+    Returns:
+        bool [n]. A recording of one eye has all its rows.
+    """
+    num_groups = int(group.max(initial=-1)) + 1
+    has_left, has_right = np.zeros(num_groups, bool), np.zeros(num_groups, bool)
+    has_left[group[is_left]] = True
+    has_right[group[is_right]] = True
+    other = is_left if eye == "right" else is_right
+    return ~(other & (has_left & has_right)[group])
 
 
 def _combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:

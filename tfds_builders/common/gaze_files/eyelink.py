@@ -1,0 +1,319 @@
+"""EyeLink Data Viewer: the fixation report and the sample report.
+
+The columns of a report are chosen at export. Variables of the trials have the names that the
+experimenter gave them.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tfds_builders.common.gaze_files import containers, plain, rows, samples
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+
+_LABEL = "RECORDING_SESSION_LABEL"
+_X, _Y = "CURRENT_FIX_X", "CURRENT_FIX_Y"
+_START, _END, _DURATION = "CURRENT_FIX_START", "CURRENT_FIX_END", "CURRENT_FIX_DURATION"
+_EYES = ("EYE_REPORTED", "EYE_USED")
+_TRIALS = ("TRIAL_INDEX", "TRIAL_LABEL")
+# Columns of the other reports of an export.
+_BESIDE = frozenset(("CURRENT_MSG_TEXT", "CURRENT_SAC_DURATION", "CURRENT_SAC_START_X"))
+# Columns of Data Viewer itself that may hold labels like the name of a picture.
+_OWN = re.compile(r"(CURRENT|PREVIOUS|NEXT)_(FIX|SAC|BLINK|MSG)_.*|IA_.*")
+_OWN_OF_SAMPLES = re.compile(r"(LEFT|RIGHT|AVERAGE|SAMPLE|TARGET|HTARGET)_.*|IA_.*")
+
+# Places far off the screen are stored as this number.
+_SATURATED_PX = 3270.0
+
+_SATURATED = "saturated far off the screen (3270)"
+_NO_PLACE = "without a place"
+_OTHER_EYE = "of the other eye"
+
+_GAZE = {"average": "AVERAGE_GAZE", "left": "LEFT_GAZE", "right": "RIGHT_GAZE"}
+
+
+def recognise_eyelink_report(opened: Opened) -> Role:
+    """Recognises a fixation report by its columns."""
+    columns = set(opened.columns)
+    if {_X, _Y} <= columns:
+        return "fixations"
+    return "beside" if _LABEL in columns and columns & _BESIDE else ""
+
+
+def read_eyelink_report(opened: Opened, how: How) -> Rows:
+    """Reads a fixation report: one row a fixation, in pixels of the screen.
+
+    Args:
+        opened: the file.
+        how: the eye, for recordings of both eyes.
+
+    Raises:
+        ValueError: two fixations of a viewing overlap, a trial has no number, or two images have
+            the same name; the message has the file and the row.
+    """
+    path = opened.path
+    known = [name for name in (_LABEL, _X, _Y, _START, _END, _DURATION) if name in opened.columns]
+    eye = next((name for name in _EYES if name in opened.columns), None)
+    trial_column = next((name for name in _TRIALS if name in opened.columns), None)
+    own = [*known, *(name for name in (eye, trial_column) if name is not None)]
+    variables = _variables(opened, own, _OWN)
+    texts = {*variables, *own} - {_X, _Y, _START, _END, _DURATION}
+    table = containers.read_table(opened, {*own, *variables}, names_in=texts)
+    length = table.num_rows
+    user, taken_user = _person(path, table)
+    image, taken_image = _image(path, table, variables)
+    numbers = {name: _numbers(opened, table, name) for name in known if name != _LABEL}
+    start, end = numbers.get(_START), numbers.get(_END)
+    trial, taken_trial = _trial(path, table, trial_column, user, image, start)
+    duration, taken_duration = numbers.get(_DURATION), f"duration from {_DURATION!r} (ms)"
+    if duration is None and start is not None and end is not None:
+        duration = rows.exact(end.values - start.values)
+        taken_duration = f"duration from {_END!r} - {_START!r} (ms, one sample short)"
+    cells = {"x": table[_X], "y": table[_Y]}
+    if _DURATION in table.column_names:
+        cells["duration_ms"] = table[_DURATION]
+    if start is not None:
+        cells["t_ms"] = table[_START]
+    found = Rows(
+        place=rows.places(length),
+        image=image,
+        user=user,
+        x=numbers[_X],
+        y=numbers[_Y],
+        duration_ms=duration,
+        t_ms=start,
+        trial=trial,
+        frame="screen",
+        taken=", ".join(
+            [
+                taken_image,
+                taken_user,
+                taken_trial,
+                f"x and y from {_X!r} and {_Y!r} (pixels of the screen)",
+                taken_duration if duration is not None else "no duration",
+            ]
+        ),
+        cells=cells,
+    )
+    codes = np.zeros(length) if trial is None else trial.values
+    is_used = np.ones(length, bool)
+    for condition in how.where:
+        is_used &= plain.rows_where(opened, condition)
+    if eye is not None:
+        kept = _one_eye(table[eye], user, codes, how)
+        found, codes, is_used = rows.take(found, kept, _OTHER_EYE), codes[kept], is_used[kept]
+        end = None if end is None else rows.take_numbers(end, kept)
+    if trial is not None and end is not None:
+        _check_overlap(path, found, codes, end.values, is_used)
+    has_place = ~(found.x.is_missing | found.y.is_missing)
+    found = rows.take(found, has_place, _NO_PLACE)
+    is_saturated = np.abs(found.x.values) == _SATURATED_PX
+    is_saturated |= np.abs(found.y.values) == _SATURATED_PX
+    return rows.take(found, ~is_saturated, _SATURATED)
+
+
+def recognise_eyelink_samples(opened: Opened) -> Role:
+    """Recognises a sample report by its columns."""
+    columns = set(opened.columns)
+    if {_X, _Y} <= columns or not columns & {_LABEL, "TIMESTAMP", "TRIAL_INDEX"}:
+        return ""
+    return "samples" if any(f"{name}_X" in columns for name in _GAZE.values()) else ""
+
+
+def read_eyelink_samples(opened: Opened, how: How) -> Rows:
+    """Detects fixations in a sample report: one row a sample, in pixels of the screen.
+
+    Args:
+        opened: the file.
+        how: the eye, for recordings of both eyes, and the options of the detection.
+
+    Raises:
+        ValueError: no detection is asked for, a column is missing, or times do not rise.
+    """
+    path = opened.path
+    sides = [side for side, name in _GAZE.items() if f"{name}_X" in opened.columns]
+    if how.detection is not None and "TIMESTAMP" not in opened.columns:
+        raise ValueError(
+            f"{path} has no column 'TIMESTAMP', the time of each sample: export it again with this "
+            "column"
+        )
+    trial_column = next((name for name in _TRIALS if name in opened.columns), None)
+    places = [f"{_GAZE[side]}_{axis}" for side in sides for axis in "XY"]
+    for name in places:
+        if name not in opened.columns:
+            raise ValueError(f"{path} has no column {name!r}, expected x and y of each eye")
+    own = [name for name in (_LABEL, trial_column, "TIMESTAMP") if name in opened.columns]
+    variables = _variables(opened, own, _OWN_OF_SAMPLES)
+    texts = {*variables, *own} - {"TIMESTAMP"}
+    table = containers.read_table(
+        opened, {*own, *places, *variables}, names_in=texts, numbers={"TIMESTAMP"}
+    )
+    user, taken_user = _person(path, table)
+    image, taken_image = _image(path, table, variables)
+    time = rows.exact(np.arange(table.num_rows, dtype=np.float64))
+    if "TIMESTAMP" in table.column_names:
+        time = _numbers(opened, table, "TIMESTAMP")
+    trial, taken_trial = _trial(path, table, trial_column, user, image, None)
+    keys = [user.codes] if trial is None else [user.codes, trial.values]
+    starts = rows.run_starts(*keys)
+    group = np.cumsum(starts) - 1
+    x, y, taken_eye = _gaze_of_samples(opened, table, sides, group, how)
+    found = Rows(
+        place=rows.places(table.num_rows),
+        image=image,
+        user=user,
+        x=rows.exact(x),
+        y=rows.exact(y),
+        t_ms=time,
+        trial=trial,
+        frame="screen",
+        taken=", ".join(
+            [
+                taken_image,
+                taken_user,
+                taken_trial,
+                f"fixations detected in samples of {taken_eye} (pixels of the screen) at "
+                "'TIMESTAMP' (ms)",
+            ]
+        ),
+    )
+    return samples.fixations_of_samples(
+        path, found, group, how, advice="the fixation report of Data Viewer has them"
+    )
+
+
+def _variables(opened: Opened, own: Sequence[str], pattern: re.Pattern[str]) -> list[str]:
+    """Returns the columns that may be variables of the trials."""
+    return [
+        name for name in opened.columns if name not in own and name and not pattern.fullmatch(name)
+    ]
+
+
+def _numbers(opened: Opened, table: pa.Table, column: str) -> Numbers:
+    return rows.numbers_of(table[column], decimal_comma=opened.delimiter != ",")
+
+
+def _person(path: Path, table: pa.Table) -> tuple[Names, str]:
+    if _LABEL in table.column_names:
+        return rows.names_of(table[_LABEL]), f"person from {_LABEL!r} (the name of the recording)"
+    return rows.one_name(rows.stem(path), table.num_rows), "person from the name of the file"
+
+
+def _image(path: Path, table: pa.Table, variables: Sequence[str]) -> tuple[Names | None, str]:
+    """Takes the image from the one variable that holds names of files of pictures."""
+    found: dict[str, Names] = {}
+    for name in variables:
+        names = rows.names_of(table[name], missing=rows.MISSING)
+        if names.names and all(map(rows.is_picture, names.names)):
+            found[name] = names
+    columns = " and ".join(map(repr, found))
+    if not found:
+        return None, "no variable of the trials holds names of pictures"
+    first, *others = ([*names.names, ""] for names in found.values())
+    codes = [names.codes for names in found.values()]
+    texts = np.array(first)[codes[0]]
+    for other, code in zip(others, codes[1:], strict=True):
+        if not np.array_equal(np.array(other)[code], texts):
+            return None, f"{columns} hold names of pictures, so that the image is not known"
+    return rows.without_folders(path, next(iter(found.values()))), f"image from {columns}"
+
+
+def _trial(
+    path: Path,
+    table: pa.Table,
+    column: str | None,
+    user: Names,
+    image: Names | None,
+    start: Numbers | None,
+) -> tuple[Numbers | None, str]:
+    """Returns the number of each trial.
+
+    Without a column of trials, a fall of the times within a person and an image begins a trial.
+    """
+    if column == "TRIAL_INDEX":
+        return rows.numbers_of(table[column]), f"trial from {column!r}"
+    if column is not None:
+        names = rows.names_of(table[column])
+        matches = [re.search(r"(\d{1,9})$", name) for name in names.names]
+        numbers = np.array([float(match[1]) if match else np.nan for match in matches] + [np.nan])
+        values = numbers[names.codes]
+        without = np.flatnonzero(np.isnan(values))
+        if len(without):
+            raise ValueError(
+                f"{path} row {without[0] + 1}: {column} is "
+                f"{table[column][int(without[0])].as_py()!r}, expected a number at its end"
+            )
+        return rows.exact(values), f"trial from {column!r}"
+    if image is None or start is None:
+        return None, "no column of the trial"
+    falls = np.append(False, start.values[1:] < start.values[:-1])
+    starts = rows.run_starts(user.codes, image.codes) | falls
+    return rows.exact(np.cumsum(starts)), f"trials where {_START!r} falls or the image changes"
+
+
+def _one_eye(column: pa.ChunkedArray, user: Names, trial: np.ndarray, how: How) -> np.ndarray:
+    """Returns bool [n]: the rows of one eye in trials of both."""
+    eyes = rows.names_of(column)
+    sides = np.array([*(name.lower() for name in eyes.names), ""])[eyes.codes]
+    viewing = np.column_stack([user.codes, np.nan_to_num(trial, nan=-1.0)])
+    _, group = np.unique(viewing, axis=0, return_inverse=True)
+    return rows.one_eye(sides == "left", sides == "right", group.reshape(-1), how.eye)
+
+
+def _check_overlap(
+    path: Path, found: Rows, trial: np.ndarray, end: np.ndarray, is_used: np.ndarray
+) -> None:
+    """Two fixations of one eye cannot be at the same time."""
+    assert found.t_ms is not None
+    assert found.user is not None
+    used = np.flatnonzero(is_used)
+    start, user = found.t_ms.values[used], found.user.codes[used]
+    order = np.lexsort((start, trial[used], user))
+    is_same = (np.diff(user[order]) == 0) & (np.diff(trial[used][order]) == 0)
+    again = np.flatnonzero(is_same & (start[order][1:] < end[used][order][:-1]))
+    if len(again):
+        first, second = found.place[used[order[again[0] : again[0] + 2]]]
+        more = f" ({len(again)} such rows)" if len(again) > 1 else ""
+        raise ValueError(
+            f"{path} row {second}: the fixation begins before the one of row {first} ends, "
+            f"expected the fixations of one eye (--where reads some of the rows){more}"
+        )
+
+
+def _gaze_of_samples(
+    opened: Opened, table: pa.Table, sides: Sequence[str], group: np.ndarray, how: How
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Returns x and y, float64 [n], of one eye in each viewing."""
+    xy = {}
+    for side in sides:
+        x, y = (_numbers(opened, table, f"{_GAZE[side]}_{axis}") for axis in "XY")
+        wrong = np.flatnonzero(x.is_wrong | y.is_wrong)
+        if len(wrong):
+            row = int(wrong[0])
+            cells = [table[f"{_GAZE[side]}_{axis}"][row].as_py() for axis in "XY"]
+            raise ValueError(
+                f"{opened.path} row {row + 1}: {_GAZE[side]}_X and _Y are {cells[0]!r} and "
+                f"{cells[1]!r}, expected numbers"
+            )
+        values = np.column_stack([x.values, y.values])
+        values[np.any(np.abs(values) == _SATURATED_PX, axis=1)] = np.nan
+        values[np.isnan(values).any(axis=1)] = np.nan
+        xy[side] = values
+    if how.eye is None and "average" in xy:
+        return *xy["average"].T, "both eyes, averaged"
+    chosen = [side for side in ("left", "right") if side in xy]
+    if how.eye in chosen:
+        chosen.sort(key=lambda side: side != how.eye)
+    if not chosen:
+        return *xy["average"].T, "both eyes, averaged"
+    gaze = xy[chosen[0]]
+    for side in chosen[1:]:  # A recording of one eye has no number of the other.
+        has_gaze = np.zeros(int(group.max(initial=-1)) + 1, bool)
+        has_gaze[group[~np.isnan(gaze[:, 0])]] = True
+        gaze = np.where(has_gaze[group][:, None], gaze, xy[side])
+    return *gaze.T, f"the {chosen[0]} eye"

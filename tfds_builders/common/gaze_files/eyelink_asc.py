@@ -1,0 +1,410 @@
+"""EyeLink .asc: the text of a recording, with fixations and the messages of the experiment."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.rows import Rows
+
+_SIGNATURE = re.compile(
+    r"^(?:\*\* (?:CONVERTED|DATE:|TYPE:|VERSION:)|MSG\s+\d+\s|START\s+\d+\s|EFIX\s+[LR]\s)", re.M
+)
+_LINE = re.compile(r"^(?:EFIX|MSG|START|END|EVENTS)[ \t].*$", re.M)
+_MESSAGE = re.compile(r"MSG\s+(\d{1,15}(?:\.\d+)?)\s+(?:(-?\d{1,9})\s+)?(.*)")
+_WHEN = r"(\d{1,15}(?:\.\d{1,9})?)"
+_WHERE = r"(-?\d{1,9}(?:\.\d{1,9})?(?:[eE][+-]?\d\d?)?|\.)"
+_FIXATION = re.compile(
+    rf"EFIX\s+([LR])\s+{_WHEN}\s+{_WHEN}\s+{_WHEN}\s+{_WHERE}\s+{_WHERE}\s+{_WHERE}(?:\s.*)?"
+)
+_COORDINATES = re.compile(r"-?\d{1,6}(?:\.\d{1,9})?")
+_PICTURES = "!V IMGLOAD"
+
+# Messages that begin and end a trial, of Data Viewer and of OpenSesame.
+_BEGINS = ("TRIALID", "start_trial")
+_ENDS = ("TRIAL_RESULT", "stop_trial", "end_trial")
+
+# Places far off the screen are stored as this number.
+_SATURATED_PX = 3270.0
+# The printed duration is the end minus the start plus one sample, of 4 ms at most.
+_LONGEST_SAMPLE_MS = 20.0
+
+
+class _Shown(NamedTuple):
+    """An image that a message names.
+
+    Attributes:
+        line: line of the message, from 1.
+        source: `!V IMGLOAD`, or the name of a variable of the trial.
+        name: path of the image.
+        mode: CENTER, TOP_LEFT or FILL; "": of a variable.
+        numbers: x and y, and width and height where given, in pixels of the screen.
+    """
+
+    line: int
+    source: str
+    name: str
+    mode: str
+    numbers: tuple[float, ...]
+
+
+class _Trial(NamedTuple):
+    """A trial; the lists are filled while the lines are read.
+
+    Attributes:
+        label: text after the message that begins the trial.
+        time_ms: time of this message.
+        onset_ms: times of SYNCTIME.
+        shown: images of messages in the trial.
+        later: images of messages between this trial and the next.
+    """
+
+    label: str
+    time_ms: float
+    onset_ms: list[float]
+    shown: list[_Shown]
+    later: list[_Shown]
+
+
+class _Recording(NamedTuple):
+    """What the lines of a file say.
+
+    Attributes:
+        fixations: line, trial (0: outside), recording, 1 for the left eye, start, end, duration,
+            x, y.
+        trials: the trials; the first one stands for the time before all trials.
+        begins: the message that begins a trial; "START": the begin of a recording.
+        coordinates: name of a message with the edges of the screen, line, and the four numbers.
+    """
+
+    fixations: list[tuple[float, ...]]
+    trials: list[_Trial]
+    begins: str
+    coordinates: list[tuple[str, int, list[float]]]
+
+
+def recognise_eyelink_asc(opened: Opened) -> Role:
+    """Recognises an .asc file of EyeLink by its first lines."""
+    return "fixations" if opened.suffix == ".asc" and _SIGNATURE.search(opened.head) else ""
+
+
+def read_eyelink_asc(opened: Opened, how: How) -> Rows:
+    """Reads the fixations of an .asc file, in pixels of the screen.
+
+    Args:
+        opened: the file.
+        how: the eye, for recordings of both eyes.
+
+    Raises:
+        ValueError: a line is damaged, the positions are not those on the screen, or lines
+            contradict each other; the message has the file and the line.
+    """
+    path = opened.path
+    recording = _read_lines(path, containers.read_text(opened))
+    if not recording.fixations:
+        raise ValueError(f"{path} has no fixation (EFIX), expected an .edf converted with events")
+    trials = recording.trials
+    screen = _screen(path, recording.coordinates)
+    values = np.array(recording.fixations, np.float64)
+    line, trial, block = (values[:, column].astype(np.int64) for column in range(3))
+    is_left = values[:, 3] == 1
+    start, end, duration = values[:, 4], values[:, 5], values[:, 6]
+    xy = values[:, 7:]
+    chosen = rows.one_eye(is_left, ~is_left, block, how.eye)
+    _check_overlap(path, line[chosen], start[chosen], end[chosen])
+    images, is_several, taken_image = _images_of_trials(trials)
+    onset = np.array([(*one.onset_ms, -np.inf)[0] for one in trials])
+    zero = np.array([(*one.onset_ms, one.time_ms)[0] for one in trials])
+    number, taken_trial = _numbers_of_trials(
+        trials, recording.begins, has_images=images is not None
+    )
+    found = Rows(
+        place=line,
+        image=None,
+        user=rows.one_name(rows.stem(path), len(line)),
+        x=rows.exact(xy[:, 0] - (screen[0] if screen else 0.0)),
+        y=rows.exact(xy[:, 1] - (screen[1] if screen else 0.0)),
+        duration_ms=rows.exact(duration),
+        t_ms=rows.exact(start - zero[trial]),
+        trial=rows.exact(number[trial]),
+        frame="screen",
+        screen_px=(screen[2], screen[3]) if screen else None,
+        taken=(
+            f"{taken_image}, person from the name of the file, {taken_trial}, x, y (pixels of the "
+            f"screen) and duration (ms) from EFIX, start since "
+            f"{'SYNCTIME' if np.isfinite(onset).any() else recording.begins}"
+        ),
+        place_text=lambda place: f"line {place}",
+    )
+    at = np.arange(len(line))  # The fixations that are left.
+    rules: tuple[tuple[np.ndarray, str], ...] = (
+        (chosen, "of the other eye"),
+        (trial > 0, "outside any trial"),
+        (end >= onset[trial], "before the trial's display (SYNCTIME)"),
+        (~np.isnan(xy).any(axis=1), "without a place"),
+        (~(np.abs(xy) == _SATURATED_PX).any(axis=1), "saturated far off the screen (3270)"),
+        (~is_several[trial], "several images, or places of an image, in the trial"),
+    )
+    for is_good, reason in rules:
+        found, at = rows.take(found, is_good[at], reason), at[is_good[at]]
+    if images is None:
+        return found
+    shown = [images[number] for number in trial[at]]
+    names = rows.names_of([one.name if one else "" for one in shown])
+    return found._replace(
+        image=rows.without_folders(path, names), shown_px=_rectangles(path, shown, screen)
+    )
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Gives the lines of events with their numbers, from 1."""
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    number, position = 1, 0
+    for match in _LINE.finditer(text):
+        number += text.count("\n", position, match.start())
+        position = match.start()
+        yield number, match[0].strip()
+
+
+def _read_lines(path: Path, text: str) -> _Recording:
+    begins = next((word for word in _BEGINS if _has_message(text, word)), "START")
+    trials = [_Trial("", 0.0, [], [], [])]
+    recording = _Recording([], trials, begins, [])
+    is_open, num_blocks = False, 0
+    for line, content in _lines(text):
+        kind, *words = content.split()
+        if kind == "EFIX":
+            trial = len(trials) - 1 if is_open else 0
+            recording.fixations.append((line, trial, num_blocks, *_fixation(path, line, content)))
+        elif kind == "EVENTS" and words[:1] != ["GAZE"]:
+            raise ValueError(
+                f"{path} line {line}: {content[:40]!r}: positions are not pixels of the screen, "
+                "expected EVENTS GAZE"
+            )
+        elif kind == "START":
+            num_blocks += 1
+            if begins == "START":
+                trials.append(_Trial("", _time(path, line, words), [], [], []))
+                is_open = True
+        elif kind == "END" and begins == "START":
+            is_open = False
+        elif kind == "MSG":
+            match = _MESSAGE.fullmatch(content)
+            if match is None:
+                continue  # A message without a text.
+            time_ms, message = float(match[1]) - float(match[2] or 0), match[3]
+            word, *others = message.split() or [""]
+            if word == begins:
+                trials.append(_Trial(" ".join(others), time_ms, [], [], []))
+                is_open = True
+            elif word in _ENDS:
+                is_open = False
+            elif word == "SYNCTIME" or message.startswith("DISPLAY ON"):
+                if is_open:
+                    trials[-1].onset_ms.append(time_ms)
+            elif word in ("DISPLAY_COORDS", "GAZE_COORDS"):
+                numbers = [float(one) for one in _COORDINATES.findall(message)]
+                recording.coordinates.append((word, line, numbers))
+            else:
+                shown = _shown(path, line, message)
+                (trials[-1].shown if is_open else trials[-1].later).extend(shown)
+    return recording
+
+
+def _has_message(text: str, word: str) -> bool:
+    pattern = rf"^MSG[ \t]+[\d.]+[ \t]+(?:-?\d+[ \t]+)?{word}\b"
+    return re.search(pattern, text, re.M) is not None
+
+
+def _time(path: Path, line: int, words: Sequence[str]) -> float:
+    if not words or not re.fullmatch(_WHEN, words[0]):
+        raise ValueError(f"{path} line {line}: START has no time, expected a number")
+    return float(words[0])
+
+
+def _fixation(path: Path, line: int, content: str) -> tuple[float, ...]:
+    match = _FIXATION.fullmatch(content)
+    if match is None:
+        raise ValueError(
+            f"{path} line {line} is {content[:80]!r}, expected EFIX, L or R, start, end, duration, "
+            "x, y and the size of the pupil"
+        )
+    start, end, duration = (float(match[group]) for group in (2, 3, 4))
+    if not 0 <= duration - (end - start) <= _LONGEST_SAMPLE_MS:
+        raise ValueError(
+            f"{path} line {line}: the duration is {duration:g} from {start:.10g} to {end:.10g}, "
+            "expected the end minus the start, plus one sample"
+        )
+    x, y = (np.nan if match[group] == "." else float(match[group]) for group in (5, 6))
+    return float(match[1] == "L"), start, end, duration, x, y
+
+
+def _shown(path: Path, line: int, message: str) -> list[_Shown]:
+    """Returns the image that a message names, if any."""
+    match = re.fullmatch(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)", message)
+    if match is not None:
+        value = match[2].strip().strip("\"'")
+        return [_Shown(line, match[1], value, "", ())] if rows.is_picture(value) else []
+    match = re.fullmatch(r"!V\s+IMGLOAD\s+(\S+)\s+(.*)", message)
+    if match is None:
+        return []
+    mode, words = match[1], match[2].split()
+    num_numbers = 0
+    while num_numbers < min(4, len(words)) and _COORDINATES.fullmatch(words[-1 - num_numbers]):
+        num_numbers += 1
+    num_numbers = 0 if mode == "FILL" else num_numbers // 2 * 2
+    name = " ".join(words[: len(words) - num_numbers])
+    numbers = tuple(map(float, words[len(words) - num_numbers :]))
+    if mode not in ("CENTER", "TOP_LEFT", "FILL") or not name or min(numbers[2:], default=1) <= 0:
+        raise ValueError(
+            f"{path} line {line}: {message[:80]!r}, expected IMGLOAD CENTER or TOP_LEFT with a "
+            "path, x, y, width and height, or FILL with a path"
+        )
+    return [_Shown(line, _PICTURES, name, mode, numbers)]
+
+
+def _check_overlap(path: Path, line: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
+    """Two fixations of one eye cannot be at the same time."""
+    again = np.flatnonzero(start[1:] < end[:-1])
+    if len(again):
+        first, second = line[again[0] : again[0] + 2]
+        raise ValueError(
+            f"{path} line {second}: the fixation begins before the one of line {first} ends, "
+            "expected one recording in the order of time"
+        )
+
+
+def _screen(
+    path: Path, coordinates: Sequence[tuple[str, int, list[float]]]
+) -> tuple[float, float, int, int] | None:
+    """Returns left, top, width and height of the screen; None: not known.
+
+    Some recorders give the last pixel as the right and lower edge, such as 1023 and 767, others the
+    size. Widths and heights of screens are even, so that an odd number is a last pixel.
+    """
+    found: dict[tuple[float, float, int, int], int] = {}
+    for name, line, numbers in coordinates:
+        if len(numbers) != 4 or numbers[2] <= numbers[0] or numbers[3] <= numbers[1]:
+            raise ValueError(
+                f"{path} line {line}: {name} is {' '.join(f'{one:g}' for one in numbers)!r}, "
+                "expected left, top, right and bottom in pixels"
+            )
+        left, top, right, bottom = numbers
+        width, height = round(right - left), round(bottom - top)
+        found.setdefault((left, top, width + width % 2, height + height % 2), line)
+        if len(found) > 1:
+            [(size, first), (other, _)] = found.items()
+            raise ValueError(
+                f"{path} line {line}: {name} gives a screen of {other[2]} x {other[3]}, expected "
+                f"{size[2]} x {size[3]} and the same corner as in line {first}"
+            )
+    return next(iter(found), None)
+
+
+def _numbers_of_trials(
+    trials: Sequence[_Trial], begins: str, *, has_images: bool
+) -> tuple[np.ndarray, str]:
+    """Returns float64 [k], the number of each trial.
+
+    It is the number in the message that begins the trial, if the numbers differ. Two viewings of an
+    image must be in their order, so that with images the numbers must also rise.
+    """
+    labels = [one.label.split()[:1] for one in trials[1:]]
+    own = [int(label[0]) for label in labels if label and re.fullmatch(r"\d{1,9}", label[0])]
+    is_own = len(own) == len(labels) == len(set(own))
+    if is_own and (own == sorted(own) or not has_images):
+        return np.array([-1, *own], np.float64), f"trial from the number after {begins}"
+    return np.arange(len(trials), dtype=np.float64), f"trial counted from 1 by {begins}"
+
+
+def _images_of_trials(
+    trials: Sequence[_Trial],
+) -> tuple[list[_Shown | None] | None, np.ndarray, str]:
+    """Finds the image of each trial.
+
+    Returns:
+        The image of each trial, or None where no message gives the images; bool [k], whether a
+        trial has several; and where the images are from.
+    """
+    is_several = np.zeros(len(trials), bool)
+    for is_later in (False, True):
+        shown = [one.later if is_later else one.shown for one in trials]
+        sources = list(dict.fromkeys(image.source for images in shown for image in images))
+        if not sources:
+            continue
+        by_source = {
+            source: [[image for image in images if image.source == source] for images in shown]
+            for source in sources
+        }
+        if _PICTURES in sources:
+            sources = [_PICTURES]
+        names = [[{one.name for one in images} for images in by_source[name]] for name in sources]
+        if any(other != names[0] for other in names):
+            variables = " and ".join(map(repr, sources))
+            return None, is_several, f"{variables} name images, so that the image is not known"
+        of_trials: list[list[_Shown]] | None = by_source[sources[0]]
+        if is_later:
+            of_trials = _images_between_trials(by_source[sources[0]])
+        if of_trials is None:
+            return None, is_several, "images between trials, so that the image is not known"
+        is_several = np.array([len({one[2:] for one in images}) > 1 for images in of_trials])
+        by = _PICTURES
+        if sources != [_PICTURES]:
+            by = f"the variable {' and '.join(map(repr, sources))}"
+        return [(*images, None)[0] for images in of_trials], is_several, f"image from {by}"
+    return None, is_several, "no message names an image"
+
+
+def _images_between_trials(shown: list[list[_Shown]]) -> list[list[_Shown]] | None:
+    """Gives images between trials to the trial before or after, if all show the same order."""
+    before_first, *after = shown
+    if not before_first and all(after):
+        return shown
+    if all(shown[:-1]) and not shown[-1]:
+        return [[], *shown[:-1]]
+    return None
+
+
+def _rectangles(
+    path: Path,
+    shown: Sequence[_Shown | None],
+    screen: tuple[float, float, int, int] | None,
+) -> np.ndarray | None:
+    """Returns float64 [n, 4], x, y, width and height of the image of each fixation; None: unknown.
+
+    Raises:
+        ValueError: some of the images have a size on the screen and others have none.
+    """
+    of_image: dict[_Shown, tuple[float, ...] | None] = {}
+    for one in dict.fromkeys(image for image in shown if image is not None):
+        if one.mode == "FILL":
+            if screen is None:
+                raise ValueError(
+                    f"{path} line {one.line}: {one.name!r} fills a screen of unknown size, "
+                    "expected a message DISPLAY_COORDS"
+                )
+            of_image[one] = (0.0, 0.0, float(screen[2]), float(screen[3]))
+        elif len(one.numbers) == 4:
+            x, y, width, height = one.numbers
+            if one.mode == "CENTER":
+                x, y = x - width / 2, y - height / 2
+            left, top = screen[:2] if screen else (0.0, 0.0)
+            of_image[one] = (x - left, y - top, width, height)
+        else:
+            of_image[one] = None
+    without = [one for one, rectangle in of_image.items() if rectangle is None]
+    if len(without) == len(of_image):
+        return None
+    if without:
+        raise ValueError(
+            f"{path} line {without[0].line}: {without[0].name!r} has no width and height on the "
+            "screen, which other images have"
+        )
+    # A row without an image is left out later, its rectangle is never used.
+    return np.array([of_image[one] if one else (0, 0, 1, 1) for one in shown], np.float64)

@@ -1,0 +1,60 @@
+"""Fixations of files that hold samples of gaze."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import rows
+from tfds_builders.common.gaze_files.how import How
+from tfds_builders.common.gaze_files.rows import Rows
+
+
+def fixations_of_samples(
+    path: Path, found: Rows, group: np.ndarray, how: How, *, advice: str
+) -> Rows:
+    """Detects fixations in samples.
+
+    Args:
+        path: the file, for messages.
+        found: one row a sample, with `t_ms`; x and y are NaN where there is no gaze.
+        group: int64 [n], number of the viewing of each sample; the samples of a viewing are
+            neighbours.
+        how: has the options of the detection.
+        advice: how to get the fixations without detection, for a message.
+
+    Returns:
+        One row a fixation. The place is the one of its first sample.
+
+    Raises:
+        ValueError: no detection is asked for, or the times of a viewing do not rise.
+    """
+    if how.detection is None:
+        raise ValueError(
+            f"{path} holds samples of gaze, not fixations: --detect-fixations detects fixations; "
+            f"{advice}"
+        )
+    assert found.t_ms is not None
+    t_ms = found.t_ms.values
+    is_same = np.append(False, group[1:] == group[:-1])
+    before = np.append(np.nan, t_ms[:-1])
+    wrong = np.flatnonzero(~np.isfinite(t_ms) | (is_same & ~(t_ms > before)))
+    if len(wrong):
+        row = wrong[0]
+        where = f"row {found.place[row]}"
+        if found.place_text is not None:
+            where = found.place_text(int(found.place[row]))
+        after = f" after {before[row]:.10g}" if is_same[row] else ""
+        raise ValueError(
+            f"{path} {where}: the time is {t_ms[row]:.10g} ms{after}, expected times that rise"
+        )
+    detection = importlib.import_module("tfds_builders.common.gaze_files.detection")
+    xy_px = np.column_stack([found.x.values, found.y.values])
+    detected = detection.detect_fixations(t_ms, xy_px, group, how.detection)
+    return rows.take(found, np.asarray(detected.first))._replace(
+        x=rows.exact(detected.xy_px[:, 0]),
+        y=rows.exact(detected.xy_px[:, 1]),
+        duration_ms=rows.exact(detected.duration_ms),
+        t_ms=rows.exact(detected.start_ms),
+        cells={},
+    )
