@@ -9,6 +9,7 @@ from typing import Any
 from gazejax.data.reader import prepared_folder
 from tfds_builders.common import coordinates, gaze_files, prepared, raw_check
 from tfds_builders.common.build import Options, build
+from tfds_builders.common.gaze_files import detection
 
 
 def add_parsers(data: Any) -> None:
@@ -174,6 +175,12 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "{folder}",
     )
     parser.add_argument("--eye", choices=("left", "right"), help="of a file with both eyes")
+    parser.add_argument(
+        "--detect-fixations",
+        metavar="DISPERSION,MIN_MS[,MAX_GAP_MS]",
+        help="detect fixations in files of samples by their dispersion (I-DT), such as 1deg,100 or "
+        "35px,80,75; degrees need --pixels-per-degree",
+    )
 
 
 def reading_options(arguments: argparse.Namespace) -> gaze_files.Options:
@@ -188,7 +195,12 @@ def reading_options(arguments: argparse.Namespace) -> gaze_files.Options:
         times=arguments.times,
         user_from=arguments.user_from,
         image_from=arguments.image_from,
-        how=gaze_files.How(eye=arguments.eye),
+        how=gaze_files.How(
+            eye=arguments.eye,
+            detection=None
+            if arguments.detect_fixations is None
+            else detection.parse(arguments.detect_fixations, arguments.pixels_per_degree),
+        ),
     )
 
 

@@ -4,7 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tfds_builders.common.gaze_files import bids, containers, plain, published, scanpaths
+from tfds_builders.common.gaze_files import (
+    bids,
+    containers,
+    eyelink,
+    eyelink_asc,
+    plain,
+    published,
+    scanpaths,
+)
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.plain import Plain
@@ -22,6 +30,9 @@ class Format(NamedTuple):
 
 # In the order in which a file is tried; each file is of one format at most.
 FORMATS: dict[str, Format] = {
+    "eyelink-report": Format(eyelink.recognise_eyelink_report, eyelink.read_eyelink_report),
+    "eyelink-samples": Format(eyelink.recognise_eyelink_samples, eyelink.read_eyelink_samples),
+    "eyelink-asc": Format(eyelink_asc.recognise_eyelink_asc, eyelink_asc.read_eyelink_asc),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
