@@ -108,7 +108,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         kept = _one_eye(table[eye], user, codes, how)
         found, codes, is_used = rows.take(found, kept, _OTHER_EYE), codes[kept], is_used[kept]
         end = None if end is None else rows.take_numbers(end, kept)
-    if trial is not None and end is not None:
+    if trial is not None and start is not None and end is not None:
         _check_overlap(path, found, codes, end.values, is_used)
     has_place = ~(found.x.is_missing | found.y.is_missing)
     found = rows.take(found, has_place, _NO_PLACE)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -142,7 +142,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         place_text=lambda place: f"line {place}",
     )
     at = np.arange(len(line))  # The fixations that are left.
-    rules: tuple[tuple[np.ndarray, str], ...] = (
+    rules: tuple[tuple[Any, str], ...] = (
         (chosen, "of the other eye"),
         (trial > 0, "outside any trial"),
         (end >= onset[trial], "before the trial's display (SYNCTIME)"),
@@ -163,8 +163,6 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Gives the lines of events with their numbers, from 1."""
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
     number, position = 1, 0
     for match in _LINE.finditer(text):
         number += text.count("\n", position, match.start())
@@ -173,6 +171,13 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_lines(path: Path, text: str) -> _Recording:
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    last = text.rsplit("\n", 1)[-1]
+    if re.match(r"MSG\s.*(IMGLOAD|TRIAL_VAR|var )", last):
+        raise ValueError(
+            f"{path} is cut in its last line, {last[:80]!r}, expected a line break after it"
+        )
     begins = next((word for word in _BEGINS if _has_message(text, word)), "START")
     trials = [_Trial("", 0.0, [], [], [])]
     recording = _Recording([], trials, begins, [])

@@ -1,11 +1,10 @@
 """Fixations of files that hold samples of gaze."""
 
-import importlib
 from pathlib import Path
 
 import numpy as np
 
-from tfds_builders.common.gaze_files import rows
+from tfds_builders.common.gaze_files import detection, rows
 from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.rows import Rows
 
@@ -48,7 +47,6 @@ def fixations_of_samples(
         raise ValueError(
             f"{path} {where}: the time is {t_ms[row]:.10g} ms{after}, expected times that rise"
         )
-    detection = importlib.import_module("tfds_builders.common.gaze_files.detection")
     xy_px = np.column_stack([found.x.values, found.y.values])
     detected = detection.detect_fixations(t_ms, xy_px, group, how.detection)
     return rows.take(found, np.asarray(detected.first))._replace(

@@ -1,0 +1,306 @@
+"""Recordings of EyeLink as .asc text."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfds_builders.common.gaze_files import eyelink_asc
+from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.how import How
+from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+
+# Line 4 is before all trials. Trial 0 has both eyes, trial 1 the right one only. The image of trial
+# 1 is named after its recording.
+BOTH = """** CONVERTED FROM p07.edf using edfapi 3.1
+MSG\t1000 DISPLAY_COORDS 0 0 1023 767
+START\t1100 \tLEFT\tSAMPLES\tEVENTS
+EFIX L   1110\t1200\t91\t  500.0\t  300.0\t   1070
+END\t1300 \tSAMPLES\tEVENTS\tRES\t  35.19\t  35.15
+MSG\t2000 TRIALID 0
+MSG\t2001 !V IMGLOAD CENTER ..\\images\\a b.jpg 512 384 800 600
+START\t2010 \tLEFT\tRIGHT\tSAMPLES\tEVENTS
+EVENTS\tGAZE\tLEFT\tRIGHT\tRATE\t1000.00\tTRACKING\tCR\tFILTER\t2
+2016\t  491.2\t  398.6\t 1070.0\t  501.4\t  390.1\t 1050.0\t.....
+EFIX L   2016\t2090\t75\t  500.0\t  380.0\t   1070
+MSG\t2100 -11 SYNCTIME
+EFIX L   2095\t2743\t649\t  491.2\t  398.6\t   1070
+EFIX R   2090\t2743\t654\t  501.4\t  390.1\t   1050
+EBLINK L 2750\t2800\t51
+ESACC L  2744\t2801\t58\t  491.2\t  398.6\t  209.0\t  372.9\t   8.13\t    354
+EFIX L   2802\t2900\t99\t   .\t   .\t      0
+END\t3000 \tSAMPLES\tEVENTS\tRES\t  35.19\t  35.15
+MSG\t3001 !V TRIAL_VAR picture other.png
+MSG\t3002 TRIAL_RESULT 0
+MSG\t4000 TRIALID 1
+START\t4010 \tRIGHT\tSAMPLES\tEVENTS
+EFIX R   4020\t4119\t100\t  112.0\t   84.0\t   1050
+END\t4200 \tSAMPLES\tEVENTS\tRES\t  35.19\t  35.15
+MSG\t4201 !V IMGLOAD TOP_LEFT images/c.jpg 100 50 400 300
+MSG\t4202 TRIAL_RESULT 0
+"""
+
+
+def read(path: Path, text: str, how: How | None = None) -> Rows:
+    opened = write(path, text.encode())
+    assert eyelink_asc.recognise_eyelink_asc(opened) == "fixations"
+    return eyelink_asc.read_eyelink_asc(opened, how or How())
+
+
+def write(path: Path, content: bytes) -> Opened:
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return open_file(path)
+
+
+def names(column: Names | None) -> list[str]:
+    assert column is not None
+    return ["" if code < 0 else column.names[code] for code in column.codes]
+
+
+def numbers(column: Numbers | None) -> list[float]:
+    assert column is not None
+    return column.values.tolist()
+
+
+@pytest.mark.parametrize("name", ["p07.asc", "p07.asc.gz"])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
+def test_recording_of_both_eyes(tmp_path: Path, name: str, line_break: str) -> None:
+    found = read(tmp_path / name, BOTH.replace("\n", line_break))
+    assert found.place.tolist() == [13, 23]
+    assert found.place_text is not None
+    assert found.place_text(13) == "line 13"
+    assert names(found.image) == ["a b.jpg", "c.jpg"]
+    assert names(found.user) == ["p07", "p07"]
+    assert found.session is None
+    assert numbers(found.x) == [491.2, 112]
+    assert numbers(found.y) == [398.6, 84]
+    assert numbers(found.duration_ms) == [649, 100]
+    # SYNCTIME was shown 11 ms after its message; trial 1 has none.
+    assert numbers(found.t_ms) == [2095 - 2111, 4020 - 4000]
+    assert numbers(found.trial) == [0, 1]
+    assert found.shown_px is not None
+    # The centre 512, 384 minus half of 800 x 600.
+    assert found.shown_px.tolist() == [[112, 84, 800, 600], [100, 50, 400, 300]]
+    assert (found.frame, found.units, found.screen_px) == ("screen", "px", (1024, 768))
+    assert dict(found.left_out) == {
+        "of the other eye": 1,
+        "outside any trial": 1,
+        "before the trial's display (SYNCTIME)": 1,
+        "without a place": 1,
+    }
+    right = read(tmp_path / name, BOTH, How(eye="right"))
+    assert numbers(right.x) == [501.4, 112]
+    assert dict(right.left_out) == {"of the other eye": 3, "outside any trial": 1}
+
+
+def trials(*parts: str, before: str = "") -> str:
+    """Trials with one fixation each; a part of a trial is what its messages say."""
+    text = f"MSG\t1 DISPLAY_COORDS 0 0 1919 1079\n{before}"
+    for number, part in enumerate(parts):
+        time = 1000 * (number + 1)
+        text += f"MSG\t{time} TRIALID {number + 5}\nSTART\t{time} \tLEFT\tEVENTS\n"
+        text += f"EFIX L   {time + 10}\t{time + 109}\t100\t  960.0\t  540.0\t   1070\n"
+        text += f"END\t{time + 500} \tEVENTS\n{part}"
+        if "TRIAL_RESULT" not in part:
+            text += f"MSG\t{time + 600} TRIAL_RESULT 0\n"
+    return text
+
+
+def load(what: str) -> str:
+    return f"MSG\t9 !V IMGLOAD {what}\n"
+
+
+def test_an_image_over_the_whole_screen(tmp_path: Path) -> None:
+    found = read(tmp_path / "p.asc", trials(load("FILL 1.png"), load("FILL 2 2.png")))
+    assert names(found.image) == ["1.png", "2 2.png"]
+    assert found.shown_px is not None
+    assert found.shown_px.tolist() == [[0, 0, 1920, 1080]] * 2
+    # A screen that begins elsewhere: places and rectangles count from its corner.
+    text = trials(load("TOP_LEFT 1.png 100 60 8 4")).replace("0 0 1919 1079", "100 50 1123 817")
+    found = read(tmp_path / "p.asc", text)
+    assert (numbers(found.x), numbers(found.y)) == ([860], [490])
+    assert found.shown_px is not None
+    assert found.shown_px.tolist() == [[0, 10, 8, 4]]
+    assert found.screen_px == (1024, 768)
+
+
+def test_an_image_without_a_size_has_no_rectangle(tmp_path: Path) -> None:
+    text = trials(load("CENTER a 7.png 960 540"), load("CENTER  b.png"))
+    found = read(tmp_path / "p.asc", text)
+    assert names(found.image) == ["a 7.png", "b.png"]
+    assert found.shown_px is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        # Two images in a trial, and one image at two places: left out. One image twice is one.
+        (load("FILL a.png"), load("FILL b.png") + load("FILL c.png"), ["a.png"]),
+        (load("FILL a.png"), load("CENTER b.png 1 1 2 2") + load("FILL b.png"), ["a.png"]),
+        (load("FILL a.png"), load("FILL b.png") * 2, ["a.png", "b.png"]),
+        # A trial without an image has none of its neighbours.
+        (load("FILL a.png"), "", ["a.png", ""]),
+    ],
+)
+def test_one_image_of_a_trial(tmp_path: Path, first: str, second: str, expected: list[str]) -> None:
+    found = read(tmp_path / "p.asc", trials(first, second))
+    assert names(found.image) == expected
+    several = 2 - len(expected)
+    assert sum(found.left_out.values()) == several
+
+
+def test_images_between_trials_belong_to_one_side_or_to_none(tmp_path: Path) -> None:
+    end = "MSG\t9 TRIAL_RESULT 0\n"
+    a, b, c = (load(f"FILL {name}.png") for name in "abc")
+    after = read(tmp_path / "p.asc", trials(end + a, end + b))
+    assert names(after.image) == ["a.png", "b.png"]
+    before = read(tmp_path / "p.asc", trials(end + b, end, before=a))
+    assert names(before.image) == ["a.png", "b.png"]
+    for text in (trials(end + a, end), trials(end + b, end + c, before=a)):
+        found = read(tmp_path / "p.asc", text)
+        assert found.image is None
+        assert "images between trials" in found.taken
+    # An image before all trials is not the one of the first trial, whose image is in a variable.
+    var = "MSG\t9 !V TRIAL_VAR im {}.png\n"
+    found = read(tmp_path / "p.asc", trials(var.format("x"), var.format("y"), before=a))
+    assert names(found.image) == ["x.png", "y.png"]
+
+
+# The trial begins after the recording; variables follow, most of them no names of pictures.
+OPENSESAME = """MSG\t900 var eye_used right
+MSG\t906 GAZE_COORDS 0.00 0.00 1024.00 768.00
+START\t1000 \tRIGHT\tSAMPLES\tEVENTS
+EFIX R   1010\t1100\t91\t  200.0\t  300.0\t   1070
+MSG\t1110 start_trial 0
+MSG\t1110 phase baseline
+EFIX R   1105\t1205\t101\t  220.0\t  320.0\t   1070
+MSG\t1300 var title My study
+MSG\t1301 var image forest.jpg
+MSG\t1302 var response NA
+END\t1400 \tSAMPLES\tEVENTS\tRES\t  36.93\t  37.03
+MSG\t1401 stop_trial
+"""
+
+
+def test_variables_of_opensesame(tmp_path: Path) -> None:
+    found = read(tmp_path / "s1.asc", OPENSESAME)
+    assert found.place.tolist() == [7]
+    assert names(found.image) == ["forest.jpg"]
+    assert found.screen_px == (1024, 768)
+    assert found.shown_px is None
+    assert numbers(found.t_ms) == [-5]
+    assert dict(found.left_out) == {"outside any trial": 1}
+    two = OPENSESAME.replace("MSG\t1302 var response NA", "MSG\t1302 var mask m.png")
+    found = read(tmp_path / "s1.asc", two)
+    assert found.image is None
+    assert "'image' and 'mask' name images" in found.taken
+
+
+def test_recordings_are_trials_where_no_message_says_so(tmp_path: Path) -> None:
+    text = trials(load("FILL a.png"), load("FILL b.png")).replace("TRIALID", "my_trial")
+    found = read(tmp_path / "p.asc", text)
+    assert numbers(found.trial) == [1, 2]
+    # The image is sent after the end of each recording.
+    assert names(found.image) == ["a.png", "b.png"]
+
+
+def test_numbers_of_trials(tmp_path: Path) -> None:
+    a, b = load("FILL a.png"), load("FILL b.png")
+    assert numbers(read(tmp_path / "p.asc", trials(a, b)).trial) == [5, 6]
+    # A falling number is none of the order; a number twice is none of one trial.
+    for other in ("4", "5", "x"):
+        text = trials(a, b).replace("TRIALID 6", f"TRIALID {other}")
+        assert numbers(read(tmp_path / "p.asc", text).trial) == [1, 2]
+    # Without images a template may need the number.
+    assert numbers(read(tmp_path / "p.asc", trials("", "").replace("D 6", "D 4")).trial) == [5, 4]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "\t75\t  500.0\t  380.0\t   1070",
+            "\t75\t  500.0\t  38",
+            "line 11 is .* expected EFIX, L",
+        ),
+        ("2743\t649", "2743\t64", "line 13: the duration is 64 from 2095 to 2743"),
+        (
+            "EFIX L   2802\t2900\t99",
+            "EFIX L   2700\t2798\t99",
+            "line 17: .* begins before .* 13 ends",
+        ),
+        ("EVENTS\tGAZE", "EVENTS\tHREF", "line 9: .* expected EVENTS GAZE"),
+        ("CENTER", "MIDDLE", "line 7: .* expected IMGLOAD CENTER or TOP_LEFT"),
+        ("800 600", "0 600", "line 7: .* expected IMGLOAD CENTER or TOP_LEFT"),
+        (" 400 300", "", "line 25: 'images/c.jpg' has no width and height"),
+        ("images/c", "more/a b", "has the images 'images/a b.jpg' and 'more/a b.jpg'"),
+        ("0 0 1023 767", "0 767 1023 0", "line 2: DISPLAY_COORDS is '0 767 1023 0', expected left"),
+        (
+            "MSG\t2000 T",
+            "MSG\t1999 GAZE_COORDS 0.00 0.00 1280.00 1024.00\nMSG\t2000 T",
+            "line 6: GAZE_COORDS gives a screen of 1280 x 1024, expected 1024 x 768",
+        ),
+        ("EFIX", "SFIX", "has no fixation"),
+    ],
+)
+def test_asc_refuses(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert old in BOTH
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "p07.asc", BOTH.replace(old, new))
+
+
+def test_a_filled_screen_of_unknown_size_is_refused(tmp_path: Path) -> None:
+    text = trials(load("FILL a.png")).replace("DISPLAY_COORDS", "SCREEN")
+    with pytest.raises(ValueError, match=r"'a\.png' fills a screen of unknown size"):
+        read(tmp_path / "p.asc", text)
+
+
+def test_the_last_pixel_and_the_size_are_the_same_screen(tmp_path: Path) -> None:
+    line = "MSG\t5 GAZE_COORDS 0.00 0.00 1920.00 1080.00\n"
+    assert read(tmp_path / "p.asc", trials("", before=line)).screen_px == (1920, 1080)
+
+
+@pytest.mark.parametrize("text", [BOTH, OPENSESAME, trials(load("FILL a.png"))])
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(
+    text: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = text.encode()
+    start = data.draw(st.integers(0, len(content)))
+    end = start + data.draw(st.integers(0, 8))
+    path = tmp_path_factory.mktemp("damaged") / "p.asc"
+    message = ""
+    try:
+        opened = write(path, content[:start] + data.draw(st.binary(max_size=8)) + content[end:])
+        if eyelink_asc.recognise_eyelink_asc(opened):
+            found = eyelink_asc.read_eyelink_asc(opened, How())
+            assert len(found.x.values) == len(found.place)
+            assert np.isfinite(found.x.values).all()
+    except ValueError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
+def test_a_truncated_file_has_no_other_places(tmp_path: Path) -> None:
+    whole = read(tmp_path / "p.asc", BOTH)
+    right = read(tmp_path / "p.asc", BOTH, How(eye="right"))
+    assert whole.shown_px is not None
+    # The fixation before SYNCTIME is read where the file ends before this message.
+    places = {*numbers(whole.x), *numbers(right.x), 500.0}
+    num_read = 0
+    for end in range(len(BOTH)):
+        opened = write(tmp_path / "p.asc", BOTH[:end].encode())
+        try:
+            found = eyelink_asc.read_eyelink_asc(opened, How())
+        except ValueError:
+            continue
+        num_read += 1
+        assert set(numbers(found.x)) <= places
+        if found.shown_px is not None:
+            rectangles = {tuple(one) for one in [*whole.shown_px.tolist(), (0, 0, 1, 1)]}
+            assert {tuple(one) for one in found.shown_px.tolist()} <= rectangles
+    assert num_read > 100

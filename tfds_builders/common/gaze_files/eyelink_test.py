@@ -1,0 +1,218 @@
+"""Fixation and sample reports of EyeLink Data Viewer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfds_builders.common.gaze_files import eyelink
+from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.how import Detection, How
+from tfds_builders.common.gaze_files.rows import Names, Numbers
+
+# Trial 1 has no picture; row 4 is stored as 3270, far off the screen; row 5 has no place.
+REPORT = """RECORDING_SESSION_LABEL\tTRIAL_INDEX\tCURRENT_FIX_X\tCURRENT_FIX_Y\t\
+CURRENT_FIX_START\tCURRENT_FIX_END\tCURRENT_FIX_DURATION\tpicture\tCURRENT_FIX_MSG_TEXT
+p01a\t1\t948,20\t541,70\t0\t30\t32\tUNDEFINEDnull\tx.png
+p01a\t2\t929,40\t530,60\t4\t256\t254\tpics\\a.jpg\tx.png
+p01a\t2\t900,00\t-12,50\t300\t398\t100\tpics\\a.jpg\tx.png
+p01a\t2\t-3270,00\t-2110,50\t400\t430\t32\tpics\\a.jpg\tx.png
+p02\t2\t.\t.\t4\t30\t28\tpics/b.jpg\tx.png
+p02\t3\t100\t200,5\t4\t30\t28\tpics/a.jpg\tx.png
+"""
+
+
+def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Opened:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+    return open_file(path)
+
+
+def names(column: Names | None) -> list[str]:
+    assert column is not None
+    return ["" if code < 0 else column.names[code] for code in column.codes]
+
+
+def numbers(column: Numbers | None) -> list[float]:
+    assert column is not None
+    return column.values.tolist()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_report_with_decimal_commas(tmp_path: Path, encoding: str) -> None:
+    opened = write(tmp_path / "fix.xls", REPORT, encoding)
+    assert eyelink.recognise_eyelink_report(opened) == "fixations"
+    found = eyelink.read_eyelink_report(opened, How())
+    assert found.place.tolist() == [1, 2, 3, 6]
+    assert names(found.image) == ["", "a.jpg", "a.jpg", "a.jpg"]
+    assert names(found.user) == ["p01a", "p01a", "p01a", "p02"]
+    assert found.session is None
+    assert numbers(found.x) == [948.2, 929.4, 900, 100]
+    assert numbers(found.y) == [541.7, 530.6, -12.5, 200.5]
+    assert numbers(found.duration_ms) == [32, 254, 100, 28]
+    assert numbers(found.t_ms) == [0, 4, 300, 4]
+    assert numbers(found.trial) == [1, 2, 2, 3]
+    assert (found.units, found.frame, found.shown_px) == ("px", "screen", None)
+    assert dict(found.left_out) == {
+        "without a place": 1,
+        "saturated far off the screen (3270)": 1,
+    }
+    assert "image from 'picture'" in found.taken
+
+
+def test_report_as_csv_and_xlsx(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    table = [line.replace(",", ".").split("\t") for line in REPORT.splitlines()]
+    opened = write(tmp_path / "fix.csv", "\n".join(map(",".join, table)))
+    book = openpyxl.Workbook()
+    for row in table:
+        numeric = [float(c) if c.lstrip("-").replace(".", "", 1).isdigit() else c for c in row]
+        book.active.append(numeric)
+    book.save(tmp_path / "fix.xlsx")
+    for one in (opened, open_file(tmp_path / "fix.xlsx")):
+        found = eyelink.read_eyelink_report(one, How())
+        assert numbers(found.x) == [948.2, 929.4, 900, 100]
+        assert names(found.image) == ["", "a.jpg", "a.jpg", "a.jpg"]
+
+
+def test_image_only_from_the_one_variable_with_names_of_pictures(tmp_path: Path) -> None:
+    header, *lines = REPORT.splitlines()
+
+    def read(cells: list[str]) -> tuple[list[str] | None, str]:
+        text = "\n".join(
+            [f"{header}\tmask", *(f"{one}\t{cell}" for one, cell in zip(lines, cells, strict=True))]
+        )
+        found = eyelink.read_eyelink_report(write(tmp_path / "fix.xls", text), How())
+        return found.image and names(found.image), found.taken
+
+    same = [line.split("\t")[7] for line in lines]
+    assert read(same)[0] == ["", "a.jpg", "a.jpg", "a.jpg"]
+    assert read(["word.x"] * 6)[0] == ["", "a.jpg", "a.jpg", "a.jpg"]
+    image, taken = read(["m.png"] * 6)
+    assert image is None
+    assert "'picture' and 'mask' hold names of pictures" in taken
+    none = REPORT.replace(".jpg", "")
+    found = eyelink.read_eyelink_report(write(tmp_path / "fix.xls", none), How())
+    assert found.image is None
+    with pytest.raises(ValueError, match=r"fix\.xls has the images 'pics/a.jpg' and 'set/a.jpg'"):
+        eyelink.read_eyelink_report(
+            write(tmp_path / "fix.xls", REPORT.replace("pics/a", "set/a")), How()
+        )
+
+
+def test_a_fall_of_the_time_begins_a_trial_where_none_is_given(tmp_path: Path) -> None:
+    text = """RECORDING_SESSION_LABEL,CURRENT_FIX_X,CURRENT_FIX_Y,CURRENT_FIX_START,\
+CURRENT_FIX_END,im
+p1,1,2,4,100,a.png
+p1,1,2,120,300,a.png
+p1,1,2,8,90,a.png
+p2,1,2,96,200,a.png
+"""
+    found = eyelink.read_eyelink_report(write(tmp_path / "f.csv", text), How())
+    assert numbers(found.trial) == [1, 1, 2, 3]
+    # Without a duration: the end minus the start.
+    assert numbers(found.duration_ms) == [96, 180, 82, 104]
+
+
+EYES = """RECORDING_SESSION_LABEL,TRIAL_LABEL,EYE_USED,CURRENT_FIX_X,CURRENT_FIX_Y,\
+CURRENT_FIX_START,CURRENT_FIX_END
+p1,Trial: 1,LEFT,10,2,4,100
+p1,Trial: 1,RIGHT,20,2,2,100
+p1,Trial: 2,RIGHT,30,2,2,100
+"""
+
+
+def test_one_eye_of_two(tmp_path: Path) -> None:
+    opened = write(tmp_path / "f.csv", EYES)
+    found = eyelink.read_eyelink_report(opened, How())
+    assert numbers(found.x) == [10, 30]
+    assert numbers(found.trial) == [1, 2]
+    assert dict(found.left_out) == {"of the other eye": 1}
+    assert numbers(eyelink.read_eyelink_report(opened, How(eye="right")).x) == [20, 30]
+    hidden = write(tmp_path / "g.csv", EYES.replace("EYE_USED", "side"))
+    with pytest.raises(ValueError, match=r"g\.csv row 1: the fixation begins before .* row 2 ends"):
+        eyelink.read_eyelink_report(hidden, How())
+    found = eyelink.read_eyelink_report(hidden, How(where=("side == RIGHT",)))
+    assert numbers(found.x) == [10, 20, 30]  # The reader of all formats takes the rows.
+
+
+def test_other_reports_of_the_export(tmp_path: Path) -> None:
+    messages = write(tmp_path / "m.txt", "RECORDING_SESSION_LABEL\tCURRENT_MSG_TEXT\np\tx\n")
+    assert eyelink.recognise_eyelink_report(messages) == "beside"
+    table = write(tmp_path / "t.csv", "image,user,x,y\na.png,P,1,2\n")
+    assert eyelink.recognise_eyelink_report(table) == ""
+    assert eyelink.recognise_eyelink_samples(table) == ""
+    assert eyelink.recognise_eyelink_samples(write(tmp_path / "f.xls", REPORT)) == ""
+
+
+def samples_text(places: list[tuple[str, str]]) -> str:
+    """Rows of the left and right x every 4 ms; a second trial from row 51."""
+    header = (
+        "RECORDING_SESSION_LABEL\tTRIAL_INDEX\tLEFT_GAZE_X\tLEFT_GAZE_Y\tRIGHT_GAZE_X\t"
+        "RIGHT_GAZE_Y\tTIMESTAMP\timage\n"
+    )
+    lines = []
+    for row, (left, right) in enumerate(places):
+        trial = 1 + (row >= 50)
+        gaze = f"{left}\t40\t{right}\t60"
+        lines.append(f"p1\t{trial}\t{gaze}\t{5529512 + 4 * row}.00\t{trial}.png\n")
+    return header + "".join(lines)
+
+
+def test_samples_are_detected_only_if_asked(tmp_path: Path) -> None:
+    # Trial 1: 25 samples at 100, 25 at 500; trial 2: only the right eye, 30 samples at 700.
+    places = [("100", "110")] * 25 + [("500", "510")] * 25 + [(".", "700")] * 30
+    opened = write(tmp_path / "samples.xls", samples_text(places))
+    assert eyelink.recognise_eyelink_samples(opened) == "samples"
+    with pytest.raises(ValueError, match=r"samples\.xls holds samples .* --detect-fixations"):
+        eyelink.read_eyelink_samples(opened, How())
+    how = How(detection=Detection(50.0, 60.0, 75.0))
+    found = eyelink.read_eyelink_samples(opened, how)
+    assert found.place.tolist() == [1, 26, 51]
+    assert numbers(found.x) == [100, 500, 700]
+    assert numbers(found.y) == [40, 40, 60]
+    assert names(found.image) == ["1.png", "1.png", "2.png"]
+    assert numbers(found.trial) == [1, 1, 2]
+    # 24 and 29 steps of 4 ms; the detector may count the last sample, too.
+    np.testing.assert_allclose(numbers(found.duration_ms), [96, 96, 116], atol=4)
+    right = eyelink.read_eyelink_samples(opened, how._replace(eye="right"))
+    assert numbers(right.x) == [110, 510, 700]
+    text = samples_text(places).replace("5529516.00", "5529512.00")
+    with pytest.raises(ValueError, match=r"row 2: the time is 5529512 ms after 5529512"):
+        eyelink.read_eyelink_samples(write(tmp_path / "s.xls", text), how)
+    text = samples_text(places).replace("TIMESTAMP", "time")
+    with pytest.raises(ValueError, match=r"s\.xls has no column 'TIMESTAMP'"):
+        eyelink.read_eyelink_samples(write(tmp_path / "s.xls", text), how)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, content: bytes) -> bytes:
+    """Draws a part of a file with some other bytes in it."""
+    start = draw(st.integers(0, len(content)))
+    return (
+        content[:start] + draw(st.binary(max_size=8)) + content[start + draw(st.integers(0, 8)) :]
+    )
+
+
+@pytest.mark.parametrize("text", [REPORT, EYES, samples_text([("1", "2"), (".", "3")])])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(
+    text: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("damaged") / "f.xls"
+    how = How(detection=Detection(50.0, 1.0, 75.0))
+    message = ""
+    try:
+        opened = write(path, data.draw(damaged(text.encode())))
+        for recognise, read in (
+            (eyelink.recognise_eyelink_report, eyelink.read_eyelink_report),
+            (eyelink.recognise_eyelink_samples, eyelink.read_eyelink_samples),
+        ):
+            if recognise(opened) in ("fixations", "samples"):
+                found = read(opened, how)
+                assert len(found.x.values) == len(found.place)
+    except ValueError as error:
+        message = str(error)
+    assert "\n" not in message

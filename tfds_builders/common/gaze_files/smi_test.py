@@ -1,0 +1,210 @@
+"""Files of SMI BeGaze: raw events, event statistics and samples."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfds_builders.common.gaze_files import smi
+from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.how import Detection, How
+from tfds_builders.common.gaze_files.rows import Names, Numbers
+
+# Both eyes have the same fixations. Trial 2 has two images. The last fixation has no place.
+EVENTS = """[BeGaze]
+Version:\tBeGaze 3.5.90
+Subject:\tP 3
+Description:\tRun1
+
+Table Header for Fixations:
+Event Type,Trial,Number,Start,End,Duration,Location X,Location Y,Dispersion X,AOI hit,Image
+
+Table Header for Blinks:
+Event Type,Trial,Number,Start,End,Duration
+
+UserEvent,1,1,167531284088,# Message: C:\\stimuli\\a.jpg
+UserEvent,1,2,167531284099,# Message: UE-keypress K
+Fixation L,1,1,167531377718,167531619504,241786,951.83,791.40,47,-,-
+Fixation R,1,1,167531377718,167531619504,241786,951.84,791.40,47,-,-
+Saccade L,1,2,167531619504,167531627759,8255,945.94,769.94,948.59
+Blink L,1,1,167533563021,167533654782,91761
+UserEvent,2,1,167600000000,# Message: b.jpg
+UserEvent,2,1,167600000000,# Message: c.jpg
+Fixation L,2,1,167600000000,167600100000,100000,1.00,2.00,47,-,-
+UserEvent,3,1,167700000000,# Message: d.jpg
+Fixation R,3,1,167700000000,167700100000,100000,5.00,6.00,47,-,-
+Fixation R,3,2,167700200000,167700300000,100000,-,-,47,-,-
+"""
+
+STATISTICS = """Trial\tStimulus\tParticipant\tEye L/R\tCategory\tEvent Start Trial Time [ms]\t\
+Event End Trial Time [ms]\tEvent Duration [ms]\tFixation Position X [px]\t\
+Fixation Position Y [px]\tAOI Name
+Trial001\ta.jpg\tP1\tLeft\tFixation\t10,5\t210,5\t200,0\t951,8\t791,4\tface
+Trial001\ta.jpg\tP1\tLeft\tFixation\t10,5\t210,5\t200,0\t951,8\t791,4\teyes
+Trial001\ta.jpg\tP1\tRight\tFixation\t10,5\t210,5\t200,0\t961,8\t791,4\tface
+Trial001\ta.jpg\tP1\tLeft\tSaccade\t210,5\t250,5\t40,0\t-\t-\t-
+Trial001\ta.jpg\tP1\tLeft\tFixation\t250,5\t300,5\t50,0\t-\t-\t-
+Trial002\tb.jpg\tP1\tRight\tFixation\t3,0\t103,0\t100,0\t100\t50\t-
+-\t-\t-\t-\tSeparator\t-\t-\t-\t-\t-\t-
+"""
+
+
+def samples_text(places: list[tuple[str, str]]) -> str:
+    """Samples every 4 ms at (x, 40) of the left and the right eye, with a message before them."""
+    text = "##  [iView]\n##\n" + "\t".join(
+        [
+            *("Time", "Type", "Trial", "L POR X [px]", "L POR Y [px]"),
+            *("R POR X [px]", "R POR Y [px]", "Stimulus"),
+        ]
+    )
+    text += "\n70590000000\tMSG\t1\t# Message: a.bmp\n"
+    for row, (left, right) in enumerate(places):
+        ys = ["0.00" if x == "0.00" else "40.00" for x in (left, right)]
+        text += f"{70590000000 + 4000 * row}\tSMP\t1\t{left}\t{ys[0]}\t{right}\t{ys[1]}\ta.bmp\n"
+    return text
+
+
+def write(path: Path, content: str | bytes) -> Opened:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return open_file(path)
+
+
+def names(column: Names | None) -> list[str]:
+    assert column is not None
+    return ["" if code < 0 else column.names[code] for code in column.codes]
+
+
+def numbers(column: Numbers | None) -> list[float]:
+    assert column is not None
+    return column.values.tolist()
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_events_are_microseconds_of_one_eye(tmp_path: Path, delimiter: str) -> None:
+    opened = write(tmp_path / "x_Events.txt", EVENTS.replace(",", delimiter))
+    assert smi.recognise_smi(opened) == "fixations"
+    found = smi.read_smi(opened, How())
+    assert found.place.tolist() == [14, 22]
+    assert found.place_text is not None
+    assert found.place_text(14) == "line 14"
+    assert names(found.image) == ["a.jpg", "d.jpg"]
+    assert names(found.user) == ["P 3", "P 3"]
+    assert numbers(found.x) == [951.83, 5]
+    assert numbers(found.y) == [791.4, 6]
+    np.testing.assert_allclose(numbers(found.duration_ms), [241.786, 100])
+    np.testing.assert_allclose(numbers(found.t_ms), [167531377.718, 167700000])
+    assert numbers(found.trial) == [1, 3]
+    assert found.frame == "screen"
+    assert dict(found.left_out) == {
+        "of the other eye": 1,
+        "several images in the trial": 1,
+        "without a place": 1,
+    }
+    assert numbers(smi.read_smi(opened, How(eye="right")).x) == [951.84, 5]
+
+
+def test_events_without_a_subject_or_messages(tmp_path: Path) -> None:
+    text = EVENTS.replace("Subject:\tP 3", "Stimulus:\tz.png").replace("# Message", "# Note")
+    found = smi.read_smi(write(tmp_path / "p9 Events.txt", text), How())
+    assert set(names(found.user)) == {"p9"}
+    assert set(names(found.image)) == {"z.png"}
+    video = text.replace("z.png", "z.avi")
+    assert smi.read_smi(write(tmp_path / "p9 Events.txt", video), How()).image is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("241786,951.83", "241,951.83", "line 14: Duration is 241, expected End - Start, 241786"),
+        ("951.83,791.40,47,-,-", "951.83,791.40", "line 14: 8 values, expected 11"),
+        ("L,1,1,167531377718", "L,1,1,x", "line 14: Start is 'x', expected a number"),
+        ("Location X", "X", "header of fixations has no column 'Location X'"),
+    ],
+)
+def test_events_refuse(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert old in EVENTS
+    with pytest.raises(ValueError, match=message):
+        smi.read_smi(write(tmp_path / "e.txt", EVENTS.replace(old, new)), How())
+
+
+def test_statistics_have_one_row_a_fixation(tmp_path: Path) -> None:
+    opened = write(tmp_path / "Event Statistics - Single.txt", STATISTICS)
+    assert smi.recognise_smi(opened) == "fixations"
+    found = smi.read_smi(opened, How())
+    assert found.place.tolist() == [1, 6]
+    assert names(found.image) == ["a.jpg", "b.jpg"]
+    assert names(found.user) == ["P1", "P1"]
+    assert numbers(found.x) == [951.8, 100]
+    assert numbers(found.y) == [791.4, 50]
+    assert numbers(found.duration_ms) == [200, 100]
+    assert numbers(found.t_ms) == [10.5, 3]
+    assert numbers(found.trial) == [1, 2]
+    assert dict(found.left_out) == {
+        "of the other eye": 1,
+        "a fixation again, on another area": 1,
+        "without a place": 1,
+    }
+    assert numbers(smi.read_smi(opened, How(eye="right")).x) == [961.8, 100]
+
+
+def test_statistics_of_glasses_with_points_and_commas(tmp_path: Path) -> None:
+    text = STATISTICS.replace(",", ".").replace("\t", ",").replace("Fixation", "Visual Intake")
+    found = smi.read_smi(write(tmp_path / "e.csv", text.replace("Event Duration [ms]", "d")), How())
+    assert numbers(found.x) == [951.8, 100]
+    assert numbers(found.duration_ms) == [200, 100]  # The end minus the start.
+    with pytest.raises(ValueError, match=r"e\.csv has no column 'Participant'"):
+        smi.read_smi(write(tmp_path / "e.csv", text.replace("Participant", "who")), How())
+
+
+def test_samples_are_detected_only_if_asked(tmp_path: Path) -> None:
+    # 25 samples at 100, 5 without gaze, 25 at 500; the right eye is 10 px beside.
+    places = [("100.00", "110.00")] * 25 + [("0.00", "0.00")] * 5 + [("500.00", "510.00")] * 25
+    opened = write(tmp_path / "Ppn7_Samples.txt", samples_text(places))
+    assert smi.recognise_smi(opened) == "samples"
+    with pytest.raises(ValueError, match=r"Samples\.txt holds samples .* --detect-fixations"):
+        smi.read_smi(opened, How())
+    how = How(detection=Detection(50.0, 60.0, 75.0))
+    found = smi.read_smi(opened, how)
+    assert found.place.tolist() == [5, 35]
+    assert numbers(found.x) == [100, 500]
+    assert names(found.image) == ["a.bmp", "a.bmp"]
+    assert names(found.user) == ["Ppn7", "Ppn7"]
+    np.testing.assert_allclose(numbers(found.t_ms), [70590000, 70590120])
+    # 24 steps of 4 ms; the detector may count the last sample, too.
+    np.testing.assert_allclose(numbers(found.duration_ms), [96, 96], atol=4)
+    assert numbers(smi.read_smi(opened, how._replace(eye="right")).x) == [110, 510]
+    only_right = samples_text([("0.00", right) for _, right in places])
+    assert numbers(smi.read_smi(write(tmp_path / "s.txt", only_right), how).x) == [110, 510]
+    again = samples_text(places).replace("70590004000", "70590000000")
+    with pytest.raises(ValueError, match=r"line 6: the time is 70590000 ms after 70590000"):
+        smi.read_smi(write(tmp_path / "s.txt", again), how)
+
+
+def test_other_tables_are_not_of_begaze(tmp_path: Path) -> None:
+    assert smi.recognise_smi(write(tmp_path / "t.csv", "image,user,x,y\na.png,P,1,2\n")) == ""
+    without = STATISTICS.replace("Position", "Area")
+    assert smi.recognise_smi(write(tmp_path / "t.txt", without)) == ""
+
+
+@pytest.mark.parametrize("text", [EVENTS, STATISTICS, samples_text([("1.00", "0.00")] * 3)])
+@settings(max_examples=80, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(
+    text: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = text.encode()
+    start = data.draw(st.integers(0, len(content)))
+    end = start + data.draw(st.integers(0, 8))
+    path = tmp_path_factory.mktemp("damaged") / "f.txt"
+    how = How(detection=Detection(50.0, 1.0, 75.0))
+    message = ""
+    try:
+        opened = write(path, content[:start] + data.draw(st.binary(max_size=8)) + content[end:])
+        if smi.recognise_smi(opened):
+            found = smi.read_smi(opened, how)
+            assert len(found.x.values) == len(found.place)
+    except ValueError as error:
+        message = str(error)
+    assert "\n" not in message
