@@ -207,8 +207,6 @@ def _detect(samples: Samples, shown: Shown | None, how: How) -> Rows:
             f"{samples.path} holds samples without fixations (physioevents): "
             "--detect-fixations detects fixations"
         )
-    from tfds_builders.common.gaze_files import detection  # type: ignore[attr-defined]
-
     time_ms = samples.time * samples.ms_per_unit
     group = (
         np.zeros(len(time_ms), np.int64)

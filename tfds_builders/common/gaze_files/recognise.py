@@ -12,6 +12,7 @@ from tfds_builders.common.gaze_files import (
     plain,
     published,
     scanpaths,
+    smi,
 )
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
@@ -33,6 +34,7 @@ FORMATS: dict[str, Format] = {
     "eyelink-report": Format(eyelink.recognise_eyelink_report, eyelink.read_eyelink_report),
     "eyelink-samples": Format(eyelink.recognise_eyelink_samples, eyelink.read_eyelink_samples),
     "eyelink-asc": Format(eyelink_asc.recognise_eyelink_asc, eyelink_asc.read_eyelink_asc),
+    "smi": Format(smi.recognise_smi, smi.read_smi),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
