@@ -13,6 +13,7 @@ from tfds_builders.common.gaze_files import (
     bids_pictures,
     bids_samples,
     containers,
+    detection,
     rows,
 )
 from tfds_builders.common.gaze_files.bids_pictures import Shown
