@@ -137,7 +137,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         taken=(
             f"{taken_image}, person from the name of the file, {taken_trial}, x, y (pixels of the "
             f"screen) and duration (ms) from EFIX, start since "
-            f"{'SYNCTIME' if np.isfinite(onset).any() else recording.begins}"
+            f"{'SYNCTIME, or else ' if np.isfinite(onset).any() else ''}{recording.begins}"
         ),
         place_text=lambda place: f"line {place}",
     )
