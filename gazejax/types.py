@@ -80,6 +80,8 @@ class Dataset(NamedTuple):
         digest: digests of the records, `gaze` and `images`; None if an older builder prepared them.
         gaze_source: what the prepared data set says of its gaze: `tracking`, and of a table also
             `format` and `convention`; see `tfds_builders.common.gaze_schema`.
+        copies: groups of names of images that are copies of each other; empty if an older builder
+            prepared the data set.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Dataset(NamedTuple):
     projection: Any
     digest: Any
     gaze_source: Mapping[str, Any] = MappingProxyType({})
+    copies: tuple[tuple[str, ...], ...] = ()
 
 
 class Scanpaths(NamedTuple):

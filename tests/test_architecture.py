@@ -32,7 +32,7 @@ KEEPERS = {
         *("config", "data.loading", "data.checks", "inference", "workdir", "training"),
         *("evaluation", "api", "experiments", "analysis", "cli.train"),
     },
-    "tfds_builders": {"cli"},
+    "tfds_builders": {"cli", "data", "api"},
     "matplotlib": {"plots"},
     "PIL": {"data", "api", "cli", "interop"},
     "absl": {"cli.train"},

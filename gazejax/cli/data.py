@@ -81,6 +81,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=Path, metavar="DIR", help="folder of the images, where gaze has none"
     )
+    add_exif(parser)
     add_coordinate_options(parser)
     parser.add_argument("--tracking", choices=("eye", "mouse"), help="gaze_table; default: eye")
     add_reading_options(parser)
@@ -89,6 +90,17 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="individual_differences: check its counts",
+    )
+
+
+def add_exif(parser: argparse.ArgumentParser) -> None:
+    """Adds the option of all commands that read pictures."""
+    parser.add_argument(
+        "--exif",
+        choices=("refuse", "ignore", "turn"),
+        default="refuse",
+        help="a picture with an EXIF orientation: ignore the tag where gaze refers to the stored "
+        "pixels, turn the picture where gaze refers to the turned one; default: refuse it",
     )
 
 
@@ -236,6 +248,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         "tracking": arguments.tracking,
         "reading": reading_options(arguments),
         "is_strict": arguments.strict,
+        "exif": arguments.exif,
     }
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from gazejax.api import PersonalGaze, load
 from gazejax.cli.data import (
     add_coordinate_options,
+    add_exif,
     add_reading_options,
     convention_options,
     reading_options,
 )
 from gazejax.workdir.layout import load_gaze_source
-from tfds_builders.common import coordinates, gaze_files, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.gaze_table.gaze_table_dataset_builder import Source
 
@@ -51,6 +52,7 @@ def add_parser(commands: Any) -> None:
     embedding.add_argument(
         "--out", type=Path, required=True, metavar="E.npz", help="with --all: a folder"
     )
+    add_exif(embedding)
     add_coordinate_options(embedding)
     add_reading_options(embedding)
     embedding.set_defaults(run=_embed)
@@ -64,6 +66,7 @@ def _embed(arguments: argparse.Namespace) -> None:
         convention=given or coordinates.Convention(),
         tracking="eye",
         options=reading_options(arguments),
+        exif=arguments.exif,
     )
     fixations, errors = gaze_files.read(source.tables, source.options)
     if fixations is None:
@@ -124,12 +127,13 @@ def _viewings(
     source: Source, fixations: gaze_files.Fixations
 ) -> Iterator[tuple[np.ndarray, Mapping[str, PersonalGaze]]]:
     """Gives each image and the gaze of each user on it, without fixations outside the image."""
-    paths = raw_files.find_images(fixations.image_ids, source.images_dir)
+    paths = pictures.find_images(fixations.image_ids, source.images_dir)
     convention = gaze_table_dataset_builder.convention_of(source, fixations, paths)
     release = gaze_table_dataset_builder.make_release(source, fixations, paths, convention)
     num_dropped = 0
     for image_id, gaze in release.gaze_by_image_id.items():
-        image_bytes, width, height = release.read_image(image_id)
+        image = gaze_schema.decode_image(release, image_id)
+        width, height = image.size
         xy_px = release.to_image_px(gaze.xy_px, width=width, height=height)
         gaze, dropped = gaze_schema.drop_fixations_outside(
             gaze._replace(xy_px=xy_px), width=width, height=height
@@ -141,7 +145,7 @@ def _viewings(
         ]
         if not of_users:
             continue
-        pixels = np.asarray(raw_files.decode(image_bytes).convert("RGB"))
+        pixels = np.asarray(image.convert("RGB"))
         yield (
             pixels,
             {

@@ -11,8 +11,8 @@ from gazejax.analysis.image_selection import select_images
 from gazejax.analysis.trait_probes import probe
 from gazejax.api import load
 from gazejax.cli import embed, train
-from gazejax.cli.data import add_parsers
-from gazejax.cli.tables import read_embedding, read_image
+from gazejax.cli.data import add_exif, add_parsers
+from gazejax.cli.tables import read_embedding
 from gazejax.config.derived import batch_divisor
 from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
@@ -22,6 +22,7 @@ from gazejax.runtime.files import package_version
 from gazejax.training.devices import configure_host_devices
 from gazejax.workdir.layout import describe_checkpoints, load_config
 from gazejax.workdir.lock import lock
+from tfds_builders.common import pictures
 
 
 @one_line_errors
@@ -121,6 +122,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     predicting.add_argument("workdir", type=Path)
     predicting.add_argument("--image", type=Path, required=True)
+    add_exif(predicting)
     predicting.add_argument(
         "--embedding", type=Path, metavar="E.npz", help="default: the universal map"
     )
@@ -180,7 +182,7 @@ def _list_checkpoints(arguments: argparse.Namespace) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> None:
-    image = read_image(arguments.image)
+    image = pictures.read_pixels(arguments.image, exif=arguments.exif)
     embedding = None
     if arguments.embedding is not None:
         embedding = read_embedding(arguments.embedding)

@@ -1,25 +1,8 @@
-"""Reads images and embeddings for the command line."""
+"""Reads embeddings for the command line."""
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Reads an image as RGB: uint8 [height, width, 3].
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is no image.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"image {path} does not exist")
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"image {path} does not decode: {error}") from error
 
 
 def read_embedding(path: Path) -> np.ndarray:

@@ -167,4 +167,6 @@ def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
     # Of what the splits leave, users may share a part only: see `apply_image_overlap`.
     later = ("cross_validate", "train_image_overlap", "test_image_overlap")
     options = {key: config.split[key] for key in config.split if key not in later}
-    return make_splits(dataset.user_ids, dataset.image_ids, viewed, **options)
+    return make_splits(
+        dataset.user_ids, dataset.image_ids, viewed, copies=dataset.copies, **options
+    )

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from gazejax.types import Dataset, Gaze, LazyRows
+from tfds_builders.common import pictures
 
 
 class Source(NamedTuple):
@@ -106,6 +107,8 @@ def load(
             if name in source.metadata
         }
         | {"has_sessions": "session_ids" in source.metadata},
+        # Data sets that were prepared before have no such entry, and are split as before.
+        copies=tuple(map(tuple, source.metadata.get("copies", ()))),
     )
 
 
@@ -225,8 +228,7 @@ def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
 
 def decode_image(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:
     """Decodes JPEG or PNG bytes to 8-bit RGB."""
-    with Image.open(io.BytesIO(encoded)) as image:
-        return np.asarray(image.convert("RGB"))
+    return pictures.decode(encoded)
 
 
 def resize_image(

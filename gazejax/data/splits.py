@@ -55,6 +55,7 @@ def make_splits(
     hash_one_in: int,
     folds: int,
     fold: int,
+    copies: Sequence[Sequence[str]] = (),
 ) -> Splits:
     """Splits users by fold and images by rule.
 
@@ -76,15 +77,19 @@ def make_splits(
         folds: number of folds of users.
         fold: the held-out fold: users fold, fold + folds, fold + 2 folds, ... of those who are not
             excluded.
+        copies: groups of names of images that are copies of each other. A hash of images takes the
+            first name of a group for all of its images, so that all are on one side. Rule `osie` is
+            published and does not change.
 
     Raises:
         ValueError: if the name of an OSIE image is no number, or one of the four sets is empty.
     """
     images = np.arange(len(image_ids))
+    hashed = _hashed_names(image_ids, copies)
     if test_rule == "osie":
         is_test = np.array([_is_osie_test_image(name) for name in image_ids])
     else:
-        is_test = np.array([_hash(name, hash_seed) % hash_one_in == 0 for name in image_ids])
+        is_test = np.array([_hash(name, hash_seed) % hash_one_in == 0 for name in hashed])
     num_images = np.minimum(viewed[:, is_test].sum(axis=1), viewed[:, ~is_test].sum(axis=1))
     users = np.flatnonzero(num_images >= min_images)
     is_unseen = np.arange(len(users)) % folds == fold
@@ -92,7 +97,7 @@ def make_splits(
         users, images = users[~is_unseen], images[~is_test]
         is_unseen = np.arange(len(users)) % folds == fold
         # The seed differs from that of the test images, with which no image would be selected.
-        names = [image_ids[image] for image in images]
+        names = [hashed[image] for image in images]
         is_test = np.array([_hash(name, hash_seed + 1) % hash_one_in == 0 for name in names])
     seen, unseen = users[~is_unseen], users[is_unseen]
     seen = _first_by_hash(seen, user_ids, max_seen_users, hash_seed)
@@ -179,6 +184,12 @@ def check(
     ):
         if sorted([*one, *other]) != every.tolist():
             raise ValueError(f"the {kind} of the split overlap or do not cover all {len(every)}")
+
+
+def _hashed_names(image_ids: Sequence[str], copies: Sequence[Sequence[str]]) -> list[str]:
+    """The name that stands for each image in hashes: of a group of copies, the first in order."""
+    first = {name: min(members) for members in copies for name in members}
+    return [first.get(name, name) for name in image_ids]
 
 
 def _is_osie_test_image(image_id: str) -> bool:

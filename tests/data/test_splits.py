@@ -144,3 +144,29 @@ def test_users_share_as_many_images_as_asked_and_keep_equally_many(overlap):
 def test_more_users_than_images_cannot_each_have_their_own():
     with pytest.raises(ValueError, match="with 15 users and 14 images; allowed: None;"):
         share_images(EVERYTHING, OSIE, np.arange(15), np.arange(14), overlap=0.0, hash_seed=0)
+
+
+@pytest.mark.parametrize("purpose", ["test", "validation"])
+def test_copies_are_on_one_side_of_a_split_by_hash(purpose):
+    options = {**HASH, "purpose": purpose, "folds": 3, "fold": 0}
+    alone = make_splits(USERS, OSIE, EVERYTHING, **options)
+    tested = [OSIE[index] for index in alone.test_images]
+    trained = [OSIE[index] for index in alone.train_images]
+    # Groups with members on both sides, whose first names are on either side.
+    copies = [trained[1:9] + tested[2:4], [*tested[:2], *trained[-2:]], [tested[9], trained[40]]]
+    split = make_splits(USERS, OSIE, EVERYTHING, **options, copies=copies)
+    sides = {OSIE[index]: True for index in split.test_images}
+    for group in copies:
+        assert [sides.get(name, False) for name in group] == [min(group) in tested] * len(group)
+    # No other image moves.
+    moved = {*sides} ^ {*tested}
+    assert moved
+    assert moved < {name for group in copies for name in group}
+
+
+def test_copies_change_no_published_split():
+    options = {**HASH, "test_rule": "osie", "folds": 3, "fold": 1}
+    published = make_splits(USERS, OSIE, EVERYTHING, **options)
+    copies = [["1008.jpg", "1009.jpg"]]
+    found = make_splits(USERS, OSIE, EVERYTHING, **options, copies=copies)
+    assert found.test_images.tolist() == published.test_images.tolist()

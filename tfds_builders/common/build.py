@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_files, gaze_schema
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import individual_differences_dataset_builder
@@ -46,6 +46,7 @@ class Options(NamedTuple):
         tracking: for `gaze_table`, what was tracked; None: the eye.
         reading: for `gaze_table`, how the files are read.
         is_strict: for `individual_differences`, whether to check the numbers of images and users.
+        exif: what to do with an image that EXIF says to turn, see `pictures.read`.
     """
 
     raw_dir: Path | None = None
@@ -56,6 +57,7 @@ class Options(NamedTuple):
     tracking: Literal["eye", "mouse"] | None = None
     reading: gaze_files.Options = gaze_files.Options()
     is_strict: bool = True
+    exif: pictures.Exif = "refuse"
 
 
 # The flag of each option on the command line, and the options that each data set takes.
@@ -68,11 +70,12 @@ _FLAGS = {
     "tracking": "--tracking",
     "reading": "an option of tables",
     "is_strict": "--no-strict",
+    "exif": "--exif",
 }
 _APPLY = {
     "osie": {"raw_dir"},
-    "personalized_saliency": {"raw_dir", "images_dir"},
-    "individual_differences": {"raw_dir", "images_dir", "convention", "is_strict"},
+    "personalized_saliency": {"raw_dir", "images_dir", "exif"},
+    "individual_differences": {"raw_dir", "images_dir", "convention", "is_strict", "exif"},
     "gaze_table": _FLAGS.keys() - {"is_strict"},
     "synthetic_gaze": set(),
 }
@@ -151,7 +154,7 @@ def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDat
         case "individual_differences":
             arguments["source"] = _individual_differences_source(options)
         case "personalized_saliency":
-            arguments["images_dir"] = _path(options.images_dir)
+            arguments |= {"images_dir": _path(options.images_dir), "exif": options.exif}
     return builder_class(**arguments)
 
 
@@ -193,6 +196,7 @@ def table_source(options: Options) -> gaze_table_dataset_builder.Source:
         convention=options.convention or coordinates.Convention(),
         tracking=options.tracking or "eye",
         options=options.reading,
+        exif=options.exif,
     )
 
 
@@ -203,7 +207,10 @@ def _individual_differences_source(
     if images_dir is None:
         raise ValueError("individual_differences needs --images: OSIE's data/stimuli")
     return individual_differences_dataset_builder.Source(
-        images_dir=images_dir, convention=options.convention, is_strict=options.is_strict
+        images_dir=images_dir,
+        convention=options.convention,
+        is_strict=options.is_strict,
+        exif=options.exif,
     )
 
 

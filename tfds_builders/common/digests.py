@@ -80,8 +80,10 @@ def of_image(encoded: bytes) -> str:
     if not encoded.startswith(_PNG_SIGNATURE):
         return hashlib.sha256(encoded).hexdigest()
     with Image.open(io.BytesIO(encoded)) as image:
-        pixels = image.convert("RGB")
-    return hashlib.sha256(f"{pixels.size}\n".encode() + pixels.tobytes()).hexdigest()
+        pixels = image if image.mode == "RGB" else image.convert("RGB")
+        total = hashlib.sha256(f"{pixels.size}\n".encode())
+        total.update(pixels.tobytes())
+    return total.hexdigest()
 
 
 def _of_lines(digest_by_name: Mapping[str, str]) -> str:

@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import tensorflow_datasets as tfds
+from PIL import Image
 from tqdm import tqdm
 
-from tfds_builders.common import digests, raw_files
+from tfds_builders.common import digests, near_copies, pictures, raw_files
 
 
 class GazeTable(NamedTuple):
@@ -55,6 +56,8 @@ class Release(NamedTuple):
         pixels_per_degree: pixels of the images in a degree of visual angle; None: not known.
         metadata: further metadata, such as digests of the source files.
         session_ids: names of the sessions of each user; (): not known.
+        decode_image: image id -> the decoded image, of mode L or RGB; None: by `read_image`. For
+            checks, which need no encoded bytes.
     """
 
     user_ids: list[str]
@@ -67,6 +70,7 @@ class Release(NamedTuple):
     pixels_per_degree: float | None
     metadata: dict[str, Any]
     session_ids: Sequence[Sequence[str]] = ()
+    decode_image: Callable[[str], Image.Image] | None = None
 
 
 def make_features() -> tfds.features.FeaturesDict:
@@ -142,12 +146,15 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         `num_fixations`: fixations in the records; `dropped_fixations`: fixations outside their
         image, in total and by image; `num_dropped_viewings`: viewings without a remaining fixation;
         `users_without_gaze`: names of users without a remaining fixation; `session_ids` of the
-        release if it has sessions; `digest`: see `digests`; and `Release.metadata`.
+        release if it has sessions; `copies`: groups of image ids whose images are copies of each
+        other, see `near_copies`, if the release has images; `digest`: see `digests`; and
+        `Release.metadata`.
 
     Raises:
         FileNotFoundError, ValueError: see `Release.read_image` and `make_example`.
     """
-    examples, num_dropped_by_image_id, num_dropped_viewings = [], {}, 0
+    examples, signatures = [], []
+    num_dropped_by_image_id, num_dropped_viewings = {}, 0
     for image_id, gaze in tqdm(
         release.gaze_by_image_id.items(), desc="joining images", unit="image", disable=None
     ):
@@ -161,6 +168,9 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
             num_dropped_by_image_id[image_id] = num_dropped
             num_dropped_viewings += num_viewings - count_viewings(gaze)
         examples.append(make_example(image_bytes, image_id, *gaze))
+        if release.has_images:
+            signatures.append(near_copies.signature_of(image_bytes))
+    image_ids = list(release.gaze_by_image_id)
     return examples, {
         "user_ids": release.user_ids,
         "tracking": release.tracking,
@@ -175,9 +185,21 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         "num_dropped_viewings": num_dropped_viewings,
         "users_without_gaze": users_without_gaze(release.user_ids, examples),
         "digest": digests.of_records(examples, release.user_ids, release.session_ids),
+        **({"copies": near_copies.group(image_ids, signatures)} if release.has_images else {}),
         **({"session_ids": [*map(list, release.session_ids)]} if release.session_ids else {}),
         **release.metadata,
     }
+
+
+def decode_image(release: Release, image_id: str) -> Image.Image:
+    """Returns an image of a release, decoded: of mode L or RGB.
+
+    Raises:
+        FileNotFoundError, ValueError: see `Release.read_image`.
+    """
+    if release.decode_image is not None:
+        return release.decode_image(image_id)
+    return Image.fromarray(pictures.decode(release.read_image(image_id)[0]))
 
 
 def count_viewings(gaze: GazeTable) -> int:

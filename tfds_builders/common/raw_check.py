@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from tfds_builders.common import build, coordinates, gaze_files, gaze_schema, raw_files
+from tfds_builders.common import build, coordinates, gaze_files, gaze_schema, near_copies, pictures
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 
 _NUM_PICTURES = 6
+# Pixels; an image is drawn on some 500.
+_LONGEST_DRAWN = 1000
 
 
 class Findings(NamedTuple):
@@ -35,13 +37,15 @@ class Viewing(NamedTuple):
     Attributes:
         image_id: name of the image.
         user_id: name of the user.
-        image: the decoded image.
+        image: the decoded image, reduced.
+        size_px: width and height of the whole image.
         xy_px: [n, 2] x, y in pixels of the image.
     """
 
     image_id: str
     user_id: str
     image: Image.Image
+    size_px: tuple[int, int]
     xy_px: np.ndarray
 
 
@@ -104,10 +108,12 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
     paths: dict[str, Path] = {}
     names = ", ".join(map(str, source.tables))
     if options.images_dir is not None:
-        paths, errors = raw_files.match_images(fixations.image_ids, source.images_dir)
+        paths, errors = pictures.match_images(fixations.image_ids, source.images_dir)
         missing = [name for name in fixations.image_ids if name not in paths]
+        nearest = pictures.nearest_files(missing, source.images_dir, paths.values())
         errors += [
             f"{names} row of image {name!r}: {source.images_dir} has no such file"
+            + (f"; nearest: {nearest[name]!r}" if name in nearest else "")
             for name in missing
         ]
     convention = source.convention
@@ -139,7 +145,7 @@ def _check_release(
     num_rows, num_outside, lengths = 0, 0, []
     images_of_user = np.zeros(num_users, np.int64)
     has_gaze_inside = np.zeros(num_users, bool)
-    plottable = []
+    plottable, signatures = [], []
     for image_id, gaze in gaze_by_image_id.items():
         num_rows += len(gaze.user)
         viewings = np.unique(np.stack([gaze.user, gaze.trial]), axis=1, return_counts=True)
@@ -149,10 +155,12 @@ def _check_release(
             has_gaze_inside[gaze.user] = True
             continue
         try:
-            _, width, height = release.read_image(image_id)
+            image = gaze_schema.decode_image(release, image_id)
         except (ValueError, OSError) as error:
             errors.append(str(error))
             continue
+        width, height = image.size
+        signatures.append(near_copies.signature(image))
         xy_px = release.to_image_px(np.asarray(gaze.xy_px), width=width, height=height)
         kept, num_dropped = gaze_schema.drop_fixations_outside(
             gaze._replace(xy_px=xy_px), width=width, height=height
@@ -197,6 +205,11 @@ def _check_release(
     if len(few):
         names = ", ".join(f"{release.user_ids[user]!r} ({images_of_user[user]})" for user in few)
         warnings.append(f"{len(few)} users have gaze on fewer than {min_images} images: {names}")
+    for copies in near_copies.group([image_id for image_id, _ in plottable], signatures):
+        warnings.append(
+            f"images {', '.join(map(repr, copies))} are copies of each other, exactly or nearly: "
+            "splits by hash keep them on one side"
+        )
     return Findings(facts, warnings, errors, _sample_viewings(release, plottable, seed))
 
 
@@ -211,12 +224,13 @@ def _sample_viewings(
         image_id, gaze = plottable[position]
         user = generator.choice(np.unique(gaze.user))
         first = (gaze.user == user) & (gaze.trial == gaze.trial[gaze.user == user].min())
-        image_bytes, _, _ = release.read_image(image_id)
+        image = gaze_schema.decode_image(release, image_id)
         viewings.append(
             Viewing(
                 image_id,
                 release.user_ids[user],
-                raw_files.decode(image_bytes),
+                pictures.reduce(image, _LONGEST_DRAWN),
+                image.size,
                 gaze.xy_px[first],
             )
         )
@@ -237,9 +251,9 @@ def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
     figure = Figure(figsize=(5 * columns, 4 * rows), layout="constrained")
     for position, viewing in enumerate(viewings, start=1):
         axes = figure.add_subplot(rows, columns, position)
-        width, height = viewing.image.size
+        width, height = viewing.size_px
         # The axes extend beyond the image, for gaze outside the image.
-        axes.imshow(viewing.image.convert("RGB"), extent=(0, width, height, 0), alpha=0.75)
+        axes.imshow(viewing.image, extent=(0, width, height, 0), alpha=0.75)
         x, y = viewing.xy_px.T
         axes.plot(x, y, "-", color="white", linewidth=3)
         axes.plot(x, y, "o-", color="tab:red", linewidth=1.2, markersize=11)

@@ -111,3 +111,47 @@ def test_gaze_is_plotted_at_its_coordinates(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pictures[0], pictures[2])
     changed = np.abs(pictures[0] - pictures[1]).max(axis=-1) > 0
     assert 0.001 < changed.mean() < 0.2
+
+
+def test_copies_are_named(tmp_path: Path) -> None:
+    images_dir = Path(shutil.copytree(DUMMY_DIR / "images", tmp_path / "images"))
+    assert not [text for text in check(WHOLE).warnings if "copies" in text]
+    with Image.open(images_dir / "a.jpg") as image:
+        image.resize((80, 60)).save(images_dir / "b c.png")
+    warnings = check(WHOLE._replace(images_dir=images_dir)).warnings
+    assert (
+        "images 'a.jpg', 'b c.png' are copies of each other, exactly or nearly: splits by hash "
+        "keep them on one side"
+    ) in warnings
+
+
+def test_the_nearest_file_of_a_missing_image_is_offered(tmp_path: Path) -> None:
+    images_dir = Path(shutil.copytree(DUMMY_DIR / "images", tmp_path / "images"))
+    (images_dir / "b c.png").rename(images_dir / "b d.png")
+    [error] = check(WHOLE._replace(images_dir=images_dir)).errors
+    assert error.endswith(
+        "row of image 'b c.png': " + f"{images_dir} has no such file; nearest: 'b d.png'"
+    )
+
+
+def test_a_large_picture_is_reduced_before_it_is_drawn(tmp_path: Path) -> None:
+    Image.new("L", (3000, 1500), 90).save(tmp_path / "large.png")
+    (tmp_path / "t.csv").write_text("image,user,x,y\nlarge.png,u,2999,10\n")
+    [viewing] = check(Options(table=tmp_path / "t.csv", images_dir=tmp_path)).gaze
+    assert viewing.image.size == (1000, 500)
+    assert viewing.size_px == (3000, 1500)
+    assert viewing.xy_px.tolist() == [[2999, 10]]
+
+
+def test_the_option_of_exif_holds_for_a_check(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg", exif=exif)
+    (tmp_path / "t.csv").write_text("image,user,x,y\na.jpg,u,35,10\na.jpg,u,10,35\n")
+    options = Options(table=tmp_path / "t.csv", images_dir=tmp_path)
+    [error] = check(options).errors
+    assert "a.jpg: its EXIF orientation is 6" in error
+    for how, size in (("ignore", "40 x 30 (1)"), ("turn", "30 x 40 (1)")):
+        facts = dict(check(options._replace(exif=how)).facts)  # type: ignore[arg-type]
+        assert facts["image sizes"] == size
+        assert facts["outside their image"] == "1 (50.00%)"

@@ -1,190 +1,20 @@
-"""Reads and checks the files of a release: images and MATLAB structs."""
+"""Reads and checks the files of a release: MATLAB structs and digests."""
 
-import functools
 import hashlib
-import io
-import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.io
-from PIL import Image, ImageFile
 
 # MATLAB counts pixels from 1: the centre of the first pixel is (1, 1) there and (0.5, 0.5) here.
 MATLAB_TO_CORNER_ORIGIN_PX = -0.5
 
 
-def read_image(path: Path, folder: Path) -> tuple[bytes, int, int]:
-    """Reads an encoded image of a release and checks that it decodes.
-
-    Args:
-        path: the file.
-        folder: the folder that holds the file after all links are resolved.
-
-    Returns:
-        The bytes of the file, the width and the height in pixels.
-
-    Raises:
-        FileNotFoundError: the file is missing.
-        ValueError: the file is outside of the folder or is not a complete RGB image in JPEG or PNG.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: unpack the whole release again")
-    image_bytes, image = decode_file(path, folder)
-    if image.mode != "RGB":
-        raise ValueError(f"{path} is a {image.mode} image, expected RGB: unpack the release again")
-    return image_bytes, *image.size
-
-
-def decode_file(path: Path, folder: Path) -> tuple[bytes, ImageFile.ImageFile]:
-    """Reads an image file.
-
-    Args:
-        path: the file.
-        folder: the folder that holds the file after all links are resolved.
-
-    Returns:
-        The bytes of the file and the decoded image.
-
-    Raises:
-        ValueError: the file is outside of the folder or is not a complete image in JPEG or PNG.
-    """
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{path} leads out of {folder} to {path.resolve()}: copy the file there")
-    image_bytes = path.read_bytes()
-    try:
-        image = decode(image_bytes)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path} does not decode ({one_line(error)}): fetch or unpack it again"
-        ) from error
-    if image.format not in ("JPEG", "PNG"):
-        raise ValueError(f"{path} is a {image.format} file, expected JPEG or PNG: convert it")
-    return image_bytes, image
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Reads width and height of an image from the start of its file.
-
-    Raises:
-        ValueError: the file is no image.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"{path} does not decode ({one_line(error)}): fetch or unpack it again"
-        ) from error
-
-
-def decode(image_bytes: bytes) -> ImageFile.ImageFile:
-    """Decodes all pixels of an image file.
-
-    Raises:
-        OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError: see Pillow.
-    """
-    image = Image.open(io.BytesIO(image_bytes))
-    image.load()
-    return image
-
-
 def sha256(content: bytes) -> str:
     """Returns the SHA-256 as a hexadecimal number."""
     return hashlib.sha256(content).hexdigest()
-
-
-def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
-    """Finds the file of each image below a folder.
-
-    A file with the exact name is taken first, else the file with the same normalized name.
-
-    Args:
-        names: paths relative to the folder, with `/`.
-        folder: folder of the images.
-
-    Returns:
-        Name -> file.
-
-    Raises:
-        FileNotFoundError: the folder or the file of an image is missing.
-        ValueError: two names or two files have the same normalized name.
-    """
-    found, errors = match_images(names, folder)
-    for error in errors:
-        raise ValueError(error)
-    missing = [name for name in names if name not in found]
-    if missing:
-        shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        raise FileNotFoundError(
-            f"--images {folder} lacks {len(missing)} of {len(names)} images: {shown}"
-        )
-    return found
-
-
-def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Finds the files that exist, see `find_images`, and returns errors instead of raising them.
-
-    Returns:
-        Name -> file, without the missing files; and the messages of the errors about equal names.
-
-    Raises:
-        FileNotFoundError: the folder is missing.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--images {folder} is not a folder")
-    files = {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    alike: dict[str, list[str]] = {}
-    for file_name in files:
-        alike.setdefault(normalize_name(file_name), []).append(file_name)
-    found = {name: files[name] for name in names if name in files}
-    wanted: dict[str, str] = {}
-    errors = []
-    for name in names:
-        if name in found:
-            continue
-        key = normalize_name(name)
-        if key in wanted:
-            errors.append(f"{wanted[key]!r} and {name!r} have the same normalized name: {key!r}")
-            continue
-        wanted[key] = name
-        taken = {path for other, path in found.items() if normalize_name(other) == key}
-        candidates = [other for other in alike.get(key, []) if files[other] not in taken]
-        if len(candidates) > 1:
-            errors.append(
-                f"{folder}: {' and '.join(map(repr, candidates))} both could be {name!r}; "
-                "give the right file this name"
-            )
-        elif candidates:
-            found[name] = files[candidates[0]]
-    return found, errors
-
-
-@functools.cache
-def normalize_name(name: str) -> str:
-    """Returns the name in lower case, with one underscore for other characters in a row.
-
-    Letters and digits stay. Archives and file systems change spaces, brackets, `#`, double dots and
-    upper case.
-    """
-    return re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", name).casefold())
-
-
-def encode_png(image: np.ndarray) -> bytes:
-    """Returns the PNG file of a uint8 [h, w, 3] image.
-
-    The bytes depend on the version of the compressor. The pixels do not.
-    """
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def read_variable(path: Path, name: str) -> Any:

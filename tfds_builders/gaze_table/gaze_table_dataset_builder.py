@@ -5,14 +5,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_files, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, raw_files
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.common.gaze_files import Fixations, group_by_image, read
 
-_EXIF_ORIENTATION = 274
 # Fractions of a screen hide its size: only images of the shape of a wide screen may fill it.
 _MIN_SCREEN_ASPECT_RATIO = 1.5
 # Of the fixations on images that fill the screen; trackers lose the place of a few.
@@ -28,6 +26,7 @@ class Source(NamedTuple):
         convention: coordinates of the files, as far as they are given.
         tracking: what was tracked.
         options: how the files are read.
+        exif: see `pictures.read`.
     """
 
     tables: tuple[Path, ...]
@@ -35,6 +34,7 @@ class Source(NamedTuple):
     convention: coordinates.Convention
     tracking: Literal["eye", "mouse"]
     options: gaze_files.Options
+    exif: pictures.Exif = "refuse"
 
 
 class Builder(GazeDatasetBuilder):
@@ -88,7 +88,7 @@ def read_table(source: Source) -> gaze_schema.Release:
         raise ValueError(errors[0] + (more if len(errors) > 1 else ""))
     if coordinates.is_placed(source.convention) or fixations.frame == "image":
         convention_of(source, fixations, {})  # Cheaper than to look for the images first.
-    paths = raw_files.find_images(fixations.image_ids, source.images_dir)
+    paths = pictures.find_images(fixations.image_ids, source.images_dir)
     convention = convention_of(source, fixations, paths)
     return make_release(source, fixations, paths, convention)
 
@@ -115,20 +115,23 @@ def convention_of(
         pixels_per_degree=fixations.pixels_per_degree,
     )
     if fixations.frame == "screen" and not coordinates.is_placed(convention):
-        convention = _on_full_screen(fixations, convention, paths)
+        convention = _on_full_screen(fixations, convention, paths, source.exif)
     coordinates.check(convention)
     return convention
 
 
 def _on_full_screen(
-    fixations: Fixations, convention: coordinates.Convention, paths: Mapping[str, Path]
+    fixations: Fixations,
+    convention: coordinates.Convention,
+    paths: Mapping[str, Path],
+    exif: pictures.Exif,
 ) -> coordinates.Convention:
     """Takes the images for as large as the screen where nothing contradicts it, or raises."""
     needed = (
         "x and y are on the screen: give --screen WxH with --fit, or --shown-at X,Y,WxH, the place "
         "of the images on the screen"
     )
-    sizes = {raw_files.image_size(path) for path in paths.values()}
+    sizes = {pictures.read_size(path, exif) for path in paths.values()}
     if len(sizes) != 1:
         raise ValueError(f"{needed}; the images have {len(sizes)} sizes")
     [size] = sizes
@@ -167,7 +170,10 @@ def make_release(
     return gaze_schema.Release(
         user_ids=fixations.user_ids,
         gaze_by_image_id=group_by_image(fixations),
-        read_image=lambda image_id: read_picture(paths[image_id], source.images_dir),
+        read_image=lambda image_id: pictures.read(paths[image_id], source.images_dir, source.exif),
+        decode_image=lambda image_id: pictures.read_image(
+            paths[image_id], source.images_dir, source.exif
+        ),
         to_image_px=lambda xy, **size: coordinates.to_image_px(xy, convention=convention, **size),
         tracking=source.tracking,
         has_durations=fixations.duration_ms is not None,
@@ -196,6 +202,7 @@ def describe(source: Source) -> dict[str, Any]:
         "tracking": source.tracking,
         **given_only(_as_lists(source.convention)),
         **_as_lists(given),
+        **({} if source.exif == "refuse" else {"exif": source.exif}),
     }
 
 
@@ -216,29 +223,3 @@ def _as_lists(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_lists(one) for key, one in value.items()}
     return [_as_lists(one) for one in value] if isinstance(value, tuple) else value
-
-
-def read_picture(path: Path, folder: Path) -> tuple[bytes, int, int]:
-    """Reads an image in JPEG or PNG. A gray image becomes an RGB image in PNG.
-
-    Args:
-        path: the file.
-        folder: the folder that holds the file after all links are resolved.
-
-    Returns:
-        Encoded bytes of an RGB image, the width and the height in pixels.
-
-    Raises:
-        ValueError: the file is outside of the folder, is not complete, or is neither RGB nor gray;
-            or an EXIF tag rotates the image, so that the axes of gaze are not known.
-    """
-    image_bytes, image = raw_files.decode_file(path, folder)
-    if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-        raise ValueError(
-            f"{path} is rotated by an EXIF tag, expected upright pixels: save the rotated image"
-        )
-    if image.mode == "L":
-        image_bytes = raw_files.encode_png(np.asarray(image.convert("RGB")))
-    elif image.mode != "RGB":
-        raise ValueError(f"{path} is a {image.mode} image, expected RGB or gray: convert it")
-    return image_bytes, *image.size

@@ -17,6 +17,7 @@ from PIL import Image
 from tfds_builders.common.build import build
 from tfds_builders.common.coordinates import IMAGE_PX, Convention
 from tfds_builders.common.gaze_files import Options
+from tfds_builders.common.prepared import open_folder, verify
 from tfds_builders.gaze_table import make_dummy_data
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import personalized_saliency_dataset_builder
@@ -303,8 +304,11 @@ def link_out(path: Path) -> None:
         (cut, r"a\.jpg does not decode"),
         (lambda path: path.write_bytes(b"GIF"), r"a\.jpg does not decode"),
         (lambda path: path.unlink(), r"lacks 1 of 3 images: 'a\.jpg'"),
-        (turn, r"a\.jpg is rotated by an EXIF tag"),
-        (lambda path: Image.new("RGBA", (9, 9)).save(path, format="PNG"), r"is a RGBA image"),
+        (turn, r"a\.jpg: its EXIF orientation is 6, expected 1"),
+        (
+            lambda path: Image.new("RGBA", (9, 9)).save(path, format="PNG"),
+            r"is transparent in places",
+        ),
         (link_out, r"a\.jpg leads out of .*images to .*moved\.jpg"),
     ],
 )
@@ -314,6 +318,39 @@ def test_a_bad_image_is_refused(spoil: Callable[[Path], Any], message: str, tmp_
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         build_table(DUMMY_DIR / "gaze.csv", tmp_path / "data", images_dir=images_dir)
     assert not list((tmp_path / "data").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("exif", "shape", "xy_px"), [("ignore", (30, 40, 3), [35, 10]), ("turn", (40, 30, 3), [10, 35])]
+)
+def test_a_picture_with_an_orientation_is_stored_upright(
+    exif: Any, shape: tuple[int, int, int], xy_px: list[float], tmp_path: Path
+) -> None:
+    images_dir = tmp_path / "images"
+    images_dir.mkdir()
+    turn(images_dir / "a.jpg")
+    table = write_csv(tmp_path, "image,user,x,y\na.jpg,u,35,10\na.jpg,u,10,35\n")
+    prepared = build_table(table, tmp_path, images_dir=images_dir, exif=exif)
+    record = read_records(prepared)["a.jpg"]
+    assert record["image"].shape == shape
+    assert record["gaze"]["xy_px"].tolist() == [xy_px]
+    verify(open_folder("mine", tmp_path / "mine" / "1.0.0"))
+    # The same pixels without a tag have the same digest.
+    with Image.open(images_dir / "a.jpg") as image:
+        image.save(images_dir / "a.jpg", quality=75)
+    if exif == "ignore":
+        again = build_table(table, tmp_path, images_dir=images_dir, stored_name="again")
+        assert again.info.metadata["digest"] == prepared.info.metadata["digest"]
+    with pytest.raises(ValueError, match=f"exif is not given, was {exif}"):
+        build_table(table, tmp_path, images_dir=images_dir)
+
+
+def test_copies_are_in_the_metadata(tmp_path: Path) -> None:
+    images_dir = Path(shutil.copytree(DUMMY_DIR / "images", tmp_path / "images"))
+    with Image.open(images_dir / "a.jpg") as image:
+        image.resize((80, 60)).save(images_dir / "b c.png")
+    prepared = build_table(DUMMY_DIR / "gaze.csv", tmp_path, images_dir=images_dir)
+    assert prepared.info.metadata["copies"] == [["a.jpg", "b c.png"]]
 
 
 def test_a_path_out_of_the_folder_is_no_image(tmp_path: Path) -> None:

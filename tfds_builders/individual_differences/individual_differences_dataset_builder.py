@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_files, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, raw_files
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.common.gaze_files.containers import TABLE_SUFFIXES
 from tfds_builders.gaze_table import gaze_table_dataset_builder
@@ -29,11 +29,13 @@ class Source(NamedTuple):
             struct always has the coordinates of MATLAB: the centre of the first pixel is (1, 1).
         is_strict: whether to check that there are 700 images, at least 100 users, and gaze of each
             user on each image.
+        exif: see `pictures.read`.
     """
 
     images_dir: Path
     convention: coordinates.Convention | None
     is_strict: bool
+    exif: pictures.Exif = "refuse"
 
 
 class Builder(GazeDatasetBuilder):
@@ -87,6 +89,7 @@ class Builder(GazeDatasetBuilder):
                     convention=source.convention or coordinates.Convention(),
                     tracking="eye",
                     options=gaze_files.Options(),
+                    exif=source.exif,
                 )
             )
         if source.is_strict:
@@ -102,11 +105,13 @@ def _read_struct(path: Path, source: Source) -> gaze_schema.Release:
         )
     gaze_by_image_id = osie_dataset_builder.read_fixations(path, num_images=None, num_users=None)
     num_users = 1 + max(int(gaze.user.max(initial=-1)) for gaze in gaze_by_image_id.values())
-    paths = raw_files.find_images(list(gaze_by_image_id), source.images_dir)
+    paths = pictures.find_images(list(gaze_by_image_id), source.images_dir)
     return gaze_schema.Release(
         user_ids=[str(user + 1) for user in range(num_users)],
         gaze_by_image_id=gaze_by_image_id,
-        read_image=lambda image_id: raw_files.read_image(paths[image_id], source.images_dir),
+        read_image=lambda image_id: pictures.read_released(
+            paths[image_id], source.images_dir, source.exif
+        ),
         to_image_px=gaze_schema.keep_px,
         tracking="eye",
         has_durations=True,

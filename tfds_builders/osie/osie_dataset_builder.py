@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders.common import gaze_schema, raw_files
+from tfds_builders.common import gaze_schema, pictures, raw_files
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 
 GazeByImageId = dict[str, gaze_schema.GazeTable]
@@ -124,7 +124,7 @@ class Builder(GazeDatasetBuilder):
             # Eye and mouse tracks both number users from 1, but their users differ.
             user_ids=user_ids,
             gaze_by_image_id=gaze_by_image_id,
-            read_image=lambda image_id: raw_files.read_image(stimuli_dir / image_id, stimuli_dir),
+            read_image=lambda image_id: pictures.read_released(stimuli_dir / image_id, stimuli_dir),
             to_image_px=gaze_schema.keep_px,
             tracking="eye" if config.tracking == "eye" else "mouse",
             has_durations=config.tracking == "eye",

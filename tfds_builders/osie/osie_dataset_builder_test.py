@@ -110,6 +110,7 @@ def test_metadata_have_users_and_dropped_fixations(tmp_path: Path) -> None:
         "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
         "num_dropped_viewings": 0,
         "users_without_gaze": [],
+        "copies": [],
         "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_config(DUMMY_DIR).sha256,
     }
@@ -128,6 +129,7 @@ def test_every_sample_of_the_dummy_mouse_tracks_is_in_its_record(tmp_path: Path)
         "dropped_fixations": {"total": 1, "by_image_id": {"1002.jpg": 1}},
         "num_dropped_viewings": 0,
         "users_without_gaze": [],
+        "copies": [],
         "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_mouse_config(DUMMY_DIR).sha256,
     }

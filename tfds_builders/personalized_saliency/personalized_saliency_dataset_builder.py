@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders.common import coordinates, gaze_schema, raw_files
+from tfds_builders.common import coordinates, gaze_schema, pictures, raw_files
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 
 SCREEN_PX = (1920, 1080)
@@ -69,9 +69,11 @@ class Builder(GazeDatasetBuilder):
         ),
     ]
 
-    def __init__(self, *, images_dir: Path | None = None, **kwargs: Any):
-        """Takes the folder of the images, and the arguments of all builders of TFDS."""
-        self.images_dir = images_dir
+    def __init__(
+        self, *, images_dir: Path | None = None, exif: pictures.Exif = "refuse", **kwargs: Any
+    ):
+        """Takes folder and EXIF option of the images, and the arguments of all builders of TFDS."""
+        self.images_dir, self.exif = images_dir, exif
         super().__init__(**kwargs)
 
     def check_options(self) -> None:
@@ -107,11 +109,13 @@ class Builder(GazeDatasetBuilder):
         gaze_by_image_id = read_fixations(raw_dir, config)
         if images_dir is None:
             gray = np.full((SCREEN_PX[1], SCREEN_PX[0], 3), 128, np.uint8)
-            screen = raw_files.encode_png(gray), *SCREEN_PX
+            screen = pictures.encode_png(gray), *SCREEN_PX
             read_image, to_image_px = (lambda _: screen), gaze_schema.keep_px
         else:
-            paths = raw_files.find_images(list(gaze_by_image_id), images_dir)
-            read_image = lambda image_id: raw_files.read_image(paths[image_id], images_dir)  # noqa: E731
+            paths = pictures.find_images(list(gaze_by_image_id), images_dir)
+            read_image = lambda image_id: pictures.read_released(  # noqa: E731
+                paths[image_id], images_dir, self.exif
+            )
             to_image_px = functools.partial(
                 coordinates.screen_to_image, screen=SCREEN_PX, fit="centre"
             )

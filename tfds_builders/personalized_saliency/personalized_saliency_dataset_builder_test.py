@@ -12,7 +12,7 @@ import scipy.io
 import scipy.ndimage
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import raw_files
+from tfds_builders.common import pictures
 from tfds_builders.common.build import build, prepare
 from tfds_builders.osie import osie_dataset_builder
 from tfds_builders.personalized_saliency import (
@@ -81,6 +81,7 @@ def test_every_row_of_the_dummy_release_is_in_its_record(tmp_path: Path) -> None
         "dropped_fixations": {"total": 4, "by_image_id": {"2016 (1).JPG": 2, "1020.jpg": 2}},
         "num_dropped_viewings": 0,
         "users_without_gaze": [],
+        "copies": [],
         "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_config(DUMMY_DIR).sha256,
     }
@@ -334,7 +335,7 @@ def test_real_fixations_are_complete(tmp_path: Path) -> None:
     records = prepared.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
     gaze_by_image_id = {record["image_id"].decode(): record["gaze"] for record in records}
     # All normalized names of the release differ.
-    assert len({raw_files.normalize_name(image_id) for image_id in gaze_by_image_id}) == 1606
+    assert len({pictures.normalize_name(image_id) for image_id in gaze_by_image_id}) == 1606
 
     num_fixations = 0
     num_viewings = np.zeros(5, int)

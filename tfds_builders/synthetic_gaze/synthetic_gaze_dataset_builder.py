@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from tfds_builders.common import gaze_schema, raw_files
+from tfds_builders.common import gaze_schema, pictures
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.synthetic_gaze import generative_model
 
@@ -68,7 +68,7 @@ class Builder(GazeDatasetBuilder):
 
         def render(image_id: str) -> tuple[bytes, int, int]:
             pixels = generative_model.render_scene(scenes[image_id])
-            return raw_files.encode_png(pixels), pixels.shape[1], pixels.shape[0]
+            return pictures.encode_png(pixels), pixels.shape[1], pixels.shape[0]
 
         return gaze_schema.Release(
             user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
