@@ -10,6 +10,7 @@ from gazejax.data.reader import prepared_folder
 from tfds_builders.common import coordinates, gaze_files, prepared, raw_check
 from tfds_builders.common.build import Options, build
 from tfds_builders.common.gaze_files import detection
+from tfds_builders.gaze_table.gaze_table_dataset_builder import with_kind
 
 
 def add_parsers(data: Any) -> None:
@@ -33,6 +34,11 @@ def add_parsers(data: Any) -> None:
     building.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
     building.add_argument(
         "--replace", action="store_true", help="build anew what is built already under this name"
+    )
+    building.add_argument(
+        "--refuse-warnings",
+        action="store_true",
+        help="gaze_table: build nothing where the gaze looks like another unit, like samples, ...",
     )
     _add_options(building)
     building.set_defaults(run=_build)
@@ -280,6 +286,7 @@ def _build(arguments: argparse.Namespace) -> None:
         table=tuple(arguments.table),
         stored_name=arguments.stored_name,
         replace=arguments.replace,
+        refuse_warnings=arguments.refuse_warnings,
         **_options(arguments),
     )
 
@@ -298,7 +305,7 @@ def _check(arguments: argparse.Namespace) -> None:
     for fact, value in findings.facts:
         print(f"{fact + ':':<24}{value}")
     for warning in findings.warnings:
-        print(f"warning: {warning}")
+        print(with_kind(warning))
     for error in findings.errors:
         print(f"error: {error}", file=sys.stderr)
     if findings.gaze:

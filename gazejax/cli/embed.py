@@ -129,6 +129,9 @@ def _viewings(
     """Gives each image and the gaze of each user on it, without fixations outside the image."""
     paths = pictures.find_images(fixations.image_ids, source.images_dir)
     convention = gaze_table_dataset_builder.convention_of(source, fixations, paths)
+    _, warnings = gaze_table_dataset_builder.look_at(source, fixations, paths, convention)
+    for warning in warnings:
+        _log(gaze_table_dataset_builder.with_kind(warning))
     release = gaze_table_dataset_builder.make_release(source, fixations, paths, convention)
     num_dropped = 0
     for image_id, gaze in release.gaze_by_image_id.items():

@@ -47,6 +47,7 @@ class Options(NamedTuple):
         reading: for `gaze_table`, how the files are read.
         is_strict: for `individual_differences`, whether to check the numbers of images and users.
         exif: what to do with an image that EXIF says to turn, see `pictures.read`.
+        refuse_warnings: for `gaze_table`, whether a warning about the gaze is an error.
     """
 
     raw_dir: Path | None = None
@@ -58,6 +59,7 @@ class Options(NamedTuple):
     reading: gaze_files.Options = gaze_files.Options()
     is_strict: bool = True
     exif: pictures.Exif = "refuse"
+    refuse_warnings: bool = False
 
 
 # The flag of each option on the command line, and the options that each data set takes.
@@ -71,6 +73,7 @@ _FLAGS = {
     "reading": "an option of tables",
     "is_strict": "--no-strict",
     "exif": "--exif",
+    "refuse_warnings": "--refuse-warnings",
 }
 _APPLY = {
     "osie": {"raw_dir"},
@@ -197,6 +200,7 @@ def table_source(options: Options) -> gaze_table_dataset_builder.Source:
         tracking=options.tracking or "eye",
         options=options.reading,
         exif=options.exif,
+        refuse_warnings=options.refuse_warnings,
     )
 
 

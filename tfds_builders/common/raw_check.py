@@ -116,16 +116,26 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
             + (f"; nearest: {nearest[name]!r}" if name in nearest else "")
             for name in missing
         ]
-    convention = source.convention
     if paths:
         convention = gaze_table_dataset_builder.convention_of(source, fixations, paths)
+    else:
+        convention = coordinates.complete(
+            source.convention, units=fixations.units, y_axis=fixations.y_axis
+        )
+    try:
+        facts, warnings = gaze_table_dataset_builder.look_at(source, fixations, paths, convention)
+    except ValueError:  # A file that is no image is an error of the images below.
+        facts, warnings = gaze_table_dataset_builder.look_at(source, fixations, {}, convention)
     release = gaze_table_dataset_builder.make_release(
-        source, fixations, paths, coordinates.complete(convention, units=fixations.units)
+        source, fixations, paths, convention
     )._replace(has_images=options.images_dir is not None)
     findings = _check_release(
         names, release, errors, min_images=min_images, seed=seed, readable=paths
     )
-    return findings._replace(facts=[*(("read", note) for note in fixations.notes), *findings.facts])
+    return findings._replace(
+        facts=[*(("read", note) for note in fixations.notes), *findings.facts, *facts],
+        warnings=[*warnings, *findings.warnings],
+    )
 
 
 def _check_release(

@@ -1,15 +1,24 @@
 """Gaze from a table and a folder of images, stored under a name that the caller chooses."""
 
 import re
+import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, raw_files
+from tfds_builders.common import (
+    coordinates,
+    gaze_files,
+    gaze_schema,
+    pictures,
+    plausibility,
+    raw_files,
+)
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.common.gaze_files import Fixations, group_by_image, read
+from tfds_builders.gaze_table.look import look
 
 # Fractions of a screen hide its size: only images of the shape of a wide screen may fill it.
 _MIN_SCREEN_ASPECT_RATIO = 1.5
@@ -27,6 +36,7 @@ class Source(NamedTuple):
         tracking: what was tracked.
         options: how the files are read.
         exif: see `pictures.read`.
+        refuse_warnings: whether a warning about the gaze is an error.
     """
 
     tables: tuple[Path, ...]
@@ -35,6 +45,7 @@ class Source(NamedTuple):
     tracking: Literal["eye", "mouse"]
     options: gaze_files.Options
     exif: pictures.Exif = "refuse"
+    refuse_warnings: bool = False
 
 
 class Builder(GazeDatasetBuilder):
@@ -90,7 +101,45 @@ def read_table(source: Source) -> gaze_schema.Release:
         convention_of(source, fixations, {})  # Cheaper than to look for the images first.
     paths = pictures.find_images(fixations.image_ids, source.images_dir)
     convention = convention_of(source, fixations, paths)
+    for note in fixations.notes:
+        _log(note)
+    _, warnings = look_at(source, fixations, paths, convention)
+    for warning in warnings:
+        _log(with_kind(warning))
+    warnings = [warning for warning in warnings if not warning.startswith(plausibility.HINT)]
+    if warnings and source.refuse_warnings:
+        more = f" ({len(warnings)} warnings)" if len(warnings) > 1 else ""
+        raise ValueError(f"refused by --refuse-warnings: {warnings[0]}{more}")
     return make_release(source, fixations, paths, convention)
+
+
+def look_at(
+    source: Source,
+    fixations: Fixations,
+    paths: Mapping[str, Path],
+    convention: coordinates.Convention,
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Returns facts and warnings of files of gaze on their images, see `look.look`.
+
+    Args:
+        source: the source of the gaze.
+        fixations: the fixations.
+        paths: image id -> file of the image, of the images that are found.
+        convention: see `convention_of`.
+
+    Raises:
+        ValueError: a file is no image.
+    """
+    sizes = {name: pictures.read_size(path, source.exif) for name, path in paths.items()}
+    facts, warnings = look(fixations, sizes, convention, source.tracking)
+    if fixations.frame == "screen" and not coordinates.is_placed(source.convention) and paths:
+        width, height = convention.screen_px or (0, 0)
+        warnings.insert(
+            0,
+            f"the place of the images on the screen is not known: they are taken to fill a screen "
+            f"of {width}x{height} (--screen with --fit, or --shown-at, says where they were)",
+        )
+    return facts, warnings
 
 
 def convention_of(
@@ -214,6 +263,15 @@ def given_only(description: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in description.items()
         if name not in defaults or value not in (None, defaults[name])
     }
+
+
+def with_kind(warning: str) -> str:
+    """Returns a warning as it is printed; a hint says so itself."""
+    return warning if warning.startswith(plausibility.HINT) else f"warning: {warning}"
+
+
+def _log(message: str) -> None:
+    print(message, file=sys.stderr)
 
 
 def _as_lists(value: Any) -> Any:

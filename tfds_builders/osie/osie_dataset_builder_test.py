@@ -94,6 +94,7 @@ def test_every_row_of_the_dummy_release_is_in_its_record(tmp_path: Path) -> None
         "trial": np.int32,
         "xy_px": np.float32,
         "duration_ms": np.float32,
+        "session": np.int32,
     }
     assert third["trial"].shape == (3,)
 

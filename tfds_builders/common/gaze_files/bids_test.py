@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import sys
-import types
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -284,10 +282,7 @@ def test_samples_without_fixations_need_a_detection(
         first = np.array([45])
         return Detected(group[first], xy_px[first], t_ms[first], np.array([30.0]), first)
 
-    module = types.ModuleType("tfds_builders.common.gaze_files.detection")
-    module.detect_fixations = detect  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("tfds_builders.common.gaze_files.detection", module, raising=False)
+    monkeypatch.setattr(bids.detection, "detect_fixations", detect)
     found = bids.read_bids(opened, How(detection=Detection(50, 60, 75)))
     # Two pictures of 40 samples, then none.
     assert groups == [0] * 40 + [1] * 40 + [2] * 20
