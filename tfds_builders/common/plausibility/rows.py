@@ -9,7 +9,7 @@ from tfds_builders.common.plausibility import gaze as gaze_rows
 from tfds_builders.common.plausibility.gaze import Gaze, Pairs
 
 # Below, a share is an accident.
-_FEW_PAIRS = 20
+_FEW_PAIRS = 30
 # In the real sets, no row repeats the place and duration of the row before, and one row in 100,000
 # is equal to another row of its viewing.
 _SHARE_REPEATED = 0.2
@@ -20,13 +20,13 @@ _SHARE_GROWING = 0.42
 _SHARE_GROWING_OF_NEAR = 0.85
 # Two fixations cannot start as fast; samples of 16 Hz and faster do.
 _SAMPLE_MS = 60.0
-# 6 % of the steps of the real sets are below 1 % of the diagonal, 25 % below 3 %.
+# At most 5 % of the steps of a real set are below 1 % of the diagonal, and 21 % below 3 %.
 _TINY_FRAC = 0.01
 _SMALL_FRAC = 0.03
 # The longest viewing of the real sets, of 3 to 5 s, has 29 fixations.
 _MANY_ROWS = 30
 # Starts and durations of two eyes differ by some ms, places by 10 to 60 pixels. With that
-# tolerance, 1 to 4 % of the pairs of the real sets look alike.
+# tolerance, 1 to 4 % of the pairs of a real set look alike, and 8 % of a person.
 _EYES_START_MS = 25.0
 _EYES_DURATION_MS = 12.0
 _EYES_DURATION_SHARE = 0.05
@@ -36,7 +36,8 @@ _LEAST_DURATION_MS = 40.0
 _SHARE_PAIRED = 0.25
 # Every other pair of two eyes is one fixation; of samples, all pairs are.
 _SHARE_ALL_PAIRED = 0.75
-# Any two rows of a viewing, in any order: 2 to 12 % of the rows of the real sets have a twin.
+# Any two rows of a viewing, in any order: 7 to 17 % of the rows of a real set have a twin, and at
+# most 31 % of a person.
 _SHARE_TWINS = 0.65
 _MAX_TWIN_ROWS = 200_000
 
@@ -150,7 +151,7 @@ def _is_growth_of_few(duration: np.ndarray, pairs: Pairs, grows: np.ndarray) -> 
     number = np.cumsum(~grows)[grows]
     total = np.bincount(number, growth[grows])[np.unique(number)]
     return bool(
-        grows.mean() >= 0.6
+        grows.mean() >= 0.7
         and len(total) >= 2
         and (total >= np.log(2)).all()
         and (growth[~grows] < 0).all()
@@ -251,7 +252,7 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
 def _check_steps_of_eyes(pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
     """Every other step is small, where neither starts nor durations are known."""
     near = pairs.step_frac < _SMALL_FRAC
-    who = gaze_rows.who_of(near, pairs.user, user_ids, 0.48, 10)
+    who = gaze_rows.who_of(near, pairs.user, user_ids, 0.48, 30)
     if who != "":
         return []
     follows = pairs.row[1:] == pairs.following[:-1]

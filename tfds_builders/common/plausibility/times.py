@@ -80,7 +80,7 @@ def check_durations(
     if not are_fixations:
         return found
     if num >= _MIN_ROWS_OF_MEDIAN:
-        who = gaze_rows.who_of(duration < _SHORT_MEDIAN_MS, user, user_ids, 0.5, 10)
+        who = gaze_rows.who_of(duration < _SHORT_MEDIAN_MS, user, user_ids, 0.65, 10)
         if who is not None:
             return [
                 f"durations{who} are too short for fixations in milliseconds: median "
