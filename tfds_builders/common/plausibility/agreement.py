@@ -11,7 +11,7 @@ from tfds_builders.common.plausibility.gaze import Gaze, Pairs
 _GRID = 8
 # Maps of all people and images in memory; further images are left out.
 _MAX_CELLS = 4_000_000
-_MIN_IMAGES = 8
+_MIN_IMAGES = 10
 # Student's t over the images of a person, and how much better the changed map fits. People of the
 # real sets, on 8 to 100 images and beside 1 to 11 others, have a t of at most 3.3 for mirrored maps
 # and 5.2 for exchanged axes, and fit at most 1.4 times as well. A person turned upside down has a
