@@ -13,7 +13,7 @@ _GRID = 8
 _MAX_CELLS = 4_000_000
 _MIN_IMAGES = 10
 # Student's t over the images of a person, and how much better the changed map fits. People of the
-# real sets, on 8 to 100 images and beside 1 to 11 others, have a t of at most 3.3 for mirrored maps
+# real sets, on 8 to 100 images and beside 1 to 11 others, have a t of at most 3.9 for mirrored maps
 # and 5.2 for exchanged axes, and fit at most 1.4 times as well. A person turned upside down has a
 # median t of 3 to 7 on 25 images of these sets, and of 5 to 13 on 100.
 _MIN_T = 3.0
