@@ -9,6 +9,7 @@ from tfds_builders.common.plausibility import agreement, names, places, rows, ti
 from tfds_builders.common.plausibility import gaze as gaze_rows
 from tfds_builders.common.plausibility.gaze import Gaze, Tracking
 
+HINT = "hint: "  # Such a line of `warnings` is about no fault.
 _GRID = 20
 
 
@@ -99,4 +100,4 @@ def facts(gaze: Gaze) -> list[tuple[str, str]]:
     return found
 
 
-__all__ = ["Gaze", "Tracking", "facts", "warnings"]
+__all__ = ["HINT", "Gaze", "Tracking", "facts", "warnings"]
