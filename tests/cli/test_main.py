@@ -34,6 +34,24 @@ def test_embed_then_predict(tiny_run, pictures, capsys):
     assert main(["predict", str(tiny_run), *image]) == 0
 
 
+def test_embed_and_predict_read_pictures_as_build_does(tiny_run, pictures, capsys):
+    out = ["--out", str(pictures / "map.png")]
+    image = pictures / "a.png"
+    exif = Image.Exif()
+    exif[274] = 6
+    with Image.open(image) as upright:
+        upright.transpose(Image.Transpose.ROTATE_90).save(image, exif=exif)
+    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures), "--user", "ann"]
+    for command in (["predict", "--image", str(image)], ["embed", *table]):
+        arguments = [command[0], str(tiny_run), *command[1:], *out]
+        assert main(arguments) == 1
+        assert "a.png: its EXIF orientation is 6, expected 1: --exif" in capsys.readouterr().err
+        assert main([*arguments, "--exif", "turn"]) == 0
+    (pictures / "b.png").rename(pictures / "c.png")
+    assert main(["embed", str(tiny_run), *table, *out, "--exif", "turn"]) == 1
+    assert "lacks 1 of 2 images: 'b.png' (nearest: 'c.png')" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
