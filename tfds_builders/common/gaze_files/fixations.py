@@ -79,10 +79,11 @@ def join(
                 f"--table: files differ in {field} ({', '.join(map(str, values))}): build them as "
                 "data sets of their own"
             )
-    for field in ("duration_ms", "t_ms"):
+    for field in ("duration_ms", "t_ms", "shown_px"):
         lacking = [path for path, part in parts if getattr(part, field) is None]
         if lacking and len(lacking) < len(parts):
-            raise ValueError(f"{lacking[0]} has no {field}, which other files have")
+            name = "place of the image on the screen" if field == "shown_px" else field
+            raise ValueError(f"{lacking[0]} has no {name}, which other files have")
     image_ids, image = _joined_names([part.image for part in found])
     user_ids, user = _joined_names([part.user for part in found])
     session_ids, session = _sessions(found, user, len(user_ids))

@@ -105,8 +105,8 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
     if template is None:
         if found.image is None:
             raise ValueError(
-                f"{one.path} does not say which image each fixation is on: give --image-from, a "
-                "template such as 'image_{trial}.png'"
+                f"{one.path} does not say which image each fixation is on ({found.taken}): give "
+                "--image-from, a template such as 'image_{trial}.png'"
             )
         return found
     fields = dict.fromkeys(re.findall(r"\{([^{}]+)\}", template))
