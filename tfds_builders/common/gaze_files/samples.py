@@ -9,6 +9,19 @@ from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.rows import Rows
 
 
+def check_detection(path: Path, how: How, *, advice: str) -> None:
+    """Checks that a detection is asked for, before a file of samples is read.
+
+    Raises:
+        ValueError: no detection is asked for; the message ends with the advice.
+    """
+    if how.detection is None:
+        raise ValueError(
+            f"{path} holds samples of gaze, not fixations: --detect-fixations detects fixations; "
+            f"{advice}"
+        )
+
+
 def fixations_of_samples(
     path: Path, found: Rows, group: np.ndarray, how: How, *, advice: str
 ) -> Rows:
@@ -28,12 +41,9 @@ def fixations_of_samples(
     Raises:
         ValueError: no detection is asked for, or the times of a viewing do not rise.
     """
-    if how.detection is None:
-        raise ValueError(
-            f"{path} holds samples of gaze, not fixations: --detect-fixations detects fixations; "
-            f"{advice}"
-        )
+    check_detection(path, how, advice=advice)
     assert found.t_ms is not None
+    assert how.detection is not None
     t_ms = found.t_ms.values
     is_same = np.append(False, group[1:] == group[:-1])
     before = np.append(np.nan, t_ms[:-1])

@@ -1,0 +1,332 @@
+"""Gaze of webcams in trials of jsPsych: samples of its WebGazer extension."""
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import containers, detection, plain, rows, samples
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.rows import Names, Rows
+
+_ADVICE = "a webcam gives no fixations of its own"
+
+_GAZE, _TARGETS = "webgazer_data", "webgazer_targets"
+_JSPSYCH_KEYS = frozenset(("trial_type", "trial_index"))
+# Columns that experimenters add for the person, in small letters and without signs.
+_PEOPLE = frozenset(
+    [
+        *("subject", "subjectid", "subjectnr", "subj", "subjid"),
+        *("participant", "participantid", "participantcode", "pid"),
+        *("user", "userid", "prolificid", "prolificpid", "sonaid", "workerid", "runid"),
+    ]
+)
+_SESSIONS = frozenset(("session", "sessionid"))
+_IMG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
+
+
+class _Trial(NamedTuple):
+    """A trial of jsPsych with gaze.
+
+    Attributes:
+        place: number of its object or row, from 1.
+        values: its values by their names.
+        samples: float64 [n, 3] x, y, t; x and y are NaN without gaze.
+        image: name of the picture; "": there is none.
+        shown_px: x, y, width and height of the picture in the window; None: not known.
+    """
+
+    place: int
+    values: Mapping[str, Any]
+    samples: np.ndarray
+    image: str
+    shown_px: tuple[float, ...] | None
+
+
+def recognise_jspsych(opened: Opened) -> Role:
+    """Recognises JSON or a table of trials by its gaze of the WebGazer extension."""
+    if opened.suffix != ".json":
+        return "samples" if _GAZE in opened.columns else ""
+    has_gaze = f'"{_GAZE}"' in opened.head
+    if not has_gaze and set(opened.columns) >= _JSPSYCH_KEYS:  # Long trials may come before.
+        has_gaze = f'"{_GAZE}"' in containers.read_text(opened)
+    return "samples" if has_gaze else ""
+
+
+def read_jspsych(opened: Opened, how: How) -> Rows:
+    """Reads trials of jsPsych: one object or row a trial, with samples in `webgazer_data`.
+
+    x and y are pixels of the browser's window. A picture's place is in `webgazer_targets` if the
+    experiment asked for it.
+
+    Raises:
+        ValueError: no detection is asked for, a sample is no object of x, y and t, several columns
+            could name the person, or only some pictures have a place.
+    """
+    path = opened.path
+    samples.check_detection(path, how, advice=_ADVICE)
+    values = _read_trials(opened)
+    left_out: dict[str, int] = {}
+    fits = np.ones(len(values), bool)
+    for condition in how.where:
+        fits &= plain.rows_where(opened, condition)
+    kind = "object" if opened.suffix == ".json" else "row"
+    trials = []
+    for number, one in enumerate(values, start=1):
+        if fits[number - 1]:
+            trial = _trial(f"{path} {kind} {number}", number, one)
+            if trial is not None:
+                trials.append(trial)
+    if not trials:
+        raise ValueError(f"{path} has no trial with {_GAZE}, expected gaze in at least one")
+    has_pictures = any(trial.image for trial in trials)
+    if has_pictures:
+        trials = _without(trials, lambda one: one.image, "without a picture", left_out)
+        trials = _without(
+            trials,
+            lambda one: one.shown_px is None or min(one.shown_px[2:]) > 0,
+            "the picture had no size when its place was noted",
+            left_out,
+        )
+    shown = [trial.shown_px for trial in trials]
+    lacking = [one.place for one in trials if one.shown_px is None]
+    if lacking and len(lacking) < len(trials):
+        raise ValueError(
+            f"{path} {kind} {lacking[0]}: {_TARGETS} has no place of the picture, which other "
+            "trials have: choose trials by --where"
+        )
+    lengths = [len(trial.samples) for trial in trials]
+    column, user = _person(path, trials, kind)
+    session = _column(trials, _SESSIONS)
+    joined = np.concatenate([trial.samples for trial in trials] or [np.zeros((0, 3))])
+    place = np.repeat([trial.place for trial in trials], lengths).astype(np.int64)
+    image = rows.without_folders(path, rows.names_of([trial.image for trial in trials]))
+    has_places = bool(trials) and not lacking
+    found = Rows(
+        place=place,
+        image=_repeat(image, lengths) if has_pictures else None,
+        user=None if user is None else _repeat(user, lengths),
+        session=None if session is None else _repeat(rows.names_of(session[1]), lengths),
+        x=rows.exact(joined[:, 0]),
+        y=rows.exact(joined[:, 1]),
+        t_ms=rows.exact(joined[:, 2]),
+        trial=rows.exact(place.astype(np.float64)),
+        shown_px=np.repeat(np.array(shown, float), lengths, axis=0) if has_places else None,
+        frame="screen",
+        left_out=left_out,
+        taken=(
+            ("image from 'stimulus'" if has_pictures else "no image in 'stimulus'")
+            + (f", person from {column!r}" if column else ", person from the name of the file")
+            + (f", session from {session[0]!r}" if session else "")
+            + f", samples from {_GAZE!r} (pixels of the browser's window, ms)"
+            + (f", place of the picture from {_TARGETS!r}" if has_places else "")
+            + f", {detection.in_words(how.detection)}"  # type: ignore[arg-type]
+        ),
+        place_text=lambda number: f"{kind} {number}",
+    )
+    order = np.lexsort((joined[:, 2], place))  # Samples may be written in another order.
+    found = rows.take(found, order)
+    is_first = rows.run_starts(found.place, joined[order, 2])
+    found = rows.take(found, is_first, "a second sample at the same time")
+    return samples.fixations_of_samples(path, found, found.place, how, advice=_ADVICE)
+
+
+def _read_trials(opened: Opened) -> list[Mapping[str, Any]]:
+    if opened.suffix != ".json":
+        known = (_GAZE, _TARGETS, "stimulus", "trial_type")
+        names = {name for name in opened.columns if name in known or _plain(name) in _PEOPLE}
+        names |= {name for name in opened.columns if _plain(name) in _SESSIONS}
+        return containers.read_table(opened, names).to_pylist()
+    values = containers.read_json(opened)
+    if isinstance(values, dict):  # Some servers add an object around the list.
+        values = next((values[key] for key in ("data", "trials") if key in values), None)
+    if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
+        raise ValueError(f"{opened.path} is not JSON of jsPsych, expected a list of objects")
+    return values
+
+
+def _trial(where: str, place: int, values: Mapping[str, Any]) -> _Trial | None:
+    """Reads a trial; None: a trial without gaze."""
+    gaze = _decoded(where, _GAZE, values.get(_GAZE))
+    if not gaze and gaze in (None, []):
+        return None
+    if not isinstance(gaze, list):
+        raise ValueError(f"{where}: {_GAZE} is {_shown(gaze)}, expected a list of samples")
+    samples_ = np.empty((len(gaze), 3))
+    for number, sample in enumerate(gaze):
+        if not isinstance(sample, dict) or not {"x", "y", "t"} <= sample.keys():
+            raise ValueError(
+                f"{where}: sample {number + 1} of {_GAZE} is {_shown(sample)}, expected an object "
+                "of x, y and t"
+            )
+        for axis, name in enumerate("xyt"):
+            value = sample[name]
+            samples_[number, axis] = (
+                np.nan
+                if value is None and name != "t"
+                else _number(f"{where}: sample {number + 1} of {_GAZE}: {name}", value)
+            )
+    targets = _decoded(where, _TARGETS, values.get(_TARGETS)) or {}
+    if not isinstance(targets, dict):
+        raise ValueError(f"{where}: {_TARGETS} is {_shown(targets)}, expected an object")
+    image, tag = _picture(values.get("stimulus"))
+    selector = _selector(list(targets), tag)
+    shown = None if selector is None else _rectangle(f"{where}: {_TARGETS}", targets[selector])
+    return _Trial(place, values, samples_, image, shown)
+
+
+def _decoded(where: str, name: str, value: Any) -> Any:
+    """Returns what a cell of a table stands for: JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.strip() in rows.MISSING:
+        return None
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: {name} is {_shown(value)}, expected JSON") from error
+
+
+def _number(where: str, value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            if np.isfinite(float(value)):
+                return float(value)
+        except OverflowError:
+            pass
+    raise ValueError(f"{where} is {_shown(value)}, expected a finite number")
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.40}"
+
+
+def _picture(stimulus: Any) -> tuple[str, str]:
+    """Returns the path of the picture of a stimulus, or "", and the HTML tag, or ""."""
+    if not isinstance(stimulus, str):
+        return "", ""
+    text, tag = stimulus, ""
+    if "<" in stimulus:
+        tags = _IMG.findall(stimulus)
+        # Of several pictures, none is the one that gaze belongs to.
+        tag = tags[0] if len(tags) == 1 else "<"
+        text = _attribute(tag, "src")
+    text = unquote(re.split("[?#]", text.strip())[0]).encode(errors="replace").decode()
+    is_path = rows.is_picture(text) and not text.startswith("data:")
+    return (text if is_path else ""), tag
+
+
+def _attribute(tag: str, name: str) -> str:
+    pattern = rf"""\s{name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))"""
+    match = re.search(pattern, tag, re.IGNORECASE)
+    return html.unescape(next(filter(None, match.groups()), "")) if match else ""
+
+
+def _selector(selectors: Sequence[str], tag: str) -> str | None:
+    """Returns the CSS selector of the picture; None: not known.
+
+    Args:
+        selectors: of the elements whose places were noted.
+        tag: HTML of the picture; "": the stimulus is the path of the picture.
+    """
+    names = {one: (re.split(r"[\s>]+", one.strip()) or [""])[-1] for one in selectors}
+    found = [one for one, name in names.items() if re.match(r"img\b", name, re.IGNORECASE)]
+    if tag:
+        marks = {f"#{_attribute(tag, 'id')}"}
+        marks |= {f".{name}" for name in _attribute(tag, "class").split()}
+        found += [one for one, name in names.items() if len(name) > 1 and name in marks]
+    elif not found:
+        # The stimulus of a slider is a box around the picture.
+        found = [
+            one
+            for one, name in names.items()
+            if name.endswith("-stimulus") and not name.endswith("slider-response-stimulus")
+        ]
+        is_own = len(selectors) == 1 and not names[selectors[0]].startswith("#jspsych-")
+        if not found and is_own:
+            found = list(selectors)
+    return found[0] if len(found) == 1 else None
+
+
+def _rectangle(where: str, target: Any) -> tuple[float, ...]:
+    if not isinstance(target, dict):
+        raise ValueError(f"{where} has {_shown(target)}, expected x, y, width and height")
+    x, y = target.get("x", target.get("left")), target.get("y", target.get("top"))
+    sides = {"x": x, "y": y, "width": target.get("width"), "height": target.get("height")}
+    return tuple(_number(f"{where}: {name}", value) for name, value in sides.items())
+
+
+def _without(
+    trials: list[_Trial], is_kept: Any, reason: str, left_out: dict[str, int]
+) -> list[_Trial]:
+    """Returns the trials to keep, and counts the samples of the others."""
+    kept = [trial for trial in trials if is_kept(trial)]
+    count = sum(len(trial.samples) for trial in trials) - sum(len(one.samples) for one in kept)
+    if count:
+        left_out[reason] = left_out.get(reason, 0) + count
+    return kept
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _column(trials: Sequence[_Trial], names: frozenset[str]) -> tuple[str, list[str]] | None:
+    """Returns the first column of one of the names that has a value in a trial."""
+    for column in dict.fromkeys(name for trial in trials for name in trial.values):
+        if _plain(column) in names:
+            texts = [_text(trial.values.get(column)) for trial in trials]
+            if any(texts):
+                return column, texts
+    return None
+
+
+def _person(path: Path, trials: Sequence[_Trial], kind: str) -> tuple[str, Names | None]:
+    """Returns the column of the person and the person of each trial.
+
+    Columns that divide the trials alike mean the same; the first one is taken.
+    """
+    found: dict[str, Names] = {}
+    for column in dict.fromkeys(name for trial in trials for name in trial.values):
+        if _plain(column) not in _PEOPLE:
+            continue
+        names = rows.names_of([_text(trial.values.get(column)) for trial in trials])
+        lacking = np.flatnonzero(names.codes < 0)
+        if len(lacking) == len(trials):
+            continue
+        if len(lacking):
+            raise ValueError(
+                f"{path} {kind} {trials[lacking[0]].place} has no {column!r}, which other trials "
+                "have, expected a person in each trial with gaze"
+            )
+        found[column] = names
+    if not found:
+        return "", None
+    first = next(iter(found))
+    for column, names in found.items():
+        # Codes are numbered in the order of the trials.
+        if not np.array_equal(names.codes, found[first].codes):
+            raise ValueError(
+                f"{path}: {first!r} and {column!r} may both name the person and do not agree: "
+                "leave one out of the file"
+            )
+    return first, found[first]
+
+
+def _text(value: Any) -> str:
+    """Returns a name; "" for a value that is none."""
+    if value is None or isinstance(value, bool | dict | list):
+        return ""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    text = text.encode(errors="replace").decode()
+    return "" if text.strip() in rows.MISSING else text
+
+
+def _repeat(names: Names, lengths: Sequence[int]) -> Names:
+    return Names(np.repeat(names.codes, lengths), names.names)

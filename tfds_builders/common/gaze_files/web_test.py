@@ -1,0 +1,246 @@
+"""Trials of jsPsych with gaze of WebGazer."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tfds_builders.common.gaze_files import web
+from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.how import Detection, How
+from tfds_builders.common.gaze_files.rows import Names
+
+HOW = How(detection=Detection(30, 100, 75))
+SELECTOR = "#jspsych-image-keyboard-response-stimulus"
+
+
+def gaze(*places: tuple[float, float], step: float = 40) -> list[dict[str, Any]]:
+    """Samples, 5 at each place, every 40 ms."""
+    return [
+        {"x": x, "y": y, "t": step * (5 * number + sample)}
+        for number, (x, y) in enumerate(places)
+        for sample in range(5)
+    ]
+
+
+def trial(number: int, stimulus: Any, samples: Any, **more: Any) -> dict[str, Any]:
+    place = {"x": 200, "y": 50, "width": 400, "height": 200, "top": 50, "left": 200}
+    return {
+        "trial_type": "image-keyboard-response",
+        "trial_index": number,
+        "stimulus": stimulus,
+        "webgazer_data": samples,
+        "webgazer_targets": {SELECTOR: place},
+        **more,
+    }
+
+
+def trials(**more: Any) -> list[dict[str, Any]]:
+    """A calibration, and two pictures with 2 and 1 fixations."""
+    return [
+        {"trial_type": "webgazer-calibrate", "trial_index": 0, **more},
+        trial(1, "img/a%20b.jpg?v=2", gaze((300, 100), (500, 150)), **more),
+        trial(2, "img/c.png", gaze((600, 250)), **more),
+    ]
+
+
+def write_json(path: Path, value: Any) -> Opened:
+    path.write_text(json.dumps(value))
+    return open_file(path)
+
+
+def write_csv(path: Path, values: list[dict[str, Any]]) -> Opened:
+    names = list(dict.fromkeys(name for one in values for name in one))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        for one in values:
+            cells = {
+                name: json.dumps(value) if isinstance(value, list | dict) else value
+                for name, value in one.items()
+            }
+            writer.writerow(cells)
+    return open_file(path)
+
+
+def names(column: Names | None) -> list[str]:
+    assert column is not None
+    return [column.names[code] for code in column.codes]
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "data"])
+def test_trials_give_fixations_on_pictures(form: str, tmp_path: Path) -> None:
+    values = trials(subject="7")
+    if form == "csv":
+        opened = write_csv(tmp_path / "a.csv", values)
+    else:
+        opened = write_json(tmp_path / "a.json", values if form == "json" else {"data": values})
+    assert web.recognise_jspsych(opened) == "samples"
+    found = web.read_jspsych(opened, HOW)
+    assert names(found.image) == ["a b.jpg", "a b.jpg", "c.png"]
+    assert names(found.user) == ["7"] * 3
+    assert found.place.tolist() == [2, 2, 3]
+    assert found.trial is not None
+    assert found.trial.values.tolist() == [2, 2, 3]
+    assert found.t_ms is not None
+    assert found.duration_ms is not None
+    assert found.t_ms.values.tolist() == [0, 200, 0]
+    assert found.duration_ms.values.tolist() == [160] * 3
+    assert (found.units, found.frame, found.y_axis) == ("px", "screen", "down")
+    assert found.shown_px is not None
+    xy = np.column_stack([found.x.values, found.y.values])
+    fractions = (xy - found.shown_px[:, :2]) / found.shown_px[:, 2:]
+    np.testing.assert_allclose(fractions, [[0.25, 0.25], [0.75, 0.5], [1, 1]])
+
+
+def test_gaze_after_long_trials_is_recognised(tmp_path: Path) -> None:
+    long = {"trial_type": "survey", "trial_index": 0, "response": {"text": "x" * 70_000}}
+    opened = write_json(tmp_path / "a.json", [long, *trials()])
+    assert '"webgazer_data"' not in opened.head
+    assert web.recognise_jspsych(opened) == "samples"
+    assert web.recognise_jspsych(write_json(tmp_path / "b.json", [long])) == ""
+    scanpaths = [{"name": "a.png", "subject": 1, "X": [1], "Y": [1]}]
+    assert web.recognise_jspsych(write_json(tmp_path / "c.json", scanpaths)) == ""
+
+
+def test_samples_without_gaze_out_of_order_and_repeated(tmp_path: Path) -> None:
+    samples = gaze((300, 100), (500, 150))
+    samples[2] |= {"x": None}
+    samples[0], samples[1] = samples[1], samples[0]
+    samples.append(dict(samples[-1]))
+    found = web.read_jspsych(write_json(tmp_path / "a.json", [trial(0, "a.png", samples)]), HOW)
+    # Without the third sample, 80 ms are a gap; the other four are in two parts that are too short.
+    assert found.place.tolist() == [1]
+    assert found.x.values.tolist() == [500]
+    assert found.left_out["a second sample at the same time"] == 1
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "selector", "is_known"),
+    [
+        ("a.png", "#jspsych-image-keyboard-response-stimulus", True),
+        ("a.png", "#my-picture", True),
+        ("a.png", "img", True),
+        ("a.png", "#jspsych-image-slider-response-stimulus", False),
+        ("a.png", "#jspsych-image-slider-response-stimulus img", True),
+        ("a.png", "#jspsych-image-button-response-btngroup", False),
+        ("<p>Look</p><img src='a.png'>", "#jspsych-html-keyboard-response-stimulus", False),
+        ("<p>Look</p><img src='a.png'>", "#jspsych-html-keyboard-response-stimulus > img", True),
+        ('<IMG id="p" class="x y" src="a.png">', "#p", True),
+        ('<img id="p" class="x y" src=a.png>', ".y", True),
+        ("<img id='p' src='a.png'>", "#q", False),
+    ],
+)
+def test_only_the_place_of_the_picture_is_taken(
+    stimulus: str, selector: str, is_known: bool, tmp_path: Path
+) -> None:
+    one = trial(0, stimulus, gaze((300, 100)))
+    one["webgazer_targets"] = {selector: one["webgazer_targets"][SELECTOR]}
+    found = web.read_jspsych(write_json(tmp_path / "a.json", [one]), HOW)
+    assert names(found.image) == ["a.png"]
+    assert (found.shown_px is not None) == is_known
+
+
+def test_trials_without_a_picture_are_left_out(tmp_path: Path) -> None:
+    values = [
+        *trials(),
+        trial(3, "<p>+</p>", gaze((1, 1))),
+        trial(4, "<img src='a.png'><img src='b.png'>", gaze((1, 1))),
+        trial(5, ["a.png"], gaze((1, 1))),
+        trial(6, "data:image/png;base64,a.png", gaze((1, 1))),
+        trial(7, "c.png", []),
+        trial(8, "c.png", gaze((1, 1)), webgazer_targets={SELECTOR: dict.fromkeys("xy", 0)}),
+    ]
+    values[-1]["webgazer_targets"][SELECTOR] |= {"width": 16, "height": 0}
+    found = web.read_jspsych(write_json(tmp_path / "p9.json", values), HOW)
+    assert found.place.tolist() == [2, 2, 3]
+    assert found.left_out["without a picture"] == 20
+    assert found.left_out["the picture had no size when its place was noted"] == 5
+    # The name of the file stands for the person.
+    assert found.user is None
+
+
+def test_without_names_of_pictures_the_image_is_not_known(tmp_path: Path) -> None:
+    opened = write_json(tmp_path / "a.json", [trial(0, "face_01", gaze((1, 1)))])
+    assert web.read_jspsych(opened, HOW).image is None
+
+
+def test_conditions_choose_trials(tmp_path: Path) -> None:
+    opened = write_json(tmp_path / "a.json", trials())
+    found = web.read_jspsych(opened, HOW._replace(where=("trial_index == 2",)))
+    assert found.place.tolist() == [3]
+
+
+def test_the_person_is_from_columns_that_agree(tmp_path: Path) -> None:
+    values = [*trials(run_id=1, PROLIFIC_PID="a", session=2), *trials(run_id=2, PROLIFIC_PID="b")]
+    found = web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
+    assert names(found.user) == ["1"] * 3 + ["2"] * 3
+    assert found.session is not None
+    assert found.session.codes.tolist() == [0] * 3 + [-1] * 3
+    values = [*trials(run_id=1, subject="a"), *trials(run_id=2, subject="a")]
+    with pytest.raises(ValueError, match="'run_id' and 'subject' may both name the person"):
+        web.read_jspsych(write_json(tmp_path / "b.json", values), HOW)
+    values = [*trials(subject="a"), *trials()]
+    with pytest.raises(ValueError, match="object 5 has no 'subject', which other trials have"):
+        web.read_jspsych(write_json(tmp_path / "c.json", values), HOW)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"webgazer_data": "no"}, "object 2: webgazer_data is 'no', expected JSON"),
+        ({"webgazer_data": {"x": 1}}, "object 2: webgazer_data is .* expected a list of samples"),
+        ({"webgazer_data": [[0, 1, 2]]}, "sample 1 of webgazer_data is .* an object of x, y and t"),
+        ({"webgazer_data": [{"x": "1", "y": 1, "t": 1}]}, "sample 1 .*: x is '1', expected a fin"),
+        ({"webgazer_data": [{"x": 1, "y": 1, "t": None}]}, "sample 1 .*: t is None, expected a fi"),
+        ({"webgazer_targets": {}}, "object 2: webgazer_targets has no place of the picture"),
+        ({"webgazer_targets": [1]}, r"object 2: webgazer_targets is \[1\], expected an object"),
+        ({"webgazer_targets": {SELECTOR: {"x": 1}}}, "webgazer_targets: y is None, expected a fin"),
+        ({"stimulus": "other/c.png"}, "has the images 'other/c.png' and 'img/c.png'"),
+    ],
+)
+def test_refuses(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    values = trials()
+    values[1] |= change
+    with pytest.raises(ValueError, match=message) as error:
+        web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
+    assert "\n" not in str(error.value)
+
+
+def test_needs_a_detection_and_gaze(tmp_path: Path) -> None:
+    opened = write_json(tmp_path / "a.json", trials())
+    with pytest.raises(ValueError, match="samples of gaze, not fixations: --detect-fixations"):
+        web.read_jspsych(opened, How())
+    opened = write_json(tmp_path / "a.json", [trial(0, "a.png", [])])
+    with pytest.raises(ValueError, match="has no trial with webgazer_data"):
+        web.read_jspsych(opened, HOW)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    is_json=st.booleans(),
+    start=st.integers(0, 2500),
+    length=st.integers(0, 60),
+    new=st.binary(max_size=8)
+    | st.sampled_from([b"[]", b"{}", b"null", b'"', b"1e999", b'"\\ud800"']),
+)
+def test_damaged_files_end_in_rows_or_one_line(
+    is_json: bool, start: int, length: int, new: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / ("a.json" if is_json else "a.csv")
+    (write_json if is_json else write_csv)(path, trials(subject=1))
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + new + content[start + length :])
+    message = ""
+    try:
+        opened = open_file(path)
+        if web.recognise_jspsych(opened):
+            web.read_jspsych(opened, HOW)
+    except ValueError as error:
+        message = str(error)
+    assert "\n" not in message
