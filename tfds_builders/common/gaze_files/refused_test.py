@@ -18,7 +18,7 @@ FORMATS: dict[str, tuple[Callable, Callable]] = {
 }
 
 OGAMA = "SubjectName\tTrialID\tTrialSequence\tCountInTrial\tStartTime\tLength\tPosX\tPosY"
-FILES = {
+FILES: dict[tuple[str, str], str | bytes] = {
     ("imotions", "old.txt"): "StudyName\tName\tStimulusName\tEventSource\tGazeX\nS\tA\ta\tET\t1\n",
     ("imotions", "new.csv"): "#HEADER,,\n#METADATA,,\nFieldName,Unit\n#DATA,,\nRowNumber,x\n1,2\n",
     ("imotions", "danish.csv"): '"#HEADER";\n"#DATA";\nRowNumber;x\n1;0,5\n',
@@ -34,7 +34,7 @@ FILES = {
     ("pygaze", "log.txt"): "trialnr\ttrialtype\tendpos\tlatency\tcorrect\n1\ta\tleft\t300\t1\n",
     ("pygaze", "sesame.csv"): "count_trial,subject_nr,response\n0,1,space\n",
 }
-OTHERS = {
+OTHERS: dict[str, str | bytes] = {
     "table.csv": "image,user,x,y\na.png,A,1,2\n",
     "sesame.csv": "image,user,x,y,count_trial,subject_nr\na.png,A,1,2,0,1\n",
     "gazepoint.csv": "MEDIA_ID,MEDIA_NAME,CNT,FPOGX,FPOGY,FPOGID,FPOGV\n0,a.jpg,1,0,0,1,1\n",

@@ -95,7 +95,7 @@ def test_trials_give_fixations_on_pictures(form: str, tmp_path: Path) -> None:
     assert found.shown_px is not None
     xy = np.column_stack([found.x.values, found.y.values])
     fractions = (xy - found.shown_px[:, :2]) / found.shown_px[:, 2:]
-    np.testing.assert_allclose(fractions, [[0.25, 0.25], [0.75, 0.5], [1, 1]])
+    np.testing.assert_allclose(fractions, [[0.25, 0.25], [0.75, 0.5], [1.0, 1.0]])
 
 
 def test_gaze_after_long_trials_is_recognised(tmp_path: Path) -> None:
