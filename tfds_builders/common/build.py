@@ -191,6 +191,7 @@ def table_source(options: Options) -> gaze_table_dataset_builder.Source:
     for field in ("table", "images_dir"):
         if not getattr(options, field):
             raise ValueError(f"gaze_table needs {_FLAGS[field]}: a table and a folder of images")
+    gaze_files.check_options(options.reading)
     start = _path(options.raw_dir) or Path()
     tables = options.table if isinstance(options.table, tuple) else (options.table or "",)
     return gaze_table_dataset_builder.Source(

@@ -2,7 +2,7 @@
 
 from tfds_builders.common.gaze_files.fixations import Fixations, group_by_image, only_user
 from tfds_builders.common.gaze_files.how import Detection, How
-from tfds_builders.common.gaze_files.read import read
+from tfds_builders.common.gaze_files.read import check_options, read
 from tfds_builders.common.gaze_files.recognise import FORMATS, PLAIN, Options, find_files
 from tfds_builders.common.gaze_files.rows import normalize
 
@@ -13,6 +13,7 @@ __all__ = [
     "Fixations",
     "How",
     "Options",
+    "check_options",
     "find_files",
     "group_by_image",
     "normalize",

@@ -136,6 +136,22 @@ def _offer(opened: Opened, found: Mapping[str, str]) -> str:
     return f"; perhaps --columns {','.join(offers)}" if offers else ""
 
 
+def split_condition(condition: str) -> tuple[str, str, str]:
+    """Splits a condition, see `rows_where`, into the column, the operator and the value.
+
+    Raises:
+        ValueError: the condition has another form.
+    """
+    match = _WHERE.match(condition)
+    if match is None:
+        raise ValueError(
+            f"--where is {condition!r}, expected COLUMN, one of == != < <= > >=, and a value, such "
+            "as 'forced_fix == 0'"
+        )
+    name = next(part for part in match.groups()[:3] if part is not None)
+    return name.strip(), match[4], match[5]
+
+
 def rows_where(opened: Opened, condition: str) -> np.ndarray:
     """Finds the rows of a table that a condition holds for.
 
@@ -150,14 +166,7 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
     Raises:
         ValueError: the condition has another form, or the file no such column.
     """
-    match = _WHERE.match(condition)
-    if match is None:
-        raise ValueError(
-            f"--where is {condition!r}, expected COLUMN, one of == != < <= > >=, and a value, such "
-            "as 'forced_fix == 0'"
-        )
-    name = next(part for part in match.groups()[:3] if part is not None).strip()
-    operator, value = match[4], match[5]
+    name, operator, value = split_condition(condition)
     if name not in opened.columns:
         raise ValueError(
             f"--where {condition!r}: {opened.path} has no column {name!r}; it has "

@@ -36,7 +36,7 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         FileNotFoundError: a file is missing, or a folder has no file of gaze.
         ValueError: no file has gaze of a known format, or a file cannot be read at all.
     """
-    _check_options(options)
+    check_options(options)
     files = find_files(paths)
     name, opened, notes = recognise(files, options, is_folder=any(map(Path.is_dir, paths)))
     parts, errors = [], []
@@ -50,7 +50,14 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     return join(name, parts, notes)
 
 
-def _check_options(options: Options) -> None:
+def check_options(options: Options) -> None:
+    """Checks what can be checked before a file is read.
+
+    Raises:
+        ValueError: an option has a value that is not allowed.
+    """
+    for condition in options.where:
+        plain.split_condition(condition)
     if options.format not in ("auto", PLAIN, *FORMATS):
         raise ValueError(
             f"--format is {options.format!r}, expected auto, {PLAIN}, {', '.join(sorted(FORMATS))}"

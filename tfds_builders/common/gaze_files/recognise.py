@@ -9,10 +9,13 @@ from tfds_builders.common.gaze_files import (
     containers,
     eyelink,
     eyelink_asc,
+    gorilla,
     plain,
     published,
+    refused,
     scanpaths,
     smi,
+    web,
 )
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
@@ -35,6 +38,8 @@ FORMATS: dict[str, Format] = {
     "eyelink-samples": Format(eyelink.recognise_eyelink_samples, eyelink.read_eyelink_samples),
     "eyelink-asc": Format(eyelink_asc.recognise_eyelink_asc, eyelink_asc.read_eyelink_asc),
     "smi": Format(smi.recognise_smi, smi.read_smi),
+    "jspsych": Format(web.recognise_jspsych, web.read_jspsych),
+    "gorilla": Format(gorilla.recognise_gorilla, gorilla.read_gorilla),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
@@ -42,6 +47,12 @@ FORMATS: dict[str, Format] = {
     "bids": Format(bids.recognise_bids, bids.read_bids),
     "coco-json": Format(scanpaths.recognise_coco_json, scanpaths.read_coco_json),
     "pymovements": Format(scanpaths.recognise_pymovements, scanpaths.read_pymovements),
+    # Recognised to be refused, with what to export instead.
+    "imotions": Format(refused.recognise_imotions, refused.read_imotions),
+    "ogama": Format(refused.recognise_ogama, refused.read_ogama),
+    "iohub": Format(refused.recognise_iohub, refused.read_iohub),
+    "gazerecorder": Format(refused.recognise_gazerecorder, refused.read_gazerecorder),
+    "pygaze": Format(refused.recognise_pygaze, refused.read_pygaze),
 }
 
 
