@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from tfds_builders.common import build, coordinates, gaze_files, gaze_schema, near_copies, pictures
+from tfds_builders.common.gaze_files.rows import run_starts
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 
 _NUM_PICTURES = 6
@@ -158,9 +159,10 @@ def _check_release(
     plottable, signatures = [], []
     for image_id, gaze in gaze_by_image_id.items():
         num_rows += len(gaze.user)
-        viewings = np.unique(np.stack([gaze.user, gaze.trial]), axis=1, return_counts=True)
-        lengths.append(viewings[1])
-        images_of_user[np.unique(gaze.user)] += 1
+        # Rows are sorted by user, then trial.
+        starts = np.flatnonzero(run_starts(gaze.user, gaze.trial))
+        lengths.append(np.diff(np.append(starts, len(gaze.user))))
+        images_of_user[gaze.user[run_starts(gaze.user)]] += 1
         if not release.has_images or (readable is not None and image_id not in readable):
             has_gaze_inside[gaze.user] = True
             continue

@@ -117,7 +117,10 @@ def digest_files(paths: Sequence[Path]) -> str:
     Args:
         paths: the files, in the order of the lines.
     """
-    digests = [sha256(path.read_bytes()) for path in paths]
+    digests = []
+    for path in paths:
+        with path.open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     if len(digests) == 1:
         return digests[0]
     return sha256("\n".join(digests).encode())

@@ -125,7 +125,7 @@ def test_gaze_of_osie_comes_back(
     assert errors == []
     assert fixations is not None
     assert fixations.format == name
-    fit = "stretch" if fixations.frame == "screen" else None
+    fit: coordinates.Fit | None = "stretch" if fixations.frame == "screen" else None
     screen = SIZE if fixations.frame == "screen" else None
     convention = coordinates.complete(
         coordinates.Convention(fit=fit, screen_px=screen), units=fixations.units

@@ -26,11 +26,12 @@ def look(
     Returns:
         Facts, pairs of a name and a value; and warnings, see `plausibility.warnings`.
     """
-    of_images = np.array(
-        [sizes.get(name, (np.nan, np.nan)) for name in fixations.image_ids], np.float64
-    )
-    size_px = of_images[fixations.image]
-    xy_frac = np.full_like(fixations.xy, np.nan)
+    # A view of one number takes no memory.
+    size_px = xy_frac = np.broadcast_to(np.nan, fixations.xy.shape)
+    if sizes:
+        of_images = [sizes.get(name, (np.nan, np.nan)) for name in fixations.image_ids]
+        size_px = np.array(of_images, np.float64)[fixations.image]
+        xy_frac = np.full_like(fixations.xy, np.nan)
     for width, height in set(sizes.values()):
         rows = (size_px == (width, height)).all(axis=1)
         xy_px = coordinates.to_image_px(

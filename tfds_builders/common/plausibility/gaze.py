@@ -11,6 +11,8 @@ Tracking = Literal["eye", "mouse", "generated"]
 # person, who differs from the others, needs as many rows as make it no accident.
 _MIN_ROWS_OF_A_USER = 60
 _MAX_NAMES = 3
+# Percentiles of more rows take long and change nothing.
+_MAX_EXTENT_ROWS = 50_000
 
 
 class Gaze(NamedTuple):
@@ -135,7 +137,8 @@ def distances_frac(gaze: Gaze, rows: np.ndarray, others: np.ndarray) -> np.ndarr
     delta = (gaze.xy_frac[others] - gaze.xy_frac[rows]) * size
     distance = np.hypot(delta[:, 0], delta[:, 1]) / np.hypot(size[:, 0], size[:, 1])
     if not is_known.all():
-        extent = np.ptp(np.percentile(gaze.xy, (1, 99), axis=0), axis=0)
+        some = gaze.xy[:: len(gaze.xy) // _MAX_EXTENT_ROWS + 1]
+        extent = np.ptp(np.percentile(some, (1, 99), axis=0), axis=0)
         delta = gaze.xy[others] - gaze.xy[rows]
         unknown = np.hypot(delta[:, 0], delta[:, 1]) / max(float(np.hypot(*extent)), 1e-12)
         distance = np.where(is_known, distance, unknown)

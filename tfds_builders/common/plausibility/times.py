@@ -247,22 +247,19 @@ def facts_of_times(gaze: Gaze) -> list[tuple[str, str]]:
     found = []
     if gaze.duration_ms is not None and len(gaze.duration_ms):
         found.append(("median duration", f"{np.median(gaze.duration_ms):.4g} ms"))
-    order, key = gaze_rows.order_of_looking(gaze)
-    if not len(order):
-        return found
-    starts = np.flatnonzero(np.diff(key, prepend=key[0] - 1))
-    counts = np.diff(np.append(starts, len(key)))
-    if gaze.t_ms is not None:
-        last = np.append(starts[1:], len(key)) - 1
-        # From the first start to the last one, there is one fixation less.
-        span_ms = gaze.t_ms[order[last]] - gaze.t_ms[order[starts]]
-        fixations, source = counts - 1, "from t_ms"
-    elif gaze.duration_ms is not None:
-        span_ms = np.add.reduceat(gaze.duration_ms[order], starts)
-        fixations, source = counts, "of the time in fixations"
+    if gaze.t_ms is None:
+        if gaze.duration_ms is None:
+            return found
+        num_fixations, total_ms = len(gaze.xy), float(np.sum(gaze.duration_ms))
+        source = "of the time in fixations"
     else:
-        return found
-    if span_ms.sum() > 0:
-        rate = 1000 * fixations.sum() / span_ms.sum()
-        found.append(("fixations a second", f"{rate:.3g} ({source})"))
+        order, key = gaze_rows.order_of_looking(gaze)
+        starts = np.flatnonzero(np.diff(key, prepend=key[:1] - 1))
+        ends = np.append(starts[1:], len(key)) - 1 if len(key) else starts
+        # From the first start to the last one, there is one fixation less.
+        num_fixations = len(key) - len(starts)
+        total_ms = float(np.sum(gaze.t_ms[order[ends]] - gaze.t_ms[order[starts]]))
+        source = "from t_ms"
+    if total_ms > 0:
+        found.append(("fixations a second", f"{1000 * num_fixations / total_ms:.3g} ({source})"))
     return found
