@@ -39,9 +39,9 @@ from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
 from gazejax.workdir.parameters import load_params
 
-# Pairs are padded to a multiple of 8, fixations to 32, 64, 128, ...: few shapes are ever compiled.
+# Pairs are padded to a multiple of 8, fixations to 128, 256, ...: few shapes are ever compiled.
 _PAIRS = 8
-_FIXATIONS = 32
+_FIXATIONS = 128
 
 
 def load(workdir: str | Path) -> "Model":

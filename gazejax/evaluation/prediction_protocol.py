@@ -244,9 +244,10 @@ def score_maps(
 
     # The (row, user) pairs that are requested, for one condition after the other.
     saliency = maps[rows, :, users].swapaxes(0, 1).reshape(-1, *maps.shape[3:])
-    points = {
+    points: dict[str, Any] = {
         "xy_px": for_each_condition(np.asarray(batch["xy_px"])[rows, users]),
         "mask": for_each_condition(mask[rows, users]),
+        "pad_fixations": False,  # All batches of a data set have one number of fixations.
     }
     found = metrics.score(
         [name for name in MAP_METRICS if name != "information_gain"],

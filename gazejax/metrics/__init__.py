@@ -10,9 +10,9 @@ from gazejax.metrics.saliency import (
     kld,
     nss,
     sauc,
-    score,
     sim,
 )
+from gazejax.metrics.scoring import score
 
 __all__ = [
     "auc",

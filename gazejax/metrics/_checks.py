@@ -6,23 +6,54 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Array, Float
+from jaxtyping import Num
 
 from gazejax.metrics._kernels import Fixations
 
 _SUM_TOLERANCE = 1e-3
 
 
-def _is_concrete(*values: Any) -> bool:
-    return not any(isinstance(value, jax.core.Tracer) for value in values)
+def is_on_host(*arrays: Any) -> bool:
+    """Whether all of the checked maps and fixations are concrete; others are traced."""
+    return all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(arrays))
+
+
+def checked_numbers(values: npt.ArrayLike, name: str) -> Any:
+    """Real numbers as a NumPy array whose type loses none of them; a traced array stays traced."""
+    if isinstance(values, jax.core.Tracer):
+        array: Any = values
+    else:
+        try:
+            array = np.asarray(values)
+        except jax.errors.TracerArrayConversionError:
+            array = jnp.asarray(values)  # A list that holds a traced number.
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"{name} is no array; allowed: real numbers, rows of one length"
+            ) from None
+    kinds = (np.bool_, jnp.integer, jnp.floating)
+    is_real = any(jnp.issubdtype(array.dtype, kind) for kind in kinds)
+    require(is_real, name, f"is {array.dtype}", "real numbers")
+    if not isinstance(array, np.ndarray):
+        return array
+    if array.dtype == bool or array.dtype.kind == "V":  # The second kind is that of bfloat16.
+        narrow = jnp.floating if jnp.issubdtype(array.dtype, jnp.floating) else jnp.integer
+        return array.astype(np.float32 if narrow is jnp.floating else np.int8)
+    if array.dtype == np.float16:  # Sums and sorts of it are slow, or overflow.
+        return array.astype(np.float32)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def host_numbers(values: npt.ArrayLike, name: str) -> Num[np.ndarray, "..."]:
+    """Real numbers as a NumPy array whose type loses none of them."""
+    return np.asarray(checked_numbers(values, name))
 
 
 def checked_map(
     values: npt.ArrayLike, name: str, *, ndim: int = 2, allow_negative: bool = True
-) -> Float[Array, "..."]:
-    """Converts a map to an array of at least float32; checks its values if it is concrete."""
-    array = jnp.asarray(values)
-    array = array.astype(jnp.promote_types(array.dtype, jnp.float32))
+) -> Any:
+    """Checks a map: NumPy's array of its own type, or a traced array of at least float32."""
+    array = checked_numbers(values, name)
     axes = "[map, height, width]" if ndim == 3 else "[height, width]"
     require(
         array.ndim == ndim and array.size > 0,
@@ -30,33 +61,29 @@ def checked_map(
         f"has shape {array.shape}",
         f"{axes}, not empty",
     )
-    require(
-        bool(jnp.issubdtype(array.dtype, jnp.floating)), name, f"is {array.dtype}", "real numbers"
-    )
-    if _is_concrete(array):
-        host = np.asarray(array)
-        require(
-            bool(np.isfinite(host).all()),
-            name,
-            f"holds a NaN or infinite value (as {host.dtype})",
-            "finite numbers",
-        )
-        if not allow_negative:
-            require(bool((host >= 0).all()), name, "holds a negative value", "none below 0")
+    if not isinstance(array, np.ndarray):
+        return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+    if array.dtype.kind == "f":
+        is_finite = bool(np.isfinite(array).all())
+        require(is_finite, name, "holds a NaN or infinite value", "finite numbers")
+    if not allow_negative and array.dtype.kind != "u":
+        require(bool((array >= 0).all()), name, "holds a negative value", "none below 0")
     return array
 
 
-def checked_density(values: npt.ArrayLike, name: str) -> Float[Array, "height width"]:
+def checked_density(values: npt.ArrayLike, name: str) -> Any:
+    """Checks a density: NumPy's array of its own type, or a traced array of at least float32."""
     density = checked_map(values, name)
-    if _is_concrete(density):
+    if is_on_host(density):
         require_density(density, name)
     return density
 
 
-def require_density(density: Float[Array, "*map height width"], name: str) -> None:
-    host = np.asarray(density)
-    require(bool((host > 0).all()), name, f"holds {host.min():g}", "positive numbers everywhere")
-    sums = host.sum(axis=(-2, -1), dtype=np.float64)
+def require_density(density: Num[np.ndarray, "*map height width"], name: str) -> None:
+    require(
+        bool((density > 0).all()), name, f"holds {density.min():g}", "positive numbers everywhere"
+    )
+    sums = density.sum(axis=(-2, -1), dtype=np.float64)
     worst = np.ravel(sums)[np.argmax(np.abs(np.ravel(sums) - 1))]
     is_close = bool(abs(worst - 1) <= _SUM_TOLERANCE)
     require(is_close, name, f"sums to {worst:g}", "a density that sums to 1")
@@ -65,24 +92,28 @@ def require_density(density: Float[Array, "*map height width"], name: str) -> No
 def checked_fixations(
     xy_px: npt.ArrayLike,
     mask: npt.ArrayLike | None,
-    saliency: Float[Array, "*map height width"],
+    map_shape: tuple[int, ...],
     xy_name: str = "xy_px",
     mask_name: str = "mask",
 ) -> Fixations:
-    """Converts fixations on a map, or on each map of a batch, to pixel indices."""
-    height, width = saliency.shape[-2:]
-    batch = saliency.shape[:-2]
+    """Converts fixations on a map, or on each map of a batch, to pixel indices.
+
+    They are NumPy's arrays if both arguments are concrete.
+    """
+    height, width = map_shape[-2:]
+    batch = map_shape[:-2]
     axes = "[map, fixation, 2]" if batch else "[fixation, 2]"
     # On the host in full precision: 127.99999999 is inside, but float32 rounds it to 128.
-    module: Any = np if _is_concrete(xy_px) else jnp
-    points = module.asarray(xy_px)
+    points = checked_numbers(xy_px, xy_name)
     require(
         points.ndim == len(batch) + 2 and points.shape[-1] == 2 and points.shape[:-2] == batch,
         xy_name,
         f"has shape {points.shape}",
         f"{axes}" + (f" with {batch[0]} maps" if batch else ""),
     )
-    counts = jnp.ones(points.shape[:-1], bool) if mask is None else jnp.asarray(mask).astype(bool)
+    counts = np.ones(points.shape[:-1], bool)
+    if mask is not None:
+        counts = checked_numbers(mask, mask_name).astype(bool)
     require(
         counts.shape == points.shape[:-1],
         mask_name,
@@ -91,23 +122,23 @@ def checked_fixations(
     )
     x, y = points[..., 0], points[..., 1]
     is_inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    if _is_concrete(points, counts):
-        outside = np.argwhere(np.asarray(counts) & ~is_inside)
+    if is_on_host(points, counts):
+        outside = np.argwhere(counts & ~is_inside)
         if len(outside):
             place = tuple(outside[0].tolist())
             raise ValueError(
                 f"{xy_name}[{', '.join(map(str, place))}] is (x, y) = ({x[place]:g}, {y[place]:g});"
                 f" allowed: inside the map, 0 <= x < {width} and 0 <= y < {height}"
             )
+    module: Any = np if isinstance(points, np.ndarray) else jnp
     column, row = (
-        jnp.asarray(module.floor(module.where(is_inside, side, 0)).astype(np.int32))
-        for side in (x, y)
+        module.floor(module.where(is_inside, side, 0)).astype(np.int32) for side in (x, y)
     )
-    is_inside = jnp.asarray(is_inside)
-    return Fixations(row, column, counts, (is_inside | ~counts).all(axis=-1))
+    is_valid = module.asarray((is_inside | ~counts).all(axis=-1))
+    return Fixations(row, column, counts, is_valid)
 
 
-def require_same_shape(one: Array, one_name: str, other: Array, other_name: str) -> None:
+def require_same_shape(one: Any, one_name: str, other: Any, other_name: str) -> None:
     require(
         one.shape == other.shape,
         other_name,

@@ -5,23 +5,36 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-_KLD_EPSILON = 2.2204e-16
+KLD_EPSILON = 2.2204e-16
 
 # Fixations that are counted in one pass over the map: the counts of two comparisons fit in 8 bits.
 _FIXATIONS_PER_PASS = 32
+
+# With more fixations than this, the pixels are sorted: passes take longer, also to compile.
+_MOST_COMPARED = 1024
+
+_MOST_INT32 = 2**31 - 1
+
+# The variance is the mean square minus the squared mean where it is at least this share of the mean
+# square, so that the difference loses no more than eight bits of float32.
+_LEAST_VARIANCE_SHARE = 1 / 256
 
 _jit = functools.partial(jax.jit, inline=True)
 
 
 class Fixations(NamedTuple):
-    """Checked fixations: pixel indices, which ones count, and whether all of these are inside."""
+    """Checked fixations: pixel indices, which ones count, and whether all of these are inside.
 
-    row: Int[Array, "*map fixation"]
-    column: Int[Array, "*map fixation"]
-    counts: Bool[Array, "*map fixation"]
-    is_valid: Bool[Array, "*map"]
+    Concrete fixations are NumPy's arrays.
+    """
+
+    row: Int[Array | np.ndarray, "*map fixation"]
+    column: Int[Array | np.ndarray, "*map fixation"]
+    counts: Bool[Array | np.ndarray, "*map fixation"]
+    is_valid: Bool[Array | np.ndarray, "*map"]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -30,15 +43,25 @@ def score(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, Array]:
         saliency, target, fixations = (
             arrays.get(key) for key in ("saliency", "target", "fixations")
         )
+        # What `_rounding` makes of maps that float32 does not hold, for a kind of metric.
+        ranks = arrays.get("saliency_ranks", saliency)
+        moments, target_moments = (
+            arrays.get("saliency_moments", saliency),
+            arrays.get("target_moments", target),
+        )
+        shares, target_shares = (
+            arrays.get("saliency_shares", saliency),
+            arrays.get("target_shares", target),
+        )
         compute: dict[str, Any] = {
-            "auc": lambda: auc(saliency, fixations),
-            "auc_judd": lambda: auc_judd(saliency, fixations),
-            "sauc": lambda: sauc(saliency, fixations, arrays["other_counts"]),
-            "nss": lambda: nss(saliency, fixations),
+            "auc": lambda: auc(ranks, fixations),
+            "auc_judd": lambda: auc_judd(ranks, fixations),
+            "sauc": lambda: sauc(ranks, fixations, arrays["other_counts"]),
+            "nss": lambda: nss(moments, fixations),
             "information_gain": lambda: information_gain(saliency, arrays["baseline"], fixations),
-            "cc": lambda: cc(saliency, target),
-            "sim": lambda: sim(saliency, target),
-            "kld": lambda: kld(target, saliency),
+            "cc": lambda: cc(moments, target_moments),
+            "sim": lambda: sim(shares, target_shares),
+            "kld": lambda: kld(target_shares, shares),
         }
         return {name: compute[name]() for name in names}
 
@@ -50,7 +73,9 @@ def auc(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[A
     values = _values(saliency, fixations)
     thresholds = jnp.where(fixations.counts, values, jnp.inf)
     lost = _count_above(saliency, None, thresholds, thresholds, strict=True)
-    return _or_nan(1 - lost / (fixations.counts.sum() * saliency.size), saliency, fixations)
+    # As floats: the product of whole numbers would overflow.
+    num_pairs = fixations.counts.sum().astype(saliency.dtype) * float(saliency.size)
+    return _or_nan(1 - lost / num_pairs, saliency, fixations)
 
 
 @_jit
@@ -73,15 +98,13 @@ def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Fl
     # The area above the trapezoid is the share of these fixations times the mean false alarm rate
     # at the two thresholds.
     thresholds = jnp.where(fixations.counts, values, jnp.inf)
-    is_higher = thresholds > values[:, None]
-    next_higher = jnp.where(is_higher, thresholds, jnp.inf).min(axis=1, initial=jnp.inf)
-    next_higher = jnp.where(fixations.counts, next_higher, jnp.inf)
+    next_higher = jnp.where(fixations.counts, _next_higher(values, thresholds), jnp.inf)
     # Counts all pixels, then subtracts each fixated pixel once. Masking the map instead would take
     # twice as long.
-    is_pixels_first = _is_pixels_first(fixations).astype(saliency.dtype)
+    is_pixels_first = _is_pixels_first(fixations, saliency.shape).astype(saliency.dtype)
     lost = _count_above(saliency, None, thresholds, next_higher, strict=False)
     lost -= _count_above(values, is_pixels_first, thresholds, next_higher, strict=False)
-    num_never_fixated = saliency.size - is_pixels_first.sum()
+    num_never_fixated = float(saliency.size) - is_pixels_first.sum()
     share_lost = lost / num_never_fixated / fixations.counts.sum()
     return _or_nan(1 - share_lost, saliency, fixations)
 
@@ -90,6 +113,37 @@ def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Fl
 def nss(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
     deviation = _deviation(saliency)
     return _or_nan(_mean_at(deviation, fixations) / _norm(deviation), saliency, fixations)
+
+
+@jax.custom_jvp
+@_jit
+def nss_by_moments(
+    saliency: Float[Array, "height width"], fixations: Fixations
+) -> Float[Array, ""]:
+    """`nss` in two passes over most maps, from the means and mean squares of rows.
+
+    The deviation of a map is written to memory only where the moments are not precise enough: the
+    range is small beside the offset, or squares leave float32. Then the loop runs once. It is a
+    loop because both branches of a condition are computed inside `vmap`.
+    """
+    row_mean, row_square = saliency.mean(axis=1), (saliency * saliency).mean(axis=1)
+    mean, square = row_mean.mean(), row_square.mean()
+    # Within rows and between rows: their errors are independent and cancel in the mean.
+    variance = (row_square - row_mean * row_mean).mean() + jnp.square(row_mean - mean).mean()
+    is_precise = (variance > square * _LEAST_VARIANCE_SHARE) & (square > 1e-30) & (square < 1e30)
+    value = (_mean_at(saliency, fixations) - mean) / jnp.sqrt(variance)
+    value, _ = jax.lax.while_loop(
+        lambda state: ~state[1],
+        lambda _: (nss(saliency, fixations), jnp.array(True)),
+        (_or_nan(value, saliency, fixations), is_precise | jnp.isnan(mean)),
+    )
+    return value
+
+
+@nss_by_moments.defjvp
+def _nss_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    saliency, fixations = primals
+    return jax.jvp(lambda values: nss(values, fixations), (saliency,), (tangents[0],))
 
 
 @_jit
@@ -125,8 +179,8 @@ def kld(
 ) -> Float[Array, ""]:
     target, prediction = _relative(target), _relative(prediction)
     # Both maps have a mean of 1 instead of a sum of 1: epsilon is scaled by the number of pixels.
-    ratio = target / (prediction + target.size * _KLD_EPSILON)
-    terms = target * jnp.log(_KLD_EPSILON + ratio)
+    ratio = target / (prediction + target.size * KLD_EPSILON)
+    terms = target * jnp.log(KLD_EPSILON + ratio)
     # NaN as the logarithm gives it. Selecting avoids a slow kernel of XLA on CPU, see `sim`.
     return jnp.where(target < 0, jnp.nan, terms).mean()
 
@@ -172,20 +226,42 @@ def _mean_at(saliency: Float[Array, "height width"], fixations: Fixations) -> Fl
     return values.sum() / fixations.counts.sum()
 
 
+@_jit
 def counts(
     fixations: Fixations, saliency: Float[Array, "height width"]
 ) -> Float[Array, "height width"]:
-    counted = fixations.counts.astype(saliency.dtype)
-    return jnp.zeros_like(saliency).at[fixations.row, fixations.column].add(counted)
+    # In whole numbers, since float32 cannot count beyond 2 ** 24.
+    none, counted = jnp.zeros(saliency.shape, jnp.int32), jnp.asarray(fixations.counts, jnp.int32)
+    return none.at[fixations.row, fixations.column].add(counted).astype(saliency.dtype)
 
 
-def _is_pixels_first(fixations: Fixations) -> Bool[Array, " fixation"]:
+def _next_higher(
+    values: Float[Array, " fixation"], thresholds: Float[Array, " fixation"]
+) -> Float[Array, " fixation"]:
+    """The lowest threshold above each value; infinity above the highest."""
+    if len(thresholds) > _MOST_COMPARED:
+        ordered = jnp.append(jnp.sort(thresholds), jnp.inf)
+        return ordered[jnp.searchsorted(ordered[:-1], values, side="right")]
+    is_higher = thresholds > values[:, None]
+    return jnp.where(is_higher, thresholds, jnp.inf).min(axis=1, initial=jnp.inf)
+
+
+def _is_pixels_first(fixations: Fixations, map_shape: tuple[int, ...]) -> Bool[Array, " fixation"]:
     """Whether a fixation counts and is the first fixation that counts in its pixel."""
+    if len(fixations.row) > _MOST_COMPARED:
+        number = jnp.arange(len(fixations.row))
+        place = (fixations.row, fixations.column)
+        first = (
+            jnp.full(map_shape, len(number))
+            .at[place]
+            .min(jnp.where(fixations.counts, number, len(number)))
+        )
+        return jnp.asarray(fixations.counts) & (first[place] == number)
     is_same = (fixations.row[:, None] == fixations.row) & (
         fixations.column[:, None] == fixations.column
     )
     is_before = jnp.tri(len(fixations.row), k=-1, dtype=bool)
-    return fixations.counts & ~(is_same & is_before & fixations.counts).any(axis=1)
+    return jnp.asarray(fixations.counts) & ~(is_same & is_before & fixations.counts).any(axis=1)
 
 
 def _count_above(
@@ -204,6 +280,11 @@ def _count_above(
     thresholds. Instead, each pass goes over the pixels once, with 8-bit counts that stay in
     registers.
     """
+    if lower.shape[0] > _MOST_COMPARED:
+        above_upper = _sum_above(saliency, weight, upper, "right" if strict else "left")
+        return (_sum_above(saliency, weight, lower, "left") + above_upper) / 2
+    # The counts of a pass over more pixels than this do not fit in 32 bits.
+    is_large = 2 * _FIXATIONS_PER_PASS * saliency.size > _MOST_INT32
     total = jnp.zeros((), saliency.dtype)
     for start in range(0, lower.shape[0], _FIXATIONS_PER_PASS):
         counts = jnp.zeros(saliency.shape, jnp.int8)
@@ -211,11 +292,35 @@ def _count_above(
             is_above = saliency > upper[number] if strict else saliency >= upper[number]
             counts += (saliency >= lower[number]).astype(jnp.int8) + is_above.astype(jnp.int8)
         if weight is None:
-            total += counts.sum(dtype=jnp.int32).astype(saliency.dtype)
+            total += (
+                counts.sum(dtype=saliency.dtype)
+                if is_large
+                else counts.sum(dtype=jnp.int32).astype(saliency.dtype)
+            )
         else:
             # Without jnp.where, XLA on CPU writes each comparison to memory: ten times slower.
             total += jnp.where(weight > 0, counts * weight, 0.0).sum()
     return total / 2
+
+
+def _sum_above(
+    saliency: Float[Array, "*pixel"],
+    weight: Float[Array, "*pixel"] | None,
+    thresholds: Float[Array, " threshold"],
+    side: str,
+) -> Float[Array, ""]:
+    """Sums over thresholds: the pixels, by weight, at or above it (left), or above it (right)."""
+    values = saliency.ravel()
+    if weight is None:
+        ordered = jnp.sort(values)
+        up_to = jnp.arange(len(values) + 1)
+    else:
+        order = jnp.argsort(values)
+        ordered = values[order]
+        up_to = jnp.concatenate([jnp.zeros(1, weight.dtype), jnp.cumsum(weight.ravel()[order])])
+    below = up_to[jnp.searchsorted(ordered, thresholds, side=side)]
+    above = (up_to[-1] - below).astype(saliency.dtype)
+    return jnp.where(thresholds < jnp.inf, above, 0.0).sum()
 
 
 def _or_nan(

@@ -3,13 +3,18 @@
 A resample is a weight for each user, and one for each image or each draw of images. The weight is
 how often the item was sampled with replacement. All methods use the same resamples, so that
 differences are paired.
+
+Arguments are arrays of any real type, or lists.
 """
 
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Float, Int
+
+from gazejax.metrics._checks import host_numbers, require
 
 _PERCENTILES = (2.5, 97.5)
 
@@ -17,7 +22,7 @@ _EXACT_UP_TO = 20_000
 
 
 def resample_users(
-    groups: Sequence[Int[np.ndarray, "_"]],
+    groups: Sequence[npt.ArrayLike],
     *,
     num_users: int,
     num_resamples: int,
@@ -26,7 +31,7 @@ def resample_users(
     """Samples users with replacement, as many as there are in the union of the groups.
 
     Args:
-        groups: groups of users who are compared with each other; a user may be in several.
+        groups: groups, [user], of users who are compared with each other; a user may be in several.
         num_users: number of users of the data set, into which the groups index.
         num_resamples: number of resamples.
         generator: random generator.
@@ -44,14 +49,15 @@ def resample_users(
         >>> weight.sum(axis=1).tolist(), weight[:, 2].tolist()  # User 2 is in no group.
         ([3, 3, 3, 3, 3], [0, 0, 0, 0, 0])
     """
-    members = np.unique(np.concatenate(groups))
-    if min(len(np.unique(group)) for group in groups) < 2:
+    arrays = [np.asarray(group) for group in groups]
+    members = np.unique(np.concatenate(arrays))
+    if min(len(np.unique(group)) for group in arrays) < 2:
         raise ValueError("a group has fewer than two users; allowed: at least two to compare")
     found: list[np.ndarray] = []
     while len(found) < num_resamples:
         sampled = generator.choice(members, len(members))
         weight = np.bincount(sampled, minlength=num_users)
-        if all((weight[group] > 0).sum() >= 2 for group in groups):
+        if all((weight[group] > 0).sum() >= 2 for group in arrays):
             found.append(weight)
     return np.stack(found)
 
@@ -69,26 +75,46 @@ def resample(
     return generator.multinomial(size, np.full(num_items, 1 / num_items), num_resamples)
 
 
-def interval(values: Float[np.ndarray, " resample"]) -> list[float]:
+def interval(values: npt.ArrayLike) -> list[float]:
     """The 95 % percentile interval, [low, high], of the resamples whose value is not NaN.
+
+    Args:
+        values: value in each resample, [resample].
 
     Example:
         >>> interval(np.array([*range(1, 42), np.nan], float))
         [2.0, 40.0]
     """
-    return [float(bound) for bound in np.nanpercentile(values, _PERCENTILES)]
+    array = host_numbers(values, "values")
+    # Percentiles lie between values, and are not whole numbers.
+    wide = array if array.dtype.kind == "f" else array.astype(np.float64)
+    return [float(bound) for bound in np.nanpercentile(wide, _PERCENTILES)]
 
 
 def mean_over_images(
-    scores: Float[np.ndarray, "*metric image"], image_weight: Int[np.ndarray, "resample image"]
+    scores: npt.ArrayLike, image_weight: npt.ArrayLike
 ) -> Float[np.ndarray, "resample *metric"]:
     """Weighted mean over the images that have a score; NaN where the weights sum to zero.
+
+    Args:
+        scores: scores, [..., image]; NaN where an image has none.
+        image_weight: weight of each image in each resample, [resample, image].
+
+    Raises:
+        ValueError: if an argument is not of real numbers, or the shapes do not fit.
 
     Example:
         >>> scores = np.array([1.0, 4.0, np.nan])
         >>> mean_over_images(scores, np.array([[1, 1, 1], [3, 0, 0], [0, 0, 3]])).tolist()
         [2.5, 1.0, nan]
     """
+    scores = host_numbers(scores, "scores").astype(np.float64)
+    image_weight = host_numbers(image_weight, "image_weight")
+    is_whole = image_weight.dtype.kind in "iu"
+    image_weight = image_weight.astype(np.int64 if is_whole else np.float64)  # Sums of int8 wrap.
+    is_same = image_weight.ndim == 2 and scores.shape[-1:] == image_weight.shape[1:]
+    found = f"has shape {image_weight.shape}"
+    require(is_same, "image_weight", found, f"[resample, image] for scores of shape {scores.shape}")
     rows = scores.reshape(-1, scores.shape[-1])
     has_score = ~np.isnan(rows)
     total = image_weight @ np.where(has_score, rows, 0.0).T
@@ -98,8 +124,8 @@ def mean_over_images(
 
 
 def permutation_test(
-    own: Float[np.ndarray, " user"],
-    others: Float[np.ndarray, "other user"],
+    own: npt.ArrayLike,
+    others: npt.ArrayLike,
     *,
     num_permutations: int,
     generator: np.random.Generator,
@@ -111,13 +137,16 @@ def permutation_test(
     if there are at most 20,000. Otherwise it takes a sample and adds the observed exchange.
 
     Args:
-        own: score of each user with their own embedding; higher is better.
-        others: scores of each user with the embeddings of other users.
+        own: score of each user with their own embedding, [user]; higher is better.
+        others: scores of each user with the embeddings of other users, [other, user].
         num_permutations: size of the sample.
         generator: random generator.
 
     Returns:
-        The one-sided p-value.
+        The one-sided p-value. Scale of the scores and offset of a user do not matter.
+
+    Raises:
+        ValueError: if the shapes do not fit, or a score is infinite or NaN.
 
     Example:
         >>> # Of the four exchanges of two users only the observed one is as high.
@@ -125,7 +154,18 @@ def permutation_test(
         >>> permutation_test(np.array([1.0, 1.0]), np.array([[0.0, 0.0]]), **options)
         0.25
     """
-    scores = np.concatenate([own[None], others])
+    own, others = host_numbers(own, "own"), host_numbers(others, "others")
+    allowed = "[other, user] for own of [user]"
+    is_same = own.ndim == 1 and others.ndim == 2 and others.shape[1:] == own.shape
+    require(is_same, "others", f"has shape {others.shape}, own {own.shape}", allowed)
+    for name, values in (("own", own), ("others", others)):
+        is_finite = bool(np.isfinite(values).all())
+        require(is_finite, name, "holds a NaN or infinite value", "finite numbers")
+    # Compared with the user's own score: the mean of the observed exchange is then 0.
+    wide = np.promote_types(np.promote_types(own.dtype, others.dtype), np.float64)
+    scores = np.concatenate([own[None], others]).astype(wide) - own.astype(wide)
+    largest = np.abs(scores).max(initial=0)
+    scores = scores / (largest if largest > 0 else 1)
     num_choices, num_users = scores.shape
     if num_choices**num_users <= _EXACT_UP_TO:
         choices = np.array(list(itertools.product(range(num_choices), repeat=num_users)))
@@ -134,6 +174,6 @@ def permutation_test(
         choices = generator.integers(num_choices, size=(num_permutations, num_users))
         added = 1
     means = scores[choices, np.arange(num_users)].mean(axis=1)
-    # The observed exchange is among them. The tolerance counts it in spite of rounding.
-    reached = (means >= own.mean() - 1e-12).sum()
+    # The tolerance counts equal means in spite of rounding.
+    reached = (means >= -1e-12).sum()
     return float((reached + added) / (len(choices) + added))

@@ -11,32 +11,33 @@ fixations that count; without a mask, all fixations count. Fixations that do not
 value.
 
 Called on concrete arrays, a metric checks its input and raises a ValueError that names the
-argument. Inside a transformation (`jit`, `vmap`, `grad`) a metric is pure: a fixation outside of
-the map, or a NaN, gives NaN. `score` checks and scores a batch of maps.
+argument. Maps are of any real type, or lists. The host computes: ranks in the type of the map, sums
+in float64. Nothing is compiled, whatever the number of fixations and pixels.
+
+Inside a transformation (`jit`, `vmap`, `grad`) a metric is pure: a fixation outside of the map, or
+a NaN, gives NaN. Arithmetic is that of float32, or of float64 with `jax_enable_x64`. JAX itself
+converts a traced int64 or float64 map to 32 bits without `jax_enable_x64`. `scoring.score` checks
+and scores a batch of maps.
 """
 
-import operator
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float
 
-from gazejax.metrics import _kernels
+from gazejax.metrics import _host, _kernels, _rounding
 from gazejax.metrics._checks import (
     checked_density,
     checked_fixations,
     checked_map,
+    is_on_host,
     require,
-    require_density,
     require_same_shape,
 )
-from gazejax.metrics._kernels import counts
 
-_MAPS_PER_CALL = 512
+METRICS = ("auc", "auc_judd", "sauc", "nss", "information_gain", "cc", "sim", "kld")
 
 
 def auc(
@@ -61,8 +62,11 @@ def auc(
         >>> float(auc(saliency=[[0.0, 1.0], [2.0, 3.0]], xy_px=[[0, 1]]))
         0.625
     """
-    saliency = checked_map(saliency, "saliency")
-    return _kernels.auc(saliency, checked_fixations(xy_px, mask, saliency))
+    values = checked_map(saliency, "saliency")
+    fixations = checked_fixations(xy_px, mask, values.shape)
+    if is_on_host(values, fixations):
+        return _scalar(_host.auc(values, fixations), values)
+    return _kernels.auc(_rounding.for_ranks(values), fixations)
 
 
 def auc_judd(
@@ -89,8 +93,11 @@ def auc_judd(
         >>> round(float(auc_judd(saliency=[[0.0, 1.0], [2.0, 3.0]], xy_px=[[0, 1]])), 3)
         0.833
     """
-    saliency = checked_map(saliency, "saliency")
-    return _kernels.auc_judd(saliency, checked_fixations(xy_px, mask, saliency))
+    values = checked_map(saliency, "saliency")
+    fixations = checked_fixations(xy_px, mask, values.shape)
+    if is_on_host(values, fixations):
+        return _scalar(_host.auc_judd(values, fixations), values)
+    return _kernels.auc_judd(_rounding.for_ranks(values), fixations)
 
 
 def sauc(
@@ -121,12 +128,15 @@ def sauc(
         >>> float(sauc(saliency=saliency, xy_px=[[0, 1]], other_xy_px=[[0, 0], [0, 1]]))
         0.75
     """
-    saliency = checked_map(saliency, "saliency")
-    fixations = checked_fixations(xy_px, mask, saliency)
-    others = checked_fixations(other_xy_px, other_mask, saliency, "other_xy_px", "other_mask")
+    values = checked_map(saliency, "saliency")
+    fixations = checked_fixations(xy_px, mask, values.shape)
+    others = checked_fixations(other_xy_px, other_mask, values.shape, "other_xy_px", "other_mask")
+    if is_on_host(values, fixations, others):
+        return _scalar(_host.sauc(values, fixations, others), values)
+    values = _rounding.for_ranks(values)
     # Counted for each pixel, since there may be many more fixations than pixels.
-    other_counts = jnp.where(others.is_valid, counts(others, saliency), jnp.nan)
-    return _kernels.sauc(saliency, fixations, other_counts)
+    counted = _kernels.counts(others, values)
+    return _kernels.sauc(values, fixations, jnp.where(others.is_valid, counted, jnp.nan))
 
 
 def nss(
@@ -148,8 +158,11 @@ def nss(
         >>> float(nss(saliency=[[0.0, 2.0]], xy_px=[[1.5, 0.5]]))
         1.0
     """
-    saliency = checked_map(saliency, "saliency")
-    return _kernels.nss(saliency, checked_fixations(xy_px, mask, saliency))
+    values = checked_map(saliency, "saliency")
+    fixations = checked_fixations(xy_px, mask, values.shape)
+    if is_on_host(values, fixations):
+        return _scalar(_host.nss(values, fixations), values)
+    return _kernels.nss_by_moments(_rounding.for_moments(values), fixations)
 
 
 def information_gain(
@@ -177,10 +190,14 @@ def information_gain(
         >>> float(information_gain(density=density, baseline=uniform, xy_px=[[0, 0]]))
         1.0
     """
-    density = checked_density(density, "density")
-    baseline = checked_density(baseline, "baseline")
-    require_same_shape(density, "density", baseline, "baseline")
-    return _kernels.information_gain(density, baseline, checked_fixations(xy_px, mask, density))
+    above, below = checked_density(density, "density"), checked_density(baseline, "baseline")
+    require_same_shape(above, "density", below, "baseline")
+    fixations = checked_fixations(xy_px, mask, above.shape)
+    if is_on_host(above, below, fixations):
+        return _scalar(_host.information_gain(above, below, fixations), above, below)
+    above = _rounding.for_logarithms(above, "density")
+    below = _rounding.for_logarithms(below, "baseline")
+    return _kernels.information_gain(above, below, fixations)
 
 
 def cc(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
@@ -197,9 +214,11 @@ def cc(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
         >>> round(float(cc([[1.0, 2.0, 3.0]], [[2.0, 4.0, 6.0]])), 3)
         1.0
     """
-    a, b = checked_map(a, "a"), checked_map(b, "b")
-    require_same_shape(a, "a", b, "b")
-    return _kernels.cc(a, b)
+    one, other = checked_map(a, "a"), checked_map(b, "b")
+    require_same_shape(one, "a", other, "b")
+    if is_on_host(one, other):
+        return _scalar(_host.cc(one, other), one, other)
+    return _kernels.cc(_rounding.for_moments(one), _rounding.for_moments(other))
 
 
 def sim(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
@@ -217,12 +236,14 @@ def sim(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
         >>> float(sim([[1.0, 3.0]], [[1.0, 1.0]]))
         0.75
     """
-    a, b = (
+    one, other = (
         checked_map(a, "a", allow_negative=False),
         checked_map(b, "b", allow_negative=False),
     )
-    require_same_shape(a, "a", b, "b")
-    return _kernels.sim(a, b)
+    require_same_shape(one, "a", other, "b")
+    if is_on_host(one, other):
+        return _scalar(_host.sim(one, other), one, other)
+    return _kernels.sim(_rounding.for_shares(one), _rounding.for_shares(other))
 
 
 def kld(*, target: npt.ArrayLike, prediction: npt.ArrayLike) -> Float[Array, ""]:
@@ -241,125 +262,36 @@ def kld(*, target: npt.ArrayLike, prediction: npt.ArrayLike) -> Float[Array, ""]
         >>> round(float(kld(target=[[1.0, 1.0]], prediction=[[1.0, 3.0]])), 3)
         0.144
     """
-    target = checked_map(target, "target", allow_negative=False)
-    prediction = checked_map(prediction, "prediction", allow_negative=False)
-    require_same_shape(target, "target", prediction, "prediction")
-    return _kernels.kld(target, prediction)
+    true = checked_map(target, "target", allow_negative=False)
+    predicted = checked_map(prediction, "prediction", allow_negative=False)
+    require_same_shape(true, "target", predicted, "prediction")
+    if is_on_host(true, predicted):
+        return _scalar(_host.kld(true, predicted), true, predicted)
+    return _kernels.kld(_rounding.for_shares(true), _rounding.for_shares(predicted))
 
 
 def fixation_counts(
-    xy_px: npt.ArrayLike, map_size: tuple[int, int], mask: npt.ArrayLike | None = None
+    xy_px: npt.ArrayLike, map_size: Sequence[int], mask: npt.ArrayLike | None = None
 ) -> Float[Array, "height width"]:
     """Number of fixations in each pixel of a map of size (height, width).
 
     Raises:
-        ValueError: if a fixation is outside.
+        ValueError: if the size is none, or a fixation is outside.
 
     Example:
         >>> fixation_counts([[0.2, 0.9], [0.7, 0.1], [1.5, 0.0]], (1, 2)).tolist()
         [[2.0, 1.0]]
     """
-    canvas = jnp.zeros(map_size)
-    fixations = checked_fixations(xy_px, mask, canvas)
-    return jnp.where(fixations.is_valid, counts(fixations, canvas), jnp.nan)
+    is_size = len(map_size) == 2 and min(map_size) > 0
+    require(is_size, "map_size", f"is {tuple(map_size)}", "(height, width), both above 0")
+    height, width = map_size
+    fixations = checked_fixations(xy_px, mask, (height, width))
+    if is_on_host(fixations):
+        number = _host.counts((height, width), fixations)
+        return jnp.asarray(number.astype(jnp.result_type(float)))
+    found = _kernels.counts(fixations, jnp.zeros((height, width)))
+    return jnp.where(fixations.is_valid, found, jnp.nan)
 
 
-METRICS = ("auc", "auc_judd", "sauc", "nss", "information_gain", "cc", "sim", "kld")
-
-_NEEDS = {
-    "auc": ("xy_px",),
-    "auc_judd": ("xy_px",),
-    "sauc": ("xy_px", "other_counts"),
-    "nss": ("xy_px",),
-    "information_gain": ("xy_px", "baseline"),
-    "cc": ("target",),
-    "sim": ("target",),
-    "kld": ("target",),
-}
-
-
-def score(
-    names: Sequence[str],
-    *,
-    saliency: npt.ArrayLike,
-    target: npt.ArrayLike | None = None,
-    xy_px: npt.ArrayLike | None = None,
-    mask: npt.ArrayLike | None = None,
-    other_counts: npt.ArrayLike | None = None,
-    baseline: npt.ArrayLike | None = None,
-) -> dict[str, Float[np.ndarray, " map"]]:
-    """Scores a batch of maps: checks all arguments, then computes by compiled calls.
-
-    Args:
-        names: names out of `METRICS`.
-        saliency: the maps, float [map, height, width]; the density of `information_gain`, the
-            prediction of `kld`.
-        target: true maps, float [map, height, width]; for `cc`, `sim` and `kld`.
-        xy_px: fixations, float [map, fixation, 2]; for the fixation metrics.
-        mask: True for the fixations that count, bool [map, fixation].
-        other_counts: for `sauc`: number of fixations on other images in each pixel, float [map,
-            height, width], or [height, width] for all maps; see `fixation_counts`.
-        baseline: for `information_gain`: densities, float [map, height, width], or [height, width]
-            for all maps.
-
-    Returns:
-        For each name the metric of each map; NaN where a map has no fixation that counts.
-
-    Raises:
-        ValueError: if a metric is unknown, or an argument is missing or has a wrong value or shape;
-            the message names the argument.
-
-    Example:
-        >>> maps, uniform = [[[0.0, 2.0]], [[1.0, 3.0]]], [[[1.0, 1.0]], [[1.0, 1.0]]]
-        >>> found = score(["nss", "sim"], saliency=maps, target=uniform, xy_px=[[[1, 0]], [[0, 0]]])
-        >>> {name: values.tolist() for name, values in found.items()}
-        {'nss': [1.0, -1.0], 'sim': [0.5, 0.75]}
-    """
-    for name in names:
-        if name not in METRICS:
-            raise ValueError(f"names has {name!r}; allowed: {', '.join(METRICS)}")
-    maps = checked_map(saliency, "saliency", ndim=3)
-    given = {"xy_px": xy_px, "target": target, "other_counts": other_counts, "baseline": baseline}
-    for name in names:
-        for needed in _NEEDS[name]:
-            if given[needed] is None:
-                raise ValueError(f"{needed} is missing; {name} needs it")
-    if not {"sim", "kld"}.isdisjoint(names):
-        require(bool((maps >= 0).all()), "saliency", "holds a negative value", "none below 0")
-    if "information_gain" in names:
-        require_density(maps, "saliency")
-    arrays: dict[str, Any] = {"saliency": maps}
-    for key in ("target", "other_counts", "baseline"):
-        values = given[key]
-        if values is None:
-            continue
-        is_for_all = key != "target" and np.ndim(values) == 2
-        checked = checked_map(
-            values, key, ndim=2 if is_for_all else 3, allow_negative=key == "target"
-        )
-        require_same_shape(
-            maps[0] if is_for_all else maps,
-            "saliency[0]" if is_for_all else "saliency",
-            checked,
-            key,
-        )
-        if key == "baseline":
-            require_density(checked, key)
-        if key == "target" and not {"sim", "kld"}.isdisjoint(names):
-            require(bool((checked >= 0).all()), key, "holds a negative value", "none below 0")
-        arrays[key] = jnp.broadcast_to(checked, maps.shape)
-    if xy_px is not None:
-        arrays["fixations"] = checked_fixations(xy_px, mask, maps)
-    parts = []
-    for start in range(0, len(maps), _MAPS_PER_CALL):
-        rows = slice(start, start + _MAPS_PER_CALL)
-        part = jax.tree.map(operator.itemgetter(rows), arrays)
-        parts.append(_kernels.score(tuple(names), jax.tree.map(_padded, part)))
-    found = jax.device_get(parts)
-    return {name: np.concatenate([part[name] for part in found])[: len(maps)] for name in names}
-
-
-def _padded(rows: Shaped[Array, "row *axis"]) -> Shaped[Array, "padded_row *axis"]:
-    """Repeats the last row up to a power of two of rows, so that few shapes are compiled."""
-    length = 1 << (len(rows) - 1).bit_length()
-    return rows[jnp.minimum(jnp.arange(length), len(rows) - 1)] if length > len(rows) else rows
+def _scalar(value: float, *maps: np.ndarray) -> Float[Array, ""]:
+    return jnp.asarray(np.asarray(value, _rounding.float_type(*maps)))

@@ -6,6 +6,10 @@ similar. At a threshold, the false match rate (FMR) is the share of impostor sco
 and the false non-match rate (FNMR) the share of genuine scores below it. *Identification* decides
 which of the enrolled users a sample belongs to.
 
+Scores and vectors are arrays of any real type, or lists. Scores are compared in their own type:
+whole numbers of 64 bits tie only if they are equal. Counts are whole numbers of 64 bits, rates are
+float64.
+
 Functions raise an error for NaN, for a class without scores and for a single user. If all scores
 are equal, verification is at chance (ROC-AUC and EER .5). Identification is then at its worst,
 because a tie counts as an error.
@@ -14,8 +18,34 @@ because a tie counts as an error.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
-from scipy.spatial import distance
+import numpy.typing as npt
+from jaxtyping import Float, Int, Num
+
+from gazejax.metrics._checks import host_numbers, require
+from gazejax.metrics._comparing import comparable, joined
+from gazejax.metrics.similarity import correlation, cosine, negative_distance
+
+__all__ = [
+    "RocCurve",
+    "allows_fmr",
+    "area_under",
+    "average_precision_at_r",
+    "chance_map_at_r",
+    "cmc",
+    "correlation",
+    "cosine",
+    "curve_of_counts",
+    "eer",
+    "equal_error_rate",
+    "false_non_match_rate",
+    "fnmr_at_fmr",
+    "map_at_r",
+    "negative_distance",
+    "own_rank",
+    "rank1",
+    "roc_auc",
+    "roc_curve",
+]
 
 # The rule of three: an FMR is estimated only where at least three false matches are expected.
 _LEAST_EXPECTED_FALSE_MATCHES = 3
@@ -33,7 +63,7 @@ class RocCurve(NamedTuple):
     fnmr: Float[np.ndarray, "*curve threshold"]
 
 
-def roc_curve(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -> RocCurve:
+def roc_curve(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> RocCurve:
     """Error rates at every threshold that changes them.
 
     Args:
@@ -48,22 +78,24 @@ def roc_curve(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..
         >>> curve.fmr.tolist(), curve.fnmr.tolist()
         ([0.0, 0.0, 0.5, 1.0], [1.0, 0.5, 0.0, 0.0])
     """
-    for name, scores in (("genuine", genuine), ("impostor", impostor)):
-        if scores.size == 0 or np.isnan(scores).any():
-            raise ValueError(f"{name} has {scores.size} scores; allowed: at least 1, none NaN")
-    thresholds, index = np.unique(
-        np.concatenate([genuine.ravel(), impostor.ravel()]), return_inverse=True
-    )
+    genuine, impostor = _class(genuine, "genuine"), _class(impostor, "impostor")
+    thresholds, index = np.unique(joined(genuine, impostor), return_inverse=True)
     counts = (
         np.bincount(part, minlength=len(thresholds)) for part in np.split(index, [genuine.size])
     )
     return curve_of_counts(*counts)
 
 
-def curve_of_counts(
-    genuine: Shaped[np.ndarray, "*curve score"], impostor: Shaped[np.ndarray, "*curve score"]
-) -> RocCurve:
+def curve_of_counts(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> RocCurve:
     """The ROC curve from counts, or weights, of scores in ascending order; none may sum to zero.
+
+    Args:
+        genuine: number, or weight, of the genuine scores at each level, [..., score].
+        impostor: that of the impostor scores, same shape.
+
+    Raises:
+        ValueError: if the shapes differ, or a curve has a negative, NaN or infinite weight, or no
+            weight but zero.
 
     Example:
         >>> # Two genuine scores at the higher level, two impostor scores at the lower one.
@@ -71,13 +103,30 @@ def curve_of_counts(
         >>> curve.fmr.tolist(), curve.fnmr.tolist()
         ([0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
     """
+    genuine, impostor = host_numbers(genuine, "genuine"), host_numbers(impostor, "impostor")
+    require(
+        genuine.shape == impostor.shape and genuine.ndim > 0,
+        "impostor",
+        f"has shape {impostor.shape}",
+        f"that of genuine, {genuine.shape}, [..., score]",
+    )
 
-    def share_at_or_above(counts: np.ndarray) -> Float[np.ndarray, "*curve threshold"]:
-        total = np.cumsum(np.flip(counts, axis=-1), axis=-1)
+    def share_at_or_above(counts: np.ndarray, name: str) -> Float[np.ndarray, "*curve threshold"]:
+        is_weight = bool(np.isfinite(counts).all() and (counts >= 0).all())
+        require(is_weight, name, "holds a negative, NaN or infinite weight", "0 or above")
+        # In float64 for weights of float32, which cannot count beyond 2 ** 24.
+        wide = np.promote_types(
+            counts.dtype, {"f": np.float64, "i": np.int64, "u": np.uint64}[counts.dtype.kind]
+        )
+        total = np.cumsum(np.flip(counts, axis=-1), axis=-1, dtype=wide)
+        is_some = total.shape[-1] > 0 and bool((total[..., -1] > 0).all())
+        require(is_some, name, "has weights that sum to 0", "a sum above 0 in each curve")
         none = np.zeros((*total.shape[:-1], 1))
         return np.concatenate([none, total], axis=-1) / total[..., -1:]
 
-    return RocCurve(fmr=share_at_or_above(impostor), fnmr=1 - share_at_or_above(genuine))
+    return RocCurve(
+        fmr=share_at_or_above(impostor, "impostor"), fnmr=1 - share_at_or_above(genuine, "genuine")
+    )
 
 
 def area_under(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
@@ -88,8 +137,8 @@ def area_under(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
         >>> float(area_under(curve))
         0.875
     """
-    hits = 1 - curve.fnmr
-    steps = np.diff(curve.fmr, axis=-1)
+    fmr, fnmr = map(np.asarray, curve)
+    hits, steps = 1 - fnmr, np.diff(fmr, axis=-1)
     return np.asarray(np.sum(steps * (hits[..., 1:] + hits[..., :-1]) / 2, axis=-1))
 
 
@@ -101,10 +150,11 @@ def equal_error_rate(curve: RocCurve) -> Float[np.ndarray, "*curve"]:
         >>> float(equal_error_rate(curve))
         0.25
     """
-    excess = curve.fnmr - curve.fmr  # Falls from 1 to -1.
+    fmr, fnmr = map(np.asarray, curve)
+    excess = fnmr - fmr  # Falls from 1 to -1.
     after = np.argmax(excess <= 0, axis=-1, keepdims=True)
     above, below = (np.take_along_axis(excess, at, axis=-1) for at in (after - 1, after))
-    start, end = (np.take_along_axis(curve.fmr, at, axis=-1) for at in (after - 1, after))
+    start, end = (np.take_along_axis(fmr, at, axis=-1) for at in (after - 1, after))
     return np.asarray((start + (end - start) * above / (above - below))[..., 0])
 
 
@@ -116,7 +166,8 @@ def false_non_match_rate(curve: RocCurve, fmr: float) -> Float[np.ndarray, "*cur
         >>> float(false_non_match_rate(curve, 0.1))
         0.5
     """
-    return np.asarray(np.where(curve.fmr <= fmr, curve.fnmr, 1.0).min(axis=-1))
+    at_most = np.asarray(curve.fmr) <= fmr
+    return np.asarray(np.where(at_most, curve.fnmr, 1.0).min(axis=-1))
 
 
 def allows_fmr(num_impostor_scores: int, fmr: float) -> bool:
@@ -129,7 +180,7 @@ def allows_fmr(num_impostor_scores: int, fmr: float) -> bool:
     return num_impostor_scores * fmr >= _LEAST_EXPECTED_FALSE_MATCHES
 
 
-def roc_auc(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -> float:
+def roc_auc(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> float:
     """Probability that a genuine score exceeds an impostor score; a tie counts one half.
 
     Args:
@@ -149,7 +200,7 @@ def roc_auc(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."
     return float(area_under(roc_curve(genuine, impostor)))
 
 
-def eer(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -> float:
+def eer(genuine: npt.ArrayLike, impostor: npt.ArrayLike) -> float:
     """Equal error rate: FNMR = FMR on the linearly interpolated ROC curve.
 
     Raises:
@@ -162,9 +213,7 @@ def eer(genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."]) -
     return float(equal_error_rate(roc_curve(genuine, impostor)))
 
 
-def fnmr_at_fmr(
-    genuine: Float[np.ndarray, "..."], impostor: Float[np.ndarray, "..."], *, fmr: float
-) -> float:
+def fnmr_at_fmr(genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, fmr: float) -> float:
     """False non-match rate at the lowest threshold whose false match rate is at most `fmr`.
 
     The curve is not interpolated. The result is 1 if only a threshold above all scores has such an
@@ -180,6 +229,7 @@ def fnmr_at_fmr(
     """
     if not 0 < fmr < 1:
         raise ValueError(f"fmr is {fmr}; allowed: above 0, below 1")
+    impostor = host_numbers(impostor, "impostor")
     if not allows_fmr(impostor.size, fmr):
         raise ValueError(
             f"impostor has {impostor.size} scores; allowed: at least "
@@ -188,11 +238,12 @@ def fnmr_at_fmr(
     return float(false_non_match_rate(roc_curve(genuine, impostor), fmr))
 
 
-def own_rank(scores: Float[np.ndarray, "*batch user user"]) -> Int[np.ndarray, "*batch user"]:
+def own_rank(scores: npt.ArrayLike) -> Int[np.ndarray, "*batch user"]:
     """Rank of each probe's own user among the enrolled users, from 1; a tie counts as an error.
 
     Args:
-        scores: score of each probe user (row) with each enrolled user (column), same order.
+        scores: score of each probe user (row) with each enrolled user (column), same order, [...,
+            user, user].
 
     Raises:
         ValueError: if there are fewer than two users, or a score is NaN.
@@ -201,7 +252,9 @@ def own_rank(scores: Float[np.ndarray, "*batch user user"]) -> Int[np.ndarray, "
         >>> own_rank(np.array([[5.0, 1.0, 2.0], [3.0, 2.0, 1.0], [1.0, 1.0, 1.0]])).tolist()
         [1, 2, 3]
     """
-    if scores.shape[-1] < 2 or scores.shape[-2] != scores.shape[-1] or np.isnan(scores).any():
+    scores = comparable(host_numbers(scores, "scores"))
+    is_square = scores.ndim > 1 and scores.shape[-2] == scores.shape[-1] > 1
+    if not is_square or np.isnan(scores).any():
         raise ValueError(
             f"scores has shape {scores.shape}; allowed: [..., user, user], 2 users or more, no NaN"
         )
@@ -209,11 +262,12 @@ def own_rank(scores: Float[np.ndarray, "*batch user user"]) -> Int[np.ndarray, "
     return (scores >= own).sum(axis=-1)
 
 
-def cmc(scores: Float[np.ndarray, "*batch user user"]) -> Float[np.ndarray, " user"]:
+def cmc(scores: npt.ArrayLike) -> Float[np.ndarray, " user"]:
     """Cumulative match curve: share of probes whose own user is among the first 1, 2, ... users.
 
     Args:
-        scores: score of each probe user (row) with each enrolled user (column), same order.
+        scores: score of each probe user (row) with each enrolled user (column), same order, [...,
+            user, user].
 
     Raises:
         ValueError: if there are fewer than two users, or a score is NaN.
@@ -222,11 +276,13 @@ def cmc(scores: Float[np.ndarray, "*batch user user"]) -> Float[np.ndarray, " us
         >>> cmc(np.array([[5.0, 1.0], [3.0, 2.0]])).tolist()
         [0.5, 1.0]
     """
-    rank = own_rank(scores).ravel()
-    return (rank[:, None] <= 1 + np.arange(scores.shape[-1])).mean(axis=0)
+    ranks = own_rank(scores)
+    num_users = ranks.shape[-1]
+    number = np.bincount(ranks.ravel() - 1, minlength=num_users)
+    return np.cumsum(number) / ranks.size
 
 
-def rank1(scores: Float[np.ndarray, "*batch user user"]) -> float:
+def rank1(scores: npt.ArrayLike) -> float:
     """Share of probes whose own user scores highest; a tie counts as an error. See `cmc`.
 
     Example:
@@ -237,7 +293,7 @@ def rank1(scores: Float[np.ndarray, "*batch user user"]) -> float:
 
 
 def average_precision_at_r(
-    scores: Float[np.ndarray, "sample sample"], users: Int[np.ndarray, " sample"]
+    scores: npt.ArrayLike, users: npt.ArrayLike
 ) -> Float[np.ndarray, " sample"]:
     """Average precision at R of each sample as a query for the user's R other samples.
 
@@ -245,9 +301,9 @@ def average_precision_at_r(
     if its sample is of the same user, and 0 otherwise. A tie counts as an error.
 
     Args:
-        scores: score of each sample (row) with each other sample; the diagonal is not read, and
-            minus infinity excludes a sample.
-        users: user of each sample.
+        scores: score of each sample (row) with each other sample, [sample, sample]; the diagonal is
+            not read, and minus infinity excludes a sample.
+        users: user of each sample, [sample].
 
     Returns:
         Between 0 and 1; NaN for the only sample of a user, which has no other sample to retrieve.
@@ -263,6 +319,9 @@ def average_precision_at_r(
         >>> average_precision_at_r(scores, np.array([7, 7, 8])).tolist()
         [1.0, 0.0, nan]
     """
+    users = np.asarray(users)
+    require(users.ndim == 1, "users", f"has shape {users.shape}", "one for each sample, [sample]")
+    scores = comparable(host_numbers(scores, "scores"))
     num_samples = len(users)
     is_other = ~np.eye(num_samples, dtype=bool)
     names, counts = np.unique(users, return_counts=True)
@@ -285,16 +344,17 @@ def average_precision_at_r(
         genuine = others[:, queries][is_other[np.ix_(queries, queries)]].reshape(count, count - 1)
         genuine = -np.sort(-genuine, axis=1)  # In descending order.
         impostor = np.delete(others, queries, axis=1)
-        num_above = (impostor[:, None, :] >= genuine[:, :, None]).sum(axis=-1)
+        impostor = np.sort(impostor, axis=1)
+        num_above = impostor.shape[1] - np.stack(
+            [np.searchsorted(row, own) for row, own in zip(impostor, genuine, strict=True)]
+        )
         number = 1 + np.arange(count - 1)
         rank = number + num_above
         precision[queries] = np.where(rank <= count - 1, number / rank, 0.0).mean(axis=1)
     return precision
 
 
-def map_at_r(
-    scores: Float[np.ndarray, "sample sample"], users: Int[np.ndarray, " sample"]
-) -> float:
+def map_at_r(scores: npt.ArrayLike, users: npt.ArrayLike) -> float:
     """Mean average precision at R over all samples whose user has another sample.
 
     Raises:
@@ -326,45 +386,8 @@ def chance_map_at_r(*, num_relevant: int, num_others: int) -> float:
     return float(np.mean(num_relevant / num_others * (1 + before) / rank))
 
 
-def negative_distance(
-    probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
-) -> Float[np.ndarray, "sample other"]:
-    """Similarity of embeddings: minus the Euclidean distance.
-
-    Example:
-        >>> negative_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-        [[-5.0, -0.0]]
-    """
-    return -distance.cdist(probe, enrolled)
-
-
-def cosine(
-    probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
-) -> Float[np.ndarray, "sample other"]:
-    """Similarity of directions: the cosine; a zero vector scores 0 with every vector.
-
-    Example:
-        >>> cosine(np.array([[0.0, 2.0]]), np.array([[0.0, 5.0], [1.0, 0.0], [0.0, 0.0]])).tolist()
-        [[1.0, 0.0, 0.0]]
-    """
-
-    def unit(features: np.ndarray) -> np.ndarray:
-        length = np.linalg.norm(features, axis=-1, keepdims=True)
-        return features / np.where(length > 0, length, 1.0)
-
-    return unit(probe) @ unit(enrolled).T
-
-
-def correlation(
-    probe: Float[np.ndarray, "sample feature"], enrolled: Float[np.ndarray, "other feature"]
-) -> Float[np.ndarray, "sample other"]:
-    """Similarity of maps: Pearson correlation; a constant map scores 0 with every map.
-
-    Example:
-        >>> maps = np.array([[6.0, 4.0, 2.0], [1.0, 1.0, 1.0]])
-        >>> correlation(np.array([[1.0, 2.0, 3.0]]), maps).round(3).tolist()
-        [[-1.0, 0.0]]
-    """
-    return cosine(
-        probe - probe.mean(axis=-1, keepdims=True), enrolled - enrolled.mean(axis=-1, keepdims=True)
-    )
+def _class(scores: npt.ArrayLike, name: str) -> Num[np.ndarray, " score"]:
+    scores = host_numbers(scores, name).ravel()
+    if scores.size == 0 or np.isnan(scores).any():
+        raise ValueError(f"{name} has {scores.size} scores; allowed: at least 1, none NaN")
+    return scores

@@ -1,0 +1,124 @@
+"""Similarity scores of vectors: of embeddings, directions and maps, of any real type."""
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float
+from scipy.spatial import distance
+
+from gazejax.metrics._checks import host_numbers, require
+
+# Up to this ratio of offset to range, float32 keeps the deviation of a vector from its mean.
+_MOST_RANGES = 256
+
+
+def negative_distance(
+    probe: npt.ArrayLike, enrolled: npt.ArrayLike
+) -> Float[np.ndarray, "sample other"]:
+    """Similarity of embeddings: minus the Euclidean distance.
+
+    Args:
+        probe: vectors, [sample, feature].
+        enrolled: vectors, [other, feature].
+
+    Raises:
+        ValueError: if a vector holds a NaN or infinite value, or the shapes do not fit.
+
+    Example:
+        >>> negative_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[-5.0, -0.0]]
+    """
+    probe, enrolled = _vectors(probe, enrolled, is_offset_free=True)
+    largest = max(np.abs(probe).max(initial=0), np.abs(enrolled).max(initial=0))
+    if largest == 0 or 1e-100 < largest < 1e100:
+        return -distance.cdist(probe, enrolled)
+    # By a power of two, so that squares stay inside float64.
+    exponent = int(np.frexp(largest)[1])
+    probe, enrolled = (np.ldexp(side.astype(np.float64), -exponent) for side in (probe, enrolled))
+    return -np.ldexp(distance.cdist(probe, enrolled), exponent)
+
+
+def cosine(probe: npt.ArrayLike, enrolled: npt.ArrayLike) -> Float[np.ndarray, "sample other"]:
+    """Similarity of directions: the cosine; a zero vector scores 0 with every vector.
+
+    Args:
+        probe: vectors, [sample, feature].
+        enrolled: vectors, [other, feature].
+
+    Raises:
+        ValueError: if a vector holds a NaN or infinite value, or the shapes do not fit.
+
+    Example:
+        >>> cosine(np.array([[0.0, 2.0]]), np.array([[0.0, 5.0], [1.0, 0.0], [0.0, 0.0]])).tolist()
+        [[1.0, 0.0, 0.0]]
+    """
+    probe, enrolled = _vectors(probe, enrolled, is_offset_free=False)
+    return _unit(probe) @ _unit(enrolled).T
+
+
+def correlation(probe: npt.ArrayLike, enrolled: npt.ArrayLike) -> Float[np.ndarray, "sample other"]:
+    """Similarity of maps: Pearson correlation; a constant map scores 0 with every map.
+
+    Args:
+        probe: flat maps, [sample, feature].
+        enrolled: flat maps, [other, feature].
+
+    Raises:
+        ValueError: if a map holds a NaN or infinite value, or the shapes do not fit.
+
+    Example:
+        >>> maps = np.array([[6.0, 4.0, 2.0], [1.0, 1.0, 1.0]])
+        >>> correlation(np.array([[1.0, 2.0, 3.0]]), maps).round(3).tolist()
+        [[-1.0, 0.0]]
+    """
+    probe, enrolled = _vectors(probe, enrolled, is_offset_free=True)
+    return _unit(_centered(probe)) @ _unit(_centered(enrolled)).T
+
+
+def _vectors(
+    probe: npt.ArrayLike, enrolled: npt.ArrayLike, *, is_offset_free: bool
+) -> tuple[Float[np.ndarray, "sample feature"], Float[np.ndarray, "other feature"]]:
+    """Both arrays in float32 or float64, checked."""
+    arrays = {"probe": host_numbers(probe, "probe")}
+    arrays["enrolled"] = host_numbers(enrolled, "enrolled")
+    for name, array in arrays.items():
+        require(array.ndim == 2, name, f"has shape {array.shape}", "[sample, feature]")
+        is_finite = bool(np.isfinite(array).all())
+        require(is_finite, name, "holds a NaN or infinite value", "finite numbers")
+    one, other = arrays.values()
+    if is_offset_free and one.dtype == other.dtype and one.dtype in (np.int64, np.uint64):
+        # The difference modulo 2 ** 64 is the true one, where float64 would round the numbers.
+        low = min((int(array.min()) for array in (one, other) if array.size), default=0)
+        one, other = (array.astype(np.uint64) - np.uint64(low % 2**64) for array in (one, other))
+    one, other = (
+        array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+        for array in (one, other)
+    )
+    require(
+        one.shape[1] == other.shape[1],
+        "enrolled",
+        f"has shape {other.shape}",
+        f"{one.shape[1]} features, as probe has",
+    )
+    return one, other
+
+
+def _centered(
+    maps: Float[np.ndarray, "sample feature"],
+) -> Float[np.ndarray, "sample feature"]:
+    low, high = (side(axis=-1, keepdims=True) for side in (maps.min, maps.max))
+    # The mean would be rounded more coarsely than the deviations. Such a minimum is subtracted
+    # without an error, since the other numbers are less than twice as large.
+    is_far = np.maximum(np.abs(low), np.abs(high)) / _MOST_RANGES > high / 2 - low / 2
+    maps = np.where(is_far, maps - np.where(is_far, low, 0), maps)
+    return maps - maps.mean(axis=-1, keepdims=True)
+
+
+def _unit(
+    vectors: Float[np.ndarray, "sample feature"],
+) -> Float[np.ndarray, "sample feature"]:
+    """Vectors of length 1; a zero vector stays zero."""
+    size = np.abs(vectors).max(axis=-1, keepdims=True, initial=0)
+    # By a power of two, which changes no digit: squares stay inside the type.
+    scaled = np.ldexp(vectors, -np.frexp(size)[1])
+    length = np.linalg.norm(scaled, axis=-1, keepdims=True)
+    return scaled / np.where(length > 0, length, 1.0)
