@@ -1,5 +1,6 @@
 """Use by another program: any image size, one pair or many, and every bad input named."""
 
+import json
 import shutil
 
 import numpy as np
@@ -137,6 +138,25 @@ def test_a_copied_workdir_needs_no_data_set(tiny_run, tmp_path, model):
     expected = model.embed([IMAGE], [FIXATIONS])
     np.testing.assert_array_equal(there.embed([IMAGE], [FIXATIONS]), expected)
     np.testing.assert_array_equal(there.predict(IMAGE), model.predict(IMAGE))
+
+
+def test_the_filters_of_the_training_apply_to_new_gaze(tiny_run, tmp_path, model):
+    copy = shutil.copytree(tiny_run, tmp_path / "copy")
+    stored = json.loads((copy / "config.json").read_text())
+    stored["config"]["data"] |= {"drop_first_fixation": True, "subsample_every": 2}
+    (copy / "config.json").write_text(json.dumps(stored))
+    filtered = gazejax.load(copy)
+    points = np.concatenate([FIXATIONS, FIXATIONS[::-1] / 2])
+    # Without the first, of two each the first: the second, fourth and sixth.
+    expected = model.embed([IMAGE], [points[[1, 3, 5]]])
+    np.testing.assert_array_equal(filtered.embed([IMAGE], [points]), expected)
+    with pytest.raises(ValueError, match=r"fixations\[0\] has 1 fixations, .* leave none"):
+        filtered.embed([IMAGE], [points[:1]])
+    # Each of two viewings loses its first fixation.
+    gaze = gazejax.api.PersonalGaze(points, [0, 0, 1, 1, 2, 2], None)
+    [(embedding, num_images)] = filtered.embed_people([(IMAGE, {"ann": gaze})]).values()
+    np.testing.assert_array_equal(embedding, expected)
+    assert num_images == 1
 
 
 GREY = IMAGE[..., 0]
