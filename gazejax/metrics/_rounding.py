@@ -56,7 +56,12 @@ def for_ranks(values: Any, fixations: Fixations | None = None) -> Any:
 
     def is_plain(one: np.ndarray, index: int) -> bool:
         as_float = rounded(one)
-        if np.array_equal(as_float, one):
+        # Of whole numbers, since NumPy compares int64 and float32 in float64, which rounds both.
+        if one.dtype.kind in "iu":
+            is_exact = max(abs(int(one.min())), abs(int(one.max()))) <= _MOST_RANKS
+        else:
+            is_exact = np.array_equal(as_float, one)
+        if is_exact:
             return True
         fixated = at_fixations(index)
         # A tie after rounding must be a tie before it.

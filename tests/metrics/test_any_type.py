@@ -1,0 +1,217 @@
+"""Metrics of any real type, size, offset and number of fixations, against plain float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gazejax import metrics
+from gazejax.metrics import bootstrap, verification
+
+GENERATOR = np.random.default_rng(0)
+A, B = GENERATOR.random((2, 12, 16))
+POINTS = GENERATOR.random((9, 2)) * [16, 12]
+COLUMNS, ROWS = POINTS.astype(int).T
+TYPES = ["bool", "uint8", "int8", "uint16", "int32", "uint64", "int64", "float16", ">f4", "float64"]
+few = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+
+
+def reference(a, b, columns, rows):
+    """AUC, NSS, CC, SIM and KLD in float64."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    values = a[rows, columns]
+    wins = (values[:, None] > a.ravel()) + 0.5 * (values[:, None] == a.ravel())
+    p, q = a / a.sum(), b / b.sum()
+    return [
+        wins.mean(),
+        ((values - a.mean()) / a.std()).mean(),
+        np.corrcoef(a.ravel(), b.ravel())[0, 1],
+        np.minimum(p, q).sum(),
+        (q * np.log(2.2204e-16 + q / (p + 2.2204e-16))).sum(),
+    ]
+
+
+def singly(a, b, points):
+    return [
+        float(metrics.auc(saliency=a, xy_px=points)),
+        float(metrics.nss(saliency=a, xy_px=points)),
+        float(metrics.cc(a, b)),
+        float(metrics.sim(a, b)),
+        float(metrics.kld(target=b, prediction=a)),
+    ]
+
+
+def in_a_batch(a, b, points):
+    names = ["auc", "nss", "cc", "sim", "kld"]
+    found = metrics.score(names, saliency=a[None], target=b[None], xy_px=points[None])
+    return [float(found[name][0]) for name in names]
+
+
+@pytest.mark.parametrize("computed", [singly, in_a_batch])
+@pytest.mark.parametrize("dtype", TYPES)
+def test_any_real_type(dtype, computed):
+    scale = 1 if dtype in ("float16", ">f4", "float64") else 100
+    a, b = (
+        (side > 0.5) if dtype == "bool" else (side * scale + 1).astype(dtype) for side in (A, B)
+    )
+    if dtype == "bool":  # The divergence from a map with zeros is large: not what is compared.
+        a, b = b | a, b & a
+    expected = reference(a, b, COLUMNS, ROWS)
+    np.testing.assert_allclose(computed(a, b, POINTS), expected, rtol=2e-5, atol=2e-6)
+
+
+@few
+@given(
+    st.sampled_from([1e-290, 1e-30, 1.0, 1e30, 1e290]), st.sampled_from([0.0, -7.0, 1e6, 1e9]),
+    st.sampled_from([singly, in_a_batch]),
+)  # fmt: skip
+def test_scale_and_offset_do_not_matter(scale, offset, computed):
+    expected = reference(A, B, COLUMNS, ROWS)
+    moved = (A + offset) * scale
+    known = 3 if offset else 5  # SIM and KLD depend on the offset.
+    found = (
+        computed(abs(moved), B, POINTS) if offset >= 0 else computed(moved + 7 * scale, B, POINTS)
+    )
+    np.testing.assert_allclose(found[:known], expected[:known], rtol=1e-4, atol=1e-5)
+
+
+def test_whole_numbers_of_64_bits_are_exact():
+    large = (A * 1e10).astype(np.int64)
+    assert metrics.cc(large, B) == pytest.approx(np.corrcoef(large.ravel(), B.ravel())[0, 1])
+    # 2 ** 62 + (0, 1, 2, 3): float64 would make all of them equal. 3 of 4 below, one tie.
+    ramp = 2**62 + np.arange(4).reshape(2, 2)
+    assert metrics.auc(saliency=ramp, xy_px=[[1, 1]]) == 3.5 / 4
+    assert metrics.score(["auc"], saliency=ramp[None], xy_px=[[[1, 1]]])["auc"][0] == 3.5 / 4
+    assert metrics.cc(ramp, ramp - 2**62) == pytest.approx(1)
+    # Of float64, one step of which float32 does not see.
+    near = 1 + np.arange(4).reshape(2, 2) * 1e-12
+    assert metrics.score(["auc"], saliency=near[None], xy_px=[[[1, 1]]])["auc"][0] == 3.5 / 4
+
+
+def test_more_pairs_than_32_bits_count():
+    # 179 fixations times 12 million pixels. A ramp: the value of pixel i beats i pixels of all.
+    height, width, number = 3000, 4000, 179
+    ramp = np.arange(height * width, dtype=np.int32).reshape(height, width)
+    points = GENERATOR.integers(0, [width, height], (number, 2))
+    beaten = (ramp[points[:, 1], points[:, 0]] + 0.5).mean() / ramp.size
+    assert metrics.auc(saliency=ramp, xy_px=points) == pytest.approx(beaten, rel=1e-6)
+    small, few_points = ramp[:, :1] % 251, points % [1, height]
+
+    def traced(xy_px):  # 3000 pixels, more fixations than are compared one by one.
+        one = {"saliency": small.astype(np.float32), "xy_px": xy_px}
+        return jnp.stack([metrics.auc(**one), metrics.auc_judd(**one)])
+
+    many = np.tile(few_points, (7, 1))
+    np.testing.assert_allclose(jax.jit(traced)(many), traced(many), rtol=1e-5)
+    kernel = jax.jit(lambda saliency: metrics.auc(saliency=saliency, xy_px=points))
+    assert kernel(ramp.astype(np.float32)) == pytest.approx(beaten, rel=1e-5)
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0, 1e4])
+def test_traced_nss_equals_the_definition(offset):
+    saliency = (A + offset).astype(np.float32)
+    found = jax.jit(jax.vmap(lambda one: metrics.nss(saliency=one, xy_px=POINTS)))(saliency[None])
+    expected = reference(saliency, B, COLUMNS, ROWS)[1]
+    assert found[0] == pytest.approx(expected, abs=1e-5 + 2e-6 * offset)
+
+
+def test_no_compilation_for_another_number_of_fixations():
+    compiled = []
+
+    def listener(event, *_, **__):
+        if "backend_compile" in event:
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listener)
+
+    def scores(number):
+        points = GENERATOR.random((number, 2)) * [16, 12]
+        singly(A, B, points)
+        metrics.auc_judd(saliency=A, xy_px=points)
+        metrics.sauc(saliency=A, xy_px=points, other_xy_px=points)
+        metrics.score(["auc", "nss"], saliency=A[None], xy_px=points[None])
+
+    try:
+        jax.jit(lambda x: x + number_of_the_test)(1.0)
+        assert compiled, "the listener hears nothing"
+        for number in (8, 9):
+            scores(number)
+        compiled.clear()
+        for number in range(1, 17):
+            scores(number)
+        assert not compiled
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+
+
+number_of_the_test = 5.0
+
+
+def test_padding_of_a_batch_changes_nothing():
+    common = {"saliency": A[None].astype(np.float32), "xy_px": POINTS[None]}
+    padded = metrics.score(["auc", "auc_judd", "nss"], **common)
+    as_given = metrics.score(["auc", "auc_judd", "nss"], **common, pad_fixations=False)
+    for name, values in as_given.items():
+        np.testing.assert_allclose(padded[name], values, rtol=1e-6)
+
+
+# ---------------------------------------------------------------- verification and bootstrap
+
+
+@pytest.mark.parametrize("dtype", [float, np.float16, np.float32, np.int64, bool, object])
+def test_verification_takes_lists_and_any_real_type(dtype):
+    genuine, impostor = [1, 1, 0], [0, 1, 0]
+    if dtype is not object:
+        genuine, impostor = np.array(genuine, dtype), np.array(impostor, dtype)
+    # Of 9 pairs 4 are in order, 4 are ties: 2 * 1 + 1 * 2.
+    assert verification.roc_auc(genuine, impostor) == pytest.approx((4 + 3 / 2 + 1) / 9, abs=0.06)
+    assert verification.roc_auc([0.9], [0.1]) == 1.0
+    assert verification.eer([0.9], [0.1]) == 0.0
+    assert verification.rank1([[2, 1], [1, 2]]) == 1.0
+    assert verification.map_at_r([[0, 3, 1], [3, 0, 4], [1, 4, 0]], [7, 7, 8]) == 0.5
+
+
+def test_whole_scores_tie_only_if_they_are_equal():
+    for base in (2**24, 2**53, 2**62):
+        assert verification.roc_auc([base + 1], [base]) == 1.0
+        assert verification.roc_auc([base + 1], np.array([base + 1], np.uint64)) == 0.5
+        assert verification.roc_auc([base + 1], np.array([base], np.uint64)) == 1.0
+        assert verification.own_rank([[base + 1, base], [base, base + 1]]).tolist() == [1, 1]
+
+
+def test_counts_are_those_of_64_bits():
+    # float32 stays at 2 ** 24 when 1 is added, int8 would wrap.
+    counts = np.array([2**24, 1, 1, 1], np.float32)
+    curve = verification.curve_of_counts(counts[::-1], counts[::-1])
+    assert curve.fmr[-2] == pytest.approx((2**24 + 2) / (2**24 + 3), rel=1e-12)
+    means = bootstrap.mean_over_images([1.0, 2.0, 3.0], np.full((1, 3), 100, np.int8))
+    assert means.tolist() == [2.0]
+    with pytest.raises(ValueError, match=r"^genuine has weights that sum to 0; allowed"):
+        verification.curve_of_counts([0, 0], [1, 1])
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1.0, 1e30, 1e200])
+def test_similarities_at_any_scale(scale):
+    one, other = np.array([[3.0, 4.0]]) * scale, np.array([[4.0, 3.0], [3.0, 0.0]]) * scale
+    np.testing.assert_allclose(verification.cosine(one, other), [[0.96, 0.6]])
+    np.testing.assert_allclose(verification.correlation(one, other), [[-1, -1]])
+    expected = [[-np.sqrt(2) * scale, -4 * scale]]
+    np.testing.assert_allclose(verification.negative_distance(one, other), expected)
+    assert bootstrap.permutation_test(
+        np.full(2, scale), [[0.0, 0.0]], num_permutations=1, generator=GENERATOR
+    ) == 0.25  # fmt: skip
+
+
+def test_correlation_beside_an_offset_and_what_is_refused():
+    maps = np.array([[1.0, 2.0, 4.0]], np.float32)
+    # Of the deviations (-4, -1, 5) / 3 with themselves: 1, in spite of the offset.
+    assert verification.correlation(maps + 2**20, maps)[0, 0] == pytest.approx(1, abs=1e-6)
+    for wrong in ([[np.nan, 1]], [[np.inf, 1]], [1.0], [["a"]], [[1, 2], [3]]):
+        with pytest.raises(ValueError, match=r"^probe .*; allowed: "):
+            verification.cosine(wrong, [[1.0, 2.0]])
+        with pytest.raises(ValueError, match=r"^saliency .*; allowed: "):
+            metrics.nss(saliency=wrong, xy_px=[[0, 0]])
+    with pytest.raises(ValueError, match=r"^genuine .*; allowed: "):
+        verification.roc_auc(["a"], [1.0])
