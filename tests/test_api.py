@@ -41,6 +41,31 @@ def test_embedding_is_the_mean_over_pairs_however_many(model):
     np.testing.assert_allclose(many, both, atol=1e-5)
 
 
+def test_another_number_of_fixations_is_not_compiled_anew(model):
+    import jax
+
+    def embed(number):
+        model.embed([IMAGE] * (1 + number % 9), [np.full((number, 2), 20.0)] * (1 + number % 9))
+
+    compiled = []
+
+    def listener(event, *_, **__):
+        if "backend_compile" in event:
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        embed(129)  # Beyond the first length: compiled, so that the listener is known to hear.
+        assert compiled
+        embed(1)
+        compiled.clear()
+        for number in (8, 31, 33, 100, 128, 130, 256):
+            embed(number)
+        assert not compiled
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+
+
 @pytest.mark.parametrize("run", ["tiny_run", "tiny_scanpath_run"])
 def test_api_embeds_as_training_did(run, request):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""

@@ -11,6 +11,8 @@ from tests.test_architecture import MODULES
 EACH_FUNCTION = {
     "losses",
     "metrics.saliency",
+    "metrics.scoring",
+    "metrics.similarity",
     "metrics.verification",
     "metrics.bootstrap",
     "inputs.maps",

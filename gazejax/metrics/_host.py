@@ -57,7 +57,8 @@ def information_gain(
     fixations: Fixations,
 ) -> float:
     gain, base = (
-        np.log2(_values(values, fixations).astype(_wide(values))) for values in (density, baseline)
+        np.log2(_values(values, fixations).astype(wide_type(values)))
+        for values in (density, baseline)
     )
     return float(np.mean(gain - base)) if len(gain) else np.nan
 
@@ -99,7 +100,7 @@ def deviation(saliency: Num[np.ndarray, "*map"]) -> Float[np.ndarray, "*map"]:
         # Modulo 2 ** 64, which the true difference is below.
         above = saliency.astype(np.uint64) - np.uint64(int(low) % 2**64)
     else:
-        wide = saliency.astype(_wide(saliency), copy=False)
+        wide = saliency.astype(wide_type(saliency), copy=False)
         above = _scaled(wide, np.abs([wide.min(), wide.max()]).max())
         above = _scaled(above - above.min(), above.max() - above.min())
     above = above.astype(np.float64, copy=False)
@@ -108,14 +109,14 @@ def deviation(saliency: Num[np.ndarray, "*map"]) -> Float[np.ndarray, "*map"]:
 
 def relative(saliency: Num[np.ndarray, "*map"]) -> Float[np.ndarray, "*map"]:
     """The map divided by its mean; a zero map becomes uniform."""
-    wide = saliency.astype(_wide(saliency), copy=False)
+    wide = saliency.astype(wide_type(saliency), copy=False)
     if wide.max() == 0:
         return np.ones(saliency.shape)
     scaled = _scaled(wide, wide.max()).astype(np.float64, copy=False)
     return scaled / scaled.mean()
 
 
-def _wide(values: np.ndarray) -> np.dtype:
+def wide_type(values: np.ndarray) -> np.dtype:
     """The type of the arithmetic: float64, or a wider float that is given."""
     return np.promote_types(values.dtype, np.float64)
 

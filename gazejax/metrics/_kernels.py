@@ -132,12 +132,14 @@ def nss_by_moments(
     variance = (row_square - row_mean * row_mean).mean() + jnp.square(row_mean - mean).mean()
     is_precise = (variance > square * _LEAST_VARIANCE_SHARE) & (square > 1e-30) & (square < 1e30)
     value = (_mean_at(saliency, fixations) - mean) / jnp.sqrt(variance)
-    value, _ = jax.lax.while_loop(
-        lambda state: ~state[1],
-        lambda _: (nss(saliency, fixations), jnp.array(True)),
-        (_or_nan(value, saliency, fixations), is_precise | jnp.isnan(mean)),
-    )
-    return value
+
+    def by_deviation(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        # Depends on the state, or XLA computes it before the loop, whether or not that runs.
+        values, _ = jax.lax.optimization_barrier((saliency, state))
+        return nss(values, fixations), jnp.array(True)
+
+    state = (_or_nan(value, saliency, fixations), is_precise | jnp.isnan(mean))
+    return jax.lax.while_loop(lambda state: ~state[1], by_deviation, state)[0]
 
 
 @nss_by_moments.defjvp

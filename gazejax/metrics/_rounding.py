@@ -11,7 +11,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Num
+from jaxtyping import Float, Int, Num
 
 from gazejax.metrics import _host
 from gazejax.metrics._checks import require
@@ -20,13 +20,14 @@ from gazejax.metrics._kernels import Fixations
 # A range, and a maximum of a map without negative values, whose sums stay inside float32.
 _LEAST, _MOST = 1e-30, 1e30
 
+# Comparing a map with each of up to this many values takes less time than searching among them.
+_COMPARED_VALUES = 48
+
 # Up to this ratio of offset to range, the mean of a map in float32 is right to 1e-4 deviations.
 _MOST_RANGES = 256
 
 # Whole numbers up to this one are exact in float32.
 _MOST_RANKS = 2**24
-
-_RANKS, _MOMENTS, _SHARES = ("auc", "auc_judd", "sauc"), ("nss", "cc"), ("sim", "kld")
 
 
 def float_type(*maps: np.ndarray) -> np.dtype:
@@ -42,10 +43,13 @@ def rounded(values: Any) -> Any:
         return values.astype(float_type(values), copy=False)
 
 
-def for_ranks(values: Any, fixations: Fixations | None = None) -> Any:
-    """Maps in the order of these: no value becomes equal to that at a fixation, or to any."""
+def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None) -> Any:
+    """Maps in the order of these: no value becomes equal to that at a fixation, or to any.
+
+    In all functions, `base` is what `rounded` gives, if it is known: the result if that will do.
+    """
     if not isinstance(values, np.ndarray) or np.can_cast(values.dtype, float_type(values)):
-        return rounded(values)
+        return rounded(values) if base is None else base
     maps = values.reshape(-1, *values.shape[-2:])
 
     def at_fixations(index: int) -> np.ndarray:
@@ -54,20 +58,18 @@ def for_ranks(values: Any, fixations: Fixations | None = None) -> Any:
         row, column = np.atleast_2d(fixations.row), np.atleast_2d(fixations.column)
         return np.unique(maps[index][row[index], column[index]])
 
-    def is_plain(one: np.ndarray, index: int) -> bool:
-        as_float = rounded(one)
-        # Of whole numbers, since NumPy compares int64 and float32 in float64, which rounds both.
-        if one.dtype.kind in "iu":
-            is_exact = max(abs(int(one.min())), abs(int(one.max()))) <= _MOST_RANKS
-        else:
-            is_exact = np.array_equal(as_float, one)
-        if is_exact:
-            return True
+    def is_plain(one: np.ndarray, as_float: np.ndarray, index: int) -> bool:
+        if fixations is None:
+            # Not of whole numbers: NumPy compares int64 with floats in float64, which rounds both.
+            return one.dtype.kind == "f" and np.array_equal(as_float, one)
         fixated = at_fixations(index)
+        thresholds = rounded(fixated)
+        if (thresholds[1:] == thresholds[:-1]).any():
+            return False
         # A tie after rounding must be a tie before it.
-        ties = one[np.isin(as_float, rounded(fixated))]
-        is_one_to_one = len(np.unique(rounded(fixated))) == len(fixated)
-        return is_one_to_one and bool(np.isin(ties, fixated).all())
+        near = _perhaps_among(as_float, thresholds)
+        is_tie = as_float.ravel()[near][:, None] == thresholds
+        return not (is_tie & (one.ravel()[near][:, None] != fixated)).any()
 
     def ranks(one: np.ndarray, index: int) -> np.ndarray:
         fixated = at_fixations(index)
@@ -78,30 +80,54 @@ def for_ranks(values: Any, fixations: Fixations | None = None) -> Any:
             f"fewer than {_MOST_RANKS // 2} inside a transformation",
         )
         # At one of the values, or between two of them.
-        return np.searchsorted(fixated, one, "left") + np.searchsorted(fixated, one, "right")
+        if len(fixated) > _COMPARED_VALUES:
+            return np.searchsorted(fixated, one, "left") + np.searchsorted(fixated, one, "right")
+        place = np.zeros(one.shape, np.int16)
+        for value in fixated:
+            place += one > value
+            place += one >= value
+        return place
 
-    return _replaced(values, is_plain, ranks)
+    base = rounded(values) if base is None else base
+    each = zip(maps, base.reshape(maps.shape), range(len(maps)), strict=True)
+    return _replaced(values, base, [is_plain(*one) for one in each], ranks)
 
 
-def for_moments(values: Any) -> Any:
+def _perhaps_among(
+    values: Float[np.ndarray, "height width"], thresholds: Float[np.ndarray, " threshold"]
+) -> Int[np.ndarray, " pixel"]:
+    """Indices of the values that may equal a threshold: those that share its last 16 bits."""
+
+    def last_bits(numbers: np.ndarray) -> np.ndarray:
+        # Adding makes 0 of -0, which are equal but differ in their bits.
+        whole = (numbers.ravel() + 0.0).view(f"u{numbers.dtype.itemsize}")
+        return whole.astype(np.uint16)
+
+    is_possible = np.zeros(2**16, bool)
+    is_possible[last_bits(thresholds)] = True
+    return np.flatnonzero(is_possible[last_bits(values)])
+
+
+def for_moments(values: Any, base: Any = None) -> Any:
     """Maps whose correlation and standard scores are those of these maps."""
+    if not isinstance(values, np.ndarray):
+        return values
+    low, high = (side(axis=(-2, -1)) for side in (values.min, values.max))
+    with np.errstate(over="ignore"):
+        low_float, high_float = low.astype(np.float64), high.astype(np.float64)
+        span = high_float - low_float
+        is_near = np.maximum(abs(low_float), abs(high_float)) <= _MOST_RANGES * span
+    is_plain = (low == high) | (is_near & (span >= _LEAST) & (span <= _MOST))
+    return _replaced(values, base, is_plain, lambda one, _: _host.deviation(one))
 
-    def is_plain(one: np.ndarray, _: int) -> bool:
-        low, high = float(one.min()), float(one.max())
-        span = high - low
-        is_near = max(abs(low), abs(high)) <= _MOST_RANGES * span
-        return bool(one.min() == one.max()) or (is_near and _LEAST <= span <= _MOST)
 
-    return _replaced(values, is_plain, lambda one, _: _host.deviation(one))
-
-
-def for_shares(values: Any) -> Any:
+def for_shares(values: Any, base: Any = None) -> Any:
     """Maps whose shares of their sums are those of these maps."""
-
-    def is_plain(one: np.ndarray, _: int) -> bool:
-        return bool(one.max() == 0 or _LEAST <= one.max() <= _MOST)
-
-    return _replaced(values, is_plain, lambda one, _: _host.relative(one))
+    if not isinstance(values, np.ndarray):
+        return values
+    high = values.max(axis=(-2, -1)).astype(_host.wide_type(values))
+    is_plain = (high == 0) | ((high >= _LEAST) & (high <= _MOST))
+    return _replaced(values, base, is_plain, lambda one, _: _host.relative(one))
 
 
 def for_logarithms(values: Any, name: str) -> Any:
@@ -121,37 +147,37 @@ def prepared(
     names: Sequence[str], checked: dict[str, np.ndarray], fixations: Fixations | None
 ) -> dict[str, Any]:
     """The arguments of the compiled metrics: rounded maps, and those that are prepared."""
-    kinds: list[tuple[tuple[str, ...], str, Callable[[Any], Any]]] = [
-        (_RANKS, "ranks", lambda values: for_ranks(values, fixations)),
-        (_MOMENTS, "moments", for_moments),
-        (_SHARES, "shares", for_shares),
-    ]
     arrays = {key: rounded(values) for key, values in checked.items()}
-    for metrics, kind, prepare in kinds:
-        keys = {"saliency": metrics, "target": [name for name in metrics if name != "nss"]}
-        for key in ("saliency",) if kind == "ranks" else keys:
-            if key in checked and not set(keys[key]).isdisjoint(names):
-                found = prepare(checked[key])
-                if not np.array_equal(found, arrays[key]):
-                    arrays[f"{key}_{kind}"] = found
+    kinds: list[tuple[str, Sequence[str], str, Callable[..., Any]]] = [
+        ("saliency", ("auc", "auc_judd", "sauc"), "ranks", for_ranks),
+        ("saliency", ("nss", "cc"), "moments", lambda maps, _, base: for_moments(maps, base)),
+        ("target", ("cc",), "moments", lambda maps, _, base: for_moments(maps, base)),
+        ("saliency", ("sim", "kld"), "shares", lambda maps, _, base: for_shares(maps, base)),
+        ("target", ("sim", "kld"), "shares", lambda maps, _, base: for_shares(maps, base)),
+    ]
+    for key, metrics, kind, prepare in kinds:
+        if key in checked and not set(metrics).isdisjoint(names):
+            found = prepare(checked[key], fixations, arrays[key])
+            if found is not arrays[key]:
+                arrays[f"{key}_{kind}"] = found
     if "other_counts" in checked:
-        arrays["other_counts"] = for_shares(checked["other_counts"])
+        arrays["other_counts"] = for_shares(checked["other_counts"], arrays["other_counts"])
     return arrays
 
 
 def _replaced(
-    values: Any,
-    is_plain: Callable[[np.ndarray, int], bool],
+    values: Num[np.ndarray, "*map height width"],
+    base: Any,
+    is_plain: Any,
     prepare: Callable[[np.ndarray, int], np.ndarray],
 ) -> Any:
     """The rounded maps, with the prepared map in place of each that is not plain."""
-    if not isinstance(values, np.ndarray):
-        return values
+    base = rounded(values) if base is None else base
+    others = np.flatnonzero(~np.asarray(is_plain)).tolist()
+    if not others:
+        return base
     maps = values.reshape(-1, *values.shape[-2:])
-    found = rounded(values)
-    others = [index for index, one in enumerate(maps) if not is_plain(one, index)]
-    if others:
-        found = found.reshape(maps.shape).copy()
-        for index in others:
-            found[index] = prepare(maps[index], index)
+    found = base.reshape(maps.shape).copy()
+    for index in others:
+        found[index] = prepare(maps[index], index)
     return found.reshape(values.shape)
