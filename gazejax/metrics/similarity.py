@@ -28,7 +28,7 @@ def negative_distance(
         [[-5.0, -0.0]]
     """
     probe, enrolled = _vectors(probe, enrolled, is_offset_free=True)
-    largest = max(np.abs(probe).max(initial=0), np.abs(enrolled).max(initial=0))
+    largest = float(max(np.abs(probe).max(initial=0), np.abs(enrolled).max(initial=0)))
     if largest == 0 or 1e-100 < largest < 1e100:
         return -distance.cdist(probe, enrolled)
     # By a power of two, so that squares stay inside float64.

@@ -206,6 +206,7 @@ def test_similarities_at_any_scale(scale):
 
 def test_correlation_beside_an_offset_and_what_is_refused():
     maps = np.array([[1.0, 2.0, 4.0]], np.float32)
+    assert verification.negative_distance(maps, maps + 1)[0, 0] == pytest.approx(-np.sqrt(3))
     # Of the deviations (-4, -1, 5) / 3 with themselves: 1, in spite of the offset.
     assert verification.correlation(maps + 2**20, maps)[0, 0] == pytest.approx(1, abs=1e-6)
     for wrong in ([[np.nan, 1]], [[np.inf, 1]], [1.0], [["a"]], [[1, 2], [3]]):
