@@ -1,0 +1,171 @@
+"""Gazepoint Analysis: exports of fixations and of all gaze."""
+
+import csv
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.rows import Rows
+
+_X, _Y, _START, _DURATION = "FPOGX", "FPOGY", "FPOGS", "FPOGD"
+_ID, _IS_VALID = "FPOGID", "FPOGV"
+_MEDIA = ("MEDIA_ID", "MEDIA_NAME")
+# The name of the column of times holds the date of the recording.
+_TIME = re.compile(r"TIME(\(.*\))?")
+
+# Endings of the names of exported files, of newer and of older versions.
+_FIXATIONS = re.compile(r"(_fixations|-user-fix)$", re.IGNORECASE)
+_ALL_GAZE = re.compile(r"(_all_gaze|-user)$", re.IGNORECASE)
+
+_S_TO_MS = 1000.0
+
+
+def recognise_gazepoint(opened: Opened) -> Role:
+    """Recognises an export by its columns.
+
+    An export of all gaze beside the fixations of the same person has the same fixations again. It
+    counts as samples. Alone, it gives the fixations.
+    """
+    columns = set(opened.columns)
+    if not {_X, _Y} <= columns or not columns & set(_MEDIA):
+        return ""
+    name = rows.stem(opened.path)
+    if _FIXATIONS.search(name):
+        return "fixations"
+    if match := _ALL_GAZE.search(name):
+        ending = "_fixations" if match[1].startswith("_") else "-user-fix"
+        other = name[: match.start()] + ending + opened.path.name[len(name) :]
+        return "samples" if opened.path.with_name(other).is_file() else "fixations"
+    return "samples" if _repeats_fixations(opened) else "fixations"
+
+
+def _repeats_fixations(opened: Opened) -> bool:
+    """Whether two neighbouring rows at the start of a text are of the same fixation."""
+    lines = [line for line in containers.split_lines(opened.head) if line.strip()]
+    at = [opened.columns.index(name) for name in (*_MEDIA, _ID) if name in opened.columns]
+    keys = [
+        [row[number] for number in at]
+        for row in csv.reader(lines[1:], delimiter=opened.delimiter or ",")
+        if len(row) > max(at)
+    ]
+    return any(one == other for one, other in itertools.pairwise(keys))
+
+
+def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
+    """Reads the fixations of an export, in fractions of the screen.
+
+    In an export of all gaze, each row of a fixation has its place and duration so far: the last
+    row of a fixation is the fixation. A viewing ends where the medium changes or the time falls.
+
+    Args:
+        opened: the file.
+        how: has no option for this format.
+
+    Raises:
+        ValueError: a column is missing, or a cell of the fixations is no number; the message has
+            the file and the row.
+    """
+    path, columns = opened.path, opened.columns
+    time_name = next((name for name in columns if _TIME.fullmatch(name)), "TIME")
+    needed = (_X, _Y, _START, _DURATION, _ID, _IS_VALID, time_name)
+    for name in needed:
+        if name not in columns:
+            raise ValueError(f"{path} has no column {name!r}, expected {', '.join(needed)}")
+    media_names = [name for name in _MEDIA if name in columns]
+    table = containers.read_table(
+        opened, {*needed, *media_names}, numbers=needed, names_in=media_names
+    )
+    numbers = {
+        name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",") for name in needed
+    }
+    for name, is_right, rule in (
+        (time_name, np.isfinite(numbers[time_name].values), "a number"),
+        (_ID, np.isfinite(numbers[_ID].values), "a number"),
+        (_IS_VALID, np.isin(numbers[_IS_VALID].values, (0, 1)), "0 or 1"),
+    ):
+        for row in np.flatnonzero(~is_right)[:1]:
+            raise ValueError(
+                f"{path} row {row + 1}: {name} is {table[name][int(row)].as_py()!r}, expected "
+                f"{rule}"
+            )
+    time = numbers[time_name].values
+    media = {name: rows.names_of(table[name]) for name in media_names}
+    falls = np.diff(time, prepend=time[:1]) < 0
+    is_viewing = rows.run_starts(*(names.codes for names in media.values())) | falls
+    found = Rows(
+        place=rows.places(table.num_rows),
+        image=media.get("MEDIA_NAME"),
+        user=rows.one_name(_person(path), table.num_rows),
+        x=numbers[_X],
+        y=numbers[_Y],
+        duration_ms=rows.exact(numbers[_DURATION].values * _S_TO_MS)._replace(
+            is_missing=numbers[_DURATION].is_missing, is_wrong=numbers[_DURATION].is_wrong
+        ),
+        t_ms=rows.exact(numbers[_START].values * _S_TO_MS)._replace(
+            is_missing=numbers[_START].is_missing, is_wrong=numbers[_START].is_wrong
+        ),
+        trial=rows.exact(np.cumsum(is_viewing)),
+        units="frac",
+        frame="screen",
+        taken=(
+            f"{'image from ' + repr('MEDIA_NAME') if 'MEDIA_NAME' in media else 'no image'}, "
+            "person from the name of the file, a new viewing where the medium changes or the time "
+            f"falls, x and y from {_X!r} and {_Y!r} (fractions of the screen), duration from "
+            f"{_DURATION!r} and start from {_START!r} (seconds), the last row of each {_ID!r} with "
+            f"{_IS_VALID} 1"
+        ),
+        cells={
+            name: table[column]
+            for name, column in zip(
+                ("x", "y", "duration_ms", "t_ms"), (_X, _Y, _DURATION, _START), strict=True
+            )
+        },
+    )
+    is_valid = numbers[_IS_VALID].values == 1
+    found = rows.take(found, is_valid, f"without a fixation ({_IS_VALID} 0)")
+    fixation, has_fallen = numbers[_ID].values[is_valid], np.cumsum(falls)[is_valid]
+    starts = _starts(found, fixation)
+    is_late = _begun_before(found, fixation, has_fallen, starts)
+    is_last = rows.last_of_runs(starts)[~is_late]
+    found = rows.take(found, ~is_late, "of a fixation that began on the image before")
+    found = rows.take(found, is_last, "before the last of their fixation")
+    is_nowhere = (found.x.values == 0) & (found.y.values == 0)
+    return rows.take(found, ~is_nowhere, "at 0, 0: without a place")
+
+
+def _starts(found: Rows, fixation: np.ndarray) -> np.ndarray:
+    """Returns bool [n]: whether a row is the first of a fixation in a viewing."""
+    assert found.trial is not None
+    return rows.run_starts(found.trial.values, fixation)
+
+
+def _begun_before(
+    found: Rows, fixation: np.ndarray, has_fallen: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """Finds fixations that go on while the medium changes.
+
+    Their place is a mean over both media, and their start is on the one before.
+
+    Args:
+        found: rows of fixations.
+        fixation: float64 [n], number of the fixation.
+        has_fallen: int64 [n], how often the time has fallen; numbers and starts begin anew then.
+        starts: bool [n], of `_starts`.
+
+    Returns:
+        bool [n], whether a row is of such a fixation, on the later medium.
+    """
+    assert found.t_ms is not None
+    goes_on = starts & ~rows.run_starts(fixation, found.t_ms.values, has_fallen)
+    run = np.cumsum(starts) - 1
+    return goes_on[starts][run] if len(run) else goes_on
+
+
+def _person(path: Path) -> str:
+    name = rows.stem(path)
+    return _ALL_GAZE.sub("", _FIXATIONS.sub("", name)) or name
