@@ -2,7 +2,9 @@
 
 from typing import Literal, NamedTuple
 
-Role = Literal["", "fixations", "samples", "beside"]
+# "scene": fixations in the picture of a scene camera, which a format refuses to read. "beside": a
+# file of an export without gaze of its own.
+Role = Literal["", "fixations", "samples", "scene", "beside"]
 
 
 class Detection(NamedTuple):

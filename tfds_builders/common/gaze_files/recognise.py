@@ -14,6 +14,7 @@ from tfds_builders.common.gaze_files import (
     plain,
     published,
     refused,
+    pupil,
     scanpaths,
     smi,
     web,
@@ -24,6 +25,7 @@ from tfds_builders.common.gaze_files.plain import Plain
 from tfds_builders.common.gaze_files.rows import Rows
 
 PLAIN = "table"
+_WITH_GAZE: frozenset[Role] = frozenset(("fixations", "samples", "scene"))
 
 
 class Format(NamedTuple):
@@ -42,6 +44,8 @@ FORMATS: dict[str, Format] = {
     "jspsych": Format(web.recognise_jspsych, web.read_jspsych),
     "gorilla": Format(gorilla.recognise_gorilla, gorilla.read_gorilla),
     "gazepoint": Format(gazepoint.recognise_gazepoint, gazepoint.read_gazepoint),
+    "pupil-cloud": Format(pupil.recognise_pupil_cloud, pupil.read_pupil_cloud),
+    "pupil-core": Format(pupil.recognise_pupil_core, pupil.read_pupil_core),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
@@ -141,7 +145,7 @@ def recognise(
             roles.setdefault(name, {}).setdefault(role, []).append(one)
         elif is_folder:
             notes.append(f"{path} left out: not a file of gaze in a known format")
-    with_gaze = [name for name, found in roles.items() if {"fixations", "samples"} & found.keys()]
+    with_gaze = [name for name, found in roles.items() if _WITH_GAZE & found.keys()]
     # A folder may hold tables of other things beside the files of the tracker.
     if len(with_gaze) > 1:
         shown = "; ".join(
@@ -158,11 +162,14 @@ def recognise(
     if "fixations" in found:
         for one in found.get("samples", []):
             notes.append(f"{one.path} left out: samples of gaze, whose fixations are given")
+    if chosen is not found.get("scene"):
+        for one in found.get("scene", []):
+            notes.append(f"{one.path} left out: in the picture of a scene camera")
     return name, chosen, notes
 
 
 def _gaze_files(found: Mapping[Role, list[Opened]]) -> list[Opened]:
-    return found.get("fixations") or found["samples"]
+    return found.get("fixations") or found.get("samples") or found["scene"]
 
 
 def _recognise_file(one: Opened, options: Options) -> tuple[str, Role]:

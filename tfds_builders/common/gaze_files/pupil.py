@@ -1,0 +1,403 @@
+"""Pupil Labs: enrichments of Pupil Cloud, surfaces of Neon Player, surfaces of Pupil Core."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+
+_SECTION, _RECORDING, _FIXATION = "section id", "recording id", "fixation id"
+_START, _END, _DURATION = "start timestamp [ns]", "end timestamp [ns]", "duration [ms]"
+_IN_PX = ("fixation x [px]", "fixation y [px]")
+# The column that says whether a fixation is on the image -> the columns of its place.
+_ENRICHMENTS = {
+    "fixation detected on surface": ("fixation x [normalized]", "fixation y [normalized]"),
+    "fixation detected in reference image": _IN_PX,
+    "fixation status": _IN_PX,
+}
+_WEARER, _WEARER_ID, _RECORDING_NAME = "wearer name", "wearer id", "recording name"
+_REFERENCE_IMAGES = ("reference_image.jpeg", "reference_image.png", "reference_image.jpg")
+
+_CORE_COLUMNS = (
+    "fixation_id",
+    "start_timestamp",
+    "duration",
+    "norm_pos_x",
+    "norm_pos_y",
+    "on_surf",
+)
+_CORE_SCENE = {"id", "start_timestamp", "duration", "start_frame_index", "norm_pos_x"}
+_SURFACE = re.compile(r"fixations_on_surface_(.+)")
+
+_NOT_ON_IMAGE = "not on the image"
+_NS_TO_MS = 1e-6
+_S_TO_MS = 1000.0
+# Durations are whole milliseconds.
+_DURATION_ERROR_MS = 1.0
+
+
+class _Wearer(NamedTuple):
+    """The person and the name of a recording."""
+
+    user: str
+    user_id: str
+    recording: str
+
+
+def recognise_pupil_cloud(opened: Opened) -> Role:
+    """Recognises the files of an export of Pupil Cloud or Neon Player by their columns."""
+    columns = set(opened.columns)
+    if {_FIXATION, _START, _DURATION} <= columns:
+        if columns & _ENRICHMENTS.keys():
+            return "fixations"
+        return "scene" if set(_IN_PX) <= columns else ""
+    is_gaze = "timestamp [ns]" in columns and any(name.startswith("gaze ") for name in columns)
+    others = ({_RECORDING, _WEARER}, {_RECORDING, "aoi id"})
+    return "beside" if is_gaze or any(other <= columns for other in others) else ""
+
+
+def read_pupil_cloud(opened: Opened, how: How) -> Rows:  # noqa: ARG001
+    """Reads the fixations of an enrichment: in fractions of a surface, or pixels of an image.
+
+    Args:
+        opened: the file; `sections.csv` beside it names the people of Pupil Cloud.
+        how: has no option for this format.
+
+    Raises:
+        FileNotFoundError: `sections.csv` is missing.
+        ValueError: the fixations are on no image, or a cell is damaged; the message has the file
+            and the row.
+    """
+    path, columns = opened.path, opened.columns
+    mapped = next((name for name in _ENRICHMENTS if name in columns), None)
+    if mapped is None:
+        raise _scene_error(path, "an enrichment (marker mapper, reference image mapper)")
+    x_name, y_name = _ENRICHMENTS[mapped]
+    for name in (_START, _END, _DURATION, x_name, y_name):
+        if name not in columns:
+            raise ValueError(f"{path} has no column {name!r}: export it again with this column")
+    ids = [name for name in (_SECTION, _RECORDING) if name in columns]
+    wanted = {mapped, x_name, y_name, _START, _END, _DURATION, *ids}
+    table = containers.read_table(opened, wanted, names_in=[mapped, *ids])
+    x, y, duration = (
+        rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
+        for name in (x_name, y_name, _DURATION)
+    )
+    start_ns, end_ns = (_whole_numbers(path, table, name) for name in (_START, _END))
+    length_ms = (end_ns - start_ns) * _NS_TO_MS
+    _refuse(
+        path,
+        np.abs(duration.values - length_ms) > _DURATION_ERROR_MS,
+        lambda row: (
+            f"{_DURATION} is {duration.values[row]:g}, expected {length_ms[row]:g}: the "
+            "end minus the start"
+        ),
+    )
+    user, session, taken_user = _people(path, table, len(x.values))
+    image, taken_image = _image(path, is_in_px=(x_name, y_name) == _IN_PX)
+    trial = None
+    if _SECTION in ids:
+        section = rows.names_of(table[_SECTION])
+        trial = rows.exact(_order(section.codes, start_ns))
+    found = Rows(
+        place=rows.places(table.num_rows),
+        image=rows.one_name(image, table.num_rows),
+        user=user,
+        session=session,
+        x=x,
+        y=y,
+        duration_ms=duration,
+        t_ms=rows.exact(start_ns * _NS_TO_MS),
+        trial=trial,
+        units="px" if (x_name, y_name) == _IN_PX else "frac",
+        taken=(
+            f"image from {taken_image}, {taken_user}, "
+            f"{'' if trial is None else 'a viewing for each section, '}x and y from {x_name!r} and "
+            f"{y_name!r} where {mapped!r} is true, duration from {_DURATION!r}, start from "
+            f"{_START!r} (nanoseconds)"
+        ),
+        cells={"x": table[x_name], "y": table[y_name], "duration_ms": table[_DURATION]},
+    )
+    is_mapped = _truths(path, table, mapped, others=("not mapped",))
+    found, start_ns = rows.take(found, is_mapped, _NOT_ON_IMAGE), start_ns[is_mapped]
+    recording = np.zeros(len(start_ns), np.int32) if session is None else _codes(found.session)
+    # Sections may overlap.
+    _, first = np.unique(np.column_stack([recording, start_ns]), axis=0, return_index=True)
+    return rows.take(found, np.sort(first), "a fixation again, in another section")
+
+
+def _people(path: Path, table: pa.Table, length: int) -> tuple[Names, Names | None, str]:
+    """Finds the person and the session of each row.
+
+    Returns:
+        The people; the sessions, None where the file has no recordings; and where they are from.
+    """
+    if _RECORDING not in table.column_names:
+        return rows.one_name(_recording(path), length), None, "person from the folder"
+    recordings = rows.names_of(table[_RECORDING])
+    _refuse(path, recordings.codes < 0, lambda _: f"{_RECORDING} is empty, expected a name")
+    wearers = _wearers(path)
+    for code, name in enumerate(recordings.names):
+        if name not in wearers:
+            row = int(np.argmax(recordings.codes == code)) + 1
+            raise ValueError(
+                f"{path} row {row}: {_RECORDING} is {name!r}, which sections.csv beside it lacks"
+            )
+    all_names = [wearer.recording for wearer in wearers.values()]
+    # Names of recordings order the sessions in time; an id does not.
+    has_names = all(all_names) and len(set(all_names)) == len(all_names)
+    user = rows.names_of([wearers[name].user for name in recordings.names])
+    session = rows.names_of(
+        [wearers[name].recording if has_names else name for name in recordings.names]
+    )
+    return (
+        Names(user.codes[recordings.codes], user.names),
+        Names(session.codes[recordings.codes], session.names),
+        f"person from {_WEARER!r} and session from "
+        f"{_RECORDING_NAME if has_names else _RECORDING!r} of sections.csv",
+    )
+
+
+def _wearers(path: Path) -> dict[str, _Wearer]:
+    """Reads who wore the device in each recording from `sections.csv` beside a file."""
+    sections = path.with_name("sections.csv")
+    if not sections.is_file():
+        raise FileNotFoundError(
+            f"{path} names no person and lacks sections.csv beside it: put the one of the export "
+            "there"
+        )
+    opened = containers.open_file(sections)
+    for name in (_RECORDING, _WEARER):
+        if name not in opened.columns:
+            raise ValueError(f"{sections} has no column {name!r}, expected the one of the export")
+    names = (_RECORDING, _WEARER, _WEARER_ID, _RECORDING_NAME)
+    table = containers.read_table(opened, names)
+    texts = {}
+    for name in names:
+        column = [""] * table.num_rows
+        if name in table.column_names:
+            codes, found = rows.names_of(table[name])
+            column = [found[code] if code >= 0 else "" for code in codes]
+        texts[name] = column
+    wearers: dict[str, _Wearer] = {}
+    id_of_user: dict[str, str] = {}
+    places = enumerate(zip(*texts.values(), strict=True), 1)
+    for row, (recording, *parts) in places:  # A row for each section, not for each fixation.
+        wearer = _Wearer(*parts)
+        if not wearer.user:
+            raise ValueError(f"{sections} row {row}: {_WEARER} is empty, expected a name")
+        if wearers.setdefault(recording, wearer) != wearer:
+            raise ValueError(
+                f"{sections} row {row}: {_RECORDING} {recording!r} has the wearer {wearer.user!r}, "
+                f"expected {wearers[recording].user!r} as in a row before"
+            )
+        if id_of_user.setdefault(wearer.user, wearer.user_id) != wearer.user_id:
+            raise ValueError(
+                f"{sections} row {row}: {_WEARER} {wearer.user!r} has a second {_WEARER_ID}, "
+                f"{wearer.user_id!r}: give each person a name of its own, or the same id"
+            )
+    return wearers
+
+
+def _image(path: Path, *, is_in_px: bool) -> tuple[str, str]:
+    """Returns the image of an enrichment or surface, and where its name is from."""
+    if surface := _SURFACE.fullmatch(rows.stem(path)):
+        return surface[1], "the name of the surface"
+    folder = path.absolute().parent.name
+    if is_in_px:
+        for name in _REFERENCE_IMAGES:
+            if path.with_name(name).is_file():
+                return f"{folder}/{name}", f"{name} in the folder"
+    return folder, "the folder"
+
+
+def _order(codes: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Numbers groups from 1 by their first start: int64 [n].
+
+    Args:
+        codes: int32 [n], group of each row; -1 is a group too.
+        start: int64 [n].
+    """
+    groups, group = np.unique(codes, return_inverse=True)
+    first = np.full(len(groups), np.iinfo(np.int64).max)
+    np.minimum.at(first, group, start)
+    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
+    return rank[group] + 1
+
+
+def recognise_pupil_core(opened: Opened) -> Role:
+    """Recognises the fixations of an export of Pupil Player by their columns."""
+    columns = set(opened.columns)
+    if set(_CORE_COLUMNS) <= columns:
+        return "fixations"
+    if columns >= _CORE_SCENE:
+        return "scene"
+    return "beside" if {"gaze_timestamp", "on_surf"} <= columns else ""
+
+
+def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
+    """Reads the fixations on a surface, in fractions of the surface with y up.
+
+    A fixation has a row for each frame of the scene camera, with its place on the surface as it was
+    found in this frame. The place of the fixation is the median of x and of y over the frames that
+    have it on the surface.
+
+    Args:
+        opened: the file.
+        how: has no option for this format.
+
+    Raises:
+        ValueError: the fixations are on no surface, a cell is no number, or the rows of a fixation
+            differ in start or duration; the message has the file and the row.
+    """
+    path = opened.path
+    if recognise_pupil_core(opened) != "fixations":
+        raise _scene_error(path, "the surface tracker (fixations_on_surface_NAME.csv)")
+    table = containers.read_table(opened, _CORE_COLUMNS, names_in=["fixation_id", "on_surf"])
+    numbers = {
+        name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
+        for name in _CORE_COLUMNS[1:5]
+    }
+    is_on = _truths(path, table, "on_surf")
+    for name, column in numbers.items():
+        _refuse(
+            path,
+            is_on & ~np.isfinite(column.values),
+            lambda row, name=name: (  # type: ignore[misc]
+                f"{name} is {table[name][row].as_py()!r}, expected a number"
+            ),
+        )
+    surface = _SURFACE.fullmatch(rows.stem(path))
+    x, y = numbers["norm_pos_x"], numbers["norm_pos_y"]
+    found = Rows(
+        place=rows.places(table.num_rows),
+        image=rows.one_name(surface[1], table.num_rows) if surface else None,
+        user=rows.one_name(_recording(path), table.num_rows),
+        x=x,
+        y=y,
+        duration_ms=numbers["duration"],
+        t_ms=rows.exact(numbers["start_timestamp"].values * _S_TO_MS),
+        units="frac",
+        y_axis="up",
+        taken=(
+            f"image from {'the name of the surface' if surface else 'nowhere'}, person from the "
+            "folder, x and y from the median of 'norm_pos_x' and 'norm_pos_y' over the frames of "
+            "a fixation with 'on_surf' True (fractions of the surface, y up), duration from "
+            "'duration' (ms), start from 'start_timestamp' (s)"
+        ),
+    )
+    fixation = rows.names_of(table["fixation_id"]).codes
+    _refuse(path, fixation < 0, lambda _: "fixation_id is empty, expected a number")
+    for name in ("start_timestamp", "duration"):
+        values = numbers[name].values
+        _, first, group = np.unique(fixation, return_index=True, return_inverse=True)
+        before = values[first][group]
+        _refuse(
+            path,
+            is_on & (values != before),
+            lambda row, name=name, values=values, before=before: (  # type: ignore[misc]
+                f"{name} is {float(values[row])!r}, expected {float(before[row])!r} as in the "
+                "first row of the fixation"
+            ),
+        )
+    found = rows.take(found, is_on, "not on the surface")
+    _, first, group = np.unique(fixation[is_on], return_index=True, return_inverse=True)
+    place = {axis: rows.exact(_medians(getattr(found, axis), group)[group]) for axis in ("x", "y")}
+    found = found._replace(**place)  # type: ignore[arg-type]
+    return rows.take(found, np.sort(first), "a fixation again, in a further frame")
+
+
+def _medians(numbers: Numbers, group: np.ndarray) -> np.ndarray:
+    """Returns the median of each group: float64 [number of groups].
+
+    Args:
+        numbers: n finite numbers.
+        group: int64 [n], from 0.
+    """
+    counts = np.bincount(group) if len(group) else np.zeros(0, np.int64)
+    ordered = numbers.values[np.lexsort((numbers.values, group))]
+    start = np.cumsum(counts) - counts
+    middle = ordered[start + (counts - 1) // 2], ordered[start + counts // 2]
+    return (middle[0] + middle[1]) / 2
+
+
+def _recording(path: Path) -> str:
+    """Returns the folder of a recording: above `exports`, else the folder of the file.
+
+    Pupil Core numbers the recordings of a day (`2026_01_31/000`): then the day belongs to the name.
+    """
+    folders = [part for part in path.absolute().parent.parts if part != path.anchor]
+    if folders and folders[-1] == "surfaces":
+        folders = folders[:-1]
+    if "exports" in folders[-2:]:
+        folders = folders[: len(folders) - 1 - folders[::-1].index("exports")]
+    name = folders[-1] if folders else ""
+    if re.fullmatch(r"\d{3}", name) and len(folders) > 1:
+        name = f"{folders[-2]}/{name}"
+    return name or rows.stem(path)
+
+
+def _scene_error(path: Path, export: str) -> ValueError:
+    return ValueError(
+        f"{path} has fixations in the picture of the scene camera, which is no image: give the "
+        f"export of {export}"
+    )
+
+
+def _codes(names: Names | None) -> np.ndarray:
+    assert names is not None
+    return names.codes
+
+
+def _truths(path: Path, table: pa.Table, name: str, *, others: tuple[str, ...] = ()) -> np.ndarray:
+    """Reads a column of truth values: bool [n]; an empty cell and `others` are not true."""
+    names = rows.names_of(table[name], missing=rows.MISSING)
+    texts = np.array([*(one.lower() for one in names.names), ""])[names.codes]
+    _refuse(
+        path,
+        ~np.isin(texts, ("true", "false", "", *others)),
+        lambda row: (
+            f"{name} is {table[name][row].as_py()!r}, expected "
+            f"{', '.join(('true', 'false', *others))}"
+        ),
+    )
+    return texts == "true"
+
+
+def _whole_numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
+    """Reads times of nanoseconds, which float64 would round: int64 [n]."""
+    column = table[name]
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = pc.utf8_trim_whitespace(column)
+        is_whole = pc.fill_null(
+            pc.match_substring_regex(column, r"^[0-9]{1,18}$|^[1-8][0-9]{18}$"), False
+        )
+    else:
+        whole = pa.types.is_integer(column.type)
+        is_whole = pc.and_(column.is_valid(), whole)
+    _refuse(
+        path,
+        ~is_whole.to_numpy().astype(bool),
+        lambda row: f"{name} is {table[name][row].as_py()!r}, expected whole nanoseconds",
+    )
+    try:
+        return column.cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid as error:  # Unsigned numbers beyond the range.
+        raise ValueError(
+            f"{path}: {name} has numbers that are too large, expected nanoseconds"
+        ) from error
+
+
+def _refuse(path: Path, is_wrong: np.ndarray, message: Callable[[int], str]) -> None:
+    """Raises a ValueError for the first row where bool [n] is true."""
+    for row in np.flatnonzero(is_wrong)[:1]:
+        more = f" ({int(is_wrong.sum())} such rows)" if is_wrong.sum() > 1 else ""
+        raise ValueError(f"{path} row {row + 1}: {message(int(row))}{more}")
