@@ -18,6 +18,7 @@ from tfds_builders.common.gaze_files import (
     scanpaths,
     smi,
     web,
+    tobii,
 )
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
@@ -46,6 +47,7 @@ FORMATS: dict[str, Format] = {
     "gazepoint": Format(gazepoint.recognise_gazepoint, gazepoint.read_gazepoint),
     "pupil-cloud": Format(pupil.recognise_pupil_cloud, pupil.read_pupil_cloud),
     "pupil-core": Format(pupil.recognise_pupil_core, pupil.read_pupil_core),
+    "tobii": Format(tobii.recognise_tobii, tobii.read_tobii),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),

@@ -1,0 +1,274 @@
+"""Tobii Pro Lab: the data export of gaze on a screen, and of glasses with gaze on snapshots."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from tfds_builders.common.gaze_files import rows, tobii_events, tobii_studio
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.rows import Names, Rows
+from tfds_builders.common.gaze_files.tobii_events import Columns
+
+_UNIT = re.compile(r"^(.*?)\s*[\[(]([^\[\]()]*)[\])]$")
+_MAPPED = re.compile(r"^Mapped fixation X \[(.+)\]$")
+_MICROSECONDS = unicodedata.normalize("NFKC", "\N{MICRO SIGN}s")
+_FACTOR_MS = {"ms": 1.0, _MICROSECONDS: 0.001}
+# Exports of version 24 have the second name.
+_DURATIONS = ("gaze event duration", "eye movement event duration")
+
+# Pixels are whole numbers, and fractions have four digits.
+_TOLERANCE_PX = 2.0
+
+_Key = tuple[str, str]  # Name and unit of a column, in lower case; the unit without blanks.
+
+
+def recognise_tobii(opened: Opened) -> Role:
+    """Recognises exports of Pro Lab and Studio."""
+    role = tobii_studio.recognise_studio(opened)
+    if role:
+        return role
+    named = {name for name, _ in _by_name(opened.columns)}
+    if "recording timestamp" not in named:
+        return ""
+    if any(map(_MAPPED.match, opened.columns)) or {"fixation point x", "eye movement type"} & named:
+        return "fixations"
+    return "samples" if "gaze point x" in named else ""
+
+
+def read_tobii(opened: Opened, how: How) -> Rows:
+    """Reads the fixations of an export of Pro Lab or Studio.
+
+    The exports have one place for both eyes.
+
+    Args:
+        opened: the file.
+        how: has the conditions that the rows fulfil.
+
+    Raises:
+        ValueError: the file lacks a column, rows contradict each other, or the file cannot be read;
+            the message has the file.
+    """
+    if recognise_tobii(opened) != "fixations":
+        raise ValueError(
+            f"{opened.path} holds samples of gaze, not fixations: export it again with the columns "
+            "of the type of the eye movement, its index and duration, and the fixation point"
+        )
+    if tobii_studio.recognise_studio(opened):
+        return tobii_studio.read_studio(opened, how)
+    snapshots = [match[1] for match in map(_MAPPED.match, opened.columns) if match]
+    return _read_snapshots(opened, snapshots, how) if snapshots else _read_screen(opened, how)
+
+
+def _by_name(columns: Sequence[str]) -> dict[_Key, str]:
+    """Returns the columns by name and unit: `[DACS px]` and `(DACSpx)` are the same unit."""
+    found: dict[_Key, str] = {}
+    for column in columns:
+        match = _UNIT.match(column)
+        name, unit = match.groups() if match else (column, "")
+        unit = unicodedata.normalize("NFKC", unit).replace(" ", "").lower()
+        found.setdefault((name.lower(), unit), column)
+    return found
+
+
+def _pick(named: Mapping[_Key, str], name: str, *units: str) -> str | None:
+    return next((named[name, unit] for unit in units if (name, unit) in named), None)
+
+
+def _columns(opened: Opened, named: Mapping[_Key, str]) -> Columns:
+    kind, index = (_pick(named, f"eye movement type{end}", "") for end in ("", " index"))
+    if kind is None or index is None:
+        name = "Eye movement type" if kind is None else "Eye movement type index"
+        raise ValueError(
+            f"{opened.path} has no column {name!r}, which says which rows are one fixation: "
+            "export it again with this column"
+        )
+    # Durations without a unit are milliseconds. Times without one are of either unit.
+    factors = {**_FACTOR_MS, "": 1.0}
+    durations = [
+        (named[name, unit], factors[unit])
+        for name in _DURATIONS
+        for unit in factors
+        if (name, unit) in named
+    ]
+    unit = next((unit for unit in factors if ("recording timestamp", unit) in named), None)
+    return Columns(
+        kind=kind,
+        number=index,
+        durations=tuple(durations),
+        time=None if unit is None else named["recording timestamp", unit],
+        time_factor=_FACTOR_MS.get(unit or ""),
+        user=_pick(named, "participant name", ""),
+        session=_pick(named, "recording name", ""),
+        sensor=_pick(named, "sensor", ""),
+        media=_pick(named, "presented media name", "")
+        or _pick(named, "presented stimulus name", ""),
+    )
+
+
+def _read_screen(opened: Opened, how: How) -> Rows:
+    """Reads places on the image; on the screen, where nothing says the place of the image there."""
+    path = opened.path
+    named = _by_name(opened.columns)
+    columns = _columns(opened, named)
+    if columns.media is None and _pick(named, "recording media name", "") is not None:
+        raise ValueError(
+            f"{path} has fixations on the video of glasses, not on an image: map the gaze on a "
+            "snapshot, and export the columns 'Mapped fixation X' and 'Mapped fixation Y'"
+        )
+    norm = [_pick(named, f"fixation point {axis}", "mcsnorm") for axis in "xy"]
+    px = [_pick(named, f"fixation point {axis}", "dacspx", "") for axis in "xy"]
+    corner = [_pick(named, f"presented media position {axis}", "dacspx", "px", "") for axis in "xy"]
+    size = [_pick(named, f"presented media {side}", "px", "") for side in ("width", "height")]
+    screen = [
+        _pick(named, f"recording resolution {side}", "px", "") for side in ("width", "height")
+    ]
+    table = tobii_events.read_columns(opened, columns, [*norm, *px, *corner, *size, *screen])
+    events = tobii_events.find(opened, table, columns, how)
+    row = events.row[tobii_events.first_of(events)]
+    image, trial = tobii_events.images_of(table, columns, row)
+
+    def values(name: str | None) -> np.ndarray:
+        if name is None:
+            return np.full(len(row), np.nan)
+        return tobii_events.numbers_at(opened, table, name, row).values
+
+    on_image, on_screen = [], []
+    for axis in (0, 1):
+        shown = values(size[axis])
+        shown = np.where(shown > 0, shown, np.nan)
+        at_px = values(px[axis])
+        from_corner, fraction = at_px - values(corner[axis]), values(norm[axis])
+        _check_same_place(opened, row, axis, fraction * shown, from_corner)
+        on_image.append(np.where(np.isnan(fraction), from_corner / shown, fraction))
+        on_screen.append(at_px)
+    taken = [f"image from {columns.media!r}" if columns.media else "no column of the image"]
+    is_on_image = all(np.isfinite(one).any() for one in on_image) or None in px
+    if is_on_image:
+        has_rectangle = None not in (*px, *corner, *size)
+        parts = [f"{' and '.join(map(repr, filter(None, norm)))} (fractions of the image)"]
+        if has_rectangle:
+            parts.append(f"{px[0]!r} and {px[1]!r} and the place of the image on the screen")
+        parts = parts[0 if any(norm) else 1 :]
+        taken.append(f"x and y from {', or from '.join(parts)}")
+        reason = tobii_events.BESIDE
+    else:
+        taken.append(f"x and y from {px[0]!r} and {px[1]!r} (pixels of the screen)")
+        reason = "without a place"
+    if None in px and None in norm:
+        raise ValueError(f"{path} has no columns 'Fixation point X' and 'Fixation point Y'")
+    x, y = map(rows.exact, on_image if is_on_image else on_screen)
+    found = tobii_events.make_rows(
+        opened,
+        table,
+        columns,
+        events.time_factor,
+        row,
+        image,
+        x,
+        y,
+        trial=trial,
+        units="frac" if is_on_image else "px",
+        frame="image" if is_on_image else "screen",
+        screen_px=None if is_on_image else _screen(opened, table, screen, row),
+        taken=taken,
+    )
+    return tobii_events.leave_out(found, reason)
+
+
+def _check_same_place(
+    opened: Opened, row: np.ndarray, axis: int, by_image: np.ndarray, by_screen: np.ndarray
+) -> None:
+    """Checks that pixels from the corner of the image are the same, where both are given."""
+    for wrong in np.flatnonzero(np.abs(by_image - by_screen) > _TOLERANCE_PX)[:1]:
+        raise ValueError(
+            f"{opened.path} row {row[wrong] + 1}: the fixation is {by_image[wrong]:.1f} px from "
+            f"the {('left', 'top')[axis]} of the image by its place on the image, and "
+            f"{by_screen[wrong]:.1f} px by its place on the screen, expected the same place "
+            "(export only one of 'Fixation point [MCS norm]' and 'Fixation point [DACS px]')"
+        )
+
+
+def _screen(
+    opened: Opened, table: pa.Table, columns: Sequence[str | None], row: np.ndarray
+) -> tuple[int, int] | None:
+    """Returns the size of the screen, if all rows give the same."""
+    sizes = []
+    for column in columns:
+        if column is None:
+            return None
+        values = np.unique(tobii_events.numbers_at(opened, table, column, row).values)
+        if len(values) != 1 or not values[0] >= 1:
+            return None
+        sizes.append(int(values[0]))
+    return sizes[0], sizes[1]
+
+
+def _read_snapshots(opened: Opened, snapshots: Sequence[str], how: How) -> Rows:
+    """Reads gaze of glasses that is mapped on images, in pixels of the image."""
+    named = _by_name(opened.columns)
+    given = set(opened.columns)
+    of_gaze = {("eye movement type", ""), ("eye movement type index", "")} <= named.keys()
+    for name in snapshots:
+        needed = [f"Mapped fixation Y [{name}]"]
+        if not of_gaze:
+            needed += [f"Mapped eye movement type{end} [{name}]" for end in ("", " index")]
+        for column in needed:
+            if column not in given:
+                raise ValueError(
+                    f"{opened.path} has no column {column!r}: export it again with this column"
+                )
+    mapped = [name for name in opened.columns if name.startswith("Mapped ")]
+    everything: list[Columns] = []
+    for name in snapshots:
+        if of_gaze:
+            everything.append(_columns(opened, named))
+            continue
+        kind, number = (f"Mapped eye movement type{end} [{name}]" for end in ("", " index"))
+        keys = {("eye movement type", ""): kind, ("eye movement type index", ""): number}
+        # Durations are those of fixations of the gaze, not of mapped ones.
+        everything.append(_columns(opened, {**named, **keys})._replace(durations=()))
+    table = tobii_events.read_columns(opened, everything[0], mapped)
+    parts, at_row, on_snapshot = [], [], []
+    for name, columns in zip(snapshots, everything, strict=True):
+        events = tobii_events.find(opened, table, columns, how)
+        axes = [f"Mapped fixation {axis} [{name}]" for axis in "XY"]
+        xy = np.column_stack(
+            [tobii_events.numbers_at(opened, table, axis, events.row).values for axis in axes]
+        )
+        is_used = ~np.isnan(xy).any(axis=1)
+        kind = f"Mapped eye movement type [{name}]"
+        if kind in given:
+            is_used &= tobii_events.is_name(table, kind, "Fixation")[events.row]
+        xy[~is_used] = np.nan
+        for axis, values in zip(axes, xy.T, strict=True):
+            tobii_events.check_repeated(opened, events, repr(axis), values, _TOLERANCE_PX)
+        first = tobii_events.first_of(events, is_used)
+        parts.append(xy[first])
+        at_row.append(events.row[first])
+        on_snapshot.append(events.fixation[first])
+    row = np.concatenate(at_row)
+    order = np.argsort(row, kind="stable")
+    xy = np.concatenate(parts)[order]
+    codes = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])[order]
+    x, y = rows.exact(xy[:, 0]), rows.exact(xy[:, 1])
+    names = rows.names_of(snapshots)
+    image = Names(names.codes[codes], names.names)
+    found = tobii_events.make_rows(
+        opened,
+        table,
+        everything[0],
+        events.time_factor,
+        row[order],
+        image,
+        x,
+        y,
+        taken=["image, x and y from 'Mapped fixation X/Y [image]' (pixels of the image)"],
+    )
+    num_beside = 0
+    if of_gaze:  # The fixations have the same numbers for all snapshots.
+        num_beside = len(np.unique(events.fixation)) - len(np.unique(np.concatenate(on_snapshot)))
+    return found._replace(left_out={"not on a snapshot": num_beside} if num_beside else {})

@@ -1,0 +1,371 @@
+"""Finds fixations in exports of Tobii with one row a sample or event.
+
+All rows of a fixation repeat its place, duration and number, rows of the mouse and of other sensors
+too. One row of each fixation is read.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from tfds_builders.common.gaze_files import containers, plain, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.how import How
+from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+
+BESIDE = "beside the image, without a place on it"
+NO_IMAGE = "without an image"
+ON_VIDEO = "on a video"
+
+_VIDEO = re.compile(r".*\.(mp4|avi|wmv|mov|mkv|webm|mpe?g|flv)", re.IGNORECASE)
+_TOLERANCE_MS = 1.0
+
+
+class Columns(NamedTuple):
+    """Columns of an export; None: the export has no such column.
+
+    Attributes:
+        kind: type of the eye movement.
+        number: of the fixation, counted through a recording.
+        durations: of the fixation, each with the factor to milliseconds; any of them may be empty.
+        time: of the row.
+        time_factor: from the unit of the times to milliseconds; None: the header does not say.
+        user: name of the person.
+        session: name of the recording.
+        sensor: what gave the row.
+        media: name of the image.
+    """
+
+    kind: str
+    number: str
+    durations: tuple[tuple[str, float], ...]
+    time: str | None
+    time_factor: float | None
+    user: str | None
+    session: str | None
+    sensor: str | None
+    media: str | None
+
+
+class Events(NamedTuple):
+    """The rows of a table that belong to a fixation, in the order of the file.
+
+    Attributes:
+        row: int64 [m], row of the table, from 0.
+        fixation: int64 [m], number of the fixation in the file, from 0.
+        is_eye: bool [m], whether the row is of the eye tracker, not of a mouse or another sensor.
+        time_factor: from the times to milliseconds; None: no times, or of an unknown unit.
+    """
+
+    row: np.ndarray
+    fixation: np.ndarray
+    is_eye: np.ndarray
+    time_factor: float | None
+
+
+def read_columns(opened: Opened, columns: Columns, others: Sequence[str | None]) -> pa.Table:
+    """Reads the columns of the fixations and others."""
+    texts = {columns.kind, columns.user, columns.session, columns.sensor, columns.media} - {None}
+    numbers = {columns.number, columns.time, *(name for name, _ in columns.durations)}
+    wanted = {name for name in (*texts, *numbers, *others) if name is not None}
+    return containers.read_table(opened, wanted, names_in={name for name in texts if name})
+
+
+def numbers_at(opened: Opened, table: pa.Table, column: str, row: np.ndarray) -> Numbers:
+    """Reads the numbers of some rows.
+
+    Raises:
+        ValueError: a cell is neither empty nor a finite number.
+    """
+    cells = table[column].take(pa.array(row))
+    found = rows.numbers_of(cells, decimal_comma=opened.delimiter != ",")
+    is_wrong = found.is_wrong | (~found.is_missing & ~np.isfinite(found.values))
+    for wrong in np.flatnonzero(is_wrong)[:1]:
+        more = f" ({int(is_wrong.sum())} such rows)" if is_wrong.sum() > 1 else ""
+        raise ValueError(
+            f"{opened.path} row {row[wrong] + 1}: {column!r} is {cells[int(wrong)].as_py()!r}, "
+            f"expected a number{more}"
+        )
+    return found
+
+
+def is_name(table: pa.Table, column: str, name: str) -> np.ndarray:
+    """Returns bool [n], where a column of names has this name."""
+    codes, names = rows.names_of(table[column])
+    return codes == (names.index(name) if name in names else -2)
+
+
+def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
+    """Finds the rows of each fixation.
+
+    Args:
+        opened: the file.
+        table: its columns.
+        columns: their names.
+        how: has the conditions that the rows fulfil.
+
+    Raises:
+        ValueError: a fixation has no number, or the rows of a number contradict each other.
+    """
+    is_used = is_name(table, columns.kind, "Fixation")
+    for condition in how.where:
+        is_used &= plain.rows_where(opened, condition)
+    row = np.flatnonzero(is_used)
+    index = numbers_at(opened, table, columns.number, row).values
+    for wrong in np.flatnonzero(~(np.abs(index) < 2**53) | (index != np.round(index)))[:1]:
+        cell = table[columns.number][int(row[wrong])].as_py()
+        raise ValueError(
+            f"{opened.path} row {row[wrong] + 1}: {columns.number!r} is {cell!r}, expected the "
+            "number of the fixation"
+        )
+    user, session = _people(opened, table, columns)
+    if session is None:
+        _check_one_recording(opened, columns, row, index, user.codes[row])
+    recording = np.zeros(len(row)) if session is None else session.codes[row]
+    order = np.lexsort((row, index, recording, user.codes[row]))
+    keys = (index, recording, user.codes[row])
+    fixation = np.empty(len(row), np.int64)
+    fixation[order] = np.cumsum(rows.run_starts(*(key[order] for key in keys))) - 1
+    is_eye = np.ones(len(row), bool)
+    if columns.sensor is not None:
+        is_eye = is_name(table, columns.sensor, "Eye Tracker")[row]
+    found = Events(row, fixation, is_eye, columns.time_factor)
+    duration = _durations(opened, table, columns, row)
+    if duration is not None:
+        name = " or ".join(repr(column) for column, _ in columns.durations)
+        check_repeated(opened, found, name, duration.values, _TOLERANCE_MS)
+    if columns.time is not None and columns.time_factor is None and duration is not None:
+        t = numbers_at(opened, table, columns.time, row).values
+        factor = _proven_factor(opened, found, t, duration.values, keys[1:])
+        found = found._replace(time_factor=factor)
+    return found
+
+
+def first_of(events: Events, is_used: np.ndarray | None = None) -> np.ndarray:
+    """Returns indices [k] of `events`: of each fixation the first row of the eye tracker.
+
+    Args:
+        events: rows of fixations.
+        is_used: bool [m], the rows to choose from; None: all.
+    """
+    at = np.arange(len(events.row)) if is_used is None else np.flatnonzero(is_used)
+    # A fixation may have rows of other sensors before, and only such rows.
+    order = at[np.lexsort((at, ~events.is_eye[at], events.fixation[at]))]
+    return np.sort(order[rows.run_starts(events.fixation[order])])
+
+
+def check_repeated(
+    opened: Opened, events: Events, name: str, values: np.ndarray, tolerance: float
+) -> None:
+    """Checks that all rows of a fixation have the same value.
+
+    Args:
+        opened: the file.
+        events: rows of fixations.
+        name: of the value, for the message.
+        values: float64 [m]; NaN: not given.
+        tolerance: largest difference.
+
+    Raises:
+        ValueError: two rows of a fixation differ.
+    """
+    given = np.flatnonzero(~np.isnan(values))
+    _, first, number = np.unique(events.fixation[given], return_index=True, return_inverse=True)
+    first_given = given[first][number]
+    differs = np.abs(values[given] - values[first_given]) > tolerance
+    for wrong in np.flatnonzero(differs)[:1]:
+        here, there = given[wrong], first_given[wrong]
+        raise ValueError(
+            f"{opened.path} row {events.row[here] + 1}: {name} is {values[here]:g}, and "
+            f"{values[there]:g} in row {events.row[there] + 1} of the same fixation, expected one "
+            "value for each number of a fixation in a recording"
+        )
+
+
+def make_rows(
+    opened: Opened,
+    table: pa.Table,
+    columns: Columns,
+    time_factor: float | None,
+    row: np.ndarray,
+    image: Names | None,
+    x: Numbers,
+    y: Numbers,
+    **more: Any,
+) -> Rows:
+    """Makes one row for each of some rows of the table.
+
+    Args:
+        opened: the file.
+        table: its columns.
+        columns: their names.
+        time_factor: from the times to milliseconds; None: not known.
+        row: int64 [k], rows of the table, from 0.
+        image: names [k] of the images.
+        x: places [k].
+        y: alike.
+        more: further fields.
+    """
+    user, session = _people(opened, table, columns)
+    t_ms, start = None, None
+    if columns.time is not None and time_factor is None:
+        start = f"no start, since nothing says the unit of {columns.time!r}"
+    elif columns.time is not None and time_factor is not None:
+        t = numbers_at(opened, table, columns.time, row)
+        t_ms = t._replace(values=t.values * time_factor)
+        unit = "milliseconds" if time_factor == 1 else "microseconds"
+        start = f"start from {columns.time!r} ({unit})"
+    duration = " or ".join(repr(name) for name, _ in columns.durations)
+    factors = {factor for _, factor in columns.durations}
+    unit = "microseconds" if factors == {0.001} else "milliseconds"
+    taken = [
+        f"person from {columns.user!r}" if columns.user else "person from the name of the file",
+        f"session from {columns.session!r}" if columns.session else "",
+        f"duration from {duration} ({unit})" if duration else "no duration",
+        start or "no start",
+        f"one row for each {columns.number!r}",
+    ]
+    return Rows(
+        place=row + 1,
+        image=image,
+        user=Names(user.codes[row], user.names),
+        session=rows.take_names(session, row),
+        x=x,
+        y=y,
+        duration_ms=_durations(opened, table, columns, row),
+        t_ms=t_ms,
+        **{**more, "taken": ", ".join([*more.get("taken", ()), *filter(None, taken)])},
+    )
+
+
+def images_of(
+    table: pa.Table, columns: Columns, row: np.ndarray
+) -> tuple[Names | None, Numbers | None]:
+    """Finds the image of some rows, and the number of its showing.
+
+    An image that is shown again, after another or after none, is viewed again.
+    """
+    if columns.media is None:
+        return None, None
+    media = rows.names_of(table[columns.media])
+    # Rows of other sensors and of events need not have the image.
+    is_sample = rows.names_of(table[columns.kind]).codes >= 0
+    if columns.sensor is not None:
+        is_sample &= is_name(table, columns.sensor, "Eye Tracker")
+    at = np.flatnonzero(is_sample)
+    keys = [media.codes[at]]
+    for column in (columns.user, columns.session):
+        if column is not None:
+            keys.append(rows.names_of(table[column]).codes[at])
+    starts = np.zeros(table.num_rows, np.int64)
+    starts[at] = rows.run_starts(*keys)
+    return rows.take_names(media, row), rows.exact(np.cumsum(starts)[row])
+
+
+def leave_out(found: Rows, reason: str) -> Rows:
+    """Leaves out fixations without an image, on a video, or without a place."""
+    if found.image is not None:
+        found = rows.take(found, found.image.codes >= 0, NO_IMAGE)
+    if found.image is not None:
+        is_video = np.array([bool(_VIDEO.fullmatch(name)) for name in found.image.names], bool)
+        found = rows.take(found, ~is_video[found.image.codes], ON_VIDEO)
+    return rows.take(found, ~(found.x.is_missing | found.y.is_missing), reason)
+
+
+def _people(opened: Opened, table: pa.Table, columns: Columns) -> tuple[Names, Names | None]:
+    session = None if columns.session is None else rows.names_of(table[columns.session])
+    if columns.user is not None:
+        return rows.names_of(table[columns.user]), session
+    if session is not None and len(session.names) > 1:
+        raise ValueError(
+            f"{opened.path} has {len(session.names)} recordings and no column of the participant: "
+            "export it again with this column, or one file for each recording"
+        )
+    return rows.one_name(rows.stem(opened.path), table.num_rows), session
+
+
+def _durations(
+    opened: Opened, table: pa.Table, columns: Columns, row: np.ndarray
+) -> Numbers | None:
+    """Joins the columns of the durations, which agree where several are given."""
+    found: Numbers | None = None
+    for column, factor in columns.durations:
+        one = numbers_at(opened, table, column, row)
+        one = one._replace(values=one.values * factor)
+        if found is None:
+            found = one
+            continue
+        differs = np.abs(one.values - found.values) > _TOLERANCE_MS
+        for wrong in np.flatnonzero(differs)[:1]:
+            raise ValueError(
+                f"{opened.path} row {row[wrong] + 1}: {column!r} is {one.values[wrong]:g} ms, and "
+                f"{columns.durations[0][0]!r} is {found.values[wrong]:g} ms, expected one duration"
+            )
+        values = np.where(found.is_missing, one.values, found.values)
+        found = rows.exact(values)
+    return found
+
+
+def _check_one_recording(
+    opened: Opened, columns: Columns, row: np.ndarray, index: np.ndarray, user: np.ndarray
+) -> None:
+    """Checks that the numbers of the fixations of each person go up."""
+    order = np.argsort(user, kind="stable")
+    is_back = (np.diff(index[order]) < 0) & (np.diff(user[order]) == 0)
+    for wrong in order[1:][is_back][:1]:
+        raise ValueError(
+            f"{opened.path} row {row[wrong] + 1}: {columns.number!r} goes back to "
+            f"{index[wrong]:g}, and the file has no column of the recording: export it again with "
+            "this column"
+        )
+
+
+def _proven_factor(
+    opened: Opened,
+    events: Events,
+    t: np.ndarray,
+    duration_ms: np.ndarray,
+    owner: Sequence[np.ndarray],
+) -> float | None:
+    """Finds the factor to milliseconds of times without a unit.
+
+    Old headers do not say the unit: microseconds stand beside durations in milliseconds. The rows
+    of a fixation cannot span more than its duration, and the next fixation of the recording cannot
+    start before its end.
+
+    Args:
+        opened: the file.
+        events: the rows of fixations.
+        t: times [m].
+        duration_ms: durations [m].
+        owner: keys [m] of the recordings.
+
+    Returns:
+        The factor, or None if nothing proves it.
+
+    Raises:
+        ValueError: the times fit neither unit.
+    """
+    if not len(t):
+        return None
+    order = np.argsort(events.fixation, kind="stable")
+    first = np.flatnonzero(rows.run_starts(events.fixation[order]))
+    begin, end = np.fmin.reduceat(t[order], first), np.fmax.reduceat(t[order], first)
+    duration = duration_ms[order][first]
+    is_longer = end - begin > 2 * duration + 50
+    keys = [key[order][first] for key in owner]
+    by_time = np.lexsort((begin, *keys))
+    is_next = ~rows.run_starts(*(key[by_time] for key in keys))[1:]
+    gap = np.diff(begin[by_time])[is_next]
+    is_shorter = (gap > 0) & (gap < 500 * duration[by_time][:-1][is_next])
+    if is_longer.any() and is_shorter.any():
+        raise ValueError(
+            f"{opened.path}: the recording timestamps fit neither milliseconds nor microseconds "
+            "beside the durations of the fixations: export it again, with the unit in the header"
+        )
+    if is_longer.any():
+        return 0.001
+    return 1.0 if is_shorter.any() else None
