@@ -9,16 +9,16 @@ from tfds_builders.common.gaze_files import (
     containers,
     eyelink,
     eyelink_asc,
-    gorilla,
     gazepoint,
+    gorilla,
     plain,
     published,
-    refused,
     pupil,
+    refused,
     scanpaths,
     smi,
-    web,
     tobii,
+    web,
 )
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
