@@ -97,12 +97,12 @@ def read_table(source: Source) -> gaze_schema.Release:
     if fixations is None:
         more = f"; {len(errors) - 1} more errors: gazejax data check lists them"
         raise ValueError(errors[0] + (more if len(errors) > 1 else ""))
+    for note in fixations.notes:
+        _log(note)
     if coordinates.is_placed(source.convention) or fixations.frame == "image":
         convention_of(source, fixations, {})  # Cheaper than to look for the images first.
     paths = pictures.find_images(fixations.image_ids, source.images_dir)
     convention = convention_of(source, fixations, paths)
-    for note in fixations.notes:
-        _log(note)
     _, warnings = look_at(source, fixations, paths, convention)
     for warning in warnings:
         _log(with_kind(warning))
