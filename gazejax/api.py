@@ -34,6 +34,7 @@ from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import MapSpec
 from gazejax.models.scanpath_encoder import TIMED_FEATURES
+from gazejax.runtime.files import expand_home
 from gazejax.types import Scanpaths
 from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
@@ -45,14 +46,14 @@ _FIXATIONS = 128
 
 
 def load(workdir: str | Path) -> "Model":
-    """Loads the trained stages of a workdir.
+    """Loads the trained stages of a workdir; a leading `~` is the home folder.
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or a stage has no checkpoint.
         ValueError: if a checkpoint does not load, its encoder is another than that of stage 2, or
             the folder holds several folds.
     """
-    return Model(Path(workdir))
+    return Model(Path(expand_home(workdir)))
 
 
 class PersonalGaze(NamedTuple):

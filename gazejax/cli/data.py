@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gazejax.cli.paths import as_path
 from gazejax.data.reader import prepared_folder
 from tfds_builders.common import coordinates, gaze_files, prepared, raw_check
 from tfds_builders.common.build import Options, build
@@ -21,17 +22,17 @@ def add_parsers(data: Any) -> None:
     """
     building = data.add_parser("build", help="build a TFDS data set once, for all trainings")
     building.add_argument("name", metavar="NAME[/CONFIG]", help="such as osie/gaze, or gaze_table")
-    building.add_argument("--raw", type=Path, metavar="DIR", help="folder of the release")
+    building.add_argument("--raw", type=as_path, metavar="DIR", help="folder of the release")
     building.add_argument(
         "--table",
-        type=Path,
+        type=as_path,
         action="append",
         default=[],
         metavar="FILE_OR_DIR",
         help="gaze_table: a file of gaze, or a folder of such files; may be given several times",
     )
     building.add_argument("--name", dest="stored_name", help="gaze_table: name of the data set")
-    building.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
+    building.add_argument("--data-dir", type=as_path, metavar="DIR", help="default: TFDS's own")
     building.add_argument(
         "--replace", action="store_true", help="build anew what is built already under this name"
     )
@@ -44,7 +45,9 @@ def add_parsers(data: Any) -> None:
     building.set_defaults(run=_build)
 
     checking = data.add_parser("check", help="check a table or release before it is built")
-    checking.add_argument("path", type=Path, metavar="PATH", help="a table, or folder of a release")
+    checking.add_argument(
+        "path", type=as_path, metavar="PATH", help="a table, or folder of a release"
+    )
     checking.add_argument(
         "--of",
         metavar="NAME[/CONFIG]",
@@ -55,7 +58,7 @@ def add_parsers(data: Any) -> None:
     )
     checking.add_argument(
         "--picture",
-        type=Path,
+        type=as_path,
         default=Path("gaze_check.png"),
         metavar="PNG",
         help="picture of some scanpaths on their images; default: gaze_check.png",
@@ -67,25 +70,25 @@ def add_parsers(data: Any) -> None:
     checking.set_defaults(run=_check)
 
     listing = data.add_parser("list", help="list the prepared data sets")
-    listing.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
+    listing.add_argument("--data-dir", type=as_path, metavar="DIR", help="default: TFDS's own")
     listing.set_defaults(run=_list)
 
     removing = data.add_parser("remove", help="remove a prepared data set from the disk")
     removing.add_argument("name", metavar="NAME[/CONFIG]")
-    removing.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
+    removing.add_argument("--data-dir", type=as_path, metavar="DIR", help="default: TFDS's own")
     removing.add_argument("--yes", action="store_true", help="do not ask")
     removing.set_defaults(run=_remove)
 
     verifying = data.add_parser("verify", help="read every record of a prepared data set")
     verifying.add_argument("name", metavar="NAME[/CONFIG]")
-    verifying.add_argument("--data-dir", type=Path, metavar="DIR", help="default: TFDS's own")
+    verifying.add_argument("--data-dir", type=as_path, metavar="DIR", help="default: TFDS's own")
     verifying.set_defaults(run=_verify)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `build` and `check` that describe the gaze."""
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="folder of the images, where gaze has none"
+        "--images", type=as_path, metavar="DIR", help="folder of the images, where gaze has none"
     )
     add_exif(parser)
     add_coordinate_options(parser)
@@ -283,7 +286,7 @@ def _build(arguments: argparse.Namespace) -> None:
         arguments.name,
         arguments.raw,
         arguments.data_dir,
-        table=tuple(arguments.table),
+        table=tuple(arguments.table) or None,
         stored_name=arguments.stored_name,
         replace=arguments.replace,
         refuse_warnings=arguments.refuse_warnings,
@@ -292,10 +295,10 @@ def _build(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    path = arguments.path
-    name = arguments.of or raw_check.find_kind(path)
+    checked = arguments.path
+    name = arguments.of or raw_check.find_kind(checked)
     is_table = name == "gaze_table"
-    where = Options(table=path) if is_table else Options(raw_dir=path)
+    where = Options(table=checked) if is_table else Options(raw_dir=checked)
     findings = raw_check.check(
         name,
         where._replace(**_options(arguments)),
@@ -314,7 +317,7 @@ def _check(arguments: argparse.Namespace) -> None:
             f"wrote {arguments.picture}: check that the numbered fixations lie on plausible places"
         )
     if findings.errors:
-        raise ValueError(f"{path} cannot be built: {len(findings.errors)} errors")
+        raise ValueError(f"{checked} cannot be built: {len(findings.errors)} errors")
 
 
 def _list(arguments: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from gazejax.cli.data import (
     convention_options,
     reading_options,
 )
+from gazejax.cli.paths import as_path
 from gazejax.workdir.layout import load_gaze_source
 from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures
 from tfds_builders.gaze_table import gaze_table_dataset_builder
@@ -36,21 +37,21 @@ def add_parser(commands: Any) -> None:
         "build. A table whose coordinates are not described by an option is read as the table of "
         "the training was.",
     )
-    embedding.add_argument("workdir", type=Path)
+    embedding.add_argument("workdir", type=as_path)
     embedding.add_argument(
         "--table",
-        type=Path,
+        type=as_path,
         action="append",
         required=True,
         metavar="FILE_OR_DIR",
         help="a file of gaze, or a folder of such files; may be given several times",
     )
-    embedding.add_argument("--images", type=Path, required=True, metavar="DIR")
+    embedding.add_argument("--images", type=as_path, required=True, metavar="DIR")
     who = embedding.add_mutually_exclusive_group(required=True)
     who.add_argument("--user", help="name of one user")
     who.add_argument("--all", action="store_true", help="all users, a file for each")
     embedding.add_argument(
-        "--out", type=Path, required=True, metavar="E.npz", help="with --all: a folder"
+        "--out", type=as_path, required=True, metavar="E.npz", help="with --all: a folder"
     )
     add_exif(embedding)
     add_coordinate_options(embedding)

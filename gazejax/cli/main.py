@@ -12,6 +12,7 @@ from gazejax.analysis.trait_probes import probe
 from gazejax.api import load
 from gazejax.cli import embed, train
 from gazejax.cli.data import add_exif, add_parsers
+from gazejax.cli.paths import as_path, as_path_or_name
 from gazejax.cli.tables import read_embedding
 from gazejax.config.derived import batch_divisor
 from gazejax.evaluation.run import evaluate, evaluate_on
@@ -70,32 +71,37 @@ def make_parser() -> argparse.ArgumentParser:
     evaluating = commands.add_parser(
         "evaluate", help="evaluate a training: print and store its metrics"
     )
-    evaluating.add_argument("workdir", type=Path)
+    evaluating.add_argument("workdir", type=as_path)
     evaluating.add_argument(
         "--dataset",
         metavar="NAME/CONFIG",
         help="verify the users of another prepared data set instead; all of them are unseen",
     )
     evaluating.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="folder of that data set; default: TFDS's own"
+        "--data-dir",
+        type=as_path,
+        metavar="DIR",
+        help="folder of that data set; default: TFDS's own",
     )
     evaluating.set_defaults(run=_evaluate)
 
     listing = commands.add_parser("checkpoints", help="list and verify the checkpoints")
-    listing.add_argument("workdir", type=Path)
+    listing.add_argument("workdir", type=as_path)
     listing.set_defaults(run=_list_checkpoints)
 
     sweeping = commands.add_parser("sweep", help="run all variants and seeds of a sweep file")
-    sweeping.add_argument("sweep", metavar="NAME_OR_FILE", help="such as encoders, or a path")
-    sweeping.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    sweeping.add_argument(
+        "sweep", type=as_path_or_name, metavar="NAME_OR_FILE", help="such as encoders, or a path"
+    )
+    sweeping.add_argument("--workdir", type=as_path, required=True, metavar="DIR")
     sweeping.add_argument("--shard", default="1/1", metavar="i/n", help="run part i of n parts")
     sweeping.add_argument("--dry-run", action="store_true", help="print the commands and run none")
     sweeping.set_defaults(run=_sweep)
 
     comparing = commands.add_parser("compare", help="compare the runs of sweeps, or single runs")
-    comparing.add_argument("folders", type=Path, nargs="+", metavar="DIR")
+    comparing.add_argument("folders", type=as_path, nargs="+", metavar="DIR")
     comparing.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder to write to; default: the only DIR given"
+        "--out", type=as_path, metavar="DIR", help="folder to write to; default: the only DIR given"
     )
     comparing.set_defaults(run=_compare)
 
@@ -105,14 +111,14 @@ def make_parser() -> argparse.ArgumentParser:
         description="Selects images to show new users, and compares them with random images. On "
         "the data sets that were tried, the selection saved no images.",
     )
-    selecting.add_argument("workdir", type=Path)
+    selecting.add_argument("workdir", type=as_path)
     selecting.add_argument(
         "--budget", type=int, required=True, metavar="n", help="largest number of images"
     )
     selecting.set_defaults(run=_select_images)
 
     probing = commands.add_parser("probe", help="fit linear probes from embeddings to traits")
-    probing.add_argument("workdir", type=Path)
+    probing.add_argument("workdir", type=as_path)
     probing.set_defaults(run=_probe)
 
     embed.add_parser(commands)
@@ -120,13 +126,13 @@ def make_parser() -> argparse.ArgumentParser:
     predicting = commands.add_parser(
         "predict", help="predict where a user looks in an image, and draw it"
     )
-    predicting.add_argument("workdir", type=Path)
-    predicting.add_argument("--image", type=Path, required=True)
+    predicting.add_argument("workdir", type=as_path)
+    predicting.add_argument("--image", type=as_path, required=True)
     add_exif(predicting)
     predicting.add_argument(
-        "--embedding", type=Path, metavar="E.npz", help="default: the universal map"
+        "--embedding", type=as_path, metavar="E.npz", help="default: the universal map"
     )
-    predicting.add_argument("--out", type=Path, required=True, metavar="MAP.png")
+    predicting.add_argument("--out", type=as_path, required=True, metavar="MAP.png")
     predicting.set_defaults(run=_predict)
     return parser
 

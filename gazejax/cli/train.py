@@ -9,10 +9,12 @@ from typing import Any
 from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from gazejax.cli.paths import as_path, as_path_or_name
 from gazejax.config.errors import ConfigError
 from gazejax.config.files import read_config
 from gazejax.experiments.run import train_and_evaluate
 from gazejax.runtime.distributed import ALLOWED
+from gazejax.runtime.files import expand_home
 
 
 def add_parser(commands: Any) -> None:
@@ -30,11 +32,12 @@ def add_parser(commands: Any) -> None:
     )
     training.add_argument(
         "--config",
+        type=as_path_or_name,
         required=True,
         metavar="NAME_OR_FILE[:ABLATION+...]",
         help="such as osie, osie:memory_off or configs/osie.py",
     )
-    training.add_argument("--workdir", type=Path, required=True, metavar="DIR")
+    training.add_argument("--workdir", type=as_path, required=True, metavar="DIR")
     training.add_argument(
         "--distributed",
         metavar="HOW",
@@ -79,7 +82,10 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
             f"unknown argument {unknown[0]!r}; allowed: --config, --workdir, --distributed, "
             "--config.KEY=VALUE"
         )
-    return values.config
+    changed = values.config
+    if str(changed.data.data_dir).startswith("~"):
+        changed.data.data_dir = expand_home(changed.data.data_dir)
+    return changed
 
 
 def _check_key(config: ConfigDict, key: str) -> None:

@@ -17,8 +17,10 @@ import tensorflow_datasets as tfds
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
+from gazejax.runtime.files import expand_home
 from gazejax.types import Dataset, Gaze, LazyRows
 from tfds_builders.common import pictures
+from tfds_builders.common.prepared import default_data_dir
 
 
 class Source(NamedTuple):
@@ -199,9 +201,10 @@ def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
     """Finds the newest prepared version of a data set.
 
     Raises:
+        ValueError: if `data_dir` is None or begins with `~`, and no home folder is known.
         FileNotFoundError: with the command that prepares it.
     """
-    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    root = Path(expand_home(data_dir)) if data_dir else default_data_dir()
     versions = sorted(
         (
             info.parent

@@ -10,6 +10,7 @@ from gazejax.config.validation import validate
 from gazejax.evaluation.run import evaluate
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.distributed import initialize, is_main_process, run_together
+from gazejax.runtime.files import expand_home
 from gazejax.training.devices import configure_host_devices
 from gazejax.training.run import train_folds
 from gazejax.workdir.layout import is_evaluable
@@ -26,7 +27,7 @@ def train_and_evaluate(
 
     Args:
         config: every value of the experiment; checked by `validate`.
-        workdir: folder of the run; made if it does not exist.
+        workdir: folder of the run, may begin with `~`; made if it does not exist.
         distributed: how to find the other processes of the training: see
             `gazejax.runtime.distributed.initialize`. None: `auto` where the environment says that
             there are several processes, else `off`.
@@ -41,7 +42,7 @@ def train_and_evaluate(
         BlockingIOError: if another process uses the workdir.
         FloatingPointError: if the training diverges.
     """
-    workdir = Path(workdir)
+    workdir = Path(expand_home(workdir))
     validate(config)
     keep_freed_memory()
     configure_host_devices(batch_divisor(config))

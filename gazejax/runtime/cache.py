@@ -12,14 +12,28 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Shaped
 
+from gazejax.runtime.files import expand_home
+
 Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 
 
 def default_folder() -> Path:
-    """`gazejax` in `$XDG_CACHE_HOME`, or in `~/.cache` where that is not set."""
+    """`gazejax` in `$XDG_CACHE_HOME`, or in `~/.cache` where that is not set.
+
+    Raises:
+        ValueError: if no home folder is known, and `$XDG_CACHE_HOME` is not set.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification ignores a relative path.
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "gazejax"
+    if Path(base).is_absolute():
+        return Path(base) / "gazejax"
+    try:
+        return Path(expand_home("~/.cache/gazejax"))
+    except ValueError as error:
+        raise ValueError(
+            "no home folder is known for the cache of weights and features; set XDG_CACHE_HOME or "
+            "HOME"
+        ) from error
 
 
 def read_or_make(path: Path, make: Callable[[], Arrays], *, made_from: str, what: str) -> Arrays:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,25 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     with path_in_errors(path):
         np.savez(temporary, **dict(arrays))
         temporary.replace(path)
+
+
+def expand_home(path: str | Path) -> str:
+    """Replaces a leading `~` or `~USER` of a path by the home folder, as a shell does.
+
+    Raises:
+        ValueError: if that folder is not known, as in a container without HOME.
+    """
+    text = str(path)
+    if not text.startswith("~"):
+        return text
+    expanded = os.path.expanduser(text)
+    # With an empty HOME, `~/x` would become `/x`.
+    if expanded.startswith("~") or os.environ.get("HOME") == "":
+        raise ValueError(
+            f"{text!r} is in a home folder, and none is known; allowed: the path from / on, or set "
+            "HOME"
+        )
+    return expanded
 
 
 def package_version() -> str:

@@ -1,3 +1,5 @@
+import argparse
+import pwd
 import shutil
 from pathlib import Path
 
@@ -5,7 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gazejax.cli.main import main
+from gazejax.cli.main import main, make_parser
+from gazejax.cli.train import with_flags
+from gazejax.config.files import read_config
+from gazejax.runtime import cache
 
 
 @pytest.fixture
@@ -251,3 +256,82 @@ def test_unknown_data_set_and_workdir_are_one_line(tmp_path, capsys):
     assert "unknown data set 'unknown'" in capsys.readouterr().err
     assert main(["evaluate", str(tmp_path)]) == 1
     assert "config.json does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "of"),
+    [
+        ("evaluate ~/x --data-dir ~/x", ("workdir", "data_dir")),
+        ("checkpoints ~/x", ("workdir",)),
+        ("train --config ~/x:short --workdir ~/x", ("config", "workdir")),
+        ("sweep ~/x --workdir ~/x", ("sweep", "workdir")),
+        ("compare ~/x --out ~/x", ("folders", "out")),
+        ("embed ~/x --table ~/x --images ~/x --user a --out ~/x", ("table", "images", "out")),
+        ("predict ~/x --image ~/x --embedding ~/x --out ~/x", ("image", "embedding", "out")),
+        ("data build osie --raw ~/x --table ~/x --data-dir ~/x", ("raw", "table", "data_dir")),
+        ("data check ~/x --images ~/x --picture ~/x", ("path", "images", "picture")),
+    ],
+)
+def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch, command, of):
+    monkeypatch.setenv("HOME", "/home/ann")
+    given = vars(make_parser().parse_args(command.split()))
+    for name in of:
+        [path] = given[name] if isinstance(given[name], list) else [given[name]]
+        assert str(path).removesuffix(":short") == "/home/ann/x"
+
+
+def test_every_path_goes_through_one_function():
+    parsers, types = [make_parser()], []
+    while parsers:
+        for action in parsers.pop()._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                parsers += action.choices.values()
+            else:
+                types.append(action.type)
+    assert Path not in types
+
+
+def test_a_tilde_of_a_config_flag_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    config = with_flags(read_config("synthetic_gaze"), ["--config.data.data_dir=~/x"])
+    assert config.data.data_dir == "/home/ann/x"
+
+
+@pytest.fixture
+def without_home(monkeypatch):
+    def unknown(user):
+        raise KeyError(user)
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", "~/tensorflow_datasets")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("evaluate ~/x", "'~/x' is in a home folder, and none is known; allowed: the path from /"),
+        ("evaluate ~none/x", "'~none/x' is in a home folder, and none is known"),
+        ("data list", "give --data-dir, or set TFDS_DATA_DIR or HOME"),
+        ("data build synthetic_gaze/tiny", "give --data-dir, or set TFDS_DATA_DIR or HOME"),
+        ("data verify osie", "give --data-dir, or set TFDS_DATA_DIR or HOME"),
+    ],
+)
+def test_without_a_home_folder_one_line_says_what_to_set(
+    without_home, tmp_path, monkeypatch, capsys, command, message
+):
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert main(command.split()) == 1
+    except SystemExit as error:
+        assert error.code == 2
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_home_folder_the_cache_says_what_to_set(without_home):
+    with pytest.raises(ValueError, match="set XDG_CACHE_HOME or HOME"):
+        cache.default_folder()

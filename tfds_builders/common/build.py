@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, prepared
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import individual_differences_dataset_builder
@@ -127,7 +127,7 @@ def build(
     given = Options(raw_dir, images_dir, **options)
     check_options(name, given)
     builder_name = name.partition("/")[0]
-    root = None if data_dir is None else Path(data_dir).expanduser()
+    root = prepared.default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     raw_dir = None if builder_name == "gaze_table" else given.raw_dir
     builder = _make_builder(name, given, root)
     old_dir = Path(builder.data_dir)

@@ -1,5 +1,6 @@
 """Finds, lists and verifies prepared data sets."""
 
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -33,8 +34,23 @@ class Prepared(NamedTuple):
 
 
 def default_data_dir() -> Path:
-    """Returns TFDS's default folder of all prepared data sets."""
-    return Path(tfds.core.constants.DATA_DIR).expanduser()
+    """Returns TFDS's default folder of all prepared data sets.
+
+    Raises:
+        ValueError: the folder is in a home folder, and none is known.
+    """
+    folder = os.path.expanduser(tfds.core.constants.DATA_DIR)
+    # Without a home folder the text stays; TFDS would make a folder that is called `~`.
+    if folder.startswith("~") or (os.environ.get("HOME") == "" and not _has_own_folder()):
+        raise ValueError(
+            "no home folder is known for TFDS's default folder of data sets; give --data-dir, or "
+            "set TFDS_DATA_DIR or HOME"
+        )
+    return Path(folder)
+
+
+def _has_own_folder() -> bool:
+    return not os.environ.get("TFDS_DATA_DIR", "~").startswith("~")
 
 
 def find(data_dir: Path) -> list[Prepared]:
