@@ -54,8 +54,9 @@ def read_tobii(opened: Opened, how: How) -> Rows:
     """
     if recognise_tobii(opened) != "fixations":
         raise ValueError(
-            f"{opened.path} holds samples of gaze, not fixations: export it again with the columns "
-            "of the type of the eye movement, its index and duration, and the fixation point"
+            f"{opened.path} holds samples of gaze, not fixations, and fixations are not detected "
+            "in samples of Tobii: export it again with the columns of the type of the eye "
+            "movement, its index and duration, and the fixation point"
         )
     if tobii_studio.recognise_studio(opened):
         return tobii_studio.read_studio(opened, how)

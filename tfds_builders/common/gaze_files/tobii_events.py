@@ -17,8 +17,6 @@ from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 BESIDE = "beside the image, without a place on it"
-NO_IMAGE = "without an image"
-ON_VIDEO = "on a video"
 
 _VIDEO = re.compile(r".*\.(mp4|avi|wmv|mov|mkv|webm|mpe?g|flv)", re.IGNORECASE)
 _TOLERANCE_MS = 1.0
@@ -147,9 +145,7 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
 def first_of(events: Events, is_used: np.ndarray | None = None) -> np.ndarray:
     """Returns indices [k] of `events`: of each fixation the first row of the eye tracker.
 
-    Args:
-        events: rows of fixations.
-        is_used: bool [m], the rows to choose from; None: all.
+    Only rows of `is_used`, bool [m], are chosen; None: all.
     """
     at = np.arange(len(events.row)) if is_used is None else np.flatnonzero(is_used)
     # A fixation may have rows of other sensors before, and only such rows.
@@ -203,11 +199,11 @@ def make_rows(
         table: its columns.
         columns: their names.
         time_factor: from the times to milliseconds; None: not known.
-        row: int64 [k], rows of the table, from 0.
-        image: names [k] of the images.
-        x: places [k].
+        row: int64 [k], rows of the table, from 0; the other fields have the length k.
+        image: names of the images.
+        x: places.
         y: alike.
-        more: further fields.
+        more: further fields; `taken` is a list of parts.
     """
     user, session = _people(opened, table, columns)
     t_ms, start = None, None
@@ -266,13 +262,15 @@ def images_of(
 
 
 def leave_out(found: Rows, reason: str) -> Rows:
-    """Leaves out fixations without an image, on a video, or without a place."""
+    """Leaves out fixations on a video or without a place; the reason is for those on an image."""
     if found.image is not None:
-        found = rows.take(found, found.image.codes >= 0, NO_IMAGE)
+        is_video = [bool(_VIDEO.fullmatch(name)) for name in found.image.names]
+        found = rows.take(found, ~np.array([*is_video, False])[found.image.codes], "on a video")
+    has_place = ~(found.x.is_missing | found.y.is_missing)
     if found.image is not None:
-        is_video = np.array([bool(_VIDEO.fullmatch(name)) for name in found.image.names], bool)
-        found = rows.take(found, ~is_video[found.image.codes], ON_VIDEO)
-    return rows.take(found, ~(found.x.is_missing | found.y.is_missing), reason)
+        kept = has_place | (found.image.codes >= 0)
+        found, has_place = rows.take(found, kept, "without an image"), has_place[kept]
+    return rows.take(found, has_place, reason)
 
 
 def _people(opened: Opened, table: pa.Table, columns: Columns) -> tuple[Names, Names | None]:
@@ -304,8 +302,7 @@ def _durations(
                 f"{opened.path} row {row[wrong] + 1}: {column!r} is {one.values[wrong]:g} ms, and "
                 f"{columns.durations[0][0]!r} is {found.values[wrong]:g} ms, expected one duration"
             )
-        values = np.where(found.is_missing, one.values, found.values)
-        found = rows.exact(values)
+        found = rows.exact(np.where(found.is_missing, one.values, found.values))
     return found
 
 
@@ -335,13 +332,6 @@ def _proven_factor(
     Old headers do not say the unit: microseconds stand beside durations in milliseconds. The rows
     of a fixation cannot span more than its duration, and the next fixation of the recording cannot
     start before its end.
-
-    Args:
-        opened: the file.
-        events: the rows of fixations.
-        t: times [m].
-        duration_ms: durations [m].
-        owner: keys [m] of the recordings.
 
     Returns:
         The factor, or None if nothing proves it.

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tfds_builders.common.gaze_files import recognise, tobii
 from tfds_builders.common.gaze_files.containers import Opened, open_file
 from tfds_builders.common.gaze_files.how import How
+from tfds_builders.common.gaze_files.read import read as read_files
+from tfds_builders.common.gaze_files.recognise import Options
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 OLD = {
@@ -239,6 +241,20 @@ def test_fixations_without_an_image_and_on_videos_are_left_out(tmp_path: Path) -
     first, again, other, second, last = numbers(found.trial)
     assert first == again != second == last
     assert other not in (first, second)
+
+
+def test_fixations_that_have_a_place_but_no_image_may_get_one(tmp_path: Path) -> None:
+    lines = [{**line, "media": ""} for line in LINES_MS]
+    path = tmp_path / "p.tsv"
+    write(path, table(NEW, lines, "w", "h", "u", "v"))
+    fixations, errors = read_files([path], Options())
+    assert fixations is None
+    assert "(left out: 2 without an image)" in errors[0]
+    fixations, errors = read_files([path], Options(image_from="a.jpg"))
+    assert not errors
+    assert fixations is not None
+    assert (fixations.units, fixations.frame) == ("px", "screen")
+    assert fixations.xy.tolist() == [[660, 337], [960, 540]]
 
 
 def test_two_columns_of_durations_agree_or_are_refused(tmp_path: Path) -> None:
