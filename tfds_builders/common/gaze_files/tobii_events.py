@@ -123,8 +123,8 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
     if session is None:
         _check_one_recording(opened, columns, row, index, user.codes[row])
     recording = np.zeros(len(row)) if session is None else session.codes[row]
-    order = np.lexsort((row, index, recording, user.codes[row]))
     keys = (index, recording, user.codes[row])
+    order = np.lexsort(keys)
     fixation = np.empty(len(row), np.int64)
     fixation[order] = np.cumsum(rows.run_starts(*(key[order] for key in keys))) - 1
     is_eye = np.ones(len(row), bool)

@@ -230,14 +230,15 @@ def test_fixations_without_an_image_and_on_videos_are_left_out(tmp_path: Path) -
         {**OTHER, "number": "4", "media": "b.jpg", "time": "3008"},
         {**OTHER, "number": "5", "media": "b.jpg", "time": "4000"},
         {**OTHER, "number": "6", "time": "5000"},
+        {**OTHER, **blank, "number": "6", "sensor": "Mouse", "time": "5005"},
         {**OTHER, **blank, "kind": "", "sensor": "", "time": "5010"},
         {**OTHER, "number": "7", "time": "5100"},
     ]
     found = read(tmp_path, table(NEW, lines))
-    assert found.place.tolist() == [3, 6, 11, 12, 14]
+    assert found.place.tolist() == [3, 6, 11, 12, 15]
     assert names(found.image) == ["a.jpg", "a.jpg", "b.jpg", "a.jpg", "a.jpg"]
     assert dict(found.left_out) == {"without an image": 1, "on a video": 1}
-    # The image is shown twice; an event without an image does not part a showing.
+    # The image is shown twice; rows of the mouse and of events do not part a showing.
     first, again, other, second, last = numbers(found.trial)
     assert first == again != second == last
     assert other not in (first, second)
