@@ -33,7 +33,7 @@ def gaze(*samples: tuple[str, float, float, float, float, int, int]) -> str:
 
 # Fixation 2 has a running estimate, which a sample without a fixation interrupts. Fixation 4 begins
 # on the first medium. The time begins anew with the third medium, where fixation 4 starts at 0.1
-# as one before it; the first medium comes again.
+# as one before it. The first medium comes again, two times, the second time from the start.
 ALL_GAZE = gaze(
     ("0.png", 0.00, 0.90, 0.0, 0.00, 1, 0),
     ("0.png", 0.05, 0.10, 0.0, 0.05, 2, 1),
@@ -45,6 +45,7 @@ ALL_GAZE = gaze(
     ("2.png", 0.20, 0.60, 0.1, 0.10, 4, 1),
     ("2.png", 0.30, 0.65, 0.1, 0.20, 4, 1),
     ("0.png", 0.50, 0.70, 0.4, 0.10, 5, 1),
+    ("0.png", 0.10, 0.80, 0.0, 0.10, 5, 1),
 )
 
 
@@ -91,11 +92,11 @@ def test_seconds_and_fractions_of_the_screen(file: str, user: str, tmp_path: Pat
 def test_the_last_row_of_a_fixation_is_the_fixation(tmp_path: Path) -> None:
     opened = write(tmp_path / "p_all_gaze.csv", ALL_GAZE)
     found = gazepoint.read_gazepoint(opened, How())
-    assert found.place.tolist() == [4, 5, 9, 10]
-    assert names(found.image) == ["0.png", "0.png", "2.png", "0.png"]
-    assert numbers(found.x) == [0.12, 0.4, 0.65, 0.7]
-    np.testing.assert_allclose(numbers(found.duration_ms), [100, 100, 200, 100])
-    assert numbers(found.trial) == [1, 1, 3, 4]
+    assert found.place.tolist() == [4, 5, 9, 10, 11]
+    assert names(found.image) == ["0.png", "0.png", "2.png", "0.png", "0.png"]
+    assert numbers(found.x) == [0.12, 0.4, 0.65, 0.7, 0.8]
+    np.testing.assert_allclose(numbers(found.duration_ms), [100, 100, 200, 100, 100])
+    assert numbers(found.trial) == [1, 1, 3, 4, 5]
     assert dict(found.left_out) == {
         "without a fixation (FPOGV 0)": 2,
         "of a fixation that began on the image before": 2,
@@ -113,7 +114,7 @@ def test_all_gaze_beside_its_fixations_is_not_read_twice(tmp_path: Path) -> None
     assert errors == []
     assert found is not None
     assert found.user_ids == ["p", "q"]
-    assert np.bincount(found.user).tolist() == [2, 4]
+    assert np.bincount(found.user).tolist() == [2, 5]
     assert sum("left out: samples of gaze" in note for note in found.notes) == 2
     assert found.format == "gazepoint"
 
