@@ -109,6 +109,52 @@ def write_coco_json(gaze: Gaze, folder: Path) -> Path:
     return folder / "scanpaths.json"
 
 
+def write_gazepoint(gaze: Gaze, folder: Path) -> Path:
+    """One file a user; fractions of the screen with five decimals, seconds."""
+    for user in range(15):
+        lines, number, now = [], 0, 0.0
+        for media, (name, table) in enumerate(gaze.items()):
+            rows = table.user == user
+            for (x, y), ms in zip(table.xy_px[rows], table.duration_ms[rows], strict=True):
+                number, start, now = number + 1, now + 0.05, now + 0.05 + ms / 1000
+                lines.append(
+                    f"{media},{name},{number},{now:.5f},{x / 800:.5f},{y / 600:.5f},{start:.5f},"
+                    f"{ms / 1000:.5f},{number},1,"
+                )
+        header = "MEDIA_ID,MEDIA_NAME,CNT,TIME(2025/01/02 03:04:05.678),FPOGX,FPOGY,FPOGS,FPOGD,"
+        (folder / f"{user + 1}_fixations.csv").write_text(
+            "\n".join([f"{header}FPOGID,FPOGV,USER", *lines]) + "\n"
+        )
+    return folder
+
+
+def write_tobii(gaze: Gaze, folder: Path) -> Path:
+    """One file a user; two samples a fixation; the media at (320, 60), twice its size."""
+    names = (
+        "Recording timestamp [ms]",
+        *("Sensor", "Participant name", "Recording name", "Presented Media name"),
+        *("Presented Media width [px]", "Presented Media height [px]"),
+        *("Presented Media position X [DACS px]", "Presented Media position Y [DACS px]"),
+        *("Eye movement type", "Gaze event duration [ms]", "Eye movement type index"),
+        *("Fixation point X [DACS px]", "Fixation point Y [DACS px]"),
+        *("Fixation point X [MCS norm]", "Fixation point Y [MCS norm]"),
+    )
+    for user in range(15):
+        lines, now, index = ["\t".join(names)], 0, 0
+        for name, table in gaze.items():
+            rows = table.user == user
+            for (x, y), ms in zip(table.xy_px[rows], table.duration_ms[rows], strict=True):
+                index += 1
+                place = f"{2 * x + 320:.0f}\t{2 * y + 60:.0f}\t{x / 800:.5f}\t{y / 600:.5f}"
+                event = f"1600\t1200\t320\t60\tFixation\t{ms:.0f}\t{index}"
+                who = f"Eye Tracker\t{user + 1}\tRecording{user + 1}\t{name}"
+                for step in (0, 8):
+                    lines.append(f"{now + step}\t{who}\t{event}\t{place.replace('.', ',')}")
+                now += int(ms) + 50
+        (folder / f"{user + 1}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("write", "name"),
     [
@@ -116,6 +162,8 @@ def write_coco_json(gaze: Gaze, folder: Path) -> Path:
         (write_eyelink_asc, "eyelink-asc"),
         (write_fixatons, "fixatons"),
         (write_coco_json, "coco-json"),
+        (write_gazepoint, "gazepoint"),
+        (write_tobii, "tobii"),
     ],
 )
 def test_gaze_of_osie_comes_back(
@@ -133,8 +181,10 @@ def test_gaze_of_osie_comes_back(
     records, expected = [], []
     for image_id, table in gaze_files.group_by_image(fixations).items():
         xy_px = coordinates.to_image_px(table.xy_px, convention=convention, width=800, height=600)
-        # A time of a format with milliseconds is one of them, up to the rounding of the clock.
-        rounded = table._replace(xy_px=np.round(xy_px, 3), duration_ms=np.round(table.duration_ms))
+        # Fractions with five decimals and seconds hold tenths of pixels and milliseconds.
+        rounded = table._replace(
+            xy_px=np.round(xy_px, 1), duration_ms=np.round(table.duration_ms), session=None
+        )
         records.append(gaze_schema.make_example(b"", image_id, *rounded))
     for image_id, table in gaze.items():
         rounded = table._replace(xy_px=np.round(table.xy_px, 1))

@@ -260,6 +260,8 @@ def test_numbers_missing_values_and_other_texts_differ() -> None:
     assert np.flatnonzero(found.is_wrong).tolist() == [4]
     assert numbers_of(column).is_wrong.tolist()[3]
     assert {"", ".", "-", "NA", "nan"} < MISSING
+    of_numbers = numbers_of(pa.chunked_array([["-1", "2"]]), missing=("-1",))
+    assert of_numbers.is_missing.tolist() == [True, False]
     of_booleans = numbers_of(pa.chunked_array([[True, False]]))
     assert of_booleans.is_wrong.all()
 

@@ -1,6 +1,7 @@
 """Fixations of one file in one form: what every format gives, and how cells become values."""
 
 import re
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -199,7 +200,8 @@ def _numbers_of_texts(
 ) -> Numbers:
     try:
         values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        if np.isfinite(values).all():
+        # A marker of missing values may be a number itself, such as -1.
+        if np.isfinite(values).all() and not any(re.match(_NUMBER, one) for one in missing):
             nothing = np.zeros(len(values), bool)
             return Numbers(values * scale if scale != 1 else values, nothing, nothing)
     except pa.ArrowInvalid:
