@@ -1,7 +1,6 @@
 """Fixations of one file in one form: what every format gives, and how cells become values."""
 
 import re
-import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
