@@ -1,6 +1,7 @@
 """JSON of scanpaths and events of pymovements."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,29 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     except ValueError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_the_lines_of_the_guide_write_events_of_pymovements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pymovements = pytest.importorskip("pymovements")
+    import polars
+
+    frame = {
+        "name": ["fixation_eyelink", "saccade_eyelink", "fixation_eyelink"],
+        "onset": [0, 200, 250],
+        "offset": [200, 250, 480],
+        "stimulus": ["a.png"] * 3,
+        "subject_id": ["ann"] * 3,
+        "location": [[410.0, 620.0], [1.0, 2.0], [930.0, 325.0]],
+    }
+    readme = Path(__file__).parents[2] / "gaze_table" / "README.md"
+    [code] = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"events": pymovements.Events(polars.DataFrame(frame))})
+    opened = open_file(tmp_path / "events.feather")
+    assert scanpaths.recognise_pymovements(opened) == "fixations"
+    found = scanpaths.read_pymovements(opened, How())
+    assert found.x.values.tolist() == [410, 930]
+    assert found.duration_ms is not None
+    assert found.duration_ms.values.tolist() == [200, 230]
