@@ -36,6 +36,7 @@ from gazejax.inputs.maps import MapSpec
 from gazejax.models.scanpath_encoder import TIMED_FEATURES
 from gazejax.runtime.files import expand_home
 from gazejax.types import Scanpaths
+from gazejax.workdir.checkpoints import digest
 from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
 from gazejax.workdir.parameters import load_params
@@ -86,6 +87,8 @@ class Model:
         config: the config of the training.
         embedding_size: number of entries of an embedding.
         needs_durations: whether the encoder was trained on the durations of fixations.
+        encoder_digest: SHA-256 of the encoder's parameters: embeddings of one encoder only can be
+            compared, and given to `predict`.
     """
 
     def __init__(self, workdir: Path) -> None:
@@ -110,6 +113,7 @@ class Model:
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
         check_same_encoder(workdir, self._encoder_params)
+        self.encoder_digest = digest(self._encoder_params)
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         encoder = encoder_network(config, num_users=num_users)
         spec = MapSpec(map_size(config, "encoder"), config.data.sigma_frac, _FIXATIONS)

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gazejax.cli.paths import as_path
+from gazejax.cli.paths import as_path, check_output
 from gazejax.data.reader import prepared_folder
 from tfds_builders.common import coordinates, gaze_files, prepared, raw_check
 from tfds_builders.common.build import Options, build
 from tfds_builders.common.gaze_files import detection
 from tfds_builders.gaze_table.gaze_table_dataset_builder import with_kind
+
+_CHECK_PICTURE = "gaze_check.png"
 
 
 def add_parsers(data: Any) -> None:
@@ -59,9 +61,9 @@ def add_parsers(data: Any) -> None:
     checking.add_argument(
         "--picture",
         type=as_path,
-        default=Path("gaze_check.png"),
+        default=Path(_CHECK_PICTURE),
         metavar="PNG",
-        help="picture of some scanpaths on their images; default: gaze_check.png",
+        help=f"picture of some scanpaths on their images; default: {_CHECK_PICTURE}",
     )
     checking.add_argument(
         "--seed", type=int, default=0, help="seed of the sampled scanpaths; default: 0"
@@ -298,6 +300,9 @@ def _check(arguments: argparse.Namespace) -> None:
     checked = arguments.path
     name = arguments.of or raw_check.find_kind(checked)
     is_table = name == "gaze_table"
+    # A folder may hold the picture of an earlier check.
+    inputs = [one for one in checked.rglob("*") if one.name != _CHECK_PICTURE] or [checked]
+    check_output("--picture", arguments.picture, inputs)
     where = Options(table=checked) if is_table else Options(raw_dir=checked)
     findings = raw_check.check(
         name,

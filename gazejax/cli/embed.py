@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from gazejax.cli.data import (
     convention_options,
     reading_options,
 )
-from gazejax.cli.paths import as_path
+from gazejax.cli.embeddings import write_embedding
+from gazejax.cli.paths import as_path, check_output
 from gazejax.workdir.layout import load_gaze_source
 from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures
 from tfds_builders.gaze_table import gaze_table_dataset_builder
@@ -84,6 +85,8 @@ def _embed(arguments: argparse.Namespace) -> None:
         for note in fixations.notes:
             _log(note)
     names = _file_names(fixations.user_ids) if arguments.all else {}
+    outputs = [arguments.out / name for name in names.values()] or [arguments.out]
+    _check_outputs(source, fixations, [one for one in outputs if not arguments.all or one.exists()])
     model = load(arguments.workdir)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(
@@ -101,16 +104,29 @@ def _embed(arguments: argparse.Namespace) -> None:
         arguments.out.mkdir(parents=True, exist_ok=True)
     for user, (embedding, num_images) in found.items():
         path = arguments.out / names[user] if arguments.all else arguments.out
-        _write(path, user, embedding, num_images)
+        write_embedding(
+            path,
+            embedding,
+            user=user,
+            num_images=num_images,
+            encoder_digest=model.encoder_digest,
+        )
         if not arguments.all:
             print(f"embedded {user} from {num_images} images: {path}")
     if arguments.all:
         print(f"embedded {len(found)} users: {arguments.out}")
 
 
-def _write(path: Path, user: str, embedding: np.ndarray, num_images: int) -> None:
-    with path.open("wb") as file:
-        np.savez(file, embedding=embedding, user=user, num_images=num_images)
+def _check_outputs(
+    source: Source, fixations: gaze_files.Fixations, outputs: Iterable[Path]
+) -> None:
+    """Refuses to write over a table, or over a picture that the tables name."""
+    inputs = [*pictures.find_images(fixations.image_ids, source.images_dir).values()]
+    for table in source.tables:
+        # Embeddings of an earlier call may lie in a folder of tables.
+        inputs += [one for one in table.rglob("*") if one.suffix != ".npz"] or [table]
+    for output in outputs:
+        check_output("--out", output, inputs)
 
 
 def _only(fixations: gaze_files.Fixations, user: str, tables: tuple[Path, ...]) -> Any:

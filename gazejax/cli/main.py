@@ -5,15 +5,11 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from PIL import Image
-
 from gazejax.analysis.image_selection import select_images
 from gazejax.analysis.trait_probes import probe
-from gazejax.api import load
-from gazejax.cli import embed, train
-from gazejax.cli.data import add_exif, add_parsers
+from gazejax.cli import embed, predict, train
+from gazejax.cli.data import add_parsers
 from gazejax.cli.paths import as_path, as_path_or_name
-from gazejax.cli.tables import read_embedding
 from gazejax.config.derived import batch_divisor
 from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
@@ -23,7 +19,6 @@ from gazejax.runtime.files import package_version
 from gazejax.training.devices import configure_host_devices
 from gazejax.workdir.layout import describe_checkpoints, load_config
 from gazejax.workdir.lock import lock
-from tfds_builders.common import pictures
 
 
 @one_line_errors
@@ -123,17 +118,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     embed.add_parser(commands)
 
-    predicting = commands.add_parser(
-        "predict", help="predict where a user looks in an image, and draw it"
-    )
-    predicting.add_argument("workdir", type=as_path)
-    predicting.add_argument("--image", type=as_path, required=True)
-    add_exif(predicting)
-    predicting.add_argument(
-        "--embedding", type=as_path, metavar="E.npz", help="default: the universal map"
-    )
-    predicting.add_argument("--out", type=as_path, required=True, metavar="MAP.png")
-    predicting.set_defaults(run=_predict)
+    predict.add_parser(commands)
     return parser
 
 
@@ -185,15 +170,3 @@ def _list_checkpoints(arguments: argparse.Namespace) -> None:
     print("\n".join(lines) or f"no stage of {arguments.workdir} has a checkpoint")
     if not is_sound:
         raise ValueError(f"{arguments.workdir}: the newest checkpoint of a stage does not verify")
-
-
-def _predict(arguments: argparse.Namespace) -> None:
-    image = pictures.read_pixels(arguments.image, exif=arguments.exif)
-    embedding = None
-    if arguments.embedding is not None:
-        embedding = read_embedding(arguments.embedding)
-    saliency = load(arguments.workdir).predict(image, embedding)
-    from gazejax.plots import plot_prediction  # Imported here: matplotlib takes a second.
-
-    Image.fromarray(plot_prediction(image, saliency)).save(arguments.out)
-    print(f"wrote {arguments.out}")

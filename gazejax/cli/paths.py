@@ -1,6 +1,8 @@
 """Paths among the arguments of the commands."""
 
 import argparse
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from gazejax.runtime.files import expand_home
@@ -18,3 +20,26 @@ def as_path_or_name(text: str) -> str:
     except ValueError as error:
         # Of other errors, argparse leaves the message out.
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def check_output(option: str, output: Path, inputs: Iterable[Path | None]) -> None:
+    """Refuses to write over an input, also by another path or a link.
+
+    Args:
+        option: the option that names the output, for the error.
+        output: a file to be written.
+        inputs: files that are read; None: not given.
+
+    Raises:
+        ValueError: if the output is one of the inputs.
+        FileNotFoundError: if the folder of the output does not exist.
+    """
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"{option} is {output}; the folder {output.parent} does not exist")
+    if not output.exists():
+        return
+    for one in inputs:
+        if one is not None and one.exists() and os.path.samefile(output, one):
+            raise ValueError(
+                f"{option} {output} would be written over the input {one}; allowed: another file"
+            )

@@ -19,13 +19,12 @@ from gazejax.plots.style import DOTS_PER_INCH, SMALL, TEXT, WIDTH, save_png
 
 def plot_prediction(
     image: UInt8[np.ndarray, "height width 3"], saliency: Float[np.ndarray, "height width"]
-) -> UInt8[np.ndarray, "height both_widths 3"]:
-    """Draws the map over the image, and beside it the map alone."""
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draws the map over the image."""
     strength = saliency / saliency.max()
     heat = apply_colormap(strength)
     opacity = 0.25 + 0.5 * strength[..., None]
-    overlay = (1 - opacity) * image + opacity * heat
-    return np.concatenate([overlay.round().astype(np.uint8), heat], axis=1)
+    return ((1 - opacity) * image + opacity * heat).round().astype(np.uint8)
 
 
 def apply_colormap(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gazejax.api import load
 from gazejax.cli.main import main, make_parser
 from gazejax.cli.train import with_flags
 from gazejax.config.files import read_config
@@ -34,10 +35,78 @@ def test_embed_then_predict(tiny_run, pictures, capsys):
     assert main(["embed", str(tiny_run), *table, "--user", "ann", "--out", str(embedding)]) == 0
     assert "embedded ann from 2 images" in capsys.readouterr().out
     image = ["--image", str(pictures / "a.png"), "--out", str(out)]
-    assert main(["predict", str(tiny_run), *image, "--embedding", str(embedding)]) == 0
-    with Image.open(out) as picture:
-        assert picture.size == (80, 30)
-    assert main(["predict", str(tiny_run), *image]) == 0
+    overlay = pictures / "overlay.png"
+    given = ["--embedding", str(embedding), "--overlay", str(overlay)]
+    assert main(["predict", str(tiny_run), *image, *given]) == 0
+    with Image.open(out) as picture, Image.open(overlay) as drawn:
+        assert (picture.size, picture.mode) == ((40, 30), "L")
+        assert (drawn.size, drawn.mode) == ((40, 30), "RGB")
+        grey = np.asarray(picture)
+    for name in ("map.npy", "map.npz"):
+        command = [*image[:3], str(pictures / name), "--embedding", str(embedding)]
+        assert main(["predict", str(tiny_run), *command]) == 0
+    numbers = np.load(pictures / "map.npy")
+    assert (numbers.shape, numbers.dtype) == ((30, 40), np.float32)
+    assert numbers.sum(dtype=np.float64) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(np.load(pictures / "map.npz")["saliency"], numbers)
+    np.testing.assert_allclose(grey / 255, numbers / numbers.max(), atol=0.51 / 255)
+
+
+def test_an_embedding_of_another_encoder_is_refused(tiny_run, pictures, capsys):
+    path = pictures / "e.npz"
+    predict = ["predict", str(tiny_run), "--image", str(pictures / "a.png")]
+    predict += ["--embedding", str(path), "--out", str(pictures / "map.npy")]
+    digest = load(tiny_run).encoder_digest
+    embedding = np.zeros(6, np.float32)
+    for other, message in (
+        ({"encoder_digest": "0123456789abcdef"}, "e.npz is an embedding by the encoder 0123456789"),
+        ({"encoder_digest": "0123456789abcdef"}, f"the one of {tiny_run} is {digest[:12]}; make"),
+        ({}, "e.npz does not name its encoder"),
+    ):
+        np.savez(path, embedding=embedding, **other)
+        assert main(predict) == 1
+        printed = capsys.readouterr().err
+        assert message in printed
+        assert printed.count("\n") == 1
+    np.savez(path, embedding=embedding, encoder_digest=digest)
+    assert main(predict) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("predict RUN --image a.png --out a.png", "--out a.png would be written over the input"),
+        ("predict RUN --image a.png --out link.png", "over the input a.png"),
+        ("predict RUN --image a.png --overlay ./b/../hard.png", "over the input a.png"),
+        ("predict RUN --image a.png --embedding e.npz --out e.npz", "over the input e.npz"),
+        ("predict RUN --image a.png --out map.jpg", "allowed: a file that ends with .npy, .npz, "),
+        ("predict RUN --image a.png --overlay map.npy", "allowed: a file that ends with .png"),
+        ("predict RUN --image a.png --out m.png --overlay b/../m.png", "allowed: two files"),
+        ("predict RUN --image a.png", "--out and --overlay are missing"),
+        ("predict RUN --image a.png --out c/m.npy", "the folder c does not exist"),
+        ("embed RUN --table gaze.csv --images . --user ann --out gaze.csv", "over the input"),
+        ("embed RUN --table tables --images . --user ann --out gaze.csv", "tables/gaze.csv"),
+        ("embed RUN --table gaze.csv --images . --user ann --out hard.png", "over the input a.png"),
+        ("data check gaze.csv --images . --picture gaze.csv", "--picture gaze.csv would be"),
+        ("data check tables --images . --picture gaze.csv", "over the input tables/gaze.csv"),
+    ],
+)
+def test_no_command_writes_over_its_input(
+    tiny_run, pictures, monkeypatch, capsys, command, message
+):
+    monkeypatch.chdir(pictures)
+    (pictures / "b").mkdir()
+    (pictures / "tables").mkdir()
+    (pictures / "link.png").symlink_to("a.png")
+    (pictures / "hard.png").hardlink_to("a.png")
+    (pictures / "tables" / "gaze.csv").hardlink_to("gaze.csv")
+    (pictures / "e.npz").write_bytes(b"kept")
+    before = {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()}
+    assert main([str(tiny_run) if word == "RUN" else word for word in command.split()]) == 1
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert printed.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()}
 
 
 def test_embed_and_predict_read_pictures_as_build_does(tiny_run, pictures, capsys):
@@ -323,7 +392,7 @@ def test_without_a_home_folder_one_line_says_what_to_set(
     without_home, tmp_path, monkeypatch, capsys, command, message
 ):
     monkeypatch.chdir(tmp_path)
-    with contextlib.suppress(SystemExit):  # argparse ends the program.
+    with contextlib.suppress(SystemExit):  # Of argparse.
         assert main(command.split()) == 1
     printed = capsys.readouterr().err
     assert message in printed

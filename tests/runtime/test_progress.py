@@ -16,11 +16,11 @@ def test_what_is_not_a_terminal_gets_the_start_and_the_end_of_quick_work(capsys)
     assert "loss 10" in states[1]
 
 
-def test_a_picture_shows_the_map_beside_the_overlay():
+def test_a_picture_shows_the_map_over_the_image():
     image = np.full((4, 6, 3), 100, np.uint8)
     saliency = np.zeros((4, 6))
     saliency[1, 2] = 0.5
     drawn = plot_prediction(image, saliency)
-    assert drawn.shape == (4, 12, 3)
-    bare = drawn[:, 6:].sum(axis=2, dtype=int)
-    assert np.unravel_index(bare.argmax(), bare.shape) == (1, 2)
+    assert drawn.shape == (4, 6, 3)
+    brightness = drawn.sum(axis=2, dtype=int)
+    assert np.unravel_index(brightness.argmax(), brightness.shape) == (1, 2)

@@ -1,0 +1,98 @@
+"""The command `gazejax predict`: a user's map of an image, as numbers or as a picture."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gazejax.api import load
+from gazejax.cli.data import add_exif
+from gazejax.cli.embeddings import check_encoder, read_embedding
+from gazejax.cli.paths import as_path, check_output
+from tfds_builders.common import pictures
+
+_NUMBERS, _PICTURE = (".npy", ".npz"), ".png"
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command.
+
+    Args:
+        commands: what `argparse` gave for the commands of `gazejax`.
+    """
+    predicting = commands.add_parser(
+        "predict",
+        help="predict where a user looks in an image",
+        description="Predicts where a user looks in an image. The map has the size of the image "
+        "and sums to 1.",
+    )
+    predicting.add_argument("workdir", type=as_path)
+    predicting.add_argument("--image", type=as_path, required=True)
+    add_exif(predicting)
+    predicting.add_argument(
+        "--embedding", type=as_path, metavar="E.npz", help="default: the universal map"
+    )
+    predicting.add_argument(
+        "--out",
+        type=as_path,
+        metavar="MAP.npy|.npz|.png",
+        help="the map: .npy and .npz hold its numbers, float32, .npz as the array `saliency`; .png "
+        "is a grey picture whose brightest value is the largest of the map",
+    )
+    predicting.add_argument(
+        "--overlay", type=as_path, metavar="PNG", help="a picture of the map over the image"
+    )
+    predicting.set_defaults(run=_predict)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    out, overlay = arguments.out, arguments.overlay
+    _check_outputs(out, overlay, [arguments.image, arguments.embedding])
+    image = pictures.read_pixels(arguments.image, exif=arguments.exif)
+    embedding = None
+    if arguments.embedding is not None:
+        embedding, encoder_digest = read_embedding(arguments.embedding)
+    model = load(arguments.workdir)
+    if embedding is not None:
+        check_encoder(arguments.embedding, encoder_digest, arguments.workdir, model.encoder_digest)
+    saliency = model.predict(image, embedding)
+    if out is not None:
+        _write(out, saliency)
+        print(f"wrote {out}")
+    if overlay is not None:
+        from gazejax.plots import plot_prediction  # Imported here: matplotlib takes a second.
+
+        with overlay.open("wb") as file:
+            Image.fromarray(plot_prediction(image, saliency)).save(file, format="PNG")
+        print(f"wrote {overlay}")
+
+
+def _check_outputs(out: Path | None, overlay: Path | None, inputs: list[Path | None]) -> None:
+    if out is None and overlay is None:
+        raise ValueError("--out and --overlay are missing; allowed: one of them, or both")
+    if out is not None:
+        allowed = (*_NUMBERS, _PICTURE)
+        if out.suffix.lower() not in allowed:
+            raise ValueError(f"--out is {out}; allowed: a file that ends with {', '.join(allowed)}")
+        check_output("--out", out, inputs)
+    if overlay is not None:
+        if overlay.suffix.lower() != _PICTURE:
+            raise ValueError(f"--overlay is {overlay}; allowed: a file that ends with {_PICTURE}")
+        check_output("--overlay", overlay, inputs)
+    if out is not None and overlay is not None and out.resolve() == overlay.resolve():
+        raise ValueError(f"--out and --overlay are both {out}; allowed: two files")
+
+
+def _write(path: Path, saliency: np.ndarray) -> None:
+    """Writes a map in the format that the suffix names."""
+    with path.open("wb") as file:
+        match path.suffix.lower():
+            case ".npy":
+                np.save(file, saliency)
+            case ".npz":
+                np.savez(file, saliency=saliency)
+            case _:
+                grey = np.round(saliency * (255 / saliency.max())).astype(np.uint8)
+                Image.fromarray(grey).save(file, format="PNG")
