@@ -1,0 +1,107 @@
+"""Each file is of one format at most, whatever the order of the formats."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tfds_builders.common.gaze_files import plain
+from tfds_builders.common.gaze_files.containers import open_file
+from tfds_builders.common.gaze_files.recognise import FORMATS, Options, plain_of
+
+EVENT = "1000\tEye Tracker\tP1\tR1\ta.jpg\tFixation\t25\t1\t660\t337\n"
+EXAMPLES = {
+    "eyelink-report": (
+        "report.xls",
+        "RECORDING_SESSION_LABEL\tTRIAL_INDEX\tCURRENT_FIX_X\tCURRENT_FIX_Y\tpicture\n"
+        "p1\t1\t9,2\t5,7\ta.jpg\n",
+    ),
+    "eyelink-samples": (
+        "samples.txt",
+        "RECORDING_SESSION_LABEL\tTRIAL_INDEX\tAVERAGE_GAZE_X\tAVERAGE_GAZE_Y\tTIMESTAMP\n"
+        "p1\t1\t9.2\t5.7\t100.00\n",
+    ),
+    "eyelink-asc": (
+        "p1.asc",
+        "MSG\t1000 TRIALID 0\nEFIX L   2016\t2748\t733\t  491.2\t  398.6\t 10\n",
+    ),
+    "tobii": (
+        "p1.tsv",
+        "Recording timestamp [ms]\tSensor\tParticipant name\tRecording name\tPresented Media name\t"
+        "Eye movement type\tGaze event duration [ms]\tEye movement type index\t"
+        "Fixation point X [DACS px]\tFixation point Y [DACS px]\n" + EVENT,
+    ),
+    "gazepoint": (
+        "p1_fixations.csv",
+        "MEDIA_ID,MEDIA_NAME,CNT,TIME(2022/09/19 13:34:49.156),FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,"
+        "FPOGV,USER\n0,a.jpg,14,0.2,0.4,0.4,0.0,0.2,1,1,\n",
+    ),
+    "pupil-cloud": (
+        "fixations.csv",
+        "section id,recording id,fixation id,start timestamp [ns],end timestamp [ns],duration [ms],"
+        "fixation detected on surface,fixation x [normalized],fixation y [normalized]\n"
+        "s1,r1,253,1754690200000000000,1754690200125000000,125,true,0.3,0.9\n",
+    ),
+    "pupil-core": (
+        "fixations_on_surface_a.csv",
+        "world_timestamp,world_index,fixation_id,start_timestamp,duration,dispersion,norm_pos_x,"
+        "norm_pos_y,x_scaled,y_scaled,on_surf\n1.0,5,1,1.0,120.0,0.5,0.3,0.6,0.3,0.6,True\n",
+    ),
+    "smi": (
+        "statistics.txt",
+        "Trial\tStimulus\tParticipant\tCategory\tEvent Start Trial Time [ms]\t"
+        "Event End Trial Time [ms]\tEvent Duration [ms]\tFixation Position X [px]\t"
+        "Fixation Position Y [px]\tAOI Name\nTrial001\ta.jpg\tP1\tFixation\t0\t100\t100\t9\t9\t-\n",
+    ),
+    "daemons": (
+        "daemons.csv",
+        "Start,End,VP,trial,Img,nth,x,y,fixdur,blinkFix,forced_fix\n212,250,1,1,a.jpg,2,20,12,244,0,0\n",
+    ),
+    "massvis": ("fixationsByVis/a/enc/p1.csv", "1,10.0,20.0,200\n2,30.0,20.0,180\n"),
+    "fixatons": ("SCANPATHS/a/p1", "10.0 20.0 0.0 0.2\n30.0 20.0 0.3 0.5\n"),
+    "coco-json": (
+        "scanpaths.json",
+        json.dumps([{"name": "a.jpg", "subject": 1, "X": [1.0], "Y": [2.0], "T": [200]}]),
+    ),
+    "pymovements": (
+        "events.csv",
+        "name,onset,offset,subject_id,stimulus,location_x,location_y\n"
+        "fixation_eyelink,0,200,p1,a.jpg,410.0,320.0\n",
+    ),
+    "gorilla": (
+        "gorilla.csv",
+        "participant,spreadsheet_row,time_elapsed,type,screen_index,x_pred,y_pred,"
+        "x_pred_normalised,y_pred_normalised,face_conf,zone_name,zone_x,zone_y,zone_width,"
+        "zone_height\n1,2,10.0,prediction,4,100,200,0.4,0.5,0.9,,,,,\n",
+    ),
+    "jspsych": (
+        "jspsych.json",
+        json.dumps(
+            [
+                {
+                    "stimulus": "a.jpg",
+                    "webgazer_data": [{"x": 1, "y": 2, "t": 0}],
+                    "webgazer_targets": {},
+                }
+            ]
+        ),
+    ),
+    "imotions": (
+        "imotions.txt",
+        "StudyName\tExportDate\tName\tAge\tGender\tStimuliBlock\tStimulusName\tEventSource\tTimestamp\t"
+        "FixationSeq\tFixationX\tFixationY\ns\td\tn\t1\tm\tb\ta.jpg\tET\t1\t1\t3\t4\n",
+    ),
+    "table": ("gaze.csv", "image,user,x,y,duration_ms\na.jpg,p1,10,20,200\n"),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_one_format_takes_each_file(name: str, tmp_path: Path) -> None:
+    path, text = EXAMPLES[name]
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text(text)
+    opened = open_file(tmp_path / path)
+    takers = [other for other, format_ in FORMATS.items() if format_.recognise(opened)]
+    if plain.recognise_plain(opened, plain_of(Options())):
+        takers.append("table")
+    assert takers == [name]
