@@ -34,9 +34,10 @@ from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import MapSpec
 from gazejax.models.scanpath_encoder import TIMED_FEATURES
+from gazejax.runtime.devices import check_not_forked, in_32_bits
 from gazejax.runtime.files import expand_home
 from gazejax.types import Scanpaths
-from gazejax.workdir.checkpoints import digest
+from gazejax.workdir import checkpoints
 from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
 from gazejax.workdir.parameters import load_params
@@ -52,9 +53,20 @@ def load(workdir: str | Path) -> "Model":
     Raises:
         FileNotFoundError: if the folder is no workdir, or a stage has no checkpoint.
         ValueError: if a checkpoint does not load, its encoder is another than that of stage 2, or
-            the folder holds several folds.
+            the folder holds several folds, or this process was forked after JAX had started.
     """
-    return Model(Path(expand_home(workdir)))
+    return Model(workdir)
+
+
+def _load_same(workdir: str, digest: str) -> "Model":
+    """Loads a pickled model again; refuses a workdir that holds other parameters now."""
+    model = load(workdir)
+    if model.digest != digest:
+        raise ValueError(
+            f"{workdir} has changed since the model was pickled: its parameters were "
+            f"{digest[:12]} and are now {model.digest[:12]}; pickle the model again"
+        )
+    return model
 
 
 class PersonalGaze(NamedTuple):
@@ -83,7 +95,11 @@ class _Seen(NamedTuple):
 class Model:
     """A trained encoder and saliency network; make it with `load`.
 
+    A pickled model is the path of its workdir and a digest; unpickling loads the workdir again.
+
     Attributes:
+        workdir: absolute path of the workdir.
+        digest: SHA-256 of all parameters.
         config: the config of the training.
         embedding_size: number of entries of an embedding.
         needs_durations: whether the encoder was trained on the durations of fixations.
@@ -91,7 +107,10 @@ class Model:
             compared, and given to `predict`.
     """
 
-    def __init__(self, workdir: Path) -> None:
+    @in_32_bits
+    def __init__(self, workdir: str | Path) -> None:
+        check_not_forked()
+        workdir = self.workdir = Path(expand_home(workdir)).absolute()
         config = load_config(workdir)
         if config.split.cross_validate:
             raise ValueError(
@@ -113,7 +132,6 @@ class Model:
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
         check_same_encoder(workdir, self._encoder_params)
-        self.encoder_digest = digest(self._encoder_params)
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         encoder = encoder_network(config, num_users=num_users)
         spec = MapSpec(map_size(config, "encoder"), config.data.sigma_frac, _FIXATIONS)
@@ -123,7 +141,15 @@ class Model:
         self._universal_params = None
         if latest_step(workdir, "universal") is not None:
             self._universal_params = load_params(workdir, "universal")
+        self.encoder_digest = checkpoints.digest(self._encoder_params)
+        every = (self._encoder_params, self._saliency_params, self._universal_params)
+        self.digest = checkpoints.digest(
+            {str(number): params for number, params in enumerate(every) if params is not None}
+        )
         self._predict_universal = jax.jit(make_universal_predictor(config))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_same, (str(self.workdir), self.digest)
 
     def embed(
         self,
@@ -252,10 +278,12 @@ class Model:
             subsample_every=data.subsample_every,
         )
 
+    @in_32_bits
     def _see(
         self, image: UInt8[np.ndarray, "height width 3"], universal: np.ndarray | None
     ) -> "_Seen":
         """What the encoder sees of an image; a predicted universal map if none is given."""
+        check_not_forked()
         image_size = input_sizes(self.config).get("encoder")
         saliency_input = self._saliency_input(image)
         if universal is None:
@@ -267,6 +295,7 @@ class Model:
             saliency_input,
         )
 
+    @in_32_bits
     def _embed_viewings(
         self,
         seen: Sequence["_Seen"],
@@ -304,6 +333,7 @@ class Model:
         ]
         return np.concatenate(chunks)[:num_pairs]
 
+    @in_32_bits
     def predict(
         self,
         image: npt.ArrayLike,
@@ -326,6 +356,7 @@ class Model:
             TypeError: if the image is not uint8, or another argument is not of numbers.
             ValueError: if a shape is wrong or a value is NaN, infinite or (in a map) negative.
         """
+        check_not_forked()
         image = checked_image(image, "image")
         saliency_input = self._saliency_input(image)
         if universal is None:

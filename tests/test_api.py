@@ -1,13 +1,21 @@
 """Use by another program: any image size, one pair or many, and every bad input named."""
 
+import copy
 import json
+import multiprocessing
+import os
+import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 import gazejax
+from gazejax.runtime.devices import without_x64
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
 FIXATIONS = np.array([[10.5, 40.0], [69.9, 0.0], [35.0, 25.0]])
@@ -231,3 +239,79 @@ def test_predict_names_the_bad_argument(model, arguments, error, message):
 def test_a_folder_that_is_no_workdir_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
         gazejax.load(tmp_path)
+
+
+def test_64_bits_change_nothing(tiny_run, model):
+    expected = model.embed([IMAGE], [FIXATIONS])
+    with jax.enable_x64(True):
+        other = gazejax.load(tiny_run)
+        assert other.digest == model.digest
+        for one in (model, other):
+            embedding = one.embed([IMAGE], [FIXATIONS])
+            np.testing.assert_array_equal(embedding, expected)
+            found = one.predict(IMAGE, embedding)
+            np.testing.assert_array_equal(found, model.predict(IMAGE, expected))
+        assert jnp.zeros(1, float).dtype == jnp.float64  # The caller's setting stays.
+
+
+def test_programs_compute_in_32_bits_in_all_threads(monkeypatch):
+    def dtypes():
+        with ThreadPoolExecutor(1) as pool:
+            return jnp.zeros(1, float).dtype, pool.submit(
+                lambda: jnp.zeros(1, float).dtype
+            ).result()
+
+    before = jax.config.values["jax_enable_x64"]
+    jax.config.update("jax_enable_x64", True)
+    try:
+        assert dtypes() == (jnp.float64, jnp.float64)
+        assert without_x64(dtypes)() == (jnp.float32, jnp.float32)
+        assert dtypes() == (jnp.float64, jnp.float64)
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+def test_a_model_is_pickled_as_its_workdir(tiny_run, tmp_path, model, monkeypatch):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    there = gazejax.load("run")
+    pickled = pickle.dumps(there)
+    assert len(pickled) < 1000
+    monkeypatch.chdir("/")
+    expected = model.embed([IMAGE], [FIXATIONS])
+    for one in (pickle.loads(pickled), copy.deepcopy(there)):
+        np.testing.assert_array_equal(one.embed([IMAGE], [FIXATIONS]), expected)
+    for stage in ("saliency", "universal"):
+        shutil.rmtree(run / stage)
+    shutil.copytree(tiny_run / "saliency", run / "saliency")
+    with pytest.raises(ValueError, match="has changed since the model was pickled"):
+        pickle.loads(pickled)
+    shutil.rmtree(run)
+    with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
+        pickle.loads(pickled)
+
+
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+def test_a_forked_process_is_refused(model):
+    """It would wait for ever; only the check runs in the child here, before anything of JAX."""
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            model.predict(IMAGE)
+            os.write(sender, b"predicted")
+        except ValueError as error:
+            os.write(sender, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    message = os.read(receiver, 1000).decode()
+    assert f"was forked from process {os.getpid()}, in which JAX had started" in message
+    assert "get_context('spawn')" in message
+
+
+@pytest.mark.slow
+def test_a_spawned_worker_has_the_model(model):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(model.embed, ([IMAGE], [FIXATIONS]))
+    np.testing.assert_allclose(found, model.embed([IMAGE], [FIXATIONS]), atol=1e-5)

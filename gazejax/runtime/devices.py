@@ -1,13 +1,69 @@
-"""Arrays on several devices: replicated, sharded, mapped."""
+"""Arrays on several devices: replicated, sharded, mapped; and in 32 bits on all of them."""
 
+import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import Array
 
 DEVICE_AXIS = "device"
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class _State:
+    """State of this process, and of those that are forked from it."""
+
+    process: int | None = None
+
+
+def without_x64(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorates a program that computes in 32 bits, also where JAX_ENABLE_X64 is set.
+
+    Networks are trained, stored and compared in 32 bits. The setting is that of the process for
+    that time: the threads that make batches read it too.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        before = jax.config.values["jax_enable_x64"]
+        jax.config.update("jax_enable_x64", False)
+        try:
+            return in_32_bits(function)(*args, **kwargs)
+        finally:
+            jax.config.update("jax_enable_x64", before)
+
+    return wrapped
+
+
+def in_32_bits(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorates a function that computes in 32 bits in the calling thread, and in no other one."""
+
+    @functools.wraps(function)
+    def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with jax.enable_x64(False):
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+def check_not_forked() -> None:
+    """Refuses the fork of a process in which JAX had started: JAX would wait for ever in it.
+
+    Raises:
+        ValueError: if this was called before in the process from which this one was forked.
+    """
+    first = _State.process = _State.process or os.getpid()
+    if first != os.getpid():
+        raise ValueError(
+            f"process {os.getpid()} was forked from process {first}, in which JAX had started; "
+            "start workers with multiprocessing.get_context('spawn'), or load the model only in "
+            "the workers"
+        )
 
 
 def replicated(devices: Sequence[jax.Device]) -> jax.sharding.NamedSharding:

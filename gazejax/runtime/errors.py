@@ -1,9 +1,12 @@
 """Errors that the user can correct, in one line."""
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
+
+import jax
 
 from gazejax.runtime import distributed, preemption
 
@@ -32,6 +35,12 @@ def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
             if distributed.is_connected():  # A regular exit would wait for the others.
                 preemption.exit_now(1)
             return 1
+        except (RuntimeError, AssertionError):
+            reason = _why_jax_does_not_start()
+            if reason is None:
+                raise
+            print(f"error: {reason}", file=sys.stderr)
+            return 1
 
     return wrapped
 
@@ -42,3 +51,17 @@ def _until_interrupted(function: Callable[..., int], *arguments: Any) -> int:
     except preemption.InterruptedRunError as interrupted:
         print(f"interrupted: {interrupted}; the same command resumes", file=sys.stderr)
         preemption.exit_now()
+
+
+def _why_jax_does_not_start() -> str | None:
+    """Why JAX has no devices, in one line; None: it has some, so another error is the cause."""
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:  # JAX asserts where a plug-in finds no device.
+        text = " ".join(str(error).split())[:300] or "there is no such device"
+        platforms = os.environ.get("JAX_PLATFORMS")
+        return (
+            f"JAX_PLATFORMS is {platforms!r}, and JAX does not start with it: {text}; allowed: "
+            "unset, or what this machine has, such as cpu"
+        )
+    return None

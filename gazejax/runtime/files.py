@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Paths as users give them, and files that are written whole or not at all."""
 
 import contextlib
 import importlib.metadata
