@@ -9,8 +9,11 @@ from absl import flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from gazejax.cli.paths import as_path, as_path_or_name
+from gazejax.config.ablations import value_at
 from gazejax.config.errors import ConfigError
 from gazejax.config.files import read_config
+from gazejax.config.rules import Rule
+from gazejax.config.schema import rules_for
 from gazejax.experiments.run import train_and_evaluate
 from gazejax.runtime.distributed import ALLOWED
 from gazejax.runtime.files import expand_home
@@ -57,19 +60,21 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
 
     Args:
         config: every value of the experiment.
-        arguments: flags `--config.KEY=VALUE`; a value is read as the type that the config has.
+        arguments: flags `--config.KEY=VALUE`; a value is read as the type that the config has, and
+            None as None.
 
     Returns:
         The config.
 
     Raises:
-        ConfigError: if the config has no such key.
+        ConfigError: if the config has no such key, or a key that is given None may not be None.
         ValueError: naming the flag, if the flag is unknown or the value is of another type.
     """
     for argument in arguments:
         if match := re.match(r"--?(?:no)?config\.([^=]+)", argument):
             _check_key(config, match[1])
-    argv = ["gazejax train", *arguments]
+    others, none_keys = _take_none(config, arguments)
+    argv = ["gazejax train", *others]
     values = flags.FlagValues()
     try:
         config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=argv)
@@ -82,9 +87,40 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
             "--config.KEY=VALUE"
         )
     changed = values.config
+    for key in none_keys:
+        changed.update_from_flattened_dict({key: None})
     if str(changed.data.data_dir).startswith("~"):
         changed.data.data_dir = expand_home(changed.data.data_dir)
     return changed
+
+
+def _take_none(config: ConfigDict, arguments: Sequence[str]) -> tuple[list[str], set[str]]:
+    """Takes out the flags that give None: absl reads None as a text where the config has a text.
+
+    Returns:
+        The other flags, and the keys that are None in the end.
+    """
+    joined: list[str] = []
+    for argument in arguments:
+        if argument == "None" and joined and re.fullmatch(r"--?config\.[^=]+", joined[-1]):
+            joined[-1] += "=None"
+        else:
+            joined.append(argument)
+    rules = rules_for(config.to_dict())
+    others: list[str] = []
+    none_keys: set[str] = set()
+    for argument in joined:
+        match = re.match(r"--?config\.([^=]+)=", argument)
+        key = match[1] if match else ""
+        rule = value_at(rules, key)
+        if not argument.endswith("=None") or not isinstance(rule, Rule):
+            others.append(argument)
+            none_keys.discard(key)
+        elif rule.test(None):
+            none_keys.add(key)
+        else:
+            raise ConfigError(key, None, rule.allowed)
+    return others, none_keys
 
 
 def _check_key(config: ConfigDict, key: str) -> None:

@@ -11,7 +11,10 @@ from PIL import Image
 from gazejax.api import load
 from gazejax.cli.main import main, make_parser
 from gazejax.cli.train import with_flags
+from gazejax.config.ablations import value_at
 from gazejax.config.files import read_config
+from gazejax.config.rules import Rule
+from gazejax.config.schema import rules_for
 from gazejax.runtime import cache
 
 
@@ -365,6 +368,50 @@ def test_a_tilde_of_a_config_flag_is_the_home_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     config = with_flags(read_config("synthetic_gaze"), ["--config.data.data_dir=~/x"])
     assert config.data.data_dir == "/home/ann/x"
+
+
+KEYS_THAT_MAY_BE_NONE = [
+    "data.data_dir",
+    "eval.gaze.first_fixations",
+    "eval.gaze.first_ms",
+    "split.max_seen_users",
+    "split.max_train_images",
+    "split.test_image_overlap",
+    "split.train_image_overlap",
+]
+
+
+def keys_of(rules, prefix=""):
+    for name, rule in rules.items():
+        if isinstance(rule, Rule):
+            yield prefix + name, rule
+        else:
+            yield from keys_of(rule, f"{prefix}{name}.")
+
+
+def test_none_is_none_in_every_key_that_may_be_none():
+    given = {"data.data_dir": "x", "eval.gaze.first_ms": 1.5, "split.train_image_overlap": 0.5}
+    config = read_config("synthetic_gaze")
+    rules = dict(keys_of(rules_for(config.to_dict())))
+    assert sorted(key for key, rule in rules.items() if rule.test(None)) == KEYS_THAT_MAY_BE_NONE
+    for key in KEYS_THAT_MAY_BE_NONE:
+        config = read_config("synthetic_gaze")
+        config.update_from_flattened_dict({key: given.get(key, 5)})
+        for flags in ([f"--config.{key}=None"], [f"-config.{key}", "None"]):
+            assert value_at(with_flags(config.copy_and_resolve_references(), flags), key) is None
+
+
+def test_the_last_flag_counts_with_none_too():
+    none, folder = "--config.data.data_dir=None", "--config.data.data_dir=/x"
+    assert with_flags(read_config("synthetic_gaze"), [none, folder]).data.data_dir == "/x"
+    assert with_flags(read_config("synthetic_gaze"), [folder, none]).data.data_dir is None
+
+
+def test_none_is_refused_where_a_key_may_not_be_none(tmp_path, capsys):
+    train = ["train", "--config", "synthetic_gaze", "--workdir", str(tmp_path / "run")]
+    assert main([*train, "--config.data.name=None"]) == 1
+    error = capsys.readouterr().err
+    assert error == "error: config.data.name is None; allowed: a text that is not empty\n"
 
 
 @pytest.fixture
