@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
@@ -73,7 +73,7 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
     for argument in arguments:
         if match := re.match(r"--?(?:no)?config\.([^=]+)", argument):
             _check_key(config, match[1])
-    others, none_keys = _take_none(config, arguments)
+    others, none_keys = _take_none(rules_for(config.to_dict()), arguments)
     argv = ["gazejax train", *others]
     values = flags.FlagValues()
     try:
@@ -94,7 +94,7 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
     return changed
 
 
-def _take_none(config: ConfigDict, arguments: Sequence[str]) -> tuple[list[str], set[str]]:
+def _take_none(rules: Mapping[str, Any], arguments: Sequence[str]) -> tuple[list[str], set[str]]:
     """Takes out the flags that give None: absl reads None as a text where the config has a text.
 
     Returns:
@@ -106,7 +106,6 @@ def _take_none(config: ConfigDict, arguments: Sequence[str]) -> tuple[list[str],
             joined[-1] += "=None"
         else:
             joined.append(argument)
-    rules = rules_for(config.to_dict())
     others: list[str] = []
     none_keys: set[str] = set()
     for argument in joined:

@@ -223,10 +223,19 @@ def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
                 f"config.data.name must be one of {choices}"
             )
         raise FileNotFoundError(
-            f"data set {name!r} is not prepared in {root}; "
+            f"data set {name!r} is not prepared in {root}{_seen_from(root)}; "
             f"run: gazejax data build {name} --data-dir {root} (and --raw DIR for a release)"
         )
     return versions[-1]
+
+
+def absolute_data_dir(data_dir: str | Path | None) -> str | None:
+    """A folder of prepared data sets as it is from every current folder; None stays None."""
+    return None if data_dir is None else str(Path(expand_home(data_dir)).absolute())
+
+
+def _seen_from(root: Path) -> str:
+    return "" if root.is_absolute() else f" (from the folder {Path.cwd()})"
 
 
 def decode_image(encoded: bytes) -> UInt8[np.ndarray, "height width 3"]:

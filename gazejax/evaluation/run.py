@@ -27,6 +27,7 @@ from gazejax.evaluation.score_maps import score_predictions
 from gazejax.evaluation.verify_users import verify_users
 from gazejax.inference.embed import measure_embedding
 from gazejax.inference.networks import encoder_network
+from gazejax.runtime.devices import without_x64
 from gazejax.runtime.files import (
     path_in_errors,
     source_commit,
@@ -42,6 +43,7 @@ from gazejax.workdir.parameters import load_params
 RESAMPLES = "evaluation_resamples.npz"
 
 
+@without_x64
 def evaluate(workdir: Path) -> dict[str, Any]:
     """Evaluates the stages that a workdir holds, prints the tables and writes everything there.
 
@@ -96,6 +98,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     return result
 
 
+@without_x64
 def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict[str, Any]:
     """Evaluates the encoder of a workdir on another data set, all of whose users are unseen.
 

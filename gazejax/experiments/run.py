@@ -9,6 +9,7 @@ from gazejax.config.derived import batch_divisor
 from gazejax.config.validation import validate
 from gazejax.evaluation.run import evaluate
 from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.runtime.devices import without_x64
 from gazejax.runtime.distributed import initialize, is_main_process, run_together
 from gazejax.runtime.files import expand_home
 from gazejax.training.devices import configure_host_devices
@@ -17,6 +18,7 @@ from gazejax.workdir.layout import is_evaluable
 from gazejax.workdir.lock import lock
 
 
+@without_x64
 def train_and_evaluate(
     config: ConfigDict, workdir: Path | str, *, distributed: str | None = None
 ) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import INPUTS, STAGES, fold_configs
 from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
+from gazejax.data.reader import absolute_data_dir
 from gazejax.data.splits import Splits, named_splits, users_left_out
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import source_commit, write_arrays, write_json
@@ -214,10 +215,13 @@ def write_config(workdir: Path, config: ConfigDict) -> None:
     """Writes config.json: every value, package versions, commit and command."""
     workdir.mkdir(parents=True, exist_ok=True)
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    values = config.to_dict()
+    # So that the run finds its data set from every folder.
+    values["data"]["data_dir"] = absolute_data_dir(config.data.data_dir)
     write_json(
         workdir / "config.json",
         {
-            "config": config.to_dict(),
+            "config": values,
             "versions": {"python": sys.version.split()[0], **versions},
             "commit": source_commit(),
             "command": " ".join(sys.argv),
