@@ -300,8 +300,10 @@ def _check(arguments: argparse.Namespace) -> None:
     checked = arguments.path
     name = arguments.of or raw_check.find_kind(checked)
     is_table = name == "gaze_table"
+    places = [place for place in (checked, arguments.images) if place is not None]
+    files = (one for place in places for one in (place, *place.rglob("*")))
     # A folder may hold the picture of an earlier check.
-    inputs = [one for one in checked.rglob("*") if one.name != _CHECK_PICTURE] or [checked]
+    inputs = (one for one in files if one.name != _CHECK_PICTURE)
     check_output("--picture", arguments.picture, inputs)
     where = Options(table=checked) if is_table else Options(raw_dir=checked)
     findings = raw_check.check(

@@ -91,6 +91,7 @@ def test_an_embedding_of_another_encoder_is_refused(tiny_run, pictures, capsys):
         ("embed RUN --table tables --images . --user ann --out gaze.csv", "tables/gaze.csv"),
         ("embed RUN --table gaze.csv --images . --user ann --out hard.png", "over the input a.png"),
         ("data check gaze.csv --images . --picture gaze.csv", "--picture gaze.csv would be"),
+        ("data check gaze.csv --images . --picture a.png", "over the input a.png"),
         ("data check tables --images . --picture gaze.csv", "over the input tables/gaze.csv"),
     ],
 )
