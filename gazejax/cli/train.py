@@ -89,8 +89,9 @@ def with_flags(config: ConfigDict, arguments: Sequence[str]) -> ConfigDict:
     changed = values.config
     for key in none_keys:
         changed.update_from_flattened_dict({key: None})
-    if str(changed.data.data_dir).startswith("~"):
-        changed.data.data_dir = expand_home(changed.data.data_dir)
+    data_dir = value_at(changed, "data.data_dir")
+    if isinstance(data_dir, str):
+        changed.data.data_dir = expand_home(data_dir)
     return changed
 
 
@@ -109,10 +110,10 @@ def _take_none(rules: Mapping[str, Any], arguments: Sequence[str]) -> tuple[list
     others: list[str] = []
     none_keys: set[str] = set()
     for argument in joined:
-        match = re.match(r"--?config\.([^=]+)=", argument)
-        key = match[1] if match else ""
+        match = re.fullmatch(r"--?config\.([^=]+)(?:=(.*))?", argument, re.DOTALL)
+        key, value = (match[1], match[2]) if match else ("", None)
         rule = value_at(rules, key)
-        if not argument.endswith("=None") or not isinstance(rule, Rule):
+        if value != "None" or not isinstance(rule, Rule):
             others.append(argument)
             none_keys.discard(key)
         elif rule.test(None):

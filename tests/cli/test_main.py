@@ -406,6 +406,10 @@ def test_the_last_flag_counts_with_none_too():
     none, folder = "--config.data.data_dir=None", "--config.data.data_dir=/x"
     assert with_flags(read_config("synthetic_gaze"), [none, folder]).data.data_dir == "/x"
     assert with_flags(read_config("synthetic_gaze"), [folder, none]).data.data_dir is None
+    two = [none, *folder.split("=")]
+    assert with_flags(read_config("synthetic_gaze"), two).data.data_dir == "/x"
+    name = ["--config.data.name=a=None"]
+    assert with_flags(read_config("synthetic_gaze"), name).data.name == "a=None"
 
 
 def test_none_is_refused_where_a_key_may_not_be_none(tmp_path, capsys):
