@@ -35,8 +35,8 @@ def add_parser(commands: Any) -> None:
         "embed",
         help="embed users from files of gaze",
         description="Embeds users from files of gaze. The files are read as by gazejax data "
-        "build. A table whose coordinates are not described by an option is read as the table of "
-        "the training was.",
+        "build. Files of the format of the training, whose coordinates no option describes, are "
+        "read as those of the training were.",
     )
     embedding.add_argument("workdir", type=as_path)
     embedding.add_argument(
@@ -74,7 +74,7 @@ def _embed(arguments: argparse.Namespace) -> None:
     if fixations is None:
         raise ValueError(errors[0])
     stored = load_gaze_source(arguments.workdir)
-    if given is None and fixations.format == stored.get("format") == gaze_files.PLAIN:
+    if given is None and fixations.format == stored.get("format"):
         convention = coordinates.from_metadata(stored["convention"])
         if convention != coordinates.IMAGE_PX:
             _log(f"coordinates are read as in the training: {stored['convention']}")
