@@ -194,12 +194,9 @@ def test_every_convention_of_a_table_gives_one_embedding(tiny_run, pictures, cap
     rows = [("a.png", 10, 20), ("a.png", 4, 6), ("B.PNG", 30, 3)]
     tables = {
         "px": ("", lambda x, y: (x, y)),
-        "one": ("--origin 1", lambda x, y: (x + 0.5, y + 0.5)),
-        "frac": ("--units frac", lambda x, y: (x / 40, y / 30)),
         "up": ("--units frac --y up", lambda x, y: (x / 40, 1 - y / 30)),
         "screen": ("--screen 160x90 --fit centre", lambda x, y: (3 * x + 20, 3 * y)),
         "shown": ("--shown-at 5,7,80x60", lambda x, y: (2 * x + 5, 2 * y + 7)),
-        "deg": ("--units deg --pixels-per-degree 5", lambda x, y: ((x - 20) / 5, (y - 15) / 5)),
     }
     found = {}
     for name, (flags, of) in tables.items():

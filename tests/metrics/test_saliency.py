@@ -169,7 +169,7 @@ def test_aucs_equal_the_definition_beyond_one_pass_of_counting(number):
 def test_chance_levels():
     # Random maps, random fixations: .5 for `auc`, .5 + 1 / (2 (k + 1)) for `auc_judd`.
     generator = np.random.default_rng(0)
-    saliency = generator.random((4000, 12, 16))
+    saliency = generator.random((4000, 12, 16), np.float32)
     for number in (1, 3):
         points = generator.random((4000, number, 2)) * [16, 12]
         scores = metrics.score(["auc", "auc_judd"], saliency=saliency, xy_px=points)

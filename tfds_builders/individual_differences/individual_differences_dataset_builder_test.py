@@ -12,6 +12,7 @@ from PIL import Image
 
 from tfds_builders.common.build import build
 from tfds_builders.common.coordinates import IMAGE_PX
+from tfds_builders.individual_differences import individual_differences_dataset_builder
 
 NAME = "individual_differences"
 NUM_IMAGES, NUM_USERS = 700, 101
@@ -70,20 +71,31 @@ def build_release(raw_dir: Path, data_dir: Path, images_dir: Path, **options: An
     return tfds.builder_from_directory(build(NAME, raw_dir, data_dir, images_dir, **options))
 
 
-def test_both_layouts_give_the_same_digest_and_all_users(tmp_path: Path, images_dir: Path) -> None:
-    of_struct = build_release(write_struct(tmp_path / "s"), tmp_path / "1", images_dir)
-    of_table = build_release(write_table(tmp_path / "t"), tmp_path / "2", images_dir)
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """Has the builder expect 70 images and at least 11 users, which are written much faster."""
+    monkeypatch.setattr(individual_differences_dataset_builder, "NUM_IMAGES", 70)
+    monkeypatch.setattr(individual_differences_dataset_builder, "MIN_USERS", 11)
+    return 70, 12
+
+
+def test_both_layouts_give_the_same_digest_and_all_users(
+    tmp_path: Path, images_dir: Path, few: tuple[int, int]
+) -> None:
+    num_images, num_users = few
+    of_struct = build_release(write_struct(tmp_path / "s", *few), tmp_path / "1", images_dir)
+    of_table = build_release(write_table(tmp_path / "t", *few), tmp_path / "2", images_dir)
     metadata = of_struct.info.metadata
     assert metadata["digest"] == of_table.info.metadata["digest"]
     assert metadata["user_ids"] == of_table.info.metadata["user_ids"]
-    assert metadata["user_ids"] == [str(user + 1) for user in range(NUM_USERS)]
-    assert metadata["num_fixations"] == 2 * NUM_IMAGES * NUM_USERS
+    assert metadata["user_ids"] == [str(user + 1) for user in range(num_users)]
+    assert metadata["num_fixations"] == 2 * num_images * num_users
     source = of_struct.as_data_source(split="train")
-    assert len(source) == NUM_IMAGES
+    assert len(source) == num_images
     record = next(record for record in source if record["image_id"] == b"1064.jpg")
-    rows = record["gaze"]["user"] == 80
-    np.testing.assert_array_equal(record["gaze"]["xy_px"][rows], [[1.5, 4.5], [9.5, 8.5]])
-    np.testing.assert_array_equal(record["gaze"]["duration_ms"][rows], [180, 263])
+    rows = record["gaze"]["user"] == 8
+    np.testing.assert_array_equal(record["gaze"]["xy_px"][rows], [[8.5, 4.5], [9.5, 8.5]])
+    np.testing.assert_array_equal(record["gaze"]["duration_ms"][rows], [108, 263])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +103,6 @@ def test_both_layouts_give_the_same_digest_and_all_users(tmp_path: Path, images_
     [
         ({"num_images": 3}, r"has 3 images, expected 700; --no-strict builds it all the same"),
         ({"num_users": 2}, r"has 2 users, expected at least 100; --no-strict"),
-        ({"not_seen": {(5, 7)}}, r"user '8' has no fixation on '1006.jpg', expected gaze of every"),
     ],
 )
 def test_other_counts_are_refused_unless_relaxed(
@@ -106,8 +117,18 @@ def test_other_counts_are_refused_unless_relaxed(
     prepared = build_release(raw_dir, tmp_path, images_dir, is_strict=False)
     num_images, num_users = small["num_images"], small["num_users"]
     assert prepared.info.splits["train"].num_examples == num_images
-    num_missing = len(counts.get("not_seen", ()))
-    assert prepared.info.metadata["num_fixations"] == 2 * (num_images * num_users - num_missing)
+    assert prepared.info.metadata["num_fixations"] == 2 * num_images * num_users
+
+
+def test_a_user_who_has_not_seen_an_image_is_refused_unless_relaxed(
+    tmp_path: Path, images_dir: Path, few: tuple[int, int]
+) -> None:
+    raw_dir = write_struct(tmp_path / "raw", *few, not_seen={(5, 7)})
+    with pytest.raises(ValueError, match=r"user '8' has no fixation on '1006.jpg', expected gaze"):
+        build_release(raw_dir, tmp_path, images_dir)
+    assert not list(tmp_path.rglob("*.json"))
+    prepared = build_release(raw_dir, tmp_path, images_dir, is_strict=False)
+    assert prepared.info.metadata["num_fixations"] == 2 * (70 * 12 - 1)
 
 
 def test_other_folders_are_refused(tmp_path: Path, images_dir: Path) -> None:
