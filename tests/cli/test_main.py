@@ -1,5 +1,6 @@
 import argparse
 import contextlib
+import functools
 import pwd
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gazejax.api import load
+from gazejax.cli import embed, predict
 from gazejax.cli.main import main, make_parser
 from gazejax.cli.train import with_flags
 from gazejax.config.ablations import value_at
@@ -16,6 +18,16 @@ from gazejax.config.files import read_config
 from gazejax.config.rules import Rule
 from gazejax.config.schema import rules_for
 from gazejax.runtime import cache
+
+
+@pytest.fixture(scope="module", autouse=True)
+def models_are_loaded_once():
+    """As a program would: a model compiles its functions anew each time that it is loaded."""
+    load_once = functools.cache(load)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (embed, predict):
+            patch.setattr(module, "load", load_once)
+        yield
 
 
 @pytest.fixture
