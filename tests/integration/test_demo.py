@@ -38,6 +38,7 @@ def demo(tmp_path_factory) -> Path:
         f"--workdir={folder / 'run'}",
         f"--config.data.data_dir={folder / 'data'}",
         "--config.controls.train_permuted_encoder=False",  # As `make demo`.
+        *("--config.eval.num_images=(10,)", "--config.eval.saliency_num_images=(10,)"),
     ]
     environment = program_environment(is_long=True)
     done = subprocess.run(
