@@ -65,7 +65,9 @@ def find_kind(path: Path) -> str:
         return "osie/gaze"
     if (path / "Data" / "fixData").is_dir():
         return "personalized_saliency/gaze"
-    if any(path.glob("fixations.*")):
+    # Exports of eye trackers have tables of this name too.
+    named = [one for one in path.glob("fixations.*") if one.is_file()]
+    if named and {gaze_files.format_of(one) for one in named} <= {"", "coco-json"}:
         return "individual_differences"
     try:
         gaze_files.find_files([path])

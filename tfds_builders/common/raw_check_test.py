@@ -86,6 +86,13 @@ def test_other_paths_have_no_kind(tmp_path: Path) -> None:
         raw_check.find_kind(tmp_path / "none")
     (tmp_path / "fixations.csv").touch()
     assert raw_check.find_kind(tmp_path) == "individual_differences"
+    # An export of Pupil Cloud has a table of the same name.
+    (tmp_path / "fixations.csv").write_text(
+        "section id,recording id,fixation id,start timestamp [ns],end timestamp [ns],"
+        "duration [ms],fixation detected on surface,fixation x [normalized],"
+        "fixation y [normalized]\n"
+    )
+    assert raw_check.find_kind(tmp_path) == "gaze_table"
 
 
 def test_an_error_of_a_builder_is_an_error_of_the_check() -> None:

@@ -17,6 +17,7 @@ from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.osie import osie_dataset_builder
 
 NUM_IMAGES, MIN_USERS = 700, 100
+_SUFFIXES = (*TABLE_SUFFIXES, ".json")
 STRUCT_NAME, TABLE_STEM = "fixations.mat", "fixations"
 
 
@@ -68,8 +69,7 @@ class Builder(GazeDatasetBuilder):
         paths = [
             path
             for path in sorted(raw_dir.iterdir())
-            if path.name == STRUCT_NAME
-            or (path.stem == TABLE_STEM and path.suffix in TABLE_SUFFIXES)
+            if path.name == STRUCT_NAME or (path.stem == TABLE_STEM and path.suffix in _SUFFIXES)
         ]
         if len(paths) != 1:
             found = (
@@ -77,7 +77,7 @@ class Builder(GazeDatasetBuilder):
             )
             raise FileNotFoundError(
                 f"--raw {raw_dir} {found}, expected one of {STRUCT_NAME} or a table {TABLE_STEM} "
-                f"with {', '.join(TABLE_SUFFIXES)}"
+                f"with {', '.join(_SUFFIXES)}"
             )
         if paths[0].name == STRUCT_NAME:
             release = _read_struct(paths[0], source)

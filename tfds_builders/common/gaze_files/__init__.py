@@ -3,7 +3,7 @@
 from tfds_builders.common.gaze_files.fixations import Fixations, group_by_image, only_user
 from tfds_builders.common.gaze_files.how import Detection, How
 from tfds_builders.common.gaze_files.read import check_options, read
-from tfds_builders.common.gaze_files.recognise import FORMATS, PLAIN, Options, find_files
+from tfds_builders.common.gaze_files.recognise import FORMATS, PLAIN, Options, find_files, format_of
 from tfds_builders.common.gaze_files.rows import normalize
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Options",
     "check_options",
     "find_files",
+    "format_of",
     "group_by_image",
     "normalize",
     "only_user",

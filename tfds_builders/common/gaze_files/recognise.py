@@ -95,6 +95,15 @@ class Options(NamedTuple):
     how: How = How()
 
 
+def format_of(path: Path) -> str:
+    """Returns the format that takes a file for its own; "": none, or a table of any source."""
+    try:
+        opened = containers.open_file(path)
+    except ValueError:
+        return ""
+    return next((name for name, one in FORMATS.items() if one.recognise(opened)), "")
+
+
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Finds the files of gaze: each path, and all files below a path that is a folder.
 
