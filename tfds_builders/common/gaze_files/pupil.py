@@ -35,6 +35,7 @@ _CORE_COLUMNS = (
     "on_surf",
 )
 _CORE_SCENE = {"id", "start_timestamp", "duration", "start_frame_index", "norm_pos_x"}
+_FRAME_TIME, _DISPERSION = "world_timestamp", "dispersion"
 _SURFACE = re.compile(r"fixations_on_surface_(.+)")
 
 _NOT_ON_IMAGE = "not on the image"
@@ -42,6 +43,8 @@ _NS_TO_MS = 1e-6
 _S_TO_MS = 1000.0
 # Durations are whole milliseconds.
 _DURATION_ERROR_MS = 1.0
+# No detector gives fixations that are shorter, nor longer in seconds.
+_SHORTEST_MS = 20.0
 
 
 class _Wearer(NamedTuple):
@@ -255,16 +258,20 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
         how: has no option for this format.
 
     Raises:
-        ValueError: the fixations are on no surface, a cell is no number, or the rows of a fixation
-            differ in start or duration; the message has the file and the row.
+        ValueError: the fixations are on no surface, a cell is no number, the rows of a fixation
+            differ in start or duration, or nothing says the unit of the durations; the message has
+            the file, and the row where it is one row.
     """
     path = opened.path
     if recognise_pupil_core(opened) != "fixations":
         raise _scene_error(path, "the surface tracker (fixations_on_surface_NAME.csv)")
-    table = containers.read_table(opened, _CORE_COLUMNS, names_in=["fixation_id", "on_surf"])
+    table = containers.read_table(
+        opened, {*_CORE_COLUMNS, _FRAME_TIME}, names_in=["fixation_id", "on_surf"]
+    )
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
-        for name in _CORE_COLUMNS[1:5]
+        for name in (*_CORE_COLUMNS[1:5], _FRAME_TIME)
+        if name in table.column_names
     }
     is_on = _truths(path, table, "on_surf")
     for name, column in numbers.items():
@@ -275,6 +282,14 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
                 f"{name} is {table[name][row].as_py()!r}, expected a number"
             ),
         )
+    fixation = rows.names_of(table["fixation_id"]).codes
+    _refuse(path, fixation < 0, lambda _: "fixation_id is empty, expected a number")
+    is_in_s = _is_in_seconds(
+        opened,
+        fixation[is_on],
+        numbers["duration"].values[is_on],
+        numbers[_FRAME_TIME].values[is_on] if _FRAME_TIME in numbers else None,
+    )
     surface = _SURFACE.fullmatch(rows.stem(path))
     x, y = numbers["norm_pos_x"], numbers["norm_pos_y"]
     found = Rows(
@@ -283,7 +298,7 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
         user=rows.one_name(_recording(path), table.num_rows),
         x=x,
         y=y,
-        duration_ms=numbers["duration"],
+        duration_ms=rows.exact(numbers["duration"].values * (_S_TO_MS if is_in_s else 1.0)),
         t_ms=rows.exact(numbers["start_timestamp"].values * _S_TO_MS),
         units="frac",
         y_axis="up",
@@ -291,11 +306,9 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
             f"image from {'the name of the surface' if surface else 'nowhere'}, person from the "
             "folder, x and y from the median of 'norm_pos_x' and 'norm_pos_y' over the frames of "
             "a fixation with 'on_surf' True (fractions of the surface, y up), duration from "
-            "'duration' (ms), start from 'start_timestamp' (s)"
+            f"'duration' ({'s' if is_in_s else 'ms'}), start from 'start_timestamp' (s)"
         ),
     )
-    fixation = rows.names_of(table["fixation_id"]).codes
-    _refuse(path, fixation < 0, lambda _: "fixation_id is empty, expected a number")
     for name in ("start_timestamp", "duration"):
         values = numbers[name].values
         _, first, group = np.unique(fixation, return_index=True, return_inverse=True)
@@ -313,6 +326,45 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     place = {axis: rows.exact(_medians(getattr(found, axis), group)[group]) for axis in ("x", "y")}
     found = found._replace(**place)  # type: ignore[arg-type]
     return rows.take(found, np.sort(first), "a fixation again, in a further frame")
+
+
+def _is_in_seconds(
+    opened: Opened, fixation: np.ndarray, duration: np.ndarray, frame_s: np.ndarray | None
+) -> bool:
+    """Finds the unit of the durations: Pupil Player gives milliseconds, Neon Player 4 seconds.
+
+    The header of Neon Player 4 has the same names, only no dispersion. The frames of a fixation
+    cannot span much more than its duration.
+
+    Args:
+        opened: the file.
+        fixation: int32 [n], number of the fixation of each frame.
+        duration: float64 [n].
+        frame_s: float64 [n], times of the frames; None: not known.
+
+    Raises:
+        ValueError: the durations fit neither unit, or nothing says which.
+    """
+    if not len(fixation):
+        return False
+    order = np.argsort(fixation, kind="stable")
+    first = np.flatnonzero(rows.run_starts(fixation[order]))
+    length = duration[order][first]
+    span_ms = np.zeros(len(first))
+    if frame_s is not None:
+        begin, end = (edge.reduceat(frame_s[order], first) for edge in (np.minimum, np.maximum))
+        span_ms = (end - begin) * _S_TO_MS
+    spans_more = float(span_ms.sum()) > 2 * float(length.sum())
+    is_short = float(np.median(length)) < _SHORTEST_MS
+    if spans_more and is_short:
+        return True
+    if spans_more or (is_short and _DISPERSION not in opened.columns):
+        raise ValueError(
+            f"{opened.path}: nothing says whether the durations are milliseconds or seconds "
+            f"(median {np.median(length):g}, the frames of a fixation span "
+            f"{np.median(span_ms):g} ms): export fixations on the surface again"
+        )
+    return False
 
 
 def _medians(numbers: Numbers, group: np.ndarray) -> np.ndarray:

@@ -241,6 +241,26 @@ def test_a_surface_without_its_name_has_no_image(tmp_path: Path) -> None:
     assert pupil.read_pupil_core(write(tmp_path / "s.csv", SURFACE), How()).image is None
 
 
+def test_durations_in_seconds_are_found_by_the_frames(tmp_path: Path) -> None:
+    # Neon Player 4: the same header without the dispersion, and seconds.
+    in_ms = SURFACE.replace("dispersion,", "").replace(",1.1,", ",")
+    in_s = in_ms.replace(",180.5,", ",0.1805,").replace(",220.0,", ",0.22,")
+    # The frames on the surface span 200 and 100 ms.
+    for text, unit in ((SURFACE, "ms"), (in_ms, "ms"), (in_s, "s")):
+        found = pupil.read_pupil_core(write(tmp_path / "s.csv", text), How())
+        np.testing.assert_allclose(numbers(found.duration_ms), [180.5, 220])
+        assert f"duration from 'duration' ({unit})" in found.taken
+    # One frame of each fixation: nothing says that .1805 are seconds.
+    lines = in_s.splitlines(keepends=True)
+    one_frame = write(tmp_path / "s.csv", "".join([lines[0], lines[1], lines[4]]))
+    with pytest.raises(ValueError, match=r"s\.csv: nothing says whether the durations are milli"):
+        pupil.read_pupil_core(one_frame, How())
+    # Durations of 30 beside frames over 200 ms are of neither unit.
+    neither = in_ms.replace(",180.5,", ",30,").replace(",220.0,", ",30,")
+    with pytest.raises(ValueError, match=r"median 30, the frames of a fixation span 150 ms"):
+        pupil.read_pupil_core(write(tmp_path / "s.csv", neither), How())
+
+
 @pytest.mark.parametrize("text", [MARKERS, REFERENCE, SECTIONS, RAW, GAZE, AREAS, SURFACE])
 def test_a_file_is_of_one_format(text: str, tmp_path: Path) -> None:
     opened = write(tmp_path / "f.csv", text)
