@@ -56,7 +56,8 @@ def read_tobii(opened: Opened, how: How) -> Rows:
         raise ValueError(
             f"{opened.path} holds samples of gaze, not fixations, and fixations are not detected "
             "in samples of Tobii: export it again with the columns of the type of the eye "
-            "movement, its index and duration, and the fixation point"
+            "movement, its index and duration, and the fixation point, or from Studio 2 as "
+            "fixation data"
         )
     if tobii_studio.recognise_studio(opened):
         return tobii_studio.read_studio(opened, how)

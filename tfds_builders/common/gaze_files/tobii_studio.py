@@ -15,13 +15,18 @@ _SIZE = ("MediaWidth", "MediaHeight")
 
 _X_2, _Y_2 = "MappedFixationPointX", "MappedFixationPointY"
 _COLUMNS_2 = frozenset(("FixationIndex", "Timestamp", "FixationDuration", _X_2, _Y_2))
+# Exports of all data of version 2 have the columns of the fixations, too, but one row a sample.
+_OF_SAMPLES_2 = frozenset(("GazePointXLeft", "GazePointXRight", "GazePointX", "ValidityLeft"))
 
 
 def recognise_studio(opened: Opened) -> Role:
     """Recognises exports of Studio by their columns, or by the lines before them."""
     columns = set(opened.columns)
-    if (columns >= _COLUMNS and set(_XY) & columns) or _header_line(opened) is not None:
+    if columns >= _COLUMNS and set(_XY) & columns:
         return "fixations"
+    number = _header_line(opened)
+    if number is not None:
+        return "samples" if _OF_SAMPLES_2 & set(_names_at(opened, number)) else "fixations"
     return "samples" if {"RecordingTimestamp", "GazePointX (ADCSpx)"} <= columns else ""
 
 
@@ -117,6 +122,12 @@ def _header_line(opened: Opened) -> int | None:
     return None
 
 
+def _names_at(opened: Opened, number: int) -> list[str]:
+    # A tab at the end of each line makes a column without a name.
+    line = containers.split_lines(opened.head)[number]
+    return [name.strip() for name in line.split("\t")]
+
+
 def _read_version_2(opened: Opened, number: int) -> Rows:
     """Reads one row a fixation of one recording, without images."""
     path = opened.path
@@ -128,12 +139,11 @@ def _read_version_2(opened: Opened, number: int) -> Rows:
     unit = stated.get("Coordinate unit", "Pixels")
     if unit != "Pixels":
         raise ValueError(f"{path}: Coordinate unit is {unit!r}, expected Pixels")
-    # A tab at the end of each line makes a column without a name.
     table = containers.read_table(
         opened,
         _COLUMNS_2,
         num_skipped_lines=number + 1,
-        columns=[name.strip() for name in lines[number].split("\t")],
+        columns=_names_at(opened, number),
         delimiter="\t",
     )
     row = np.arange(table.num_rows)

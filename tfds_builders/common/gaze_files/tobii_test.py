@@ -379,6 +379,22 @@ def test_studio_2_marks_each_coordinate(marker: str, tmp_path: Path) -> None:
         read(tmp_path, STUDIO_2.replace("Pixels", "Millimeters"))
 
 
+def test_all_data_of_studio_2_are_samples(tmp_path: Path) -> None:
+    # Every sample of a fixation has its place and duration.
+    sample = "a.jpg\t800\t600\t601\t402\t233\t\n"
+    text = (
+        "System Properties:\n\nData properties:\nParticipant:\t P9\n\n"
+        "Timestamp\tNumber\tGazePointXLeft\tValidityLeft\tFixationIndex\tStimuliName\t"
+        "MediaWidth\tMediaHeight\tMappedFixationPointX\tMappedFixationPointY\t"
+        "FixationDuration\t\n"
+        f"100\t1\t600\t0\t1\t{sample}117\t2\t602\t0\t1\t{sample}"
+    )
+    opened = write(tmp_path / "P9-All-Data.tsv", text)
+    assert tobii.recognise_tobii(opened) == "samples"
+    with pytest.raises(ValueError, match=r"samples of gaze.* or from Studio 2 as fixation data"):
+        tobii.read_tobii(opened, How())
+
+
 def test_other_tables_are_not_of_tobii(tmp_path: Path) -> None:
     lines = STUDIO_2[STUDIO_2.index("FixationIndex") :]
     assert tobii.recognise_tobii(write(tmp_path / "t.tsv", lines)) == ""
