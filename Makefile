@@ -7,20 +7,22 @@ DEMO := runs/demo
 # What a module's tests share is made once, so a module stays in one process.
 BOTH_CORES := -n 2 --dist loadfile
 
-.PHONY: demo test types test-real test-tensorflow bench bench-check results docs clean
+.PHONY: demo test types tests test-real test-tensorflow bench bench-check results docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
 	$(BIN)/gazejax train --config=synthetic_gaze --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.train_permuted_encoder=False
 
-test: $(VENV)/installed-dev $(VENV)/installed-docs
+test: $(VENV)/installed-dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(MAKE) --no-print-directory -j 2 types docs
-	$(BIN)/python -m pytest $(BOTH_CORES) -m "not real and not slow"
+	$(MAKE) --no-print-directory -j 2 types tests
 
 types: $(VENV)/installed-dev
 	$(BIN)/mypy
+
+tests: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(BOTH_CORES) -m "not real and not slow"
 
 test-real: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(BOTH_CORES) -m "real or slow"
