@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tfds_builders.common.gaze_files import eyelink_asc
 from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.example_files import damaged, names, numbers
 from tfds_builders.common.gaze_files.how import How
-from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+from tfds_builders.common.gaze_files.rows import Rows
 
 # Line 4 is before all trials. Trial 0 has both eyes, trial 1 the right one only. The image of trial
 # 1 is named after its recording.
@@ -53,16 +54,6 @@ def read(path: Path, text: str, how: How | None = None) -> Rows:
 def write(path: Path, content: bytes) -> Opened:
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return open_file(path)
-
-
-def names(column: Names | None) -> list[str]:
-    assert column is not None
-    return ["" if code < 0 else column.names[code] for code in column.codes]
-
-
-def numbers(column: Numbers | None) -> list[float]:
-    assert column is not None
-    return column.values.tolist()
 
 
 @pytest.mark.parametrize("name", ["p07.asc", "p07.asc.gz"])
@@ -270,12 +261,10 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     text: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     content = text.encode()
-    start = data.draw(st.integers(0, len(content)))
-    end = start + data.draw(st.integers(0, 8))
     path = tmp_path_factory.mktemp("damaged") / "p.asc"
     message = ""
     try:
-        opened = write(path, content[:start] + data.draw(st.binary(max_size=8)) + content[end:])
+        opened = write(path, data.draw(damaged(content)))
         if eyelink_asc.recognise_eyelink_asc(opened):
             found = eyelink_asc.read_eyelink_asc(opened, How())
             assert len(found.x.values) == len(found.place)

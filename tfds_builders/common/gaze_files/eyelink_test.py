@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfds_builders.common.gaze_files import eyelink
-from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.containers import open_file
+from tfds_builders.common.gaze_files.example_files import damaged, names, numbers, write
 from tfds_builders.common.gaze_files.how import Detection, How
-from tfds_builders.common.gaze_files.rows import Names, Numbers
 
 # Trial 1 has no picture; row 4 is stored as 3270, far off the screen; row 5 has no place.
 REPORT = """RECORDING_SESSION_LABEL\tTRIAL_INDEX\tCURRENT_FIX_X\tCURRENT_FIX_Y\t\
@@ -22,21 +22,6 @@ p01a\t2\t-3270,00\t-2110,50\t400\t430\t32\tpics\\a.jpg\tx.png
 p02\t2\t.\t.\t4\t30\t28\tpics/b.jpg\tx.png
 p02\t3\t100\t200,5\t4\t30\t28\tpics/a.jpg\tx.png
 """
-
-
-def write(path: Path, content: str | bytes, encoding: str = "utf-8") -> Opened:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
-    return open_file(path)
-
-
-def names(column: Names | None) -> list[str]:
-    assert column is not None
-    return ["" if code < 0 else column.names[code] for code in column.codes]
-
-
-def numbers(column: Numbers | None) -> list[float]:
-    assert column is not None
-    return column.values.tolist()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
@@ -184,15 +169,6 @@ def test_samples_are_detected_only_if_asked(tmp_path: Path) -> None:
     text = samples_text(places).replace("TIMESTAMP", "time")
     with pytest.raises(ValueError, match=r"s\.xls has no column 'TIMESTAMP'"):
         eyelink.read_eyelink_samples(write(tmp_path / "s.xls", text), how)
-
-
-@st.composite
-def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draws a part of a file with some other bytes in it."""
-    start = draw(st.integers(0, len(content)))
-    return (
-        content[:start] + draw(st.binary(max_size=8)) + content[start + draw(st.integers(0, 8)) :]
-    )
 
 
 @pytest.mark.parametrize("text", [REPORT, EYES, samples_text([("1", "2"), (".", "3")])])

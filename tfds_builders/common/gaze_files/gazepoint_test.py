@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfds_builders.common.gaze_files import gazepoint, read
-from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.example_files import damaged, names, numbers, write
 from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.recognise import Options
-from tfds_builders.common.gaze_files.rows import Names, Numbers
 
 HEADER = (
     "MEDIA_ID,MEDIA_NAME,CNT,TIME(2022/09/19 13:34:49.156),FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,"
@@ -47,21 +46,6 @@ ALL_GAZE = gaze(
     ("0.png", 0.50, 0.70, 0.4, 0.10, 5, 1),
     ("0.png", 0.10, 0.80, 0.0, 0.10, 5, 1),
 )
-
-
-def write(path: Path, content: str | bytes) -> Opened:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return open_file(path)
-
-
-def names(column: Names | None) -> list[str]:
-    assert column is not None
-    return ["" if code < 0 else column.names[code] for code in column.codes]
-
-
-def numbers(column: Numbers | None) -> list[float]:
-    assert column is not None
-    return column.values.tolist()
 
 
 @pytest.mark.parametrize(
@@ -172,12 +156,10 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     text: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     content = text.encode()
-    start = data.draw(st.integers(0, len(content)))
-    end = start + data.draw(st.integers(0, 8))
     path = tmp_path_factory.mktemp("damaged") / "f.csv"
     message = ""
     try:
-        opened = write(path, content[:start] + data.draw(st.binary(max_size=8)) + content[end:])
+        opened = write(path, data.draw(damaged(content)))
         if gazepoint.recognise_gazepoint(opened):
             found = gazepoint.read_gazepoint(opened, How())
             assert len(found.x.values) == len(found.place)

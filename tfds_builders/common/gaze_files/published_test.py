@@ -13,6 +13,7 @@ from tfds_builders.common import coordinates
 from tfds_builders.common.coordinates import Convention
 from tfds_builders.common.gaze_files import published
 from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.example_files import damaged
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
@@ -194,15 +195,6 @@ EXAMPLES: list[tuple[str, bytes, Callable[[Opened], Role], Callable[[Opened, How
         published.read_fixatons,
     ),
 ]
-
-
-@st.composite
-def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Draws a part of a file with some other bytes in it."""
-    start = draw(st.integers(0, len(content)))
-    return (
-        content[:start] + draw(st.binary(max_size=8)) + content[start + draw(st.integers(0, 8)) :]
-    )
 
 
 @pytest.mark.parametrize(("name", "content", "recognise", "read"), EXAMPLES)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tfds_builders.common.gaze_files import pupil, read
 from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.example_files import damaged, names, numbers
 from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.recognise import Options
-from tfds_builders.common.gaze_files.rows import Names, Numbers
 
 IDS = "section id,recording id,fixation id,start timestamp [ns],end timestamp [ns],duration [ms]"
 TWO_ROWS = (
@@ -65,16 +65,6 @@ def write(path: Path, content: str | bytes) -> Opened:
 def write_enrichment(folder: Path, fixations: str, sections: str = SECTIONS) -> Opened:
     write(folder / "sections.csv", sections)
     return write(folder / "fixations.csv", fixations)
-
-
-def names(column: Names | None) -> list[str]:
-    assert column is not None
-    return ["" if code < 0 else column.names[code] for code in column.codes]
-
-
-def numbers(column: Numbers | None) -> list[float]:
-    assert column is not None
-    return column.values.tolist()
 
 
 def test_a_recording_is_a_session_of_the_wearer(tmp_path: Path) -> None:
@@ -284,14 +274,12 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     content = (sections if is_of_sections else fixations).encode()
-    start = data.draw(st.integers(0, len(content)))
-    end = start + data.draw(st.integers(0, 8))
-    damaged = content[:start] + data.draw(st.binary(max_size=8)) + content[end:]
+    changed = data.draw(damaged(content))
     folder = tmp_path_factory.mktemp("damaged")
     message = ""
     try:
-        (folder / "sections.csv").write_bytes(damaged if is_of_sections else sections.encode())
-        opened = write(folder / "fixations.csv", fixations if is_of_sections else damaged)
+        (folder / "sections.csv").write_bytes(changed if is_of_sections else sections.encode())
+        opened = write(folder / "fixations.csv", fixations if is_of_sections else changed)
         if pupil.recognise_pupil_cloud(opened):
             found = pupil.read_pupil_cloud(opened, How())
             assert len(found.x.values) == len(found.place)

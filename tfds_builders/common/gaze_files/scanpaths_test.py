@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tfds_builders.common.gaze_files import plain, scanpaths
 from tfds_builders.common.gaze_files.containers import Opened, open_file, read_table
+from tfds_builders.common.gaze_files.example_files import damaged
 from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.rows import Names
 
@@ -277,9 +278,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     else:
         write_events(path, EVENTS)
     content = path.read_bytes()
-    start = data.draw(st.integers(0, len(content)))
-    end = start + data.draw(st.integers(0, 8))
-    path.write_bytes(content[:start] + data.draw(st.binary(max_size=8)) + content[end:])
+    path.write_bytes(data.draw(damaged(content)))
     message = ""
     try:
         opened = open_file(path)

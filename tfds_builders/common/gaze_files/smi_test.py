@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfds_builders.common.gaze_files import smi
-from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.example_files import damaged, names, numbers, write
 from tfds_builders.common.gaze_files.how import Detection, How
-from tfds_builders.common.gaze_files.rows import Names, Numbers
 
 # Both eyes have the same fixations. Trial 2 has two images. The last fixation has no place.
 EVENTS = """[BeGaze]
@@ -64,21 +63,6 @@ def samples_text(places: list[tuple[str, str]]) -> str:
         ys = ["0.00" if x == "0.00" else "40.00" for x in (left, right)]
         text += f"{70590000000 + 4000 * row}\tSMP\t1\t{left}\t{ys[0]}\t{right}\t{ys[1]}\ta.bmp\n"
     return text
-
-
-def write(path: Path, content: str | bytes) -> Opened:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return open_file(path)
-
-
-def names(column: Names | None) -> list[str]:
-    assert column is not None
-    return ["" if code < 0 else column.names[code] for code in column.codes]
-
-
-def numbers(column: Numbers | None) -> list[float]:
-    assert column is not None
-    return column.values.tolist()
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
@@ -195,13 +179,11 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     text: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     content = text.encode()
-    start = data.draw(st.integers(0, len(content)))
-    end = start + data.draw(st.integers(0, 8))
     path = tmp_path_factory.mktemp("damaged") / "f.txt"
     how = How(detection=Detection(50.0, 1.0, 75.0))
     message = ""
     try:
-        opened = write(path, content[:start] + data.draw(st.binary(max_size=8)) + content[end:])
+        opened = write(path, data.draw(damaged(content)))
         if smi.recognise_smi(opened):
             found = smi.read_smi(opened, how)
             assert len(found.x.values) == len(found.place)

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfds_builders.common.gaze_files import recognise, tobii
-from tfds_builders.common.gaze_files.containers import Opened, open_file
+from tfds_builders.common.gaze_files.containers import open_file
+from tfds_builders.common.gaze_files.example_files import names, numbers, write
 from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.read import read as read_files
 from tfds_builders.common.gaze_files.recognise import Options
-from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
+from tfds_builders.common.gaze_files.rows import Rows
 
 OLD = {
     **{"time": "Recording timestamp", "sensor": "Sensor", "user": "Participant name"},
@@ -109,27 +110,12 @@ def table(names: dict[str, str], lines: list[dict[str, str]], *without: str) -> 
     return "\n".join(map("\t".join, parts)) + "\n"
 
 
-def write(path: Path, content: str | bytes) -> Opened:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return open_file(path)
-
-
 def read(path: Path, content: str, how: How | None = None) -> Rows:
     opened = write(path / "p.tsv", content)
     taken = [name for name, one in recognise.FORMATS.items() if one.recognise(opened)]
     assert taken == ["tobii"]
     assert tobii.recognise_tobii(opened) == "fixations"
     return tobii.read_tobii(opened, how or How())
-
-
-def names(column: Names | None) -> list[str]:
-    assert column is not None
-    return ["" if code < 0 else column.names[code] for code in column.codes]
-
-
-def numbers(column: Numbers | None) -> list[float]:
-    assert column is not None
-    return column.values.tolist()
 
 
 def test_old_header_has_microseconds_beside_milliseconds(tmp_path: Path) -> None:
