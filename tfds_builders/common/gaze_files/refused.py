@@ -4,6 +4,7 @@ Each of these formats leaves open where or on what the gaze is. A table with one
 --columns, says both.
 """
 
+from collections.abc import Callable
 from typing import NoReturn
 
 from tfds_builders.common.gaze_files import containers
@@ -20,6 +21,24 @@ _PYGAZE_LOG = frozenset(("trialnr", "trialtype", "endpos"))
 _OPENGAZE_COLUMNS = frozenset(("FPOGX", "FPOGY", "FPOGID", "FPOGV"))
 
 
+def _refuser(what: str, instead: str) -> Callable[[Opened, How], NoReturn]:
+    """Returns a reader that raises a ValueError.
+
+    Args:
+        what: what the file is, and why it is not read.
+        instead: what to export instead.
+    """
+
+    def refuse(opened: Opened, how: How) -> NoReturn:
+        del how
+        raise ValueError(
+            f"{opened.path} is {what}: export {instead}; any table with one row a fixation is read "
+            "with --columns"
+        )
+
+    return refuse
+
+
 def recognise_imotions(opened: Opened) -> Role:
     """Recognises the older table and exports of version 8 and later."""
     if set(opened.columns) >= _IMOTIONS_COLUMNS:
@@ -29,19 +48,11 @@ def recognise_imotions(opened: Opened) -> Role:
     return "samples" if has_marks else ""
 
 
-def read_imotions(opened: Opened, how: How) -> NoReturn:
-    """Refuses an export of iMotions.
-
-    Raises:
-        ValueError: always.
-    """
-    del how
-    _refuse(
-        opened,
-        "an export of iMotions, where one row is an event of any sensor and the place of the "
-        "picture on the screen is missing",
-        "the fixations of each person (one row a fixation, with stimulus, x, y and duration)",
-    )
+read_imotions = _refuser(
+    "an export of iMotions, where one row is an event of any sensor and the place of the "
+    "picture on the screen is missing",
+    "the fixations of each person (one row a fixation, with stimulus, x, y and duration)",
+)
 
 
 def recognise_ogama(opened: Opened) -> Role:
@@ -53,19 +64,11 @@ def recognise_ogama(opened: Opened) -> Role:
     return ""
 
 
-def read_ogama(opened: Opened, how: How) -> NoReturn:
-    """Refuses an export of OGAMA.
-
-    Raises:
-        ValueError: always.
-    """
-    del how
-    _refuse(
-        opened,
-        "an export of OGAMA, whose file does not say how the picture was placed on the slide",
-        "the fixations with 'Trial Name', without the lines that start with #, and give --columns "
-        "'image=Trial Name,user=SubjectName,x=PosX,y=PosY,duration_ms=Length,t_ms=StartTime'",
-    )
+read_ogama = _refuser(
+    "an export of OGAMA, whose file does not say how the picture was placed on the slide",
+    "the fixations with 'Trial Name', without the lines that start with #, and give --columns "
+    "'image=Trial Name,user=SubjectName,x=PosX,y=PosY,duration_ms=Length,t_ms=StartTime'",
+)
 
 
 def recognise_iohub(opened: Opened) -> Role:
@@ -77,19 +80,11 @@ def recognise_iohub(opened: Opened) -> Role:
     return "samples" if start.startswith(_HDF5_MARK) and _IOHUB_GROUP in start else ""
 
 
-def read_iohub(opened: Opened, how: How) -> NoReturn:
-    """Refuses HDF5 of PsychoPy's ioHub.
-
-    Raises:
-        ValueError: always.
-    """
-    del how
-    _refuse(
-        opened,
-        "HDF5 of PsychoPy (ioHub), where only messages of the experiment say which picture was "
-        "shown, and x and y may be in any unit from the centre of the screen",
-        "the FixationEndEvents with their picture, or use the tracker's own file (.asc, .tsv)",
-    )
+read_iohub = _refuser(
+    "HDF5 of PsychoPy (ioHub), where only messages of the experiment say which picture was "
+    "shown, and x and y may be in any unit from the centre of the screen",
+    "the FixationEndEvents with their picture, or use the tracker's own file (.asc, .tsv)",
+)
 
 
 def recognise_gazerecorder(opened: Opened) -> Role:
@@ -98,18 +93,10 @@ def recognise_gazerecorder(opened: Opened) -> Role:
     return "samples" if opened.suffix == ".dat" and is_path else ""
 
 
-def read_gazerecorder(opened: Opened, how: How) -> NoReturn:
-    """Refuses a recording of GazeRecorder.
-
-    Raises:
-        ValueError: always.
-    """
-    del how
-    _refuse(
-        opened,
-        "a recording of GazeRecorder, whose numbers are not documented",
-        "its samples with time, x and y, and detect the fixations in them",
-    )
+read_gazerecorder = _refuser(
+    "a recording of GazeRecorder, whose numbers are not documented",
+    "its samples with time, x and y, and detect the fixations in them",
+)
 
 
 def recognise_pygaze(opened: Opened) -> Role:
@@ -130,27 +117,12 @@ def recognise_pygaze(opened: Opened) -> Role:
     return "beside" if any(opened.path.parent.glob("*.asc")) else "samples"
 
 
-def read_pygaze(opened: Opened, how: How) -> NoReturn:
-    """Refuses a log of PyGaze, OpenSesame or opengaze.
-
-    Raises:
-        ValueError: always.
-    """
-    del how
-    _refuse(
-        opened,
-        "a log of PyGaze, OpenSesame or opengaze, which has answers or samples and no pictures of "
-        "fixations",
-        "the tracker's own file (.asc of an EyeLink, the export of Tobii or Gazepoint)",
-    )
+read_pygaze = _refuser(
+    "a log of PyGaze, OpenSesame or opengaze, which has answers or samples and no pictures of "
+    "fixations",
+    "the tracker's own file (.asc of an EyeLink, the export of Tobii or Gazepoint)",
+)
 
 
 def _head_lines(opened: Opened) -> list[str]:
     return containers.split_lines(opened.head)[:_NUM_HEAD_LINES]
-
-
-def _refuse(opened: Opened, what: str, instead: str) -> NoReturn:
-    raise ValueError(
-        f"{opened.path} is {what}: export {instead}; any table with one row a fixation is read "
-        "with --columns"
-    )
