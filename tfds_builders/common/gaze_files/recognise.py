@@ -101,7 +101,7 @@ def format_of(path: Path) -> str:
         opened = containers.open_file(path)
     except ValueError:
         return ""
-    return next((name for name, one in FORMATS.items() if one.recognise(opened)), "")
+    return _recognise_any(opened)[0]
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -184,17 +184,22 @@ def _gaze_files(found: Mapping[Role, list[Opened]]) -> list[Opened]:
 
 
 def _recognise_file(one: Opened, options: Options) -> tuple[str, Role]:
-    if options.columns and options.format == "auto":
-        return PLAIN, plain.recognise_plain(one, plain_of(options))
-    if options.format != "auto":
-        if options.format == PLAIN:
-            return PLAIN, plain.recognise_plain(one, plain_of(options))
+    if options.format in FORMATS:
         return options.format, FORMATS[options.format].recognise(one)
+    # Who names the columns has a table of their own.
+    if options.format == "auto" and not options.columns:
+        name, role = _recognise_any(one)
+        if role:
+            return name, role
+    return PLAIN, plain.recognise_plain(one, plain_of(options))
+
+
+def _recognise_any(one: Opened) -> tuple[str, Role]:
     for name, format_ in FORMATS.items():
         role = format_.recognise(one)
         if role:
             return name, role
-    return PLAIN, plain.recognise_plain(one, plain_of(options))
+    return "", ""
 
 
 def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bool) -> str:
