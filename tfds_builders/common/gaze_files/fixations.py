@@ -198,7 +198,7 @@ def _repeated_times(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) ->
     row = int(np.sort(order[1:][again])[0])
     more = f" ({int(again.sum())} such rows)" if again.sum() > 1 else ""
     path, place, part = _place_of(parts, row)
-    where = part.place_text(place) if part.place_text else f"row {place}"
+    where = rows.place_in_words(part, place)
     return [
         f"{path} {where}: user {fixations.user_ids[fixations.user[row]]!r} has t_ms "
         f"{fixations.t_ms[row]:g} on {fixations.image_ids[fixations.image[row]]!r} again, expected "

@@ -196,7 +196,7 @@ def _errors(found: Rows, path: Path) -> list[str]:
             return
         place = int(found.place[broken_rows[0]])
         more = f" ({len(broken_rows)} such rows)" if len(broken_rows) > 1 else ""
-        where = found.place_text(place) if found.place_text else f"row {place}"
+        where = rows.place_in_words(found, place)
         if name in found.cells:
             cell = found.cells[name][place - 1].as_py()
             value = f"{cell:g}" if isinstance(cell, float) else repr(cell)

@@ -279,6 +279,11 @@ def last_of_runs(starts: np.ndarray) -> np.ndarray:
     return np.append(starts[1:], True) if len(starts) else starts
 
 
+def place_in_words(found: Rows, place: int) -> str:
+    """Returns a place of a file as messages name it."""
+    return found.place_text(place) if found.place_text else f"row {place}"
+
+
 def places(num_rows: int) -> np.ndarray:
     """Returns the places of all rows of a table."""
     return np.arange(1, num_rows + 1)

@@ -50,9 +50,7 @@ def fixations_of_samples(
     wrong = np.flatnonzero(~np.isfinite(t_ms) | (is_same & ~(t_ms > before)))
     if len(wrong):
         row = wrong[0]
-        where = f"row {found.place[row]}"
-        if found.place_text is not None:
-            where = found.place_text(int(found.place[row]))
+        where = rows.place_in_words(found, int(found.place[row]))
         after = f" after {before[row]:.10g}" if is_same[row] else ""
         raise ValueError(
             f"{path} {where}: the time is {t_ms[row]:.10g} ms{after}, expected times that rise"
