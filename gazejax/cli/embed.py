@@ -86,14 +86,17 @@ def _embed(arguments: argparse.Namespace) -> None:
             _log(note)
     names = _file_names(fixations.user_ids) if arguments.all else {}
     outputs = [arguments.out / name for name in names.values()] or [arguments.out]
-    _check_outputs(source, fixations, [one for one in outputs if not arguments.all or one.exists()])
+    paths = pictures.find_images(fixations.image_ids, source.images_dir)
+    _check_outputs(
+        source, paths.values(), [one for one in outputs if not arguments.all or one.exists()]
+    )
     model = load(arguments.workdir)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(
             f"{', '.join(map(str, source.tables))} has no column duration_ms; the encoder of "
             f"{arguments.workdir} was trained on the durations of fixations"
         )
-    found = model.embed_people(_viewings(source, fixations))
+    found = model.embed_people(_viewings(source, fixations, paths))
     for user in fixations.user_ids:
         if user not in found:
             message = f"user {user!r} has no fixation inside an image"
@@ -117,11 +120,9 @@ def _embed(arguments: argparse.Namespace) -> None:
         print(f"embedded {len(found)} users: {arguments.out}")
 
 
-def _check_outputs(
-    source: Source, fixations: gaze_files.Fixations, outputs: Iterable[Path]
-) -> None:
+def _check_outputs(source: Source, images: Iterable[Path], outputs: Iterable[Path]) -> None:
     """Refuses to write over a table, or over a picture that the tables name."""
-    inputs = [*pictures.find_images(fixations.image_ids, source.images_dir).values()]
+    inputs = [*images]
     for table in source.tables:
         # Embeddings of an earlier call may lie in a folder of tables.
         inputs += [one for one in table.rglob("*") if one.suffix != ".npz"] or [table]
@@ -141,20 +142,20 @@ def _only(fixations: gaze_files.Fixations, user: str, tables: tuple[Path, ...]) 
 
 
 def _viewings(
-    source: Source, fixations: gaze_files.Fixations
+    source: Source, fixations: gaze_files.Fixations, paths: Mapping[str, Path]
 ) -> Iterator[tuple[np.ndarray, Mapping[str, PersonalGaze]]]:
     """Gives each image and the gaze of each user on it, without fixations outside the image."""
-    paths = pictures.find_images(fixations.image_ids, source.images_dir)
     convention = gaze_table_dataset_builder.convention_of(source, fixations, paths)
     _, warnings = gaze_table_dataset_builder.look_at(source, fixations, paths, convention)
     for warning in warnings:
         _log(gaze_table_dataset_builder.with_kind(warning))
-    release = gaze_table_dataset_builder.make_release(source, fixations, paths, convention)
     num_dropped = 0
-    for image_id, gaze in release.gaze_by_image_id.items():
-        image = gaze_schema.decode_image(release, image_id)
+    for image_id, gaze in gaze_files.group_by_image(fixations).items():
+        image = pictures.read_image(paths[image_id], source.images_dir, source.exif)
         width, height = image.size
-        xy_px = release.to_image_px(gaze.xy_px, width=width, height=height)
+        xy_px = coordinates.to_image_px(
+            gaze.xy_px, convention=convention, width=width, height=height
+        )
         gaze, dropped = gaze_schema.drop_fixations_outside(
             gaze._replace(xy_px=xy_px), width=width, height=height
         )
@@ -169,10 +170,10 @@ def _viewings(
         yield (
             pixels,
             {
-                release.user_ids[gaze.user[rows.start]]: PersonalGaze(
+                fixations.user_ids[gaze.user[rows.start]]: PersonalGaze(
                     np.asarray(gaze.xy_px[rows], np.float64),
                     gaze.trial[rows],
-                    gaze.duration_ms[rows] if release.has_durations else None,
+                    gaze.duration_ms[rows] if fixations.duration_ms is not None else None,
                 )
                 for rows in of_users
             },
