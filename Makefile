@@ -13,10 +13,10 @@ demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
 	$(BIN)/gazejax train --config=synthetic_gaze --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.train_permuted_encoder=False
 
-test: $(VENV)/installed-dev docs
+test: $(VENV)/installed-dev $(VENV)/installed-docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(MAKE) --no-print-directory -j 2 types tests
+	$(MAKE) --no-print-directory -j 3 docs types tests
 
 types: $(VENV)/installed-dev
 	$(BIN)/mypy

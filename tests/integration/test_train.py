@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gazejax.cli.main import main
 from gazejax.data import reader
 from gazejax.workdir import checkpoints
 from tests.compiling import linked_copy, program_environment
@@ -45,13 +46,21 @@ def run(arguments, environment=None):
         ("--config.seed=one", "flag --config.seed=one: "),
         ("--config=configs/osie.py:wide", "ablation 'wide' is unknown; allowed, joined with"),
         ("--config.split.fold=9", "config.split.fold is 9; allowed: less than split.folds"),
-        ("surplus", "unknown argument 'surplus'"),
     ],
 )
-def test_a_bad_argument_is_one_line(data_dir, tmp_path, override, message):
-    done = run(command(data_dir, tmp_path / "run", override))
+def test_a_bad_argument_is_one_line(data_dir, tmp_path, monkeypatch, capsys, override, message):
+    monkeypatch.chdir(ROOT)
+    assert main(["train", *command(data_dir, tmp_path / "run", override)[2:]]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"error: {message}")
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_program_ends_with_status_1_and_one_line(data_dir, tmp_path):
+    done = run(command(data_dir, tmp_path / "run", "surplus"))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {message}")
+    assert done.stderr.startswith("error: unknown argument 'surplus'")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -107,6 +116,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
         "--kills=4",
         "--seed=1",
         "--longest=12",
+        "--shortened=4",
     ]
     done = run(soak, program_environment(linked_copy(tmp_path / "compiled")))
     assert done.returncode == 0, done.stderr[-2000:]

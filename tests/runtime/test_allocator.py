@@ -5,11 +5,14 @@ import sys
 
 import pytest
 
+from tests.tiny import ROOT
+
 # What is left of 200 MB in use after they were freed, in a process of its own.
 CODE = """
-import json, os, sys
+import json, os, runpy, sys
 import numpy as np
-from gazejax.runtime.allocator import keep_freed_memory
+
+keep_freed_memory = runpy.run_path("gazejax/runtime/allocator.py")["keep_freed_memory"]
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -26,7 +29,7 @@ def run(mode, **variables):
     command = [sys.executable, "-c", CODE, mode]
     env = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     answer = subprocess.run(
-        command, check=True, capture_output=True, text=True, env=env | variables
+        command, check=True, capture_output=True, text=True, cwd=ROOT, env=env | variables
     ).stdout
     return json.loads(answer)
 

@@ -59,16 +59,19 @@ def gradient_on(name, tiny, num_devices):
     return jax.tree.map(lambda old, new: old - new, before, after), float(metrics["loss"][0])
 
 
+# One number a stage, as each compiles a step of its own; every stage has the same way to share.
+NUM_DEVICES = {"encoder": 4, "saliency": 2, "universal": 4, "permuted_encoder": 4}
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_gradient_does_not_depend_on_the_number_of_devices(name, tiny):
     whole, loss = gradient_on(name, tiny, 1)
     assert float(optax.tree.norm(whole)) > 1e-3
-    for num_devices in (2, 4):
-        split, split_loss = gradient_on(name, tiny, num_devices)
-        assert split_loss == pytest.approx(loss, rel=1e-5)
-        for path, expected in jax.tree_util.tree_leaves_with_path(whole):
-            found = dict(jax.tree_util.tree_leaves_with_path(split))[path]
-            np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-6, err_msg=str(path))
+    split, split_loss = gradient_on(name, tiny, NUM_DEVICES[name])
+    assert split_loss == pytest.approx(loss, rel=1e-5)
+    for path, expected in jax.tree_util.tree_leaves_with_path(whole):
+        found = dict(jax.tree_util.tree_leaves_with_path(split))[path]
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-6, err_msg=str(path))
 
 
 def test_several_steps_per_dispatch_equal_single_ones(tiny):

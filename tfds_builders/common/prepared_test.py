@@ -83,7 +83,8 @@ def test_a_flipped_byte_that_changes_a_record_is_detected(data_dir: Path, tmp_pa
     [records] = (data_dir / "mine" / "1.0.0").glob("*.array_record*")
     content, expected = records.read_bytes(), read_everything(data_dir / "mine" / "1.0.0")
     copy = copy_of_mine(data_dir, tmp_path)
-    positions = range(0, len(content.rstrip(b"\0")), 197)
+    # A file of records is mostly padding with zeros.
+    positions = [position for position, byte in enumerate(content) if byte][::23]
     num_caught = 0
     for position in positions:
         flipped = bytearray(content)
@@ -95,7 +96,8 @@ def test_a_flipped_byte_that_changes_a_record_is_detected(data_dir: Path, tmp_pa
             num_caught += 1
         else:  # Some bytes are not part of a record.
             assert read_everything(copy.folder) == expected
-    assert num_caught >= 8, len(positions)
+    print(num_caught, len(positions))
+    assert num_caught >= len(positions) / 2 >= 8
 
 
 @pytest.mark.parametrize(
