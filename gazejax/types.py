@@ -79,7 +79,7 @@ class Dataset(NamedTuple):
         projection: the `FeatureProjection` that made the features; None without features.
         digest: digests of the records, `gaze` and `images`; None if an older builder prepared them.
         gaze_source: what the prepared data set says of its gaze: `tracking`, and of a table also
-            `format` and `convention`; see `tfds_builders.common.gaze_schema`.
+            `format`, `convention` and `source`; see `tfds_builders.gaze_table`.
         copies: groups of names of images that are copies of each other; empty if an older builder
             prepared the data set.
     """

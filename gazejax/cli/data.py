@@ -334,16 +334,24 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _remove(arguments: argparse.Namespace) -> None:
-    folder = prepared_folder(arguments.name, arguments.data_dir)
-    one = prepared.open_folder(arguments.name, folder)
-    what = f"{arguments.name} {one.version}, {one.num_images} images, in {folder}"
+    data_dir = arguments.data_dir or prepared.default_data_dir()
+    versions = prepared.find_versions(data_dir, arguments.name)
+    if not versions:
+        names = ", ".join(one.name for one in prepared.find(data_dir)) or "none"
+        raise FileNotFoundError(
+            f"{data_dir} has no data set {arguments.name!r}; allowed: one of gazejax data list: "
+            f"{names}"
+        )
+    what = "; ".join(
+        f"{one.name} {one.version}, {one.num_images} images, in {one.folder}" for one in versions
+    )
     if not arguments.yes:
         if not sys.stdin.isatty():
             raise ValueError(f"{what}: give --yes to remove it, since there is no terminal to ask")
         if input(f"remove {what}? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing was removed")
             return
-    prepared.remove(one)
+    prepared.remove(versions)
     print(f"removed {what}")
 
 

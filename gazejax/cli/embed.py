@@ -18,11 +18,14 @@ from gazejax.cli.data import (
     reading_options,
 )
 from gazejax.cli.embeddings import write_embedding
-from gazejax.cli.paths import as_path, check_output
+from gazejax.cli.paths import as_path, check_output, run_files
 from gazejax.workdir.layout import load_gaze_source
-from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures
+from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, plausibility
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.gaze_table.gaze_table_dataset_builder import Source
+
+# Of most file systems.
+_MAX_NAME_BYTES = 255
 
 
 def add_parser(commands: Any) -> None:
@@ -35,8 +38,8 @@ def add_parser(commands: Any) -> None:
         "embed",
         help="embed users from files of gaze",
         description="Embeds users from files of gaze. The files are read as by gazejax data "
-        "build. Files of the format of the training, whose coordinates no option describes, are "
-        "read as those of the training were.",
+        "build. For files of the format of the training, an option of the coordinates that is not "
+        "given is that of the training, where the files do not say it themselves.",
     )
     embedding.add_argument("workdir", type=as_path)
     embedding.add_argument(
@@ -61,11 +64,10 @@ def add_parser(commands: Any) -> None:
 
 
 def _embed(arguments: argparse.Namespace) -> None:
-    given = convention_options(arguments)
     source = Source(
         tables=tuple(arguments.table),
         images_dir=arguments.images,
-        convention=given or coordinates.Convention(),
+        convention=convention_options(arguments) or coordinates.Convention(),
         tracking="eye",
         options=reading_options(arguments),
         exif=arguments.exif,
@@ -74,11 +76,9 @@ def _embed(arguments: argparse.Namespace) -> None:
     if fixations is None:
         raise ValueError(errors[0])
     stored = load_gaze_source(arguments.workdir)
-    if given is None and fixations.format == stored.get("format"):
-        convention = coordinates.from_metadata(stored["convention"])
-        if convention != coordinates.IMAGE_PX:
-            _log(f"coordinates are read as in the training: {stored['convention']}")
-        source = source._replace(convention=convention)
+    if fixations.format == stored.get("format"):
+        source = _as_in_training(source, fixations, stored)
+    image_ids = fixations.image_ids  # All of them are inputs, also where one user is read.
     if arguments.user is not None:
         fixations = _only(fixations, arguments.user, source.tables)
     if fixations.format != gaze_files.PLAIN:
@@ -87,9 +87,11 @@ def _embed(arguments: argparse.Namespace) -> None:
     names = _file_names(fixations.user_ids) if arguments.all else {}
     outputs = [arguments.out / name for name in names.values()] or [arguments.out]
     paths = pictures.find_images(fixations.image_ids, source.images_dir)
-    _check_outputs(
-        source, paths.values(), [one for one in outputs if not arguments.all or one.exists()]
-    )
+    named, _ = pictures.match_images(image_ids, source.images_dir)
+    inputs = [*_inputs(source, named.values()), *run_files(arguments.workdir)]
+    for output in outputs:
+        if not arguments.all or output.exists():
+            check_output("--out", output, inputs)
     model = load(arguments.workdir)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(
@@ -120,14 +122,37 @@ def _embed(arguments: argparse.Namespace) -> None:
         print(f"embedded {len(found)} users: {arguments.out}")
 
 
-def _check_outputs(source: Source, images: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Refuses to write over a table, or over a picture that the tables name."""
+def _as_in_training(
+    source: Source, fixations: gaze_files.Fixations, stored: Mapping[str, Any]
+) -> Source:
+    """Fills the coordinates that are not given, and says where the files are read otherwise."""
+    before = stored.get("source", stored["convention"])
+    is_plain = fixations.format == gaze_files.PLAIN
+    convention = coordinates.fill(
+        source.convention,
+        gaze_table_dataset_builder.given_convention(before),
+        screen_px=fixations.screen_px,
+        frame=None if is_plain else fixations.frame,
+    )
+    filled = coordinates.options_of(convention)
+    if filled != coordinates.options_of(source.convention):
+        _log(f"coordinates are read as in the training: {filled}")
+    options = gaze_table_dataset_builder.describe_options(source)
+    now, then = map(gaze_table_dataset_builder.given_reading, (options, before))
+    for flag in sorted(now.keys() | then.keys()):
+        values = [one.get(flag, "not given") for one in (now, then)]
+        if values[0] != values[1]:
+            _log(f"warning: {flag} is {values[0]}, and was {values[1]} for the training's data")
+    return source._replace(convention=convention)
+
+
+def _inputs(source: Source, images: Iterable[Path]) -> list[Path]:
+    """Returns the tables, and the pictures that the tables name."""
     inputs = [*images]
     for table in source.tables:
         # Embeddings of an earlier call may lie in a folder of tables.
         inputs += [one for one in table.rglob("*") if one.suffix != ".npz"] or [table]
-    for output in outputs:
-        check_output("--out", output, inputs)
+    return inputs
 
 
 def _only(fixations: gaze_files.Fixations, user: str, tables: tuple[Path, ...]) -> Any:
@@ -138,6 +163,9 @@ def _only(fixations: gaze_files.Fixations, user: str, tables: tuple[Path, ...]) 
         raise ValueError(
             f"{', '.join(map(str, tables))} has no row of user {user!r}; it has rows of {known}"
         )
+    for warning in plausibility.names.check_names(fixations.user_ids):
+        if repr(name) in warning:
+            _log(gaze_table_dataset_builder.with_kind(warning))
     return gaze_files.only_user(fixations, fixations.user_ids.index(name))
 
 
@@ -187,6 +215,11 @@ def _file_names(user_ids: list[str]) -> dict[str, str]:
     names = {user: re.sub(r"[^\w.-]+", "_", user) + ".npz" for user in user_ids}
     taken: dict[str, str] = {}
     for user, name in names.items():
+        if len(name.encode()) > _MAX_NAME_BYTES:
+            raise ValueError(
+                f"user {user!r} has a name too long for a file, allowed: {_MAX_NAME_BYTES} bytes "
+                "with .npz; embed this user with --user"
+            )
         other = taken.setdefault(name.casefold(), user)
         if other != user:
             raise ValueError(

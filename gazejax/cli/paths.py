@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from gazejax.evaluation.run import RESAMPLES
 from gazejax.runtime.files import expand_home
+from gazejax.workdir.layout import CENTER_PRIOR_FILE, PROJECTION_FILE
 
 
 def as_path(text: str) -> Path:
@@ -20,6 +22,19 @@ def as_path_or_name(text: str) -> str:
     except ValueError as error:
         # Of other errors, argparse leaves the message out.
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def run_files(workdir: Path) -> list[Path]:
+    """Returns the files of a run that nothing may be written over.
+
+    Embeddings, maps and pictures of earlier calls may lie in the folder of the run.
+    """
+    arrays = (CENTER_PRIOR_FILE, PROJECTION_FILE, RESAMPLES)
+    return [
+        one
+        for one in workdir.rglob("*")
+        if one.parent != workdir or one.suffix in (".json", ".md", ".log") or one.name in arrays
+    ]
 
 
 def check_output(option: str, output: Path, inputs: Iterable[Path | None]) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from gazejax.api import load
 from gazejax.cli.data import add_exif
 from gazejax.cli.embeddings import check_encoder, read_embedding
-from gazejax.cli.paths import as_path, check_output
+from gazejax.cli.paths import as_path, check_output, run_files
 from tfds_builders.common import pictures
 
 _NUMBERS, _PICTURE = (".npy", ".npz"), ".png"
@@ -49,7 +49,9 @@ def add_parser(commands: Any) -> None:
 
 def _predict(arguments: argparse.Namespace) -> None:
     out, overlay = arguments.out, arguments.overlay
-    _check_outputs(out, overlay, [arguments.image, arguments.embedding])
+    _check_outputs(
+        out, overlay, [arguments.image, arguments.embedding, *run_files(arguments.workdir)]
+    )
     image = pictures.read_pixels(arguments.image, exif=arguments.exif)
     embedding = None
     if arguments.embedding is not None:

@@ -38,6 +38,8 @@ from gazejax.workdir import checkpoints
 
 _PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
 
+CENTER_PRIOR_FILE = "center_prior.npz"
+
 PROJECTION_FILE = "features.npz"
 
 DATA_FILE = "data.json"
@@ -115,7 +117,7 @@ def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height widt
     Raises:
         FileNotFoundError: if it is missing.
     """
-    path = workdir / "center_prior.npz"
+    path = workdir / CENTER_PRIOR_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
     with np.load(path, allow_pickle=False) as stored:
@@ -171,7 +173,7 @@ def write_description(
             **dataset.gaze_source,
         },
     )
-    write_arrays(workdir / "center_prior.npz", center_priors)
+    write_arrays(workdir / CENTER_PRIOR_FILE, center_priors)
     if dataset.projection is not None:
         parts = dataset.projection._asdict().items()
         arrays = {f"{name}_{i}": part for name, of in parts for i, part in enumerate(of)}

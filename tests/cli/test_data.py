@@ -1,12 +1,15 @@
 """The commands `gazejax data ...` on files of gaze: what is said, refused, replaced and removed."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from gazejax.cli.main import main
+from gazejax.data.reader import read_records
 
 GOOD = "image,user,x,y,duration_ms\na.png,ann,11,21,180\na.png,bob,60,20,240\nb.png,ann,9,33,310\n"
 
@@ -88,6 +91,136 @@ def test_a_data_set_is_removed_when_asked_for(folder, capsys):
     assert "removed mine 1.0.0, 2 images" in capsys.readouterr().out
     assert not (folder / "data" / "mine").exists()
     assert main(["data", "remove", "mine", "--yes", *where]) == 1
+
+
+ASC = """** DATE: Fri Nov  1 2024
+MSG 900 DISPLAY_COORDS 0 0 159 119
+MSG 1000 TRIALID 1
+MSG 1001 !V IMGLOAD CENTER a.png 80 60 80 60
+MSG 1002 SYNCTIME
+EFIX R 1100 1300 201 60.0 50.0 800
+EFIX R 1400 1600 201 90.0 70.0 800
+MSG 2000 TRIAL_RESULT 0
+"""
+
+
+def first_xy(folder, name="mine"):
+    _, records = read_records(name, folder / "data")
+    return records[0]["gaze"]["xy_px"].tolist()
+
+
+def test_options_do_not_contradict_what_the_files_say(folder, capsys):
+    (folder / "p1.asc").write_text(ASC)
+    assert build(folder, table="p1.asc") == 0
+    # The corner of the image is at (40, 30).
+    assert first_xy(folder) == [[20, 20], [50, 40]]
+    for options, message in (
+        ("--screen 160x120 --fit native", "eyelink-asc gives places on the image itself"),
+        ("--shown-at 40,30,80x60", "so --screen, --fit and --shown-at do not apply"),
+    ):
+        assert build(folder, *options.split(), table="p1.asc", name="other") == 1
+        assert message in capsys.readouterr().err
+    (folder / "p2.asc").write_text(ASC.replace("!V IMGLOAD CENTER a.png 80 60 80 60", "a.png"))
+    image = ["--image-from", "a.png"]
+    for options, message in (
+        ("--screen 80x60 --fit native", "--screen 80x60 is given, and the files of eyelink-asc s"),
+        ("--y up", "--y up is given, and the files of eyelink-asc say --y down: leave the option"),
+        ("--units frac", "--units frac is given, and the files of eyelink-asc say --units px"),
+    ):
+        assert build(folder, *image, *options.split(), table="p2.asc", name="other") == 1
+        assert message in capsys.readouterr().err
+    assert build(folder, *image, "--fit", "native", table="p2.asc", name="other") == 0
+    assert first_xy(folder, "other") == first_xy(folder)
+
+
+def test_files_of_one_name_are_not_one_person(folder, capsys):
+    for user in ("ann", "bob"):
+        (folder / user).mkdir()
+        (folder / user / "run.asc").write_text(ASC)
+    more = ["--table", str(folder / "bob")]
+    assert build(folder, *more, table="ann") == 1
+    assert "run.asc would be of one user 'run'" in capsys.readouterr().err
+    assert build(folder, *more, "--user-from", "([^/]+)/[^/]+$", table="ann") == 0
+    assert metadata(folder)["user_ids"] == ["ann", "bob"]
+
+
+def test_recordings_of_one_person_are_apart(folder, capsys):
+    rows = ("image,user,x,y", "a.png,p7_1,5,5", "a.png,p7_2,50,50", "a.png,p7_1,6,6")
+    (folder / "gaze.csv").write_text("\n".join(rows))
+    assert build(folder, "--user-from", r"(p\d+)_") == 0
+    assert metadata(folder)["session_ids"] == [["p7_1", "p7_2"]]
+    assert first_xy(folder) == [[5, 5], [6, 6], [50, 50]]
+    (folder / "tables").mkdir()
+    for name in ("one.csv", "two.csv"):
+        (folder / "tables" / name).write_text("image,user,x,y\na.png,p7,5,5\n")
+    assert build(folder, table="tables", name="other") == 1
+    assert "two.csv row 1: user 'p7' looks at 'a.png' in" in capsys.readouterr().err
+    assert build(folder, "--user-from", r"(?P<sesion>\d)(p)") == 1
+    assert "or groups named user and session" in capsys.readouterr().err
+
+
+def test_rows_of_a_viewing_that_are_apart_are_said(folder, capsys):
+    (folder / "gaze.csv").write_text(
+        "image,user,x,y\na.png,ann,5,5\nb.png,bob,4,4\nb.png,ann,6,6\na.png,ann,7,7\n"
+    )
+    assert build(folder) == 0
+    assert "1 of 3 viewings have rows that are apart" in capsys.readouterr().err
+    with (folder / "gaze.csv").open("a") as file:
+        file.write("a.png,ann,79,-1\n")
+    assert build(folder, name="other") == 0
+    assert "20% of the fixations are outside their image" in capsys.readouterr().err
+    (folder / "gaze.csv").write_text("image,user,x,y\na.png,ann,500,500\n")
+    assert build(folder, name="nothing") == 1
+    assert "no fixation is inside its image" in capsys.readouterr().err
+    assert not (folder / "data" / "nothing").exists()
+
+
+def test_built_already_means_the_same_pictures_and_the_same_warnings(folder, capsys):
+    (folder / "gaze.csv").write_text("image,user,x,y\na.png,ann,0.4,0.5\na.png,bob,0.2,0.7\n")
+    assert build(folder) == 0
+    capsys.readouterr()
+    assert build(folder) == 0
+    assert "warning: x and y look like fractions" in capsys.readouterr().err
+    assert build(folder, "--refuse-warnings") == 1
+    assert "refused by --refuse-warnings: x and y look like" in capsys.readouterr().err
+    Image.new("RGB", (80, 60)).save(folder / "a.png")
+    assert build(folder) == 1
+    assert "was built with another picture 'a.png' than" in capsys.readouterr().err
+
+
+def test_only_data_sets_of_the_folder_are_removed(folder, capsys):
+    assert build(folder) == 0
+    where = ["--yes", "--data-dir", str(folder / "data")]
+    home = folder / "data" / "mine" / "1.0.0"
+    for name in ("../data/mine", str(home.parent), "mine/1.0.0", "yours"):
+        assert main(["data", "remove", name, *where]) == 1
+        assert "allowed: one of gazejax data list: mine" in capsys.readouterr().err
+    (home / "notes.txt").write_text("mine")
+    for command in (lambda: main(["data", "remove", "mine", *where]), lambda: build_anew(folder)):
+        assert command() == 1
+        assert "notes.txt is no file of the data set: move it" in capsys.readouterr().err
+    (home / "notes.txt").unlink()
+    shutil.copytree(home, home.parent / "0.9.0")
+    assert main(["data", "remove", "mine", *where]) == 0
+    assert not home.parent.exists()
+
+
+def build_anew(folder):
+    return build(folder, "--replace")
+
+
+def test_a_data_set_that_cannot_be_replaced_stays(folder, monkeypatch):
+    assert build(folder) == 0
+    home, rename = folder / "data" / "mine" / "1.0.0", Path.rename
+
+    def no_space(path, target):
+        if "new" in path.parts and Path(target) == home:
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", no_space)
+    assert build(folder, "--replace") == 1
+    assert metadata(folder)["num_fixations"] == 3
 
 
 def test_sessions_are_in_the_record_and_its_digest(folder, capsys):

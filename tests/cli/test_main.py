@@ -87,9 +87,57 @@ def test_an_embedding_of_another_encoder_is_refused(tiny_run, pictures, capsys):
     assert main(predict) == 0
 
 
+def test_embed_reads_coordinates_as_the_training_did(tiny_run, pictures, monkeypatch, capsys):
+    """Options that the training was given hold, but for those that are given or that differ."""
+
+    def embedding(*options):
+        table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
+        out = ["--user", "ann", "--out", str(pictures / "ann.npz")]
+        assert main(["embed", str(tiny_run), *table, *out, *options]) == 0
+        return np.load(pictures / "ann.npz")["embedding"]
+
+    expected = embedding()
+    rows = "image,user,x,y,duration_ms\na.png,ann,30,35,200\nb.png,ann,59.5,15.5,180\n"
+    (pictures / "gaze.csv").write_text(rows + "a.png,ann,31,36,300\n")  # 20 and 15 px more.
+    source = {"tracking": "eye", "screen_px": [80, 60], "fit": "native", "durations": "s"}
+    stored = {"format": "table", "convention": {}, "source": source}
+    monkeypatch.setattr(embed, "load_gaze_source", lambda _: stored)
+    for options in ((), ("--pixels-per-degree", "30")):
+        capsys.readouterr()
+        np.testing.assert_array_equal(embedding(*options), expected)
+        said = capsys.readouterr().err
+        assert "read as in the training:" in said
+        assert "--screen 80x60 --fit native" in said
+        assert "warning: --durations is not given, and was s for the training's data" in said
+    stored["format"] = "tobii"  # Options of other files say nothing of these.
+    with pytest.raises(AssertionError):
+        embedding()
+    assert "3 fixations outside their image dropped" in capsys.readouterr().err
+
+
+def test_embed_says_who_may_be_the_same_person(tiny_run, pictures, capsys):
+    with (pictures / "gaze.csv").open("a") as file:
+        file.write("a.png,Ann,12,13,250\n")
+    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
+    for user, is_said in (("ann", True), ("bob", False)):
+        out = ["--user", user, "--out", str(pictures / f"{user}.npz")]
+        assert main(["embed", str(tiny_run), *table, *out]) == 0
+        assert ("'Ann'" in capsys.readouterr().err) == is_said
+    (pictures / "gaze.csv").write_text(f"image,user,x,y\na.png,{'x' * 300},12,13\n")
+    assert main(["embed", str(tiny_run), *table, "--all", "--out", str(pictures / "all")]) == 1
+    assert "has a name too long for a file, allowed: 255 bytes" in capsys.readouterr().err
+    assert not (pictures / "all").exists()
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
+        ("predict RUN --image a.png --out RUN/center_prior.npz", "over the input"),
+        (
+            "embed RUN --table gaze.csv --images . --user ann --out RUN/config.json",
+            "over the input",
+        ),
+        ("embed RUN --table gaze.csv --images . --user bob --out b.png", "over the input b.png"),
         ("predict RUN --image a.png --out a.png", "--out a.png would be written over the input"),
         ("predict RUN --image a.png --out link.png", "over the input a.png"),
         ("predict RUN --image a.png --overlay ./b/../hard.png", "over the input a.png"),
@@ -118,7 +166,7 @@ def test_no_command_writes_over_its_input(
     (pictures / "tables" / "gaze.csv").hardlink_to("gaze.csv")
     (pictures / "e.npz").write_bytes(b"kept")
     before = {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()}
-    assert main([str(tiny_run) if word == "RUN" else word for word in command.split()]) == 1
+    assert main([word.replace("RUN", str(tiny_run)) for word in command.split()]) == 1
     printed = capsys.readouterr().err
     assert message in printed
     assert printed.count("\n") == 1

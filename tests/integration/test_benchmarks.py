@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from gazejax.metrics.saliency import METRICS
+from tests.compiling import program_environment
 from tests.tiny import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -13,11 +14,17 @@ import measuring
 import table
 
 
-def run(name, *options, tmp_path):
+def run(name, *options, tmp_path, is_long=False):
     # In a process of its own: some keep themselves to one core.
     out = tmp_path / "results/out.json"
     command = [sys.executable, ROOT / f"benchmarks/{name}.py", "--out", out, *options]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        env=program_environment(is_long=is_long),
+    ).stdout
     return json.loads(out.read_text()), printed
 
 
@@ -48,7 +55,7 @@ def test_our_side_of_the_networks_benchmark_runs(tmp_path):
 
 @pytest.mark.slow
 def test_the_accelerator_benchmark_runs_tiny_on_a_cpu(tmp_path):
-    report, printed = run("gpu", "--tiny", "--dtypes", "float32", tmp_path=tmp_path)
+    report, printed = run("gpu", "--tiny", "--dtypes", "float32", tmp_path=tmp_path, is_long=True)
     encoder, saliency = report["rows"]
     for row in (encoder, saliency):
         assert row["gazejax"]["median"] > 0

@@ -116,7 +116,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
         "--kills=4",
         "--seed=1",
         "--longest=12",
-        "--shortened=4",
+        "--shortened=5",
     ]
     done = run(soak, program_environment(linked_copy(tmp_path / "compiled")))
     assert done.returncode == 0, done.stderr[-2000:]

@@ -14,7 +14,14 @@ from typing import Any, Literal, NamedTuple
 
 import tensorflow_datasets as tfds
 
-from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, prepared
+from tfds_builders.common import (
+    coordinates,
+    digests,
+    gaze_files,
+    gaze_schema,
+    pictures,
+    prepared,
+)
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import individual_differences_dataset_builder
@@ -84,6 +91,9 @@ _APPLY = {
 }
 
 
+_INSTEAD = "take another --name, or give --replace"
+
+
 def list_names() -> list[str]:
     """Returns each NAME or NAME/CONFIG that `build` takes; the first CONFIG is the default."""
     return [
@@ -135,9 +145,14 @@ def build(
         return prepare(builder, raw_dir)
     # Beside the old data set, so that the new one is moved on the same disk.
     with tempfile.TemporaryDirectory(dir=old_dir.parent, prefix="replacing_") as temporary:
+        prepared.check_only_built(old_dir)
         new_dir = prepare(_make_builder(name, given, Path(temporary) / "new"), raw_dir)
-        old_dir.rename(Path(temporary) / "old")
-        new_dir.rename(old_dir)
+        kept_dir = old_dir.rename(Path(temporary) / "old")
+        try:
+            new_dir.rename(old_dir)
+        except BaseException:
+            kept_dir.rename(old_dir)
+            raise
     _log(f"replaced {old_dir}")
     return old_dir
 
@@ -355,8 +370,10 @@ def _check_same_source(builder: GazeDatasetBuilder) -> None:
     """Checks that a prepared data set was built from the table of the builder."""
     if not isinstance(builder, gaze_table_dataset_builder.Builder):
         return
-    asked = gaze_table_dataset_builder.describe(builder.source)
-    stored = gaze_table_dataset_builder.given_only(builder.info.metadata.get("source", {}))
+    metadata = builder.info.metadata
+    asked, stored = gaze_table_dataset_builder.describe(builder.source), metadata.get("source", {})
+    if metadata.get("format", gaze_files.PLAIN) == gaze_files.PLAIN:
+        asked, stored = map(gaze_table_dataset_builder.without_defaults, (asked, stored))
     if asked != stored:
         names = sorted(
             name for name in asked.keys() | stored.keys() if asked.get(name) != stored.get(name)
@@ -366,9 +383,26 @@ def _check_same_source(builder: GazeDatasetBuilder) -> None:
             for name in names
         )
         raise ValueError(
-            f"{builder.data_dir} was built from something else ({differences}): take another "
-            "--name, or give --replace"
+            f"{builder.data_dir} was built from something else ({differences}): {_INSTEAD}"
         )
+    _check_same_pictures(Path(builder.data_dir), builder.source)
+    warnings = metadata.get("warnings", [])
+    for warning in warnings:
+        _log(gaze_table_dataset_builder.with_kind(warning))
+    gaze_table_dataset_builder.refuse(builder.source, warnings)
+
+
+def _check_same_pictures(folder: Path, source: gaze_table_dataset_builder.Source) -> None:
+    records = prepared.open_records(folder)
+    stored = {record["image_id"].decode(): record["image"] for record in records}
+    for image_id, path in pictures.find_images(list(stored), source.images_dir).items():
+        encoded = pictures.read(path, source.images_dir, source.exif).encoded
+        # Another version of the library may have written another file of the same pixels.
+        contents = (encoded, stored[image_id])
+        if encoded != stored[image_id] and len(set(map(digests.of_image, contents))) > 1:
+            raise ValueError(
+                f"{folder} was built with another picture {image_id!r} than {path}: {_INSTEAD}"
+            )
 
 
 def _path(path: Path | None) -> Path | None:

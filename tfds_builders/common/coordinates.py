@@ -73,6 +73,64 @@ def complete(
     )
 
 
+def fill(
+    given: Convention,
+    before: Convention,
+    *,
+    screen_px: tuple[int, int] | None,
+    frame: Literal["image", "screen"] | None,
+) -> Convention:
+    """Fills what is not given with what was given for earlier files of the same form.
+
+    What the new files say of themselves comes before what was given for the earlier files.
+
+    Args:
+        given: the options that are given for the new files.
+        before: the options that were given for the earlier files.
+        screen_px: size of the screen, if the new files say it.
+        frame: what the places of the new files are relative to; None: the files do not say it.
+
+    Raises:
+        ValueError: the earlier place of the image is on a screen of another size.
+    """
+    screen_px = given.screen_px or screen_px
+    if is_placed(given):
+        before = before._replace(fit=None, shown_at_px=None)
+    if frame == "image":
+        before = before._replace(fit=None, shown_at_px=None, screen_px=None)
+    if (given.units or before.units or "px") != "px" and given.origin_px is None:
+        before = before._replace(origin_px=None)
+    if screen_px is not None:
+        if before.shown_at_px is not None and before.screen_px not in (None, screen_px):
+            raise ValueError(
+                f"the screen is {_size(screen_px)}, and was {_size(before.screen_px)} where "
+                f"--shown-at {before.shown_at_px} was given: give --shown-at for this screen"
+            )
+        before = before._replace(screen_px=None)
+    return given._replace(
+        **{name: getattr(before, name) for name, value in given._asdict().items() if value is None}
+    )
+
+
+def options_of(convention: Convention) -> str:
+    """Returns the options that give a convention, as on the command line."""
+    x, y, width, height = convention.shown_at_px or (0, 0, 0, 0)
+    texts = {
+        "--units": convention.units,
+        "--origin": convention.origin_px,
+        "--y": convention.y_axis,
+        "--pixels-per-degree": convention.pixels_per_degree,
+        "--screen": _size(convention.screen_px) or None,
+        "--fit": convention.fit,
+        "--shown-at": f"{x:g},{y:g},{width:g}x{height:g}" if convention.shown_at_px else None,
+    }
+    return " ".join(f"{option} {text}" for option, text in texts.items() if text is not None)
+
+
+def _size(screen_px: tuple[int, int] | None) -> str:
+    return "x".join(map(str, screen_px or ()))
+
+
 def from_metadata(stored: Mapping[str, Any]) -> Convention:
     """Returns a convention from the metadata of a data set, where tuples are lists."""
     values: dict[str, Any] = {

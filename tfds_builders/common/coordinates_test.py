@@ -114,6 +114,54 @@ def test_an_invalid_convention_is_refused(changed: dict[str, Any], message: str)
         coordinates.check(coordinates.IMAGE_PX._replace(**changed))
 
 
+SCREEN = Convention(screen_px=(320, 240), fit="native")
+PLACED = Convention(screen_px=(320, 240), shown_at_px=(10, 20, 160, 120))
+
+
+@pytest.mark.parametrize(
+    ("given", "before", "said", "expected"),
+    [
+        # One option does not forget the others.
+        (
+            Convention(pixels_per_degree=30),
+            SCREEN,
+            {},
+            SCREEN._replace(pixels_per_degree=30),
+        ),
+        (Convention(origin_px=0), Convention(y_axis="up"), {}, Convention("px", 0, y_axis="up")),
+        # The new files know their screen.
+        (Convention(), SCREEN, {"screen_px": (640, 480)}, Convention(fit="native")),
+        # The new files have places on the image.
+        (Convention(), SCREEN._replace(y_axis="up"), {"frame": "image"}, Convention(y_axis="up")),
+        # Another place of the image, and another unit.
+        (
+            Convention(fit="stretch"),
+            PLACED,
+            {},
+            Convention(screen_px=(320, 240), fit="stretch"),
+        ),
+        (Convention(units="frac"), Convention(origin_px=1), {}, Convention(units="frac")),
+    ],
+)
+def test_what_was_given_before_fills_what_is_not_given_and_not_said(
+    given: Convention, before: Convention, said: dict[str, Any], expected: Convention
+) -> None:
+    found = coordinates.fill(given, before, **{"screen_px": None, "frame": None, **said})
+    assert found._replace(units=found.units or "px") == expected._replace(
+        units=expected.units or "px"
+    )
+
+
+def test_a_place_on_a_screen_of_another_size_is_not_filled() -> None:
+    with pytest.raises(ValueError, match=r"the screen is 640x480, and was 320x240 where --shown-"):
+        coordinates.fill(Convention(), PLACED, screen_px=(640, 480), frame="screen")
+
+
+def test_options_are_as_on_the_command_line() -> None:
+    found = coordinates.options_of(PLACED._replace(units="px", origin_px=0.5))
+    assert found == "--units px --origin 0.5 --screen 320x240 --shown-at 10,20,160x120"
+
+
 def test_what_the_files_say_fills_what_is_not_given() -> None:
     found = coordinates.complete(
         Convention(fit="centre"), units="frac", y_axis="up", screen_px=(160, 100)

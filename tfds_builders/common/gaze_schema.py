@@ -137,6 +137,12 @@ def drop_fixations_outside(gaze: GazeTable, *, width: int, height: int) -> tuple
     return kept, int(np.sum(outside_mask))
 
 
+NOTHING_INSIDE = (
+    "no fixation is inside its image: gazejax data check says what the places look like, see "
+    "--units, --origin, --y, --screen, --fit and --shown-at"
+)
+
+
 def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Joins the gaze of a release with its images.
 
@@ -170,6 +176,8 @@ def join(release: Release) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         examples.append(make_example(image_bytes, image_id, *gaze))
         if release.has_images:
             signatures.append(near_copies.signature_of(image_bytes))
+    if not any(len(example["gaze"]["user"]) for example in examples):
+        raise ValueError(NOTHING_INSIDE)
     image_ids = list(release.gaze_by_image_id)
     return examples, {
         "user_ids": release.user_ids,

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,22 +53,35 @@ def _has_own_folder() -> bool:
     return not os.environ.get("TFDS_DATA_DIR", "~").startswith("~")
 
 
+_BUILT_FILES = ("LICENSE", "dataset_info.json", "features.json", "metadata.json")
+
+
 def find(data_dir: Path) -> list[Prepared]:
     """Finds the newest version of each gaze data set below a folder, sorted by name.
 
     Other data sets of TFDS are left out.
     """
-    newest: dict[str, tuple[tuple[int, ...], Path]] = {}
+    found = (open_folder(name, of[max(of)]) for name, of in sorted(_folders(data_dir).items()))
+    return [prepared for prepared in found if "user_ids" in prepared.metadata]
+
+
+def find_versions(data_dir: Path, name: str) -> list[Prepared]:
+    """Finds all versions of one gaze data set, the oldest first; [] if there is none."""
+    folders = sorted(_folders(data_dir).get(name, {}).items())
+    found = [open_folder(name, folder) for _, folder in folders]
+    return [prepared for prepared in found if "user_ids" in prepared.metadata]
+
+
+def _folders(data_dir: Path) -> dict[str, dict[tuple[int, ...], Path]]:
+    """Returns the folder of each version of each data set of TFDS below a folder."""
+    found: dict[str, dict[tuple[int, ...], Path]] = {}
     for info in data_dir.glob("*/**/dataset_info.json"):
         folder = info.parent
         # The folder of an interrupted build is not named by a version.
-        if not re.fullmatch(r"\d+\.\d+\.\d+", folder.name):
-            continue
-        name = folder.parent.relative_to(data_dir).as_posix()
-        version = tuple(int(part) for part in folder.name.split("."))
-        newest[name] = max(newest.get(name, ((), folder)), (version, folder))
-    found = (open_folder(name, folder) for name, (_, folder) in sorted(newest.items()))
-    return [prepared for prepared in found if "user_ids" in prepared.metadata]
+        if re.fullmatch(r"\d+\.\d+\.\d+", folder.name):
+            name = folder.parent.relative_to(data_dir).as_posix()
+            found.setdefault(name, {})[tuple(map(int, folder.name.split(".")))] = folder
+    return found
 
 
 def open_folder(name: str, folder: Path) -> Prepared:
@@ -95,19 +108,37 @@ def open_folder(name: str, folder: Path) -> Prepared:
     )
 
 
-def remove(prepared: Prepared) -> None:
-    """Removes the folder of a prepared data set, and the folders above that are left empty.
+def remove(versions: Sequence[Prepared]) -> None:
+    """Removes the versions of a prepared data set, and the folders above that are left empty.
 
     Raises:
-        OSError: the folder cannot be removed.
+        ValueError: a folder is a link, or holds a file that no build wrote; nothing is removed.
+        OSError: a folder cannot be removed.
     """
-    shutil.rmtree(prepared.folder)
-    for folder in [prepared.folder.parent, prepared.folder.parent.parent][
-        : len(Path(prepared.name).parts)
-    ]:
-        if any(folder.iterdir()):
+    for one in versions:
+        check_only_built(one.folder)
+    for one in versions:
+        shutil.rmtree(one.folder)
+    folder = versions[0].folder
+    for above in list(folder.parents)[: len(Path(versions[0].name).parts)]:
+        if any(above.iterdir()):
             break
-        folder.rmdir()
+        above.rmdir()
+
+
+def check_only_built(folder: Path) -> None:
+    """Checks that the folder of a prepared data set holds only what a build wrote.
+
+    Raises:
+        ValueError: the folder is a link, or holds another file.
+    """
+    if folder.is_symlink():
+        raise ValueError(
+            f"{folder} is a link to {folder.resolve()}: remove that folder or the link"
+        )
+    for path in sorted(folder.iterdir()):
+        if path.name not in _BUILT_FILES and ".array_record" not in path.name:
+            raise ValueError(f"{path} is no file of the data set: move it to another place")
 
 
 def format_list(found: list[Prepared]) -> str:
@@ -141,6 +172,13 @@ def format_list(found: list[Prepared]) -> str:
     return "\n".join(lines)
 
 
+def open_records(folder: Path) -> Sequence[Mapping[str, Any]]:
+    """Opens the records of a prepared data set, with encoded images."""
+    return tfds.builder_from_directory(folder).as_data_source(
+        split="train", decoders={"image": tfds.decode.SkipDecoding()}
+    )
+
+
 def verify(prepared: Prepared) -> None:
     """Reads all records and compares them with the metadata of the build.
 
@@ -151,9 +189,7 @@ def verify(prepared: Prepared) -> None:
     name, metadata = prepared.folder, prepared.metadata
     if "digest" not in metadata:
         raise ValueError(f"{name} has no digest, so a change cannot be detected: build it again")
-    source = tfds.builder_from_directory(prepared.folder).as_data_source(
-        split="train", decoders={"image": tfds.decode.SkipDecoding()}
-    )
+    source = open_records(prepared.folder)
     if len(source) != prepared.num_images:
         raise ValueError(f"{name} has {len(source)} records, expected {prepared.num_images}")
     records = []

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,6 +22,8 @@ from tfds_builders.gaze_table.look import look
 
 # Fractions of a screen hide its size: only images of the shape of a wide screen may fill it.
 _MIN_SCREEN_ASPECT_RATIO = 1.5
+# These formats say neither the unit of places nor the direction of y.
+_WITHOUT_UNITS = ("coco-json", "fixatons", "massvis", "pymovements", "scene")
 # Of the fixations on images that fill the screen; trackers lose the place of a few.
 _MAX_OUTSIDE = 0.05
 
@@ -106,11 +108,21 @@ def read_table(source: Source) -> gaze_schema.Release:
     _, warnings = look_at(source, fixations, paths, convention)
     for warning in warnings:
         _log(with_kind(warning))
+    refuse(source, warnings)
+    release = make_release(source, fixations, paths, convention)
+    return release._replace(metadata={**release.metadata, "warnings": warnings})
+
+
+def refuse(source: Source, warnings: Sequence[str]) -> None:
+    """Refuses gaze with a warning, hints apart, if the source says so.
+
+    Raises:
+        ValueError: there is a warning.
+    """
     warnings = [warning for warning in warnings if not warning.startswith(plausibility.HINT)]
     if warnings and source.refuse_warnings:
         more = f" ({len(warnings)} warnings)" if len(warnings) > 1 else ""
         raise ValueError(f"refused by --refuse-warnings: {warnings[0]}{more}")
-    return make_release(source, fixations, paths, convention)
 
 
 def look_at(
@@ -156,6 +168,8 @@ def convention_of(
         ValueError: the convention is inconsistent, or the place of the images on the screen is not
             known.
     """
+    if fixations.format != gaze_files.PLAIN:
+        _check_not_contradicted(source.convention, fixations)
     convention = coordinates.complete(
         source.convention,
         units=fixations.units,
@@ -167,6 +181,29 @@ def convention_of(
         convention = _on_full_screen(fixations, convention, paths, source.exif)
     coordinates.check(convention)
     return convention
+
+
+def _check_not_contradicted(given: coordinates.Convention, fixations: Fixations) -> None:
+    """Checks that the options do not contradict what the files say of themselves."""
+    if fixations.frame == "image" and (coordinates.is_placed(given) or given.screen_px is not None):
+        raise ValueError(
+            f"{fixations.format} gives places on the image itself, so --screen, --fit and "
+            "--shown-at do not apply: leave them out"
+        )
+    said = coordinates.Convention(screen_px=fixations.screen_px)
+    if fixations.format not in _WITHOUT_UNITS:
+        said = said._replace(units=fixations.units, y_axis=fixations.y_axis)
+    for name, value in said._asdict().items():
+        option = getattr(given, name)
+        if value is not None and option not in (None, value):
+            found, asked = (
+                coordinates.options_of(coordinates.Convention(**{name: one}))
+                for one in (value, option)
+            )
+            raise ValueError(
+                f"{asked} is given, and the files of {fixations.format} say {found}: leave the "
+                "option out"
+            )
 
 
 def _on_full_screen(
@@ -238,7 +275,13 @@ def make_release(
 
 
 def describe(source: Source) -> dict[str, Any]:
-    """Returns the metadata that identify a source: digest and all options, without paths.
+    """Returns the metadata that identify a source: digest and all options, without paths."""
+    digest = raw_files.digest_files(gaze_files.find_files(source.tables))
+    return {"table_sha256": digest, **describe_options(source)}
+
+
+def describe_options(source: Source) -> dict[str, Any]:
+    """Returns the options of a source.
 
     Options that are not given are left out, so that a new option changes no older description.
     """
@@ -247,22 +290,41 @@ def describe(source: Source) -> dict[str, Any]:
     given = {name: value for name, value in options.items() if value != defaults[name]}
     given.pop("how", None)
     return {
-        "table_sha256": raw_files.digest_files(gaze_files.find_files(source.tables)),
         "tracking": source.tracking,
-        **given_only(_as_lists(source.convention)),
+        **_given(_as_lists(source.convention)),
         **_as_lists(given),
         **({} if source.exif == "refuse" else {"exif": source.exif}),
     }
 
 
-def given_only(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out the options of a convention that are not given or have the default value."""
+def given_convention(description: Mapping[str, Any]) -> coordinates.Convention:
+    """Returns the options of the convention that are given, from `describe_options`."""
+    fields = coordinates.Convention._fields
+    return coordinates.from_metadata({name: description.get(name) for name in fields})
+
+
+def given_reading(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that choose and convert rows, by flag, from `describe_options`."""
+    flags = {"detection": "--detect-fixations"}
+    flags |= {name: f"--{name}" for name in ("where", "durations", "times", "eye", "exif")}
+    return {flag: description[name] for name, flag in flags.items() if name in description}
+
+
+def without_defaults(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out the options of a convention that are as those of a table without options.
+
+    Descriptions of older builders have all options, given or not.
+    """
     defaults = coordinates.IMAGE_PX._asdict()
     return {
         name: value
         for name, value in description.items()
         if name not in defaults or value not in (None, defaults[name])
     }
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def with_kind(warning: str) -> str:

@@ -1,6 +1,11 @@
 """Reads gaze from the files of eye trackers and gaze tools: one reader for all commands."""
 
-from tfds_builders.common.gaze_files.fixations import Fixations, group_by_image, only_user
+from tfds_builders.common.gaze_files.fixations import (
+    Fixations,
+    group_by_image,
+    only_user,
+    viewing_numbers,
+)
 from tfds_builders.common.gaze_files.how import Detection, How
 from tfds_builders.common.gaze_files.read import check_options, read
 from tfds_builders.common.gaze_files.recognise import FORMATS, PLAIN, Options, find_files, format_of
@@ -20,4 +25,5 @@ __all__ = [
     "normalize",
     "only_user",
     "read",
+    "viewing_numbers",
 ]

@@ -122,7 +122,7 @@ def join(
         first.pixels_per_degree,
         [*_notes(name, parts), *notes],
     )
-    errors = _repeated_times(fixations, parts)
+    errors = _in_two_files(fixations, parts) or _repeated_times(fixations, parts)
     return (None, errors) if errors else (fixations, [])
 
 
@@ -184,6 +184,28 @@ def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
             total[reason] = total.get(reason, 0) + count
     notes += [f"{count} rows left out: {reason}" for reason, count in total.items()]
     return notes
+
+
+def _in_two_files(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
+    """The rows of a viewing are in one file: those of two would be mixed."""
+    if len(parts) < 2:
+        return []
+    number = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
+    viewing = viewing_numbers(fixations)
+    order = np.lexsort((number, viewing))
+    again = (np.diff(viewing[order]) == 0) & (np.diff(number[order]) != 0)
+    if not again.any():
+        return []
+    first = int(np.flatnonzero(again)[0])
+    row, other = order[first + 1], parts[number[order[first]]][0]
+    path, place, part = _place_of(parts, int(row))
+    return [
+        f"{path} {rows.place_in_words(part, place)}: user "
+        f"{fixations.user_ids[fixations.user[row]]!r} looks at "
+        f"{fixations.image_ids[fixations.image[row]]!r} in {other} too, expected each viewing in "
+        "one file: give recordings of one user apart, in a column session or trial, or with "
+        "--user-from and its group session"
+    ]
 
 
 def _repeated_times(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:

@@ -20,6 +20,9 @@ from tfds_builders.common.gaze_files.recognise import (
 )
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
+# Here a person has a file for each image, of the same name in several folders.
+_IMAGE_IN_PATH = ("fixatons", "massvis")
+
 
 def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
     """Reads and checks files of gaze.
@@ -39,15 +42,33 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     check_options(options)
     files = find_files(paths)
     name, opened, notes = recognise(files, options, is_folder=any(map(Path.is_dir, paths)))
-    parts, errors = [], []
+    parts, errors, origins = [], [], []
     for one in opened:
-        part, found = _read_file(name, one, options)
+        part, found, origin = _read_file(name, one, options)
         errors += found
         parts.append((one.path, part))
+        origins.append(origin)
     if errors:
         return None, errors
+    if name not in _IMAGE_IN_PATH and options.user_from is None:
+        _check_names_of_files(parts)
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
-    return join(name, parts, notes)
+    return join(name, _with_sessions(parts, origins), notes)
+
+
+def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:
+    """Checks that files of one name in several folders do not give one person."""
+    known: dict[str, Path] = {}
+    for path, part in parts:
+        name = rows.stem(path)
+        if part.session is None and part.user and part.user.names and part.user.names[0] in name:
+            other = known.setdefault(name.casefold(), path)
+            if other is not path and len(part.user.names) == 1:
+                raise ValueError(
+                    f"{other} and {path} would be of one user {part.user.names[0]!r}, expected "
+                    "names that differ: --user-from takes the user out of the path, such as "
+                    "'([^/]+)/[^/]+$' for the folder"
+                )
 
 
 def check_options(options: Options) -> None:
@@ -68,19 +89,26 @@ def check_options(options: Options) -> None:
             raise ValueError(f"--columns names {name!r}, expected one of {', '.join(allowed)}")
     if options.user_from is not None:
         try:
-            num_groups = re.compile(options.user_from).groups
+            pattern = re.compile(options.user_from)
         except re.error as error:
             raise ValueError(
                 f"--user-from {options.user_from!r} is not a regular expression: {error}"
             ) from error
-        if not num_groups:
+        names = pattern.groupindex.keys()
+        has_user = "user" in names or pattern.groups > len(names)
+        if not has_user or not names <= {"user", "session"}:
             raise ValueError(
-                f"--user-from is {options.user_from!r}, expected a group such as '(p\\d+)_'"
+                f"--user-from is {options.user_from!r}, expected a group such as '(p\\d+)_', or "
+                "groups named user and session"
             )
 
 
-def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str]]:
-    """Reads one file and applies the options that are the same for all formats."""
+def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str], Names | None]:
+    """Reads one file and applies the options that are the same for all formats.
+
+    Returns:
+        The rows, the errors, and what `--user-from` took the persons from.
+    """
     if name == PLAIN:
         found = plain.read_plain(one, plain_of(options))
     else:
@@ -89,7 +117,6 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         fits = plain.rows_where(one, condition)
         found = rows.take(found, fits[found.place - 1], f"not {condition}")
     found = _name_image(found, one, options.image_from)
-    found = _name_user(found, one, options.user_from)
     if options.drop_missing:
         is_missing = found.x.is_missing | found.y.is_missing
         if found.duration_ms is not None:
@@ -99,12 +126,11 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         found = rows.take(found, found.image.codes >= 0, "without an image")
     if not len(found.place):
         left_out = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
-        return found, [
-            f"{one.path} has no row, expected one for each fixation"
-            + (f" (left out: {left_out})" if left_out else "")
-        ]
+        error = f"{one.path} has no row, expected one for each fixation"
+        return found, [error + (f" (left out: {left_out})" if left_out else "")], None
+    found, origin = _name_user(found, one, options.user_from)
     errors = _errors(found, one.path)
-    return found._replace(cells={}), errors
+    return found._replace(cells={}), errors, origin
 
 
 def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
@@ -152,17 +178,25 @@ def _texts(names: Names | None) -> list[str]:
     return [names.names[code] if code >= 0 else "" for code in names.codes]
 
 
-def _name_user(found: Rows, one: Opened, pattern: str | None) -> Rows:
-    """Takes the person, and if given the session and trial, out of a name or the path."""
+def _name_user(found: Rows, one: Opened, pattern: str | None) -> tuple[Rows, Names | None]:
+    """Takes the person, and if given the session, out of a name or the path.
+
+    Returns:
+        The rows, and the names that the persons are taken from; None: names are as they were.
+    """
     if pattern is None:
         if found.user is None:
-            return found._replace(user=rows.one_name(rows.stem(one.path), len(found.place)))
-        return found
+            return found._replace(user=rows.one_name(rows.stem(one.path), len(found.place))), None
+        return found, None
     is_in_path = found.user is None or len(found.user.names) < 2
     names = found.user
     if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
-        names = rows.one_name(one.path.as_posix(), len(found.place))
-    parts: dict[str, list[str]] = {"user": [], "session": []}
+        # A folder may have a name of the same form as the file.
+        is_in_name = re.search(pattern, one.path.name)
+        names = rows.one_name(
+            one.path.name if is_in_name else one.path.as_posix(), len(found.place)
+        )
+    users, sessions = [], []
     for name in names.names:
         match = re.search(pattern, name)
         if match is None:
@@ -171,12 +205,40 @@ def _name_user(found: Rows, one: Opened, pattern: str | None) -> Rows:
                 "that fits the name of each person"
             )
         groups = match.groupdict()
-        parts["user"].append(groups.get("user") or match[1])
-        parts["session"].append(groups.get("session") or "")
-    session = found.session
-    if any(parts["session"]):
-        session = _renamed(names, parts["session"])
-    return found._replace(user=_renamed(names, parts["user"]), session=session)
+        number = next((n for n in _numbered(match.re) if match[n] is not None), 0)
+        user = groups["user"] if "user" in groups else (match[number] if number else None)
+        if not user:
+            raise ValueError(
+                f"{one.path}: --user-from {pattern!r} finds no user in {name!r}, expected a name"
+            )
+        users.append(user)
+        sessions.append(groups.get("session") or "")
+    session = _renamed(names, sessions) if any(sessions) else found.session
+    return found._replace(user=_renamed(names, users), session=session), names
+
+
+def _numbered(pattern: re.Pattern[str]) -> list[int]:
+    """Returns the numbers of the groups without a name."""
+    return sorted(set(range(1, pattern.groups + 1)) - set(pattern.groupindex.values()))
+
+
+def _with_sessions(
+    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None]
+) -> list[tuple[Path, Rows]]:
+    """Takes longer names for sessions, where one person has several of them and no session."""
+    of_user: dict[str, set[str]] = {}
+    for (_, part), origin in zip(parts, origins, strict=True):
+        if origin is None or part.user is None or part.session is not None:
+            return list(parts)
+        for user, name in set(zip(part.user.codes.tolist(), origin.codes.tolist(), strict=True)):
+            if user >= 0 and name >= 0:
+                of_user.setdefault(part.user.names[user], set()).add(origin.names[name])
+    if all(len(names) == 1 for names in of_user.values()):
+        return list(parts)
+    return [
+        (path, part._replace(session=origin))
+        for (path, part), origin in zip(parts, origins, strict=True)
+    ]
 
 
 def _renamed(names: Names, texts: Sequence[str]) -> Names:

@@ -75,9 +75,9 @@ class Options(NamedTuple):
         drop_missing: whether rows without a place or duration are left out instead of refused.
         durations: for "table", unit of the durations: "ms", "s", "us" or "ns".
         times: for "table", unit of the starts, alike.
-        user_from: a regular expression with one group, or groups named `user`, `session` and
-            `trial`: searched in the name of the person, or in the path where the file has no name
-            of the person; None: the name as it is.
+        user_from: a regular expression with one group, or groups named `user` and `session`:
+            searched in the name of the person, or in the name and then the path of the file where
+            the file has no name of the person; None: the name as it is.
         image_from: a template such as "dzw-{TRIAL_INDEX}.png": columns of the file in braces, also
             {file} and {folder}; None: the image is in the file.
         how: options of the formats.
