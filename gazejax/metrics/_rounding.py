@@ -11,7 +11,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from gazejax.metrics import _host
 from gazejax.metrics._checks import require
@@ -46,10 +46,16 @@ def rounded(values: Any) -> Any:
 def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None) -> Any:
     """Maps in the order of these: no value becomes equal to that at a fixation, or to any.
 
+    Compiled code takes numbers below the least normal one for zero: such values are given ranks.
+
     In all functions, `base` is what `rounded` gives, if it is known: the result if that will do.
     """
-    if not isinstance(values, np.ndarray) or np.can_cast(values.dtype, float_type(values)):
-        return rounded(values) if base is None else base
+    if not isinstance(values, np.ndarray):
+        return values
+    base = rounded(values) if base is None else base
+    is_exact = np.can_cast(values.dtype, base.dtype)
+    if is_exact and (values.dtype.kind != "f" or not _may_tie_at_zero(base, fixations)):
+        return base
     maps = values.reshape(-1, *values.shape[-2:])
 
     def at_fixations(index: int) -> np.ndarray:
@@ -61,9 +67,14 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
     def is_plain(one: np.ndarray, as_float: np.ndarray, index: int) -> bool:
         if fixations is None:
             # Not of whole numbers: NumPy compares int64 with floats in float64, which rounds both.
-            return one.dtype.kind == "f" and np.array_equal(as_float, one)
+            is_same = one.dtype.kind == "f" and np.array_equal(as_float, one)
+            return is_same and not _holds_below_normal(as_float)
         fixated = at_fixations(index)
         thresholds = rounded(fixated)
+        if _compares_as_zero(thresholds).any() and _holds_below_normal(as_float):
+            return False
+        if is_exact:
+            return True
         if (thresholds[1:] == thresholds[:-1]).any():
             return False
         # A tie after rounding must be a tie before it.
@@ -88,9 +99,29 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
             place += one >= value
         return place
 
-    base = rounded(values) if base is None else base
     each = zip(maps, base.reshape(maps.shape), range(len(maps)), strict=True)
     return _replaced(values, base, [is_plain(*one) for one in each], ranks)
+
+
+def _may_tie_at_zero(values: Float[np.ndarray, "..."], fixations: Fixations | None) -> bool:
+    """Whether a value at a fixation of any map compares as zero."""
+    if fixations is None:
+        return True
+    maps = values.reshape(-1, *values.shape[-2:])
+    row, column = np.atleast_2d(fixations.row), np.atleast_2d(fixations.column)
+    return bool(_compares_as_zero(maps[np.arange(len(maps))[:, None], row, column]).any())
+
+
+def _compares_as_zero(values: Float[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
+    """Whether compiled code takes a value for zero, as XLA does below the least normal number."""
+    return np.abs(values) < np.finfo(values.dtype).tiny
+
+
+def _holds_below_normal(values: Float[np.ndarray, "height width"]) -> bool:
+    """Whether a value is not zero and compares as zero."""
+    # The minimum, which takes one pass, is enough for most maps.
+    is_possible = values.min() < np.finfo(values.dtype).tiny
+    return bool(is_possible and (_compares_as_zero(values) & (values != 0)).any())
 
 
 def _perhaps_among(

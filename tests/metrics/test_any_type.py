@@ -90,6 +90,24 @@ def test_whole_numbers_of_64_bits_are_exact():
     assert metrics.score(["auc"], saliency=near[None], xy_px=[[[1, 1]]])["auc"][0] == 3.5 / 4
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values_below_the_least_normal_number_tie_only_if_they_are_equal(dtype):
+    # Compiled code takes 1e-40 and 3e-40 for zero.
+    dark = np.array([[0, 1e-40, 3e-40, 1.0]], dtype)
+    points = np.array([[[1.0, 0], [0, 0]], [[3, 0], [3, 0]]])
+    others = np.ones((1, 4))
+    names = ["auc", "auc_judd", "sauc"]
+    # At 1e-40 and at 0, one and no pixel are below; in the other map all but the brightest are.
+    found = metrics.score(names, saliency=[dark, dark], xy_px=points, other_counts=others)
+    np.testing.assert_allclose(found["auc"], [0.25, 0.875])
+    np.testing.assert_allclose(found["sauc"], [0.25, 0.875])
+    # The curve (0, 0), (1, .5), (1, 1) of two brighter pixels; and (0, 1), (1, 1).
+    np.testing.assert_allclose(found["auc_judd"], [0.25, 1.0])
+    for name in names[:2]:
+        traced = jax.jit(lambda xy, name=name: getattr(metrics, name)(saliency=dark, xy_px=xy))
+        np.testing.assert_allclose(traced(points[0]), found[name][0])
+
+
 def test_more_pairs_than_32_bits_count():
     # 179 fixations times 12 million pixels. A ramp: the value of pixel i beats i pixels of all.
     height, width, number = 3000, 4000, 179
