@@ -1,4 +1,4 @@
-"""Checks of the arguments of `api`."""
+"""Checks of the arguments of `api`, and what checks of arrays share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -99,7 +99,16 @@ def checked_embedding(embedding: Any, size: int) -> Float[np.ndarray, " embeddin
     return embedding.astype(np.float32)
 
 
+def is_masked(values: Any) -> bool:
+    """Whether NumPy would drop a mask: of a masked array, or of one in a list of rows."""
+    if isinstance(values, list | tuple):
+        return any(map(is_masked, values))
+    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.is_masked(values))
+
+
 def _as_array(values: Any, name: str) -> np.ndarray:
+    if is_masked(values):
+        raise ValueError(f"{name} has masked elements; allowed: an array without any")
     try:
         return np.asarray(values)
     except ValueError:
@@ -108,7 +117,9 @@ def _as_array(values: Any, name: str) -> np.ndarray:
 
 def checked_numbers(values: Any, name: str) -> Float[np.ndarray, "..."]:
     values = _as_array(values, name)
-    if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
+    # By the kind too: to NumPy a time span is a subtype of the whole numbers.
+    is_number = any(np.issubdtype(values.dtype, kind) for kind in (np.floating, np.integer))
+    if not is_number or values.dtype.kind == "m":
         raise TypeError(f"{name} has dtype {values.dtype}; allowed: float or integer")
     values = values.astype(np.float64)
     if not (np.abs(values) <= np.finfo(np.float32).max).all():

@@ -194,6 +194,7 @@ def test_the_filters_of_the_training_apply_to_new_gaze(tiny_run, tmp_path, model
 
 GREY = IMAGE[..., 0]
 NAN = np.array([[np.nan, 1.0]])
+MASKED = np.ma.masked_greater(FIXATIONS, 60)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +210,9 @@ NAN = np.array([[np.nan, 1.0]])
         ([IMAGE], [np.zeros((3, 3))], ValueError, r"fixations\[0\] has shape \(3, 3\)"),
         ([IMAGE], [NAN], ValueError, r"fixations\[0\] holds a NaN"),
         ([IMAGE], [np.array([["a", "b"]])], TypeError, r"fixations\[0\] has dtype"),
+        ([IMAGE], [FIXATIONS.astype("m8[s]")], TypeError, r"fixations\[0\] has dtype timedelta64"),
+        ([IMAGE], [MASKED], ValueError, r"fixations\[0\] has masked elements; allowed: an array"),
+        ([np.ma.masked_equal(IMAGE, 7)], [FIXATIONS], ValueError, r"images\[0\] has masked"),
         # x = 70 is just outside of a picture 70 px wide; as (y, x) it would be y = 70 of 50.
         ([IMAGE], [np.array([[70.0, 3.0]])], ValueError, r"\(70, 3\); allowed: inside .* x < 70"),
         ([IMAGE], [np.array([[3.0, -0.1]])], ValueError, r"\(3, -0.1\); allowed: inside"),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Num
 
+from gazejax._array_checks import is_masked
 from gazejax.metrics._kernels import Fixations
 
 _SUM_TOLERANCE = 1e-3
@@ -20,6 +21,7 @@ def is_on_host(*arrays: Any) -> bool:
 
 def checked_numbers(values: npt.ArrayLike, name: str) -> Any:
     """Real numbers as a NumPy array whose type loses none of them; a traced array stays traced."""
+    require(not is_masked(values), name, "has masked elements", "an array without any")
     if isinstance(values, jax.core.Tracer):
         array: Any = values
     else:
@@ -33,6 +35,7 @@ def checked_numbers(values: npt.ArrayLike, name: str) -> Any:
             ) from None
     kinds = (np.bool_, jnp.integer, jnp.floating)
     is_real = any(jnp.issubdtype(array.dtype, kind) for kind in kinds)
+    is_real = is_real and array.dtype.kind != "m"  # To NumPy a time span is a whole number.
     require(is_real, name, f"is {array.dtype}", "real numbers")
     if not isinstance(array, np.ndarray):
         return array

@@ -234,3 +234,22 @@ def test_correlation_beside_an_offset_and_what_is_refused():
             metrics.nss(saliency=wrong, xy_px=[[0, 0]])
     with pytest.raises(ValueError, match=r"^genuine .*; allowed: "):
         verification.roc_auc(["a"], [1.0])
+
+
+def test_masked_elements_and_times_are_refused():
+    masked = np.ma.masked_array(A, A > 0.7)
+    for wrong in (masked, list(masked), A.astype("m8[s]"), A.astype("M8[s]")):
+        for metric in (metrics.cc, metrics.sim):
+            with pytest.raises(
+                ValueError, match=r"^b (has masked elements|is .*64\[s\]); allowed: "
+            ):
+                metric(A, wrong)
+        with pytest.raises(ValueError, match=r"^genuine .*; allowed: "):
+            verification.roc_auc(wrong, [1.0])
+        with pytest.raises(ValueError, match=r"^saliency .*; allowed: "):
+            metrics.score(["nss"], saliency=[wrong], xy_px=POINTS[None])
+    with pytest.raises(ValueError, match=r"^xy_px has masked elements; allowed: "):
+        metrics.nss(saliency=A, xy_px=np.ma.masked_array(POINTS, POINTS > 9))
+    with pytest.raises(ValueError, match=r"^mask has masked elements; allowed: "):
+        metrics.nss(saliency=A, xy_px=POINTS, mask=np.ma.masked_array([True] * 9, [1] + [0] * 8))
+    assert metrics.cc(A, np.ma.masked_array(A, False)) == pytest.approx(1)  # Nothing is masked.
