@@ -3,12 +3,13 @@
 A map that float32 describes well enough is rounded, and nothing else. Another map is prepared on
 the host in its own type, in a way that the metric does not see: ranks for a metric of ranks, the
 deviation for a metric that scale and offset do not change, the density for a metric that scale does
-not change. Traced maps pass through.
+not change. Traced maps pass through, or lose their offset.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
@@ -142,7 +143,8 @@ def _perhaps_among(
 def for_moments(values: Any, base: Any = None) -> Any:
     """Maps whose correlation and standard scores are those of these maps."""
     if not isinstance(values, np.ndarray):
-        return values
+        # Without its offset, beside which float32 would round the mean. No gradient depends on it.
+        return values - jax.lax.stop_gradient(values.min())
     low, high = (side(axis=(-2, -1)) for side in (values.min, values.max))
     with np.errstate(over="ignore"):
         low_float, high_float = low.astype(np.float64), high.astype(np.float64)

@@ -2,13 +2,16 @@
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float
+from jaxtyping import Float, Integer, Num
 from scipy.spatial import distance
 
 from gazejax.metrics._checks import host_numbers, require
 
 # Up to this ratio of offset to range, float32 keeps the deviation of a vector from its mean.
 _MOST_RANGES = 256
+
+# Whole numbers up to this one are exact in float64.
+_MOST_EXACT = 2**53
 
 
 def negative_distance(
@@ -27,7 +30,15 @@ def negative_distance(
         >>> negative_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[-5.0, -0.0]]
     """
-    probe, enrolled = _vectors(probe, enrolled, is_offset_free=True)
+    one, other = _vectors(probe, enrolled)
+    if one.size and other.size and one.dtype.kind in "iu" and other.dtype.kind in "iu":
+        low = min(int(one.min()), int(other.min()))
+        high = max(int(one.max()), int(other.max()))
+        if high - low > _MOST_EXACT:
+            return -_distance_of_whole(one, other)
+        # The difference modulo 2 ** 64 is the true one, where float64 would round the numbers.
+        one, other = (side.astype(np.uint64) - np.uint64(low % 2**64) for side in (one, other))
+    probe, enrolled = _in_float(one), _in_float(other)
     largest = float(max(np.abs(probe).max(initial=0), np.abs(enrolled).max(initial=0)))
     if largest == 0 or 1e-100 < largest < 1e100:
         return -distance.cdist(probe, enrolled)
@@ -51,8 +62,8 @@ def cosine(probe: npt.ArrayLike, enrolled: npt.ArrayLike) -> Float[np.ndarray, "
         >>> cosine(np.array([[0.0, 2.0]]), np.array([[0.0, 5.0], [1.0, 0.0], [0.0, 0.0]])).tolist()
         [[1.0, 0.0, 0.0]]
     """
-    probe, enrolled = _vectors(probe, enrolled, is_offset_free=False)
-    return _unit(probe) @ _unit(enrolled).T
+    one, other = map(_in_float, _vectors(probe, enrolled))
+    return _unit(one) @ _unit(other).T
 
 
 def correlation(probe: npt.ArrayLike, enrolled: npt.ArrayLike) -> Float[np.ndarray, "sample other"]:
@@ -70,14 +81,14 @@ def correlation(probe: npt.ArrayLike, enrolled: npt.ArrayLike) -> Float[np.ndarr
         >>> correlation(np.array([[1.0, 2.0, 3.0]]), maps).round(3).tolist()
         [[-1.0, 0.0]]
     """
-    probe, enrolled = _vectors(probe, enrolled, is_offset_free=True)
-    return _unit(_centered(probe)) @ _unit(_centered(enrolled)).T
+    one, other = (_in_float(_without_offset(side)) for side in _vectors(probe, enrolled))
+    return _unit(_centered(one)) @ _unit(_centered(other)).T
 
 
 def _vectors(
-    probe: npt.ArrayLike, enrolled: npt.ArrayLike, *, is_offset_free: bool
-) -> tuple[Float[np.ndarray, "sample feature"], Float[np.ndarray, "other feature"]]:
-    """Both arrays in float32 or float64, checked."""
+    probe: npt.ArrayLike, enrolled: npt.ArrayLike
+) -> tuple[Num[np.ndarray, "sample feature"], Num[np.ndarray, "other feature"]]:
+    """Both arrays in their own types, checked."""
     arrays = {"probe": host_numbers(probe, "probe")}
     arrays["enrolled"] = host_numbers(enrolled, "enrolled")
     for name, array in arrays.items():
@@ -85,14 +96,6 @@ def _vectors(
         is_finite = bool(np.isfinite(array).all())
         require(is_finite, name, "holds a NaN or infinite value", "finite numbers")
     one, other = arrays.values()
-    if is_offset_free and one.dtype == other.dtype and one.dtype in (np.int64, np.uint64):
-        # The difference modulo 2 ** 64 is the true one, where float64 would round the numbers.
-        low = min((int(array.min()) for array in (one, other) if array.size), default=0)
-        one, other = (array.astype(np.uint64) - np.uint64(low % 2**64) for array in (one, other))
-    one, other = (
-        array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
-        for array in (one, other)
-    )
     require(
         one.shape[1] == other.shape[1],
         "enrolled",
@@ -100,6 +103,32 @@ def _vectors(
         f"{one.shape[1]} features, as probe has",
     )
     return one, other
+
+
+def _in_float(vectors: Num[np.ndarray, "sample feature"]) -> Float[np.ndarray, "sample feature"]:
+    """Vectors in float32 or float64."""
+    is_float = vectors.dtype in (np.float32, np.float64)
+    return vectors if is_float else vectors.astype(np.float64)
+
+
+def _distance_of_whole(
+    one: Integer[np.ndarray, "sample feature"], other: Integer[np.ndarray, "other feature"]
+) -> Float[np.ndarray, "sample other"]:
+    """Distances of vectors of whole numbers, whose differences no type of 64 bits holds."""
+    numbers = other.astype(object)
+    differences = ((numbers - row).astype(np.float64) for row in one.astype(object))
+    return np.stack([np.linalg.norm(rows, axis=-1) for rows in differences])
+
+
+def _without_offset(maps: Num[np.ndarray, "sample feature"]) -> Num[np.ndarray, "sample feature"]:
+    """Maps minus their minima, of types whose numbers float64 would round."""
+    if maps.dtype.itemsize < 8 or maps.dtype == np.float64 or maps.size == 0:
+        return maps
+    low = maps.min(axis=-1, keepdims=True)
+    if maps.dtype.kind == "f":
+        return maps - low
+    # Modulo 2 ** 64, which the true difference is below.
+    return maps.astype(np.uint64) - low.astype(np.uint64)
 
 
 def _centered(

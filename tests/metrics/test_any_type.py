@@ -135,6 +135,17 @@ def test_traced_nss_equals_the_definition(offset):
     assert found[0] == pytest.approx(expected, abs=1e-5 + 2e-6 * offset)
 
 
+def test_traced_maps_beside_a_large_offset():
+    far = (A + 1e6).astype(np.float32)  # Multiples of 1 / 16: still 17 different values.
+    for metric in (
+        lambda one: metrics.cc(one, A),
+        lambda one: metrics.nss(saliency=one, xy_px=POINTS),
+    ):
+        assert jax.jit(metric)(far) == pytest.approx(float(metric(far)), rel=1e-5)
+        slope = jax.jit(jax.grad(metric))(far)
+        np.testing.assert_allclose(slope.sum(), 0, atol=1e-4)  # An offset changes nothing.
+
+
 def test_no_compilation_for_another_number_of_fixations():
     compiled = []
 
@@ -234,6 +245,23 @@ def test_correlation_beside_an_offset_and_what_is_refused():
             metrics.nss(saliency=wrong, xy_px=[[0, 0]])
     with pytest.raises(ValueError, match=r"^genuine .*; allowed: "):
         verification.roc_auc(["a"], [1.0])
+
+
+def test_similarities_of_whole_numbers_of_64_bits():
+    # Two rows of other offsets, and a map of another type: all rise alike.
+    rising = np.array([[1, 2, 4]])
+    far = np.concatenate([rising, rising + 10**18, rising - 2**62])
+    for other in (rising, rising.astype(np.uint64) + np.uint64(2**63), rising + 0.0):
+        np.testing.assert_allclose(verification.correlation(far, other), [[1], [1], [1]])
+    most = np.array([[2**64 - 1]], np.uint64)
+    for one, other, distance in [
+        ([[2**62 + 1]], np.array([[2**62]], np.uint64), 1),
+        ([[2**62 + 1], [0]], [[2**62]], [1, 2**62]),
+        (np.array([[-(2**63)], [2**63 - 1]]), most, [2**64 + 2**63 - 1, 2**63]),
+        (np.array([[-128, 127]], np.int8), np.array([[127, 0]], np.uint8), np.hypot(255, 127)),
+    ]:
+        found = verification.negative_distance(one, other)
+        np.testing.assert_array_equal(found[:, 0], -np.array(distance, float))
 
 
 def test_masked_elements_and_times_are_refused():

@@ -303,7 +303,10 @@ def test_score_equals_the_single_functions(maps, target, xy_px, mask, others):
             "kld": metrics.kld(target=target[index], prediction=maps[index]),
         }
         for name in METRICS:
-            np.testing.assert_allclose(scores[name][index], expected[name], atol=2e-6, err_msg=name)
+            # A divergence of 26 is right to 4e-6 in float32.
+            np.testing.assert_allclose(
+                scores[name][index], expected[name], rtol=1e-6, atol=2e-6, err_msg=name
+            )
 
 
 # ---------------------------------------------------------------- degenerate maps and fixations
