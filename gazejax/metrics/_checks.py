@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Num
+from jaxtyping import Num, Shaped
 
 from gazejax._array_checks import is_masked
 from gazejax.metrics._kernels import Fixations
@@ -50,6 +50,22 @@ def checked_numbers(values: npt.ArrayLike, name: str) -> Any:
 def host_numbers(values: npt.ArrayLike, name: str) -> Num[np.ndarray, "..."]:
     """Real numbers as a NumPy array whose type loses none of them."""
     return np.asarray(checked_numbers(values, name))
+
+
+def checked_users(users: npt.ArrayLike) -> Shaped[np.ndarray, "..."]:
+    """Users as an array of texts, or of numbers without a NaN."""
+    require(not is_masked(users), "users", "has masked elements", "an array without any")
+    values = users if isinstance(users, list | tuple) else np.asarray(users)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "OSTU":
+        values = values.tolist()
+    if isinstance(values, list | tuple) and any(isinstance(user, str) for user in values):
+        # NumPy would make the text '1' of the number 1, and so one user of two.
+        other = [user for user in values if not isinstance(user, str)]
+        require(not other, "users", f"has texts and {other[:1]}", "all texts, or all numbers")
+        return np.asarray(values)
+    names = host_numbers(values, "users")
+    require(not np.isnan(names).any(), "users", "holds a NaN", "numbers or texts")
+    return names
 
 
 def checked_map(
@@ -108,6 +124,8 @@ def checked_fixations(
     axes = "[map, fixation, 2]" if batch else "[fixation, 2]"
     # On the host in full precision: 127.99999999 is inside, but float32 rounds it to 128.
     points = checked_numbers(xy_px, xy_name)
+    if points.shape == (*batch, 0):  # As a list without fixations is read.
+        points = points.reshape(*batch, 0, 2)
     require(
         points.ndim == len(batch) + 2 and points.shape[-1] == 2 and points.shape[:-2] == batch,
         xy_name,
@@ -116,7 +134,11 @@ def checked_fixations(
     )
     counts = np.ones(points.shape[:-1], bool)
     if mask is not None:
-        counts = checked_numbers(mask, mask_name).astype(bool)
+        counts = checked_numbers(mask, mask_name)
+        if is_on_host(counts):
+            is_truth = bool(((counts == 0) | (counts == 1)).all())
+            require(is_truth, mask_name, "holds other values", "True or False, or 1 or 0")
+        counts = counts.astype(bool)
     require(
         counts.shape == points.shape[:-1],
         mask_name,
@@ -137,7 +159,9 @@ def checked_fixations(
     column, row = (
         module.floor(module.where(is_inside, side, 0)).astype(np.int32) for side in (x, y)
     )
-    is_valid = module.asarray((is_inside | ~counts).all(axis=-1))
+    is_valid = (is_inside | ~counts).all(axis=-1)
+    if is_on_host(points, counts):
+        is_valid = np.asarray(is_valid)
     return Fixations(row, column, counts, is_valid)
 
 

@@ -41,7 +41,7 @@ def resample_users(
         different users is sampled again, since it has no impostor pair.
 
     Raises:
-        ValueError: if a group has fewer than two users.
+        ValueError: if a group has fewer than two users, or its members are no indices of users.
 
     Example:
         >>> options = {"num_users": 4, "num_resamples": 5, "generator": np.random.default_rng(0)}
@@ -49,10 +49,10 @@ def resample_users(
         >>> weight.sum(axis=1).tolist(), weight[:, 2].tolist()  # User 2 is in no group.
         ([3, 3, 3, 3, 3], [0, 0, 0, 0, 0])
     """
-    arrays = [np.asarray(group) for group in groups]
-    members = np.unique(np.concatenate(arrays))
-    if min(len(np.unique(group)) for group in arrays) < 2:
+    arrays = [_members(group, f"groups[{i}]", num_users) for i, group in enumerate(groups)]
+    if min((len(np.unique(group)) for group in arrays), default=0) < 2:
         raise ValueError("a group has fewer than two users; allowed: at least two to compare")
+    members = np.unique(np.concatenate(arrays))
     found: list[np.ndarray] = []
     while len(found) < num_resamples:
         sampled = generator.choice(members, len(members))
@@ -60,6 +60,21 @@ def resample_users(
         if all((weight[group] > 0).sum() >= 2 for group in arrays):
             found.append(weight)
     return np.stack(found)
+
+
+def _members(group: npt.ArrayLike, name: str, num_users: int) -> Int[np.ndarray, " member"]:
+    """The members of a group, checked."""
+    is_truth = np.asarray(group).dtype == bool  # A mask over the users is not a list of them.
+    members = host_numbers(group, name)
+    is_whole = members.dtype.kind in "iu" and not is_truth and members.ndim == 1
+    is_inside = is_whole and bool(((members >= 0) & (members < num_users)).all())
+    found = (
+        f"is {members.dtype} of shape {members.shape}"
+        if not is_whole
+        else (f"holds {members.min()} to {members.max()}")
+    )
+    require(is_inside, name, found, f"indices of users, whole numbers from 0 to {num_users - 1}")
+    return members.astype(np.int64)
 
 
 def resample(
@@ -101,7 +116,8 @@ def mean_over_images(
         image_weight: weight of each image in each resample, [resample, image].
 
     Raises:
-        ValueError: if an argument is not of real numbers, or the shapes do not fit.
+        ValueError: if an argument is not of real numbers, the shapes do not fit, or a weight is
+            negative, NaN or infinite.
 
     Example:
         >>> scores = np.array([1.0, 4.0, np.nan])
@@ -110,14 +126,20 @@ def mean_over_images(
     """
     scores = host_numbers(scores, "scores").astype(np.float64)
     image_weight = host_numbers(image_weight, "image_weight")
-    is_whole = image_weight.dtype.kind in "iu"
+    is_weight = bool((np.isfinite(image_weight) & (image_weight >= 0)).all())
+    require(is_weight, "image_weight", "holds a negative, NaN or infinite weight", "0 or above")
+    is_whole = image_weight.dtype.kind in "iu" and image_weight.sum(dtype=np.float64) < 2**62
     image_weight = image_weight.astype(np.int64 if is_whole else np.float64)  # Sums of int8 wrap.
     is_same = image_weight.ndim == 2 and scores.shape[-1:] == image_weight.shape[1:]
     found = f"has shape {image_weight.shape}"
     require(is_same, "image_weight", found, f"[resample, image] for scores of shape {scores.shape}")
     rows = scores.reshape(-1, scores.shape[-1])
     has_score = ~np.isnan(rows)
-    total = image_weight @ np.where(has_score, rows, 0.0).T
+    is_finite = np.isfinite(rows)
+    total = image_weight @ np.where(is_finite, rows, 0.0).T
+    for infinite in (np.inf, -np.inf) if (has_score & ~is_finite).any() else ():
+        # Where it has weight: 0 times infinity is NaN.
+        total = total + np.where(image_weight @ (rows == infinite).T > 0, infinite, 0.0)
     weight = image_weight @ has_score.T
     means = np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)
     return means.reshape(len(image_weight), *scores.shape[:-1])

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int, Num
 
-from gazejax.metrics._checks import host_numbers, require
+from gazejax.metrics._checks import checked_users, host_numbers, require
 from gazejax.metrics._comparing import comparable, joined
 from gazejax.metrics.similarity import correlation, cosine, negative_distance
 
@@ -303,13 +303,14 @@ def average_precision_at_r(
     Args:
         scores: score of each sample (row) with each other sample, [sample, sample]; the diagonal is
             not read, and minus infinity excludes a sample.
-        users: user of each sample, [sample].
+        users: user of each sample, [sample]; numbers or texts.
 
     Returns:
         Between 0 and 1; NaN for the only sample of a user, which has no other sample to retrieve.
 
     Raises:
-        ValueError: if there are fewer than two users, no user has two samples, or a score is NaN.
+        ValueError: if there are fewer than two users, no user has two samples, a score is NaN, or
+            users are not all numbers or all texts.
 
     Source: Musgrave et al. 2020, A Metric Learning Reality Check.
 
@@ -319,7 +320,7 @@ def average_precision_at_r(
         >>> average_precision_at_r(scores, np.array([7, 7, 8])).tolist()
         [1.0, 0.0, nan]
     """
-    users = np.asarray(users)
+    users = checked_users(users)
     require(users.ndim == 1, "users", f"has shape {users.shape}", "one for each sample, [sample]")
     scores = comparable(host_numbers(scores, "scores"))
     num_samples = len(users)
@@ -375,12 +376,17 @@ def chance_map_at_r(*, num_relevant: int, num_others: int) -> float:
     Given that, each of the i - 1 samples before it is relevant with probability (R - 1) / (N - 1).
     The result is the mean of p (1 + (i - 1) (R - 1) / (N - 1)) / i over the R ranks.
 
+    Raises:
+        ValueError: unless 1 <= `num_relevant` <= `num_others`.
+
     Source: ours.
 
     Example:
         >>> chance_map_at_r(num_relevant=1, num_others=4)
         0.25
     """
+    found = f"is {num_relevant} and num_others {num_others}"
+    require(1 <= num_relevant <= num_others, "num_relevant", found, "from 1 to num_others")
     rank = 1 + np.arange(num_relevant)
     before = (rank - 1) * (num_relevant - 1) / max(num_others - 1, 1)
     return float(np.mean(num_relevant / num_others * (1 + before) / rank))

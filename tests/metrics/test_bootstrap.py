@@ -23,6 +23,24 @@ def test_every_group_keeps_two_users():
         )
 
 
+@pytest.mark.parametrize("group", [[0, 7], [-1, 0], [0.0, 1.0], [True, False], [[0, 1]], ["a"]])
+def test_a_group_holds_indices_of_users(group):
+    with pytest.raises(ValueError, match=r"^groups\[1\] .*; allowed: "):
+        bootstrap.resample_users(
+            [[0, 1], group], num_users=7, num_resamples=1, generator=generator()
+        )
+
+
+def test_weights_of_any_size_and_infinite_scores():
+    found = bootstrap.mean_over_images([1.0, np.inf, 3.0], [[1, 0, 1], [1, 2, 1], [0, 1, 0]])
+    np.testing.assert_array_equal(found, [2, np.inf, np.inf])
+    most = np.array([[2**63, 2**63]], np.uint64)
+    assert bootstrap.mean_over_images([1.0, 3.0], most).tolist() == [2.0]
+    for wrong in ([[1, -1]], [[np.nan, 1]], [[np.inf, 1]]):
+        with pytest.raises(ValueError, match=r"^image_weight holds a negative, NaN or infinite"):
+            bootstrap.mean_over_images([1.0, 2.0], wrong)
+
+
 def test_mean_over_images_by_hand():
     scores = np.array([[1.0, np.nan, 4.0], [np.nan, np.nan, 2.0]])
     weight = np.array([[1, 1, 1], [2, 5, 1], [1, 1, 0]])

@@ -449,6 +449,28 @@ def test_score_names_what_it_refuses(names, change, message):
         metrics.score(names, **(arguments | change))
 
 
+def test_a_mask_holds_truth_values_and_a_list_may_hold_no_fixation():
+    for wrong in ([np.nan, 1], [0.5, 1], [2, 0]):
+        with pytest.raises(ValueError, match=r"^mask holds other values; allowed: True or False"):
+            metrics.auc(saliency=RAMP, xy_px=CORNERS[:2], mask=wrong)
+    assert np.isnan(metrics.auc(saliency=RAMP, xy_px=[]))
+    assert np.isnan(metrics.score(["nss"], saliency=[RAMP], xy_px=[[]])["nss"]).all()
+    assert not metrics.fixation_counts([], (2, 2)).any()
+
+
+@pytest.mark.parametrize("name", FIXATION_METRICS)
+def test_inside_jit_only_the_mask_may_be_traced(name):
+    metric = getattr(metrics, name)
+    points = np.array([[0, 0], [1, 1], [5, 5]])
+    arguments = {"saliency": RAMP, "xy_px": points}
+    if name == "sauc":
+        arguments["other_xy_px"] = CORNERS
+    found = jax.jit(lambda mask: metric(**arguments, mask=mask))
+    expected = metric(**arguments, mask=[False, True, False])
+    np.testing.assert_allclose(found(np.array([False, True, False])), expected)
+    assert np.isnan(found(np.array([False, True, True])))  # The last one is outside.
+
+
 def test_fixation_just_inside_is_not_rounded_outside():
     # float32 has no number between 127.99999 and 128.
     saliency = np.zeros((4, 128), np.float32)

@@ -117,6 +117,19 @@ def test_map_at_r_refuses_what_says_nothing():
         verification.map_at_r(np.full((4, 4), np.nan), np.array([0, 0, 1, 1]))
 
 
+@pytest.mark.parametrize("users", [[1, "1", 2], ["a", "a", None], [1, 1, np.nan], [1, 1, None]])
+def test_users_are_all_texts_or_all_numbers(users):
+    for given in (users, np.array(users, object)):
+        with pytest.raises(ValueError, match=r"^users (has|holds|is) .*; allowed: "):
+            verification.average_precision_at_r(np.zeros((3, 3)), given)
+
+
+@pytest.mark.parametrize(("relevant", "others"), [(5, 4), (0, 4), (1, 0)])
+def test_chance_of_numbers_that_cannot_be_is_refused(relevant, others):
+    with pytest.raises(ValueError, match=f"^num_relevant is {relevant} and num_others {others}; "):
+        verification.chance_map_at_r(num_relevant=relevant, num_others=others)
+
+
 def test_similarities_of_zero_and_constant_vectors():
     features = np.array([[0.0, 0.0], [3.0, 4.0], [4.0, -3.0]])
     np.testing.assert_allclose(
