@@ -1,10 +1,10 @@
 """Checks of the arguments of `api`, and what checks of arrays share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 
 def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:
@@ -56,19 +56,96 @@ def checked_durations(
             f"durations_ms has {len(durations)} entries; allowed: one for each of the "
             f"{len(fixations)} images"
         )
-    checked = []
-    for number, (duration_ms, xy_frac) in enumerate(zip(durations, fixations, strict=True)):
-        name = f"durations_ms[{number}]"
-        values = checked_numbers(duration_ms, name)
-        if values.shape != (len(xy_frac),):
+    return [
+        _checked_duration(duration_ms, len(xy_frac), f"durations_ms[{number}]")
+        for number, (duration_ms, xy_frac) in enumerate(zip(durations, fixations, strict=True))
+    ]
+
+
+def _checked_duration(
+    duration_ms: Any, num_fixations: int, name: str
+) -> Float[np.ndarray, " fixation"]:
+    values = checked_numbers(duration_ms, name)
+    if values.shape != (num_fixations,):
+        raise ValueError(
+            f"{name} has shape {values.shape}; allowed: one for each of the "
+            f"{num_fixations} fixations"
+        )
+    if (values <= 0).any():
+        raise ValueError(f"{name} holds {values.min():g}; allowed: above 0")
+    return values
+
+
+def checked_gaze(
+    gaze: Any, image: np.ndarray, name: str, *, needs_durations: bool
+) -> tuple[
+    Float[np.ndarray, "fixation 2"], Int[np.ndarray, " fixation"], Float[np.ndarray, " fixation"]
+]:
+    """Checks an `api.PersonalGaze` on an image.
+
+    Returns:
+        Positions as fractions of the image; the order of the trials by their number, from 0;
+        durations, zeros if the encoder needs none.
+    """
+    if not all(hasattr(gaze, field) for field in ("xy_px", "trial", "duration_ms")):
+        raise TypeError(f"{name} is of type {type(gaze).__name__}; allowed: PersonalGaze")
+    xy_frac = check_fixations(gaze.xy_px, image, name)
+    trial = _as_array(gaze.trial, f"trial of {name}")
+    if trial.dtype.kind not in "iu":
+        raise TypeError(f"trial of {name} has dtype {trial.dtype}; allowed: integers")
+    if trial.shape != (len(xy_frac),):
+        raise ValueError(
+            f"trial of {name} has shape {trial.shape}; allowed: one for each of the "
+            f"{len(xy_frac)} fixations"
+        )
+    # Ranks, which the filters hold however large the numbers of the trials are.
+    trial = np.unique(trial, return_inverse=True)[1]
+    if not needs_durations:
+        return xy_frac, trial, np.zeros(len(xy_frac))
+    if gaze.duration_ms is None:
+        raise ValueError(
+            f"duration_ms of {name} is missing; this encoder was trained on the durations of "
+            "fixations"
+        )
+    times = _checked_duration(gaze.duration_ms, len(xy_frac), f"duration_ms of {name}")
+    return xy_frac, trial, times
+
+
+def checked_users(gaze_by_user: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(gaze_by_user, Mapping):
+        found = type(gaze_by_user).__name__
+        raise TypeError(f"{name} is of type {found}; allowed: a mapping, user to PersonalGaze")
+    return gaze_by_user
+
+
+def finite_embeddings(
+    found: Float[np.ndarray, "pair embedding"], names: Sequence[str]
+) -> Float[np.ndarray, "pair embedding"]:
+    """Refuses embeddings that are not finite, each by the name of its gaze."""
+    for name, embedding in zip(names, found, strict=True):
+        if not np.isfinite(embedding).all():
             raise ValueError(
-                f"{name} has shape {values.shape}; allowed: one for each of the "
-                f"{len(xy_frac)} fixations"
+                f"{name} has an embedding that is not finite; allowed: durations in milliseconds, "
+                "and a universal map, that float32 can sum"
             )
-        if (values <= 0).any():
-            raise ValueError(f"{name} holds {values.min():g}; allowed: above 0")
-        checked.append(values)
-    return checked
+    return found
+
+
+def finite_map(
+    found: Float[np.ndarray, "height width"], embedding: Any
+) -> Float[np.ndarray, "height width"]:
+    """Refuses a map that is not finite."""
+    if not np.isfinite(found).all():
+        name, values = (
+            ("universal", "values")
+            if embedding is None
+            else ("embedding", f"values up to {np.abs(np.asarray(embedding)).max():g}")
+        )
+        raise ValueError(
+            f"{name} holds {values} that give no finite map; allowed: the result of `embed`, and a "
+            "universal map that float32 can sum"
+        )
+    return found
 
 
 def checked_image(image: Any, name: str) -> np.ndarray:

@@ -17,11 +17,16 @@ from gazejax._array_checks import (
     check_fixations,
     checked_durations,
     checked_embedding,
+    checked_gaze,
     checked_image,
     checked_list,
     checked_map,
+    checked_users,
+    finite_embeddings,
+    finite_map,
 )
 from gazejax.config.derived import (
+    INPUTS,
     embedding_layout,
     has_preference_vector,
     input_sizes,
@@ -40,7 +45,7 @@ from gazejax.types import Scanpaths
 from gazejax.workdir import checkpoints
 from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
-from gazejax.workdir.parameters import load_params
+from gazejax.workdir.parameters import digest_of_run, load_params
 
 # Pairs are padded to a multiple of 8, fixations to 128, 256, ...: few shapes are ever compiled.
 _PAIRS = 8
@@ -59,12 +64,12 @@ def load(workdir: str | Path) -> "Model":
 
 
 def _load_same(workdir: str, digest: str) -> "Model":
-    """Loads a pickled model again; refuses a workdir that holds other parameters now."""
+    """Loads a pickled model again; refuses a workdir that has changed since."""
     model = load(workdir)
     if model.digest != digest:
         raise ValueError(
-            f"{workdir} has changed since the model was pickled: its parameters were "
-            f"{digest[:12]} and are now {model.digest[:12]}; pickle the model again"
+            f"{workdir} has changed since the model was pickled: its digest was "
+            f"{digest[:12]} and is now {model.digest[:12]}; pickle the model again"
         )
     return model
 
@@ -99,7 +104,7 @@ class Model:
 
     Attributes:
         workdir: absolute path of the workdir.
-        digest: SHA-256 of all parameters.
+        digest: SHA-256 of all that embeddings and maps depend on.
         config: the config of the training.
         embedding_size: number of entries of an embedding.
         needs_durations: whether the encoder was trained on the durations of fixations.
@@ -125,17 +130,20 @@ class Model:
         self.config = config
         self.embedding_size = sum(embedding_layout(config))
         self.needs_durations = bool(TIMED_FEATURES & set(config.encoder.model.inputs))
-        self._backbone_params, self._projection = None, load_projection(workdir)
+        has_preference = has_preference_vector(config)
+        self._backbone_params = None
+        self._projection = load_projection(workdir, is_needed=has_preference)
         if self._projection is not None:
             self._backbone_params = pretrained.load_parameters()["backbone"]
-        self._center_prior = load_center_prior(workdir)
+        self._center_prior = load_center_prior(
+            workdir, {name: map_size(config, name) for name in INPUTS}
+        )
         self._encoder_params = load_params(workdir, "encoder")
         self._saliency_params = load_params(workdir, "saliency")
         check_same_encoder(workdir, self._encoder_params)
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         encoder = encoder_network(config, num_users=num_users)
         spec = MapSpec(map_size(config, "encoder"), config.data.sigma_frac, _FIXATIONS)
-        has_preference = has_preference_vector(config)
         self._embed_pairs = jax.jit(make_embed(encoder, spec, has_preference=has_preference))
         self._predict_map = jax.jit(make_predict(saliency_network(config, num_users=num_users)))
         self._universal_params = None
@@ -143,9 +151,7 @@ class Model:
             self._universal_params = load_params(workdir, "universal")
         self.encoder_digest = checkpoints.digest(self._encoder_params)
         every = (self._encoder_params, self._saliency_params, self._universal_params)
-        self.digest = checkpoints.digest(
-            {str(number): params for number, params in enumerate(every) if params is not None}
-        )
+        self.digest = digest_of_run(every, config.to_dict(), self._center_prior, self._projection)
         self._predict_universal = jax.jit(make_universal_predictor(config))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -200,14 +206,10 @@ class Model:
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = checked_image(image, f"images[{number}]")
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
-            seen.append(
-                self._see(
-                    image,
-                    None
-                    if universal is None
-                    else checked_map(universal[number], f"universal[{number}]"),
-                )
-            )
+            chosen = None
+            if universal is not None:
+                chosen = checked_map(universal[number], f"universal[{number}]")
+            seen.append(self._see(image, chosen))
         times = checked_durations(durations_ms, points, is_needed=self.needs_durations)
         viewings = []
         for number, (xy_frac, duration_ms) in enumerate(zip(points, times, strict=True)):
@@ -218,7 +220,8 @@ class Model:
                     "the training leave none (config.data); allowed: leave this image out"
                 )
             viewings.append((xy_frac[kept], duration_ms[kept]))
-        return self._embed_viewings(seen, viewings).mean(axis=0)
+        names = [f"fixations[{number}]" for number in range(len(viewings))]
+        return self._embed_viewings(seen, viewings, names).mean(axis=0)
 
     def embed_people(
         self, viewings: Iterable[tuple[npt.ArrayLike, Mapping[str, PersonalGaze]]]
@@ -234,33 +237,28 @@ class Model:
             Without: users of whom the filters of the training leave no fixation.
 
         Raises:
-            TypeError, ValueError: see `embed`.
+            TypeError, ValueError: see `embed`; the message names the user and the argument.
         """
         pairs: dict[str, list[np.ndarray]] = {}
-        waiting: list[tuple[str, Any, Any]] = []
+        waiting: list[tuple[str, str, Any, Any]] = []
 
         def embed_waiting(number: int) -> None:
-            of_pairs = self._embed_viewings(
-                [seen for _, seen, _ in waiting[:number]], [gaze for *_, gaze in waiting[:number]]
-            )
-            for (user, *_), embedding in zip(waiting[:number], of_pairs, strict=True):
+            users, names, seen, gaze = zip(*waiting[:number], strict=True)
+            for user, embedding in zip(users, self._embed_viewings(seen, gaze, names), strict=True):
                 pairs.setdefault(user, []).append(embedding)
             del waiting[:number]
 
         for number, (image, gaze_by_user) in enumerate(viewings):
             image = checked_image(image, f"images[{number}]")
             seen = self._see(image, None)
-            for user, gaze in gaze_by_user.items():
+            for user, gaze in checked_users(gaze_by_user, f"gaze on image {number}").items():
                 name = f"gaze of {user!r} on image {number}"
-                xy_frac = check_fixations(gaze.xy_px, image, name)
-                [duration_ms] = checked_durations(
-                    None if gaze.duration_ms is None else [gaze.duration_ms],
-                    [xy_frac],
-                    is_needed=self.needs_durations,
+                xy_frac, trial, duration_ms = checked_gaze(
+                    gaze, image, name, needs_durations=self.needs_durations
                 )
-                kept = self._kept(np.asarray(gaze.trial))
+                kept = self._kept(trial)
                 if len(kept):
-                    waiting.append((user, seen, (xy_frac[kept], duration_ms[kept])))
+                    waiting.append((user, name, seen, (xy_frac[kept], duration_ms[kept])))
             if len(waiting) >= _PAIRS:
                 embed_waiting(len(waiting) // _PAIRS * _PAIRS)
         if waiting:
@@ -300,12 +298,14 @@ class Model:
         self,
         seen: Sequence["_Seen"],
         viewings: Sequence[tuple[np.ndarray, np.ndarray]],
+        names: Sequence[str],
     ) -> Float[np.ndarray, "pair embedding"]:
         """Embeds pairs of an image and the fixations of one user on it.
 
         Args:
             seen: the image of each pair.
             viewings: positions, as fractions of the image, and durations of each pair.
+            names: name of the gaze of each pair in an error.
         """
         num_pairs = len(viewings)
         longest = max(len(xy_frac) for xy_frac, _ in viewings)
@@ -331,7 +331,7 @@ class Model:
             )
             for start in range(0, shape[0], _PAIRS)
         ]
-        return np.concatenate(chunks)[:num_pairs]
+        return finite_embeddings(np.concatenate(chunks)[:num_pairs], names)
 
     @in_32_bits
     def predict(
@@ -364,14 +364,14 @@ class Model:
         else:
             universal = checked_map(universal, "universal")
         if embedding is None:
-            return resize_map(universal, image.shape[:2])
+            return finite_map(resize_map(universal, image.shape[:2]), None)
         saliency = self._predict_map(
             self._saliency_params,
             saliency_input,
             resize_map(universal, self.config.saliency.map_size),
             checked_embedding(embedding, self.embedding_size),
         )
-        return resize_map(np.asarray(saliency), image.shape[:2])
+        return finite_map(resize_map(np.asarray(saliency), image.shape[:2]), embedding)
 
     def _saliency_input(
         self, image: UInt8[np.ndarray, "height width 3"]

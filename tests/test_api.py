@@ -187,9 +187,39 @@ def test_the_filters_of_the_training_apply_to_new_gaze(tiny_run, tmp_path, model
         filtered.embed([IMAGE], [points[:1]])
     # Each of two viewings loses its first fixation.
     gaze = gazejax.api.PersonalGaze(points, [0, 0, 1, 1, 2, 2], None)
-    [(embedding, num_images)] = filtered.embed_people([(IMAGE, {"ann": gaze})]).values()
-    np.testing.assert_array_equal(embedding, expected)
-    assert num_images == 1
+    for added in (0, np.uint64(2**40), -7):  # Of trials their order counts, not their numbers.
+        trials = gaze._replace(trial=np.array(gaze.trial, type(added)) + added)
+        [(embedding, num_images)] = filtered.embed_people([(IMAGE, {"ann": trials})]).values()
+        np.testing.assert_array_equal(embedding, expected)
+        assert num_images == 1
+
+
+@pytest.mark.parametrize(
+    ("gaze", "error", "message"),
+    [
+        (gazejax.api.PersonalGaze(FIXATIONS, [0, 0], None), ValueError, r"trial .* shape \(2,\)"),
+        (gazejax.api.PersonalGaze(FIXATIONS, [0.0] * 3, None), TypeError, "trial .* dtype float64"),
+        (gazejax.api.PersonalGaze(FIXATIONS, None, None), TypeError, "trial .* dtype object"),
+        ((FIXATIONS, [0, 0, 0], None), TypeError, "gaze .* type tuple; allowed: PersonalGaze"),
+    ],
+)
+def test_embed_people_names_the_user_and_the_bad_argument(model, gaze, error, message):
+    with pytest.raises(error, match=message) as refusal:
+        model.embed_people([(IMAGE, {"ann": gaze})])
+    assert "gaze of 'ann' on image 0" in str(refusal.value)
+    assert "; allowed: " in str(refusal.value)
+
+
+def test_results_that_are_not_finite_are_refused(tiny_scanpath_run):
+    timed = gazejax.load(tiny_scanpath_run)
+    most = np.full(3, 3e38)
+    with pytest.raises(ValueError, match=r"^fixations\[0\] has an embedding that is not finite; "):
+        timed.embed([IMAGE], [FIXATIONS], durations_ms=[most])
+    gaze = gazejax.api.PersonalGaze(FIXATIONS, [0, 0, 0], most)
+    with pytest.raises(ValueError, match=r"^gaze of 'ann' on image 0 has an embedding that is not"):
+        timed.embed_people([(IMAGE, {"ann": gaze})])
+    with pytest.raises(ValueError, match=r"duration_ms of gaze of 'ann' on image 0 is missing"):
+        timed.embed_people([(IMAGE, {"ann": gaze._replace(duration_ms=None)})])
 
 
 GREY = IMAGE[..., 0]
@@ -230,6 +260,7 @@ def test_embed_names_the_bad_argument(model, images, fixations, error, message):
         ({"image": IMAGE, "embedding": np.zeros(3)}, ValueError, r"embedding has shape \(3,\)"),
         ({"image": IMAGE, "embedding": np.full(6, np.inf)}, ValueError, "embedding holds a NaN"),
         ({"image": IMAGE, "embedding": np.full(6, 1e300)}, ValueError, "beyond float32"),
+        ({"image": IMAGE, "embedding": np.full(6, 1e38)}, ValueError, r"up to 1e\+38 .* no finite"),
         ({"image": IMAGE, "universal": np.zeros((4, 4))}, ValueError, "universal has values from"),
         ({"image": IMAGE, "universal": -np.ones((4, 4))}, ValueError, "universal has values from"),
         ({"image": IMAGE, "universal": np.ones(4)}, ValueError, r"universal has shape \(4,\)"),
@@ -285,6 +316,18 @@ def test_a_model_is_pickled_as_its_workdir(tiny_run, tmp_path, model, monkeypatc
     expected = model.embed([IMAGE], [FIXATIONS])
     for one in (pickle.loads(pickled), copy.deepcopy(there)):
         np.testing.assert_array_equal(one.embed([IMAGE], [FIXATIONS]), expected)
+    # All that embeddings and maps depend on: the filters, and the mean training map.
+    stored, prior = (run / "config.json").read_text(), dict(np.load(run / "center_prior.npz"))
+    changed = json.loads(stored)
+    changed["config"]["data"]["subsample_every"] = 3
+    (run / "config.json").write_text(json.dumps(changed))
+    with pytest.raises(ValueError, match="has changed since the model was pickled"):
+        pickle.loads(pickled)
+    (run / "config.json").write_text(stored)
+    np.savez(run / "center_prior.npz", **{name: 2 * values for name, values in prior.items()})
+    with pytest.raises(ValueError, match="has changed since the model was pickled"):
+        pickle.loads(pickled)
+    np.savez(run / "center_prior.npz", **prior)
     for stage in ("saliency", "universal"):
         shutil.rmtree(run / stage)
     shutil.copytree(tiny_run / "saliency", run / "saliency")

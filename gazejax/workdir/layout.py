@@ -15,9 +15,13 @@ fold_<number>/              of a cross-validation: such a folder for each fold, 
 """
 
 import importlib.metadata
+import io
 import json
 import resource
+import struct
 import sys
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +30,7 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import INPUTS, STAGES, fold_configs
+from gazejax.config.derived import STAGES, fold_configs
 from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
 from gazejax.data.reader import absolute_data_dir
@@ -46,6 +50,8 @@ DATA_FILE = "data.json"
 
 RESOURCES_FILE = "resources.json"
 
+_READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError)
+
 
 def checkpoint_folder(workdir: Path, stage: str) -> Path:
     """Where the checkpoints of a stage are."""
@@ -64,11 +70,15 @@ def load_config(workdir: Path) -> ConfigDict:
         FileNotFoundError: if the folder is no workdir.
         ConfigError: if the config is not one of this version; a workdir of version 0.1.0 is named
             as such.
+        ValueError: if the file is damaged.
     """
     path = workdir / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; is {workdir} the workdir of a training?")
-    config = ConfigDict(with_tuples(json.loads(path.read_text())["config"]))
+    values = _read_object(path).get("config")
+    if not isinstance(values, dict):
+        raise _damaged(path, "has no entry 'config' of keys and values")
+    config = ConfigDict(with_tuples(values))
     try:
         validate(config)
     except ConfigError as error:
@@ -111,36 +121,85 @@ def describe_checkpoints(workdir: Path) -> tuple[list[str], bool]:
     return lines, is_sound
 
 
-def load_center_prior(workdir: Path) -> dict[str, Float[np.ndarray, "height width"]]:
-    """Reads the mean training map at the map size of each of `derived.INPUTS`.
+def load_center_prior(
+    workdir: Path, map_sizes: Mapping[str, tuple[int, int]]
+) -> dict[str, Float[np.ndarray, "_height _width"]]:
+    """Reads the mean training map at the map size, (height, width), of each of `derived.INPUTS`.
 
     Raises:
         FileNotFoundError: if it is missing.
+        ValueError: if the file is damaged.
     """
     path = workdir / CENTER_PRIOR_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name].astype(np.float32) for name in INPUTS}
+    stored = _read_arrays(path)
+    for name, size in map_sizes.items():
+        shape = stored[name].shape if name in stored else None
+        if shape != tuple(size):
+            raise _damaged(path, f"has {name!r} of shape {shape}, not {tuple(size)}")
+    return {name: stored[name].astype(np.float32) for name in map_sizes}
 
 
-def load_projection(workdir: Path) -> FeatureProjection | None:
+def load_projection(workdir: Path, *, is_needed: bool = False) -> FeatureProjection | None:
     """Reads the projection of a run's frozen features; None if the run has none, or none yet.
 
     Of a run with several folds that of the first: they are fitted on the same images.
+
+    Raises:
+        FileNotFoundError: if it is missing and `is_needed`.
+        ValueError: if the file is damaged.
     """
     paths = [workdir / PROJECTION_FILE, workdir / "fold_0" / PROJECTION_FILE]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
+        if is_needed:
+            raise FileNotFoundError(f"{paths[0]} does not exist; copy the workdir whole")
         return None
-    with np.load(path, allow_pickle=False) as stored:
-        number = len(stored.files) // 2
-        return FeatureProjection(
-            *(
-                tuple(stored[f"{name}_{i}"] for i in range(number))
-                for name in FeatureProjection._fields
-            )
-        )
+    stored = _read_arrays(path)
+    levels = range(len(stored) // 2)
+    names = [f"{name}_{i}" for name in FeatureProjection._fields for i in levels]
+    if not names or set(names) != set(stored):
+        raise _damaged(path, f"has the arrays {sorted(stored)}")
+    return FeatureProjection(
+        *(tuple(stored[f"{name}_{i}"] for i in levels) for name in FeatureProjection._fields)
+    )
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Reads a JSON file of keys and values."""
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise _damaged(path, f"is no JSON text, {error}") from None
+    if not isinstance(content, dict):
+        raise _damaged(path, f"holds a {type(content).__name__}, not keys and values")
+    return content
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads an `.npz` of finite floats, and compares every byte with its checksums."""
+    content = io.BytesIO(path.read_bytes())
+    try:
+        with zipfile.ZipFile(content) as archive:
+            if (member := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"wrong checksum of {member}")
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as stored:
+            arrays = dict(stored)
+    # What the readers of the two formats raise where bytes have changed.
+    except (zipfile.BadZipFile, zlib.error, struct.error, *_READ_ERRORS) as error:
+        raise _damaged(path, f"is no whole .npz file, {error}") from None
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise _damaged(path, f"has {name!r} with a NaN or infinite value, or of no floats")
+    return arrays
+
+
+def _damaged(path: Path, found: str) -> ValueError:
+    return ValueError(
+        f"{path} {found}; allowed: the file as the training wrote it: copy it again, or train again"
+    )
 
 
 def write_description(
@@ -184,15 +243,18 @@ def load_gaze_source(workdir: Path) -> dict[str, Any]:
     """Reads how the gaze of a run's data set was read; {} if an older version trained the run.
 
     Keys: see `types.Dataset.gaze_source`, and `name`, `digest`, `has_durations`.
+
+    Raises:
+        ValueError: if the file is damaged.
     """
     path = workdir / DATA_FILE
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return _read_object(path) if path.is_file() else {}
 
 
 def read_resources(workdir: Path) -> dict[str, dict[str, float]]:
     """What the stages and the evaluation of a run have cost; see `write_resources`."""
     path = workdir / RESOURCES_FILE
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return _read_object(path) if path.is_file() else {}
 
 
 def write_resources(workdir: Path, name: str, *, seconds: float) -> None:

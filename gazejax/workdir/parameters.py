@@ -1,7 +1,8 @@
-"""Loads the parameters of a stage, and copies encoders between runs."""
+"""Loads the parameters of a stage, makes a digest of a run, and copies encoders between runs."""
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gazejax.config.derived import ENCODER_STAGES, fold_configs
 from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.universal import predict_universal_maps
 from gazejax.inputs.stage_arrays import StageArrays, center_prior
+from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.devices import replicated
 from gazejax.runtime.files import write_json
 from gazejax.workdir import checkpoints
@@ -48,6 +50,31 @@ def load_params(workdir: Path, stage: str) -> Any:
     sharding = replicated(jax.local_devices()[:1])
     _, trees = checkpoints.restore(folder, {"params": abstract}, sharding)
     return trees["params"]
+
+
+def digest_of_run(
+    params: Sequence[Any],
+    values: Mapping[str, Any],
+    center_prior: Mapping[str, np.ndarray],
+    projection: FeatureProjection | None,
+) -> str:
+    """SHA-256 of all that the embeddings and maps of a run depend on.
+
+    Args:
+        params: of each stage, None where there is none.
+        values: those of the config, a dictionary for each section.
+        center_prior: mean training map of each of `derived.INPUTS`.
+        projection: of the frozen features, if the run has any.
+    """
+    sections = ("data", "encoder", "features", "saliency", "universal")
+    settings = {name: dict(values[name]) for name in sections}
+    del settings["data"]["data_dir"]  # The same data may lie elsewhere.
+    text = json.dumps(settings, sort_keys=True)
+    tree = {str(number): one for number, one in enumerate(params) if one is not None}
+    tree |= {"center_prior": dict(center_prior), "config": np.frombuffer(text.encode(), np.uint8)}
+    if projection is not None:
+        tree["projection"] = projection._asdict()
+    return checkpoints.digest(tree)
 
 
 def copy_encoders(source: Path, target: Path, stages_to_copy: Sequence[str]) -> None:

@@ -1,10 +1,17 @@
 import json
 
+import numpy as np
 import pytest
 
 from gazejax.config.errors import ConfigError
 from gazejax.config.identity import fingerprint
-from gazejax.workdir.layout import load_config, write_config
+from gazejax.workdir.layout import (
+    load_center_prior,
+    load_config,
+    load_gaze_source,
+    load_projection,
+    write_config,
+)
 from tests.tiny import tiny_config
 
 
@@ -24,6 +31,54 @@ def test_a_workdir_of_the_version_before_is_refused_in_one_line(tmp_path, data_d
 def test_a_folder_that_is_no_workdir_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"{tmp_path} the workdir of a training"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("{", "is no JSON text"), ("[]", "holds a list, not"), ("{}", "has no entry 'config'")],
+)
+def test_a_damaged_json_file_is_named(tmp_path, text, found):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=f"^{tmp_path}/config.json {found}.*; allowed: "):
+        load_config(tmp_path)
+    (tmp_path / "data.json").write_text(text)
+    if text != "{}":
+        with pytest.raises(ValueError, match=f"^{tmp_path}/data.json {found}.*; allowed: "):
+            load_gaze_source(tmp_path)
+
+
+def test_damaged_arrays_are_named(tmp_path):
+    sizes = {"encoder": (30, 40), "saliency": (8, 12)}
+    prior = {name: np.ones(size) for name, size in sizes.items()}
+    path = tmp_path / "center_prior.npz"
+    np.savez(path, **prior)
+    assert load_center_prior(tmp_path, sizes)["encoder"].shape == (30, 40)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[300] ^= 1  # Inside the numbers of the first array, which stay finite.
+    for damaged in (b"", b"xx", whole[: len(whole) // 2], bytes(flipped)):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"^{path} is no whole .npz file, .*; allowed: "):
+            load_center_prior(tmp_path, sizes)
+    for changed in ({"encoder": np.ones((3, 40))}, {"saliency": np.full((8, 12), np.nan)}):
+        np.savez(path, **(prior | changed))
+        with pytest.raises(ValueError, match=f"^{path} has '{next(iter(changed))}' .*; allowed: "):
+            load_center_prior(tmp_path, sizes)
+    np.savez(path, saliency=prior["saliency"])
+    with pytest.raises(ValueError, match=f"^{path} has 'encoder' of shape None"):
+        load_center_prior(tmp_path, sizes)
+
+
+def test_a_projection_of_features_is_whole_or_named(tmp_path):
+    path = tmp_path / "features.npz"
+    assert load_projection(tmp_path) is None
+    with pytest.raises(FileNotFoundError, match=f"^{path} does not exist; copy the workdir whole"):
+        load_projection(tmp_path, is_needed=True)
+    np.savez(path, mean_0=np.ones(3), projection_0=np.ones((3, 2)))
+    assert load_projection(tmp_path).projection[0].shape == (3, 2)
+    np.savez(path, mean_0=np.ones(3), projection_1=np.ones((3, 2)))
+    with pytest.raises(ValueError, match=f"^{path} has the arrays .*; allowed: "):
+        load_projection(tmp_path)
 
 
 def test_a_relative_data_dir_is_stored_as_an_absolute_one(monkeypatch, tmp_path):
