@@ -6,6 +6,7 @@ deviation for a metric that scale and offset do not change, the density for a me
 not change. Traced maps pass through, or lose their offset.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ _COMPARED_VALUES = 48
 
 # Up to this ratio of offset to range, the mean of a map in float32 is right to 1e-4 deviations.
 _MOST_RANGES = 256
+
+_IS_LITTLE = sys.byteorder == "little"
 
 # Whole numbers up to this one are exact in float32.
 _MOST_RANKS = 2**24
@@ -58,44 +61,43 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
     if is_exact and (values.dtype.kind != "f" or not _may_tie_at_zero(base, fixations)):
         return base
     maps = values.reshape(-1, *values.shape[-2:])
-
-    def at_fixations(index: int) -> np.ndarray:
-        if fixations is None:
-            return np.unique(maps[index])
-        row, column = np.atleast_2d(fixations.row), np.atleast_2d(fixations.column)
-        return np.unique(maps[index][row[index], column[index]])
+    if fixations is not None:
+        # Of all maps at once: a call for each map takes longer than the work.
+        fixated = np.sort(_at_fixations(maps, fixations))
+        thresholds = rounded(fixated)
+        is_zero = np.any(_compares_as_zero(thresholds), axis=-1).tolist()
+        is_equal, was_equal = (one[:, 1:] == one[:, :-1] for one in (thresholds, fixated))
+        is_merged = np.any(is_equal & ~was_equal, axis=-1).tolist()
 
     def is_plain(one: np.ndarray, as_float: np.ndarray, index: int) -> bool:
         if fixations is None:
             # Not of whole numbers: NumPy compares int64 with floats in float64, which rounds both.
             is_same = one.dtype.kind == "f" and np.array_equal(as_float, one)
             return is_same and not _holds_below_normal(as_float)
-        fixated = at_fixations(index)
-        thresholds = rounded(fixated)
-        if _compares_as_zero(thresholds).any() and _holds_below_normal(as_float):
+        if is_zero[index] and _holds_below_normal(as_float):
             return False
         if is_exact:
             return True
-        if (thresholds[1:] == thresholds[:-1]).any():
+        if is_merged[index]:
             return False
         # A tie after rounding must be a tie before it.
-        near = _perhaps_among(as_float, thresholds)
-        is_tie = as_float.ravel()[near][:, None] == thresholds
-        return not (is_tie & (one.ravel()[near][:, None] != fixated)).any()
+        near = _perhaps_among(as_float, thresholds[index])
+        is_tie = as_float.ravel()[near][:, None] == thresholds[index]
+        return not (is_tie & (one.ravel()[near][:, None] != fixated[index])).any()
 
     def ranks(one: np.ndarray, index: int) -> np.ndarray:
-        fixated = at_fixations(index)
+        compared = np.unique(one if fixations is None else fixated[index])
         require(
-            len(fixated) < _MOST_RANKS // 2,
+            len(compared) < _MOST_RANKS // 2,
             "saliency",
-            f"has {len(fixated)} different values of {one.dtype}",
+            f"has {len(compared)} different values of {one.dtype}",
             f"fewer than {_MOST_RANKS // 2} inside a transformation",
         )
         # At one of the values, or between two of them.
-        if len(fixated) > _COMPARED_VALUES:
-            return np.searchsorted(fixated, one, "left") + np.searchsorted(fixated, one, "right")
+        if len(compared) > _COMPARED_VALUES:
+            return np.searchsorted(compared, one, "left") + np.searchsorted(compared, one, "right")
         place = np.zeros(one.shape, np.int16)
-        for value in fixated:
+        for value in compared:
             place += one > value
             place += one >= value
         return place
@@ -109,8 +111,14 @@ def _may_tie_at_zero(values: Float[np.ndarray, "..."], fixations: Fixations | No
     if fixations is None:
         return True
     maps = values.reshape(-1, *values.shape[-2:])
+    return bool(_compares_as_zero(_at_fixations(maps, fixations)).any())
+
+
+def _at_fixations(
+    maps: Num[np.ndarray, "map height width"], fixations: Fixations
+) -> Num[np.ndarray, "map fixation"]:
     row, column = np.atleast_2d(fixations.row), np.atleast_2d(fixations.column)
-    return bool(_compares_as_zero(maps[np.arange(len(maps))[:, None], row, column]).any())
+    return maps[np.arange(len(maps))[:, None], row, column]
 
 
 def _compares_as_zero(values: Float[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
@@ -131,13 +139,12 @@ def _perhaps_among(
     """Indices of the values that may equal a threshold: those that share its last 16 bits."""
 
     def last_bits(numbers: np.ndarray) -> np.ndarray:
-        # Adding makes 0 of -0, which are equal but differ in their bits.
-        whole = (numbers.ravel() + 0.0).view(f"u{numbers.dtype.itemsize}")
-        return whole.astype(np.uint16)
+        parts = numbers.itemsize // 2
+        return numbers.reshape(-1).view(np.uint16)[0 if _IS_LITTLE else parts - 1 :: parts]
 
     is_possible = np.zeros(2**16, bool)
     is_possible[last_bits(thresholds)] = True
-    return np.flatnonzero(is_possible[last_bits(values)])
+    return np.flatnonzero(is_possible.take(last_bits(values)))
 
 
 def for_moments(values: Any, base: Any = None) -> Any:
