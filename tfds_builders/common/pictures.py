@@ -143,21 +143,6 @@ def decode(encoded: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def decode_reduced(encoded: bytes, least: int) -> Image.Image:
-    """Decodes a stored picture, where it is JPEG at an eighth of its size or more, much faster.
-
-    Args:
-        encoded: the stored picture.
-        least: width and height that the decoded picture has at least, if it has them at all.
-
-    Raises:
-        OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError: see Pillow.
-    """
-    with _no_warnings(), Image.open(io.BytesIO(encoded)) as image:
-        image.draft("RGB", (least, least))
-        return image.convert("RGB")
-
-
 def reduce(image: Image.Image, longest: int) -> Image.Image:
     """Reduces an image of mode L or RGB to RGB with at most `longest` pixels a side."""
     scale = min(1.0, longest / max(image.size))
