@@ -259,9 +259,15 @@ def _without_tag(content: bytes, image: Image.Image) -> tuple[bytes, bool]:
     if not content.startswith(b"\xff\xd8"):
         return content, False
     kept, position = [content[:2]], 2
-    while content[position] == 0xFF and content[position + 1] != 0xDA:  # The pixels follow it.
-        end = position + 2 + int.from_bytes(content[position + 2 : position + 4], "big")
-        if content[position + 1] != 0xE1:
+    while content[position : position + 1] == b"\xff":
+        marker = position + 1
+        while content[marker : marker + 1] == b"\xff":  # Any number of these may fill up.
+            marker += 1
+        kind = content[marker : marker + 1]
+        if kind == b"\xda":  # The pixels follow it.
+            break
+        end = marker + 1 + int.from_bytes(content[marker + 1 : marker + 3], "big")
+        if kind != b"\xe1":
             kept.append(content[position:end])
         position = end
     stripped = b"".join([*kept, content[position:]])

@@ -343,6 +343,20 @@ def test_an_ignored_tag_of_a_jpeg_is_removed_and_its_coded_pixels_stay(tmp_path:
         assert_reads_as(path, expected[::-1].transpose(1, 0, 2), exif="turn")
 
 
+@pytest.mark.parametrize("place", [2, 20, 20 + 36])
+def test_fill_bytes_before_a_marker_of_a_jpeg_are_no_marker(tmp_path: Path, place: int) -> None:
+    path = write(tmp_path / "a.jpg", RGB, "JPEG", exif=orientation(6))
+    content = path.read_bytes()
+    # JFIF has bytes 2 to 19, and EXIF with one tag has 36 bytes after it.
+    assert content[2:4] == b"\xff\xe0"
+    assert content[20:22] == b"\xff\xe1"
+    assert content[56:58] == b"\xff\xdb"
+    with Image.open(path) as image:
+        expected = np.asarray(image)
+    path.write_bytes(content[:place] + b"\xff\xff" + content[place:])
+    assert assert_reads_as(path, expected, exif="ignore").encoded.startswith(b"\xff\xd8")
+
+
 def test_a_release_is_rgb(tmp_path: Path) -> None:
     path = write(tmp_path / "a.png", GRAY)
     with pytest.raises(ValueError, match=r"a\.png is a L image, expected RGB: unpack the release"):
