@@ -414,7 +414,9 @@ def _cell_text(value: Any) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    text = str(value).strip()
+    # A number of Excel has no marks between thousands: 1.204 would look like one.
+    return f"{text}0" if isinstance(value, float) and re.search(r"\.\d{3}$", text) else text
 
 
 def _check_unique(path: Path, names: Sequence[str]) -> None:

@@ -98,12 +98,13 @@ def read_plain(opened: Opened, plain: Plain) -> Rows:
             f"{_offer(opened, found)}"
         )
     of_names = {found[name] for name in ("image", "user", "session") if name in found}
-    of_numbers = set(found.values()) - of_names
+    decimal_comma = opened.delimiter != ","
+    # Marks between thousands, such as 1.204, can only be found in texts.
+    of_numbers = set() if decimal_comma else set(found.values()) - of_names
     table = containers.read_table(
         opened, set(found.values()), numbers=of_numbers, names_in=of_names
     )
     cells = {name: table[column] for name, column in found.items()}
-    decimal_comma = opened.delimiter != ","
     scale = {"duration_ms": _FACTOR_MS[plain.durations], "t_ms": _FACTOR_MS[plain.times]}
     numbers = {
         name: rows.numbers_of(cells[name], decimal_comma=decimal_comma, scale=scale.get(name, 1.0))
@@ -179,9 +180,16 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
     if number is None and operator not in ("==", "!="):
         raise ValueError(f"--where {condition!r}: {operator} needs a number, not {value!r}")
     if number is not None:
-        values = rows.numbers_of(column, decimal_comma=opened.delimiter != ",").values
+        numbers = rows.numbers_of(column, decimal_comma=opened.delimiter != ",")
+        for row in np.flatnonzero(numbers.is_wrong):
+            cell = str(column[int(row)].as_py())
+            if rows.is_grouped(cell):
+                raise ValueError(
+                    f"--where {condition!r}: {opened.path} row {row + 1}: {name} is {cell!r}, "
+                    "expected a number without marks between thousands"
+                )
         # Comparisons with NaN, no value, are false; only != is true.
-        return _COMPARE[operator](values, number)
+        return _COMPARE[operator](numbers.values, number)
     codes, names = rows.names_of(column)
     wanted = rows.normalize(text)
     is_equal = codes == (names.index(wanted) if wanted in names else -2)

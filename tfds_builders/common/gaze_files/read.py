@@ -281,7 +281,9 @@ def _errors(found: Rows, path: Path) -> list[str]:
         values, is_missing, is_wrong = numbers
         is_infinite = ~is_wrong & ~is_missing & ~np.isfinite(values)
         is_gap = is_missing & _is_blank(found, name)
-        add_error(is_wrong | is_gap, name, "a number")
+        is_grouped = _is_grouped(found, name)
+        add_error(is_grouped, name, "a number without marks between thousands")
+        add_error((is_wrong & ~is_grouped) | is_gap, name, "a number")
         add_error(is_infinite | (is_missing & ~is_gap), name, "a finite number")
     if found.duration_ms is not None:
         add_error(found.duration_ms.values < 0, "duration_ms", "no negative number")
@@ -289,6 +291,16 @@ def _errors(found: Rows, path: Path) -> list[str]:
         trial = found.trial.values
         add_error(np.isfinite(trial) & (trial != np.round(trial)), "trial", "an integer")
     return errors
+
+
+def _is_grouped(found: Rows, name: str) -> np.ndarray:
+    """Whether a wrong number has marks between thousands; bool [n]."""
+    is_grouped = np.zeros(len(found.place), bool)
+    if name in found.cells:
+        for row in np.flatnonzero(getattr(found, name).is_wrong):
+            cell = found.cells[name][int(found.place[row]) - 1].as_py()
+            is_grouped[row] = rows.is_grouped(str(cell))
+    return is_grouped
 
 
 def _is_blank(found: Rows, name: str) -> np.ndarray:

@@ -266,6 +266,59 @@ def test_numbers_missing_values_and_other_texts_differ() -> None:
     assert of_booleans.is_wrong.all()
 
 
+@pytest.mark.parametrize(
+    ("cells", "wrong"),
+    [
+        (["1,204", "500", "1,512"], [0, 2]),
+        (["1.204", "500", "1.512"], [0, 2]),
+        (["1.000", "500"], [0]),
+        (["1,204,512", "1,204", "7"], [0, 1]),
+        (["1,204", "500.5", "7"], [0]),
+        (["1.204", "-400,25"], [0]),
+        (["1,248.2", "929.4", "1,246"], [0, 2]),
+        # True decimals: all with a mark, no hundred without one, a zero first, other lengths.
+        (["1,204", "500,125"], []),
+        (["8.333", "16.667", "25"], []),
+        (["0.241", "100"], []),
+        (["1.204", "500", "3.5"], []),
+        (["1008.333", "100"], []),
+        (["1.5", "2,5", "100"], []),
+    ],
+)
+def test_marks_between_thousands_are_no_decimal_marks(cells: list[str], wrong: list[int]) -> None:
+    found = numbers_of(pa.chunked_array([cells]), decimal_comma=True)
+    assert np.flatnonzero(found.is_wrong).tolist() == wrong
+    assert np.flatnonzero(np.isnan(found.values)).tolist() == wrong
+    # Far from the first row, too.
+    many = numbers_of(pa.chunked_array([["7"] * 2000 + cells]), decimal_comma=True)
+    assert (np.flatnonzero(many.is_wrong) - 2000).tolist() == wrong
+
+
+def test_numbers_of_excel_have_no_marks_between_thousands(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (("image", "user", "x", "y"), ("a", "b", 1.204, 5), ("a", "b", 500, 6)):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    assert read(tmp_path / "t.xlsx").xy.tolist() == [[1.204, 5], [500, 6]]
+
+
+@pytest.mark.parametrize("mark", [",", "."])
+def test_thousands_are_refused_by_row_and_column(mark: str, tmp_path: Path) -> None:
+    rows = "a\tP\t500\t3\t4\na\tP\t1,204\t4\t5\na\tP\t1,512\t4\t5\n".replace(",", mark)
+    path = tmp_path / "t.tsv"
+    assert (
+        f"t.tsv row 2: x is '1{mark}204', expected a number without marks between thousands "
+        "(2 such rows)"
+    ) in errors_of(path, "image\tuser\tx\ty\tn\n" + rows, ignored_columns=("n",))
+    found = errors_of(
+        path,
+        "image\tuser\tn\tx\ty\n" + rows,
+        ignored_columns=("n",),
+        where=("n < 2000",),
+    )
+    assert f"--where 'n < 2000': {path} row 2: n is '1{mark}204', expected" in found
+
+
 SAMPLE = "\ufeff" + text_of("\t", decimal=",")
 
 

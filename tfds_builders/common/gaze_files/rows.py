@@ -38,6 +38,12 @@ _PICTURE = re.compile(r".*\w.*\.(png|jpe?g|bmp|gif|tiff?|webp)", re.IGNORECASE)
 
 _NUMBER = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|Inf|INF|infinity)\s*$"
 _DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
+# Thousands that are parted by a mark; the other mark may be the decimal one.
+_GROUPED = {
+    ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$",
+    ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$",
+}
+_NUM_FIRST = 1000
 
 
 class Names(NamedTuple):
@@ -58,7 +64,7 @@ class Numbers(NamedTuple):
     Attributes:
         values: float64 [n]; NaN where there is no number.
         is_missing: bool [n], where the cell has a marker of a missing value.
-        is_wrong: bool [n], where the cell has another text.
+        is_wrong: bool [n], where the cell has another text, or a mark between thousands.
     """
 
     values: np.ndarray
@@ -174,7 +180,8 @@ def numbers_of(
     Args:
         column: of any type.
         missing: texts that stand for no value.
-        decimal_comma: whether a comma may stand for the decimal point.
+        decimal_comma: whether a comma may stand for the decimal point. Then commas and points may
+            also part thousands, see `separated_thousands`: such cells are wrong.
         scale: factor of the values.
     """
     column = _combined(column)
@@ -194,13 +201,63 @@ def numbers_of(
     return Numbers(values * scale, is_missing | np.isnan(values), np.zeros(length, bool))
 
 
+def separated_thousands(column: pa.Array) -> np.ndarray:
+    """Finds numbers whose commas or points part thousands, such as 1,204 beside 500.
+
+    A mark parts thousands if all cells with this mark have groups of three digits after it, and if
+    another cell has a number that only fits then: at least 100 without a mark, two marks, or
+    another mark. Numbers that all have a mark and three digits are decimals.
+
+    Args:
+        column: texts.
+
+    Returns:
+        bool [n], the cells with such a mark.
+    """
+    found = np.zeros(len(column), bool)
+    if not any(pc.any(pc.match_substring(column, mark)).as_py() for mark in ",."):
+        return found
+    # A few cells show of most columns that their marks are decimal.
+    for part in (column[:_NUM_FIRST], column):
+        trimmed = pc.fill_null(pc.utf8_trim_whitespace(part), "")
+        is_number = pc.match_substring_regex(trimmed, r"^[+-]?[\d.,]*\d[\d.,]*$")
+        marked = {
+            mark: pc.and_(is_number, pc.match_substring(trimmed, mark)).to_numpy(
+                zero_copy_only=False
+            )
+            for mark in ",."
+        }
+        grouped = {
+            mark: pc.match_substring_regex(trimmed, form).to_numpy(zero_copy_only=False)
+            for mark, form in _GROUPED.items()
+        }
+        marks = [mark for mark in ",." if not (marked[mark] & ~grouped[mark]).any()]
+        if not marks:
+            return found
+    has_hundreds = pc.any(pc.match_substring_regex(trimmed, r"^[+-]?[1-9]\d{2,}$")).as_py()
+    has_two = pc.any(pc.and_(is_number, pc.match_substring_regex(trimmed, "[.,].*[.,]"))).as_py()
+    for mark, other in ((",", "."), (".", ",")):
+        if mark in marks and (has_hundreds or has_two or (marked[other] & ~marked[mark]).any()):
+            found |= marked[mark]
+    return found
+
+
+def is_grouped(cell: str) -> bool:
+    """Whether a cell is a number that may have marks between thousands, such as 1,204."""
+    return any(re.match(form, cell.strip()) for form in _GROUPED.values())
+
+
 def _numbers_of_texts(
     column: pa.Array, missing: Collection[str], *, decimal_comma: bool, scale: float
 ) -> Numbers:
+    is_thousands = np.zeros(len(column), bool)
+    if decimal_comma:
+        is_thousands = separated_thousands(column)
     try:
         values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
         # A marker of missing values may be a number itself, such as -1.
-        if np.isfinite(values).all() and not any(re.match(_NUMBER, one) for one in missing):
+        is_plain = not is_thousands.any() and np.isfinite(values).all()
+        if is_plain and not any(re.match(_NUMBER, one) for one in missing):
             nothing = np.zeros(len(values), bool)
             return Numbers(values * scale if scale != 1 else values, nothing, nothing)
     except pa.ArrowInvalid:
@@ -218,8 +275,8 @@ def _numbers_of_texts(
     values = numbers.to_numpy(zero_copy_only=False).astype(np.float64) * scale
     is_wrong = ~is_number.to_numpy(zero_copy_only=False).astype(bool) & ~is_missing
     # A number in the text of a marker of missing values, such as -1, is missing.
-    values[is_missing] = np.nan
-    return Numbers(values, is_missing, is_wrong)
+    values[is_missing | is_thousands] = np.nan
+    return Numbers(values, is_missing, is_wrong | (is_thousands & ~is_missing))
 
 
 def exact(values: np.ndarray) -> Numbers:
