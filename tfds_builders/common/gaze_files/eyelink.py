@@ -200,7 +200,8 @@ def _numbers(opened: Opened, table: pa.Table, column: str) -> Numbers:
 
 def _person(path: Path, table: pa.Table) -> tuple[Names, str]:
     if _LABEL in table.column_names:
-        return rows.names_of(table[_LABEL]), f"person from {_LABEL!r} (the name of the recording)"
+        names = rows.names_of(table[_LABEL], rows.MISSING)
+        return names, f"person from {_LABEL!r} (the name of the recording)"
     return rows.one_name(rows.stem(path), table.num_rows), "person from the name of the file"
 
 

@@ -115,8 +115,8 @@ def read_plain(opened: Opened, plain: Plain) -> Rows:
     left_out = [name for name in (*unknown, *_INDEX_NAMES) if name in opened.columns]
     return Rows(
         place=rows.places(table.num_rows),
-        image=rows.names_of(cells["image"]),
-        user=rows.names_of(cells["user"]),
+        image=rows.names_of(cells["image"], rows.MISSING),
+        user=rows.names_of(cells["user"], rows.MISSING),
         session=rows.names_of(cells["session"]) if "session" in cells else None,
         taken=", ".join([*taken, *(f"column {name!r} left out" for name in left_out)]),
         cells=cells,

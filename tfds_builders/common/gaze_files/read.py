@@ -22,6 +22,7 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 # Here a person has a file for each image, of the same name in several folders.
 _IMAGE_IN_PATH = ("fixatons", "massvis")
+_FIRST_INEXACT = 2.0**53  # As float64, this may also be 2**53 + 1.
 
 
 def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
@@ -122,6 +123,10 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         if found.duration_ms is not None:
             is_missing = is_missing | found.duration_ms.is_missing
         found = rows.take(found, ~is_missing, "without a place or a duration")
+        for name in ("image", "user"):
+            names = getattr(found, name)
+            if names is not None:
+                found = rows.take(found, names.codes >= 0, f"without a name of the {name}")
     if name != PLAIN and found.image is not None:
         found = rows.take(found, found.image.codes >= 0, "without an image")
     if not len(found.place):
@@ -290,6 +295,11 @@ def _errors(found: Rows, path: Path) -> list[str]:
     if found.trial is not None:
         trial = found.trial.values
         add_error(np.isfinite(trial) & (trial != np.round(trial)), "trial", "an integer")
+        add_error(
+            np.isfinite(trial) & (np.abs(trial) >= _FIRST_INEXACT),
+            "trial",
+            "an integer below 2**53, since larger ones are rounded: number the trials anew",
+        )
     return errors
 
 

@@ -161,6 +161,50 @@ def test_missing_columns_are_offered(tmp_path: Path) -> None:
     assert "--columns image=picture,user=subject,x=fix_x,y=fix_y,duration_ms=dur" in found
 
 
+@pytest.mark.parametrize("marker", ["NA", "nan", ".", "UNDEFINED", "None", " n/a "])
+@pytest.mark.parametrize("column", ["image", "user"])
+def test_a_marker_of_missing_values_is_no_name(column: str, marker: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    cells = {"image": "a", "user": "P", column: marker}
+    text = f"image,user,x,y\na,P,1,2\n{cells['image']},{cells['user']},3,4\na,P,5,6\n"
+    message = f"t.csv row 2: {column} is {marker!r}, expected a name"
+    assert message in errors_of(path, text)
+    found = read(path, drop_missing=True)
+    assert (found.image_ids, found.user_ids) == (["a"], ["P"])
+    assert found.xy.tolist() == [[1, 2], [5, 6]]
+    assert f"1 rows left out: without a name of the {column}" in found.notes
+
+
+def test_a_name_that_begins_like_a_marker_is_a_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,user,x,y\nNA.png,Nan,1,2\n")
+    found = read(tmp_path / "t.csv")
+    assert (found.image_ids, found.user_ids) == (["NA.png"], ["Nan"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_trials_that_rounding_would_merge_are_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"t{suffix}"
+
+    def error_of(trials: list[int]) -> str:
+        lines = [["image", "user", "x", "y", "trial"]]
+        lines += [["a", "P", "1", "2", str(trial)] for trial in trials]
+        text = "\n".join(("\t" if suffix == ".tsv" else ",").join(line) for line in lines)
+        if suffix == ".parquet":
+            columns = {"image": ["a"] * len(trials), "user": ["P"] * len(trials)}
+            numbers = {"x": [1.0] * len(trials), "y": [2.0] * len(trials)}
+            pa.parquet.write_table(pa.table(columns | numbers | {"trial": trials}), path)
+            fixations, errors = gaze_files.read([path], Options())
+            return "" if fixations else errors[0]
+        path.write_text(text)
+        fixations, errors = gaze_files.read([path], Options())
+        return "" if fixations else errors[0]
+
+    assert error_of([1, 2**53 - 1]) == ""
+    found = error_of([1, 2**53 + 1])
+    assert f"t{suffix} row 2: trial is " in found
+    assert "expected an integer below 2**53" in found
+
+
 def test_the_index_column_of_a_data_frame_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(",image,user,x,y\n0,a.jpg,u,1,2\n1,a.jpg,u,3,4\n")
     found = read(tmp_path / "t.csv")

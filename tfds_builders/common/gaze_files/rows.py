@@ -194,7 +194,7 @@ def numbers_of(
         return _numbers_of_texts(column, missing, decimal_comma=decimal_comma, scale=scale)
     is_missing = column.is_null().to_numpy(zero_copy_only=False)
     try:
-        column = column.cast(pa.float64())
+        column = column.cast(pa.float64(), safe=False)  # Large integers are rounded.
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return Numbers(np.full(length, np.nan), is_missing, ~is_missing)
     values = column.to_numpy(zero_copy_only=False).astype(np.float64)
@@ -215,7 +215,8 @@ def separated_thousands(column: pa.Array) -> np.ndarray:
         bool [n], the cells with such a mark.
     """
     found = np.zeros(len(column), bool)
-    if not any(pc.any(pc.match_substring(column, mark)).as_py() for mark in ",."):
+    given = [mark for mark in ",." if pc.any(pc.match_substring(column, mark)).as_py()]
+    if not given:
         return found
     # A few cells show of most columns that their marks are decimal.
     for part in (column[:_NUM_FIRST], column):
@@ -231,7 +232,7 @@ def separated_thousands(column: pa.Array) -> np.ndarray:
             mark: pc.match_substring_regex(trimmed, form).to_numpy(zero_copy_only=False)
             for mark, form in _GROUPED.items()
         }
-        marks = [mark for mark in ",." if not (marked[mark] & ~grouped[mark]).any()]
+        marks = [mark for mark in given if not (marked[mark] & ~grouped[mark]).any()]
         if not marks:
             return found
     has_hundreds = pc.any(pc.match_substring_regex(trimmed, r"^[+-]?[1-9]\d{2,}$")).as_py()
