@@ -85,6 +85,13 @@ def read_plain(opened: Opened, plain: Plain) -> Rows:
             f"{path} has no column {missing[0]!r}, expected the columns {', '.join(REQUIRED)}; "
             f"it has {', '.join(map(repr, opened.columns)) or 'none'}{_offer(opened, found)}"
         )
+    for name, column in plain.columns.items():
+        others = [one for one, source in found.items() if source == column and one != name]
+        if others and name in found:
+            raise ValueError(
+                f"{path}: {others[0]!r} and {name!r} are both from the column {column!r} "
+                f"(--columns {name}={column}), expected a column of its own for each"
+            )
     unknown = [
         name
         for name in opened.columns

@@ -88,6 +88,16 @@ def check_options(options: Options) -> None:
     for name, _ in options.columns:
         if name not in allowed:
             raise ValueError(f"--columns names {name!r}, expected one of {', '.join(allowed)}")
+    names = [name for name, _ in options.columns]
+    for name, column in options.columns:
+        if names.count(name) > 1:
+            raise ValueError(f"--columns names {name!r} twice, expected one column for it")
+        other = next(one for one, source in options.columns if source == column)
+        if other != name:
+            raise ValueError(
+                f"--columns takes {other!r} and {name!r} from the column {column!r}, expected a "
+                "column of its own for each"
+            )
     if options.user_from is not None:
         try:
             pattern = re.compile(options.user_from)

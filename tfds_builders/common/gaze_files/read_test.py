@@ -141,6 +141,15 @@ def test_conditions_choose_rows(condition: str, kept: list[float], tmp_path: Pat
         ({"where": ("x > 99",)}, "t.csv has no row, expected one for each fixation (left out: 3"),
         ({"columns": (("x", "fx"),)}, "t.csv has no column 'fx' (--columns x=fx)"),
         ({"columns": (("pupil", "x"),)}, "--columns names 'pupil', expected one of image, user"),
+        (
+            {"columns": (("x", "x"), ("y", "x"))},
+            "--columns takes 'x' and 'y' from the column 'x', expected a column of its own",
+        ),
+        ({"columns": (("x", "x"), ("x", "y"))}, "--columns names 'x' twice, expected one column"),
+        (
+            {"columns": (("user", "image"),)},
+            "t.csv: 'image' and 'user' are both from the column 'image' (--columns user=image)",
+        ),
         ({"format": "excel"}, "--format is 'excel', expected auto, table, "),
         ({"user_from": "(a"}, "--user-from '(a' is not a regular expression"),
         ({"user_from": "a"}, "--user-from is 'a', expected a group such as"),
@@ -173,6 +182,12 @@ def test_a_marker_of_missing_values_is_no_name(column: str, marker: str, tmp_pat
     assert (found.image_ids, found.user_ids) == (["a"], ["P"])
     assert found.xy.tolist() == [[1, 2], [5, 6]]
     assert f"1 rows left out: without a name of the {column}" in found.notes
+
+
+def test_a_recording_of_data_viewer_without_a_name_is_no_person(tmp_path: Path) -> None:
+    header = "RECORDING_SESSION_LABEL\tCURRENT_FIX_X\tCURRENT_FIX_Y\tpicture\n"
+    text = header + "p1\t5.0\t6.0\ta.png\nUNDEFINED\t5.0\t6.0\ta.png\n"
+    assert "r.xls row 2: user is not given" in errors_of(tmp_path / "r.xls", text)
 
 
 def test_a_name_that_begins_like_a_marker_is_a_name(tmp_path: Path) -> None:
@@ -262,6 +277,20 @@ def test_a_folder_leaves_other_files_out_and_says_so(tmp_path: Path) -> None:
     assert found is not None
     assert found.xy.tolist() == XY
     assert [note for note in found.notes if "people.csv left out" in note]
+
+
+def test_only_hidden_parts_below_a_folder_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = tmp_path / ".data"
+    for path in (hidden / "t.csv", hidden / ".cache" / "t.csv", tmp_path / "a" / "b" / "t.csv"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text_of())
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    assert gaze_files.find_files([hidden]) == [hidden / "t.csv"]
+    up = Path("../../.data")
+    assert gaze_files.find_files([up]) == [up / "t.csv"]
+    assert gaze_files.find_files([Path("..")]) == [Path("../b/t.csv")]
 
 
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        below = [one for one in sorted(path.rglob("*")) if one.is_file() and _may_hold_gaze(one)]
+        below = [
+            one for one in sorted(path.rglob("*")) if one.is_file() and _may_hold_gaze(one, path)
+        ]
         if not below:
             raise FileNotFoundError(
                 f"--table {path} has no file that may hold gaze, expected "
@@ -125,9 +127,10 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _may_hold_gaze(path: Path) -> bool:
+def _may_hold_gaze(path: Path, folder: Path) -> bool:
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if any(part.startswith(".") for part in path.parts[1:]):
+    # The folder itself may be hidden, or be `../gaze`.
+    if any(part.startswith(".") for part in path.relative_to(folder).parts):
         return False
     last = suffixes[-1] if suffixes else ""
     if last == ".gz" and len(suffixes) > 1:
