@@ -9,7 +9,6 @@ import gzip
 import io
 import json
 import re
-import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 from tfds_builders.common import raw_files
+from tfds_builders.common.gaze_files import excel
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
 _ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
@@ -50,6 +50,7 @@ class Opened(NamedTuple):
         delimiter: of a text with a table; "" for other files.
         columns: names of the columns, from the first line that is not empty; of a JSON list of
             objects, the keys without lists and objects; () for other files.
+        sheet: name of the sheet of an Excel file; "" for other files.
     """
 
     path: Path
@@ -58,10 +59,21 @@ class Opened(NamedTuple):
     head: str
     delimiter: str
     columns: tuple[str, ...]
+    sheet: str = ""
 
 
 def open_file(path: Path) -> Opened:
-    """Reads the start of a file.
+    """Reads the start of a file; of an Excel file, of the first sheet that is not empty.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: the file cannot be read or has an encoding that is not supported.
+    """
+    return open_sheets(path)[0]
+
+
+def open_sheets(path: Path) -> list[Opened]:
+    """Reads the start of a file; of an Excel file, of each sheet that is not empty.
 
     Raises:
         FileNotFoundError: the file is missing.
@@ -73,11 +85,17 @@ def open_file(path: Path) -> Opened:
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".gz":
         suffix = suffixes[-2] if len(suffixes) > 1 else ""
+    is_named_otherwise = suffix in TEXT_SUFFIXES and excel.is_workbook(path)
+    if suffix != ".xlsx" and not is_named_otherwise:
+        return [_open(path, suffix)]
+    found = excel.sheets(path) or {"": ()}
+    return [Opened(path, ".xlsx", "", "", "", row, sheet) for sheet, row in found.items()]
+
+
+def _open(path: Path, suffix: str) -> Opened:
     match suffix:
         case ".parquet":
             return Opened(path, suffix, "", "", "", tuple(_parquet_schema(path).names))
-        case ".xlsx":
-            return Opened(path, suffix, "", "", "", next(_xlsx_rows(path), ()))
         case ".jsonl":
             return Opened(path, suffix, "utf-8", "", "", tuple(_read_json_lines(path).column_names))
         case _ if suffix in _ARROW_SUFFIXES:
@@ -143,7 +161,7 @@ def read_table(
         case ".json":
             table = _read_json_objects(opened)
         case ".xlsx":
-            header, *rows = list(_xlsx_rows(opened.path)) or [()]
+            header, *rows = list(excel.sheet_rows(opened.path, opened.sheet)) or [()]
             table = _as_table(header, rows)
         case _:
             return _read_delimited(
@@ -383,40 +401,6 @@ def _read_json_lines(path: Path) -> pa.Table:
         raise ValueError(
             f"{path} is not a table of JSON lines: {raw_files.one_line(error)}"
         ) from error
-
-
-def _xlsx_rows(path: Path) -> Iterator[tuple[str, ...]]:
-    """Gives the rows of the first sheet as texts; whole numbers have no decimal point."""
-    try:
-        import openpyxl  # An extra: only Excel files need it.
-    except ImportError as error:
-        raise ValueError(
-            f"{path} needs openpyxl: pip install 'gazejax[xlsx]', or save it as .csv"
-        ) from error
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        width = 0
-        for values in sheet.iter_rows(values_only=True):
-            row = tuple(map(_cell_text, values))
-            if not any(row):
-                continue
-            width = width or len(row)
-            yield row[:width] + ("",) * (width - len(row))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is not an Excel file ({raw_files.one_line(error)}): save it as .csv"
-        ) from error
-
-
-def _cell_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    text = str(value).strip()
-    # A number of Excel has no marks between thousands: 1.204 would look like one.
-    return f"{text}0" if isinstance(value, float) and re.search(r"\.\d{3}$", text) else text
 
 
 def _check_unique(path: Path, names: Sequence[str]) -> None:

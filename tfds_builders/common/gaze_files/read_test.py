@@ -87,6 +87,59 @@ def test_an_excel_file_is_a_table(tmp_path: Path) -> None:
         read(tmp_path / "u.xlsx")
 
 
+def write_sheets(path: Path, **sheets: list[tuple[object, ...]]) -> Path:
+    """Writes an Excel file with several sheets."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+GAZE_OF: dict[str, list[tuple[object, ...]]] = {
+    user: [("image", "user", "x", "y"), ("a", user, number, 2)]
+    for number, user in enumerate(("P1", "P2"))
+}
+
+
+def test_the_one_sheet_with_gaze_is_read(tmp_path: Path) -> None:
+    path = write_sheets(tmp_path / "t.xlsx", README=[("made in May",)], day=GAZE_OF["P2"], free=[])
+    found = read(path)
+    assert (found.user_ids, found.xy.tolist()) == (["P2"], [[1, 2]])
+    assert f"{path}: sheet 'day' read, sheets left out: 'README'" in found.notes
+    # Empty sheets are no reason for a note.
+    path = write_sheets(tmp_path / "t.xlsx", Tabelle1=GAZE_OF["P1"], Tabelle2=[], Tabelle3=[])
+    found = read(path)
+    assert found.notes == [f"{path} read as table"]
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_several_sheets_with_gaze_are_refused(is_folder: bool, tmp_path: Path) -> None:
+    path = write_sheets(tmp_path / "t.xlsx", notes=[("a", 1)], P1=GAZE_OF["P1"], P2=GAZE_OF["P2"])
+    with pytest.raises(ValueError, match=r"t\.xlsx has gaze in 2 sheets \('P1', 'P2'\), expected"):
+        gaze_files.read([tmp_path if is_folder else path], Options())
+
+
+def test_sheets_without_known_columns_are_named(tmp_path: Path) -> None:
+    other: list[tuple[object, ...]] = [("bild", "user", "x", "y"), ("a", "P", 1, 2)]
+    path = write_sheets(tmp_path / "t.xlsx", README=[("made in May",)], day=other)
+    with pytest.raises(
+        ValueError, match=r"t\.xlsx has 2 sheets \('README', 'day'\), and the first"
+    ):
+        gaze_files.read([path], Options())
+    assert read(path, columns=(("image", "bild"),)).image_ids == ["a"]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.xls"])
+def test_an_excel_file_of_another_name_is_read(name: str, tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "t.xlsx")
+    (tmp_path / "t.xlsx").rename(tmp_path / name)
+    assert read(tmp_path / name).xy.tolist() == XY
+
+
 def test_columns_by_other_names_units_and_filters(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(

@@ -147,12 +147,14 @@ def recognise(
     all_opened = []
     for path in files:
         try:
-            one = containers.open_file(path)
+            sheets = containers.open_sheets(path)
         except ValueError:
             if not is_folder:
                 raise
             notes.append(f"{path} left out: not a table or text")
             continue
+        one, note = _choose_sheet(sheets, options, is_folder=is_folder)
+        notes += note
         all_opened.append(one)
         name, role = _recognise_file(one, options)
         if role:
@@ -180,6 +182,33 @@ def recognise(
         for one in found.get("scene", []):
             notes.append(f"{one.path} left out: in the picture of a scene camera")
     return name, chosen, notes
+
+
+def _choose_sheet(
+    sheets: Sequence[Opened], options: Options, *, is_folder: bool
+) -> tuple[Opened, list[str]]:
+    """Returns the one sheet of an Excel file that holds gaze, and a note."""
+    if len(sheets) == 1:
+        return sheets[0], []
+    path = sheets[0].path
+    roles = [_recognise_file(one, options)[1] for one in sheets]
+    tables = [one for one, role in zip(sheets, roles, strict=True) if role in _WITH_GAZE]
+    names = ", ".join(repr(one.sheet) for one in tables or sheets)
+    if len(tables) > 1:
+        raise ValueError(
+            f"{path} has gaze in {len(tables)} sheets ({names}), expected one: save each of them, "
+            "or the one to read, as a file of its own"
+        )
+    if tables:
+        others = ", ".join(repr(one.sheet) for one in sheets if one is not tables[0])
+        return tables[0], [f"{path}: sheet {names} read, sheets left out: {others}"]
+    if is_folder:
+        return sheets[0], []
+    raise ValueError(
+        f"{path} has {len(sheets)} sheets ({names}), and the first row of none of them has the "
+        "columns of a known format: save the one with the gaze as a file of its own, or give "
+        "--columns"
+    )
 
 
 def _gaze_files(found: Mapping[Role, list[Opened]]) -> list[Opened]:

@@ -1,0 +1,86 @@
+"""Reads the sheets of Excel files (.xlsx) as rows of texts."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tfds_builders.common import raw_files
+
+_BOOK = "xl/workbook.xml"
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a file is an Excel file, whatever its name is."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return _BOOK in file.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def sheets(path: Path) -> dict[str, tuple[str, ...]]:
+    """Returns the first row of each sheet that is not empty, by the name of the sheet.
+
+    Raises:
+        ValueError: the file is not an Excel file, or the library that reads it is missing.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, row in _rows(path, None):
+        found.setdefault(name, row)
+    return found
+
+
+def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[str, ...]]:
+    """Gives the rows of a sheet that are not empty, as texts of the width of the first one.
+
+    Whole numbers have no decimal point, and the first row no line breaks.
+
+    Raises:
+        ValueError: the file is not an Excel file, or the library that reads it is missing.
+    """
+    return (row for _, row in _rows(path, sheet))
+
+
+def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Gives the name of the sheet and each row of a sheet; None: the first row of each sheet."""
+    try:
+        import openpyxl  # An extra: only Excel files need it.
+    except ImportError as error:
+        raise ValueError(
+            f"{path} needs openpyxl: pip install 'gazejax[xlsx]', or save it as .csv"
+        ) from error
+    try:
+        # The library refuses other suffixes of paths.
+        content = io.BytesIO(path.read_bytes())
+        book = openpyxl.load_workbook(content, read_only=True, data_only=True)
+        for one in book.worksheets:
+            if sheet not in (None, one.title):
+                continue
+            width = 0
+            for values in one.iter_rows(values_only=True):
+                row = tuple(map(_cell_text, values))
+                if not any(row):
+                    continue
+                if not width:
+                    row = tuple(re.sub(r"\s*[\r\n]+\s*", " ", name) for name in row)
+                width = width or len(row)
+                yield one.title, row[:width] + ("",) * (width - len(row))
+                if sheet is None:
+                    break
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is not an Excel file ({raw_files.one_line(error)}): save it as .csv"
+        ) from error
+
+
+def _cell_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    # A number of Excel has no marks between thousands: 1.204 would look like one.
+    return f"{text}0" if isinstance(value, float) and re.search(r"\.\d{3}$", text) else text
