@@ -498,3 +498,16 @@ def test_real_gaze_gets_no_warning_until_a_fault_is_planted(name: str) -> None:
     ):
         (line,) = warnings(fault, user_ids, image_ids)
         assert words in line
+
+
+def test_options_of_tables_are_advised_only_where_they_can_be_given() -> None:
+    gaze = plausible()
+    assert gaze.duration_ms is not None
+    assert gaze.t_ms is not None
+    seconds = gaze._replace(duration_ms=gaze.duration_ms / 1000)
+    early = gaze._replace(t_ms=gaze.t_ms - 400)
+    for faulty, option in ((seconds, "--durations s"), (early, "--where 't_ms >= 0'")):
+        assert option in "\n".join(warnings(faulty, USER_IDS, IMAGE_IDS))
+        found = warnings(faulty, USER_IDS, IMAGE_IDS, is_table=False)
+        assert found
+        assert "--" not in "\n".join(found)

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from tfds_builders.common import coordinates, plausibility
-from tfds_builders.common.gaze_files import Fixations, viewing_numbers
+from tfds_builders.common.gaze_files import PLAIN, Fixations, viewing_numbers
 
 # Trackers lose the place of a few fixations.
 _MAX_OUTSIDE = 0.05
@@ -54,7 +54,12 @@ def look(
     )
     units = convention.units or "px"
     warnings = plausibility.warnings(
-        gaze, fixations.user_ids, fixations.image_ids, units=units, tracking=tracking
+        gaze,
+        fixations.user_ids,
+        fixations.image_ids,
+        units=units,
+        tracking=tracking,
+        is_table=fixations.format == PLAIN,
     )
     return plausibility.facts(gaze), [
         *warnings,

@@ -14,6 +14,7 @@ from tfds_builders.common.gaze_files.recognise import (
     FORMATS,
     PLAIN,
     Options,
+    check_taken,
     find_files,
     plain_of,
     recognise,
@@ -38,11 +39,13 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
 
     Raises:
         FileNotFoundError: a file is missing, or a folder has no file of gaze.
-        ValueError: no file has gaze of a known format, or a file cannot be read at all.
+        ValueError: no file has gaze of a known format, an option would do nothing, or a file cannot
+            be read at all.
     """
     check_options(options)
     files = find_files(paths)
     name, opened, notes = recognise(files, options, is_folder=any(map(Path.is_dir, paths)))
+    check_taken(name, opened, options)
     parts, errors, origins = [], [], []
     for one in opened:
         part, found, origin = _read_file(name, one, options)

@@ -26,24 +26,44 @@ from tfds_builders.common.gaze_files.plain import Plain
 from tfds_builders.common.gaze_files.rows import Rows
 
 PLAIN = "table"
+_EYE, _DETECT = "--eye", "--detect-fixations"
+_OF_TABLES = ("--columns", "--ignore-columns", "--durations", "--times")
+_TAKES_EYE = frozenset((_EYE,))
+_TAKES_DETECT = frozenset((_DETECT,))
+_TAKES_BOTH = _TAKES_EYE | _TAKES_DETECT
+# Its refusal says more than one of an option.
+_TAKES_ALL = frozenset((_EYE, _DETECT, *_OF_TABLES))
 _WITH_GAZE: frozenset[Role] = frozenset(("fixations", "samples", "scene"))
 
 
 class Format(NamedTuple):
-    """How one format is recognised and read."""
+    """How one format is recognised and read.
+
+    Attributes:
+        recognise: returns what a file is in this format.
+        read: reads a file.
+        takes: the options that only some formats look at; those of `PLAIN` are its own.
+    """
 
     recognise: Callable[[Opened], Role]
     read: Callable[[Opened, How], Rows]
+    takes: frozenset[str] = frozenset()
 
 
 # In the order in which a file is tried; each file is of one format at most.
 FORMATS: dict[str, Format] = {
-    "eyelink-report": Format(eyelink.recognise_eyelink_report, eyelink.read_eyelink_report),
-    "eyelink-samples": Format(eyelink.recognise_eyelink_samples, eyelink.read_eyelink_samples),
-    "eyelink-asc": Format(eyelink_asc.recognise_eyelink_asc, eyelink_asc.read_eyelink_asc),
-    "smi": Format(smi.recognise_smi, smi.read_smi),
-    "jspsych": Format(web.recognise_jspsych, web.read_jspsych),
-    "gorilla": Format(gorilla.recognise_gorilla, gorilla.read_gorilla),
+    "eyelink-report": Format(
+        eyelink.recognise_eyelink_report, eyelink.read_eyelink_report, _TAKES_EYE
+    ),
+    "eyelink-samples": Format(
+        eyelink.recognise_eyelink_samples, eyelink.read_eyelink_samples, _TAKES_BOTH
+    ),
+    "eyelink-asc": Format(
+        eyelink_asc.recognise_eyelink_asc, eyelink_asc.read_eyelink_asc, _TAKES_EYE
+    ),
+    "smi": Format(smi.recognise_smi, smi.read_smi, _TAKES_BOTH),
+    "jspsych": Format(web.recognise_jspsych, web.read_jspsych, _TAKES_DETECT),
+    "gorilla": Format(gorilla.recognise_gorilla, gorilla.read_gorilla, _TAKES_DETECT),
     "gazepoint": Format(gazepoint.recognise_gazepoint, gazepoint.read_gazepoint),
     "pupil-cloud": Format(pupil.recognise_pupil_cloud, pupil.read_pupil_cloud),
     "pupil-core": Format(pupil.recognise_pupil_core, pupil.read_pupil_core),
@@ -52,15 +72,15 @@ FORMATS: dict[str, Format] = {
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
     "scene": Format(published.recognise_scene, published.read_scene),
-    "bids": Format(bids.recognise_bids, bids.read_bids),
+    "bids": Format(bids.recognise_bids, bids.read_bids, _TAKES_BOTH),
     "coco-json": Format(scanpaths.recognise_coco_json, scanpaths.read_coco_json),
-    "pymovements": Format(scanpaths.recognise_pymovements, scanpaths.read_pymovements),
+    "pymovements": Format(scanpaths.recognise_pymovements, scanpaths.read_pymovements, _TAKES_EYE),
     # Recognised to be refused, with what to export instead.
-    "imotions": Format(refused.recognise_imotions, refused.read_imotions),
-    "ogama": Format(refused.recognise_ogama, refused.read_ogama),
-    "iohub": Format(refused.recognise_iohub, refused.read_iohub),
-    "gazerecorder": Format(refused.recognise_gazerecorder, refused.read_gazerecorder),
-    "pygaze": Format(refused.recognise_pygaze, refused.read_pygaze),
+    "imotions": Format(refused.recognise_imotions, refused.read_imotions, _TAKES_ALL),
+    "ogama": Format(refused.recognise_ogama, refused.read_ogama, _TAKES_ALL),
+    "iohub": Format(refused.recognise_iohub, refused.read_iohub, _TAKES_ALL),
+    "gazerecorder": Format(refused.recognise_gazerecorder, refused.read_gazerecorder, _TAKES_ALL),
+    "pygaze": Format(refused.recognise_pygaze, refused.read_pygaze, _TAKES_ALL),
 }
 
 
@@ -182,6 +202,44 @@ def recognise(
         for one in found.get("scene", []):
             notes.append(f"{one.path} left out: in the picture of a scene camera")
     return name, chosen, notes
+
+
+def check_taken(name: str, opened: Sequence[Opened], options: Options) -> None:
+    """Checks that the format of the files looks at each option that is given.
+
+    Raises:
+        ValueError: an option would do nothing.
+    """
+    usual = Options()
+    given = {
+        "--columns": options.columns != usual.columns,
+        "--ignore-columns": options.ignored_columns != usual.ignored_columns,
+        "--durations": options.durations != usual.durations,
+        "--times": options.times != usual.times,
+        _EYE: options.how.eye is not None,
+        _DETECT: options.how.detection is not None,
+    }
+    takes = frozenset(_OF_TABLES) if name == PLAIN else FORMATS[name].takes
+    path = opened[0].path
+    for option in (option for option, is_given in given.items() if is_given):
+        if option not in takes:
+            what = "tables of no format of their own (table)"
+            if option not in _OF_TABLES:
+                what = "the formats " + ", ".join(
+                    one
+                    for one, format_ in FORMATS.items()
+                    if option in format_.takes and format_.takes != _TAKES_ALL
+                )
+            raise ValueError(
+                f"{option} is an option of {what}, and would do nothing: {path} is read as {name}"
+            )
+    if given[_DETECT] and takes == _TAKES_BOTH:
+        for one in opened:
+            if FORMATS[name].recognise(one) != "samples":
+                raise ValueError(
+                    f"{_DETECT} is an option of files of samples, and would do nothing: {one.path} "
+                    "holds fixations"
+                )
 
 
 def _choose_sheet(

@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tfds_builders.common.gaze_files import plain
+from tfds_builders.common import gaze_files
+from tfds_builders.common.gaze_files import Detection, How, plain
 from tfds_builders.common.gaze_files.containers import open_file
 from tfds_builders.common.gaze_files.recognise import FORMATS, Options, plain_of
 
@@ -105,3 +107,60 @@ def test_one_format_takes_each_file(name: str, tmp_path: Path) -> None:
     if plain.recognise_plain(opened, plain_of(Options())):
         takers.append("table")
     assert takers == [name]
+
+
+OF_TABLES: list[dict[str, Any]] = [
+    {"ignored_columns": ("a",)},
+    {"durations": "s"},
+    {"times": "us"},
+]
+EYE = {"how": How(eye="right")}
+DETECT = {"how": How(detection=Detection(35.0, 80.0, 75.0))}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        *(
+            (name, options, f"of tables of no format of their own (table), and would do nothing: "
+             f"{{path}} is read as {name}")
+            for name in ("eyelink-report", "coco-json", "pymovements", "tobii")
+            for options in OF_TABLES
+        ),
+        ("tobii", {"format": "tobii", "columns": (("x", "a"),)}, "--columns is an option of"),
+        ("table", EYE, "--eye is an option of the formats eyelink-report, eyelink-samples, "),
+        ("tobii", EYE, "{path} is read as tobii"),
+        ("table", DETECT, "--detect-fixations is an option of the formats eyelink-samples, smi, "),
+        ("eyelink-report", DETECT, "{path} is read as eyelink-report"),
+        ("smi", DETECT, "of files of samples, and would do nothing: {path} holds fixations"),
+        # A format that is refused says so first.
+        ("imotions", DETECT | {"durations": "s"}, "{path} is an export of iMotions"),
+    ],
+)  # fmt: skip
+def test_an_option_that_would_do_nothing_is_refused(
+    name: str, options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / EXAMPLES[name][0]
+    path.write_text(EXAMPLES[name][1])
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        gaze_files.read([path], Options(**options))
+    assert message.format(path=path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("table", {"ignored_columns": ("a",), "durations": "s", "times": "us"}),
+        ("eyelink-report", EYE),
+        ("eyelink-samples", DETECT | {"image_from": "a.jpg"}),
+    ],
+)
+def test_an_option_of_the_format_is_taken(
+    name: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / EXAMPLES[name][0]
+    path.write_text(EXAMPLES[name][1])
+    fixations, errors = gaze_files.read([path], Options(**options))
+    # One sample is no fixation.
+    assert fixations is not None or "has no row" in errors[0]

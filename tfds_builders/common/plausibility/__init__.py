@@ -20,6 +20,7 @@ def warnings(
     *,
     units: Units = "px",
     tracking: Tracking = "eye",
+    is_table: bool = True,
 ) -> list[str]:
     """Names the faults that a table of gaze looks like.
 
@@ -32,6 +33,7 @@ def warnings(
         image_ids: names of the images.
         units: the units that `gaze.xy` is taken for.
         tracking: what was tracked; "mouse": rows may be samples.
+        is_table: whether the options of tables, such as --durations, can be given.
 
     Returns:
         One line each.
@@ -63,12 +65,18 @@ def warnings(
     looks = rows.check_rows(gaze, pairs, user_ids, image_ids)
     found += looks.warnings
     are_fixations = looks.are_fixations
-    of_durations = times.check_durations(gaze, pairs, user_ids, are_fixations=are_fixations)
+    of_durations = times.check_durations(
+        gaze, pairs, user_ids, are_fixations=are_fixations, is_table=is_table
+    )
     found += of_durations
     # What is wrong about durations alone would contradict the starts too.
     is_comparable = are_fixations and not of_durations
     found += times.check_starts(
-        gaze, pairs, are_fixations=are_fixations, is_comparable=is_comparable
+        gaze,
+        pairs,
+        are_fixations=are_fixations,
+        is_comparable=is_comparable,
+        is_table=is_table,
     )
     if are_fixations and not where.warnings:
         found += agreement.check_directions(gaze, pairs, units)

@@ -43,7 +43,7 @@ _CHANGES: tuple[tuple[str, str, Callable[[_Maps], _Maps]], ...] = (
     ),
     (
         "with x and y exchanged",
-        "give --columns x=y,y=x",
+        "exchange them (--columns x=y,y=x in a table)",
         lambda maps: np.swapaxes(maps, -1, -2),
     ),
 )
@@ -153,5 +153,5 @@ def check_directions(gaze: Gaze, pairs: Pairs, units: Units) -> list[str]:
     return [
         f"x and y may be exchanged: steps are {across:.0f} pixels long across and {down:.0f} up "
         f"and down (mean of {int(chosen.sum())}), while people look around a picture more from "
-        "side to side; if so, give --columns x=y,y=x"
+        "side to side; if so, exchange them (--columns x=y,y=x in a table)"
     ]

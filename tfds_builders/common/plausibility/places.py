@@ -209,7 +209,7 @@ def _check_swapped(gaze: Gaze, user_ids: Sequence[str], units: Units) -> list[st
         return []
     return [
         f"x and y{who} look exchanged: {num_outside} rows are outside their picture, and "
-        f"{num_staying} once x and y are exchanged: give --columns x=y,y=x"
+        f"{num_staying} once x and y are exchanged: exchange them (--columns x=y,y=x in a table)"
     ]
 
 

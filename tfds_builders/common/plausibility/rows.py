@@ -207,7 +207,7 @@ def _alternates(flags: np.ndarray, user: np.ndarray, who: str | None) -> bool:
 
 
 def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
-    mend = "keep one eye, with --where on the column of the eye, or --eye"
+    mend = "keep one eye, with --where on the column of the eye, or --eye of a tracker's format"
     start, duration = gaze.t_ms, gaze.duration_ms
     if start is not None:
         step_ms = start[pairs.following] - start[pairs.row]
@@ -262,7 +262,7 @@ def _check_steps_of_eyes(pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
     return [
         f"rows look like two eyes, one after the other: {int(near.sum())} of {len(near)} rows are "
         f"less than {_SMALL_FRAC:.0%} of the picture away from the row before, every other one: "
-        "keep one eye, with --where on the column of the eye, or --eye"
+        "keep one eye, with --where on the column of the eye, or --eye of a tracker's format"
     ]
 
 

@@ -31,7 +31,7 @@ _UNIT_RATIO = 50.0
 
 
 def check_durations(
-    gaze: Gaze, pairs: Pairs, user_ids: Sequence[str], *, are_fixations: bool
+    gaze: Gaze, pairs: Pairs, user_ids: Sequence[str], *, are_fixations: bool, is_table: bool
 ) -> list[str]:
     """Returns warnings about durations alone.
 
@@ -40,6 +40,7 @@ def check_durations(
         pairs: from `pairs_of`.
         user_ids: names of the people.
         are_fixations: whether the rows look like fixations; if not, only units are checked.
+        is_table: whether the options of tables can be given.
     """
     duration, user = gaze.duration_ms, gaze.user
     if duration is None or len(duration) < 2:
@@ -47,13 +48,15 @@ def check_durations(
     num = len(duration)
     median = float(np.median(duration))
     if not duration.any():
-        return [f"all {num} durations are 0: leave the column out with --ignore-columns"]
+        mend = ": leave the column out with --ignore-columns" if is_table else ""
+        return [f"all {num} durations are 0{mend}"]
     if num >= 5 and duration.min() == duration.max():
         if not are_fixations:
             return []
+        mend = ": leave the column out with --ignore-columns" if is_table else ""
         return [
             f"all {num} durations are {median:g} ms: a duration of fixations varies, so these may "
-            "be samples, or a filler: leave the column out with --ignore-columns"
+            f"be samples, or a filler{mend}"
         ]
     rising = _check_rising(gaze, pairs) if are_fixations else []
     if rising:
@@ -72,6 +75,8 @@ def check_durations(
         mend = f"give --durations {unit}"
         if who:
             mend = f"build these people with --durations {unit}, or convert their rows"
+        if not is_table:
+            mend = "convert them in the file"
         return [
             f"durations{who} look like {name}, not milliseconds: {int(flags.sum())} of {num} rows, "
             f"median {shown:.4g}: {mend}"
@@ -92,16 +97,16 @@ def check_durations(
             return [
                 f"durations{who} are too long for fixations in milliseconds: median "
                 f"{np.median(duration[duration > _LONG_MEDIAN_MS]):.4g}: they may be in another "
-                "unit (--durations), be times, or last for a whole viewing"
+                f"unit{' (--durations)' if is_table else ''}, be times, or last for a whole viewing"
             ]
     very_short = duration < _VERY_SHORT_MS
     least = max(_MIN_VERY_SHORT, _SHARE_VERY_SHORT * num)
     if num >= _MIN_ROWS_OF_MEDIAN and very_short.sum() >= least:
+        mend = f"; leave them out with --where 'duration_ms >= {_VERY_SHORT_MS:g}'"
         found.append(
             f"{int(very_short.sum())} of {num} fixations ({very_short.mean():.0%}) are shorter "
-            f"than {_VERY_SHORT_MS:g} ms, which no eye does: parts of blinks and saccades; leave "
-            f"them out with --where 'duration_ms >= {_VERY_SHORT_MS:g}', or several units are "
-            "mixed"
+            f"than {_VERY_SHORT_MS:g} ms, which no eye does: parts of blinks and saccades"
+            f"{mend if is_table else ''}, or several units are mixed"
         )
     return found
 
@@ -122,7 +127,7 @@ def _check_rising(gaze: Gaze, pairs: Pairs) -> list[str]:
 
 
 def check_starts(
-    gaze: Gaze, pairs: Pairs, *, are_fixations: bool, is_comparable: bool
+    gaze: Gaze, pairs: Pairs, *, are_fixations: bool, is_comparable: bool, is_table: bool
 ) -> list[str]:
     """Returns warnings about starts, and about starts and durations together.
 
@@ -131,6 +136,7 @@ def check_starts(
         pairs: from `pairs_of`.
         are_fixations: whether the rows look like fixations of one eye.
         is_comparable: whether starts and durations can be compared: durations look right.
+        is_table: whether the options of tables can be given.
     """
     start, duration = gaze.t_ms, gaze.duration_ms
     if start is None or not len(start):
@@ -138,26 +144,26 @@ def check_starts(
     gap = start[pairs.following] - start[pairs.row]
     found = []
     if len(gap) >= 2:
-        found += _check_unit_of_starts(gaze, pairs, gap, are_fixations=are_fixations)
+        found += _check_unit_of_starts(
+            gaze, pairs, gap, are_fixations=are_fixations, is_table=is_table
+        )
     if not found and is_comparable and duration is not None and len(gap) >= 5:
-        found += _check_overlap(start, duration, pairs)
+        found += _check_overlap(start, duration, pairs, is_table=is_table)
     if not found and is_comparable and duration is not None:
-        found += _check_onset(gaze, pairs)
+        found += _check_onset(gaze, pairs, is_table=is_table)
     return found
 
 
 def _check_unit_of_starts(
-    gaze: Gaze, pairs: Pairs, gap: np.ndarray, *, are_fixations: bool
+    gaze: Gaze, pairs: Pairs, gap: np.ndarray, *, are_fixations: bool, is_table: bool
 ) -> list[str]:
     duration = gaze.duration_ms
     median_gap = float(np.median(gap))
     if median_gap <= 0:
         return []
     if len(gap) >= 3 and np.all(gap == gap[0]) and gap[0] == 1:
-        return [
-            f"t_ms counts the rows ({len(gap)} steps of 1), which is no time: leave it out with "
-            "--ignore-columns t_ms"
-        ]
+        mend = ": leave it out with --ignore-columns t_ms" if is_table else ""
+        return [f"t_ms counts the rows ({len(gap)} steps of 1), which is no time{mend}"]
     unit = None
     if median_gap < _SECONDS_MS and are_fixations:  # Samples and two eyes are as near.
         unit = "s"
@@ -184,11 +190,14 @@ def _check_unit_of_starts(
     name = {"s": "seconds", "us": "microseconds", "ns": "nanoseconds"}[unit]
     return [
         f"t_ms looks like {name}, not milliseconds: the starts of a viewing are {median_gap:.4g} "
-        f"apart (median){note}: give --times {unit}"
+        f"apart (median){note}: "
+        + (f"give --times {unit}" if is_table else "convert them in the file")
     ]
 
 
-def _check_overlap(start: np.ndarray, duration: np.ndarray, pairs: Pairs) -> list[str]:
+def _check_overlap(
+    start: np.ndarray, duration: np.ndarray, pairs: Pairs, *, is_table: bool
+) -> list[str]:
     first, second = pairs.row, pairs.following
     overlaps = start[first] + duration[first] > start[second] + _SLACK_MS
     share = overlaps.mean()
@@ -203,12 +212,12 @@ def _check_overlap(start: np.ndarray, duration: np.ndarray, pairs: Pairs) -> lis
         ]
     return [
         f"t_ms and duration_ms contradict each other: {numbers} (t_ms + duration_ms): check their "
-        "units (--times, --durations), whether t_ms is the start, and whether two eyes or two "
-        "viewings are mixed"
+        f"units{' (--times, --durations)' if is_table else ''}, whether t_ms is the start, and "
+        "whether two eyes or two viewings are mixed"
     ]
 
 
-def _check_onset(gaze: Gaze, pairs: Pairs) -> list[str]:
+def _check_onset(gaze: Gaze, pairs: Pairs, *, is_table: bool) -> list[str]:
     """Fixations that were under way when the picture came: a hint, not a fault."""
     start, duration = gaze.t_ms, gaze.duration_ms
     if start is None or duration is None:
@@ -218,7 +227,9 @@ def _check_onset(gaze: Gaze, pairs: Pairs) -> list[str]:
         num = int((start < 0).sum())
         return [
             f"hint: {num} fixations have a t_ms below 0: they started before the picture came; "
-            "leave them out with --where 't_ms >= 0', or data.drop_first_fixation"
+            "leave them out with "
+            + ("--where 't_ms >= 0', or " if is_table else "")
+            + "data.drop_first_fixation"
         ]
     early = (start >= 0) & (start <= _ONSET_MS) & (duration < _CUT_MS)
     at_onset = start[first] <= _ONSET_MS
