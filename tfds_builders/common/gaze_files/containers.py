@@ -36,7 +36,18 @@ _ENCODINGS_BY_MARK = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_OLE_MARK = b"\xd0\xcf\x11\xe0"  # The binary .xls of old Excel.
+# Files that are no text, by their first bytes in lower case, whatever their names are.
+_OTHER_FILES = (
+    (b"\xd0\xcf\x11\xe0", "a binary Excel file: save it as .xlsx or .csv"),
+    (b"pk\x03\x04", "a zip file: unpack it"),
+    (b"\x1f\x8b", "a gzip file: give it the suffix .gz, such as .csv.gz"),
+    (b"\xff\xfe\x00\x00", "a text in UTF-32: save it as UTF-8"),
+    (b"\x00\x00\xfe\xff", "a text in UTF-32: save it as UTF-8"),
+    (b"version https://git-lfs", "a pointer of Git LFS, not the file: fetch it with git lfs pull"),
+    (b"<!doctype html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
+    (b"<html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
+)
+_MAX_HEADER_LINES = 20
 
 
 class Opened(NamedTuple):
@@ -108,16 +119,22 @@ def _open(path: Path, suffix: str) -> Opened:
         case _ if suffix not in TEXT_SUFFIXES:
             return Opened(path, suffix, "", "", "", ())
     start = _read_start(path)
-    if start.startswith(_OLE_MARK):
-        raise ValueError(f"{path} is a binary Excel file: save it as .xlsx or .csv")
+    for mark, what in _OTHER_FILES:
+        if start[:1000].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower().startswith(mark):
+            raise ValueError(f"{path} is {what}")
     encoding = _find_encoding(start)
     text = start.decode(encoding, errors="replace")
     lines = split_lines(text)
     if len(start) >= _HEAD_BYTES and len(lines) > 1:
         lines = lines[:-1]  # The last line may be cut.
-    first = next((line for line in lines if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=lambda one: len(_split(first, one)))
-    columns = tuple(name.strip() for name in _split(first, delimiter)) if first else ()
+    headers = {delimiter: _read_header(lines, delimiter)[0] for delimiter in _DELIMITERS}
+    delimiter = max(_DELIMITERS, key=lambda one: len(headers[one]))
+    columns = headers[delimiter]
+    if encoding == "utf-8" and "\ufffd" in "".join(columns) and b"\xef\xbf\xbd" not in start:
+        raise ValueError(
+            f"{path} is not a text in UTF-8 or UTF-16 (the line of names is "
+            f"{', '.join(columns)!r}): save it as UTF-8"
+        )
     return Opened(path, suffix, encoding, "\n".join(lines), delimiter, columns)
 
 
@@ -258,7 +275,9 @@ def _read_delimited(
     if not header:
         return pa.table({})
     # Without names of its own, the table starts below the line of names.
-    num_lines = num_skipped_lines + (0 if columns is not None else _header_line(opened))
+    num_lines = num_skipped_lines + (
+        0 if columns is not None else _read_header(split_lines(opened.head), delimiter)[1]
+    )
     is_plain = opened.encoding == "utf-8" and path.suffix.lower() != ".gz"
     content = b"" if is_plain else read_text(opened).encode()
     included = [name for name in header if names is None or name in names]
@@ -301,10 +320,22 @@ def _select(table: pa.Table, names: Collection[str]) -> pa.Table:
     return table.select([number for number, name in enumerate(found) if name in names])
 
 
-def _header_line(opened: Opened) -> int:
-    """Returns the number of lines up to and with the line of names."""
-    lines = split_lines(opened.head)
-    return 1 + next((number for number, line in enumerate(lines) if line.strip()), 0)
+def _read_header(lines: Sequence[str], delimiter: str) -> tuple[tuple[str, ...], int]:
+    """Returns the names of the columns, and the number of lines up to and with them.
+
+    A line break in a name in quotes becomes a blank.
+    """
+    first = next((number for number, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        return (), 1
+    some = [f"{line}\n" for line in lines[first : first + _MAX_HEADER_LINES]]
+    reader = csv.reader(some, delimiter=delimiter, strict=True)
+    try:
+        names = next(reader)
+        num_lines = reader.line_num
+    except csv.Error:  # A quote without its end is a character of a name.
+        names, num_lines = _split(lines[first], delimiter), 1
+    return tuple(re.sub(r"\s*\n\s*", " ", name).strip() for name in names), first + num_lines
 
 
 def _delimited_rows(

@@ -140,6 +140,71 @@ def test_an_excel_file_of_another_name_is_read(name: str, tmp_path: Path) -> Non
     assert read(tmp_path / name).xy.tolist() == XY
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "is a pointer of Git LFS"),
+        (b"\n<!DOCTYPE html>\n<html>404</html>", "is a web page (HTML)"),
+        (b"<HTML><table></table></HTML>", "is a web page (HTML)"),
+        (text_of().encode("utf-32"), "is a text in UTF-32: save it as UTF-8"),
+        (b"PK\x03\x04" + bytes(60), "is a zip file: unpack it"),
+        (b"\xd0\xcf\x11\xe0" + bytes(60), "is a binary Excel file: save it as .xlsx or .csv"),
+        (gzip.compress(text_of().encode()), "is a gzip file: give it the suffix .gz"),
+        ("image,user,x,y,gr\u00f6\u00dfe\na,b,1,2,3\n".encode("latin-1"), "is not a text in UTF-8"),
+    ],
+)
+def test_files_that_are_no_tables_are_named(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"g\.csv is ") as error:
+        gaze_files.read([path], Options())
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    # In a folder, the note says why.
+    (tmp_path / "h.csv").write_text(text_of())
+    found, _ = gaze_files.read([tmp_path], Options())
+    assert found is not None
+    assert any("g.csv left out" in note and message in note for note in found.notes)
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_a_name_of_a_column_may_have_a_line_break(line_break: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    header = f'image,user,"x{line_break}(px)","y (a ""b"")"{line_break}'
+    path.write_bytes(f"{header}a,P,1,2{line_break}a,P,3,4{line_break}".encode())
+    columns = (("x", "x (px)"), ("y", 'y (a "b")'))
+    assert read(path, columns=columns).xy.tolist() == [[1, 2], [3, 4]]
+    # A quote that does not end is no reason to read on.
+    path.write_text('image,user,x,y,"n\na,P,1,2,"5"\n')
+    assert read(path, ignored_columns=("n",)).xy.tolist() == [[1, 2]]
+    path = write_sheets(
+        tmp_path / "t.xlsx", day=[("image", "user", "x\n(px)", "y"), ("a", "P", 1, 2)]
+    )
+    assert read(path, columns=(("x", "x (px)"),)).xy.tolist() == [[1, 2]]
+
+
+def test_a_file_of_an_eyelink_is_recognised_by_its_content(tmp_path: Path) -> None:
+    text = (
+        "** CONVERTED FROM p1.edf\nMSG\t900 DISPLAY_COORDS 0 0 99 99\n"
+        "MSG\t1000 TRIALID 1\nMSG\t1001 !V IMGLOAD FILL a.png\nSTART\t1010\tLEFT\tEVENTS\n"
+        "EFIX L   1016\t1748\t733\t  41.2\t  38.6\t 10\nMSG\t2000 TRIAL_RESULT 0\n"
+    )
+    (tmp_path / "p1.txt").write_text(text)
+    found = read(tmp_path / "p1.txt")
+    assert (found.format, found.user_ids, found.image_ids) == ("eyelink-asc", ["p1"], ["a.png"])
+    # A table stays a table.
+    (tmp_path / "t.txt").write_text("image\tuser\tx\ty\nMSG\t1 a\t3\t4\n")
+    assert read(tmp_path / "t.txt").image_ids == ["MSG"]
+
+
+def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text(text_of())
+    (tmp_path / "h.csv").write_text("image,user,x,y\n")
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is None
+    assert errors == [f"{tmp_path / 'h.csv'} has no row, expected one for each fixation"]
+
+
 def test_columns_by_other_names_units_and_filters(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(

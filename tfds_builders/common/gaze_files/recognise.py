@@ -167,11 +167,11 @@ def recognise(
     all_opened = []
     for path in files:
         try:
-            sheets = containers.open_sheets(path)
-        except ValueError:
+            sheets = [_by_content(one, options) for one in containers.open_sheets(path)]
+        except ValueError as error:
             if not is_folder:
                 raise
-            notes.append(f"{path} left out: not a table or text")
+            notes.append(f"{path} left out, not a table or text: {error}")
             continue
         one, note = _choose_sheet(sheets, options, is_folder=is_folder)
         notes += note
@@ -240,6 +240,20 @@ def check_taken(name: str, opened: Sequence[Opened], options: Options) -> None:
                     f"{_DETECT} is an option of files of samples, and would do nothing: {one.path} "
                     "holds fixations"
                 )
+
+
+def _by_content(one: Opened, options: Options) -> Opened:
+    """Gives the text of an EyeLink the suffix by which it is read, whatever its name is."""
+    renamed = one._replace(suffix=".asc")
+    may_be = options.format in ("auto", "eyelink-asc") and one.suffix in (
+        ".txt",
+        ".csv",
+        ".tsv",
+        "",
+    )
+    if not may_be or options.columns or not eyelink_asc.recognise_eyelink_asc(renamed):
+        return one
+    return one if _recognise_file(one, options)[1] else renamed
 
 
 def _choose_sheet(
