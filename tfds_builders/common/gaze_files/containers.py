@@ -335,7 +335,12 @@ def _read_header(lines: Sequence[str], delimiter: str) -> tuple[tuple[str, ...],
         num_lines = reader.line_num
     except csv.Error:  # A quote without its end is a character of a name.
         names, num_lines = _split(lines[first], delimiter), 1
-    return tuple(re.sub(r"\s*\n\s*", " ", name).strip() for name in names), first + num_lines
+    return tuple(without_breaks(name).strip() for name in names), first + num_lines
+
+
+def without_breaks(name: str) -> str:
+    """Returns the name of a column with a blank for each line break."""
+    return re.sub(r"\s*[\r\n]+\s*", " ", name)
 
 
 def _delimited_rows(

@@ -174,6 +174,8 @@ def test_a_name_of_a_column_may_have_a_line_break(line_break: str, tmp_path: Pat
     path.write_bytes(f"{header}a,P,1,2{line_break}a,P,3,4{line_break}".encode())
     columns = (("x", "x (px)"), ("y", 'y (a "b")'))
     assert read(path, columns=columns).xy.tolist() == [[1, 2], [3, 4]]
+    columns = (("x", f"x{line_break}(px)"), ("y", 'y (a "b")'))
+    assert read(path, columns=columns).xy.tolist() == [[1, 2], [3, 4]]
     # A quote that does not end is no reason to read on.
     path.write_text('image,user,x,y,"n\na,P,1,2,"5"\n')
     assert read(path, ignored_columns=("n",)).xy.tolist() == [[1, 2]]

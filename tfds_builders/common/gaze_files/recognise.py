@@ -325,4 +325,6 @@ def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bo
 
 def plain_of(options: Options) -> Plain:
     """Returns how a table without a format of its own is read."""
-    return Plain(dict(options.columns), options.ignored_columns, options.durations, options.times)
+    # Names of columns have no line breaks, see `containers.open_file`.
+    columns = {name: containers.without_breaks(column) for name, column in options.columns}
+    return Plain(columns, options.ignored_columns, options.durations, options.times)
