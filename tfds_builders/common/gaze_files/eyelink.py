@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, plain, rows, samples
+from tfds_builders.common.gaze_files import containers, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -60,12 +60,13 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     known = [name for name in (_LABEL, _X, _Y, _START, _END, _DURATION) if name in opened.columns]
     eye = next((name for name in _EYES if name in opened.columns), None)
     trial_column = next((name for name in _TRIALS if name in opened.columns), None)
-    own = [*known, *(name for name in (eye, trial_column) if name is not None)]
+    person = _column_of_person(opened)
+    own = [*known, *(name for name in (eye, trial_column, person) if name is not None)]
     variables = _variables(opened, own, _OWN)
     texts = {*variables, *own} - {_X, _Y, _START, _END, _DURATION}
     table = containers.read_table(opened, {*own, *variables}, names_in=texts)
     length = table.num_rows
-    user, taken_user = _person(path, table)
+    user, taken_user = _person(path, table, person)
     image, taken_image = _image(path, table, variables)
     numbers = {name: _numbers(opened, table, name) for name in known if name != _LABEL}
     start, end = numbers.get(_START), numbers.get(_END)
@@ -147,13 +148,14 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
     for name in places:
         if name not in opened.columns:
             raise ValueError(f"{path} has no column {name!r}, expected x and y of each eye")
-    own = [name for name in (_LABEL, trial_column, "TIMESTAMP") if name in opened.columns]
+    person = _column_of_person(opened)
+    own = [name for name in (_LABEL, trial_column, "TIMESTAMP", person) if name in opened.columns]
     variables = _variables(opened, own, _OWN_OF_SAMPLES)
     texts = {*variables, *own} - {"TIMESTAMP"}
     table = containers.read_table(
         opened, {*own, *places, *variables}, names_in=texts, numbers={"TIMESTAMP"}
     )
-    user, taken_user = _person(path, table)
+    user, taken_user = _person(path, table, person)
     image, taken_image = _image(path, table, variables)
     time = rows.exact(np.arange(table.num_rows, dtype=np.float64))
     if "TIMESTAMP" in table.column_names:
@@ -198,11 +200,15 @@ def _numbers(opened: Opened, table: pa.Table, column: str) -> Numbers:
     return rows.numbers_of(table[column], decimal_comma=opened.delimiter != ",")
 
 
-def _person(path: Path, table: pa.Table) -> tuple[Names, str]:
+def _column_of_person(opened: Opened) -> str | None:
+    return None if _LABEL in opened.columns else people.column_of_person(opened)
+
+
+def _person(path: Path, table: pa.Table, column: str | None) -> tuple[Names, str]:
     if _LABEL in table.column_names:
         names = rows.names_of(table[_LABEL], rows.MISSING)
         return names, f"person from {_LABEL!r} (the name of the recording)"
-    return rows.one_name(rows.stem(path), table.num_rows), "person from the name of the file"
+    return people.names_of_people(table, column, rows.stem(path)), people.in_words(column)
 
 
 def _image(path: Path, table: pa.Table, variables: Sequence[str]) -> tuple[Names | None, str]:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files import containers, people, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.rows import Rows
+from tfds_builders.common.gaze_files.rows import Names, Rows
 
 _X, _Y, _START, _DURATION = "FPOGX", "FPOGY", "FPOGS", "FPOGD"
 _ID, _IS_VALID = "FPOGID", "FPOGV"
 _MEDIA = ("MEDIA_ID", "MEDIA_NAME")
+# Marks of the experiment; who joins exports may put the person there.
+_MARK = "USER"
 # The name of the column of times holds the date of the recording.
 _TIME = re.compile(r"TIME(\(.*\))?")
 
@@ -61,14 +63,15 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
 
     In an export of all gaze, each row of a fixation has its place and duration so far: the last
     row of a fixation is the fixation. A viewing ends where the medium changes or the time falls.
+    The rows of each person of a joined export are taken together.
 
     Args:
         opened: the file.
         how: has no option for this format.
 
     Raises:
-        ValueError: a column is missing, or a cell of the fixations is no number; the message has
-            the file and the row.
+        ValueError: a column is missing, a cell of the fixations is no number, or a column may be
+            the person or a mark; the message has the file, and the row where it is one row.
     """
     path, columns = opened.path, opened.columns
     time_name = next((name for name in columns if _TIME.fullmatch(name)), "TIME")
@@ -77,9 +80,9 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
         if name not in columns:
             raise ValueError(f"{path} has no column {name!r}, expected {', '.join(needed)}")
     media_names = [name for name in _MEDIA if name in columns]
-    table = containers.read_table(
-        opened, {*needed, *media_names}, numbers=needed, names_in=media_names
-    )
+    person = people.column_of_person(opened, own=[_MARK])
+    texts = {*media_names, *(name for name in (person, _MARK) if name in columns)}
+    table = containers.read_table(opened, {*needed, *texts}, numbers=needed, names_in=texts)
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",") for name in needed
     }
@@ -94,13 +97,22 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
                 f"{rule}"
             )
     time = numbers[time_name].values
-    media = {name: rows.names_of(table[name]) for name in media_names}
-    falls = np.diff(time, prepend=time[:1]) < 0
+    user = people.names_of_people(table, person, _person(path))
+    if person is None and _MARK in columns:
+        _check_marks(path, rows.names_of(table[_MARK], missing=rows.MISSING), time)
+    order = np.argsort(user.codes, kind="stable")
+    numbers = {name: rows.take_numbers(one, order) for name, one in numbers.items()}
+    time, user = time[order], Names(user.codes[order], user.names)
+    media = {}
+    for name in media_names:
+        names = rows.names_of(table[name])
+        media[name] = Names(names.codes[order], names.names)
+    falls = (np.diff(time, prepend=time[:1]) < 0) | rows.run_starts(user.codes)
     is_viewing = rows.run_starts(*(names.codes for names in media.values())) | falls
     found = Rows(
-        place=rows.places(table.num_rows),
+        place=order + 1,
         image=media.get("MEDIA_NAME"),
-        user=rows.one_name(_person(path), table.num_rows),
+        user=user,
         x=numbers[_X],
         y=numbers[_Y],
         duration_ms=rows.exact(numbers[_DURATION].values * _S_TO_MS)._replace(
@@ -114,8 +126,8 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
         frame="screen",
         taken=(
             f"{'image from ' + repr('MEDIA_NAME') if 'MEDIA_NAME' in media else 'no image'}, "
-            "person from the name of the file, a new viewing where the medium changes or the time "
-            f"falls, x and y from {_X!r} and {_Y!r} (fractions of the screen), duration from "
+            f"{people.in_words(person)}, a new viewing where the medium changes or the time falls, "
+            f"x and y from {_X!r} and {_Y!r} (fractions of the screen), duration from "
             f"{_DURATION!r} and start from {_START!r} (seconds), the last row of each {_ID!r} with "
             f"{_IS_VALID} 1"
         ),
@@ -136,6 +148,20 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     found = rows.take(found, is_last, "before the last of their fixation")
     is_nowhere = (found.x.values == 0) & (found.y.values == 0)
     return rows.take(found, ~is_nowhere, "at 0, 0: without a place")
+
+
+def _check_marks(path: Path, marks: Names, time: np.ndarray) -> None:
+    """Refuses marks that look like the people of exports that were joined.
+
+    Marks change while the time goes on. The time of another person begins anew.
+    """
+    changes = np.flatnonzero(rows.run_starts(marks.codes))[1:]
+    if len(changes) and (marks.codes >= 0).all() and (time[changes] < time[changes - 1]).all():
+        raise ValueError(
+            f"{path} row {changes[0] + 1}: {_MARK} has a value in each row, and the time begins "
+            f"anew where it changes: call the column 'participant' if it is the person, else leave "
+            "it out of the file"
+        )
 
 
 def _starts(found: Rows, fixation: np.ndarray) -> np.ndarray:

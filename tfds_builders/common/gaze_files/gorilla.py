@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfds_builders.common.gaze_files import containers, detection, plain, rows, samples
+from tfds_builders.common.gaze_files import containers, detection, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Numbers, Rows
@@ -45,8 +45,9 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
     """
     path = opened.path
     samples.check_detection(path, how, advice=_ADVICE)
-    wanted = {"type", "participant_id", "zone_name", *_NUMBERS, *_NORMALISED, *_ZONE}
-    table = containers.read_table(opened, wanted)
+    column = people.column_of_person(opened)
+    wanted = {"type", "zone_name", *_NUMBERS, *_NORMALISED, *_ZONE}
+    table = containers.read_table(opened, wanted if column is None else {*wanted, column})
     kind = rows.names_of(table["type"])
     kinds = np.array([*kind.names, ""])[kind.codes]
     numbers = {
@@ -54,8 +55,7 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
         for name in (*_NUMBERS, *_NORMALISED, *_ZONE)
         if name in table.column_names
     }
-    has_person = "participant_id" in table.column_names
-    person = rows.names_of(table["participant_id"]) if has_person else None
+    person = None if column is None else people.names_of_people(table, column, "")
     found = Rows(
         place=rows.places(table.num_rows),
         image=None,
@@ -95,11 +95,10 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
         zone = np.column_stack([numbers[name].values for name in _ZONE])[zone_of[group]]
         found, taken = _on_zones(path, found, zone[found.place - 1])
     by_trial = "" if found.trial is None else ", trial from 'spreadsheet_row'"
-    by_person = "person from 'participant_id'" if has_person else "person from the file's name"
     return found._replace(
         taken=(
-            f"{by_person}{by_trial}, samples from rows of type 'prediction', {taken}, time from "
-            f"'time_elapsed' (ms), {detection.in_words(how.detection)}"  # type: ignore[arg-type]
+            f"{people.in_words(column)}{by_trial}, samples from rows of type 'prediction', "
+            f"{taken}, time from 'time_elapsed' (ms), {detection.in_words(how.detection)}"  # type: ignore[arg-type]
         )
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files import containers, people, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -87,7 +87,8 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     for name in (_START, _END, _DURATION, x_name, y_name):
         if name not in columns:
             raise ValueError(f"{path} has no column {name!r}: export it again with this column")
-    ids = [name for name in (_SECTION, _RECORDING) if name in columns]
+    person = None if _RECORDING in columns else people.column_of_person(opened)
+    ids = [name for name in (_SECTION, _RECORDING, person) if name is not None and name in columns]
     wanted = {mapped, x_name, y_name, _START, _END, _DURATION, *ids}
     table = containers.read_table(opened, wanted, names_in=[mapped, *ids])
     x, y, duration = (
@@ -104,7 +105,7 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:  # noqa: ARG001
             "end minus the start"
         ),
     )
-    user, session, taken_user = _people(path, table, len(x.values))
+    user, session, taken_user = _people(path, table, person)
     image, taken_image = _image(path, is_in_px=(x_name, y_name) == _IN_PX)
     trial = None
     if _SECTION in ids:
@@ -131,20 +132,21 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     )
     is_mapped = _truths(path, table, mapped, others=("not mapped",))
     found, start_ns = rows.take(found, is_mapped, _NOT_ON_IMAGE), start_ns[is_mapped]
-    recording = np.zeros(len(start_ns), np.int32) if session is None else _codes(found.session)
+    recording = _codes(found.user if session is None else found.session)
     # Sections may overlap.
     _, first = np.unique(np.column_stack([recording, start_ns]), axis=0, return_index=True)
     return rows.take(found, np.sort(first), "a fixation again, in another section")
 
 
-def _people(path: Path, table: pa.Table, length: int) -> tuple[Names, Names | None, str]:
+def _people(path: Path, table: pa.Table, person: str | None) -> tuple[Names, Names | None, str]:
     """Finds the person and the session of each row.
 
     Returns:
         The people; the sessions, None where the file has no recordings; and where they are from.
     """
     if _RECORDING not in table.column_names:
-        return rows.one_name(_recording(path), length), None, "person from the folder"
+        user = people.names_of_people(table, person, _recording(path))
+        return user, None, people.in_words(person, "the folder")
     recordings = rows.names_of(table[_RECORDING])
     _refuse(path, recordings.codes < 0, lambda _: f"{_RECORDING} is empty, expected a name")
     wearers = _wearers(path)
@@ -265,9 +267,9 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     path = opened.path
     if recognise_pupil_core(opened) != "fixations":
         raise _scene_error(path, "the surface tracker (fixations_on_surface_NAME.csv)")
-    table = containers.read_table(
-        opened, {*_CORE_COLUMNS, _FRAME_TIME}, names_in=["fixation_id", "on_surf"]
-    )
+    person = people.column_of_person(opened)
+    texts = ["fixation_id", "on_surf", *([] if person is None else [person])]
+    table = containers.read_table(opened, {*_CORE_COLUMNS, _FRAME_TIME, *texts}, names_in=texts)
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
         for name in (*_CORE_COLUMNS[1:5], _FRAME_TIME)
@@ -284,6 +286,10 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
         )
     fixation = rows.names_of(table["fixation_id"]).codes
     _refuse(path, fixation < 0, lambda _: "fixation_id is empty, expected a number")
+    # Each person has fixations of the same numbers.
+    user = people.names_of_people(table, person, _recording(path))
+    _, fixation = np.unique(np.column_stack([user.codes, fixation]), axis=0, return_inverse=True)
+    fixation = fixation.reshape(-1)
     is_in_s = _is_in_seconds(
         opened,
         fixation[is_on],
@@ -295,7 +301,7 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     found = Rows(
         place=rows.places(table.num_rows),
         image=rows.one_name(surface[1], table.num_rows) if surface else None,
-        user=rows.one_name(_recording(path), table.num_rows),
+        user=user,
         x=x,
         y=y,
         duration_ms=rows.exact(numbers["duration"].values * (_S_TO_MS if is_in_s else 1.0)),
@@ -303,10 +309,11 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
         units="frac",
         y_axis="up",
         taken=(
-            f"image from {'the name of the surface' if surface else 'nowhere'}, person from the "
-            "folder, x and y from the median of 'norm_pos_x' and 'norm_pos_y' over the frames of "
-            "a fixation with 'on_surf' True (fractions of the surface, y up), duration from "
-            f"'duration' ({'s' if is_in_s else 'ms'}), start from 'start_timestamp' (s)"
+            f"image from {'the name of the surface' if surface else 'nowhere'}, "
+            f"{people.in_words(person, 'the folder')}, x and y from the median of 'norm_pos_x' and "
+            "'norm_pos_y' over the frames of a fixation with 'on_surf' True (fractions of the "
+            f"surface, y up), duration from 'duration' ({'s' if is_in_s else 'ms'}), start from "
+            "'start_timestamp' (s)"
         ),
     )
     for name in ("start_timestamp", "duration"):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfds_builders.common.gaze_files import containers, plain, rows
+from tfds_builders.common.gaze_files import containers, people, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -20,7 +20,6 @@ _COMPARED_KEYS = ("X", "Y", "T", "task")
 _EVENT_COLUMNS = ("name", "onset", "offset")
 # Names that users give to the columns of trials and files; the first one that exists is taken.
 _TRIAL_COLUMNS = {
-    "user": ("subject", "subject_id", "participant", "participant_id", "user", "user_id"),
     "session": ("session", "session_id", "recording", "recording_id"),
     "trial": ("trial", "trial_id", "trial_index"),
 }
@@ -209,6 +208,8 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     onset, offset = (rows.numbers_of(table[column]) for column in ("onset", "offset"))
     given = _trial_columns(opened)
     named = {role: rows.names_of(table[column]) for role, column in given.items()}
+    if "user" in given:
+        named["user"] = people.names_of_people(table, given["user"], "")
     for row in np.flatnonzero(is_fixation & ~np.isfinite(offset.values - onset.values))[:1]:
         times = ", ".join(f"{one} is {table[one][row].as_py()!r}" for one in ("onset", "offset"))
         raise ValueError(f"{path} row {row + 1}: {times}, expected numbers (ms)")
@@ -233,7 +234,8 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
         frame="screen",
         taken=", ".join(
             [
-                *(f"{role} from {column!r}" for role, column in given.items()),
+                *(f"{role} from {name!r}" for role, name in given.items() if role != "user"),
+                people.in_words(given.get("user")),
                 f"x and y from {where} (pixels of the screen)",
                 f"start and duration from 'onset' and 'offset' (ms) of {', '.join(names)}",
             ]
@@ -310,6 +312,9 @@ def _trial_columns(opened: Opened) -> dict[str, str]:
             "name the picture: leave one of them in the file"
         )
     found = {"image": images[0]} if images else {}
+    person = people.column_of_person(opened)
+    if person is not None:
+        found["user"] = person
     for role, columns in _TRIAL_COLUMNS.items():
         for column in columns:
             if column in opened.columns:

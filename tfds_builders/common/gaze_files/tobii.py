@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import rows, tobii_events, tobii_studio
+from tfds_builders.common.gaze_files import people, rows, tobii_events, tobii_studio
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Rows
@@ -103,7 +103,7 @@ def _columns(opened: Opened, named: Mapping[_Key, str]) -> Columns:
         durations=tuple(durations),
         time=None if unit is None else named["recording timestamp", unit],
         time_factor=_FACTOR_MS.get(unit or ""),
-        user=_pick(named, "participant name", ""),
+        user=_pick(named, "participant name", "") or people.column_of_person(opened),
         session=_pick(named, "recording name", ""),
         sensor=_pick(named, "sensor", ""),
         media=_pick(named, "presented media name", "")

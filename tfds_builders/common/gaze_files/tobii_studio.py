@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, rows, tobii_events
+from tfds_builders.common.gaze_files import containers, people, rows, tobii_events
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -60,7 +60,7 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
         durations=(("GazeEventDuration", 1.0),),
         time="RecordingTimestamp",
         time_factor=1.0,
-        user=user,
+        user=user or people.column_of_person(opened),
         session=session,
         sensor=None,
         media=media,

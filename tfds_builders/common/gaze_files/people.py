@@ -1,0 +1,74 @@
+"""Columns of the person that users add to exports of trackers that name no person."""
+
+import re
+from collections.abc import Collection
+
+import numpy as np
+import pyarrow as pa
+
+from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.rows import Names
+
+# In small letters, without blanks and underscores.
+_NAMES = frozenset(
+    name + ending
+    for name in ("participant", "subject", "subj", "user", "person", "observer")
+    for ending in ("", "id")
+)
+
+
+def column_of_person(opened: Opened, own: Collection[str] = ()) -> str | None:
+    """Finds the column of the person by its name; a column without a value is none.
+
+    Args:
+        opened: the file.
+        own: columns of the tracker that hold something else.
+
+    Returns:
+        The name of the column; None: there is no such column.
+
+    Raises:
+        ValueError: two columns could be the person and differ.
+    """
+    columns = [
+        name
+        for name in opened.columns
+        if name not in own and re.sub(r"[\s_]", "", name).lower() in _NAMES
+    ]
+    if not columns:
+        return None
+    table = containers.read_table(opened, set(columns), names_in=set(columns))
+    found = {name: rows.names_of(table[name], missing=rows.MISSING) for name in columns}
+    found = {name: names for name, names in found.items() if names.names}
+    if not found:
+        return None
+    first, *others = found
+    texts = np.array([*found[first].names, ""])[found[first].codes]
+    for other in others:
+        differs = texts != np.array([*found[other].names, ""])[found[other].codes]
+        for row in np.flatnonzero(differs)[:1]:
+            cells = [table[name][int(row)].as_py() for name in (first, other)]
+            raise ValueError(
+                f"{opened.path} row {row + 1}: {first!r} is {cells[0]!r} and {other!r} is "
+                f"{cells[1]!r}, both could name the person: leave one of them out of the file"
+            )
+    return first
+
+
+def names_of_people(table: pa.Table, column: str | None, name: str) -> Names:
+    """Reads a column of `column_of_person`, or gives all rows one name where there is none.
+
+    Args:
+        table: the table, with the column.
+        column: the name of the column.
+        name: the person of a table without such a column.
+    """
+    if column is None:
+        return rows.one_name(name, table.num_rows)
+    return rows.names_of(table[column], missing=rows.MISSING)
+
+
+def in_words(column: str | None, otherwise: str = "the name of the file") -> str:
+    """Says where the person is from, for a note."""
+    return f"person from {repr(column) if column else otherwise}"
