@@ -19,6 +19,7 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 _LABEL = "RECORDING_SESSION_LABEL"
 _X, _Y = "CURRENT_FIX_X", "CURRENT_FIX_Y"
 _START, _END, _DURATION = "CURRENT_FIX_START", "CURRENT_FIX_END", "CURRENT_FIX_DURATION"
+_INDEX = "CURRENT_FIX_INDEX"
 _EYES = ("EYE_REPORTED", "EYE_USED")
 _TRIALS = ("TRIAL_INDEX", "TRIAL_LABEL")
 # Columns of the other reports of an export.
@@ -53,17 +54,19 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         how: the eye, for recordings of both eyes.
 
     Raises:
-        ValueError: two fixations of a viewing overlap, a trial has no number, or two images have
-            the same name; the message has the file and the row.
+        ValueError: two fixations of a viewing overlap or are not in their order, a trial has no
+            number, or two images have the same name; the message has the file and the row.
     """
     path = opened.path
-    known = [name for name in (_LABEL, _X, _Y, _START, _END, _DURATION) if name in opened.columns]
+    known = [
+        name for name in (_LABEL, _X, _Y, _START, _END, _DURATION, _INDEX) if name in opened.columns
+    ]
     eye = next((name for name in _EYES if name in opened.columns), None)
     trial_column = next((name for name in _TRIALS if name in opened.columns), None)
     person = _column_of_person(opened)
     own = [*known, *(name for name in (eye, trial_column, person) if name is not None)]
     variables = _variables(opened, own, _OWN)
-    texts = {*variables, *own} - {_X, _Y, _START, _END, _DURATION}
+    texts = {*variables, *own} - {_X, _Y, _START, _END, _DURATION, _INDEX}
     table = containers.read_table(opened, {*own, *variables}, names_in=texts)
     length = table.num_rows
     user, taken_user = _person(path, table, person)
@@ -109,6 +112,8 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         kept = _one_eye(table[eye], user, codes, how)
         found, codes, is_used = rows.take(found, kept, _OTHER_EYE), codes[kept], is_used[kept]
         end = None if end is None else rows.take_numbers(end, kept)
+    if start is None and _INDEX in numbers:
+        _check_order(path, found, numbers[_INDEX].values, is_used)
     if trial is not None and start is not None and end is not None:
         _check_overlap(path, found, codes, end.values, is_used)
     has_place = ~(found.x.is_missing | found.y.is_missing)
@@ -289,6 +294,37 @@ def _check_overlap(
         raise ValueError(
             f"{path} row {second}: the fixation begins before the one of row {first} ends, "
             f"expected the fixations of one eye (--where reads some of the rows){more}"
+        )
+
+
+def _check_order(path: Path, found: Rows, index: np.ndarray, is_used: np.ndarray) -> None:
+    """Without times, only the rows say the order: the index goes up in each viewing.
+
+    Args:
+        path: the file, for messages.
+        found: n fixations of one eye.
+        index: float64 [rows of the file], number of the fixation in its trial.
+        is_used: bool [n], whether a fixation fulfils the conditions.
+    """
+    used = np.flatnonzero(is_used)
+    viewing = found.image.codes if found.image is not None else np.zeros(len(found.place))
+    if found.trial is not None:
+        viewing = found.trial.values
+    assert found.user is not None
+    keys = (viewing, found.user.codes)
+    order = used[np.lexsort((used, *(key[used] for key in keys)))]
+    is_first = rows.run_starts(*(key[order] for key in keys))
+    values = index[found.place[order] - 1]
+    before = np.append(np.nan, values[:-1])
+    wrong = np.flatnonzero(~np.where(is_first, np.isfinite(values), values > before))
+    if len(wrong):
+        first = wrong[np.argmin(order[wrong])]
+        more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
+        after = "" if is_first[first] else f" after {before[first]:g}"
+        raise ValueError(
+            f"{path} row {found.place[order[first]]}: {_INDEX} is {values[first]:g}{after}, "
+            f"expected the fixations of one eye in each trial in their order, or a column {_START}"
+            f"{more}"
         )
 
 

@@ -122,6 +122,43 @@ def test_one_eye_of_two(tmp_path: Path) -> None:
     assert numbers(found.x) == [10, 20, 30]  # The reader of all formats takes the rows.
 
 
+INDEXED = """\
+RECORDING_SESSION_LABEL,TRIAL_INDEX,CURRENT_FIX_X,CURRENT_FIX_Y,CURRENT_FIX_INDEX,picture
+p,1,700,500,1,a.png
+q,1,710,510,1,a.png
+p,1,900,540,3,a.png
+p,2,300,200,1,a.png
+"""
+
+
+def test_without_times_the_index_says_the_order(tmp_path: Path) -> None:
+    # Trials of two people alternate; a number may be lacking.
+    found = eyelink.read_eyelink_report(write(tmp_path / "r.csv", INDEXED), How())
+    assert numbers(found.x) == [700, 710, 900, 300]
+    swapped = INDEXED.replace("500,1,a", "500,5,a")
+    timed = swapped.replace("picture", "CURRENT_FIX_START,picture")
+    timed = timed.replace("5,a", "5,200,a").replace("3,a", "3,100,a").replace("1,a", "1,0,a")
+    assert numbers(eyelink.read_eyelink_report(write(tmp_path / "r.csv", timed), How()).t_ms) == [
+        *(200, 0, 100, 0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("500,1,a", "500,5,a", "row 3: CURRENT_FIX_INDEX is 3 after 5, expected the fixations of"),
+        ("540,3,a", "540,1,a", "row 3: CURRENT_FIX_INDEX is 1 after 1"),  # The other eye.
+        ("510,1,a", "510,.,a", "row 2: CURRENT_FIX_INDEX is nan, expected"),
+        # Without trials, the second showing of a picture cannot be known.
+        ("TRIAL_INDEX", "OTHER", "row 4: CURRENT_FIX_INDEX is 1 after 3"),
+    ],
+)
+def test_an_index_out_of_order_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert old in INDEXED
+    with pytest.raises(ValueError, match=message):
+        eyelink.read_eyelink_report(write(tmp_path / "r.csv", INDEXED.replace(old, new)), How())
+
+
 def test_other_reports_of_the_export(tmp_path: Path) -> None:
     messages = write(tmp_path / "m.txt", "RECORDING_SESSION_LABEL\tCURRENT_MSG_TEXT\np\tx\n")
     assert eyelink.recognise_eyelink_report(messages) == "beside"
