@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,10 @@ _SATURATED_PX = 3270.0
 _LONGEST_SAMPLE_MS = 20.0
 
 
+# DISPLAY OFF lasts until DISPLAY ON; !V CLEAR lasts until the next picture, too.
+_Change = Literal["on", "off", "clear", "picture"]
+
+
 class _Shown(NamedTuple):
     """An image that a message names.
 
@@ -60,6 +64,7 @@ class _Trial(NamedTuple):
         label: text after the message that begins the trial.
         time_ms: time of this message.
         onset_ms: times of SYNCTIME.
+        changes: times from which the image is seen, or not seen any more, in their order.
         shown: images of messages in the trial.
         later: images of messages between this trial and the next.
     """
@@ -67,6 +72,7 @@ class _Trial(NamedTuple):
     label: str
     time_ms: float
     onset_ms: list[float]
+    changes: list[tuple[float, _Change]]
     shown: list[_Shown]
     later: list[_Shown]
 
@@ -146,6 +152,10 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         (chosen, "of the other eye"),
         (trial > 0, "outside any trial"),
         (end >= onset[trial], "before the trial's display (SYNCTIME)"),
+        (
+            _is_displayed([one.changes for one in trials], trial, start, end),
+            "after the trial's display (DISPLAY OFF, !V CLEAR)",
+        ),
         (~np.isnan(xy).any(axis=1), "without a place"),
         (~(np.abs(xy) == _SATURATED_PX).any(axis=1), "saturated far off the screen (3270)"),
         (~is_several[trial], "several images, or places of an image, in the trial"),
@@ -179,7 +189,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
             f"{path} is cut in its last line, {last[:80]!r}, expected a line break after it"
         )
     begins = next((word for word in _BEGINS if _has_message(text, word)), "START")
-    trials = [_Trial("", 0.0, [], [], [])]
+    trials = [_Trial("", 0.0, [], [], [], [])]
     recording = _Recording([], trials, begins, [])
     is_open, num_blocks = False, 0
     for line, content in _lines(text):
@@ -195,7 +205,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
         elif kind == "START":
             num_blocks += 1
             if begins == "START":
-                trials.append(_Trial("", _time(path, line, words), [], [], []))
+                trials.append(_Trial("", _time(path, line, words), [], [], [], []))
                 is_open = True
         elif kind == "END" and begins == "START":
             is_open = False
@@ -206,19 +216,28 @@ def _read_lines(path: Path, text: str) -> _Recording:
             time_ms, message = float(match[1]) - float(match[2] or 0), match[3]
             word, *others = message.split() or [""]
             if word == begins:
-                trials.append(_Trial(" ".join(others), time_ms, [], [], []))
+                trials.append(_Trial(" ".join(others), time_ms, [], [], [], []))
                 is_open = True
             elif word in _ENDS:
                 is_open = False
             elif word == "SYNCTIME" or message.startswith("DISPLAY ON"):
                 if is_open:
                     trials[-1].onset_ms.append(time_ms)
+                    trials[-1].changes.append((time_ms, "on"))
+            elif message.startswith("DISPLAY OFF"):
+                trials[-1].changes.append((time_ms, "off"))
+            elif message.startswith("!V CLEAR"):
+                # Many scripts clear the screen before the picture.
+                if any(one.mode for one in trials[-1].shown):
+                    trials[-1].changes.append((time_ms, "clear"))
             elif word in ("DISPLAY_COORDS", "GAZE_COORDS"):
                 numbers = [float(one) for one in _COORDINATES.findall(message)]
                 recording.coordinates.append((word, line, numbers))
             else:
                 shown = _shown(path, line, message)
                 (trials[-1].shown if is_open else trials[-1].later).extend(shown)
+                if any(one.mode for one in shown):
+                    trials[-1].changes.append((time_ms, "picture"))
     return recording
 
 
@@ -272,6 +291,47 @@ def _shown(path: Path, line: int, message: str) -> list[_Shown]:
             "path, x, y, width and height, or FILL with a path"
         )
     return [_Shown(line, _PICTURES, name, mode, numbers)]
+
+
+def _is_displayed(
+    changes: Sequence[Sequence[tuple[float, _Change]]],
+    trial: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+) -> np.ndarray:
+    """Finds the fixations that begin while the image is displayed, or end after it is again.
+
+    Args:
+        changes: of each trial, what is known of its display; before the first change, the image
+            is displayed.
+        trial: int64 [n], trial of each fixation.
+        start: float64 [n], time in milliseconds.
+        end: float64 [n], alike.
+
+    Returns:
+        bool [n].
+    """
+    is_displayed = np.ones(len(trial), bool)
+    for number, of_trial in enumerate(changes):
+        at = np.flatnonzero(trial == number) if of_trial else ()
+        for off, back in _gaps(of_trial):
+            is_displayed[at] &= (start[at] < off) | (end[at] >= back)
+    return is_displayed
+
+
+def _gaps(changes: Sequence[tuple[float, _Change]]) -> Iterator[tuple[float, float]]:
+    """Gives the times without a display: from, and to."""
+    off_ms, by = np.inf, ""
+    for time_ms, change in sorted(changes, key=lambda one: one[0]):
+        is_end = change == "on" or (change == "picture" and by == "clear")
+        if by and is_end:
+            yield off_ms, time_ms
+            by = ""
+        elif change in ("off", "clear"):
+            off_ms = min(off_ms, time_ms) if by else time_ms
+            by = "off" if by == "off" else change
+    if by:
+        yield off_ms, np.inf
 
 
 def _check_overlap(path: Path, line: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:

@@ -100,6 +100,9 @@ def trials(*parts: str, before: str = "") -> str:
     return text
 
 
+COORDINATES = "DISPLAY_COORDS 0 0 1919 1079"
+
+
 def load(what: str) -> str:
     return f"MSG\t9 !V IMGLOAD {what}\n"
 
@@ -141,6 +144,44 @@ def test_one_image_of_a_trial(tmp_path: Path, first: str, second: str, expected:
     assert names(found.image) == expected
     several = 2 - len(expected)
     assert sum(found.left_out.values()) == several
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        # The fixations are from 1000 to 1099, 1100 to 1199, ..., 1300 to 1399.
+        ("1150 DISPLAY OFF", [1000, 1100]),
+        ("1100 DISPLAY OFF", [1000]),
+        ("1150 !V CLEAR 128 128 128", [1000, 1100]),
+        # Before the picture, and where the picture comes back.
+        ("990 !V CLEAR 1 1 1|995 !V IMGLOAD FILL a.png", [1000, 1100, 1200, 1300]),
+        ("1050 !V CLEAR 1 1 1|1250 !V IMGLOAD FILL a.png", [1000, 1200, 1300]),
+        ("1050 DISPLAY OFF|1250 !V IMGLOAD FILL a.png", [1000]),
+        ("1050 !V CLEAR 1 1 1|1150 DISPLAY OFF|1250 !V IMGLOAD FILL a.png", [1000]),
+        ("990 DISPLAY ON|1050 DISPLAY OFF|1250 DISPLAY ON", [1000, 1200, 1300]),
+        # 60 ms before its message; and a message between trials.
+        ("990 SYNCTIME|1150 60 DISPLAY OFF|1395 SYNCTIME", [1000, 1300]),
+        ("1400 TRIAL_RESULT 0|1400 DISPLAY OFF|1400 TRIALID 2", [1000, 1100, 1200, 1300]),
+    ],
+)
+def test_fixations_after_the_display_are_left_out(
+    messages: str, expected: list[int], tmp_path: Path
+) -> None:
+    before = [(900, "TRIALID 1"), (980, "!V IMGLOAD FILL a.png")]
+    if "CLEAR 1 1 1|995" in messages:
+        before.pop()
+    lines = [(time, f"MSG\t{time} {text}") for time, text in [(899, COORDINATES), *before]]
+    for message in messages.split("|"):
+        lines.append((int(message.split()[0]), f"MSG\t{message}"))
+    lines += [
+        (start + 99, f"EFIX L   {start}\t{start + 99}\t100\t  96.0\t  54.0\t   1070")
+        for start in (1000, 1100, 1200, 1300)
+    ]
+    lines.sort(key=lambda line: line[0])
+    found = read(tmp_path / "p.asc", "\n".join(line for _, line in lines) + "\n")
+    onset = 990 if "SYNC" in messages or "DISPLAY ON" in messages else 900
+    assert [t + onset for t in numbers(found.t_ms)] == expected
+    assert sum(found.left_out.values()) == 4 - len(expected)
 
 
 def test_images_between_trials_belong_to_one_side_or_to_none(tmp_path: Path) -> None:
