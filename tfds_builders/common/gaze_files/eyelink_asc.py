@@ -31,6 +31,8 @@ _ENDS = ("TRIAL_RESULT", "stop_trial", "end_trial")
 
 # Places far off the screen are stored as this number.
 _SATURATED_PX = 3270.0
+# The middle of a screen is a whole number, or half of the number of its last pixel.
+_MIDDLE_PX = 1.0
 # The printed duration is the end minus the start plus one sample, of 4 ms at most.
 _LONGEST_SAMPLE_MS = 20.0
 
@@ -166,8 +168,18 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         return found
     shown = [images[number] for number in trial[at]]
     names = rows.names_of([one.name if one else "" for one in shown])
-    return found._replace(
+    found = found._replace(
         image=rows.without_folders(path, names), shown_px=_rectangles(path, shown, screen)
+    )
+    corner = None if found.shown_px is not None else _corners(path, shown, screen)
+    if corner is None:
+        return found
+    return found._replace(
+        x=rows.exact(found.x.values - corner[:, 0]),
+        y=rows.exact(found.y.values - corner[:, 1]),
+        frame="image",
+        screen_px=None,
+        taken=f"{found.taken}, less the corner of the image, which is shown in its own size",
     )
 
 
@@ -473,3 +485,53 @@ def _rectangles(
         )
     # A row without an image is left out later, its rectangle is never used.
     return np.array([of_image[one] if one else (0, 0, 1, 1) for one in shown], np.float64)
+
+
+def _corners(
+    path: Path,
+    shown: Sequence[_Shown | None],
+    screen: tuple[float, float, int, int] | None,
+) -> np.ndarray | None:
+    """Finds the corner of images that are shown without a size, so in their own size.
+
+    Args:
+        path: the file, for messages.
+        shown: the image of each of n fixations, none with a rectangle.
+        screen: left, top, width and height of the screen; None: not known.
+
+    Returns:
+        float64 [n, 2], x and y from the corner of the screen; None: the images are in the middle of
+        the screen, or no message says their place.
+
+    Raises:
+        ValueError: only some images have a corner, or an image is around another place than the
+            middle of the screen, where its corner depends on its size.
+    """
+    left, top, width, height = screen or (0.0, 0.0, 0, 0)
+    of_image: dict[_Shown, tuple[float, float] | None] = {}
+    for one in dict.fromkeys(image for image in shown if image is not None):
+        of_image[one] = None
+        if not one.numbers:
+            continue
+        x, y = one.numbers[0] - left, one.numbers[1] - top
+        if one.mode == "TOP_LEFT":
+            of_image[one] = x, y
+        elif screen is None or max(abs(x - width / 2), abs(y - height / 2)) > _MIDDLE_PX:
+            middle = (
+                f", not {width / 2:g}, {height / 2:g}, the middle of the screen" if screen else ""
+            )
+            raise ValueError(
+                f"{path} line {one.line}: {one.name!r} is around {x:g}, {y:g}{middle}, and has no "
+                "width and height, expected both at the end of the message IMGLOAD: add them"
+            )
+    without = [one for one, corner in of_image.items() if corner is None]
+    if len(without) == len(of_image):
+        return None
+    if without:
+        raise ValueError(
+            f"{path} line {without[0].line}: {without[0].name!r} has no left upper corner, which "
+            "other images have, expected IMGLOAD TOP_LEFT with x and y for each"
+        )
+    # A row without an image is left out later, or is refused where --image-from gives it one.
+    nowhere = (np.nan, np.nan)
+    return np.array([of_image[one] if one else nowhere for one in shown], np.float64)

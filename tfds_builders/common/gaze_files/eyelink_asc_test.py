@@ -128,6 +128,43 @@ def test_an_image_without_a_size_has_no_rectangle(tmp_path: Path) -> None:
     assert found.shown_px is None
 
 
+def test_an_image_in_its_own_size_at_a_corner(tmp_path: Path) -> None:
+    text = trials(load("TOP_LEFT a.png 100 50"), load("TOP_LEFT b.png 960 0"), "")
+    found = read(tmp_path / "p.asc", text)
+    # The fixations are at 960, 540 of the screen; the last one has no image.
+    np.testing.assert_array_equal(numbers(found.x), [860, 0, np.nan])
+    np.testing.assert_array_equal(numbers(found.y), [490, 540, np.nan])
+    assert names(found.image) == ["a.png", "b.png", ""]
+    assert (found.frame, found.units, found.screen_px) == ("image", "px", None)
+    assert found.shown_px is None
+    assert "less the corner of the image" in found.taken
+    moved = trials(load("TOP_LEFT a.png 100 50")).replace("0 0 1919 1079", "10 20 1929 1099")
+    found = read(tmp_path / "p.asc", moved)
+    assert (numbers(found.x), numbers(found.y)) == ([860], [490])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            "CENTER a.png 700 400",
+            "",
+            "line 6: 'a.png' is around 700, 400, not 960, 540, the middle",
+        ),
+        ("CENTER a.png 960 540", "CENTER b.png 960 542", "line 12: 'b.png' is around 960, 542"),
+        ("TOP_LEFT a.png 9 9", "CENTER b.png 960 540", "line 12: 'b.png' has no left upper corner"),
+    ],
+)
+def test_a_place_without_a_size_is_refused_if_the_size_says_the_place(
+    first: str, second: str, message: str, tmp_path: Path
+) -> None:
+    text = trials(load(first), load(second) if second else "")
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "p.asc", text)
+    with pytest.raises(ValueError, match=r"'a\.png' is around|'b\.png' (is around|has no left)"):
+        read(tmp_path / "p.asc", text.replace("DISPLAY_COORDS", "SCREEN"))
+
+
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
