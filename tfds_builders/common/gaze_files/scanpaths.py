@@ -60,8 +60,10 @@ def read_coco_json(opened: Opened, how: How) -> Rows:
     keys = ("X", "Y", "T") if has_durations else ("X", "Y")
     for number, one in enumerate(scanpaths, start=1):
         _check_scanpath(one, keys, f"{path} object {number}")
-    trials = _trials(str(path), scanpaths, _fits(opened, how, len(scanpaths)))
+    fits = _fits(opened, how, len(scanpaths))
+    trials = _trials(str(path), scanpaths, fits)
     lengths = np.array([len(one["X"]) for one in scanpaths], np.int64)
+    num_empty = int((lengths[fits] == 0).sum())
     columns = {key: _scanpath_numbers(str(path), scanpaths, key) for key in keys}
     image = rows.names_of([one["name"] for one in scanpaths])
     user = rows.names_of([_text(one["subject"]) for one in scanpaths])
@@ -78,6 +80,7 @@ def read_coco_json(opened: Opened, how: How) -> Rows:
             "image from 'name', person from 'subject', trial from the order of the objects, x and "
             f"y from 'X' and 'Y' (pixels of the picture){duration}"
         ),
+        left_out={"a viewing without a fixation": num_empty} if num_empty else {},
         place_text=lambda place: f"object {place}",
     )
 

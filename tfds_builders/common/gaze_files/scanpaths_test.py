@@ -72,6 +72,16 @@ def test_scanpaths_become_rows_with_trials(tmp_path: Path) -> None:
     assert found.duration_ms.values.tolist() == [100] * 4
 
 
+def test_viewings_without_a_fixation_are_counted(tmp_path: Path) -> None:
+    content = [scanpath("a.jpg", user, x) for user, x in ((1, []), (2, [10]), (3, []))]
+    opened = write_json(tmp_path / "f.json", content)
+    found = scanpaths.read_coco_json(opened, How())
+    assert names(found.user) == ["2"]
+    assert found.left_out == {"a viewing without a fixation": 2}
+    found = scanpaths.read_coco_json(opened, How(where=("subject != 1",)))
+    assert found.left_out == {"a viewing without a fixation": 1}
+
+
 def test_two_tasks_of_a_person_on_a_picture_need_a_choice(tmp_path: Path) -> None:
     objects = [
         scanpath("a.jpg", 1, [10, 20], task="car"),
