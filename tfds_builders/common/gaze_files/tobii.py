@@ -16,6 +16,7 @@ from tfds_builders.common.gaze_files.tobii_events import Columns
 _UNIT = re.compile(r"^(.*?)\s*[\[(]([^\[\]()]*)[\])]$")
 _MAPPED = re.compile(r"^Mapped fixation X \[(.+)\]$")
 _MICROSECONDS = unicodedata.normalize("NFKC", "\N{MICRO SIGN}s")
+_TIMES = ("recording timestamp", "eyetracker timestamp")
 _FACTOR_MS = {"ms": 1.0, _MICROSECONDS: 0.001}
 # Exports of version 24 have the second name.
 _DURATIONS = ("gaze event duration", "eye movement event duration")
@@ -32,7 +33,7 @@ def recognise_tobii(opened: Opened) -> Role:
     if role:
         return role
     named = {name for name, _ in _by_name(opened.columns)}
-    if "recording timestamp" not in named:
+    if named.isdisjoint(_TIMES):
         return ""
     if any(map(_MAPPED.match, opened.columns)) or {"fixation point x", "eye movement type"} & named:
         return "fixations"
@@ -96,13 +97,13 @@ def _columns(opened: Opened, named: Mapping[_Key, str]) -> Columns:
         for unit in factors
         if (name, unit) in named
     ]
-    unit = next((unit for unit in factors if ("recording timestamp", unit) in named), None)
+    times = [(name, unit) for name in _TIMES for unit in factors if (name, unit) in named]
     return Columns(
         kind=kind,
         number=index,
         durations=tuple(durations),
-        time=None if unit is None else named["recording timestamp", unit],
-        time_factor=_FACTOR_MS.get(unit or ""),
+        time=named[times[0]] if times else None,
+        time_factor=_FACTOR_MS.get(times[0][1]) if times else None,
         user=_pick(named, "participant name", "") or people.column_of_person(opened),
         session=_pick(named, "recording name", ""),
         sensor=_pick(named, "sensor", ""),

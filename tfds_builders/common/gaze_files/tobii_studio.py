@@ -47,9 +47,14 @@ def read_studio(opened: Opened, how: How) -> Rows:
 def _read_version_3(opened: Opened, how: How) -> Rows:
     """Reads places in pixels of the image as it was shown."""
     given = set(opened.columns)
-    for name in _XY:
+    for name in (*_XY, *_SIZE):
         if name not in given:
-            raise ValueError(f"{opened.path} has no column {name!r}: export it again with it")
+            reason = ""
+            if name in _SIZE:  # The image may be shown in another size than that of its file.
+                reason = ", the size of the image as it was shown, which the pixels belong to"
+            raise ValueError(
+                f"{opened.path} has no column {name!r}{reason}: export it again with it"
+            )
     user, session, media = (
         name if name in given else None
         for name in ("ParticipantName", "RecordingName", "MediaName")
@@ -65,19 +70,14 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
         sensor=None,
         media=media,
     )
-    sizes = _SIZE if set(_SIZE) <= given else ()
-    table = tobii_events.read_columns(opened, columns, [*_XY, *sizes])
+    table = tobii_events.read_columns(opened, columns, [*_XY, *_SIZE])
     events = tobii_events.find(opened, table, columns, how)
     row = events.row[tobii_events.first_of(events)]
     image, trial = tobii_events.images_of(table, columns, row)
-    x, y = (tobii_events.numbers_at(opened, table, name, row) for name in _XY)
-    if sizes:
-        # The image may be shown in another size than that of its file.
-        x, y = (
-            _divided(opened, table, row, name, number, image)
-            for name, number in zip(_SIZE, (x, y), strict=True)
-        )
-    unit = "divided by 'MediaWidth' and 'MediaHeight'" if sizes else "of the image as it was shown"
+    x, y = (
+        _divided(opened, table, row, size, tobii_events.numbers_at(opened, table, name, row), image)
+        for name, size in zip(_XY, _SIZE, strict=True)
+    )
     found = tobii_events.make_rows(
         opened,
         table,
@@ -88,10 +88,11 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
         x,
         y,
         trial=trial,
-        units="frac" if sizes else "px",
+        units="frac",
         taken=[
             f"image from {media!r}" if media else "no column of the image",
-            f"x and y from {_XY[0]!r} and {_XY[1]!r} (pixels {unit})",
+            f"x and y from {_XY[0]!r} and {_XY[1]!r} (pixels, divided by {_SIZE[0]!r} and "
+            f"{_SIZE[1]!r})",
         ],
     )
     return tobii_events.leave_out(found, tobii_events.BESIDE)

@@ -291,6 +291,26 @@ def test_recordings_need_names(tmp_path: Path) -> None:
         read(tmp_path, table(NEW, again, "number"))
 
 
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("Eyetracker timestamp [ms]", LINES_MS),
+        ("Eyetracker timestamp [\u03bcs]", LINES),
+        ("Eyetracker timestamp", LINES),
+    ],
+)
+def test_the_clock_of_the_tracker_is_read_where_no_other_is(
+    name: str, lines: list[dict[str, str]], tmp_path: Path
+) -> None:
+    # Only samples of the eye tracker have its time.
+    lines = [line if line["sensor"] == "Eye Tracker" else {**line, "time": ""} for line in lines]
+    found = read(tmp_path, table({**NEW, "time": name}, lines))
+    np.testing.assert_allclose(numbers(found.t_ms), [1000, 1041.666], atol=1)
+    assert f"start from {name!r}" in found.taken
+    both = table({"other": name, **NEW}, [{**line, "other": "7"} for line in LINES_MS])
+    assert "start from 'Recording timestamp [ms]'" in read(tmp_path, both).taken
+
+
 def test_gaze_without_fixations_is_refused(tmp_path: Path) -> None:
     opened = write(tmp_path / "s.tsv", "Recording timestamp\tGaze point X\tGaze point Y\n0\t1\t2\n")
     assert tobii.recognise_tobii(opened) == "samples"
@@ -341,8 +361,9 @@ def test_studio_3_has_pixels_of_the_image_as_it_was_shown(tmp_path: Path) -> Non
         "without an image": 1,
         "beside the image, without a place on it": 1,
     }
-    found = read(tmp_path, STUDIO_3.replace("MediaWidth", "Width"))
-    assert (found.units, numbers(found.x)) == ("px", [250, 1000])
+    assert found.units == "frac"
+    with pytest.raises(ValueError, match="no column 'MediaWidth', the size of the image as it was"):
+        read(tmp_path, STUDIO_3.replace("MediaWidth", "Width"))
     with pytest.raises(ValueError, match=r"row 6: 'MediaWidth' is '0', expected a number above 0"):
         read(tmp_path, STUDIO_3.replace("1000\t500\t600", "0\t500\t600"))
     with pytest.raises(ValueError, match=r"has no column 'FixationPointY \(MCSpx\)'"):
