@@ -1,30 +1,30 @@
 """Tobii Pro Lab: the data export of gaze on a screen, and of glasses with gaze on snapshots."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 
-from tfds_builders.common.gaze_files import people, rows, tobii_events, tobii_studio
+from tfds_builders.common.gaze_files import (
+    people,
+    rows,
+    tobii_events,
+    tobii_samples,
+    tobii_studio,
+)
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Rows
-from tfds_builders.common.gaze_files.tobii_events import Columns
+from tfds_builders.common.gaze_files.tobii_events import Columns, Key, pick
 
-_UNIT = re.compile(r"^(.*?)\s*[\[(]([^\[\]()]*)[\])]$")
 _MAPPED = re.compile(r"^Mapped fixation X \[(.+)\]$")
-_MICROSECONDS = unicodedata.normalize("NFKC", "\N{MICRO SIGN}s")
-_TIMES = ("recording timestamp", "eyetracker timestamp")
-_FACTOR_MS = {"ms": 1.0, _MICROSECONDS: 0.001}
 # Exports of version 24 have the second name.
 _DURATIONS = ("gaze event duration", "eye movement event duration")
 
+_DETECTS = "; or give --detect-fixations, which detects fixations in samples of Pro Lab"
+
 # Pixels are whole numbers, and fractions have four digits.
 _TOLERANCE_PX = 2.0
-
-_Key = tuple[str, str]  # Name and unit of a column, in lower case; the unit without blanks.
 
 
 def recognise_tobii(opened: Opened) -> Role:
@@ -32,8 +32,8 @@ def recognise_tobii(opened: Opened) -> Role:
     role = tobii_studio.recognise_studio(opened)
     if role:
         return role
-    named = {name for name, _ in _by_name(opened.columns)}
-    if named.isdisjoint(_TIMES):
+    named = {name for name, _ in tobii_events.by_name(opened.columns)}
+    if named.isdisjoint(tobii_events.TIMES):
         return ""
     if any(map(_MAPPED.match, opened.columns)) or {"fixation point x", "eye movement type"} & named:
         return "fixations"
@@ -47,42 +47,30 @@ def read_tobii(opened: Opened, how: How) -> Rows:
 
     Args:
         opened: the file.
-        how: has the conditions that the rows fulfil.
+        how: has the conditions that the rows fulfil, and the options of the detection in samples.
 
     Raises:
         ValueError: the file lacks a column, rows contradict each other, or the file cannot be read;
             the message has the file.
     """
-    if recognise_tobii(opened) != "fixations":
+    is_studio = tobii_studio.recognise_studio(opened) != ""
+    role = recognise_tobii(opened)
+    if role == "samples" and not is_studio and how.detection is not None:
+        return tobii_samples.read_samples(opened, how)
+    if role != "fixations":
         raise ValueError(
-            f"{opened.path} holds samples of gaze, not fixations, and fixations are not detected "
-            "in samples of Tobii: export it again with the columns of the type of the eye "
-            "movement, its index and duration, and the fixation point, or from Studio 2 as "
-            "fixation data"
+            f"{opened.path} holds samples of gaze, not fixations: export it again with the columns "
+            "of the type of the eye movement, its index and duration, and the fixation point, or "
+            f"from Studio 2 as fixation data{'' if is_studio else _DETECTS}"
         )
-    if tobii_studio.recognise_studio(opened):
+    if is_studio:
         return tobii_studio.read_studio(opened, how)
     snapshots = [match[1] for match in map(_MAPPED.match, opened.columns) if match]
     return _read_snapshots(opened, snapshots, how) if snapshots else _read_screen(opened, how)
 
 
-def _by_name(columns: Sequence[str]) -> dict[_Key, str]:
-    """Returns the columns by name and unit: `[DACS px]` and `(DACSpx)` are the same unit."""
-    found: dict[_Key, str] = {}
-    for column in columns:
-        match = _UNIT.match(column)
-        name, unit = match.groups() if match else (column, "")
-        unit = unicodedata.normalize("NFKC", unit).replace(" ", "").lower()
-        found.setdefault((name.lower(), unit), column)
-    return found
-
-
-def _pick(named: Mapping[_Key, str], name: str, *units: str) -> str | None:
-    return next((named[name, unit] for unit in units if (name, unit) in named), None)
-
-
-def _columns(opened: Opened, named: Mapping[_Key, str]) -> Columns:
-    kind, index = (_pick(named, f"eye movement type{end}", "") for end in ("", " index"))
+def _columns(opened: Opened, named: Mapping[Key, str]) -> Columns:
+    kind, index = (pick(named, f"eye movement type{end}", "") for end in ("", " index"))
     if kind is None or index is None:
         name = "Eye movement type" if kind is None else "Eye movement type index"
         raise ValueError(
@@ -90,45 +78,42 @@ def _columns(opened: Opened, named: Mapping[_Key, str]) -> Columns:
             "export it again with this column"
         )
     # Durations without a unit are milliseconds. Times without one are of either unit.
-    factors = {**_FACTOR_MS, "": 1.0}
+    factors = {**tobii_events.FACTOR_MS, "": 1.0}
     durations = [
         (named[name, unit], factors[unit])
         for name in _DURATIONS
         for unit in factors
         if (name, unit) in named
     ]
-    times = [(name, unit) for name in _TIMES for unit in factors if (name, unit) in named]
+    time, time_factor = tobii_events.time_of(named)
     return Columns(
         kind=kind,
         number=index,
         durations=tuple(durations),
-        time=named[times[0]] if times else None,
-        time_factor=_FACTOR_MS.get(times[0][1]) if times else None,
-        user=_pick(named, "participant name", "") or people.column_of_person(opened),
-        session=_pick(named, "recording name", ""),
-        sensor=_pick(named, "sensor", ""),
-        media=_pick(named, "presented media name", "")
-        or _pick(named, "presented stimulus name", ""),
+        time=time,
+        time_factor=time_factor,
+        user=pick(named, "participant name", "") or people.column_of_person(opened),
+        session=pick(named, "recording name", ""),
+        sensor=pick(named, "sensor", ""),
+        media=pick(named, "presented media name", "") or pick(named, "presented stimulus name", ""),
     )
 
 
 def _read_screen(opened: Opened, how: How) -> Rows:
     """Reads places on the image; on the screen, where nothing says the place of the image there."""
     path = opened.path
-    named = _by_name(opened.columns)
+    named = tobii_events.by_name(opened.columns)
     columns = _columns(opened, named)
-    if columns.media is None and _pick(named, "recording media name", "") is not None:
+    if columns.media is None and pick(named, "recording media name", "") is not None:
         raise ValueError(
             f"{path} has fixations on the video of glasses, not on an image: map the gaze on a "
             "snapshot, and export the columns 'Mapped fixation X' and 'Mapped fixation Y'"
         )
-    norm = [_pick(named, f"fixation point {axis}", "mcsnorm") for axis in "xy"]
-    px = [_pick(named, f"fixation point {axis}", "dacspx", "") for axis in "xy"]
-    corner = [_pick(named, f"presented media position {axis}", "dacspx", "px", "") for axis in "xy"]
-    size = [_pick(named, f"presented media {side}", "px", "") for side in ("width", "height")]
-    screen = [
-        _pick(named, f"recording resolution {side}", "px", "") for side in ("width", "height")
-    ]
+    norm = [pick(named, f"fixation point {axis}", "mcsnorm") for axis in "xy"]
+    px = [pick(named, f"fixation point {axis}", "dacspx", "") for axis in "xy"]
+    corner = [pick(named, f"presented media position {axis}", "dacspx", "px", "") for axis in "xy"]
+    size = [pick(named, f"presented media {side}", "px", "") for side in ("width", "height")]
+    screen = [pick(named, f"recording resolution {side}", "px", "") for side in ("width", "height")]
     table = tobii_events.read_columns(opened, columns, [*norm, *px, *corner, *size, *screen])
     events = tobii_events.find(opened, table, columns, how)
     row = events.row[tobii_events.first_of(events)]
@@ -176,7 +161,7 @@ def _read_screen(opened: Opened, how: How) -> Rows:
         trial=trial,
         units="frac" if is_on_image else "px",
         frame="image" if is_on_image else "screen",
-        screen_px=None if is_on_image else _screen(opened, table, screen, row),
+        screen_px=None if is_on_image else tobii_events.screen_of(opened, table, screen, row),
         taken=taken,
     )
     return tobii_events.leave_out(found, reason)
@@ -195,24 +180,9 @@ def _check_same_place(
         )
 
 
-def _screen(
-    opened: Opened, table: pa.Table, columns: Sequence[str | None], row: np.ndarray
-) -> tuple[int, int] | None:
-    """Returns the size of the screen, if all rows give the same."""
-    sizes = []
-    for column in columns:
-        if column is None:
-            return None
-        values = np.unique(tobii_events.numbers_at(opened, table, column, row).values)
-        if len(values) != 1 or not values[0] >= 1:
-            return None
-        sizes.append(int(values[0]))
-    return sizes[0], sizes[1]
-
-
 def _read_snapshots(opened: Opened, snapshots: Sequence[str], how: How) -> Rows:
     """Reads gaze of glasses that is mapped on images, in pixels of the image."""
-    named = _by_name(opened.columns)
+    named = tobii_events.by_name(opened.columns)
     given = set(opened.columns)
     of_gaze = {("eye movement type", ""), ("eye movement type index", "")} <= named.keys()
     for name in snapshots:

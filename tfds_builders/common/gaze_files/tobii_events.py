@@ -5,7 +5,8 @@ too. One row of each fixation is read.
 """
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,17 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 BESIDE = "beside the image, without a place on it"
 
+# Of two clocks, the one of the recording is taken.
+TIMES = ("recording timestamp", "eyetracker timestamp")
+_MICROSECONDS = unicodedata.normalize("NFKC", "\N{MICRO SIGN}s")
+FACTOR_MS = {"ms": 1.0, _MICROSECONDS: 0.001}
+
+_UNIT = re.compile(r"^(.*?)\s*[\[(]([^\[\]()]*)[\])]$")
 _VIDEO = re.compile(r".*\.(mp4|avi|wmv|mov|mkv|webm|mpe?g|flv)", re.IGNORECASE)
 _TOLERANCE_MS = 1.0
+
+
+Key = tuple[str, str]  # Name and unit of a column, in lower case; the unit without blanks.
 
 
 class Columns(NamedTuple):
@@ -62,6 +72,31 @@ class Events(NamedTuple):
     fixation: np.ndarray
     is_eye: np.ndarray
     time_factor: float | None
+
+
+def by_name(columns: Sequence[str]) -> dict[Key, str]:
+    """Returns the columns by name and unit: `[DACS px]` and `(DACSpx)` are the same unit."""
+    found: dict[Key, str] = {}
+    for column in columns:
+        match = _UNIT.match(column)
+        name, unit = match.groups() if match else (column, "")
+        unit = unicodedata.normalize("NFKC", unit).replace(" ", "").lower()
+        found.setdefault((name.lower(), unit), column)
+    return found
+
+
+def pick(named: Mapping[Key, str], name: str, *units: str) -> str | None:
+    """Returns the column of a name, of the first of some units that there is; None: of none."""
+    return next((named[name, unit] for unit in units if (name, unit) in named), None)
+
+
+def time_of(named: Mapping[Key, str]) -> tuple[str | None, float | None]:
+    """Returns the column of the times, and the factor to milliseconds where the header says it."""
+    for name in TIMES:
+        for unit in (*FACTOR_MS, ""):
+            if (name, unit) in named:
+                return named[name, unit], FACTOR_MS.get(unit)
+    return None, None
 
 
 def read_columns(opened: Opened, columns: Columns, others: Sequence[str | None]) -> pa.Table:
@@ -119,7 +154,7 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
             f"{opened.path} row {row[wrong] + 1}: {columns.number!r} is {cell!r}, expected the "
             "number of the fixation"
         )
-    user, session = _people(opened, table, columns)
+    user, session = people_of(opened, table, columns.user, columns.session)
     if session is None:
         _check_one_recording(opened, columns, row, index, user.codes[row])
     recording = np.zeros(len(row)) if session is None else session.codes[row]
@@ -205,7 +240,7 @@ def make_rows(
         y: alike.
         more: further fields; `taken` is a list of parts.
     """
-    user, session = _people(opened, table, columns)
+    user, session = people_of(opened, table, columns.user, columns.session)
     t_ms, start = None, None
     if columns.time is not None and time_factor is None:
         start = f"no start, since nothing says the unit of {columns.time!r}"
@@ -261,6 +296,21 @@ def images_of(
     return rows.take_names(media, row), rows.exact(np.cumsum(starts)[row])
 
 
+def screen_of(
+    opened: Opened, table: pa.Table, columns: Sequence[str | None], row: np.ndarray
+) -> tuple[int, int] | None:
+    """Returns the size of the screen, if all rows give the same."""
+    sizes = []
+    for column in columns:
+        if column is None:
+            return None
+        values = np.unique(numbers_at(opened, table, column, row).values)
+        if len(values) != 1 or not values[0] >= 1:
+            return None
+        sizes.append(int(values[0]))
+    return sizes[0], sizes[1]
+
+
 def leave_out(found: Rows, reason: str) -> Rows:
     """Leaves out fixations on a video or without a place; the reason is for those on an image."""
     if found.image is not None:
@@ -273,16 +323,29 @@ def leave_out(found: Rows, reason: str) -> Rows:
     return rows.take(found, has_place, reason)
 
 
-def _people(opened: Opened, table: pa.Table, columns: Columns) -> tuple[Names, Names | None]:
-    session = None if columns.session is None else rows.names_of(table[columns.session])
-    if columns.user is not None:
-        return rows.names_of(table[columns.user]), session
-    if session is not None and len(session.names) > 1:
+def people_of(
+    opened: Opened, table: pa.Table, user: str | None, session: str | None
+) -> tuple[Names, Names | None]:
+    """Returns the person and the session of each row of a table.
+
+    Args:
+        opened: the file.
+        table: its columns.
+        user: column of the person; None: the person is the name of the file.
+        session: column of the recording; None: not known.
+
+    Raises:
+        ValueError: the file has several recordings and no column of the person.
+    """
+    sessions = None if session is None else rows.names_of(table[session])
+    if user is not None:
+        return rows.names_of(table[user]), sessions
+    if sessions is not None and len(sessions.names) > 1:
         raise ValueError(
-            f"{opened.path} has {len(session.names)} recordings and no column of the participant: "
+            f"{opened.path} has {len(sessions.names)} recordings and no column of the participant: "
             "export it again with this column, or one file for each recording"
         )
-    return rows.one_name(rows.stem(opened.path), table.num_rows), session
+    return rows.one_name(rows.stem(opened.path), table.num_rows), sessions
 
 
 def _durations(
