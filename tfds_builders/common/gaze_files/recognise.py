@@ -67,7 +67,7 @@ FORMATS: dict[str, Format] = {
     "gazepoint": Format(gazepoint.recognise_gazepoint, gazepoint.read_gazepoint),
     "pupil-cloud": Format(pupil.recognise_pupil_cloud, pupil.read_pupil_cloud),
     "pupil-core": Format(pupil.recognise_pupil_core, pupil.read_pupil_core),
-    "tobii": Format(tobii.recognise_tobii, tobii.read_tobii),
+    "tobii": Format(tobii.recognise_tobii, tobii.read_tobii, _TAKES_DETECT),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
@@ -233,7 +233,7 @@ def check_taken(name: str, opened: Sequence[Opened], options: Options) -> None:
             raise ValueError(
                 f"{option} is an option of {what}, and would do nothing: {path} is read as {name}"
             )
-    if given[_DETECT] and takes == _TAKES_BOTH:
+    if given[_DETECT] and takes != _TAKES_ALL:
         for one in opened:
             if FORMATS[name].recognise(one) != "samples":
                 raise ValueError(
