@@ -87,6 +87,8 @@ def _embed(arguments: argparse.Namespace) -> None:
     names = _file_names(fixations.user_ids) if arguments.all else {}
     outputs = [arguments.out / name for name in names.values()] or [arguments.out]
     paths = pictures.find_images(fixations.image_ids, source.images_dir)
+    for note in pictures.renamed(paths, source.images_dir):
+        _log(note)
     named, _ = pictures.match_images(image_ids, source.images_dir)
     inputs = [*_inputs(source, named.values()), *run_files(arguments.workdir)]
     for output in outputs:

@@ -39,6 +39,8 @@ _NUM_PROJECTED = 512
 # color without gray, which JPEG keeps worse.
 _ALWAYS, _EDGE, _SCALED_EDGE = 4.0, 0.5, 2.5
 _GRAY_OF_PIXEL, _SCALED_GRAY_OF_PIXEL, _COLOR_OF_PIXEL = 16.0, 40.0, 200.0
+# Levels of color without gray that most cells may differ by.
+_MOST_TINT = 12.0
 # What counts as slight brightness: levels, and a factor. Smaller shifts are no change.
 _MOST_SHIFT, _MOST_GAIN, _NO_SHIFT = 40.0, 4 / 3, 1.0
 # Variance of the cells, of that of the pixels and in squared levels, below which nothing is seen.
@@ -226,8 +228,10 @@ def _differ_by_brightness(
         residual = np.where(residual < 0, np.minimum(residual + change, 0), residual)
         gray_residual = residual @ _GRAY
         is_like = (np.abs(gray_residual) <= allowed).all(axis=(1, 2))
-        color_residual = np.abs(residual - gray_residual[..., None])
-        return is_like & (color_residual <= allowed_color[..., None]).all(axis=(1, 2, 3))
+        color_residual = residual - gray_residual[..., None]
+        is_tinted = np.abs(np.median(color_residual, axis=(1, 2))).max(axis=1) > _MOST_TINT
+        is_like &= (np.abs(color_residual) <= allowed_color[..., None]).all(axis=(1, 2, 3))
+        return is_like & ~is_tinted
 
     shifted = np.broadcast_to(shift[:, None, None, None], dark.shape)
     scaled = dark * (gain - 1)[:, None, None, None]

@@ -10,7 +10,8 @@ import io
 import re
 import unicodedata
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal, NamedTuple
@@ -24,6 +25,8 @@ Exif = Literal["refuse", "ignore", "turn"]
 # A camera file of several pictures, MPO, is a JPEG file: all readers of JPEG read its first.
 _FORMATS = ("JPEG", "MPO", "PNG")
 _PNG_END = b"IEND\xaeB`\x82"
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the kind of color in the header.
+_MOST_UNPACKED_BYTES = 2**20  # At once, to bound the memory.
 _ORIENTATION = 274
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -186,6 +189,9 @@ def _open_file(path: Path, folder: Path | None, exif: Exif) -> _Opened:
     problem = _problem(image, content)
     if problem is not None:
         raise ValueError(f"{path} {problem}")
+    if image.format == "PNG" and image.mode == "L" and "transparency" in image.info:
+        # Pillow stretches gray of 2 and 4 bits to 0 to 255, but not the gray that is transparent.
+        image.info["transparency"] *= 255 // (2 ** content[24] - 1)
     with _errors_in_one_line(path):
         image.load()
         if image.format == "PNG":
@@ -194,6 +200,8 @@ def _open_file(path: Path, folder: Path | None, exif: Exif) -> _Opened:
                 again.verify()
             if _PNG_END not in content:
                 raise ValueError("its end is missing")
+            if _has_too_few_rows(content):
+                raise ValueError("it has fewer pixels than its start says")
         orientation = _orientation(image)
     plain = _without_alpha(image)
     if plain is None:
@@ -211,6 +219,25 @@ def _open_file(path: Path, folder: Path | None, exif: Exif) -> _Opened:
     if orientation != 1 and exif == "turn":
         plain, is_storable = plain.transpose(_TURNS[orientation]), False
     return _Opened(content, plain, image.mode, is_storable)
+
+
+def _has_too_few_rows(content: bytes) -> bool:
+    """Whether the pixels of a PNG without interlacing end before its last row."""
+    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))
+    bits, kind, is_interlaced = content[24], content[25], content[28]
+    if is_interlaced:
+        return False
+    bytes_of_row = 1 + (width * bits * _PNG_CHANNELS[kind] + 7) // 8
+    unpacked, position, length = zlib.decompressobj(), 8, 0
+    while position < len(content):
+        size = int.from_bytes(content[position : position + 4], "big")
+        if content[position + 4 : position + 8] == b"IDAT":
+            packed = content[position + 8 : position + 8 + size]
+            while packed and length < bytes_of_row * height:
+                length += len(unpacked.decompress(packed, _MOST_UNPACKED_BYTES))
+                packed = unpacked.unconsumed_tail
+        position += size + 12
+    return length < bytes_of_row * height
 
 
 def _problem(image: Image.Image, content: bytes) -> str | None:
@@ -293,11 +320,29 @@ def _no_warnings() -> Iterator[None]:
         yield
 
 
+def _what_it_holds(path: Path) -> str:
+    """Says what a file holds that is no picture, where its start shows it."""
+    with path.open("rb") as file:
+        start = file.read(200)
+    if not start:
+        return "it is empty"
+    try:
+        text = " ".join(start.decode(errors="ignore" if len(start) == 200 else "strict").split())
+    except UnicodeDecodeError:
+        text = "\0"
+    return f"it holds the text {text[:40]!r}" if text.isprintable() else "it is no picture"
+
+
 @contextmanager
 def _errors_in_one_line(path: Path) -> Iterator[None]:
     try:
         with _no_warnings():
             yield
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(
+            f"{path} does not decode ({_what_it_holds(path)}), expected JPEG or PNG: fetch or "
+            "unpack it again"
+        ) from error
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise ValueError(
@@ -379,6 +424,24 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
     return found, errors
 
 
+def renamed(found: Mapping[str, Path], folder: Path) -> list[str]:
+    """Says which images are read from a file of another name; [] if there is none.
+
+    Args:
+        found: name -> file.
+        folder: folder of the images.
+    """
+    others = [
+        f"{name!r} from {path.relative_to(folder).as_posix()!r}"
+        for name, path in found.items()
+        if folder / name != path
+    ]
+    if not others:
+        return []
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return [f"images that are read from files of names alike: {others[0]}{more}"]
+
+
 def nearest_files(
     missing: Sequence[str], folder: Path, taken: Collection[Path] = ()
 ) -> dict[str, str]:
@@ -417,9 +480,11 @@ def _list_files(folder: Path) -> dict[str, Path]:
 
 @functools.cache
 def normalize_name(name: str) -> str:
-    """Returns the name in lower case, with one underscore for other characters in a row.
+    """Returns the name in lower case, with one underscore for blanks and punctuation in a row.
 
-    Letters and digits stay. Archives and file systems change spaces, brackets, `#`, double dots and
-    upper case.
+    Archives and file systems change spaces, brackets, `#`, double dots and upper case. Letters,
+    their marks, digits and symbols stay: `+10` is not `-10`.
     """
-    return re.sub(r"[\W_]+", "_", unicodedata.normalize("NFKC", name).casefold())
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    kept = (one if unicodedata.category(one)[0] in "LMNS" else "_" for one in folded)
+    return re.sub("_+", "_", "".join(kept))

@@ -50,6 +50,10 @@ def test_an_image_is_found_by_its_exact_or_normalized_name(
             "'A-b.jpg' and 'a_b.jpg' both could be 'a b.jpg'; give the right file this name",
         ),
         (["a b.jpg", "A-b.jpg"], ["a_b.jpg"], ValueError, "'a b.jpg' and 'A-b.jpg' have the same"),
+        # Signs, vowel signs and symbols are part of a name.
+        (["c-10.png"], ["c+10.png"], FileNotFoundError, "lacks 1 of 1 images: 'c-10.png'"),
+        (["\u0915\u093f.png"], ["\u0915\u0947.png"], FileNotFoundError, "lacks 1 of 1 images"),
+        (["x\u00b2.png"], ["x2.png"], FileNotFoundError, "lacks 1 of 1 images"),
         # A file is the image of one name only.
         (["a b.jpg", "A-b.jpg"], ["a b.jpg"], FileNotFoundError, "lacks 1 of 2 images: 'A-b.jpg'"),
         (
@@ -70,6 +74,16 @@ def test_missing_or_ambiguous_images_are_refused(
     with pytest.raises(error_type, match=message) as error:
         find_images(names, tmp_path, file_names)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_of_another_name_is_said(tmp_path: Path) -> None:
+    for name in ("a.png", "b_1.png"):
+        (tmp_path / name).touch()
+    found = pictures.find_images(["a.png", "B 1.png"], tmp_path)
+    assert pictures.renamed(found, tmp_path) == [
+        "images that are read from files of names alike: 'B 1.png' from 'b_1.png'"
+    ]
+    assert pictures.renamed({"a.png": found["a.png"]}, tmp_path) == []
 
 
 def test_an_image_is_found_in_a_subfolder(tmp_path: Path) -> None:
@@ -372,3 +386,72 @@ def test_a_reduced_picture_keeps_its_shape() -> None:
         assert (small.mode, small.size) == ("RGB", (8, 4))
         np.testing.assert_array_equal(np.asarray(small)[0, :, 0], np.arange(0, 200, 25))
     assert pictures.reduce(RGB, 100).size == RGB.size
+
+
+def png_of_gray(
+    levels: list[list[int]], bits: int, transparent: int | None, num_rows: int
+) -> bytes:
+    """Writes gray of few bits, of which the header says `num_rows` rows."""
+    rows = b""
+    for row in levels:
+        packed = int("".join(f"{level:0{bits}b}" for level in row), 2)
+        rows += b"\0" + packed.to_bytes(len(row) * bits // 8, "big")
+    header = struct.pack(">IIBBBBB", len(levels[0]), num_rows, bits, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    if transparent is not None:
+        chunks.insert(1, (b"tRNS", struct.pack(">H", transparent)))
+    parts = (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(("bits", "levels"), [(2, [[0, 1, 2, 2]]), (4, [[0, 5, 9, 9]])])
+def test_a_transparent_gray_of_few_bits_is_seen(
+    bits: int, levels: list[list[int]], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    for transparent in (levels[0][1], levels[0][2]):
+        path.write_bytes(png_of_gray(levels, bits, transparent, 1))
+        with pytest.raises(ValueError, match=r"a\.png is transparent in places"):
+            pictures.read(path)
+    path.write_bytes(png_of_gray(levels, bits, 3, 1))
+    scale = 255 // (2**bits - 1)
+    assert pictures.read_pixels(path)[0, :, 0].tolist() == [scale * one for one in levels[0]]
+
+
+def test_a_png_of_fewer_rows_than_it_says_is_refused(tmp_path: Path) -> None:
+    levels = [[0, 5, 9, 9]] * 4
+    path = tmp_path / "a.png"
+    path.write_bytes(png_of_gray(levels, 4, None, 4))
+    assert pictures.read(path)[1:] == (4, 4)
+    path.write_bytes(png_of_gray(levels[:2], 4, None, 4))
+    with pytest.raises(ValueError, match=r"a\.png does not decode \("):
+        pictures.read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"a\.png does not decode \(it is empty\), expected JPEG or PNG"),
+        (
+            b"<html>\n<b>404</b>",
+            r"a\.png does not decode \(it holds the text '<html> <b>404</b>'\)",
+        ),
+        (
+            b"\x00\xff\xfe",
+            r"a\.png does not decode \(it is no picture\), expected JPEG or PNG: fetch",
+        ),
+    ],
+)
+def test_what_is_no_picture_says_what_it_holds(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    for read in (pictures.read, pictures.read_size):
+        with pytest.raises(ValueError, match=message):
+            read(tmp_path / "a.png")

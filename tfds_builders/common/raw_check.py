@@ -111,8 +111,10 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
         return Findings([], [], errors, [])
     paths: dict[str, Path] = {}
     names = ", ".join(map(str, source.tables))
+    notes = list(fixations.notes)
     if options.images_dir is not None:
         paths, errors = pictures.match_images(fixations.image_ids, source.images_dir)
+        notes += pictures.renamed(paths, source.images_dir)
         missing = [name for name in fixations.image_ids if name not in paths]
         nearest = pictures.nearest_files(missing, source.images_dir, paths.values())
         errors += [
@@ -137,7 +139,7 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
         names, release, errors, min_images=min_images, seed=seed, readable=paths
     )
     return findings._replace(
-        facts=[*(("read", note) for note in fixations.notes), *findings.facts, *facts],
+        facts=[*(("read", note) for note in notes), *findings.facts, *facts],
         warnings=[*warnings, *findings.warnings],
     )
 

@@ -104,6 +104,8 @@ def read_table(source: Source) -> gaze_schema.Release:
     if coordinates.is_placed(source.convention) or fixations.frame == "image":
         convention_of(source, fixations, {})  # Cheaper than to look for the images first.
     paths = pictures.find_images(fixations.image_ids, source.images_dir)
+    for note in pictures.renamed(paths, source.images_dir):
+        _log(note)
     convention = convention_of(source, fixations, paths)
     _, warnings = look_at(source, fixations, paths, convention)
     for warning in warnings:

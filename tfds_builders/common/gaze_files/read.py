@@ -108,9 +108,9 @@ def check_options(options: Options) -> None:
             raise ValueError(
                 f"--user-from {options.user_from!r} is not a regular expression: {error}"
             ) from error
-        names = pattern.groupindex.keys()
-        has_user = "user" in names or pattern.groups > len(names)
-        if not has_user or not names <= {"user", "session"}:
+        named = pattern.groupindex.keys()
+        has_user = "user" in named or pattern.groups > len(named)
+        if not has_user or not named <= {"user", "session"}:
             raise ValueError(
                 f"--user-from is {options.user_from!r}, expected a group such as '(p\\d+)_', or "
                 "groups named user and session"
