@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
-# What a module's tests share is made once, so a module stays in one process.
-BOTH_CORES := -n 2 --dist loadfile
+# What a module's tests share is made once, so a module stays in one process. The order is that of
+# tests/conftest.py.
+BOTH_CORES := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test types tests test-real test-tensorflow bench bench-check results docs clean
 

@@ -27,7 +27,7 @@ import pytest
 from gazejax.data.loading import load_dataset
 from gazejax.runtime import allocator
 from gazejax.training.run import train_folds
-from tests.tiny import tiny_config, tiny_scanpath_config, train_and_evaluate
+from tests.tiny import ROOT, tiny_config, tiny_scanpath_config, train_and_evaluate
 from tfds_builders.common.build import build
 
 allocator.keep_freed_memory()  # As train.py does.
@@ -36,6 +36,32 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
     os.environ["XDG_CACHE_HOME"] = _cached.name
 compiling.write_entries_whole()
+
+
+# The modules that take longest, which begin first: at the end, both processes have work.
+LONGEST = (
+    "integration/test_demo.py",
+    "runtime/test_distributed.py",
+    "integration/test_train.py",
+    "integration/test_benchmarks.py",
+    "training/test_step.py",
+    "cli/test_main.py",
+    "inputs/test_streaming.py",
+    "integration/test_real.py",
+    "experiments/test_comparison.py",
+    "config/test_schema.py",
+    "test_api.py",
+    "training/test_loop.py",
+    "runtime/test_preemption.py",
+    "integration/test_wheel.py",
+    "evaluation/test_evaluate.py",
+    "inputs/test_stage_arrays.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    place = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_configure(config):

@@ -197,7 +197,15 @@ def test_the_memory_learns_on_top_and_changes_nothing_below_it(data_dir, dataset
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5, err_msg=str(path))
 
 
-@pytest.mark.parametrize("name", ["encoder", "saliency", "scanpath encoder", "readout saliency"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "encoder",
+        "saliency",
+        pytest.param("scanpath encoder", marks=pytest.mark.slow),
+        pytest.param("readout saliency", marks=pytest.mark.slow),
+    ],
+)
 def test_half_precision_trains_as_single_precision_does(name, tiny, data_dir, request):
     """Two different mistakes show: bfloat16 that is not used, and a sum that is made in it."""
     if name in STAGES:
