@@ -74,7 +74,9 @@ def test_another_number_of_fixations_is_not_compiled_anew(model):
         jax.monitoring.unregister_event_duration_listener(listener)
 
 
-@pytest.mark.parametrize("run", ["tiny_run", "tiny_scanpath_run"])
+@pytest.mark.parametrize(
+    "run", ["tiny_run", pytest.param("tiny_scanpath_run", marks=pytest.mark.slow)]
+)
 def test_api_embeds_as_training_did(run, request):
     """The same pair through `embed` and through the evaluation path gives the same embedding."""
     import jax
@@ -121,6 +123,7 @@ def test_api_embeds_as_training_did(run, request):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("durations_ms", "message"),
     [
@@ -210,6 +213,7 @@ def test_embed_people_names_the_user_and_the_bad_argument(model, gaze, error, me
     assert "; allowed: " in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_results_that_are_not_finite_are_refused(tiny_scanpath_run):
     timed = gazejax.load(tiny_scanpath_run)
     most = np.full(3, 3e38)

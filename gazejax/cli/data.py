@@ -180,7 +180,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drop-missing",
         action="store_true",
-        help="leave out rows without a place or a duration; default: an error",
+        help="leave out rows without a place, duration, image or user; default: an error",
     )
     units = ("ms", "s", "us", "ns")
     parser.add_argument("--durations", choices=units, default="ms", help="unit in a table")
@@ -301,10 +301,9 @@ def _check(arguments: argparse.Namespace) -> None:
     name = arguments.of or raw_check.find_kind(checked)
     is_table = name == "gaze_table"
     places = [place for place in (checked, arguments.images) if place is not None]
-    files = (one for place in places for one in (place, *place.rglob("*")))
-    # A folder may hold the picture of an earlier check.
-    inputs = (one for one in files if one.name != _CHECK_PICTURE)
-    check_output("--picture", arguments.picture, inputs)
+    if not raw_check.is_plot(arguments.picture):  # By an earlier check, in a folder of images.
+        files = (one for place in places for one in (place, *place.rglob("*")))
+        check_output("--picture", arguments.picture, files)
     where = Options(table=checked) if is_table else Options(raw_dir=checked)
     findings = raw_check.check(
         name,

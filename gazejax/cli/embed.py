@@ -129,12 +129,12 @@ def _as_in_training(
 ) -> Source:
     """Fills the coordinates that are not given, and says where the files are read otherwise."""
     before = stored.get("source", stored["convention"])
-    is_plain = fixations.format == gaze_files.PLAIN
+    is_open = fixations.format in gaze_table_dataset_builder.OPEN_FORMATS
     convention = coordinates.fill(
         source.convention,
         gaze_table_dataset_builder.given_convention(before),
         screen_px=fixations.screen_px,
-        frame=None if is_plain else fixations.frame,
+        frame=None if is_open else fixations.frame,
     )
     filled = coordinates.options_of(convention)
     if filled != coordinates.options_of(source.convention):

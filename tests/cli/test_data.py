@@ -223,6 +223,16 @@ def test_a_data_set_that_cannot_be_replaced_stays(folder, monkeypatch):
     assert metadata(folder)["num_fixations"] == 3
 
 
+def test_a_check_draws_over_its_own_picture_only(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    command = ["data", "check", "gaze.csv", "--images", "."]
+    for _ in range(2):
+        assert main(command) == 0
+    shutil.copy("a.png", "gaze_check.png")
+    assert main(command) == 1
+    assert "--picture gaze_check.png would be written over the input" in capsys.readouterr().err
+
+
 def test_sessions_are_in_the_record_and_its_digest(folder, capsys):
     rows = "".join(f"a.png,ann,{x},20,{session}\n" for x, session in ((5, "day1"), (9, "day2")))
     (folder / "gaze.csv").write_text("image,user,x,y,session\n" + rows)

@@ -86,7 +86,7 @@ def test_a_table_of_anybodys_trains_and_evaluates(data_dir, tmp_path):
         stored_name="mine",
     )
     workdir = tmp_path / "run"
-    short = [f"--config.{stage}.num_steps=20" for stage in ("encoder", "saliency", "universal")]
+    short = [f"--config.{stage}.num_steps=4" for stage in ("encoder", "saliency", "universal")]
     short += [
         f"--config.{stage}.optimizer.warmup_steps=2"
         for stage in ("encoder", "saliency", "universal")

@@ -213,18 +213,18 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # Five times two distributed.
 def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_path):
-    length = ["--config.stage=universal", "--config.universal.num_steps=100"]
-    length += ["--config.checkpoint.every=8", "--config.training.log_every=2"]
+    length = ["--config.stage=universal", "--config.universal.num_steps=60"]
+    length += ["--config.checkpoint.every=6", "--config.training.log_every=2"]
     undisturbed, workdir = tmp_path / "undisturbed", tmp_path / "run"
     statuses, told = training(data_dir, undisturbed, *length).ends()
     assert statuses == [0, 0], told
     compiled = linked_copy(tmp_path / "compiled")
 
     def start():
-        """Starts the pair and lets it come six lines further."""
+        """Starts the pair and lets it come four lines further."""
         num_lines = len(curve(workdir, "universal"))
         pair = training(data_dir, workdir, *length, compiled=compiled)
-        pair.wait_until(lambda: len(curve(workdir, "universal")) >= num_lines + 6)
+        pair.wait_until(lambda: len(curve(workdir, "universal")) >= num_lines + 4)
         return pair
 
     pair = start()

@@ -122,7 +122,7 @@ def test_without_a_signal_the_handlers_are_as_before():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.mark.parametrize("name", ["encoder", "saliency"])
+@pytest.mark.parametrize("name", ["encoder", pytest.param("saliency", marks=pytest.mark.slow)])
 def test_an_interrupted_training_writes_the_same_curve(
     name, tiny_run, data_dir, tmp_path, monkeypatch
 ):

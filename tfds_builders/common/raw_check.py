@@ -13,6 +13,7 @@ from tfds_builders.common.gaze_files.rows import run_starts
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 
 _NUM_PICTURES = 6
+_TITLE = "scanpaths, by gazejax data check"
 # Pixels; an image is drawn on some 500.
 _LONGEST_DRAWN = 1000
 
@@ -257,6 +258,15 @@ def _sample_viewings(
     return viewings
 
 
+def is_plot(path: Path) -> bool:
+    """Whether `plot_scanpaths` wrote a file."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Title") == _TITLE
+    except OSError:
+        return False
+
+
 def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
     """Writes a picture of scanpaths on their images, which shows a wrong convention.
 
@@ -295,4 +305,4 @@ def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
     with warnings_of_python.catch_warnings():
         # The font lacks letters of some names: the boxes in their place say enough.
         warnings_of_python.filterwarnings("ignore", message="Glyph")
-        figure.savefig(path, format="png", dpi=100)
+        figure.savefig(path, format="png", dpi=100, metadata={"Title": _TITLE})

@@ -22,8 +22,8 @@ from tfds_builders.gaze_table.look import look
 
 # Fractions of a screen hide its size: only images of the shape of a wide screen may fill it.
 _MIN_SCREEN_ASPECT_RATIO = 1.5
-# These formats say neither the unit of places nor the direction of y.
-_WITHOUT_UNITS = ("coco-json", "fixatons", "massvis", "pymovements", "scene")
+# These formats say neither the unit of places nor what they are relative to.
+OPEN_FORMATS = (gaze_files.PLAIN, "coco-json", "fixatons", "massvis", "pymovements", "scene")
 # Of the fixations on images that fill the screen; trackers lose the place of a few.
 _MAX_OUTSIDE = 0.05
 
@@ -170,8 +170,7 @@ def convention_of(
         ValueError: the convention is inconsistent, or the place of the images on the screen is not
             known.
     """
-    if fixations.format != gaze_files.PLAIN:
-        _check_not_contradicted(source.convention, fixations)
+    _check_not_contradicted(source.convention, fixations)
     convention = coordinates.complete(
         source.convention,
         units=fixations.units,
@@ -187,13 +186,15 @@ def convention_of(
 
 def _check_not_contradicted(given: coordinates.Convention, fixations: Fixations) -> None:
     """Checks that the options do not contradict what the files say of themselves."""
-    if fixations.frame == "image" and (coordinates.is_placed(given) or given.screen_px is not None):
+    is_open = fixations.format in OPEN_FORMATS
+    is_on_screen = coordinates.is_placed(given) or given.screen_px is not None
+    if fixations.frame == "image" and is_on_screen and not is_open:
         raise ValueError(
             f"{fixations.format} gives places on the image itself, so --screen, --fit and "
             "--shown-at do not apply: leave them out"
         )
     said = coordinates.Convention(screen_px=fixations.screen_px)
-    if fixations.format not in _WITHOUT_UNITS:
+    if not is_open:
         said = said._replace(units=fixations.units, y_axis=fixations.y_axis)
     for name, value in said._asdict().items():
         option = getattr(given, name)
