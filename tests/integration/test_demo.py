@@ -1,4 +1,4 @@
-"""The demo's training from first to last step, and whether it learnt persons it never met."""
+"""The demo's training, in half of its steps, and whether it learnt persons it never met."""
 
 import json
 import subprocess
@@ -28,8 +28,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> Path:
-    """Workdir of the demo, trained by train.py as a user would, but for what is not asked here:
-    the network that predicts universal maps, and narrow intervals.
+    """Workdir of the demo, trained by train.py as a user would.
+
+    The network that predicts universal maps and narrow intervals are not asked for here.
     """
     folder = tmp_path_factory.mktemp("demo")
     build("synthetic_gaze/default", None, folder / "data")
@@ -37,6 +38,7 @@ def demo(tmp_path_factory) -> Path:
         sys.executable,
         "train.py",
         "--config=configs/synthetic_gaze.py",
+        *("--config.encoder.num_steps=300", "--config.saliency.num_steps=250"),
         f"--workdir={folder / 'run'}",
         f"--config.data.data_dir={folder / 'data'}",
         "--config.controls.train_permuted_encoder=False",  # As `make demo`.
