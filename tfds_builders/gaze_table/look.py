@@ -71,7 +71,7 @@ def look(
 def _check_inside(xy_frac: np.ndarray) -> list[str]:
     is_known = np.isfinite(xy_frac).all(axis=1)
     is_outside = ((xy_frac < 0) | (xy_frac >= 1)).any(axis=1) & is_known
-    share = is_outside.sum() / max(is_known.sum(), 1)
+    share = int(is_outside.sum()) / max(int(is_known.sum()), 1)
     if share <= _MAX_OUTSIDE:
         return []
     return [
