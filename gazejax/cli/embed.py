@@ -89,7 +89,9 @@ def _embed(arguments: argparse.Namespace) -> None:
     paths = pictures.find_images(fixations.image_ids, source.images_dir)
     for note in pictures.renamed(paths, source.images_dir):
         _log(note)
-    named, _ = pictures.match_images(image_ids, source.images_dir)
+    named = paths
+    if arguments.user is not None:
+        named, _ = pictures.match_images(image_ids, source.images_dir)
     inputs = [*_inputs(source, named.values()), *run_files(arguments.workdir)]
     for output in outputs:
         if not arguments.all or output.exists():

@@ -103,8 +103,9 @@ def fill(
     if screen_px is not None:
         if before.shown_at_px is not None and before.screen_px not in (None, screen_px):
             raise ValueError(
-                f"the screen is {_size(screen_px)}, and was {_size(before.screen_px)} where "
-                f"--shown-at {before.shown_at_px} was given: give --shown-at for this screen"
+                f"the screen is {size_in_words(screen_px)}, and was "
+                f"{size_in_words(before.screen_px)} where --shown-at {before.shown_at_px} was "
+                "given: give --shown-at for this screen"
             )
         before = before._replace(screen_px=None)
     return given._replace(
@@ -120,14 +121,15 @@ def options_of(convention: Convention) -> str:
         "--origin": convention.origin_px,
         "--y": convention.y_axis,
         "--pixels-per-degree": convention.pixels_per_degree,
-        "--screen": _size(convention.screen_px) or None,
+        "--screen": size_in_words(convention.screen_px) or None,
         "--fit": convention.fit,
         "--shown-at": f"{x:g},{y:g},{width:g}x{height:g}" if convention.shown_at_px else None,
     }
     return " ".join(f"{option} {text}" for option, text in texts.items() if text is not None)
 
 
-def _size(screen_px: tuple[int, int] | None) -> str:
+def size_in_words(screen_px: tuple[int, int] | None) -> str:
+    """Returns a size as on the command line, such as 1920x1080; "": not known."""
     return "x".join(map(str, screen_px or ()))
 
 

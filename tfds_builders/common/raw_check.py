@@ -11,6 +11,7 @@ from PIL import Image
 from tfds_builders.common import build, coordinates, gaze_files, gaze_schema, near_copies, pictures
 from tfds_builders.common.gaze_files.rows import run_starts
 from tfds_builders.gaze_table import gaze_table_dataset_builder
+from tfds_builders.gaze_table.look import warn_outside
 
 _NUM_PICTURES = 6
 _TITLE = "scanpaths, by gazejax data check"
@@ -213,11 +214,8 @@ def _check_release(
         )
         facts.append(("outside their image", f"{num_outside} ({num_outside / num_rows:.2%})"))
     # Of a table, the warnings of `look` say it.
-    if readable is None and num_outside > num_rows / 20:
-        warnings.append(
-            f"{num_outside / num_rows:.0%} of the fixations are outside their image and would be "
-            "dropped: check the picture and --origin, --units, --screen and --fit"
-        )
+    if readable is None:
+        warnings += warn_outside(num_outside, num_rows)
     if not errors and not has_gaze_inside.any():
         errors.append(gaze_schema.NOTHING_INSIDE)
     for user in np.flatnonzero(~has_gaze_inside):

@@ -1,6 +1,7 @@
 """Reads and checks the files of a release: MATLAB structs and digests."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,11 @@ def check_release(
             f"{folder} has SHA-256 {sha256}, expected {expected_sha256}: "
             "take the files of the release"
         )
+
+
+def without_breaks(name: str) -> str:
+    """Returns the name of a column with a blank for each line break."""
+    return re.sub(r"\s*[\r\n]+\s*", " ", name)
 
 
 def one_line(error: Exception) -> str:

@@ -18,14 +18,12 @@ from tfds_builders.common import (
 )
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.common.gaze_files import Fixations, group_by_image, read
-from tfds_builders.gaze_table.look import look
+from tfds_builders.gaze_table.look import MAX_OUTSIDE, look
 
 # Fractions of a screen hide its size: only images of the shape of a wide screen may fill it.
 _MIN_SCREEN_ASPECT_RATIO = 1.5
 # These formats say neither the unit of places nor what they are relative to.
 OPEN_FORMATS = (gaze_files.PLAIN, "coco-json", "fixatons", "massvis", "pymovements", "scene")
-# Of the fixations on images that fill the screen; trackers lose the place of a few.
-_MAX_OUTSIDE = 0.05
 
 
 class Source(NamedTuple):
@@ -225,14 +223,14 @@ def _on_full_screen(
         raise ValueError(f"{needed}; the images have {len(sizes)} sizes")
     [size] = sizes
     if fixations.screen_px not in (None, size):
-        shown = "x".join(map(str, fixations.screen_px or ()))
+        shown = coordinates.size_in_words(fixations.screen_px)
         raise ValueError(f"{needed}; the screen is {shown}, the images are {size[0]}x{size[1]}")
     if convention.units != "px" and size[0] / size[1] < _MIN_SCREEN_ASPECT_RATIO:
         raise ValueError(f"{needed}; the images are {size[0]}x{size[1]}, no size of a screen")
     full = convention._replace(screen_px=size, fit="stretch")
     xy_px = coordinates.to_image_px(fixations.xy, convention=full, width=size[0], height=size[1])
     is_outside = ((xy_px < 0) | (xy_px >= size)).any(axis=1)
-    if is_outside.mean() > _MAX_OUTSIDE:
+    if is_outside.mean() > MAX_OUTSIDE:
         raise ValueError(
             f"{needed}; {is_outside.mean():.0%} of the fixations are outside images of "
             f"{size[0]}x{size[1]} that fill the screen"

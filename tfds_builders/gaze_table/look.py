@@ -9,7 +9,7 @@ from tfds_builders.common import coordinates, plausibility
 from tfds_builders.common.gaze_files import PLAIN, Fixations, viewing_numbers
 
 # Trackers lose the place of a few fixations.
-_MAX_OUTSIDE = 0.05
+MAX_OUTSIDE = 0.05
 
 
 def look(
@@ -71,8 +71,13 @@ def look(
 def _check_inside(xy_frac: np.ndarray) -> list[str]:
     is_known = np.isfinite(xy_frac).all(axis=1)
     is_outside = ((xy_frac < 0) | (xy_frac >= 1)).any(axis=1) & is_known
-    share = int(is_outside.sum()) / max(int(is_known.sum()), 1)
-    if share <= _MAX_OUTSIDE:
+    return warn_outside(int(is_outside.sum()), int(is_known.sum()))
+
+
+def warn_outside(num_outside: int, num_fixations: int) -> list[str]:
+    """Warns if many fixations are outside their image; [] if not."""
+    share = num_outside / max(num_fixations, 1)
+    if share <= MAX_OUTSIDE:
         return []
     return [
         f"{share:.0%} of the fixations are outside their image and would be dropped: check the "

@@ -119,8 +119,9 @@ def _open(path: Path, suffix: str) -> Opened:
         case _ if suffix not in TEXT_SUFFIXES:
             return Opened(path, suffix, "", "", "", ())
     start = _read_start(path)
+    first = start[:1000].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
     for mark, what in _OTHER_FILES:
-        if start[:1000].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower().startswith(mark):
+        if first.startswith(mark):
             raise ValueError(f"{path} is {what}")
     encoding = _find_encoding(start)
     text = start.decode(encoding, errors="replace")
@@ -335,12 +336,7 @@ def _read_header(lines: Sequence[str], delimiter: str) -> tuple[tuple[str, ...],
         num_lines = reader.line_num
     except csv.Error:  # A quote without its end is a character of a name.
         names, num_lines = _split(lines[first], delimiter), 1
-    return tuple(without_breaks(name).strip() for name in names), first + num_lines
-
-
-def without_breaks(name: str) -> str:
-    """Returns the name of a column with a blank for each line break."""
-    return re.sub(r"\s*[\r\n]+\s*", " ", name)
+    return tuple(raw_files.without_breaks(name).strip() for name in names), first + num_lines
 
 
 def _delimited_rows(

@@ -65,8 +65,8 @@ def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[str, ...]]
                 if not any(row):
                     continue
                 if not width:
-                    row = tuple(re.sub(r"\s*[\r\n]+\s*", " ", name) for name in row)
-                width = width or len(row)
+                    row = tuple(map(raw_files.without_breaks, row))
+                    width = len(row)
                 yield one.title, row[:width] + ("",) * (width - len(row))
                 if sheet is None:
                     break

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import (
     bids,
     containers,
@@ -326,5 +327,5 @@ def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bo
 def plain_of(options: Options) -> Plain:
     """Returns how a table without a format of its own is read."""
     # Names of columns have no line breaks, see `containers.open_file`.
-    columns = {name: containers.without_breaks(column) for name, column in options.columns}
+    columns = {name: raw_files.without_breaks(column) for name, column in options.columns}
     return Plain(columns, options.ignored_columns, options.durations, options.times)
