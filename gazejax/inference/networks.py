@@ -24,11 +24,13 @@ class Network(NamedTuple):
     Attributes:
         init: random key -> parameters, a nested dictionary.
         apply: parameters -> the network, ready to be called.
+        abstract_params: the parameters with shapes and dtypes as leaves.
         prepare: pairs -> what an encoder is called with; of an encoder only.
     """
 
     init: Callable[[Array], Any]
     apply: Callable[[Any], Any]
+    abstract_params: Any
     prepare: Callable[[Pairs], tuple[Any, ...]] | None = None
 
     def embed(self, params: Any, pairs: Pairs) -> Array:
@@ -89,8 +91,9 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
 
 
 def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:
-    graph, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param)
+    graph, abstract_params = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param)
     return Network(
         init=lambda key: nnx.to_pure_dict(nnx.state(make(nnx.Rngs(key)), nnx.Param)),
         apply=lambda params: nnx.merge(graph, params),
+        abstract_params=nnx.to_pure_dict(abstract_params),
     )

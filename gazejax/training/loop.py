@@ -160,8 +160,8 @@ def _start(
     state = init_state(stage.network.init, stage.optimizer, seed)
     done, window = 0, []
     if checkpoints.latest_step(folder) is not None:
-        done, trees = checkpoints.restore(folder, _as_trees(state), sharding)
-        state, window = _from_trees(trees), checkpoints.read_metadata(folder)["window"]
+        done, trees, metadata = checkpoints.restore(folder, lambda _: _as_trees(state), sharding)
+        state, window = _from_trees(trees), metadata["window"]
         distributed.log(f"{stage.name}: resumed at step {done} of {stage.num_steps}")
     distributed.check_same("the step to go on from", done)
     if distributed.is_main_process():

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +38,20 @@ class CheckpointInfo(NamedTuple):
     step: int
     damage: str | None
     num_bytes: int
+
+
+class Restored(NamedTuple):
+    """What a checkpoint held.
+
+    Attributes:
+        step: its step.
+        trees: the trees that were asked for, on the devices.
+        metadata: the config and the splits it was trained with, and more.
+    """
+
+    step: int
+    trees: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 class Saver:
@@ -167,18 +181,15 @@ def read_metrics(folder: Path, step: int) -> dict[str, float]:
 
 def restore(
     folder: Path,
-    abstract_trees: Mapping[str, Any],
+    make_abstract_trees: Callable[[dict[str, Any]], Mapping[str, Any]],
     sharding: jax.sharding.Sharding,
-) -> tuple[int, dict[str, Any]]:
+) -> Restored:
     """Loads the newest checkpoint of a stage that verifies, and tells which were passed over.
 
     Args:
         folder: the stage's checkpoint folder.
-        abstract_trees: the trees to load, with shapes and dtypes as leaves.
+        make_abstract_trees: metadata -> the trees to load, with shapes and dtypes as leaves.
         sharding: where the arrays go; the number of devices may differ from the saved one.
-
-    Returns:
-        Step and trees.
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
@@ -188,15 +199,17 @@ def restore(
     step = _required(folder, step, passed_over)
     for one in passed_over:
         distributed.log(f"passed over checkpoint {folder / one}")
+    checkpoint = folder / str(step)
+    saved = _open(checkpoint)
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        dict(abstract_trees),
+        dict(make_abstract_trees(saved.custom_metadata)),
     )
-    checkpoint = folder / str(step)
-    _check_same_trees(checkpoint, _open(checkpoint).metadata, abstract)
+    _check_same_trees(checkpoint, saved.metadata, abstract)
     try:
         with _on_its_own():
-            return step, ocp.load_checkpointables(checkpoint.absolute(), abstract)
+            trees = ocp.load_checkpointables(checkpoint.absolute(), abstract)
+            return Restored(step, trees, saved.custom_metadata)
     except Exception as error:  # Orbax wraps every cause in an error about its own handlers.
         raise ValueError(f"checkpoint {checkpoint} does not load: {_root_cause(error)}") from error
 

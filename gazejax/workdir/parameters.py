@@ -37,19 +37,20 @@ def load_params(workdir: Path, stage: str) -> Any:
         FileNotFoundError: if the stage has no checkpoint.
         ValueError: if the checkpoint does not load.
     """
-    folder = checkpoint_folder(workdir, stage)
-    metadata = checkpoints.read_metadata(folder)
-    # Valid when it was saved; keys that came since do not matter to a network.
-    config = ConfigDict(with_tuples(metadata["config"]))
-    num_users = len(metadata["splits"]["seen_users"])
-    if stage in ENCODER_STAGES:
-        network = encoder_network(config, num_users=num_users)
-    else:
-        network = saliency_network(config, num_users=num_users if stage == "saliency" else 0)
-    abstract = jax.eval_shape(network.init, jax.random.key(0))
+
+    def make_abstract_trees(metadata: dict[str, Any]) -> dict[str, Any]:
+        # Valid when it was saved; keys that came since do not matter to a network.
+        config = ConfigDict(with_tuples(metadata["config"]))
+        num_users = len(metadata["splits"]["seen_users"])
+        if stage in ENCODER_STAGES:
+            network = encoder_network(config, num_users=num_users)
+        else:
+            network = saliency_network(config, num_users=num_users if stage == "saliency" else 0)
+        return {"params": network.abstract_params}
+
     sharding = replicated(jax.local_devices()[:1])
-    _, trees = checkpoints.restore(folder, {"params": abstract}, sharding)
-    return trees["params"]
+    folder = checkpoint_folder(workdir, stage)
+    return checkpoints.restore(folder, make_abstract_trees, sharding).trees["params"]
 
 
 def digest_of_run(

@@ -4,6 +4,7 @@ from ml_collections import ConfigDict
 from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
 from gazejax.evaluation import folds
+from gazejax.training.run import train_folds
 from tests.tiny import (
     ROOT,
     flatten,
@@ -166,13 +167,27 @@ def test_the_spy_sees_what_is_read_and_nothing_else():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [tiny_config, tiny_scanpath_config])
-def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch, make):
+def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch):
     """From the first step to the last table: a value that nothing reads would be a lie."""
-    config = make(data_dir)
-    config.data.image_storage = "stream"
-    for stage in ("encoder", "saliency", "universal"):
-        config[stage].num_steps = 2
+    config = shortened(tiny_scanpath_config(data_dir))
     monkeypatch.setattr(folds, "load_config", lambda workdir: config)
     read = values_read(config, lambda: train_and_evaluate(config, tmp_path / "run"))
     assert set(flatten(config.to_dict())) - read == set()
+
+
+@pytest.mark.slow
+def test_every_config_value_of_networks_on_images_is_read(data_dir, tmp_path):
+    """Those that a config of scanpath encoders has not; training reads them all."""
+    config = shortened(tiny_config(data_dir))
+    config.controls.train_permuted_encoder = False
+    only_here = flatten(config.to_dict()).keys() - flatten(tiny_scanpath_config(data_dir).to_dict())
+    assert "encoder.model.filters" in only_here
+    read = values_read(config, lambda: train_folds(config, tmp_path / "run"))
+    assert only_here - read == set()
+
+
+def shortened(config):
+    config.data.image_storage = "stream"
+    for stage in ("encoder", "saliency", "universal"):
+        config[stage].num_steps = 2
+    return config

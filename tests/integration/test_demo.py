@@ -1,4 +1,4 @@
-"""The demo's training, in half of its steps, and whether it learnt persons it never met."""
+"""The demo's training, in a third of its steps, and whether it learnt persons it never met."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def demo(tmp_path_factory) -> Path:
         sys.executable,
         "train.py",
         "--config=configs/synthetic_gaze.py",
-        *("--config.encoder.num_steps=300", "--config.saliency.num_steps=250"),
+        *("--config.encoder.num_steps=200", "--config.saliency.num_steps=160"),
         f"--workdir={folder / 'run'}",
         f"--config.data.data_dir={folder / 'data'}",
         "--config.controls.train_permuted_encoder=False",  # As `make demo`.

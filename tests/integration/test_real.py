@@ -108,6 +108,7 @@ def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
         "universal.optimizer.warmup_steps": 1,
         "training.log_every": 2,
         "checkpoint.every": 4,
+        "controls.train_permuted_encoder": False,
         "eval.num_draws": 10,
         "eval.saliency_num_images": "(50,)",
     }

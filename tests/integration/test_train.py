@@ -115,8 +115,8 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
         "tests/soak/kill_and_resume.py",
         "--kills=3",
         "--seed=1",
-        "--longest=12",
-        "--shortened=5",
+        "--longest=10",
+        "--shortened=10",
     ]
     done = run(soak, program_environment(linked_copy(tmp_path / "compiled")))
     assert done.returncode == 0, done.stderr[-2000:]

@@ -15,6 +15,7 @@ import pytest
 from gazejax.config.derived import batch_divisor
 from gazejax.runtime import distributed
 from gazejax.training.devices import devices_that_share
+from gazejax.training.run import train_folds
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 from tests.compiling import KEPT, linked_copy, program_environment
@@ -126,11 +127,6 @@ class Pair:
             time.sleep(0.05)
 
 
-def training(data_dir, workdir, *overrides, compiled=KEPT):
-    alone = "--config.controls.train_permuted_encoder=False"
-    return Pair(command(data_dir, workdir, alone, *overrides), compiled=compiled)
-
-
 def curve(workdir, stage):
     path = workdir / stage / "metrics.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -182,16 +178,37 @@ def test_processes_that_cannot_share_a_batch_are_refused(data_dir):
         devices_that_share(batch_divisor(config), 8, num_processes=3)
 
 
+LENGTH = {"universal.num_steps": 60, "checkpoint.every": 6, "training.log_every": 2}
+
+
+def training(data_dir, workdir, *overrides, compiled=KEPT):
+    """A pair, each process of which streams what its devices need."""
+    changed = LENGTH | {"data.image_storage": "stream", "controls.train_permuted_encoder": False}
+    flags = [f"--config.{key}={value}" for key, value in changed.items()]
+    return Pair(command(data_dir, workdir, *flags, *overrides), compiled=compiled)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data_dir, tmp_path_factory):
+    """Workdir of a pair that trained to its end, and what each process said."""
+    workdir = tmp_path_factory.mktemp("pair") / "run"
+    statuses, told = training(data_dir, workdir).ends()
+    assert statuses == [0, 0], told
+    return workdir, told
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
-    # Each process streams what its devices need; in the one process, all images lie on them.
-    statuses, told = training(
-        data_dir, tmp_path / "run", "--config.data.image_storage=stream"
-    ).ends()
-    assert statuses == [0, 0], told
-    for stage in ("encoder", "saliency", "universal"):
-        found, expected = load_params(tmp_path / "run", stage), load_params(tiny_run, stage)
+def test_a_pair_trains_as_one_process_does(undisturbed, tiny_run, data_dir, tmp_path):
+    workdir, told = undisturbed
+    # In the one process, all images lie on the devices.
+    config = tiny_config(data_dir)
+    config.stage = "universal"
+    for key, value in LENGTH.items():
+        config.update_from_flattened_dict({key: value})
+    train_folds(config, tmp_path)
+    for stage, alone in (("encoder", tiny_run), ("saliency", tiny_run), ("universal", tmp_path)):
+        found, expected = load_params(workdir, stage), load_params(alone, stage)
         if stage != "encoder":
             # Added to all cells of a map before it is normalised, it changes nothing: its gradient
             # is rounding, which Adam makes a whole step of.
@@ -199,31 +216,27 @@ def test_a_pair_trains_as_one_process_does(tiny_run, data_dir, tmp_path):
         jax.tree.map(
             lambda *both: np.testing.assert_allclose(*both, rtol=0, atol=1e-4), found, expected
         )
-        lines, expected_lines = curve(tmp_path / "run", stage), curve(tiny_run, stage)
+        lines, expected_lines = curve(workdir, stage), curve(alone, stage)
         assert [line["step"] for line in lines] == [line["step"] for line in expected_lines]
         losses = [[line["loss"] for line in of] for of in (lines, expected_lines)]
         np.testing.assert_allclose(*losses, rtol=1e-5)
     # The first evaluates and speaks for both.
-    assert (tmp_path / "run" / "evaluation.json").is_file()
+    assert (workdir / "evaluation.json").is_file()
     assert "**Verification.**" in told[0][0]
     assert re.search(r"encoder: .*\b12/12 ", told[0][1])
     assert "encoder" not in told[1][1]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # Five times two distributed.
-def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_path):
-    length = ["--config.stage=universal", "--config.universal.num_steps=60"]
-    length += ["--config.checkpoint.every=6", "--config.training.log_every=2"]
-    undisturbed, workdir = tmp_path / "undisturbed", tmp_path / "run"
-    statuses, told = training(data_dir, undisturbed, *length).ends()
-    assert statuses == [0, 0], told
-    compiled = linked_copy(tmp_path / "compiled")
+@pytest.mark.timeout(1200)  # Four times two distributed.
+def test_what_befalls_one_process_stops_both_and_the_pair_resumes(undisturbed, data_dir, tmp_path):
+    workdir, compiled = tmp_path / "run", linked_copy(tmp_path / "compiled")
+    one_stage = "--config.stage=universal"
 
     def start():
         """Starts the pair and lets it come four lines further."""
         num_lines = len(curve(workdir, "universal"))
-        pair = training(data_dir, workdir, *length, compiled=compiled)
+        pair = training(data_dir, workdir, one_stage, compiled=compiled)
         pair.wait_until(lambda: len(curve(workdir, "universal")) >= num_lines + 4)
         return pair
 
@@ -246,12 +259,13 @@ def test_what_befalls_one_process_stops_both_and_the_pair_resumes(data_dir, tmp_
         # Ours or JAX's, whichever notices first.
         assert re.search(r"another process ended|another task died", told[1 - lost][1])
 
-    statuses, told = training(data_dir, workdir, *length).ends()
+    statuses, told = training(data_dir, workdir, one_stage).ends()
     assert statuses == [0, 0], told
     assert "universal: resumed at step" in told[0][1]
+    whole = undisturbed[0]
     jax.tree.map(
         np.testing.assert_array_equal,
         load_params(workdir, "universal"),
-        load_params(undisturbed, "universal"),
+        load_params(whole, "universal"),
     )
-    assert curve(workdir, "universal") == curve(undisturbed, "universal")
+    assert curve(workdir, "universal") == curve(whole, "universal")

@@ -31,7 +31,7 @@ from tfds_builders.common.build import build  # noqa: E402
 
 LENGTH = {"encoder.num_steps": 1500, "saliency.num_steps": 400, "universal.num_steps": 200}
 LENGTH["checkpoint.every"] = 50
-OTHERS = {"training.log_every": 10, "controls.train_permuted_encoder": False}
+OTHERS = {"training.log_every": 5, "controls.train_permuted_encoder": False}
 
 
 def command(data_dir: Path, workdir: Path, shortened: int) -> list[str]:

@@ -30,7 +30,7 @@ def save(folder, *numbers, keep=5):
 
 def restore(folder, trees=None):
     sharding = replicated(jax.local_devices()[:1])
-    return checkpoints.restore(folder, trees or make_trees(), sharding)
+    return checkpoints.restore(folder, lambda _: trees or make_trees(), sharding)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def files_of(checkpoint):
 
 
 def test_the_newest_is_restored_as_it_was_saved(saved):
-    step, trees = restore(saved)
+    step, trees, _ = restore(saved)
     assert step == 8
     jax.tree.map(np.testing.assert_array_equal, trees, make_trees(8))
     assert checkpoints.latest_step(saved) == 8
@@ -90,7 +90,7 @@ def test_every_spoilt_file_is_caught_and_the_one_before_is_used(spoil, damage, c
     for path in files_of(copy / "8"):
         other = shutil.copytree(copy, copy.parent / "other")
         spoil(other / path.relative_to(copy))
-        step, trees = restore(other)
+        step, trees, _ = restore(other)
         assert step == 4
         jax.tree.map(np.testing.assert_array_equal, trees, make_trees(4))
         told = capsys.readouterr().err
@@ -180,7 +180,7 @@ def test_a_folder_that_cannot_be_written_is_told(copy, monkeypatch):
 
 
 def test_the_digest_of_arrays_is_that_of_their_values(saved):
-    _, trees = restore(saved)
+    _, trees, _ = restore(saved)
     assert checkpoints.digest(trees) == checkpoints.digest(make_trees(8))
     assert checkpoints.digest(trees) != checkpoints.digest(make_trees(9))
     renamed = {"params": trees["progress"], "progress": trees["params"]}
