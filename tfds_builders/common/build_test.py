@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,14 @@ def test_importing_the_package_registers_the_builder(name: str) -> None:
     assert tfds.builder_cls(name) is module.Builder is BUILDER_CLASSES[name]
 
 
-def test_a_data_set_is_built_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_data_set_is_built_once(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    temporary_dir = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary_dir))
     prepared_dir = build("synthetic_gaze/tiny", data_dir=tmp_path)
     assert prepared_dir == tmp_path / "synthetic_gaze" / "tiny" / "1.2.0"
     captured = capfd.readouterr()
@@ -99,8 +107,9 @@ def test_a_data_set_is_built_once(tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert build("synthetic_gaze/tiny", data_dir=tmp_path) == prepared_dir
     assert capfd.readouterr().err == f"synthetic_gaze/tiny is already built: {prepared_dir}\n"
     assert {path: path.stat().st_mtime_ns for path in prepared_dir.iterdir()} == files
-    # No folder for downloads.
+    # No folder for downloads, and nothing among the temporary files.
     assert [path.name for path in tmp_path.iterdir()] == ["synthetic_gaze"]
+    assert list(temporary_dir.iterdir()) == []
 
 
 def test_a_folder_without_a_data_set_is_named(tmp_path: Path) -> None:
@@ -177,6 +186,7 @@ def test_building_and_reading_imports_no_framework(tmp_path: Path) -> None:
     finished = run_python(
         """
 import sys
+import tempfile
 from pathlib import Path
 import tensorflow_datasets as tfds
 from tfds_builders.common.build import build

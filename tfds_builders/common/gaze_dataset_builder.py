@@ -45,12 +45,15 @@ class GazeDatasetBuilder(tfds.core.GeneratorBasedBuilder):
         """
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
+        info = self.dataset_info_from_configs(
             features=gaze_schema.make_features(),
             license=self.LICENSE,
             homepage=self.HOMEPAGE,
             metadata=tfds.core.MetadataDict(),
         )
+        # TFDS would ask its bucket, which has none of these, and leave an empty temporary folder.
+        info.initialize_from_bucket = lambda: None
+        return info
 
     def _split_generators(
         self, dl_manager: tfds.download.DownloadManager
