@@ -82,7 +82,8 @@ def make_splits(
             published and does not change.
 
     Raises:
-        ValueError: if the name of an OSIE image is no number, or one of the four sets is empty.
+        ValueError: if the name of an OSIE image is no number, if no user saw enough images, or if
+            one of the four sets is empty.
     """
     images = np.arange(len(image_ids))
     hashed = _hashed_names(image_ids, copies)
@@ -92,6 +93,13 @@ def make_splits(
         is_test = np.array([_hash(name, hash_seed) % hash_one_in == 0 for name in hashed])
     num_images = np.minimum(viewed[:, is_test].sum(axis=1), viewed[:, ~is_test].sum(axis=1))
     users = np.flatnonzero(num_images >= min_images)
+    if len(users) == 0:
+        rule = f"{test_rule!r} with hash_seed {hash_seed}" if test_rule == "hash" else "'osie'"
+        raise ValueError(
+            f"no user saw {min_images} training images and {min_images} test images, which "
+            f"split.min_images asks for; of {len(is_test)} images, {is_test.sum()} are test images "
+            f"by split.test_rule {rule}; allowed: another hash_seed, more images, fewer min_images"
+        )
     is_unseen = np.arange(len(users)) % folds == fold
     if purpose == "validation":
         users, images = users[~is_unseen], images[~is_test]

@@ -77,6 +77,12 @@ def test_an_empty_set_is_named():
         check(Splits(some, empty, some, some), users=some, images=some)
 
 
+def test_too_few_test_images_of_every_user_are_named_with_the_rule():
+    two = {**HASH, "hash_one_in": 1000, "min_images": 2}
+    with pytest.raises(ValueError, match=r"no user saw 2 .* 0 are test images by .*hash_seed 0"):
+        make_splits(USERS, OSIE, EVERYTHING, **two, folds=3, fold=0)
+
+
 def test_osie_rule_refuses_other_names():
     with pytest.raises(ValueError, match=r"image 'scene_1.png' has no number"):
         make_splits(
