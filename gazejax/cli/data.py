@@ -301,9 +301,10 @@ def _check(arguments: argparse.Namespace) -> None:
     name = arguments.of or raw_check.find_kind(checked)
     is_table = name == "gaze_table"
     places = [place for place in (checked, arguments.images) if place is not None]
-    if not raw_check.is_plot(arguments.picture):  # By an earlier check, in a folder of images.
-        files = (one for place in places for one in (place, *place.rglob("*")))
-        check_output("--picture", arguments.picture, files)
+    files = (one for place in places for one in (place, *place.rglob("*")))
+    # A picture by an earlier check may lie in a folder of images.
+    inputs = () if raw_check.is_plot(arguments.picture) else files
+    check_output("--picture", arguments.picture, inputs, [".png"])
     where = Options(table=checked) if is_table else Options(raw_dir=checked)
     findings = raw_check.check(
         name,

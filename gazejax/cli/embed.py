@@ -93,9 +93,11 @@ def _embed(arguments: argparse.Namespace) -> None:
     if arguments.user is not None:
         named, _ = pictures.match_images(image_ids, source.images_dir)
     inputs = [*_inputs(source, named.values()), *run_files(arguments.workdir)]
+    if arguments.all and arguments.out.exists() and not arguments.out.is_dir():
+        raise ValueError(f"--out is {arguments.out}, a file; allowed with --all: a folder")
     for output in outputs:
         if not arguments.all or output.exists():
-            check_output("--out", output, inputs)
+            check_output("--out", output, inputs, [".npz"])
     model = load(arguments.workdir)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(

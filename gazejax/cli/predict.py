@@ -13,8 +13,6 @@ from gazejax.cli.embeddings import check_encoder, read_embedding
 from gazejax.cli.paths import as_path, check_output, run_files
 from tfds_builders.common import pictures
 
-_NUMBERS, _PICTURE = (".npy", ".npz"), ".png"
-
 
 def add_parser(commands: Any) -> None:
     """Adds the command.
@@ -75,14 +73,9 @@ def _check_outputs(out: Path | None, overlay: Path | None, inputs: list[Path | N
     if out is None and overlay is None:
         raise ValueError("--out and --overlay are missing; allowed: one of them, or both")
     if out is not None:
-        allowed = (*_NUMBERS, _PICTURE)
-        if out.suffix.lower() not in allowed:
-            raise ValueError(f"--out is {out}; allowed: a file that ends with {', '.join(allowed)}")
-        check_output("--out", out, inputs)
+        check_output("--out", out, inputs, (".npy", ".npz", ".png"))
     if overlay is not None:
-        if overlay.suffix.lower() != _PICTURE:
-            raise ValueError(f"--overlay is {overlay}; allowed: a file that ends with {_PICTURE}")
-        check_output("--overlay", overlay, inputs)
+        check_output("--overlay", overlay, inputs, [".png"])
     if out is not None and overlay is not None and out.resolve() == overlay.resolve():
         raise ValueError(f"--out and --overlay are both {out}; allowed: two files")
 

@@ -153,9 +153,19 @@ def test_embed_says_who_may_be_the_same_person(tiny_run, pictures, capsys):
         ("data check gaze.csv --images . --picture gaze.csv", "--picture gaze.csv would be"),
         ("data check gaze.csv --images . --picture a.png", "over the input a.png"),
         ("data check tables --images . --picture gaze.csv", "over the input tables/gaze.csv"),
+        ("data check gaze.csv --images b --picture g2.csv", "a file that ends with .png"),
+        ("data check gaze.csv --images b --picture new.jpg", "a file that ends with .png"),
+        ("data check gaze.csv --images b --picture text.png", "text.png would be written over a f"),
+        ("data check gaze.csv --images b --picture folder.png", "which is no file"),
+        ("embed RUN --table gaze.csv --images . --user ann --out g2.csv", "ends with .npz"),
+        ("embed RUN --table gaze.csv --images . --user ann --out f.npz", "that is no npz file"),
+        ("embed RUN --table gaze.csv --images . --all --out g2.csv", "allowed with --all: a fol"),
+        ("predict RUN --image a.png --out f.npz", "f.npz would be written over a file that is no"),
+        ("predict RUN --image a.png --out f.npy", "that is no npy file"),
+        ("predict RUN --image a.png --overlay text.png", "that is no png file"),
     ],
 )
-def test_no_command_writes_over_its_input(
+def test_no_command_writes_over_its_input_or_another_kind_of_file(
     tiny_run, pictures, monkeypatch, capsys, command, message
 ):
     monkeypatch.chdir(pictures)
@@ -164,7 +174,9 @@ def test_no_command_writes_over_its_input(
     (pictures / "link.png").symlink_to("a.png")
     (pictures / "hard.png").hardlink_to("a.png")
     (pictures / "tables" / "gaze.csv").hardlink_to("gaze.csv")
-    (pictures / "e.npz").write_bytes(b"kept")
+    (pictures / "folder.png").mkdir()
+    for name in ("e.npz", "f.npz", "f.npy", "text.png", "g2.csv"):
+        (pictures / name).write_bytes(b"kept")
     before = {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()}
     assert main([word.replace("RUN", str(tiny_run)) for word in command.split()]) == 1
     printed = capsys.readouterr().err
@@ -174,7 +186,6 @@ def test_no_command_writes_over_its_input(
 
 
 def test_embed_and_predict_read_pictures_as_build_does(tiny_run, pictures, capsys):
-    out = ["--out", str(pictures / "map.png")]
     image = pictures / "a.png"
     exif = Image.Exif()
     exif[274] = 6
@@ -182,6 +193,7 @@ def test_embed_and_predict_read_pictures_as_build_does(tiny_run, pictures, capsy
         upright.transpose(Image.Transpose.ROTATE_90).save(image, exif=exif)
     table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures), "--user", "ann"]
     for command in (["predict", "--image", str(image)], ["embed", *table]):
+        out = ["--out", str(pictures / ("map.png" if command[0] == "predict" else "e.npz"))]
         arguments = [command[0], str(tiny_run), *command[1:], *out]
         assert main(arguments) == 1
         assert "a.png: its EXIF orientation is 6, expected 1: --exif" in capsys.readouterr().err
