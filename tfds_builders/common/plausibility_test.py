@@ -405,11 +405,99 @@ def test_a_fault_of_a_whole_table_is_named(name: str) -> None:
     assert len(found) == 1, found
 
 
+# Another unit of some rows [n]: what is planted, and what is said with "of user" or "on image".
+UNITS: dict[str, tuple[Callable[[Gaze, np.ndarray], Gaze], str]] = {
+    "fractions": (
+        lambda g, rows: at(g, np.where(rows[:, None], g.xy_frac, g.xy)),
+        "x and y{} look like fractions, not pixels",
+    ),
+    "degrees": (
+        lambda g, rows: at(g, np.where(rows[:, None], g.xy / 60 - (16, 9), g.xy)),
+        "x and y{} look like degrees, not pixels",
+    ),
+    "seconds": (
+        lambda g, rows: g._replace(duration_ms=np.where(rows, duration(g) / 1e3, duration(g))),
+        "durations{} look like seconds",
+    ),
+    "microseconds": (
+        lambda g, rows: g._replace(duration_ms=np.where(rows, duration(g) * 1e3, duration(g))),
+        "durations{} look like microseconds",
+    ),
+    "nanoseconds": (
+        lambda g, rows: g._replace(duration_ms=np.where(rows, duration(g) * 1e6, duration(g))),
+        "durations{} look like nanoseconds",
+    ),
+    "starts in seconds": (
+        lambda g, rows: g._replace(t_ms=np.where(rows, start(g) / 1e3, start(g))),
+        "t_ms{} looks like seconds",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(UNITS))
+def test_another_unit_of_eight_rows_of_one_person_is_named(name: str) -> None:
+    plant, words = UNITS[name]
+    gaze = plausible()
+    image = np.flatnonzero(np.bincount(gaze.image[gaze.user == 1]) >= 9)[0]
+    viewing = np.flatnonzero((gaze.user == 1) & (gaze.image == image))
+    # 9 rows of a viewing have 8 steps from start to start.
+    for num_rows, is_named in ((9, True), (7, False)):
+        chosen = np.append(np.flatnonzero(gaze.user != 1), viewing[:num_rows])
+        kept = take(gaze, np.sort(chosen))
+        found = warnings(plant(kept, kept.user == 1), USER_IDS, IMAGE_IDS)
+        assert any(words.format(" of user 'u1'") in line for line in found) == is_named, found
+
+
+@pytest.mark.parametrize("name", list(UNITS))
+def test_another_unit_of_some_images_is_named(name: str) -> None:
+    plant, words = UNITS[name]
+    gaze = plausible()
+    for images, who in (([3], "image '3.png'"), ([0, 7], "images '0.png', '7.png'")):
+        (line,) = warnings(plant(gaze, np.isin(gaze.image, images)), USER_IDS, IMAGE_IDS)
+        assert words.format(f" on {who}") in line
+
+
+def test_per_cent_and_hundredths_of_a_person_with_few_rows_are_named() -> None:
+    gaze = take(plausible(), (plausible().user != 1) | (plausible().image < 4))
+    of_one = gaze.user == 1
+    assert 20 <= of_one.sum() < 60
+    per_cent = at(gaze, np.where(of_one[:, None], 100 * gaze.xy_frac, gaze.xy))
+    (line,) = warnings(per_cent, USER_IDS, IMAGE_IDS)
+    assert line.startswith("x and y of user 'u1' look like per cent")
+    frames = gaze._replace(duration_ms=np.where(of_one, duration(gaze) * 0.06, duration(gaze)))
+    (line,) = warnings(frames, USER_IDS, IMAGE_IDS)
+    assert line.startswith("durations of user 'u1' are too short")
+
+
+def test_a_person_or_image_without_places_is_not_in_another_unit() -> None:
+    gaze = plausible()
+    for group in (gaze.user == 1, gaze.image == 3):
+        for marker in (0.0, -1.0):
+            found = warnings(
+                at(gaze, np.where(group[:, None], marker, gaze.xy)), USER_IDS, IMAGE_IDS
+            )
+            assert found
+            assert not any(", not pixels" in line for line in found), found
+
+
+def test_gaze_in_degrees_near_the_centre_of_an_image_is_no_fraction() -> None:
+    gaze = plausible()
+    degrees = gaze.xy / 60 - (16, 9)
+    near = np.where((gaze.image == 3)[:, None], degrees / 20, degrees)
+    (line,) = warnings(at(gaze, near), USER_IDS, IMAGE_IDS)
+    assert line.startswith("x and y look like degrees, not pixels")
+
+
 def test_pixels_are_no_fractions_and_no_degrees() -> None:
     gaze = plausible()
     for units, words in (("frac", "pixels, not fractions"), ("deg", "pixels, not degrees")):
         (line, *_) = warnings(gaze, USER_IDS, IMAGE_IDS, units=units)  # type: ignore[arg-type]
-        assert words in line
+        assert f"y look like {words}" in line
+        right = gaze.xy_frac if units == "frac" else gaze.xy / 60 - (16, 9)
+        for group, who in ((gaze.user == 1, "of user 'u1'"), (gaze.image == 3, "on image '3.png'")):
+            mixed = gaze._replace(xy=np.where(group[:, None], gaze.xy, right))
+            (line, *_) = warnings(mixed, USER_IDS, IMAGE_IDS, units=units)  # type: ignore[arg-type]
+            assert f"y {who} look like {words}" in line
 
 
 def test_the_gaze_of_one_person_under_two_names_is_named() -> None:

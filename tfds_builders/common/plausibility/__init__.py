@@ -51,7 +51,7 @@ def warnings(
         gaze = gaze_rows.take(gaze, is_finite)
     if not len(gaze.xy):
         return found
-    where = places.check_places(gaze, user_ids, units)
+    where = places.check_places(gaze, user_ids, image_ids, units)
     found += where.warnings
     if where.is_off.mean() > 0.5:
         # Distances are then shares of the extent of all gaze, whatever its unit is.
@@ -66,7 +66,7 @@ def warnings(
     found += looks.warnings
     are_fixations = looks.are_fixations
     of_durations = times.check_durations(
-        gaze, pairs, user_ids, are_fixations=are_fixations, is_table=is_table
+        gaze, pairs, user_ids, image_ids, are_fixations=are_fixations, is_table=is_table
     )
     found += of_durations
     # What is wrong about durations alone would contradict the starts too.
@@ -74,6 +74,8 @@ def warnings(
     found += times.check_starts(
         gaze,
         pairs,
+        user_ids,
+        image_ids,
         are_fixations=are_fixations,
         is_comparable=is_comparable,
         is_table=is_table,

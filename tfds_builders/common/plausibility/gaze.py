@@ -8,8 +8,13 @@ import numpy as np
 Tracking = Literal["eye", "mouse", "generated"]
 
 # A share of a whole table counts from any number of rows that a check allows. The share of one
-# person, who differs from the others, needs as many rows as make it no accident.
-_MIN_ROWS_OF_A_USER = 60
+# person or image, which differs from the others, needs as many rows as make it no accident.
+MIN_ROWS_OF_A_GROUP = 60
+# Values that no gaze has need fewer rows, but nearly all of them. Of the rows of a person or image
+# in the real sets, 3 that follow each other are never all at such places or so short. Where 5 % of
+# the rows of a table are broken so, 8 of 8 are by chance in one of 25 thousand million groups.
+FEW_ROWS = 8
+_SHARE_OF_FEW = 0.9
 _MAX_NAMES = 3
 # Percentiles of more rows take long and change nothing.
 _MAX_EXTENT_ROWS = 50_000
@@ -156,11 +161,53 @@ def users_above(flags: np.ndarray, user: np.ndarray, share: float) -> np.ndarray
     Returns:
         int64 [k], the people.
     """
+    return _groups_above(flags, user, share, MIN_ROWS_OF_A_GROUP)
+
+
+def _groups_above(
+    flags: np.ndarray, group: np.ndarray, share: float, least_rows: int
+) -> np.ndarray:
     if not flags.any():
         return np.zeros(0, np.int64)
-    total = np.bincount(user)
-    found = np.bincount(user, flags, minlength=len(total))
-    return np.flatnonzero((total >= _MIN_ROWS_OF_A_USER) & (found >= share * total))
+    total = np.bincount(group)
+    found = np.bincount(group[flags], minlength=len(total))
+    is_above = (total >= MIN_ROWS_OF_A_GROUP) & (found >= share * total)
+    is_above |= (total >= least_rows) & (found >= max(share, _SHARE_OF_FEW) * total)
+    return np.flatnonzero(is_above)
+
+
+def whose(
+    flags: np.ndarray,
+    gaze: Gaze,
+    user_ids: Sequence[str],
+    image_ids: Sequence[str],
+    share: float,
+    *,
+    at_least: int = 2,
+    least_rows: int = MIN_ROWS_OF_A_GROUP,
+) -> str | None:
+    """Says whose rows have a fault: "" for those of the table; None if no person or image has it.
+
+    Args:
+        flags: bool [n].
+        gaze: the n rows.
+        user_ids: names of the people.
+        image_ids: names of the images, which are looked at where no person has the fault.
+        share: the least share of flagged rows that counts.
+        at_least: the least number of flagged rows that counts.
+        least_rows: the least number of rows of a person or image. Below 60 rows, nine tenths have
+            to be flagged at least.
+    """
+    num_found = int(flags.sum())
+    if num_found < at_least:
+        return None
+    if num_found >= share * len(flags):
+        return ""
+    users = _groups_above(flags, gaze.user, share, least_rows)
+    if len(users):
+        return f" of {names_of(users, user_ids)}"
+    images = _groups_above(flags, gaze.image, share, least_rows)
+    return f" on {names_of(images, image_ids, 'image')}" if len(images) else None
 
 
 def names_of(numbers: np.ndarray, names: Sequence[str], kind: str = "user") -> str:

@@ -1,4 +1,4 @@
-"""Whether places of gaze look like another unit, another origin, or no places at all."""
+"""Whether places of gaze look like another origin, or no places at all."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,17 +8,8 @@ import numpy as np
 from tfds_builders.common.coordinates import Units
 from tfds_builders.common.plausibility import gaze as gaze_rows
 from tfds_builders.common.plausibility.gaze import Gaze
+from tfds_builders.common.plausibility.units import check_units, shown_size
 
-# No picture is smaller; fractions may lie somewhat outside 0 to 1.
-_LARGEST_FRAC = 1.5
-# Gaze on a screen is within 45 degrees of its centre. DAEMONS has 0 to 32 by 0 to 18.
-_LARGEST_DEG = 45.0
-# Degrees read as pixels stay within a tenth of a picture of 300 pixels or more.
-_CORNER_FRAC = 0.15
-# Share of rows that decides about a unit; the rest may be off the screen.
-_MOST = 0.9
-# A few negative values are beside the screen; more are counted from its centre.
-_SHARE_SIGNED = 0.15
 # The least area of the picture that gaze covers: 25 viewings by one person cover 34 % and more in
 # MIT1003, OSIE, PS, the scene set and the relational set.
 _SMALL_AREA = 0.02
@@ -51,123 +42,24 @@ class Places(NamedTuple):
     is_off: np.ndarray
 
 
-def check_places(gaze: Gaze, user_ids: Sequence[str], units: Units) -> Places:
+def check_places(
+    gaze: Gaze, user_ids: Sequence[str], image_ids: Sequence[str], units: Units
+) -> Places:
     """Checks units, origin and extent of x and y."""
-    places = _check_units(gaze, user_ids, units)
+    unit = check_units(gaze, user_ids, image_ids, units)
+    is_off = np.zeros(len(gaze.xy), bool) if unit is None else unit.is_off
+    of_unit = [] if unit is None else [unit.warning]
+    if not of_unit and units != "deg":
+        of_unit = _check_centre(gaze)
     is_saturated = _is_saturated(gaze)
-    found = [*places.warnings, *_check_saturated(gaze, is_saturated)]
-    if not places.warnings:
+    found = [*of_unit, *_check_saturated(gaze, is_saturated)]
+    if not of_unit:
         rest = gaze_rows.take(gaze, ~is_saturated) if is_saturated.any() else gaze
         found += _check_swapped(rest, user_ids, units) or [
             *_check_extent(rest, user_ids),
             *_check_fillers(rest, units),
         ]
-    return Places(found, places.is_off)
-
-
-def _shown_size(gaze: Gaze) -> str:
-    size = gaze.size_px[gaze_rows.both(np.isfinite(gaze.size_px))]
-    if not len(size):
-        return "pictures"
-    width, height = np.median(size, axis=0)
-    return f"pictures of {width:g} x {height:g} pixels"
-
-
-def _range(values: np.ndarray) -> str:
-    return f"{values.min():.4g} to {values.max():.4g}"
-
-
-def _check_units(gaze: Gaze, user_ids: Sequence[str], units: Units) -> Places:
-    """Finds the unit that x and y are in, if it is another than `units`."""
-    checks = {"px": _not_pixels, "frac": _not_fractions, "deg": _not_degrees}
-    found = checks[units](gaze, user_ids)
-    if found is not None:
-        return Places([found[0]], found[1])
-    nothing = np.zeros(len(gaze.xy), bool)
-    return Places([] if units == "deg" else _check_centre(gaze), nothing)
-
-
-def _numbers(gaze: Gaze, rows: np.ndarray) -> str:
-    """Says how many rows [n] of which values there are."""
-    xy = gaze.xy[rows]
-    return (
-        f"{len(xy)} of {len(rows)} rows have x {_range(xy[:, 0])} and y {_range(xy[:, 1])} on "
-        f"{_shown_size(gaze)}"
-    )
-
-
-def _not_pixels(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] | None:
-    xy, size = gaze.xy, gaze.size_px
-    magnitude = gaze_rows.larger(np.abs(xy))
-    is_frac = magnitude <= _LARGEST_FRAC
-    who = gaze_rows.who_of(is_frac, gaze.user, user_ids, _MOST, 2)
-    if who is not None:
-        is_signed = (xy[is_frac] < 0).mean(0).max() > _SHARE_SIGNED
-        signed = ", after adding what makes the left upper corner 0" if is_signed else ""
-        return (
-            f"x and y{who} look like fractions, not pixels: {_numbers(gaze, is_frac)}: give "
-            f"--units frac{signed}; with --screen and --fit, or --shown-at, if they are fractions "
-            "of the screen; with --y up if y is counted from the bottom (Pupil Core)",
-            is_frac,
-        )
-    # A size that is not known compares as "no" and excludes nothing.
-    in_corner = ~gaze_rows.either(np.abs(xy) > _CORNER_FRAC * size)
-    is_deg = (magnitude <= _LARGEST_DEG) & in_corner
-    who = gaze_rows.who_of(is_deg, gaze.user, user_ids, _MOST, 2)
-    if who is not None:
-        mend = "give --units deg and --pixels-per-degree"
-        if (xy[is_deg] < 0).mean(0).max() <= _SHARE_SIGNED:
-            mend = (
-                "few are negative, so they are counted from a corner (DAEMONS: the bottom left): "
-                "multiply by the pixels of a degree first, and give --y up if from the bottom"
-            )
-        return (
-            f"x and y{who} look like degrees, not pixels: {_numbers(gaze, is_deg)}: {mend}",
-            is_deg,
-        )
-    is_percent = gaze_rows.both(xy >= -5) & (magnitude <= 105)
-    # With many rows, the gaze of smaller pictures would reach further too.
-    least_px = 200 if len(xy) >= 30 else 300
-    is_large = np.mean(np.minimum(size[:, 0], size[:, 1]) < least_px) < 0.5
-    if len(xy) >= 5 and is_large and is_percent.mean() >= 0.98 and magnitude.max() > 60:
-        return (
-            f"x and y look like per cent, not pixels: {_numbers(gaze, is_percent)}: divide them by "
-            "100 and give --units frac",
-            is_percent,
-        )
-    return None
-
-
-def _not_fractions(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] | None:
-    is_large = gaze_rows.larger(np.abs(gaze.xy)) > 5
-    who = gaze_rows.who_of(is_large, gaze.user, user_ids, 0.5, 2)
-    if who is None:
-        return None
-    is_percent = np.percentile(gaze.xy[is_large], 99) <= 101
-    kind, mend = ("per cent", "divide them by 100") if is_percent else ("pixels", "give --units px")
-    return (
-        f"x and y{who} look like {kind}, not fractions: {_numbers(gaze, is_large)}: {mend}",
-        is_large,
-    )
-
-
-def _not_degrees(gaze: Gaze, user_ids: Sequence[str]) -> tuple[str, np.ndarray] | None:
-    is_large = gaze_rows.larger(np.abs(gaze.xy)) > 90
-    who = gaze_rows.who_of(is_large, gaze.user, user_ids, 0.2, 2)
-    if who is not None:
-        return (
-            f"x and y{who} look like pixels, not degrees: {_numbers(gaze, is_large)}: give "
-            "--units px",
-            is_large,
-        )
-    is_frac: np.ndarray = gaze_rows.both((gaze.xy >= -0.2) & (gaze.xy <= 1.2))
-    if len(is_frac) >= 10 and is_frac.mean() >= 0.98:
-        return (
-            f"x and y look like fractions, not degrees: {_numbers(gaze, is_frac)}: give "
-            "--units frac",
-            is_frac,
-        )
-    return None
+    return Places(found, is_off)
 
 
 def _check_centre(gaze: Gaze) -> list[str]:
@@ -223,7 +115,7 @@ def _check_extent(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
     if area < _SMALL_AREA and _num_viewings(gaze, is_known) >= 3:
         return [
             f"gaze covers {area:.2%} of the picture (x {low[0]:.1%} to {high[0]:.1%}, y "
-            f"{low[1]:.1%} to {high[1]:.1%} of {_shown_size(gaze)}): the unit may be another one: "
+            f"{low[1]:.1%} to {high[1]:.1%} of {shown_size(gaze)}): the unit may be another one: "
             "check --units, --pixels-per-degree and --screen"
         ]
     small = _small_users(xy, user)

@@ -12,6 +12,9 @@ from tfds_builders.common.plausibility.gaze import Gaze, Pairs
 _SECONDS_MS = 5.0
 _SHORT_MEDIAN_MS = 60.0
 _LONG_MEDIAN_MS = 1500.0
+# Of 5 rows of a person or image that follow each other, no real set has all beyond these.
+_TOO_SHORT_MS = 40.0
+_TOO_LONG_MS = 5000.0
 _MICROSECONDS_MS = 20e3
 _NANOSECONDS_MS = 20e6
 _MIN_ROWS_OF_MEDIAN = 20
@@ -31,7 +34,13 @@ _UNIT_RATIO = 50.0
 
 
 def check_durations(
-    gaze: Gaze, pairs: Pairs, user_ids: Sequence[str], *, are_fixations: bool, is_table: bool
+    gaze: Gaze,
+    pairs: Pairs,
+    user_ids: Sequence[str],
+    image_ids: Sequence[str],
+    *,
+    are_fixations: bool,
+    is_table: bool,
 ) -> list[str]:
     """Returns warnings about durations alone.
 
@@ -39,10 +48,11 @@ def check_durations(
         gaze: the rows.
         pairs: from `pairs_of`.
         user_ids: names of the people.
+        image_ids: names of the images.
         are_fixations: whether the rows look like fixations; if not, only units are checked.
         is_table: whether the options of tables can be given.
     """
-    duration, user = gaze.duration_ms, gaze.user
+    duration = gaze.duration_ms
     if duration is None or len(duration) < 2:
         return []
     num = len(duration)
@@ -68,13 +78,13 @@ def check_durations(
     ):
         if unit == "s" and not are_fixations:
             flags = flags & (duration < 1.5)  # Samples last for a few ms.
-        who = gaze_rows.who_of(flags, user, user_ids, 0.5, 2)
+        who = gaze_rows.whose(flags, gaze, user_ids, image_ids, 0.5, least_rows=gaze_rows.FEW_ROWS)
         if who is None:
             continue
         shown = float(np.median(duration[flags]))
         mend = f"give --durations {unit}"
         if who:
-            mend = f"build these people with --durations {unit}, or convert their rows"
+            mend = f"build these rows on their own with --durations {unit}, or convert them"
         if not is_table:
             mend = "convert them in the file"
         return [
@@ -85,20 +95,26 @@ def check_durations(
     if not are_fixations:
         return found
     if num >= _MIN_ROWS_OF_MEDIAN:
-        who = gaze_rows.who_of(duration < _SHORT_MEDIAN_MS, user, user_ids, 0.65, 10)
-        if who is not None:
-            return [
-                f"durations{who} are too short for fixations in milliseconds: median "
-                f"{np.median(duration[duration < _SHORT_MEDIAN_MS]):.4g}: they may count samples "
-                "or hundredths of seconds, or the rows may be samples and not fixations"
-            ]
-        who = gaze_rows.who_of(duration > _LONG_MEDIAN_MS, user, user_ids, 0.5, 10)
-        if who is not None:
-            return [
-                f"durations{who} are too long for fixations in milliseconds: median "
-                f"{np.median(duration[duration > _LONG_MEDIAN_MS]):.4g}: they may be in another "
-                f"unit{' (--durations)' if is_table else ''}, be times, or last for a whole viewing"
-            ]
+        mend = " (--durations)" if is_table else ""
+        kinds = {
+            "short": "they may count samples or hundredths of seconds, or the rows may be samples "
+            "and not fixations",
+            "long": f"they may be in another unit{mend}, be times, or last for a whole viewing",
+        }
+        for flags, share, words, least_rows in (
+            (duration < _SHORT_MEDIAN_MS, 0.65, "short", gaze_rows.MIN_ROWS_OF_A_GROUP),
+            (duration > _LONG_MEDIAN_MS, 0.5, "long", gaze_rows.MIN_ROWS_OF_A_GROUP),
+            (duration < _TOO_SHORT_MS, 0.9, "short", _MIN_ROWS_OF_MEDIAN),
+            (duration > _TOO_LONG_MS, 0.9, "long", _MIN_ROWS_OF_MEDIAN),
+        ):
+            who = gaze_rows.whose(
+                flags, gaze, user_ids, image_ids, share, at_least=10, least_rows=least_rows
+            )
+            if who is not None:
+                return [
+                    f"durations{who} are too {words} for fixations in milliseconds: median "
+                    f"{np.median(duration[flags]):.4g}: {kinds[words]}"
+                ]
     very_short = duration < _VERY_SHORT_MS
     least = max(_MIN_VERY_SHORT, _SHARE_VERY_SHORT * num)
     if num >= _MIN_ROWS_OF_MEDIAN and very_short.sum() >= least:
@@ -127,13 +143,22 @@ def _check_rising(gaze: Gaze, pairs: Pairs) -> list[str]:
 
 
 def check_starts(
-    gaze: Gaze, pairs: Pairs, *, are_fixations: bool, is_comparable: bool, is_table: bool
+    gaze: Gaze,
+    pairs: Pairs,
+    user_ids: Sequence[str],
+    image_ids: Sequence[str],
+    *,
+    are_fixations: bool,
+    is_comparable: bool,
+    is_table: bool,
 ) -> list[str]:
     """Returns warnings about starts, and about starts and durations together.
 
     Args:
         gaze: the rows.
         pairs: from `pairs_of`.
+        user_ids: names of the people.
+        image_ids: names of the images.
         are_fixations: whether the rows look like fixations of one eye.
         is_comparable: whether starts and durations can be compared: durations look right.
         is_table: whether the options of tables can be given.
@@ -146,6 +171,8 @@ def check_starts(
     if len(gap) >= 2:
         found += _check_unit_of_starts(
             gaze, pairs, gap, are_fixations=are_fixations, is_table=is_table
+        ) or _check_starts_of_groups(
+            gaze, pairs, gap, user_ids, image_ids, are_fixations=are_fixations
         )
     if not found and is_comparable and duration is not None and len(gap) >= 5:
         found += _check_overlap(start, duration, pairs, is_table=is_table)
@@ -193,6 +220,46 @@ def _check_unit_of_starts(
         f"apart (median){note}: "
         + (f"give --times {unit}" if is_table else "convert them in the file")
     ]
+
+
+def _check_starts_of_groups(
+    gaze: Gaze,
+    pairs: Pairs,
+    gap: np.ndarray,
+    user_ids: Sequence[str],
+    image_ids: Sequence[str],
+    *,
+    are_fixations: bool,
+) -> list[str]:
+    """Starts of some people or images in another unit than the others."""
+    is_short, is_long = (gap > 0) & (gap < _SECONDS_MS), gap > _MICROSECONDS_MS
+    few = gaze_rows.FEW_ROWS
+    for flags, name, least_rows in (
+        # Samples and two eyes are as near.
+        (is_short if are_fixations else np.zeros(len(gap), bool), "seconds", few),
+        # A viewing that is given twice, with few fixations, has long gaps too.
+        (is_long, "microseconds or nanoseconds", gaze_rows.MIN_ROWS_OF_A_GROUP),
+    ):
+        rows = np.flatnonzero(flags)
+        if len(rows) < few - 1:
+            continue
+        first = pairs.row[rows]
+        if gaze.duration_ms is not None:
+            # Durations are in milliseconds there.
+            ratio = gaze.duration_ms[first] / gap[rows]
+            is_other = (ratio >= _UNIT_RATIO) | (ratio <= 1 / _UNIT_RATIO)
+        else:
+            is_other = (pairs.step_frac[rows] >= 0.02) | is_long[rows]
+        flags = np.zeros(len(gap), bool)
+        flags[rows[is_other]] = True
+        of_pairs = gaze._replace(user=pairs.user, image=gaze.image[pairs.row])
+        who = gaze_rows.whose(flags, of_pairs, user_ids, image_ids, 0.8, least_rows=least_rows)
+        if who:
+            return [
+                f"t_ms{who} looks like {name}, not milliseconds: {int(flags.sum())} of {len(gap)} "
+                f"starts of a viewing are {np.median(gap[flags]):.4g} apart (median): convert them"
+            ]
+    return []
 
 
 def _check_overlap(
