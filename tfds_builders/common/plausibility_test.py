@@ -3,7 +3,7 @@
 import csv
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -403,6 +403,36 @@ def test_a_fault_of_a_whole_table_is_named(name: str) -> None:
     found = warnings(plant(plausible()), USER_IDS, IMAGE_IDS)
     assert any(words in line for line in found), found
     assert len(found) == 1, found
+
+
+@pytest.mark.parametrize("order", ["alternating", "blocks"])
+@pytest.mark.parametrize(
+    ("users", "who"), [([1], " of user 'u1'"), ([0, 2], " of users 'u0', 'u2'"), (range(6), "")]
+)
+def test_two_eyes_are_named_from_places_alone(order: str, users: Sequence[int], who: str) -> None:
+    gaze = plausible()
+    # The other eye lacks one row in ten.
+    both = two_eyes(gaze, order)._replace(duration_ms=None, t_ms=None)
+    is_second = np.zeros(len(both.xy), bool)
+    is_second[~np.isin(both.xy, gaze.xy).all(1)] = True
+    assert is_second.sum() == len(gaze.xy)
+    lost = np.random.default_rng(0).random(len(is_second)) < 0.1
+    kept = take(both, ~is_second | (np.isin(both.user, list(users)) & ~lost))
+    (line,) = warnings(kept, USER_IDS, IMAGE_IDS)
+    kind = "one after the other" if order == "alternating" else "of a viewing, one block after"
+    assert line.startswith(f"rows{who} look like two eyes")
+    assert kind in line
+
+
+def test_gaze_that_comes_back_to_few_places_is_not_of_two_eyes() -> None:
+    gaze = plausible()._replace(duration_ms=None, t_ms=None)
+    generator = np.random.default_rng(0)
+    # All look at the same four places of each picture, in any order: half of the rows have others
+    # near them in the second half of their viewing.
+    places = np.array([[0.38, 0.42], [0.62, 0.42], [0.5, 0.58], [0.5, 0.72]]) * (WIDTH, HEIGHT)
+    chosen = places[generator.integers(0, 4, len(gaze.xy))]
+    few = at(gaze, chosen + generator.normal(0, 20, gaze.xy.shape))
+    assert not any("two eyes" in line for line in warnings(few, USER_IDS, IMAGE_IDS))
 
 
 # Another unit of some rows [n]: what is planted, and what is said with "of user" or "on image".

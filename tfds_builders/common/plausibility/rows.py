@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfds_builders.common.plausibility import gaze as gaze_rows
+from tfds_builders.common.plausibility.eyes import check_places_of_eyes
 from tfds_builders.common.plausibility.gaze import Gaze, Pairs
 
 # Below, a share is an accident.
@@ -225,7 +226,7 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
                 f"{np.median(pairs.step_frac[paired]):.1%} of the picture away: {mend}"
             ]
     if duration is None or duration.min() == duration.max():
-        return [] if start is not None else _check_steps_of_eyes(pairs, user_ids)
+        return [] if start is not None else check_places_of_eyes(gaze, pairs, user_ids)
     # Few rows have to be nearer to each other, and more of them.
     scale, share = (1.0, _SHARE_PAIRED) if len(pairs.row) >= _FEW_PAIRS else (1 / 3, 0.4)
     alike = _alike_durations(duration[pairs.row], duration[pairs.following], scale)
@@ -246,23 +247,6 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
         f"rows{who} look like two eyes of a viewing, one block after the other: "
         f"{int(has_twin.sum())} of {len(has_twin)} rows have another row of their viewing with "
         f"nearly the same duration, {distance:.1%} of the picture away (median): {mend}"
-    ]
-
-
-def _check_steps_of_eyes(pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
-    """Every other step is small, where neither starts nor durations are known."""
-    near = pairs.step_frac < _SMALL_FRAC
-    who = gaze_rows.who_of(near, pairs.user, user_ids, 0.48, 30)
-    if who != "":
-        return []
-    follows = pairs.row[1:] == pairs.following[:-1]
-    again = near[1:][follows & near[:-1]]
-    if not len(again) or again.mean() > 0.3 or near.mean() > _SHARE_ALL_PAIRED:
-        return []
-    return [
-        f"rows look like two eyes, one after the other: {int(near.sum())} of {len(near)} rows are "
-        f"less than {_SMALL_FRAC:.0%} of the picture away from the row before, every other one: "
-        "keep one eye, with --where on the column of the eye, or --eye of a tracker's format"
     ]
 
 
