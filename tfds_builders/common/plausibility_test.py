@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tfds_builders.common.plausibility import Gaze, facts, warnings
+from tfds_builders.common.plausibility.agreement import check_agreement
 from tfds_builders.common.plausibility.names import check_names
 
 WIDTH, HEIGHT = 1920, 1080
@@ -433,6 +434,53 @@ def test_gaze_that_comes_back_to_few_places_is_not_of_two_eyes() -> None:
     chosen = places[generator.integers(0, 4, len(gaze.xy))]
     few = at(gaze, chosen + generator.normal(0, 20, gaze.xy.shape))
     assert not any("two eyes" in line for line in warnings(few, USER_IDS, IMAGE_IDS))
+
+
+def test_one_of_twelve_people_upside_down_is_named_on_25_images() -> None:
+    generator = np.random.default_rng(0)
+    image, user, _ = (part.ravel() for part in np.mgrid[:25, :12, :8])
+    # A third of gaze is around the centre, the rest around four places of the image.
+    places = generator.uniform(0.12, 0.88, (25, 4, 2))
+    xy_frac = places[image, generator.integers(0, 4, len(image))]
+    xy_frac += generator.normal(0, 0.1, xy_frac.shape)
+    is_central = generator.random((len(image), 1)) < 1 / 3
+    xy_frac = np.where(is_central, generator.normal(0.5, 0.18, xy_frac.shape), xy_frac)
+    size = np.tile([float(WIDTH), float(HEIGHT)], (len(image), 1))
+    gaze = Gaze(
+        image.astype(np.int32), user.astype(np.int32), None, None, xy_frac * size, xy_frac, size
+    )
+    user_ids = [f"u{number}" for number in range(12)]
+    assert check_agreement(gaze, user_ids) == []
+    num_found = 0
+    for number, user_id in enumerate(user_ids):
+        flipped = np.where((user == number)[:, None], upside_down(gaze), gaze.xy)
+        found = check_agreement(at(gaze, flipped), user_ids)
+        num_found += [f"user {user_id!r} looks upside down" in line for line in found] == [True]
+    assert num_found >= 11
+
+
+def faces(share_of_left: np.ndarray) -> Gaze:
+    """Gaze of 6 people on the eyes of 12 faces, 8 fixations each; shares [6] of the left eye."""
+    generator = np.random.default_rng(0)
+    image, user, _ = (part.ravel() for part in np.mgrid[:NUM_IMAGES, :NUM_USERS, :8])
+    is_left = generator.random(len(user)) < share_of_left[user]
+    xy_frac = np.column_stack([np.where(is_left, 0.4, 0.6), np.full(len(user), 0.4)])
+    xy_frac += generator.normal(0, 0.03, xy_frac.shape)
+    size = np.tile([float(WIDTH), float(HEIGHT)], (len(user), 1))
+    return Gaze(
+        image.astype(np.int32), user.astype(np.int32), None, None, xy_frac * size, xy_frac, size
+    )
+
+
+def test_a_person_who_prefers_the_other_eye_is_not_mirrored() -> None:
+    assert check_agreement(faces(np.array([0.2, 0.8, 0.2, 0.3, 0.2, 0.1])), USER_IDS) == []
+
+
+def test_people_who_agree_by_chance_only_are_not_turned() -> None:
+    gaze = plausible()
+    for seed in range(20):
+        chance = np.random.default_rng(seed).random(gaze.xy.shape) * gaze.size_px
+        assert check_agreement(at(gaze, chance), USER_IDS) == []
 
 
 # Another unit of some rows [n]: what is planted, and what is said with "of user" or "on image".
