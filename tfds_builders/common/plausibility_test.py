@@ -658,6 +658,7 @@ def test_real_gaze_gets_no_warning_until_a_fault_is_planted(name: str) -> None:
     assert warnings(take(gaze, gaze.image < 25), user_ids, image_ids) == []
     for fault, words in (
         (at(gaze, gaze.xy_frac), "fractions"),
+        (at(gaze, np.where((gaze.image == 3)[:, None], gaze.xy_frac, gaze.xy)), "on image"),
         (gaze._replace(duration_ms=duration(gaze) / 1000), "seconds"),
         (at(gaze, of_user(gaze, upside_down(gaze))), "upside down"),
         (take(gaze, np.repeat(np.arange(len(gaze.xy)), 2)), "given twice"),
