@@ -43,9 +43,10 @@ from gazejax.runtime.devices import check_not_forked, in_32_bits
 from gazejax.runtime.files import expand_home
 from gazejax.types import Scanpaths
 from gazejax.workdir import checkpoints
+from gazejax.workdir.finished import load_finished
 from gazejax.workdir.guards import check_same_encoder
-from gazejax.workdir.layout import latest_step, load_center_prior, load_config, load_projection
-from gazejax.workdir.parameters import digest_of_run, load_params
+from gazejax.workdir.layout import load_center_prior, load_config, load_projection
+from gazejax.workdir.parameters import digest_of_run
 
 # Pairs are padded to a multiple of 8, fixations to 128, 256, ...: few shapes are ever compiled.
 _PAIRS = 8
@@ -56,9 +57,10 @@ def load(workdir: str | Path) -> "Model":
     """Loads the trained stages of a workdir; a leading `~` is the home folder.
 
     Raises:
-        FileNotFoundError: if the folder is no workdir, or a stage has no checkpoint.
-        ValueError: if a checkpoint does not load, its encoder is another than that of stage 2, or
-            the folder holds several folds, or this process was forked after JAX had started.
+        FileNotFoundError: if the folder is no workdir, or a stage that it trains has no checkpoint.
+        ValueError: if a stage is not finished or its last checkpoint damaged, the encoder is not
+            that of stage 2, the folder holds several folds, or this process was forked after JAX
+            had started.
     """
     return Model(workdir)
 
@@ -138,17 +140,15 @@ class Model:
         self._center_prior = load_center_prior(
             workdir, {name: map_size(config, name) for name in INPUTS}
         )
-        self._encoder_params = load_params(workdir, "encoder")
-        self._saliency_params = load_params(workdir, "saliency")
+        params = load_finished(workdir)
+        self._encoder_params, self._saliency_params = params["encoder"], params["saliency"]
         check_same_encoder(workdir, self._encoder_params)
         num_users = self._encoder_params["classifier"]["bias"].shape[0]
         encoder = encoder_network(config, num_users=num_users)
         spec = MapSpec(map_size(config, "encoder"), config.data.sigma_frac, _FIXATIONS)
         self._embed_pairs = jax.jit(make_embed(encoder, spec, has_preference=has_preference))
         self._predict_map = jax.jit(make_predict(saliency_network(config, num_users=num_users)))
-        self._universal_params = None
-        if latest_step(workdir, "universal") is not None:
-            self._universal_params = load_params(workdir, "universal")
+        self._universal_params = params.get("universal")
         self.encoder_digest = checkpoints.digest(self._encoder_params)
         every = (self._encoder_params, self._saliency_params, self._universal_params)
         self.digest = digest_of_run(every, config.to_dict(), self._center_prior, self._projection)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import STAGES, embedding_layout, fold_configs
+from gazejax.config.derived import embedding_layout, fold_configs
 from gazejax.data.loading import apply_image_overlap, load_dataset, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import baselines, prediction_protocol, verification_protocol
@@ -22,6 +22,7 @@ from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.metrics import bootstrap, verification
 from gazejax.runtime.progress import track
 from gazejax.types import AnyArray, Dataset, Gaze, longest_viewing
+from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_leaks, check_same_encoder
 from gazejax.workdir.layout import latest_step, load_config, load_projection
 from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
@@ -75,8 +76,8 @@ def open_run(workdir: Path) -> Run:
     Raises:
         FileNotFoundError: if the folder is no workdir, its data set is not prepared, or there is no
             trained encoder.
-        ValueError: if the data set is not the one of the training, or a user or image that is to
-            be unseen took part in it.
+        ValueError: if the data set is not the one of the training, a user or image that is to
+            be unseen took part in it, or a stage is not finished.
     """
     config = load_config(workdir)
     dataset = load_dataset(config, load_projection(workdir))
@@ -93,12 +94,12 @@ def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
 
     Raises:
         FileNotFoundError: if there is no trained encoder.
-        ValueError: if the data set is not the one of the training, or a user or image that is to
-            be unseen took part in it.
+        ValueError: if the data set is not the one of the training, a user or image that is to
+            be unseen took part in it, or a stage is not finished.
     """
     dataset = apply_image_overlap(config, dataset)
     splits = make_config_splits(config, dataset)
-    trained = [stage for stage in STAGES if latest_step(workdir, stage) is not None]
+    trained = check_finished(workdir)
     for stage in trained:
         check_no_leaks(workdir, stage, splits, dataset)
     if "saliency" in trained:

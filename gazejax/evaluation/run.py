@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from gazejax.config.derived import STAGES, fold_configs
+from gazejax.config.derived import ENCODER_STAGES, STAGES, fold_configs
 from gazejax.config.identity import fingerprint
 from gazejax.data.loading import load_dataset
 from gazejax.data.splits import Splits
@@ -35,6 +35,7 @@ from gazejax.runtime.files import (
     write_result,
 )
 from gazejax.runtime.progress import track
+from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_trained_images
 from gazejax.workdir.layout import latest_step, load_config, load_projection, write_resources
 from gazejax.workdir.parameters import load_params
@@ -52,8 +53,8 @@ def evaluate(workdir: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or its data set is not prepared.
-        ValueError: if the data set is not the one of the training, or a user or image that is to
-            be unseen took part in it.
+        ValueError: if the data set is not the one of the training, a user or image that is to
+            be unseen took part in it, or a stage is not finished.
     """
     started = time.monotonic()
     run = open_run(workdir)
@@ -117,8 +118,8 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or the data set is not prepared.
-        ValueError: if the encoder was trained with an image of that data set, or needs durations
-            that are unknown.
+        ValueError: if the encoder was trained with an image of that data set, needs durations
+            that are unknown, or is not finished.
     """
     trained_with = load_config(workdir)
     config = trained_with.copy_and_resolve_references()
@@ -129,8 +130,12 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
     dataset = load_dataset(config, load_projection(workdir))
     users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
     none = np.array([], int)
+    used = ENCODER_STAGES
+    if config.data.universal_map == "predicted":
+        used = (*used, "universal")
     folds = []
     for folder, fold_config in fold_configs(config, workdir).items():
+        check_finished(folder, used)
         check_no_trained_images(folder, "encoder", dataset)
         # All users contribute to universal maps, from which the own map is left out.
         splits = Splits(users, none, images, images)

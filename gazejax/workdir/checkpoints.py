@@ -164,6 +164,21 @@ def latest_step(folder: Path) -> int | None:
     return _required(folder, step, passed_over) if passed_over else step
 
 
+def is_empty(folder: Path) -> bool:
+    """Whether a stage has no checkpoint at all, whole or damaged."""
+    return not _steps(folder)
+
+
+def check_finished(folder: Path, num_steps: int) -> None:
+    """Checks that the newest checkpoint of a stage that verifies is that of its last step.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint.
+        ValueError: if none verifies, or the newest that does is of an earlier step.
+    """
+    _required(folder, *_newest(folder), num_steps=num_steps)
+
+
 def read_metadata(folder: Path) -> dict[str, Any]:
     """Metadata of the newest checkpoint of a stage that verifies: its config and splits.
 
@@ -183,6 +198,8 @@ def restore(
     folder: Path,
     make_abstract_trees: Callable[[dict[str, Any]], Mapping[str, Any]],
     sharding: jax.sharding.Sharding,
+    *,
+    num_steps: int = 0,
 ) -> Restored:
     """Loads the newest checkpoint of a stage that verifies, and tells which were passed over.
 
@@ -190,13 +207,15 @@ def restore(
         folder: the stage's checkpoint folder.
         make_abstract_trees: metadata -> the trees to load, with shapes and dtypes as leaves.
         sharding: where the arrays go; the number of devices may differ from the saved one.
+        num_steps: length of the training, to load a finished stage only; 0: any checkpoint.
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
-        ValueError: if none verifies, or the newest that does holds other trees.
+        ValueError: if none verifies, or the newest that does is of an earlier step than `num_steps`
+            or holds other trees.
     """
     step, passed_over = _newest(folder)
-    step = _required(folder, step, passed_over)
+    step = _required(folder, step, passed_over, num_steps=num_steps)
     for one in passed_over:
         distributed.log(f"passed over checkpoint {folder / one}")
     checkpoint = folder / str(step)
@@ -268,10 +287,18 @@ def _steps(folder: Path) -> list[int]:
     return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
-def _required(folder: Path, step: int | None, passed_over: list[str]) -> int:
-    """What `_newest` found, or an error that says why it found nothing."""
-    if step is not None:
+def _required(folder: Path, step: int | None, passed_over: list[str], *, num_steps: int = 0) -> int:
+    """What `_newest` found, or an error that says why it found nothing, or no finished training."""
+    if step is not None and step >= num_steps:
         return step
+    if step is not None:
+        remedy = "finish the training: gazejax train with the same workdir"
+        if passed_over:
+            remedy = f"newer are damaged: {'; '.join(passed_over)}: copy the run again, or {remedy}"
+        raise ValueError(
+            f"{folder}: the newest checkpoint of stage {folder.parent.name} that verifies is of "
+            f"step {step} of {num_steps}; {remedy}"
+        )
     if passed_over:
         raise ValueError(f"no checkpoint in {folder} verifies: {'; '.join(passed_over)}")
     raise FileNotFoundError(f"no checkpoint in {folder}; train the stage first")

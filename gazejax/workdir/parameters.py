@@ -30,12 +30,17 @@ from gazejax.workdir.layout import (
 )
 
 
-def load_params(workdir: Path, stage: str) -> Any:
+def load_params(workdir: Path, stage: str, *, num_steps: int = 0) -> Any:
     """Loads the parameters of a trained stage, by the config and splits saved beside them.
+
+    Args:
+        workdir: the run's folder.
+        stage: one of `STAGES`.
+        num_steps: length of the training, to load a finished stage only; 0: any checkpoint.
 
     Raises:
         FileNotFoundError: if the stage has no checkpoint.
-        ValueError: if the checkpoint does not load.
+        ValueError: if the checkpoint does not load, or is of an earlier step than `num_steps`.
     """
 
     def make_abstract_trees(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -50,7 +55,8 @@ def load_params(workdir: Path, stage: str) -> Any:
 
     sharding = replicated(jax.local_devices()[:1])
     folder = checkpoint_folder(workdir, stage)
-    return checkpoints.restore(folder, make_abstract_trees, sharding).trees["params"]
+    restored = checkpoints.restore(folder, make_abstract_trees, sharding, num_steps=num_steps)
+    return restored.trees["params"]
 
 
 def digest_of_run(
