@@ -1,6 +1,7 @@
 """The commands `gazejax data ...`: check raw data, build, list and verify data sets."""
 
 import argparse
+import io
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from gazejax.cli.paths import as_path, check_output
 from gazejax.data.reader import prepared_folder
+from gazejax.runtime.files import write_bytes
 from tfds_builders.common import coordinates, gaze_files, prepared, raw_check
 from tfds_builders.common.build import Options, build
 from tfds_builders.common.gaze_files import detection
@@ -304,7 +306,7 @@ def _check(arguments: argparse.Namespace) -> None:
     files = (one for place in places for one in (place, *place.rglob("*")))
     # A picture by an earlier check may lie in a folder of images.
     inputs = () if raw_check.is_plot(arguments.picture) else files
-    check_output("--picture", arguments.picture, inputs, [".png"])
+    check_output("--picture", arguments.picture, inputs, [".png"], raw_check.is_plot)
     where = Options(table=checked) if is_table else Options(raw_dir=checked)
     findings = raw_check.check(
         name,
@@ -319,7 +321,9 @@ def _check(arguments: argparse.Namespace) -> None:
     for error in findings.errors:
         print(f"error: {error}", file=sys.stderr)
     if findings.gaze:
-        raw_check.plot_scanpaths(findings.gaze, arguments.picture)
+        content = io.BytesIO()
+        raw_check.plot_scanpaths(findings.gaze, content)
+        write_bytes(arguments.picture, content.getvalue())
         print(
             f"wrote {arguments.picture}: check that the numbered fixations lie on plausible places"
         )

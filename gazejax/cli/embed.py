@@ -17,7 +17,7 @@ from gazejax.cli.data import (
     convention_options,
     reading_options,
 )
-from gazejax.cli.embeddings import write_embedding
+from gazejax.cli.embeddings import is_embedding, write_embedding
 from gazejax.cli.paths import as_path, check_output, run_files
 from gazejax.workdir.layout import load_gaze_source
 from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, plausibility
@@ -64,6 +64,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _embed(arguments: argparse.Namespace) -> None:
+    _check_kind_of_output(arguments.out, is_folder=arguments.all)
     source = Source(
         tables=tuple(arguments.table),
         images_dir=arguments.images,
@@ -93,11 +94,9 @@ def _embed(arguments: argparse.Namespace) -> None:
     if arguments.user is not None:
         named, _ = pictures.match_images(image_ids, source.images_dir)
     inputs = [*_inputs(source, named.values()), *run_files(arguments.workdir)]
-    if arguments.all and arguments.out.exists() and not arguments.out.is_dir():
-        raise ValueError(f"--out is {arguments.out}, a file; allowed with --all: a folder")
     for output in outputs:
         if not arguments.all or output.exists():
-            check_output("--out", output, inputs, [".npz"])
+            check_output("--out", output, inputs, [".npz"], is_embedding)
     model = load(arguments.workdir)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(
@@ -126,6 +125,18 @@ def _embed(arguments: argparse.Namespace) -> None:
             print(f"embedded {user} from {num_images} images: {path}")
     if arguments.all:
         print(f"embedded {len(found)} users: {arguments.out}")
+
+
+def _check_kind_of_output(out: Path, *, is_folder: bool) -> None:
+    """Refuses a file in place of a folder, and the reverse, before anything is read."""
+    if is_folder:
+        place = next((one for one in (out, *out.parents) if one.exists()), out)
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"--out is {out}, and {place} is a file; allowed with --all: a folder")
+    elif out.is_dir():
+        raise ValueError(f"--out {out} is a folder; allowed: a file, or a folder with --all")
+    elif out.suffix.lower() != ".npz":
+        raise ValueError(f"--out is {out}; allowed: a file that ends with .npz")
 
 
 def _as_in_training(

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from gazejax.runtime.files import write_arrays
+
 
 def write_embedding(
     path: Path, embedding: np.ndarray, *, user: str, num_images: int, encoder_digest: str
 ) -> None:
-    """Writes an embedding.
+    """Writes an embedding, whole or not at all.
 
     Args:
         path: the `.npz`.
@@ -17,14 +19,8 @@ def write_embedding(
         num_images: number of images behind it.
         encoder_digest: see `gazejax.Model`.
     """
-    with path.open("wb") as file:
-        np.savez(
-            file,
-            embedding=embedding,
-            user=user,
-            num_images=num_images,
-            encoder_digest=encoder_digest,
-        )
+    arrays = {"embedding": embedding, "user": user, "num_images": num_images}
+    write_arrays(path, arrays | {"encoder_digest": encoder_digest})
 
 
 def read_embedding(path: Path) -> tuple[np.ndarray, str]:
@@ -51,6 +47,15 @@ def read_embedding(path: Path) -> tuple[np.ndarray, str]:
             "wrote it; make it anew with: gazejax embed"
         )
     return embedding, str(found["encoder_digest"])
+
+
+def is_embedding(path: Path) -> bool:
+    """Whether `write_embedding` wrote a file, of this version or an older one."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {"embedding", "user", "num_images"} <= {*stored.files}
+    except Exception:  # The readers of the two formats raise errors of many classes.
+        return False
 
 
 def check_encoder(path: Path, encoder_digest: str, workdir: Path, of_workdir: str) -> None:

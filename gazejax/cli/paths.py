@@ -2,15 +2,12 @@
 
 import argparse
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from gazejax.evaluation.run import RESAMPLES
 from gazejax.runtime.files import expand_home
 from gazejax.workdir.layout import CENTER_PRIOR_FILE, PROJECTION_FILE
-
-# The first bytes of what the commands write. An empty file holds nothing that could be lost.
-_STARTS = {".png": b"\x89PNG\r\n\x1a\n", ".npy": b"\x93NUMPY", ".npz": b"PK\x03\x04"}
 
 
 def as_path(text: str) -> Path:
@@ -41,19 +38,24 @@ def run_files(workdir: Path) -> list[Path]:
 
 
 def check_output(
-    option: str, output: Path, inputs: Iterable[Path | None], endings: Sequence[str]
+    option: str,
+    output: Path,
+    inputs: Iterable[Path | None],
+    endings: Sequence[str],
+    is_own: Callable[[Path], bool],
 ) -> None:
-    """Refuses to write over an input, also by another path or a link, and over another kind.
+    """Refuses to write over an input, also by another path or a link, or over a file of others.
 
     Args:
         option: the option that names the output, for the error.
         output: a file to be written.
         inputs: files that are read; None: not given.
         endings: the allowed endings, of `.png`, `.npy` and `.npz`.
+        is_own: whether an earlier call of the command wrote a file, which may be replaced.
 
     Raises:
-        ValueError: if the output ends otherwise, is one of the inputs, or exists and is a folder or
-            a file of another kind than its name says.
+        ValueError: if the output is one of the inputs, ends otherwise, is a folder, or is a file
+            that is not own.
         FileNotFoundError: if the folder of the output does not exist.
     """
     for one in inputs if output.exists() else ():
@@ -61,21 +63,16 @@ def check_output(
             raise ValueError(
                 f"{option} {output} would be written over the input {one}; allowed: another file"
             )
-    ending = output.suffix.lower()
-    if ending not in endings:
+    if output.suffix.lower() not in endings:
         raise ValueError(
             f"{option} is {output}; allowed: a file that ends with {', '.join(endings)}"
         )
     if not output.parent.is_dir():
         raise FileNotFoundError(f"{option} is {output}; the folder {output.parent} does not exist")
-    if not output.exists():
-        return
-    if not output.is_file():
-        raise ValueError(f"{option} is {output}, which is no file; allowed: a file")
-    with output.open("rb") as file:
-        start = file.read(len(_STARTS[ending]))
-    if start and start != _STARTS[ending]:
+    if output.is_dir():
+        raise ValueError(f"{option} {output} is a folder; allowed: a file")
+    if output.exists() and not is_own(output):
         raise ValueError(
-            f"{option} {output} would be written over a file that is no {ending[1:]} file; "
-            "allowed: another file"
+            f"{option} {output} exists, and no earlier call of this command wrote it; allowed: a "
+            "new file, or an earlier output"
         )

@@ -130,7 +130,7 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
     dataset = load_dataset(config, load_projection(workdir))
     users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
     none = np.array([], int)
-    used = ENCODER_STAGES
+    used: tuple[str, ...] = ENCODER_STAGES
     if config.data.universal_map == "predicted":
         used = (*used, "universal")
     folds = []

@@ -1,10 +1,14 @@
 """Paths as users give them, and files that are written whole or not at all."""
 
 import contextlib
+import errno
 import importlib.metadata
+import io
 import json
 import os
+import shutil
 import subprocess
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +16,37 @@ from typing import Any
 import numpy as np
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all: an earlier file stays until the new one is complete.
+
+    A link stays a link; the file that it leads to is replaced.
+
+    Raises:
+        OSError: with the path, if it cannot be written; nothing is left beside it.
+    """
+    target = Path(os.path.realpath(path))
+    # Of a fixed length: with a suffix of its own, a long name would be too long.
+    temporary = target.with_name(f".{zlib.crc32(os.fsencode(target.name)):08x}.{os.getpid()}.tmp")
+    try:
+        if target.exists():
+            if not os.access(target, os.W_OK):  # Its folder alone decides about a replacement.
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            temporary.touch()
+            shutil.copymode(target, temporary)
+        temporary.write_bytes(content)
+        temporary.replace(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Writes an `.npz` whole or not at all."""
-    temporary = path.with_suffix(".tmp.npz")
-    with path_in_errors(path):
-        np.savez(temporary, **dict(arrays))
-        temporary.replace(path)
+    """Writes an `.npz` whole or not at all; see `write_bytes`."""
+    content = io.BytesIO()
+    np.savez(content, **dict(arrays))
+    write_bytes(path, content.getvalue())
 
 
 def expand_home(path: str | Path) -> str:
@@ -77,11 +106,8 @@ def path_in_errors(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with path_in_errors(path):
-        temporary.write_text(text)
-        temporary.replace(path)
+    """Writes a text whole or not at all; see `write_bytes`."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: Any) -> None:

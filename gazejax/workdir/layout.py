@@ -240,15 +240,31 @@ def write_description(
 
 
 def load_gaze_source(workdir: Path) -> dict[str, Any]:
-    """Reads how the gaze of a run's data set was read; {} if an older version trained the run.
+    """Reads how the gaze of a run's data set was read; {} of a run with several folds.
 
     Keys: see `types.Dataset.gaze_source`, and `name`, `digest`, `has_durations`.
 
     Raises:
+        FileNotFoundError: if it is missing, or the folder is no workdir.
         ValueError: if the file is damaged.
     """
     path = workdir / DATA_FILE
-    return _read_object(path) if path.is_file() else {}
+    if not path.is_file():
+        if load_config(workdir).split.cross_validate:
+            return {}  # Each of them has its own.
+        raise FileNotFoundError(
+            f"{path} does not exist, so how the gaze of the training was read is not known; copy "
+            "the workdir whole"
+        )
+    stored = _read_object(path)
+    of_table = ("convention",) if "format" in stored else ()
+    for name in ("name", "digest", "has_durations", *of_table):
+        if name not in stored:
+            raise _damaged(path, f"has no entry {name!r}")
+    for name in ("convention", "source"):
+        if not isinstance(stored.get(name, {}), dict):
+            raise _damaged(path, f"has an entry {name!r} that is not keys and values")
+    return stored
 
 
 def read_resources(workdir: Path) -> dict[str, dict[str, float]]:

@@ -2,6 +2,7 @@ import argparse
 import contextlib
 import functools
 import pwd
+import resource
 import shutil
 from pathlib import Path
 
@@ -134,35 +135,39 @@ def test_embed_says_who_may_be_the_same_person(tiny_run, pictures, capsys):
     [
         ("predict RUN --image a.png --out RUN/center_prior.npz", "over the input"),
         (
-            "embed RUN --table gaze.csv --images . --user ann --out RUN/config.json",
+            "embed RUN --table gaze.csv --images . --user ann --out RUN/center_prior.npz",
             "over the input",
         ),
-        ("embed RUN --table gaze.csv --images . --user bob --out b.png", "over the input b.png"),
+        ("embed RUN --table gaze.csv --images . --user bob --out b.png", "that ends with .npz"),
+        ("embed RUN --table gaze.csv --images . --user bob --out e.npz", "no earlier call of this"),
+        ("embed RUN --table gaze.csv --images . --user bob --out b", "--out b is a folder; allow"),
+        ("embed RUN --table gaze.csv --images . --all --out e.npz", "e.npz is a file; allowed wi"),
+        ("embed RUN --table no.csv --images . --all --out e.npz/x", "e.npz is a file; allowed wi"),
+        ("embed RUN --table gaze.csv --images . --all --out all", "--out all/ann.npz exists, and"),
         ("predict RUN --image a.png --out a.png", "--out a.png would be written over the input"),
         ("predict RUN --image a.png --out link.png", "over the input a.png"),
         ("predict RUN --image a.png --overlay ./b/../hard.png", "over the input a.png"),
         ("predict RUN --image a.png --embedding e.npz --out e.npz", "over the input e.npz"),
+        ("predict RUN --image a.png --out b.png", "no earlier call of this command wrote it"),
+        ("predict RUN --image a.png --overlay b.png", "--overlay b.png exists, and no earlier"),
+        ("predict RUN --image a.png --out e.npz", "no earlier call of this command wrote it"),
+        ("predict RUN --image a.png --out v.npy", "no earlier call of this command wrote it"),
+        ("predict RUN --image a.png --out dir.png", "--out dir.png is a folder; allowed: a file"),
         ("predict RUN --image a.png --out map.jpg", "allowed: a file that ends with .npy, .npz, "),
         ("predict RUN --image a.png --overlay map.npy", "allowed: a file that ends with .png"),
         ("predict RUN --image a.png --out m.png --overlay b/../m.png", "allowed: two files"),
         ("predict RUN --image a.png", "--out and --overlay are missing"),
         ("predict RUN --image a.png --out c/m.npy", "the folder c does not exist"),
         ("embed RUN --table gaze.csv --images . --user ann --out gaze.csv", "over the input"),
-        ("embed RUN --table tables --images . --user ann --out gaze.csv", "tables/gaze.csv"),
-        ("embed RUN --table gaze.csv --images . --user ann --out hard.png", "over the input a.png"),
+        ("embed RUN --table tables --images . --user ann --out t.npz", "tables/gaze.csv"),
+        ("embed RUN --table gaze.csv --images . --user ann --out hard.npz", "over the input a.png"),
         ("data check gaze.csv --images . --picture gaze.csv", "--picture gaze.csv would be"),
-        ("data check gaze.csv --images . --picture a.png", "over the input a.png"),
+        ("data check gaze.csv --images . --picture a.png", "--picture a.png would be w"),
         ("data check tables --images . --picture gaze.csv", "over the input tables/gaze.csv"),
         ("data check gaze.csv --images b --picture g2.csv", "a file that ends with .png"),
         ("data check gaze.csv --images b --picture new.jpg", "a file that ends with .png"),
-        ("data check gaze.csv --images b --picture text.png", "text.png would be written over a f"),
-        ("data check gaze.csv --images b --picture folder.png", "which is no file"),
-        ("embed RUN --table gaze.csv --images . --user ann --out g2.csv", "ends with .npz"),
-        ("embed RUN --table gaze.csv --images . --user ann --out f.npz", "that is no npz file"),
-        ("embed RUN --table gaze.csv --images . --all --out g2.csv", "allowed with --all: a fol"),
-        ("predict RUN --image a.png --out f.npz", "f.npz would be written over a file that is no"),
-        ("predict RUN --image a.png --out f.npy", "that is no npy file"),
-        ("predict RUN --image a.png --overlay text.png", "that is no png file"),
+        ("data check gaze.csv --images b --picture text.png", "text.png exists, and no e"),
+        ("data check gaze.csv --images b --picture dir.png", "dir.png is a folder"),
     ],
 )
 def test_no_command_writes_over_its_input_or_another_kind_of_file(
@@ -172,10 +177,15 @@ def test_no_command_writes_over_its_input_or_another_kind_of_file(
     (pictures / "b").mkdir()
     (pictures / "tables").mkdir()
     (pictures / "link.png").symlink_to("a.png")
-    (pictures / "hard.png").hardlink_to("a.png")
+    for name in ("hard.png", "hard.npz"):
+        (pictures / name).hardlink_to("a.png")
+    (pictures / "t.npz").hardlink_to("gaze.csv")
+    (pictures / "dir.png").mkdir()
+    (pictures / "all").mkdir()
+    (pictures / "all" / "ann.npz").write_text("not an embedding")
+    np.save(pictures / "v.npy", np.ones((2, 2), np.float32))
     (pictures / "tables" / "gaze.csv").hardlink_to("gaze.csv")
-    (pictures / "folder.png").mkdir()
-    for name in ("e.npz", "f.npz", "f.npy", "text.png", "g2.csv"):
+    for name in ("e.npz", "text.png", "g2.csv"):
         (pictures / name).write_bytes(b"kept")
     before = {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()}
     assert main([word.replace("RUN", str(tiny_run)) for word in command.split()]) == 1
@@ -185,6 +195,40 @@ def test_no_command_writes_over_its_input_or_another_kind_of_file(
     assert before == {path: path.read_bytes() for path in pictures.rglob("*") if path.is_file()}
 
 
+def test_an_output_is_replaced_whole_or_stays(tiny_run, pictures, monkeypatch, capsys):
+    monkeypatch.chdir(pictures)
+    embed_ann = "embed RUN --table gaze.csv --images . --user ann --out link.npz"
+    commands = (
+        [embed_ann]
+        + [
+            f"predict RUN --image a.png --embedding ann.npz {output}"
+            for output in ("--out m.npy", "--out m.npz", "--out m.png", "--overlay o.png")
+        ]
+        + ["data check gaze.csv --images . --picture c.png"]
+    )
+    (pictures / "link.npz").symlink_to("ann.npz")
+    commands = [[word.replace("RUN", str(tiny_run)) for word in one.split()] for one in commands]
+    for command in commands:
+        for _ in range(2):  # An earlier output may be replaced.
+            assert main(command) == 0, capsys.readouterr().err
+    assert (pictures / "link.npz").is_symlink()
+    before = {path: path.read_bytes() for path in pictures.iterdir()}
+    capsys.readouterr()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # As a disk that is full after 100 bytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        codes = [main(command) for command in commands]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert codes == [1] * len(commands)
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    for command, error in zip(commands, errors, strict=True):
+        assert "File too large" in error
+        assert repr(command[-1]) in error
+    assert before == {path: path.read_bytes() for path in pictures.iterdir()}
+
+
 def test_embed_and_predict_read_pictures_as_build_does(tiny_run, pictures, capsys):
     image = pictures / "a.png"
     exif = Image.Exif()
@@ -192,9 +236,10 @@ def test_embed_and_predict_read_pictures_as_build_does(tiny_run, pictures, capsy
     with Image.open(image) as upright:
         upright.transpose(Image.Transpose.ROTATE_90).save(image, exif=exif)
     table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures), "--user", "ann"]
-    for command in (["predict", "--image", str(image)], ["embed", *table]):
-        out = ["--out", str(pictures / ("map.png" if command[0] == "predict" else "e.npz"))]
-        arguments = [command[0], str(tiny_run), *command[1:], *out]
+    out = ["--out", str(pictures / "ann.npz")]
+    predict = ["predict", "--image", str(image), "--out", str(pictures / "map.png")]
+    for command in (predict, ["embed", *table, *out]):
+        arguments = [command[0], str(tiny_run), *command[1:]]
         assert main(arguments) == 1
         assert "a.png: its EXIF orientation is 6, expected 1: --exif" in capsys.readouterr().err
         assert main([*arguments, "--exif", "turn"]) == 0

@@ -42,8 +42,28 @@ def test_a_damaged_json_file_is_named(tmp_path, text, found):
     with pytest.raises(ValueError, match=f"^{tmp_path}/config.json {found}.*; allowed: "):
         load_config(tmp_path)
     (tmp_path / "data.json").write_text(text)
-    if text != "{}":
-        with pytest.raises(ValueError, match=f"^{tmp_path}/data.json {found}.*; allowed: "):
+    found = found.replace("'config'", "'name'")
+    with pytest.raises(ValueError, match=f"^{tmp_path}/data.json {found}.*; allowed: "):
+        load_gaze_source(tmp_path)
+
+
+def test_how_the_gaze_was_read_is_known_or_refused(tmp_path, data_dir):
+    path, config = tmp_path / "data.json", tiny_config(data_dir)
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path} the workdir of a training"):
+        load_gaze_source(tmp_path)
+    write_config(tmp_path, config)
+    with pytest.raises(FileNotFoundError, match=f"^{path} does not exist, .* copy the workdir who"):
+        load_gaze_source(tmp_path)
+    whole = {"name": "mine", "digest": None, "has_durations": True}
+    path.write_text(json.dumps(whole))
+    assert load_gaze_source(tmp_path) == whole
+    for changed, found in (
+        ({"format": "table"}, "has no entry 'convention'"),
+        ({"convention": None}, "has an entry 'convention' that is not keys"),
+        ({"source": []}, "has an entry 'source' that is not keys"),
+    ):
+        path.write_text(json.dumps(whole | changed))
+        with pytest.raises(ValueError, match=f"^{path} {found}.*; allowed: "):
             load_gaze_source(tmp_path)
 
 

@@ -3,7 +3,7 @@
 import warnings as warnings_of_python
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -265,12 +265,12 @@ def is_plot(path: Path) -> bool:
         return False
 
 
-def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
+def plot_scanpaths(viewings: Sequence[Viewing], file: Path | IO[bytes]) -> None:
     """Writes a picture of scanpaths on their images, which shows a wrong convention.
 
     Args:
         viewings: the scanpaths, at least one.
-        path: the PNG file.
+        file: the PNG file.
     """
     from matplotlib.figure import Figure  # Slow to import; only this function needs matplotlib.
 
@@ -303,4 +303,4 @@ def plot_scanpaths(viewings: Sequence[Viewing], path: Path) -> None:
     with warnings_of_python.catch_warnings():
         # The font lacks letters of some names: the boxes in their place say enough.
         warnings_of_python.filterwarnings("ignore", message="Glyph")
-        figure.savefig(path, format="png", dpi=100, metadata={"Title": _TITLE})
+        figure.savefig(file, format="png", dpi=100, metadata={"Title": _TITLE})
