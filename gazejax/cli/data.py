@@ -333,6 +333,12 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     data_dir = arguments.data_dir or prepared.default_data_dir()
+    # TFDS's own is made by the first build.
+    if not data_dir.is_dir() and (arguments.data_dir is not None or data_dir.exists()):
+        reason = "is a file" if data_dir.exists() else "does not exist"
+        raise FileNotFoundError(
+            f"--data-dir {data_dir} {reason}; allowed: a folder of prepared data sets"
+        )
     found = prepared.find(data_dir)
     print(prepared.format_list(found) if found else f"nothing is prepared in {data_dir}")
 
@@ -347,7 +353,9 @@ def _remove(arguments: argparse.Namespace) -> None:
             f"{names}"
         )
     what = "; ".join(
-        f"{one.name} {one.version}, {one.num_images} images, in {one.folder}" for one in versions
+        f"{one.name} {one.version}, "
+        f"{'damaged' if one.damage else f'{one.num_images} images'}, in {one.folder}"
+        for one in versions
     )
     if not arguments.yes:
         if not sys.stdin.isatty():
@@ -360,7 +368,10 @@ def _remove(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    folder = prepared_folder(arguments.name, arguments.data_dir)
+    data_dir = arguments.data_dir or prepared.default_data_dir()
+    versions = prepared.find_versions(data_dir, arguments.name)
+    # Of a name that is none, `prepared_folder` says what there is.
+    folder = versions[-1].folder if versions else prepared_folder(arguments.name, data_dir)
     one = prepared.open_folder(arguments.name, folder)
     prepared.verify(one)
     print(

@@ -20,7 +20,7 @@ from PIL import Image
 from gazejax.runtime.files import expand_home
 from gazejax.types import Dataset, Gaze, LazyRows
 from tfds_builders.common import pictures
-from tfds_builders.common.prepared import default_data_dir
+from tfds_builders.common.prepared import default_data_dir, open_folder
 
 
 class Source(NamedTuple):
@@ -144,6 +144,7 @@ def num_images(name: str, data_dir: str | Path | None) -> int:
 def open_source(name: str, data_dir: str | Path | None) -> Source:
     """Opens a prepared data set; raises the errors of `read_records`."""
     folder = prepared_folder(name, data_dir)
+    open_folder(name, folder)
     builder = tfds.builder_from_directory(folder)
     metadata = builder.info.metadata
     if "has_durations" not in metadata:

@@ -18,6 +18,9 @@ _MOST_COMPARED = 1024
 
 _MOST_INT32 = 2**31 - 1
 
+# Sums of a map of any float32 times this stay inside float32.
+_SMALL = 2.0**-40
+
 # The variance is the mean square minus the squared mean where it is at least this share of the mean
 # square, so that the difference loses no more than eight bits of float32.
 _LEAST_VARIANCE_SHARE = 1 / 256
@@ -75,7 +78,7 @@ def auc(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[A
     lost = _count_above(saliency, None, thresholds, thresholds, strict=True)
     # As floats: the product of whole numbers would overflow.
     num_pairs = fixations.counts.sum().astype(saliency.dtype) * float(saliency.size)
-    return _or_nan(1 - lost / num_pairs, saliency, fixations)
+    return _or_nan(1 - lost / num_pairs, saliency * _SMALL, fixations)
 
 
 @_jit
@@ -88,7 +91,7 @@ def sauc(
     thresholds = jnp.where(fixations.counts, values, jnp.inf)
     lost = _count_above(saliency, other_counts, thresholds, thresholds, strict=True)
     share_lost = lost / other_counts.sum() / fixations.counts.sum()
-    return _or_nan(1 - share_lost, saliency, fixations)
+    return _or_nan(1 - share_lost, saliency * _SMALL, fixations)
 
 
 @_jit
@@ -106,7 +109,7 @@ def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Fl
     lost -= _count_above(values, is_pixels_first, thresholds, next_higher, strict=False)
     num_never_fixated = float(saliency.size) - is_pixels_first.sum()
     share_lost = lost / num_never_fixated / fixations.counts.sum()
-    return _or_nan(1 - share_lost, saliency, fixations)
+    return _or_nan(1 - share_lost, saliency * _SMALL, fixations)
 
 
 @_jit

@@ -78,7 +78,8 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
             return False
         if is_exact:
             return True
-        if is_merged[index]:
+        # Infinity is the kernel's mark of a fixation that does not count.
+        if is_merged[index] or not np.isfinite(as_float).all():
             return False
         # A tie after rounding must be a tie before it.
         near = _perhaps_among(as_float, thresholds[index])
@@ -156,8 +157,9 @@ def for_moments(values: Any, base: Any = None) -> Any:
     with np.errstate(over="ignore"):
         low_float, high_float = low.astype(np.float64), high.astype(np.float64)
         span = high_float - low_float
-        is_near = np.maximum(abs(low_float), abs(high_float)) <= _MOST_RANGES * span
-    is_plain = (low == high) | (is_near & (span >= _LEAST) & (span <= _MOST))
+        size = np.maximum(abs(low_float), abs(high_float))
+        is_moderate = (size <= _MOST_RANGES * span) & (span >= _LEAST) & (span <= _MOST)
+    is_plain = np.where(low == high, size <= _MOST, is_moderate)
     return _replaced(values, base, is_plain, lambda one, _: _host.deviation(one))
 
 

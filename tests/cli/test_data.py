@@ -93,6 +93,32 @@ def test_a_data_set_is_removed_when_asked_for(folder, capsys):
     assert main(["data", "remove", "mine", "--yes", *where]) == 1
 
 
+def test_a_folder_of_data_sets_that_is_none_is_named(folder, capsys):
+    for name, reason in (("gaze.csv", "is a file"), ("no", "does not exist")):
+        assert main(["data", "list", "--data-dir", str(folder / name)]) == 1
+        assert f"--data-dir {folder / name} {reason}; allowed: " in capsys.readouterr().err
+    assert main(["data", "list", "--data-dir", str(folder)]) == 0
+
+
+def test_a_damaged_data_set_leaves_the_commands_of_data(folder, capsys):
+    assert build(folder) == build(folder, name="whole") == 0
+    where = ["--data-dir", str(folder / "data")]
+    (folder / "data" / "mine" / "1.0.0" / "dataset_info.json").unlink()
+    capsys.readouterr()
+    assert main(["data", "list", *where]) == 0
+    listed = capsys.readouterr().out
+    assert "whole  1.0.0" in listed
+    assert "damaged: mine: " in listed
+    for command in (["verify", "mine"], ["verify", "none"], ["remove", "none", "--yes"]):
+        assert main(["data", *command, *where]) == 1
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert ("dataset_info.json is missing" in error) == (command[1] == "mine")
+    assert main(["data", "remove", "mine", "--yes", *where]) == 0
+    assert "removed mine 1.0.0, damaged, in " in capsys.readouterr().out
+    assert main(["data", "verify", "whole", *where]) == 0
+
+
 ASC = """** DATE: Fri Nov  1 2024
 MSG 900 DISPLAY_COORDS 0 0 159 119
 MSG 1000 TRIALID 1

@@ -140,10 +140,12 @@ def build(
     builder_name = name.partition("/")[0]
     root = prepared.default_data_dir() if data_dir is None else Path(data_dir).expanduser()
     raw_dir = None if builder_name == "gaze_table" else given.raw_dir
-    builder = _make_builder(name, given, root)
-    old_dir = Path(builder.data_dir)
+    old_dir = root / _place_of(name, given)
     if not replace or not old_dir.exists():
-        return prepare(builder, raw_dir)
+        # The builder reads what there is as soon as it is made.
+        if old_dir.exists() and any(old_dir.iterdir()):
+            prepared.open_folder(old_dir.parent.relative_to(root).as_posix(), old_dir)
+        return prepare(_make_builder(name, given, root), raw_dir)
     # Beside the old data set, so that the new one is moved on the same disk.
     with tempfile.TemporaryDirectory(dir=old_dir.parent, prefix="replacing_") as temporary:
         prepared.check_only_built(old_dir)
@@ -156,6 +158,13 @@ def build(
             raise
     _log(f"replaced {old_dir}")
     return old_dir
+
+
+def _place_of(name: str, options: Options) -> Path:
+    """Returns the folder of a data set below the folder of all."""
+    with tempfile.TemporaryDirectory() as empty_dir:
+        folder = Path(_make_builder(name, options, Path(empty_dir)).data_dir)
+        return folder.relative_to(empty_dir)
 
 
 def _make_builder(name: str, options: Options, data_dir: Path | None) -> GazeDatasetBuilder:
@@ -397,8 +406,7 @@ def _check_same_pictures(folder: Path, source: gaze_table_dataset_builder.Source
     records = prepared.open_records(folder)
     # Without the images themselves, which may not fit into the memory together.
     numbers, sha256 = {}, {}
-    for number, record in enumerate(records):
-        image_id = record["image_id"].decode()
+    for number, (image_id, record) in enumerate(prepared.read_records(folder, records)):
         numbers[image_id], sha256[image_id] = number, record["image_sha256"].decode()
     for image_id, path in pictures.find_images(list(numbers), source.images_dir).items():
         encoded = pictures.read(path, source.images_dir, source.exif).encoded

@@ -1,7 +1,9 @@
 """Prepared data sets are found and listed, and changes are detected."""
 
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,94 @@ def test_other_metadata_are_detected(
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
     with pytest.raises(ValueError, match=message):
         prepared.verify(prepared.open_folder("mine", copy.folder))
+
+
+def write(name: str, text: str) -> Callable[[Path], Any]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def change(**changed: Any) -> Callable[[Path], Any]:
+    """Changes entries of the metadata; `...` leaves an entry out."""
+
+    def change_folder(folder: Path) -> None:
+        path = folder / "metadata.json"
+        metadata = json.loads(path.read_text()) | changed
+        kept = {name: value for name, value in metadata.items() if value is not ...}
+        path.write_text(json.dumps(kept))
+
+    return change_folder
+
+
+def lose(pattern: str) -> Callable[[Path], Any]:
+    def lose_files(folder: Path) -> None:
+        for path in folder.glob(pattern):
+            path.unlink()
+
+    return lose_files
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (write("dataset_info.json", "{}"), "dataset_info.json has no keys and values"),
+        (lose("dataset_info.json"), "dataset_info.json is missing"),
+        (write("features.json", '{"a":'), "features.json is no JSON text: "),
+        (write("metadata.json", '{"a":'), "metadata.json is no JSON text: "),
+        (lose("metadata.json"), "metadata.json is missing"),
+        (change(user_ids=None), "metadata.json has 'user_ids' as no build writes it: None"),
+        (change(session_ids=[["a"]]), "metadata.json has 'session_ids' as no build writes it"),
+        (change(digest={}), "metadata.json has 'digest' as no build writes it: {}"),
+        (change(num_fixations=...), "metadata.json has no 'num_fixations'"),
+        (lose("*.array_record*"), "mine-train.array_record-00000-of-00001 is missing"),
+        (lose("*.json"), "dataset_info.json is missing"),
+    ],
+)
+def test_a_damaged_data_set_is_named_listed_replaced_and_removed(
+    damage: Callable[[Path], Any], message: str, data_dir: Path, tmp_path: Path
+) -> None:
+    for name in ("mine", "whole"):
+        shutil.copytree(data_dir / "mine", tmp_path / name)
+    folder = tmp_path / "mine" / "1.0.0"
+    damage(folder)
+    damaged, whole = prepared.find(tmp_path)
+    assert (whole.name, whole.num_images, whole.damage) == ("whole", 3, None)
+    assert (damaged.name, damaged.version) == ("mine", "1.0.0")
+    listed = prepared.format_list([damaged, whole]).splitlines()
+    assert [line.split()[0] for line in listed] == ["name", "whole", "damaged:"]
+    assert f"mine/1.0.0 is not a prepared data set ({message}" in listed[2]
+    table: dict[str, Any] = {"table": DUMMY_DIR / "gaze.csv", "images_dir": DUMMY_DIR / "images"}
+    with pytest.raises(ValueError, match=re.escape(f"({message}")) as refusal:
+        build("gaze_table", data_dir=tmp_path, stored_name="mine", **table)
+    assert "with gazejax data build --replace, or remove it: gazejax data remove mine" in str(
+        refusal.value
+    )
+    kept = shutil.copytree(folder, tmp_path / "kept" / "1.0.0")
+    build("gaze_table", data_dir=tmp_path, stored_name="mine", replace=True, **table)
+    prepared.verify(prepared.open_folder("mine", folder))
+    shutil.rmtree(folder)
+    kept.rename(folder)
+    prepared.remove(prepared.find_versions(tmp_path, "mine"))
+    assert not folder.parent.exists()
+
+
+def test_a_damaged_data_set_of_others_is_none_of_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text('{"moduleName": "tensorflow_datasets.mnist"}')
+    assert prepared.find(tmp_path) == prepared.find_versions(tmp_path, "mnist") == []
+    (folder / "dataset_info.json").write_text("{}")
+    (folder / "notes.txt").write_text("mine")
+    assert prepared.find(tmp_path) == prepared.find_versions(tmp_path, "mnist") == []
+
+
+def test_records_that_the_metadata_do_not_fit_are_named(data_dir: Path, tmp_path: Path) -> None:
+    copy = copy_of_mine(data_dir, tmp_path)
+    change(user_ids=["ann"])(copy.folder)
+    one = prepared.open_folder("mine", copy.folder)
+    with pytest.raises(
+        ValueError, match=r"was viewed by user 1, and its metadata\.json names 1 us"
+    ):
+        prepared.verify(one)
 
 
 def test_a_missing_file_is_detected(data_dir: Path, tmp_path: Path) -> None:
