@@ -158,7 +158,7 @@ def test_embed_says_who_may_be_the_same_person(tiny_run, pictures, capsys):
         ("predict RUN --image a.png --out m.png --overlay b/../m.png", "allowed: two files"),
         ("predict RUN --image a.png", "--out and --overlay are missing"),
         ("predict RUN --image a.png --out c/m.npy", "the folder c does not exist"),
-        ("embed RUN --table gaze.csv --images . --user ann --out gaze.csv", "over the input"),
+        ("embed RUN --table gaze.csv --images . --user ann --out gaze.csv", "that ends with .npz"),
         ("embed RUN --table tables --images . --user ann --out t.npz", "tables/gaze.csv"),
         ("embed RUN --table gaze.csv --images . --user ann --out hard.npz", "over the input a.png"),
         ("data check gaze.csv --images . --picture gaze.csv", "--picture gaze.csv would be"),
