@@ -108,6 +108,44 @@ def test_values_below_the_least_normal_number_tie_only_if_they_are_equal(dtype):
         np.testing.assert_allclose(traced(points[0]), found[name][0])
 
 
+@pytest.mark.parametrize("size", [1e39, 2e38, 1e200])
+def test_scores_of_values_that_leave_float32(size):
+    # Twelve pixels; the first one is equal to the eleven others, below them, or above them.
+    constant = np.full((3, 4), size)
+    above, below = constant.copy(), -constant
+    above[0, 0], below[0, 0] = 1, size
+    names = ["auc", "auc_judd", "sauc", "nss", "cc"]
+    points = np.array([[1.0, 1.0]])
+    found = metrics.score(
+        names,
+        saliency=[constant, above, below],
+        target=[above, above, above],
+        xy_px=np.stack([points] * 3),
+        other_counts=np.ones((3, 4)),
+    )
+    # Wins and half of the ties: 6, 1 + 5.5 and 5.5 of 12.
+    np.testing.assert_allclose(found["auc"], [6 / 12, 6.5 / 12, 5.5 / 12], rtol=1e-6)
+    np.testing.assert_allclose(found["sauc"], found["auc"])
+    # Of 11 pixels never fixated 11, 10 and 11 are at or above: (1 - share) + share / 2.
+    np.testing.assert_allclose(found["auc_judd"], [1 / 2, 6 / 11, 1 / 2], rtol=1e-6)
+    # One pixel of 12 differs: mean 1 / 12, deviation sqrt(11) / 12.
+    np.testing.assert_allclose(found["nss"], [0, 11**-0.5, -(11**-0.5)], rtol=1e-6)
+    np.testing.assert_allclose(found["cc"], [0, 1, -1], rtol=1e-6)
+    for index, one in enumerate((constant, above, below)):
+        traced = jax.jit(
+            lambda xy, a, one=one: (
+                metrics.auc(saliency=one, xy_px=xy),
+                metrics.auc_judd(saliency=one, xy_px=xy),
+                metrics.sauc(saliency=one, xy_px=xy, other_xy_px=[[x, 1] for x in range(4)]),
+                metrics.nss(saliency=one, xy_px=xy),
+                metrics.cc(one, a),
+            )
+        )(points, above / size)
+        for name, value in zip(names, traced, strict=True):
+            expected = 0.5 if name == "sauc" else found[name][index]
+            np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
 def test_more_pairs_than_32_bits_count():
     # 179 fixations times 12 million pixels. A ramp: the value of pixel i beats i pixels of all.
     height, width, number = 3000, 4000, 179
