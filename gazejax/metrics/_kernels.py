@@ -208,11 +208,27 @@ def _norm(deviation: Float[Array, "height width"]) -> Float[Array, ""]:
 
 
 def _relative(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
-    """The map divided by its mean; a zero map becomes uniform."""
+    """The map divided by its mean; a zero map becomes uniform, one of a mean beyond float32 NaN.
+
+    The map is first divided by the power of two next to the mean. A power of two is exact, and no
+    gradient is taken through it. The gradient, which holds the square of the mean, then stays
+    inside float32 at any scale of the map.
+    """
     mean = _mean(saliency)
     is_zero = mean == 0
+    size = jnp.where(is_zero, 1.0, mean)
+    scale = _power_of_two(size)
     # Selecting once for each map takes less time than once for each pixel.
-    return saliency * (1 / jnp.where(is_zero, 1.0, mean)) + jnp.where(is_zero, 1.0, 0.0)
+    share = jnp.where(jnp.isinf(mean), jnp.nan, 1 / (size * scale))
+    return saliency * scale * share + jnp.where(is_zero, 1.0, 0.0)
+
+
+def _power_of_two(size: Float[Array, ""]) -> Float[Array, ""]:
+    """A power of two that makes the size about 1, without a gradient."""
+    _, exponent = jnp.frexp(jax.lax.stop_gradient(size))
+    # It, and what it gives, are neither infinite nor below the least normal number.
+    most = int(jnp.finfo(size.dtype).maxexp) - 2
+    return jnp.ldexp(jnp.ones_like(size), jnp.clip(-exponent, -most, most))
 
 
 def _mean(saliency: Float[Array, "height width"]) -> Float[Array, ""]:

@@ -557,6 +557,42 @@ def test_gradients_and_values_in_float64(name):
         jax.test_util.check_grads(SMOOTH[name], (a, b), order=1, atol=1e-6, rtol=1e-6, eps=1e-5)
 
 
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradients_at_any_scale(name):
+    metric = SMOOTH[name]
+    if name == "information_gain":  # Inside a transformation the sums are not checked.
+
+        def metric(a, b):
+            return metrics.information_gain(density=a, baseline=b, xy_px=CORNERS)
+
+    a, b = np.random.default_rng(0).random((2, 3, 4)) + 0.5
+    with jax.enable_x64(True):
+        step = 1e-6 * np.eye(a.size).reshape(-1, 3, 4)
+        along = jax.jit(jax.vmap(metric))
+        of_a = along(a + step, b + 0 * step) - along(a - step, b + 0 * step)
+        of_b = along(a + 0 * step, b + step) - along(a + 0 * step, b - step)
+        expected = np.reshape([of_a, of_b], (2, 3, 4)) / 2e-6
+    gradients = jax.jit(jax.grad(metric, argnums=(0, 1)))
+    # Powers of two near 1e-30, 1e-20, 1e20 and 1e30: scaled by them, float32 loses no digit.
+    for exponent in (-100, -66, 0, 66, 100):
+        scale = 2.0**exponent
+        found = gradients(*(np.float32(side * scale) for side in (a, b)))
+        found = np.asarray(found, np.float64) * scale
+        if name == "nss":
+            assert not found[1].any()
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["sim", "kld"])
+def test_a_mean_beyond_float32_is_nan_and_not_a_wrong_number(name):
+    large, small = np.full((2, 2), np.float32(3e38)), RAMP + 1
+    assert jnp.isnan(jax.jit(MAP_METRICS[name])(large, small))
+    assert jnp.isnan(jax.jit(MAP_METRICS[name])(small, large))
+    # Outside of a transformation it is the uniform map.
+    expected = MAP_METRICS[name](np.ones((2, 2)), small)
+    assert MAP_METRICS[name](large, small) == pytest.approx(float(expected), rel=1e-6)
+
+
 def test_float64_reaches_the_precision_of_float64():
     generator = np.random.default_rng(0)
     a, b = generator.random((2, 12, 16))
