@@ -13,6 +13,9 @@ from gazejax.metrics._kernels import Fixations
 
 _SUM_TOLERANCE = 1e-3
 
+# A float64 that is a rounded whole number is at least this one.
+_LEAST_ROUNDED = 2**53
+
 
 def is_on_host(*arrays: Any) -> bool:
     """Whether all of the checked maps and fixations are concrete; others are traced."""
@@ -39,12 +42,42 @@ def checked_numbers(values: npt.ArrayLike, name: str) -> Any:
     require(is_real, name, f"is {array.dtype}", "real numbers")
     if not isinstance(array, np.ndarray):
         return array
+    if isinstance(values, list | tuple) and array.dtype.kind == "f":
+        array = _without_rounding(array, values, name)
     if array.dtype == bool or array.dtype.kind == "V":  # The second kind is that of bfloat16.
         narrow = jnp.floating if jnp.issubdtype(array.dtype, jnp.floating) else jnp.integer
         return array.astype(np.float32 if narrow is jnp.floating else np.int8)
     if array.dtype == np.float16:  # Sums and sorts of it are slow, or overflow.
         return array.astype(np.float32)
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    # By the size of the type: NumPy has two types of 64 bits, and gives a list the other one.
+    native = np.dtype(array.dtype.newbyteorder("=").str)
+    return array.astype(native, copy=False).view(native)
+
+
+def _without_rounding(
+    array: np.ndarray, values: list[Any] | tuple[Any, ...], name: str
+) -> Num[np.ndarray, "..."]:
+    """The array of a list, of whole numbers where NumPy's float would round one of these.
+
+    NumPy has no whole type for a list with numbers below 0 or of int64, and others above int64.
+    """
+    if not (np.abs(array) >= _LEAST_ROUNDED).any():
+        return array
+    numbers = np.array(values, object).ravel().tolist()
+    numbers = [number.item() if hasattr(number, "item") else number for number in numbers]
+    is_whole = [isinstance(number, int) for number in numbers]
+    pairs = zip(numbers, array.ravel().tolist(), is_whole, strict=True)
+    rounded = [number for number, as_float, whole in pairs if whole and int(as_float) != number]
+    if not rounded:
+        return array
+    for dtype in (np.int64, np.uint64) if all(is_whole) else ():
+        if np.iinfo(dtype).min <= min(numbers) and max(numbers) <= np.iinfo(dtype).max:
+            return np.array(numbers, dtype).reshape(array.shape)
+    beside = min(numbers) if all(is_whole) else numbers[is_whole.index(False)]
+    raise ValueError(
+        f"{name} holds {rounded[0]} beside {beside}; allowed: numbers that one of int64, uint64 and "
+        f"{array.dtype} holds without rounding"
+    )
 
 
 def host_numbers(values: npt.ArrayLike, name: str) -> Num[np.ndarray, "..."]:

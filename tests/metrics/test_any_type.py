@@ -248,6 +248,34 @@ def test_whole_scores_tie_only_if_they_are_equal():
         assert verification.own_rank([[base + 1, base], [base, base + 1]]).tolist() == [1, 1]
 
 
+def test_whole_numbers_in_lists_are_not_rounded():
+    # float64, NumPy's type of a list with numbers on both sides of 2 ** 63, holds none of these.
+    large = 2**63
+    assert verification.roc_auc([large + 1, 1], [large]) == 0.5
+    assert verification.roc_auc([large, 1], [large + 1, 2]) == 0.25
+    assert verification.own_rank([[large + 1, large], [1, 2]]).tolist() == [1, 1]
+    row = np.array([large + 1], np.uint64)
+    assert verification.roc_auc([row, np.array([1])], [large]) == 0.5
+    # Fixated is the largest of four values: three below, one tie.
+    for saliency in ([[large + 1, 1], [large, 0]], [[2**54 + 1, 2**54], [True, 0]]):
+        assert metrics.auc(saliency=saliency, xy_px=[[0, 0]]) == 3.5 / 4
+        found = metrics.score(["auc"], saliency=[saliency], xy_px=[[[0, 0]]])
+        assert found["auc"] == [3.5 / 4]
+    scores = [[0, 2, 1], [2, 0, 1], [1, 1, 0]]
+    users = [large, 1, large - 1]  # Three users, of whom float64 makes two.
+    with pytest.raises(ValueError, match=r"^users has 3 users with at most 1 samples; allowed"):
+        verification.average_precision_at_r(scores, users)
+    found = verification.average_precision_at_r(scores, [large - 1, large - 1, large])
+    np.testing.assert_array_equal(found, [1, 1, np.nan])
+    # What one type does not hold is refused; what float64 holds is not.
+    for other in (0.5, -1, np.inf, np.nan):
+        with pytest.raises(ValueError, match=f"^genuine holds 9223372036854775809 beside {other};"):
+            verification.roc_auc([[large + 1], [other]], [1.0])
+        assert verification.roc_auc([large, 7 if other != other else other], [-9]) == 1
+    with pytest.raises(ValueError, match=r"^genuine is object; allowed: real numbers"):
+        verification.roc_auc([2**64, 1], [1.0])
+
+
 def test_counts_are_those_of_64_bits():
     # float32 stays at 2 ** 24 when 1 is added, int8 would wrap.
     counts = np.array([2**24, 1, 1, 1], np.float32)
