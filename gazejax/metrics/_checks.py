@@ -75,8 +75,8 @@ def _without_rounding(
             return np.array(numbers, dtype).reshape(array.shape)
     beside = min(numbers) if all(is_whole) else numbers[is_whole.index(False)]
     raise ValueError(
-        f"{name} holds {rounded[0]} beside {beside}; allowed: numbers that one of int64, uint64 and "
-        f"{array.dtype} holds without rounding"
+        f"{name} holds {rounded[0]} beside {beside}; allowed: numbers that one of int64, uint64 "
+        f"and {array.dtype} holds without rounding"
     )
 
 

@@ -28,12 +28,12 @@ def sauc(
 
 def auc_judd(saliency: Num[np.ndarray, "height width"], fixations: Fixations) -> float:
     values = _values(saliency, fixations)
-    pixels = np.unique(_pixels(saliency.shape, fixations))
-    num_never_fixated = saliency.size - len(pixels)
+    fixated_pixels = np.unique(pixels(saliency.shape, fixations))
+    num_never_fixated = saliency.size - len(fixated_pixels)
     if len(values) == 0 or num_never_fixated == 0:
         return np.nan
     thresholds, number = np.unique(values, return_counts=True)
-    fixated = np.sort(saliency.ravel()[pixels])
+    fixated = np.sort(saliency.ravel()[fixated_pixels])
     below, _ = _below(thresholds, saliency.ravel())
     alarms = num_never_fixated - (below - np.searchsorted(fixated, thresholds))
     # From the highest threshold down; a last point at (1, 1).
@@ -83,7 +83,7 @@ def kld(
 
 def counts(shape: tuple[int, int], fixations: Fixations) -> Int[np.ndarray, "height width"]:
     """Number of fixations that count in each pixel."""
-    number = np.bincount(_pixels(shape, fixations), minlength=shape[0] * shape[1])
+    number = np.bincount(pixels(shape, fixations), minlength=shape[0] * shape[1])
     return number.reshape(shape)
 
 
@@ -133,7 +133,7 @@ def _norm(values: Float[np.ndarray, "*map"]) -> float:
     return float(np.sqrt((values * values).mean())) or 1.0
 
 
-def _pixels(shape: tuple[int, ...], fixations: Fixations) -> Int[np.ndarray, " counted"]:
+def pixels(shape: tuple[int, ...], fixations: Fixations) -> Int[np.ndarray, " counted"]:
     """Index of the pixel of each fixation that counts."""
     row = np.asarray(fixations.row, np.int64)
     return np.asarray((row * shape[1] + fixations.column)[fixations.counts])

@@ -25,6 +25,8 @@ _SMALL = 2.0**-40
 # square, so that the difference loses no more than eight bits of float32.
 _LEAST_VARIANCE_SHARE = 1 / 256
 
+RANK_METRICS = ("auc", "auc_judd", "sauc")
+
 _jit = functools.partial(jax.jit, inline=True)
 
 
@@ -42,6 +44,8 @@ class Fixations(NamedTuple):
 
 @functools.partial(jax.jit, static_argnums=0)
 def score(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, Array]:
+    """The metrics of each map; with a metric of ranks also its `ties`."""
+
     def score_one(arrays: dict[str, Any]) -> dict[str, Array]:
         saliency, target, fixations = (
             arrays.get(key) for key in ("saliency", "target", "fixations")
@@ -66,19 +70,27 @@ def score(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, Array]:
             "sim": lambda: sim(shares, target_shares),
             "kld": lambda: kld(target_shares, shares),
         }
-        return {name: compute[name]() for name in names}
+        found = {name: compute[name]() for name in names}
+        for name in RANK_METRICS:
+            if name in found:
+                found[name], found["ties"] = found[name]
+        return found
 
     return jax.vmap(score_one)(arrays)
 
 
 @_jit
-def auc(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
+def auc(
+    saliency: Float[Array, "height width"], fixations: Fixations
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """The metric, and the ties as `_others_that_tie` has them; so do the other metrics of ranks."""
     values = _values(saliency, fixations)
     thresholds = jnp.where(fixations.counts, values, jnp.inf)
-    lost = _count_above(saliency, None, thresholds, thresholds, strict=True)
+    lost, ties = _count_above(saliency, None, thresholds, thresholds, strict=True)
     # As floats: the product of whole numbers would overflow.
     num_pairs = fixations.counts.sum().astype(saliency.dtype) * float(saliency.size)
-    return _or_nan(1 - lost / num_pairs, saliency * _SMALL, fixations)
+    value = _or_nan(1 - lost / num_pairs, saliency * _SMALL, fixations)
+    return value, _others_that_tie(ties, saliency, fixations)
 
 
 @_jit
@@ -86,16 +98,19 @@ def sauc(
     saliency: Float[Array, "height width"],
     fixations: Fixations,
     other_counts: Float[Array, "height width"],
-) -> Float[Array, ""]:
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
     values = _values(saliency, fixations)
     thresholds = jnp.where(fixations.counts, values, jnp.inf)
-    lost = _count_above(saliency, other_counts, thresholds, thresholds, strict=True)
+    lost, ties = _count_above(saliency, other_counts, thresholds, thresholds, strict=True)
     share_lost = lost / other_counts.sum() / fixations.counts.sum()
-    return _or_nan(1 - share_lost, saliency * _SMALL, fixations)
+    value = _or_nan(1 - share_lost, saliency * _SMALL, fixations)
+    return value, _others_that_tie(ties, saliency, fixations)
 
 
 @_jit
-def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
+def auc_judd(
+    saliency: Float[Array, "height width"], fixations: Fixations
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
     values = _values(saliency, fixations)
     # Between two neighboring thresholds, the hits increase by the fixations at the lower threshold.
     # The area above the trapezoid is the share of these fixations times the mean false alarm rate
@@ -105,11 +120,12 @@ def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Fl
     # Counts all pixels, then subtracts each fixated pixel once. Masking the map instead would take
     # twice as long.
     is_pixels_first = _is_pixels_first(fixations, saliency.shape).astype(saliency.dtype)
-    lost = _count_above(saliency, None, thresholds, next_higher, strict=False)
-    lost -= _count_above(values, is_pixels_first, thresholds, next_higher, strict=False)
+    lost, ties = _count_above(saliency, None, thresholds, next_higher, strict=False)
+    lost -= _count_above(values, is_pixels_first, thresholds, next_higher, strict=False)[0]
     num_never_fixated = float(saliency.size) - is_pixels_first.sum()
     share_lost = lost / num_never_fixated / fixations.counts.sum()
-    return _or_nan(1 - share_lost, saliency * _SMALL, fixations)
+    value = _or_nan(1 - share_lost, saliency * _SMALL, fixations)
+    return value, _others_that_tie(ties, saliency, fixations)
 
 
 @_jit
@@ -292,36 +308,63 @@ def _count_above(
     upper: Float[Array, " threshold"],
     *,
     strict: bool,
-) -> Float[Array, ""]:
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
     """Sums over thresholds: half of the pixels at or above `lower`, half of those above `upper`.
 
-    Pixels count by weight. With `strict`, a pixel equal to `upper` is not above it.
+    Pixels count by weight. With `strict`, which needs `upper` to be `lower`, a pixel equal to
+    `upper` is not above it. The second result is the number of pixels, without weights, that are
+    equal to `lower`.
 
     Comparing every pixel with every threshold at once would write an array of size pixels times
     thresholds. Instead, each pass goes over the pixels once, with 8-bit counts that stay in
-    registers.
+    registers. Both sums of a pass are taken in one loop: XLA on CPU would compare again for the
+    second one.
     """
+    ties = jnp.zeros((), jnp.int32)
     if lower.shape[0] > _MOST_COMPARED:
         above_upper = _sum_above(saliency, weight, upper, "right" if strict else "left")
-        return (_sum_above(saliency, weight, lower, "left") + above_upper) / 2
+        return (_sum_above(saliency, weight, lower, "left") + above_upper) / 2, ties
     # The counts of a pass over more pixels than this do not fit in 32 bits.
     is_large = 2 * _FIXATIONS_PER_PASS * saliency.size > _MOST_INT32
+    dtype = jnp.int32 if weight is None and not is_large else saliency.dtype
+    none = (jnp.zeros((), dtype), ties)
     total = jnp.zeros((), saliency.dtype)
     for start in range(0, lower.shape[0], _FIXATIONS_PER_PASS):
-        counts = jnp.zeros(saliency.shape, jnp.int8)
+        above_lower = above_upper = equal = jnp.zeros(saliency.shape, jnp.int8)
         for number in range(start, min(start + _FIXATIONS_PER_PASS, lower.shape[0])):
             is_above = saliency > upper[number] if strict else saliency >= upper[number]
-            counts += (saliency >= lower[number]).astype(jnp.int8) + is_above.astype(jnp.int8)
-        if weight is None:
-            total += (
-                counts.sum(dtype=saliency.dtype)
-                if is_large
-                else counts.sum(dtype=jnp.int32).astype(saliency.dtype)
-            )
-        else:
-            # Without jnp.where, XLA on CPU writes each comparison to memory: ten times slower.
-            total += jnp.where(weight > 0, counts * weight, 0.0).sum()
-    return total / 2
+            above_lower += (saliency >= lower[number]).astype(jnp.int8)
+            above_upper += is_above.astype(jnp.int8)
+            if not strict:
+                equal += (saliency == lower[number]).astype(jnp.int8)
+        counts = above_lower + above_upper
+        equal = above_lower - above_upper if strict else equal
+        # Without jnp.where, XLA on CPU writes each comparison to memory: ten times slower.
+        counted = counts if weight is None else jnp.where(weight > 0, counts * weight, 0.0)
+        parts = (counted.astype(dtype), equal.astype(jnp.int32))
+        counted, equal = jax.lax.reduce(parts, none, _added, (saliency.ndim - 1,))
+        total += counted.sum().astype(saliency.dtype)
+        ties += equal.sum(dtype=jnp.int32)
+    return total / 2, ties
+
+
+def _added(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+    return one[0] + other[0], one[1] + other[1]
+
+
+def _others_that_tie(
+    ties: Int[Array, ""], saliency: Float[Array, "height width"], fixations: Fixations
+) -> Int[Array, ""]:
+    """Out of the ties of fixations with pixels, those with pixels that no fixation is in.
+
+    The result is -1 if the ties were not counted.
+    """
+    values = _values(saliency, fixations)
+    if len(values) > _MOST_COMPARED or len(values) * saliency.size > _MOST_INT32:
+        return jnp.full((), -1, jnp.int32)
+    is_first = _is_pixels_first(fixations, saliency.shape)
+    is_tie = (values[:, None] == values) & is_first[:, None] & fixations.counts
+    return ties - is_tie.sum(dtype=jnp.int32)
 
 
 def _sum_above(

@@ -6,14 +6,13 @@ deviation for a metric that scale and offset do not change, the density for a me
 not change. Traced maps pass through, or lose their offset.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Num
 
 from gazejax.metrics import _host
 from gazejax.metrics._checks import require
@@ -27,8 +26,6 @@ _COMPARED_VALUES = 48
 
 # Up to this ratio of offset to range, the mean of a map in float32 is right to 1e-4 deviations.
 _MOST_RANGES = 256
-
-_IS_LITTLE = sys.byteorder == "little"
 
 # Whole numbers up to this one are exact in float32.
 _MOST_RANKS = 2**24
@@ -48,7 +45,10 @@ def rounded(values: Any) -> Any:
 
 
 def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None) -> Any:
-    """Maps in the order of these: no value becomes equal to that at a fixation, or to any.
+    """Maps in the order of these: no value becomes equal to another one.
+
+    With fixations, the values at these stay different. Values of other pixels may become equal to
+    them by rounding: see `_ties`.
 
     Compiled code takes numbers below the least normal one for zero: such values are given ranks.
 
@@ -60,34 +60,27 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
     is_exact = np.can_cast(values.dtype, base.dtype)
     if is_exact and (values.dtype.kind != "f" or not _may_tie_at_zero(base, fixations)):
         return base
-    maps = values.reshape(-1, *values.shape[-2:])
-    if fixations is not None:
+    maps, floats = (side.reshape(-1, *values.shape[-2:]) for side in (values, base))
+    if fixations is None:
+        fixated = None
+        is_plain = [
+            _is_same(*one) and not _holds_below_normal(one[1])
+            for one in zip(maps, floats, strict=True)
+        ]
+    else:
         # Of all maps at once: a call for each map takes longer than the work.
         fixated = np.sort(_at_fixations(maps, fixations))
         thresholds = rounded(fixated)
-        is_zero = np.any(_compares_as_zero(thresholds), axis=-1).tolist()
         is_equal, was_equal = (one[:, 1:] == one[:, :-1] for one in (thresholds, fixated))
-        is_merged = np.any(is_equal & ~was_equal, axis=-1).tolist()
-
-    def is_plain(one: np.ndarray, as_float: np.ndarray, index: int) -> bool:
-        if fixations is None:
-            # Not of whole numbers: NumPy compares int64 with floats in float64, which rounds both.
-            is_same = one.dtype.kind == "f" and np.array_equal(as_float, one)
-            return is_same and not _holds_below_normal(as_float)
-        if is_zero[index] and _holds_below_normal(as_float):
-            return False
-        if is_exact:
-            return True
-        # Infinity is the kernel's mark of a fixation that does not count.
-        if is_merged[index] or not np.isfinite(as_float).all():
-            return False
-        # A tie after rounding must be a tie before it.
-        near = _perhaps_among(as_float, thresholds[index])
-        is_tie = as_float.ravel()[near][:, None] == thresholds[index]
-        return not (is_tie & (one.ravel()[near][:, None] != fixated[index])).any()
+        is_plain = ~np.any(is_equal & ~was_equal, axis=-1)
+        for index in np.flatnonzero(np.any(_compares_as_zero(thresholds), axis=-1)).tolist():
+            is_plain[index] &= not _holds_below_normal(floats[index])
+        if not is_exact and not np.isfinite(base).all():
+            # Infinity is the kernel's mark of a fixation that does not count.
+            is_plain &= np.isfinite(floats).all(axis=(-2, -1))
 
     def ranks(one: np.ndarray, index: int) -> np.ndarray:
-        compared = np.unique(one if fixations is None else fixated[index])
+        compared = np.unique(one if fixated is None else fixated[index])
         require(
             len(compared) < _MOST_RANKS // 2,
             "saliency",
@@ -103,8 +96,7 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
             place += one >= value
         return place
 
-    each = zip(maps, base.reshape(maps.shape), range(len(maps)), strict=True)
-    return _replaced(values, base, [is_plain(*one) for one in each], ranks)
+    return _replaced(values, base, is_plain, ranks)
 
 
 def _may_tie_at_zero(values: Float[np.ndarray, "..."], fixations: Fixations | None) -> bool:
@@ -134,18 +126,12 @@ def _holds_below_normal(values: Float[np.ndarray, "height width"]) -> bool:
     return bool(is_possible and (_compares_as_zero(values) & (values != 0)).any())
 
 
-def _perhaps_among(
-    values: Float[np.ndarray, "height width"], thresholds: Float[np.ndarray, " threshold"]
-) -> Int[np.ndarray, " pixel"]:
-    """Indices of the values that may equal a threshold: those that share its last 16 bits."""
-
-    def last_bits(numbers: np.ndarray) -> np.ndarray:
-        parts = numbers.itemsize // 2
-        return numbers.reshape(-1).view(np.uint16)[0 if _IS_LITTLE else parts - 1 :: parts]
-
-    is_possible = np.zeros(2**16, bool)
-    is_possible[last_bits(thresholds)] = True
-    return np.flatnonzero(is_possible.take(last_bits(values)))
+def _is_same(
+    values: Num[np.ndarray, "height width"], as_float: Float[np.ndarray, "height width"]
+) -> bool:
+    """Whether rounding changed no value."""
+    # Not of whole numbers: NumPy compares int64 with floats in float64, which rounds both.
+    return values.dtype.kind == "f" and np.array_equal(as_float, values)
 
 
 def for_moments(values: Any, base: Any = None) -> Any:

@@ -67,7 +67,7 @@ def auc(
     fixations = checked_fixations(xy_px, mask, values.shape)
     if is_on_host(values, fixations):
         return _scalar(_host.auc(values, fixations), values)
-    return _kernels.auc(_rounding.for_ranks(values), fixations)
+    return _kernels.auc(_rounding.for_ranks(values), fixations)[0]
 
 
 def auc_judd(
@@ -98,7 +98,7 @@ def auc_judd(
     fixations = checked_fixations(xy_px, mask, values.shape)
     if is_on_host(values, fixations):
         return _scalar(_host.auc_judd(values, fixations), values)
-    return _kernels.auc_judd(_rounding.for_ranks(values), fixations)
+    return _kernels.auc_judd(_rounding.for_ranks(values), fixations)[0]
 
 
 def sauc(
@@ -137,7 +137,7 @@ def sauc(
     values = _rounding.for_ranks(values)
     # Counted for each pixel, since there may be many more fixations than pixels.
     counted = _kernels.counts(others, values)
-    return _kernels.sauc(values, fixations, jnp.where(others.is_valid, counted, jnp.nan))
+    return _kernels.sauc(values, fixations, jnp.where(others.is_valid, counted, jnp.nan))[0]
 
 
 def nss(

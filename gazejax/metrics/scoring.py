@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
-from gazejax.metrics import _host, _kernels, _rounding
+from gazejax.metrics import _host, _kernels, _rounding, _ties
 from gazejax.metrics._checks import (
     checked_fixations,
     checked_map,
@@ -139,7 +139,9 @@ def _scores(
         part = jax.tree.map(operator.itemgetter(rows), arrays)
         parts.append(_kernels.score(names, jax.tree.map(_padded, part)))
     parts = jax.device_get(parts)
-    found = {name: np.concatenate([part[name] for part in parts])[: len(maps)] for name in names}
+    found = {name: np.concatenate([part[name] for part in parts])[: len(maps)] for name in parts[0]}
+    if "ties" in found and fixations is not None:
+        _correct_ranks(found, found.pop("ties"), checked, arrays, fixations)
     if "information_gain" in names and fixations is not None:
         baseline = np.broadcast_to(checked["baseline"], maps.shape)
         if not (_rounding.is_plain_density(maps) and _rounding.is_plain_density(baseline)):
@@ -147,6 +149,33 @@ def _scores(
             gains = [_host.information_gain(*one) for one in each]
             found["information_gain"] = np.array(gains, _rounding.float_type(maps, baseline))
     return found
+
+
+def _correct_ranks(
+    found: dict[str, np.ndarray],
+    num_ties: Int[np.ndarray, " map"],
+    checked: dict[str, np.ndarray],
+    arrays: dict[str, Any],
+    fixations: _kernels.Fixations,
+) -> None:
+    """Corrects, in place, the metrics of ranks of the maps that rounding gave other ties."""
+    maps, rounded = checked["saliency"], arrays["saliency"]
+    if np.can_cast(maps.dtype, rounded.dtype):
+        return
+    ranks = arrays.get("saliency_ranks", rounded)
+    others = checked.get("other_counts")
+    for index in np.flatnonzero(num_ties).tolist():
+        if ranks is not rounded and not np.array_equal(ranks[index], rounded[index]):
+            continue  # The ties are those of ranks, and so of the map.
+        added = _ties.corrections(
+            maps[index],
+            rounded[index],
+            _kernels.Fixations(*(part[index] for part in fixations)),
+            int(num_ties[index]),
+            None if others is None else np.broadcast_to(others, maps.shape)[index],
+        )
+        for name in found.keys() & added.keys():
+            found[name][index] += added[name]
 
 
 def _with_padded_fixations(fixations: _kernels.Fixations) -> _kernels.Fixations:

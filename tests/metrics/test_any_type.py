@@ -1,5 +1,7 @@
 """Metrics of any real type, size, offset and number of fixations, against plain float64."""
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -88,6 +90,59 @@ def test_whole_numbers_of_64_bits_are_exact():
     # Of float64, one step of which float32 does not see.
     near = 1 + np.arange(4).reshape(2, 2) * 1e-12
     assert metrics.score(["auc"], saliency=near[None], xy_px=[[[1, 1]]])["auc"][0] == 3.5 / 4
+
+
+def exact_ranks(saliency, columns, rows, other_counts):
+    """AUC, AUC-Judd and shuffled AUC as fractions of whole numbers."""
+    values, pixels = saliency[rows, columns], saliency.ravel()
+    halves = 2 * (values[:, None] > pixels) + (values[:, None] == pixels)
+    weighted = halves * other_counts.ravel()
+    is_fixated = np.zeros(saliency.shape, bool)
+    is_fixated[rows, columns] = True
+    others = saliency[~is_fixated]
+    area, point = Fraction(0), (Fraction(0), Fraction(0))
+    for threshold in [*np.unique(values)[::-1], None]:
+        sides = (others, values) if threshold is not None else ()
+        shares = [Fraction(int((side >= threshold).sum()), len(side)) for side in sides] or [1, 1]
+        area += (shares[0] - point[0]) * (shares[1] + point[1]) / 2
+        point = tuple(shares)
+    return [
+        Fraction(int(halves.sum()), 2 * halves.size),
+        area,
+        Fraction(int(weighted.sum()), int(2 * len(values) * other_counts.sum())),
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 9, 40, 1500])
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_ties_that_rounding_invents_are_corrected(dtype, number):
+    # Ten levels that float32 holds, and on each values just below and above, which it does not.
+    generator = np.random.default_rng(number)
+    level, aside = generator.integers(0, 10, (3, 24, 18)), generator.integers(-1, 2, (3, 24, 18))
+    maps = level * 2**30 + aside if dtype == "int64" else level / 8 + aside * 1e-10
+    maps[1], aside[1] = level[1], 0  # A map with true ties only.
+    # Fixated are the levels themselves, some of them twice.
+    places = [generator.choice(np.argwhere(one == 0), number) for one in aside]
+    rows, columns = np.moveaxis(np.array(places), -1, 0)
+    mask = generator.random((3, number)) < 0.8
+    mask[:, 0] = True
+    others = generator.poisson(0.5, (24, 18))
+    names = ["auc", "auc_judd", "sauc"]
+    common = {"xy_px": np.stack([columns, rows], axis=-1), "mask": mask, "other_counts": others}
+    found = metrics.score(names, saliency=maps, **common)
+    expected = [
+        exact_ranks(one, column[counts], row[counts], others)
+        for one, column, row, counts in zip(maps, columns, rows, mask, strict=True)
+    ]
+    together = np.stack([found[name] for name in names], axis=-1)
+    np.testing.assert_allclose(together, np.array(expected, float), atol=2e-7)
+    for name in names:  # Alone and together.
+        alone = metrics.score([name], saliency=maps, **common)[name]
+        np.testing.assert_array_equal(alone, found[name])
+    rounded = metrics.score(names, saliency=maps.astype(np.float32), **common)
+    for name in names:
+        is_same = np.abs(rounded[name] - found[name]) < 1e-6
+        np.testing.assert_array_equal(is_same, [False, True, False])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
