@@ -37,11 +37,22 @@ def float_type(*maps: np.ndarray) -> np.dtype:
     return np.dtype(np.float32) if is_narrow else np.dtype(jnp.result_type(float))
 
 
-def rounded(values: Any) -> Any:
+def rounded(values: Any, length: int | None = None) -> Any:
+    """Maps as compiled metrics take them; the last one is repeated up to `length` maps, if given.
+
+    Maps that are of this type already are not repeated.
+    """
     if not isinstance(values, np.ndarray):
         return values
+    dtype = float_type(values)
     with np.errstate(over="ignore"):  # Such a map is prepared, or the metric does not read it.
-        return values.astype(float_type(values), copy=False)
+        if length is None or length == len(values) or values.dtype == dtype:
+            return values.astype(dtype, copy=False)
+        # Rounded to where they are repeated: another copy takes as long as the rounding.
+        found = np.empty((length, *values.shape[1:]), dtype)
+        found[: len(values)] = values
+    found[len(values) :] = found[len(values) - 1]
+    return found
 
 
 def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None) -> Any:
@@ -172,10 +183,19 @@ def is_plain_density(values: Num[np.ndarray, "*map height width"]) -> bool:
 
 
 def prepared(
-    names: Sequence[str], checked: dict[str, np.ndarray], fixations: Fixations | None
+    names: Sequence[str],
+    checked: dict[str, np.ndarray],
+    fixations: Fixations | None,
+    length: int | None = None,
 ) -> dict[str, Any]:
-    """The arguments of the compiled metrics: rounded maps, and those that are prepared."""
-    arrays = {key: rounded(values) for key, values in checked.items()}
+    """The arguments of the compiled metrics: rounded maps, and those that are prepared.
+
+    Maps of which one for all is given are not repeated. Others may be, up to `length`.
+    """
+    arrays = {
+        key: rounded(values, length if values.ndim == 3 else None)
+        for key, values in checked.items()
+    }
     kinds: list[tuple[str, Sequence[str], str, Callable[..., Any]]] = [
         ("saliency", ("auc", "auc_judd", "sauc"), "ranks", for_ranks),
         ("saliency", ("nss", "cc"), "moments", lambda maps, _, base: for_moments(maps, base)),
@@ -185,11 +205,15 @@ def prepared(
     ]
     for key, metrics, kind, prepare in kinds:
         if key in checked and not set(metrics).isdisjoint(names):
-            found = prepare(checked[key], fixations, arrays[key])
-            if found is not arrays[key]:
+            base = arrays[key][: len(checked[key])]
+            found = prepare(checked[key], fixations, base)
+            if found is not base:
                 arrays[f"{key}_{kind}"] = found
     if "other_counts" in checked:
-        arrays["other_counts"] = for_shares(checked["other_counts"], arrays["other_counts"])
+        base = arrays["other_counts"][: len(checked["other_counts"])]
+        found = for_shares(checked["other_counts"], base)
+        if found is not base:
+            arrays["other_counts"] = found
     return arrays
 
 

@@ -4,6 +4,7 @@ A map that float32 would not describe well enough, such as one of a small range 
 offset, is prepared on the host first.
 """
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -127,17 +128,22 @@ def _scores(
 ) -> dict[str, Float[np.ndarray, " map"]]:
     """The scores of checked arguments: prepared for float32, padded, then by compiled calls."""
     maps = checked["saliency"]
+    # The last call is padded to a power of two of maps, so that few shapes are compiled.
+    rest = len(maps) % _MAPS_PER_CALL
+    padded_rest = 1 << (rest - 1).bit_length() if rest else 0
+    length = len(maps) - rest + padded_rest
     arrays: dict[str, Any] = {
-        key: np.broadcast_to(values, maps.shape)
-        for key, values in _rounding.prepared(names, checked, fixations).items()
+        key: values if values.ndim == 3 else np.broadcast_to(values, maps.shape)
+        for key, values in _rounding.prepared(names, checked, fixations, length).items()
     }
     if fixations is not None:
         arrays["fixations"] = _with_padded_fixations(fixations) if pad_fixations else fixations
     parts = []
-    for start in range(0, len(maps), _MAPS_PER_CALL):
+    for start in range(0, length, _MAPS_PER_CALL):
         rows = slice(start, start + _MAPS_PER_CALL)
         part = jax.tree.map(operator.itemgetter(rows), arrays)
-        parts.append(_kernels.score(names, jax.tree.map(_padded, part)))
+        padded = functools.partial(_padded, length=min(length - start, _MAPS_PER_CALL))
+        parts.append(_kernels.score(names, jax.tree.map(padded, part)))
     parts = jax.device_get(parts)
     found = {name: np.concatenate([part[name] for part in parts])[: len(maps)] for name in parts[0]}
     if "ties" in found and fixations is not None:
@@ -191,7 +197,8 @@ def _with_padded_fixations(fixations: _kernels.Fixations) -> _kernels.Fixations:
     return _kernels.Fixations(row, column, counts, fixations.is_valid)
 
 
-def _padded(rows: Shaped[np.ndarray, "row *axis"]) -> Shaped[np.ndarray, "padded_row *axis"]:
-    """Repeats the last row up to a power of two of rows, so that few shapes are compiled."""
-    length = 1 << (len(rows) - 1).bit_length()
+def _padded(
+    rows: Shaped[np.ndarray, "row *axis"], length: int
+) -> Shaped[np.ndarray, "padded_row *axis"]:
+    """Repeats the last row up to the given number of rows."""
     return rows[np.minimum(np.arange(length), len(rows) - 1)] if length > len(rows) else rows

@@ -145,6 +145,24 @@ def test_ties_that_rounding_invents_are_corrected(dtype, number):
         np.testing.assert_array_equal(is_same, [False, True, False])
 
 
+@pytest.mark.parametrize("number", [1, 3, 515])
+def test_each_of_many_maps_has_its_own_score(number):
+    # Repeated maps fill the last call, after calls with 512.
+    order = np.arange(number)[:, None, None]
+    maps = order + np.array([[0.1, 0.2], [1.1, 1.1 + 1e-12]])
+    maps[0] *= 1e60  # One that float32 does not hold, and whose ranks are taken.
+    corner = np.tile([[1.0, 1]], (number, 1, 1))
+    common = {"other_counts": np.eye(2), "target": maps[::-1].copy()}
+    found = metrics.score(["auc", "sauc", "nss", "cc"], saliency=maps, xy_px=corner, **common)
+    # Three below and itself; of the two that count, one below and itself.
+    np.testing.assert_allclose(found["auc"], np.full(number, 3.5 / 4))
+    np.testing.assert_allclose(found["sauc"], np.full(number, 1.5 / 2))
+    for index in {0, number // 2, number - 1}:
+        nss = metrics.nss(saliency=maps[index], xy_px=corner[index])
+        assert found["nss"][index] == pytest.approx(float(nss), rel=1e-4)
+        assert found["cc"][index] == pytest.approx(1, abs=1e-4)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values_below_the_least_normal_number_tie_only_if_they_are_equal(dtype):
     # Compiled code takes 1e-40 and 3e-40 for zero.
