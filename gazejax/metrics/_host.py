@@ -4,6 +4,8 @@ Nothing here is compiled, so that a new number of fixations or a new map size co
 are compared in the type of the map, and counted in whole numbers. Sums are those of float64.
 """
 
+import sys
+
 import numpy as np
 from jaxtyping import Float, Int, Num, Shaped
 
@@ -11,6 +13,8 @@ from gazejax.metrics._kernels import KLD_EPSILON, Fixations
 
 # Up to this many thresholds, comparing the values with each takes less time than sorting them.
 _COMPARED_THRESHOLDS = 48
+
+_IS_LITTLE = sys.byteorder == "little"
 
 # Squares of a map between these bounds, and sums of them, stay inside float64.
 _LEAST, _MOST = 1e-100, 1e100
@@ -28,12 +32,12 @@ def sauc(
 
 def auc_judd(saliency: Num[np.ndarray, "height width"], fixations: Fixations) -> float:
     values = _values(saliency, fixations)
-    fixated_pixels = np.unique(pixels(saliency.shape, fixations))
-    num_never_fixated = saliency.size - len(fixated_pixels)
+    pixels = np.unique(_pixels(saliency.shape, fixations))
+    num_never_fixated = saliency.size - len(pixels)
     if len(values) == 0 or num_never_fixated == 0:
         return np.nan
     thresholds, number = np.unique(values, return_counts=True)
-    fixated = np.sort(saliency.ravel()[fixated_pixels])
+    fixated = np.sort(saliency.ravel()[pixels])
     below, _ = _below(thresholds, saliency.ravel())
     alarms = num_never_fixated - (below - np.searchsorted(fixated, thresholds))
     # From the highest threshold down; a last point at (1, 1).
@@ -41,6 +45,63 @@ def auc_judd(saliency: Num[np.ndarray, "height width"], fixations: Fixations) ->
     hits = np.concatenate([[0], np.cumsum(number[::-1]), [len(values)]])
     twice_area = int(np.sum(np.diff(alarms) * (hits[1:] + hits[:-1])))
     return twice_area / (2 * len(values) * num_never_fixated)
+
+
+def rank_corrections(
+    saliency: Num[np.ndarray, "height width"],
+    rounded: Float[np.ndarray, "height width"],
+    fixations: Fixations,
+    num_ties: int,
+    other_counts: Num[np.ndarray, "height width"] | None,
+) -> dict[str, float]:
+    """What to add to `auc`, `auc_judd` and `sauc` of a rounded map; nothing if no tie is invented.
+
+    The compiled metrics count the ties of rounded maps. Where these may be others than those of the
+    map itself, the few pixels are sought, and their part in the metric is corrected.
+
+    Args:
+        saliency: the map, of which no two different values at fixations become equal by rounding.
+        rounded: the map, rounded.
+        fixations: the fixations on this map.
+        num_ties: ties of fixations with pixels that are not fixated, in the rounded map; below 0 if
+            unknown.
+        other_counts: for `sauc`: number of fixations on other images in each pixel.
+    """
+    pixels = _pixels(saliency.shape, fixations)
+    flat, flat_rounded = saliency.ravel(), rounded.ravel()
+    thresholds, number = np.unique(flat[pixels], return_counts=True)
+    as_float = thresholds.astype(rounded.dtype)
+    if num_ties == 0 or len(pixels) == 0:
+        return {}
+    never_fixated = np.ones(flat.shape, bool)
+    never_fixated[pixels] = False
+    if saliency.dtype.kind == "f":
+        # A value that occurs often, such as the zero outside of a region, rarely needs rounding.
+        exact = np.flatnonzero(as_float == thresholds).tolist()
+        equal = [np.count_nonzero((flat == thresholds[at]) & never_fixated) for at in exact]
+        if num_ties == sum(n * int(number[at]) for n, at in zip(equal, exact, strict=True)):
+            return {}
+    near = _perhaps_among(flat_rounded, as_float)
+    place = np.minimum(np.searchsorted(as_float, flat_rounded[near]), len(as_float) - 1)
+    is_tie = (flat_rounded[near] == as_float[place]) & (flat[near] != thresholds[place])
+    near, place = near[is_tie], place[is_tie]
+    if len(near) == 0:
+        return {}
+    # One half of a pair too much if the pixel is above the threshold, too little if below.
+    is_above = flat[near] > thresholds[place]
+    too_much = np.where(is_above, 0.5, -0.5) * number[place]
+    # A tie with a pixel below a threshold is an alarm at this threshold, which ends two steps.
+    hits = number + np.concatenate([[0], number[:-1]])
+    alarms = 0.5 * hits[place][~is_above].sum()
+    found = {
+        "auc": -too_much.sum() / (len(pixels) * flat.size),
+        "auc_judd": alarms / (len(pixels) * np.count_nonzero(never_fixated)),
+    }
+    weight = np.zeros(0) if other_counts is None else other_counts.ravel()
+    total = weight.sum(dtype=np.float64)
+    if total > 0:
+        found["sauc"] = -(too_much * weight[near]).sum() / (len(pixels) * total)
+    return {name: float(value) for name, value in found.items()}
 
 
 def nss(saliency: Num[np.ndarray, "height width"], fixations: Fixations) -> float:
@@ -83,7 +144,7 @@ def kld(
 
 def counts(shape: tuple[int, int], fixations: Fixations) -> Int[np.ndarray, "height width"]:
     """Number of fixations that count in each pixel."""
-    number = np.bincount(pixels(shape, fixations), minlength=shape[0] * shape[1])
+    number = np.bincount(_pixels(shape, fixations), minlength=shape[0] * shape[1])
     return number.reshape(shape)
 
 
@@ -133,7 +194,7 @@ def _norm(values: Float[np.ndarray, "*map"]) -> float:
     return float(np.sqrt((values * values).mean())) or 1.0
 
 
-def pixels(shape: tuple[int, ...], fixations: Fixations) -> Int[np.ndarray, " counted"]:
+def _pixels(shape: tuple[int, ...], fixations: Fixations) -> Int[np.ndarray, " counted"]:
     """Index of the pixel of each fixation that counts."""
     row = np.asarray(fixations.row, np.int64)
     return np.asarray((row * shape[1] + fixations.column)[fixations.counts])
@@ -173,3 +234,17 @@ def _below(
     return np.searchsorted(ordered, thresholds, "left"), np.searchsorted(
         ordered, thresholds, "right"
     )
+
+
+def _perhaps_among(
+    values: Float[np.ndarray, " pixel"], thresholds: Float[np.ndarray, " threshold"]
+) -> Int[np.ndarray, " candidate"]:
+    """Indices of the values that may equal a threshold: those that share its last 16 bits."""
+
+    def last_bits(numbers: np.ndarray) -> np.ndarray:
+        parts = numbers.itemsize // 2
+        return numbers.view(np.uint16)[0 if _IS_LITTLE else parts - 1 :: parts]
+
+    is_possible = np.zeros(2**16, bool)
+    is_possible[last_bits(thresholds)] = True
+    return np.flatnonzero(is_possible.take(last_bits(values)))

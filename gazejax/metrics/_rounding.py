@@ -59,7 +59,7 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
     """Maps in the order of these: no value becomes equal to another one.
 
     With fixations, the values at these stay different. Values of other pixels may become equal to
-    them by rounding: see `_ties`.
+    them by rounding: see `_host.rank_corrections`.
 
     Compiled code takes numbers below the least normal one for zero: such values are given ranks.
 

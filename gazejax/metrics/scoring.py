@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float, Int, Shaped
 
-from gazejax.metrics import _host, _kernels, _rounding, _ties
+from gazejax.metrics import _host, _kernels, _rounding
 from gazejax.metrics._checks import (
     checked_fixations,
     checked_map,
@@ -173,7 +173,7 @@ def _correct_ranks(
     for index in np.flatnonzero(num_ties).tolist():
         if ranks is not rounded and not np.array_equal(ranks[index], rounded[index]):
             continue  # The ties are those of ranks, and so of the map.
-        added = _ties.corrections(
+        added = _host.rank_corrections(
             maps[index],
             rounded[index],
             _kernels.Fixations(*(part[index] for part in fixations)),
