@@ -16,6 +16,9 @@ _COMPARED_THRESHOLDS = 48
 
 _IS_LITTLE = sys.byteorder == "little"
 
+# Up to this many ties of a map, those that rounding invents are sought without counting the others.
+_FEW_TIES = 64
+
 # Squares of a map between these bounds, and sums of them, stay inside float64.
 _LEAST, _MOST = 1e-100, 1e100
 
@@ -73,14 +76,16 @@ def rank_corrections(
     as_float = thresholds.astype(rounded.dtype)
     if num_ties == 0 or len(pixels) == 0:
         return {}
-    never_fixated = np.ones(flat.shape, bool)
-    never_fixated[pixels] = False
-    if saliency.dtype.kind == "f":
-        # A value that occurs often, such as the zero outside of a region, rarely needs rounding.
-        exact = np.flatnonzero(as_float == thresholds).tolist()
-        equal = [np.count_nonzero((flat == thresholds[at]) & never_fixated) for at in exact]
-        if num_ties == sum(n * int(number[at]) for n, at in zip(equal, exact, strict=True)):
-            return {}
+    fixated = np.unique(pixels)
+    if num_ties > _FEW_TIES and len(thresholds) <= _COMPARED_THRESHOLDS:
+        # So many are rarely invented: a value occurs often, such as the zero outside of a region.
+        # Values that need no rounding come first. True ties that are as many are all.
+        own = np.bincount(np.searchsorted(thresholds, flat[fixated]), minlength=len(thresholds))
+        others = num_ties
+        for at in np.argsort(as_float != thresholds, kind="stable").tolist():
+            others -= int(np.count_nonzero(flat == thresholds[at]) - own[at]) * int(number[at])
+            if others == 0:
+                return {}
     near = _perhaps_among(flat_rounded, as_float)
     place = np.minimum(np.searchsorted(as_float, flat_rounded[near]), len(as_float) - 1)
     is_tie = (flat_rounded[near] == as_float[place]) & (flat[near] != thresholds[place])
@@ -95,7 +100,7 @@ def rank_corrections(
     alarms = 0.5 * hits[place][~is_above].sum()
     found = {
         "auc": -too_much.sum() / (len(pixels) * flat.size),
-        "auc_judd": alarms / (len(pixels) * np.count_nonzero(never_fixated)),
+        "auc_judd": alarms / (len(pixels) * (flat.size - len(fixated))),
     }
     weight = np.zeros(0) if other_counts is None else other_counts.ravel()
     total = weight.sum(dtype=np.float64)
