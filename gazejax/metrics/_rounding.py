@@ -133,8 +133,11 @@ def _compares_as_zero(values: Float[np.ndarray, "..."]) -> Bool[np.ndarray, "...
 def _holds_below_normal(values: Float[np.ndarray, "height width"]) -> bool:
     """Whether a value is not zero and compares as zero."""
     # The minimum, which takes one pass, is enough for most maps.
-    is_possible = values.min() < np.finfo(values.dtype).tiny
-    return bool(is_possible and (_compares_as_zero(values) & (values != 0)).any())
+    low, tiny = values.min(), np.finfo(values.dtype).tiny
+    if low >= tiny:
+        return False
+    sizes = values if low >= 0 else np.abs(values)
+    return bool(np.count_nonzero(sizes < tiny) > np.count_nonzero(values == 0))
 
 
 def _is_same(
