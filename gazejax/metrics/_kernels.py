@@ -188,22 +188,25 @@ def cc(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Floa
 
 @_jit
 def sim(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Float[Array, ""]:
+    is_negative = (a < 0) | (b < 0)
     a, b = _relative(a), _relative(b)
     # Equal to jnp.minimum, which XLA on CPU fuses with the sum to a much slower kernel.
     smaller = jnp.where((a < b) | jnp.isnan(a), a, b)
-    return smaller.mean()
+    # NaN as in `kld`. Selecting pixel by pixel takes no other pass over the maps.
+    return jnp.where(is_negative, jnp.nan, smaller).mean()
 
 
 @_jit
 def kld(
     target: Float[Array, "height width"], prediction: Float[Array, "height width"]
 ) -> Float[Array, ""]:
+    is_negative = (target < 0) | (prediction < 0)
     target, prediction = _relative(target), _relative(prediction)
     # Both maps have a mean of 1 instead of a sum of 1: epsilon is scaled by the number of pixels.
     ratio = target / (prediction + target.size * KLD_EPSILON)
     terms = target * jnp.log(KLD_EPSILON + ratio)
     # NaN as the logarithm gives it. Selecting avoids a slow kernel of XLA on CPU, see `sim`.
-    return jnp.where(target < 0, jnp.nan, terms).mean()
+    return jnp.where(is_negative, jnp.nan, terms).mean()
 
 
 def _deviation(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:

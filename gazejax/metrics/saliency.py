@@ -15,12 +15,14 @@ argument. Maps are of any real type, or lists. The host computes: ranks in the t
 in float64. Nothing is compiled, whatever the number of fixations and pixels.
 
 Inside a transformation (`jit`, `vmap`, `grad`) a metric is pure: a fixation outside of the map, or
-a NaN, gives NaN. Arithmetic is that of float32, or of float64 with `jax_enable_x64`. JAX itself
-converts a traced int64 or float64 map to 32 bits without `jax_enable_x64`. A traced map whose sums
-leave this arithmetic, such as one of 1e37, gives NaN where the metric needs them. A gradient below
-the least normal number is zero. `scoring.score` checks and scores a batch of maps.
+a NaN, gives NaN, and so does a negative value in a map of `sim` or `kld`. Arithmetic is that of
+float32, or of float64 with `jax_enable_x64`. JAX itself converts a traced int64 or float64 map to 32
+bits without `jax_enable_x64`. A traced map whose sums leave this arithmetic, such as one of 1e37,
+gives NaN where the metric needs them. A gradient below the least normal number is zero.
+`scoring.score` checks and scores a batch of maps.
 """
 
+import operator
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -283,9 +285,12 @@ def fixation_counts(
         >>> fixation_counts([[0.2, 0.9], [0.7, 0.1], [1.5, 0.0]], (1, 2)).tolist()
         [[2.0, 1.0]]
     """
-    is_size = len(map_size) == 2 and min(map_size) > 0
-    require(is_size, "map_size", f"is {tuple(map_size)}", "(height, width), both above 0")
-    height, width = map_size
+    try:
+        height, width = map(operator.index, map_size)
+    except (TypeError, ValueError):  # Not two, or not whole numbers.
+        height = width = 0
+    found, allowed = f"is {map_size!r}", "(height, width), whole numbers above 0"
+    require(height > 0 and width > 0, "map_size", found, allowed)
     fixations = checked_fixations(xy_px, mask, (height, width))
     if is_on_host(fixations):
         number = _host.counts((height, width), fixations)

@@ -227,8 +227,8 @@ def fnmr_at_fmr(genuine: npt.ArrayLike, impostor: npt.ArrayLike, *, fmr: float) 
         >>> fnmr_at_fmr(np.array([1.0, 8.0]), np.arange(6.0), fmr=0.5)
         0.5
     """
-    if not 0 < fmr < 1:
-        raise ValueError(f"fmr is {fmr}; allowed: above 0, below 1")
+    rate = host_numbers(np.asarray(fmr), "fmr")
+    require(rate.ndim == 0 and bool(0 < rate < 1), "fmr", f"is {fmr!r}", "above 0, below 1")
     impostor = host_numbers(impostor, "impostor")
     if not allows_fmr(impostor.size, fmr):
         raise ValueError(
@@ -254,9 +254,10 @@ def own_rank(scores: npt.ArrayLike) -> Int[np.ndarray, "*batch user"]:
     """
     scores = comparable(host_numbers(scores, "scores"))
     is_square = scores.ndim > 1 and scores.shape[-2] == scores.shape[-1] > 1
-    if not is_square or np.isnan(scores).any():
+    if not is_square or not scores.size or np.isnan(scores).any():
         raise ValueError(
-            f"scores has shape {scores.shape}; allowed: [..., user, user], 2 users or more, no NaN"
+            f"scores has shape {scores.shape}; allowed: [..., user, user], not empty, "
+            "2 users or more, no NaN"
         )
     own = np.diagonal(scores, axis1=-2, axis2=-1)[..., None]
     return (scores >= own).sum(axis=-1)

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import jax.test_util
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -115,6 +116,24 @@ def test_fixation_counts_by_hand():
     points = [[1.9, 0.2], [1.1, 0.7], [0.0, 1.0], [9.0, 9.0]]
     counts = metrics.fixation_counts(points, (2, 2), [True, True, True, False])
     np.testing.assert_array_equal(counts, [[0, 2], [1, 0]])
+
+
+@pytest.mark.parametrize("size", [(2.0, 3.0), (2,), (2, 3, 4), (0, 3), 5, None, "23"])
+def test_a_size_that_is_none_is_refused(size, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # As outside of tests.
+    with pytest.raises(ValueError, match=r"^map_size is .*; allowed: \(height, width\), whole num"):
+        metrics.fixation_counts([[0, 0]], size)
+
+
+# One with a mean of zero, one with a mean below zero, one where the other map is zero.
+@pytest.mark.parametrize("negative", [[[1.0, -1.0]], [[1.0, -3.0]], [[-1.0, 2.0]]])
+def test_a_traced_map_with_a_negative_value_gives_nan(negative):
+    other = [[0.0, 1.0]]
+    for one, two in ((negative, other), (other, negative)):
+        assert np.isnan(jax.jit(metrics.sim)(np.array(one), np.array(two)))
+        kld = jax.jit(lambda target, other: metrics.kld(target=target, prediction=other))
+        assert np.isnan(kld(np.array(one), np.array(two)))
+    assert not np.isnan(jax.jit(metrics.sim)(np.array(other), np.array(other)))
 
 
 # ---------------------------------------------------------------- against plain NumPy

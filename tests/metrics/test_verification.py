@@ -1,5 +1,6 @@
 """Figures of verification by hand and against scikit-learn, and what must be refused."""
 
+import jaxtyping
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
@@ -33,6 +34,21 @@ def test_fnmr_is_not_interpolated():
         verification.fnmr_at_fmr(genuine, impostor[1:], fmr=0.1)
     with pytest.raises(ValueError, match="fmr is 0"):
         verification.fnmr_at_fmr(genuine, impostor, fmr=0.0)
+
+
+@pytest.mark.parametrize("fmr", ["x", None, [0.1], float("nan"), 1, True])
+def test_a_rate_that_is_none_is_refused(fmr, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # As outside of tests.
+    with pytest.raises(ValueError, match=r"^fmr is .*; allowed: "):
+        verification.fnmr_at_fmr(GENUINE, np.arange(30.0), fmr=fmr)
+
+
+def test_scores_of_no_probe_are_refused():
+    for figure in (verification.own_rank, verification.cmc, verification.rank1):
+        with pytest.raises(
+            ValueError, match=r"^scores has shape \(0, 2, 2\); allowed: .* not empty"
+        ):
+            figure(np.zeros((0, 2, 2)))
 
 
 @pytest.mark.parametrize("decimals", [1, 8])  # With many ties, and with none.

@@ -179,6 +179,8 @@ class _Opened(NamedTuple):
 
 
 def _open_file(path: Path, folder: Path | None, exif: Exif) -> _Opened:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, expected a picture")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     if folder is not None and not path.resolve().is_relative_to(folder.resolve()):
@@ -202,6 +204,12 @@ def _open_file(path: Path, folder: Path | None, exif: Exif) -> _Opened:
                 raise ValueError("its end is missing")
             if _has_too_few_rows(content):
                 raise ValueError("it has fewer pixels than its start says")
+            if image.mode == "P":
+                # Pillow takes black for a color that is not there.
+                num_colors = len(image.getpalette() or ()) // 3
+                most = int(np.flatnonzero(image.histogram()).max())
+                if most >= num_colors:
+                    raise ValueError(f"it has color {most} in a palette of {num_colors} colors")
         orientation = _orientation(image)
     plain = _without_alpha(image)
     if plain is None:
@@ -275,7 +283,12 @@ def _without_alpha(image: Image.Image) -> Image.Image | None:
 def _orientation(image: Image.Image) -> int:
     """Returns the orientation by EXIF or XMP, 1 if there is none, as in damaged EXIF data."""
     value = image.getexif().get(_ORIENTATION, 1)
-    return value if value in _TURNS else 1
+    # Some programs write it as a byte or a text, and other readers turn the picture all the same.
+    if isinstance(value, str):
+        value = value.strip(" \0").encode("latin-1", errors="replace")
+    if isinstance(value, bytes):
+        value = int(value) if value.isdigit() else int.from_bytes(value, "little")
+    return int(value) if value in _TURNS else 1
 
 
 def _without_tag(content: bytes, image: Image.Image) -> tuple[bytes, bool]:

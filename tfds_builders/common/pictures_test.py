@@ -167,7 +167,9 @@ def assert_reads_as(path: Path, expected: np.ndarray, **options: Any) -> picture
     return picture
 
 
-def gray_png(bits: int, pixels: bytes, color_type: int = 0, width: int = 2) -> bytes:
+def gray_png(
+    bits: int, pixels: bytes, color_type: int = 0, width: int = 2, palette: bytes = b""
+) -> bytes:
     """Returns a PNG file of one row that Pillow cannot write."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
@@ -182,6 +184,7 @@ def gray_png(bits: int, pixels: bytes, color_type: int = 0, width: int = 2) -> b
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
+        + (chunk(b"PLTE", palette) if palette else b"")
         + chunk(b"IDAT", zlib.compress(b"\0" + pixels))
         + chunk(b"IEND", b"")
     )
@@ -338,6 +341,38 @@ def test_an_orientation_is_refused_ignored_or_turned(tmp_path: Path, value: int)
         assert_reads_as(path, whole, exif="ignore")
         turned = np.zeros((*TURNED[value].shape[:2], 3), np.uint8) + TURNED[value][..., mode]
         assert_reads_as(path, turned, exif="turn")
+
+
+@pytest.mark.parametrize("kind", [b"\1\0", b"\2\0"])  # A byte, and a text.
+def test_an_orientation_of_another_type_is_read(tmp_path: Path, kind: bytes) -> None:
+    path = write(tmp_path / "a.jpg", RGB, "JPEG", exif=orientation(6))
+    content = path.read_bytes()
+    # The tag 274, a number of 16 bits, once, and 6: with the lowest byte last, as Pillow writes.
+    entry = b"\x01\x12\0\3\0\0\0\1\0\6\0\0"
+    assert content.count(entry) == 1
+    for value in (b"\6\0\0\0", b"6\0\0\0")[: kind[0]]:
+        changed = b"\x01\x12" + kind[::-1] + b"\0\0\0" + bytes([kind[0]]) + value
+        path.write_bytes(content.replace(entry, changed))
+        with pytest.raises(ValueError, match="EXIF orientation is 6, expected 1"):
+            pictures.read(path)
+        assert pictures.read_size(path, "turn") == (3, 4)
+
+
+def test_a_color_outside_of_the_palette_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    for bits, pixels in ((8, b"\1\2"), (2, b"\x60")):  # The colors 1 and 2.
+        for palette in (b"\0\0\0ABCDEF", b"\0\0\0ABC"):
+            path.write_bytes(gray_png(bits, pixels, color_type=3, palette=palette))
+            if len(palette) == 9:
+                assert pictures.read_pixels(path).tobytes() == b"ABCDEF"
+        with pytest.raises(ValueError, match=r"\(it has color 2 in a palette of 2 colors\)"):
+            pictures.read(path)
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(ValueError, match=r"a\.png is a folder, expected a picture"):
+        pictures.read(tmp_path / "a.png")
 
 
 def test_an_ignored_tag_of_a_jpeg_is_removed_and_its_coded_pixels_stay(tmp_path: Path) -> None:
