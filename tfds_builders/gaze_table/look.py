@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from tfds_builders.common import coordinates, plausibility
-from tfds_builders.common.gaze_files import PLAIN, Fixations, viewing_numbers
+from tfds_builders.common.gaze_files import PLAIN, Fixations
+from tfds_builders.gaze_table.viewings import check_viewings
 
 # Trackers lose the place of a few fixations.
 MAX_OUTSIDE = 0.05
@@ -64,7 +65,7 @@ def look(
     return plausibility.facts(gaze), [
         *warnings,
         *_check_inside(xy_frac),
-        *_check_returns(fixations),
+        *check_viewings(fixations),
     ]
 
 
@@ -82,24 +83,4 @@ def warn_outside(num_outside: int, num_fixations: int) -> list[str]:
     return [
         f"{share:.0%} of the fixations are outside their image and would be dropped: check the "
         "picture and --origin, --units, --screen and --fit"
-    ]
-
-
-def _check_returns(fixations: Fixations) -> list[str]:
-    """Warns of viewings whose rows are apart, where neither a trial nor a time tells them apart."""
-    if fixations.t_ms is not None or fixations.trial.any() or not len(fixations.user):
-        return []
-    # Rows of one user in the order of the files.
-    order = np.argsort(fixations.user, kind="stable")
-    viewing = viewing_numbers(fixations)[order]
-    starts = np.flatnonzero(np.diff(viewing, prepend=-1))
-    _, first, number = np.unique(viewing[starts], return_index=True, return_counts=True)
-    if not (number > 1).any():
-        return []
-    row = order[starts[first[np.argmax(number > 1)]]]
-    return [
-        f"{(number > 1).sum()} of {len(number)} viewings have rows that are apart, with other "
-        f"images between them, such as user {fixations.user_ids[fixations.user[row]]!r} on "
-        f"{fixations.image_ids[fixations.image[row]]!r}: if they are several viewings, a column "
-        "trial or session tells them apart"
     ]

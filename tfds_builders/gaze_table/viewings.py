@@ -1,0 +1,236 @@
+"""Whether rows of one viewing are rows of several: warnings for `data check` and `build`."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tfds_builders.common.gaze_files import Fixations, viewing_numbers
+from tfds_builders.common.gaze_files.rows import run_starts
+
+_ADVICE = "if they are several viewings, a column trial or session tells them apart"
+# Of all viewings. Some trials of each experiment have one fixation only.
+_SHARE_SINGLE = 0.9
+# The slack of a slow tracker's sample, and a time in which no eye fixates twice.
+_SLACK_MS = 20.0
+_CLOSE_MS = 60.0
+# A usual distance of two starts is below this; longer ones are pauses between pictures.
+_LONGEST_STEP_MS = 1000.0
+_MAX_SHARE_CLOSE = 0.1
+_MIN_SHARE_RISING = 0.8
+_NUM_FEW = 12
+
+
+class _Showings(NamedTuple):
+    """Rows in the order of the file or of time, those of a recording together.
+
+    Attributes:
+        row: int64 [n], the rows.
+        recording: int64 [n], the recording, or the trial where trials tell viewings apart.
+        shown: int64 [n], what was shown: the image, or the trial where trials have one image each.
+        has_trials: bool [n], whether `shown` is a trial.
+    """
+
+    row: np.ndarray
+    recording: np.ndarray
+    shown: np.ndarray
+    has_trials: np.ndarray
+
+
+def check_viewings(fixations: Fixations) -> list[str]:
+    """Warns of viewings that are several, and of fixations that are counted as viewings."""
+    if not len(fixations.user):
+        return []
+    return [*_check_single(fixations), *_check_returns(fixations)]
+
+
+def _check_single(fixations: Fixations) -> list[str]:
+    """A trial or session that counts rows makes a viewing of each fixation."""
+    _, sizes = np.unique(viewing_numbers(fixations), return_counts=True)
+    _, of_pair = np.unique(_code(fixations.image, fixations.user), return_counts=True)
+    num_single = int((sizes == 1).sum())
+    is_usual = num_single < _SHARE_SINGLE * len(sizes)
+    if is_usual or len(fixations.user) <= 2 * len(of_pair):
+        return []
+    name = "trial" if len(np.unique(fixations.trial)) > 1 else "session"
+    return [
+        f"{num_single} of {len(sizes)} viewings have one fixation, while a user has "
+        f"{len(fixations.user) / len(of_pair):.3g} fixations on an image (mean): the {name} seems "
+        f"to count fixations or rows, expected one {name} for all fixations of a viewing"
+    ]
+
+
+def _check_returns(fixations: Fixations) -> list[str]:
+    """Warns of viewings of one image that are read as one."""
+    found = _showings(fixations)
+    what = "rows that are apart, with other images between them"
+    if fixations.t_ms is None:
+        is_again = _is_apart(found) & _in_runs(found)
+    else:
+        t_ms = fixations.t_ms
+        by_time = found.row[np.lexsort((t_ms[found.row], found.recording))]
+        in_time = _take(fixations, by_time)
+        if _is_one_clock(in_time, t_ms[by_time], fixations.duration_ms):
+            found, is_again = in_time, _is_apart(in_time)
+        else:
+            what = "times (t_ms) that begin anew"
+            is_again = _begins_anew(found, t_ms, fixations.duration_ms)
+    if not is_again.any():
+        return []
+    viewing = viewing_numbers(fixations)
+    several = np.unique(viewing[found.row[is_again]])
+    row = int(found.row[is_again].min())
+    return [
+        f"{len(several)} of {len(np.unique(viewing))} viewings have {what}, such as user "
+        f"{fixations.user_ids[fixations.user[row]]!r} on "
+        f"{fixations.image_ids[fixations.image[row]]!r}: {_ADVICE}"
+    ]
+
+
+def _code(*parts: np.ndarray) -> np.ndarray:
+    """Numbers the combinations of values: int64 [n]."""
+    code = np.zeros(len(parts[0]), np.int64)
+    for part in parts:
+        _, number = np.unique(part, return_inverse=True)
+        _, code = np.unique(code * (int(number.max(initial=0)) + 1) + number, return_inverse=True)
+    return code
+
+
+def _showings(fixations: Fixations) -> _Showings:
+    """Returns the rows by recording, in the order of the file."""
+    recording = _code(fixations.user, fixations.session)
+    return _take(fixations, np.argsort(recording, kind="stable"))
+
+
+def _take(fixations: Fixations, row: np.ndarray) -> _Showings:
+    """Returns the rows in an order, in which each recording stands together.
+
+    A number of the trial that is the same for all images, or for all viewings of an image, tells
+    no viewings apart.
+    """
+    recording = _code(fixations.user, fixations.session)[row]
+    image, trial = fixations.image[row], _code(fixations.trial[row])
+    by_trial = _code(recording, trial)
+    num_trials = _num_different(recording, by_trial)
+    of_image = _code(recording, image)
+    num_images = _num_different(recording, of_image)
+    num_viewings = _num_different(recording, _code(of_image, trial))
+    is_told = (num_viewings > num_images)[recording]
+    has_trials = (num_trials > 1)[recording] & ~is_told
+    shown = np.where(has_trials, trial, image)
+    group = np.where(is_told, by_trial + len(row), recording)
+    order = np.argsort(_first_of_each(group), kind="stable")
+    return _Showings(row[order], group[order], shown[order], has_trials[order])
+
+
+def _num_different(group: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Counts the different codes of each group, which determine the group."""
+    _, first = np.unique(code, return_index=True)
+    return np.bincount(group[first], minlength=int(group.max(initial=-1)) + 1)
+
+
+def _first_of_each(group: np.ndarray) -> np.ndarray:
+    """Returns the first position of each row's group."""
+    _, first, number = np.unique(group, return_index=True, return_inverse=True)
+    return first[number]
+
+
+def _is_apart(found: _Showings) -> np.ndarray:
+    """Whether rows have a showing that returns after another one; bool [n]."""
+    starts = run_starts(found.recording, found.shown)
+    showing = _code(found.recording, found.shown)
+    return np.bincount(showing[starts])[showing] > 1
+
+
+def _in_runs(found: _Showings) -> np.ndarray:
+    """Whether rows have trials that are not mixed, as if sorted by the number of the fixation."""
+    starts, group = run_starts(found.recording, found.shown), _code(found.recording)
+    are_runs = 2 * np.bincount(group, starts) <= np.bincount(group)
+    return ~found.has_trials | are_runs[group]
+
+
+def _is_one_clock(found: _Showings, t_ms: np.ndarray, duration_ms: np.ndarray | None) -> bool:
+    """Whether times go on from picture to picture, so that pictures are not at the same time.
+
+    Args:
+        found: rows in the order of time.
+        t_ms: float64 [n], their times.
+        duration_ms: float64 [n], durations of all rows, in the order of the file.
+    """
+    starts = run_starts(found.recording)
+    changes = np.flatnonzero(run_starts(found.recording, found.shown) & ~starts)
+    if not len(changes):
+        return False
+    step_ms = _usual_step(found, t_ms)
+    gap = t_ms[changes] - t_ms[changes - 1]
+    is_close = gap < step_ms / 4
+    if duration_ms is not None:
+        is_close |= duration_ms[found.row[changes - 1]] > gap + _SLACK_MS
+    if is_close.mean() > _MAX_SHARE_CLOSE:
+        return False
+    showing = _code(found.recording, found.shown)
+    _, first = np.unique(showing, return_index=True)
+    group = _code(found.recording)[first]
+    order = np.lexsort((t_ms[first], group))
+    ends = np.append(run_starts(group[order])[1:], True)
+    begins = run_starts(group[order])
+    of_first = t_ms[first][order]
+    spread = (of_first[ends] - of_first[begins])[np.bincount(group) > 1]
+    return bool(np.median(spread) >= 2 * step_ms)
+
+
+def _usual_step(found: _Showings, t_ms: np.ndarray) -> float:
+    """Returns a usual distance of two starts of a viewing; pauses are longer."""
+    showing = _code(found.recording, found.shown)
+    order = np.lexsort((t_ms, showing))
+    gap = np.diff(t_ms[order])[np.diff(showing[order]) == 0]
+    if not len(gap):
+        return _LONGEST_STEP_MS
+    return min(float(np.percentile(gap, 25, method="lower")), _LONGEST_STEP_MS)
+
+
+def _begins_anew(found: _Showings, t_ms: np.ndarray, duration_ms: np.ndarray | None) -> np.ndarray:
+    """Whether rows have a viewing whose time falls, and not since all rows are in any order.
+
+    Args:
+        found: rows in the order of the file.
+        t_ms: float64 [n], times of all rows.
+        duration_ms: float64 [n], alike.
+    """
+    showing, time = _code(found.recording, found.shown), t_ms[found.row]
+    order = np.argsort(showing, kind="stable")
+    is_same = np.diff(showing[order]) == 0
+    before, after = order[:-1][is_same], order[1:][is_same]
+    falls = time[after] < time[before]
+    is_beside = after == before + 1
+    num_beside, num = int(is_beside.sum()), len(time)
+    share_rising = float((~falls[is_beside]).mean()) if num_beside else 0.0
+    num_falls = np.bincount(showing[after], falls, minlength=int(showing.max(initial=-1)) + 1)
+    sizes = np.bincount(showing)
+    starts = run_starts(found.recording, found.shown)
+    lengths = np.diff(np.append(np.flatnonzero(starts), num))
+    in_order = 3 * num_beside >= num and num_beside >= 3 and share_rising >= _MIN_SHARE_RISING
+    if num_beside < _NUM_FEW:
+        in_order = in_order and share_rising == 1 and bool((lengths > 1).all())
+    is_again = num_falls > 0
+    if in_order:
+        # Where the time falls at other pictures too, the file is not sorted by time.
+        changes = np.flatnonzero(starts & ~run_starts(found.recording))
+        if len(changes) and (time[changes] < time[changes - 1]).mean() >= 0.5:
+            is_again |= np.bincount(showing[starts], minlength=len(sizes)) > 1
+        return is_again[showing]
+    if not is_again.any():
+        return is_again[showing]
+    # Rows in any order have stretches of 2 rows on average in which the time rises.
+    has_stretches = sizes[is_again].sum() >= 3 * (num_falls[is_again] + 1).sum()
+    if duration_ms is None and has_stretches:
+        return is_again[showing]
+    order = np.lexsort((time, showing))
+    is_same = np.diff(showing[order]) == 0
+    first, second = order[:-1][is_same], order[1:][is_same]
+    gap = time[second] - time[first]
+    if duration_ms is None:
+        is_close = gap < min(_CLOSE_MS, _usual_step(found, time) / 4)
+    else:
+        is_close = duration_ms[found.row[first]] > gap + _SLACK_MS
+    is_again &= np.bincount(showing[first], is_close, minlength=len(sizes)) > 0
+    return is_again[showing]

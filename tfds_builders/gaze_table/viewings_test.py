@@ -1,0 +1,81 @@
+"""Viewings that are several: repeated pictures and trials that count fixations."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfds_builders.common.gaze_files import Options, read
+from tfds_builders.gaze_table.viewings import check_viewings
+
+# (start, duration) of the fixations of a viewing on its own clock, and of a second one.
+FIRST = ((10, 200), (250, 220), (500, 190), (730, 260))
+SECOND = ((25, 230), (290, 200), (520, 240), (800, 180))
+APART = "rows that are apart, with other images between them"
+ANEW = "times (t_ms) that begin anew"
+
+
+def warnings_of(tmp_path: Path, header: str, rows: list[tuple[object, ...]]) -> list[str]:
+    """Returns the warnings about a table of user P."""
+    table = tmp_path / "t.csv"
+    lines = [f"P,{number},5," + ",".join(map(str, row)) for number, row in enumerate(rows)]
+    table.write_text("\n".join([f"user,x,y,{header}", *lines]) + "\n")
+    fixations, errors = read([table], Options())
+    assert fixations is not None, errors
+    return check_viewings(fixations)
+
+
+def viewings(*of_images: tuple[str, tuple[tuple[int, int], ...], int]) -> list[tuple[object, ...]]:
+    """Returns image, start and duration; each viewing with a shift of its clock."""
+    return [(name, start + shift, ms) for name, gaze, shift in of_images for start, ms in gaze]
+
+
+@pytest.mark.parametrize("extra", [(), (1,)], ids=["no trial", "one trial"])
+def test_a_picture_that_comes_back_is_named_on_each_clock(
+    extra: tuple[int, ...], tmp_path: Path
+) -> None:
+    own = viewings(("a", FIRST, 0), ("b", FIRST, 7), ("a", SECOND, 0))
+    one = viewings(("a", FIRST, 1000), ("b", FIRST, 5000), ("a", SECOND, 90_000))
+    header = "image,t_ms,duration_ms" + ",trial" * len(extra)
+    for rows, what in ((own, ANEW), (one, APART)):
+        [warning] = warnings_of(tmp_path, header, [row + extra for row in rows])
+        assert warning.startswith(f"1 of 2 viewings have {what}, such as user 'P' on 'a'")
+        assert "a column trial or session tells them apart" in warning
+        without = [(image, start, *extra) for image, start, _ in rows]
+        [other] = warnings_of(tmp_path, header.replace(",duration_ms", ""), without)
+        assert other == warning
+        # The order of a table that is sorted by image, or not sorted, is not the order of time.
+        by_image = sorted(rows, key=lambda row: str(row[0]))
+        [other] = warnings_of(tmp_path, header, [row + extra for row in by_image])
+        assert other == warning
+
+
+def test_a_trial_that_is_the_number_of_the_image_tells_nothing_apart(tmp_path: Path) -> None:
+    rows = viewings(("a", FIRST, 0), ("b", FIRST, 7), ("a", SECOND, 0))
+    numbered = [(*row, {"a": 1, "b": 2}[str(row[0])]) for row in rows]
+    [warning] = warnings_of(tmp_path, "image,t_ms,duration_ms,trial", numbered)
+    assert ANEW in warning
+    [warning] = warnings_of(tmp_path, "image,trial", [(row[0], row[3]) for row in numbered])
+    assert APART in warning
+    told = [(*row, 1 + number // 4) for number, row in enumerate(rows)]
+    assert warnings_of(tmp_path, "image,t_ms,duration_ms,trial", told) == []
+
+
+@pytest.mark.parametrize("clock", [0, 1100], ids=["of each viewing", "of the recording"])
+def test_any_order_of_rows_of_one_viewing_each_is_no_repeat(clock: int, tmp_path: Path) -> None:
+    rows = viewings(*((name, FIRST, 13 * i + clock * i) for i, name in enumerate("abcdef")))
+    mixed = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
+    for order in (rows, mixed, sorted(rows, key=lambda row: row[1]), rows[12:] + rows[:12]):
+        assert warnings_of(tmp_path, "image,t_ms,duration_ms", order) == []
+        assert warnings_of(tmp_path, "image,t_ms", [row[:2] for row in order]) == []
+
+
+@pytest.mark.parametrize("name", ["trial", "session"])
+def test_a_trial_that_counts_fixations_is_named(name: str, tmp_path: Path) -> None:
+    rows = [(image, number) for image in "ab" for number in range(4)]
+    [warning] = warnings_of(tmp_path, f"image,{name}", rows)
+    assert warning.startswith("8 of 8 viewings have one fixation, while a user has 4 fixations")
+    assert f"the {name} seems to count fixations or rows" in warning
+    # Two fixations a viewing; then one viewing with one fixation each.
+    assert warnings_of(tmp_path, f"image,{name}", [(i, k // 2) for i, k in rows]) == []
+    assert warnings_of(tmp_path, f"image,{name}", [("a", 1), ("b", 2), ("c", 3)]) == []
