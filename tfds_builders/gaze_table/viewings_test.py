@@ -1,6 +1,8 @@
 """Viewings that are several: repeated pictures and trials that count fixations."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ APART = "rows that are apart, with other images between them"
 ANEW = "times (t_ms) that begin anew"
 
 
-def warnings_of(tmp_path: Path, header: str, rows: list[tuple[object, ...]]) -> list[str]:
+def warnings_of(tmp_path: Path, header: str, rows: Sequence[tuple[Any, ...]]) -> list[str]:
     """Returns the warnings about a table of user P."""
     table = tmp_path / "t.csv"
     lines = [f"P,{number},5," + ",".join(map(str, row)) for number, row in enumerate(rows)]
@@ -25,7 +27,7 @@ def warnings_of(tmp_path: Path, header: str, rows: list[tuple[object, ...]]) -> 
     return check_viewings(fixations)
 
 
-def viewings(*of_images: tuple[str, tuple[tuple[int, int], ...], int]) -> list[tuple[object, ...]]:
+def viewings(*of_images: tuple[str, tuple[tuple[int, int], ...], int]) -> list[tuple[Any, ...]]:
     """Returns image, start and duration; each viewing with a shift of its clock."""
     return [(name, start + shift, ms) for name, gaze, shift in of_images for start, ms in gaze]
 

@@ -1,5 +1,6 @@
 """Fixations of all files together: joined, checked against each other, grouped by image."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,7 +19,8 @@ class Fixations(NamedTuple):
     Attributes:
         image_ids: names of the images, sorted.
         user_ids: names of the people, sorted as numbers if all are numbers, else as texts.
-        session_ids: names of the sessions of each person, sorted alike; [] : not known.
+        session_ids: names of the sessions of each person, numbers in names sorted as numbers; "": a
+            session without a name; []: not known.
         image: int32 [n], index into `image_ids`.
         user: int32 [n], index into `user_ids`.
         session: int32 [n], index into the sessions of the person; 0 where not known.
@@ -149,19 +151,38 @@ def sort_names(names: set[str]) -> list[str]:
     return sorted(names, key=lambda name: (int(name) if are_numbers else 0, name))
 
 
+def natural_key(name: str) -> list[str | int]:
+    """Sorts numbers within names as numbers, and names of numbers alone alike.
+
+    Example:
+        >>> sorted(["Recording10", "Recording2", ""], key=natural_key)
+        ['', 'Recording2', 'Recording10']
+    """
+    parts = re.split(r"(\d+)", name)
+    return [*(int(part) if number % 2 else part for number, part in enumerate(parts)), 0, name]
+
+
 def _sessions(
     found: Sequence[Rows], user: np.ndarray, num_users: int
 ) -> tuple[list[list[str]], np.ndarray]:
     """Numbers the sessions of each person from 0, in the order of their names."""
-    if all(part.session is None for part in found):
+    columns = [
+        Names(np.full(len(part.place), -1, np.int32), [])
+        if part.session is None
+        else rows.without_markers(part.session)
+        for part in found
+    ]
+    if all((column.codes < 0).all() for column in columns):
         return [], np.zeros(len(user), np.int32)
-    columns = [part.session or Names(np.full(len(part.place), -1, np.int32), []) for part in found]
     # A row without a session belongs to a session without a name.
     columns = [
         Names(np.where(column.codes < 0, len(column.names), column.codes), [*column.names, ""])
         for column in columns
     ]
     names, code = _joined_names(columns)
+    # Sessions are in the order of time: the second recording is before the tenth.
+    order = sorted(range(len(names)), key=lambda number: natural_key(names[number]))
+    names, code = [names[number] for number in order], np.argsort(order)[code]
     pairs, row = np.unique(user.astype(np.int64) * len(names) + code, return_inverse=True)
     owner, first = pairs // len(names), pairs % len(names)
     starts = np.searchsorted(owner, np.arange(num_users))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, plain, rows
+from tfds_builders.common.gaze_files import containers, plain, rows, user_from
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.fixations import Fixations, join
 from tfds_builders.common.gaze_files.recognise import (
@@ -57,7 +57,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     if name not in _IMAGE_IN_PATH and options.user_from is None:
         _check_names_of_files(parts)
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
-    return join(name, _with_sessions(parts, origins), notes)
+    notes += user_from.count_people(parts, origins)
+    return join(name, user_from.with_sessions(parts, origins), notes)
 
 
 def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:
@@ -146,7 +147,7 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         left_out = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
         error = f"{one.path} has no row, expected one for each fixation"
         return found, [error + (f" (left out: {left_out})" if left_out else "")], None
-    found, origin = _name_user(found, one, options.user_from)
+    found, origin = user_from.name_user(found, one, options.user_from)
     errors = _errors(found, one.path)
     return found._replace(cells={}), errors, origin
 
@@ -196,76 +197,6 @@ def _texts(names: Names | None) -> list[str]:
     return [names.names[code] if code >= 0 else "" for code in names.codes]
 
 
-def _name_user(found: Rows, one: Opened, pattern: str | None) -> tuple[Rows, Names | None]:
-    """Takes the person, and if given the session, out of a name or the path.
-
-    Returns:
-        The rows, and the names that the persons are taken from; None: names are as they were.
-    """
-    if pattern is None:
-        if found.user is None:
-            return found._replace(user=rows.one_name(rows.stem(one.path), len(found.place))), None
-        return found, None
-    is_in_path = found.user is None or len(found.user.names) < 2
-    names = found.user
-    if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
-        # A folder may have a name of the same form as the file.
-        is_in_name = re.search(pattern, one.path.name)
-        names = rows.one_name(
-            one.path.name if is_in_name else one.path.as_posix(), len(found.place)
-        )
-    users, sessions = [], []
-    for name in names.names:
-        match = re.search(pattern, name)
-        if match is None:
-            raise ValueError(
-                f"{one.path}: --user-from {pattern!r} does not fit {name!r}, expected a pattern "
-                "that fits the name of each person"
-            )
-        groups = match.groupdict()
-        number = next((n for n in _numbered(match.re) if match[n] is not None), 0)
-        user = groups["user"] if "user" in groups else (match[number] if number else None)
-        if not user:
-            raise ValueError(
-                f"{one.path}: --user-from {pattern!r} finds no user in {name!r}, expected a name"
-            )
-        users.append(user)
-        sessions.append(groups.get("session") or "")
-    session = _renamed(names, sessions) if any(sessions) else found.session
-    return found._replace(user=_renamed(names, users), session=session), names
-
-
-def _numbered(pattern: re.Pattern[str]) -> list[int]:
-    """Returns the numbers of the groups without a name."""
-    return sorted(set(range(1, pattern.groups + 1)) - set(pattern.groupindex.values()))
-
-
-def _with_sessions(
-    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None]
-) -> list[tuple[Path, Rows]]:
-    """Takes longer names for sessions, where one person has several of them and no session."""
-    of_user: dict[str, set[str]] = {}
-    for (_, part), origin in zip(parts, origins, strict=True):
-        if origin is None or part.user is None or part.session is not None:
-            return list(parts)
-        for user, name in set(zip(part.user.codes.tolist(), origin.codes.tolist(), strict=True)):
-            if user >= 0 and name >= 0:
-                of_user.setdefault(part.user.names[user], set()).add(origin.names[name])
-    if all(len(names) == 1 for names in of_user.values()):
-        return list(parts)
-    return [
-        (path, part._replace(session=origin))
-        for (path, part), origin in zip(parts, origins, strict=True)
-    ]
-
-
-def _renamed(names: Names, texts: Sequence[str]) -> Names:
-    """Gives each name another text; two names may get the same."""
-    of_text = rows.names_of(list(texts))
-    codes = np.append(of_text.codes, -1)[names.codes].astype(np.int32)
-    return Names(codes, of_text.names)
-
-
 def _errors(found: Rows, path: Path) -> list[str]:
     """Checks every value; one line for each broken rule."""
     errors: list[str] = []
@@ -292,6 +223,12 @@ def _errors(found: Rows, path: Path) -> list[str]:
     for name in ("image", "user"):
         names = getattr(found, name)
         add_error(names.codes < 0, name, "a name")
+    if found.session is not None and "session" in found.cells and found.user is not None:
+        # People without any session may be beside people with several.
+        is_named = found.session.codes >= 0
+        with_session = np.unique(found.user.codes[is_named])
+        lacks = ~is_named & np.isin(found.user.codes, with_session)
+        add_error(lacks, "session", "a name, which other rows of this user have")
     for name in ("x", "y", *plain.OPTIONAL):
         numbers = getattr(found, name)
         if not isinstance(numbers, Numbers):

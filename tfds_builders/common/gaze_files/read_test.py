@@ -365,10 +365,59 @@ def test_people_and_sessions_come_out_of_names(tmp_path: Path) -> None:
 
 def test_a_column_of_sessions_numbers_them_for_each_person(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text("image,user,x,y,session\na,u,1,1,day10\na,u,2,2,day2\na,v,3,3,day2\n")
+    for name in ("day", "", "Recording "):
+        rows = f"a,u,1,1,{name}10\na,u,2,2,{name}9\na,v,3,3,{name}9\n"
+        path.write_text("image,user,x,y,session\n" + rows)
+        found = read(path)
+        # In the order of their numbers.
+        assert found.session_ids == [[f"{name}9", f"{name}10"], [f"{name}9"]]
+        assert found.session.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize("marker", ["NA", ".", "UNDEFINED", "nan", " "])
+def test_a_session_that_is_not_given_is_no_session(marker: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    head = "image,user,x,y,session\n"
+    path.write_text(head + f"a,u,1,1,{marker}\na,v,2,2,\n")
+    assert read(path).session_ids == []
+    path.write_text(head + f"a,u,1,1,{marker}\na,v,2,2,9\nb,v,2,3,10\nb,u,4,4,\n")
     found = read(path)
-    assert found.session_ids == [["day10", "day2"], ["day2"]]
-    assert found.session.tolist() == [0, 1, 0]
+    assert found.session_ids == [[""], ["9", "10"]]
+    assert found.session.tolist() == [0, 0, 1, 0]
+    error = errors_of(path, head + f"a,u,1,1,A\na,v,2,2,A\nb,u,3,3,{marker}\n")
+    assert f"t.csv row 3: session is {marker!r}, expected a name, which other rows" in error
+
+
+def test_recordings_of_one_person_are_not_mixed_by_a_pattern(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    text = "image,user,x,y,session\na,s01_1,1,1,A\na,s01_2,2,2,A\n"
+    error = errors_of(path, text, user_from=r"(s\d+)")
+    assert error == (
+        f"{path} row 2: --user-from takes 's01_1' and 's01_2' for one user 's01' in session 'A', "
+        "who would look at 'a' in both as in one viewing, expected recordings that are apart: a "
+        "group session in --user-from, or no column session"
+    )
+    pattern = r"(?P<user>s\d+)_(?P<session>\d)"
+    path.write_text(text)
+    assert read(path, user_from=pattern).session_ids == [["1", "2"]]
+    # The group itself may take two recordings for one.
+    same = text.replace("s01_1", "s01_ab_1").replace("s01_2", "s01_cd_1")
+    error = errors_of(path, same, user_from=r"(?P<user>s\d+)_\w+_(?P<session>\d)")
+    assert "row 2: --user-from takes 's01_ab_1' and 's01_cd_1' for one user 's01' in" in error
+    # Other images, other sessions and other trials are apart.
+    for old, new in (("a,s01_2", "b,s01_2"), ("2,2,A", "2,2,B")):
+        path.write_text(text.replace(old, new))
+        assert len(read(path, user_from=r"(s\d+)").xy) == 2
+    path.write_text(text.replace(",A", ",NA"))
+    assert read(path, user_from=r"(s\d+)").session_ids == [["s01_1", "s01_2"]]
+
+
+def test_a_pattern_says_how_many_people_it_makes(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,user,x,y\n" + "".join(f"a,s{n},1,{n}\n" for n in range(1, 25)))
+    short = "--user-from takes 24 names for 9 people, such as 's1', 's10', 's11' and 8 more for"
+    assert f"{short} 's1'" in read(path, user_from=r"(s\d)").notes
+    assert "--user-from takes 24 names for 24 people" in read(path, user_from=r"(s\d+)").notes
 
 
 def test_people_and_images_come_from_file_names(tmp_path: Path) -> None:

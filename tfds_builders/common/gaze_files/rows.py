@@ -163,6 +163,14 @@ def names_of(column: pa.ChunkedArray | Sequence[str], missing: Collection[str] =
     return Names(np.concatenate(codes), list(names))
 
 
+def without_markers(names: Names) -> Names:
+    """Takes the texts that stand for no value, such as NA, for no names."""
+    kept = [number for number, name in enumerate(names.names) if name not in MISSING]
+    code_of = np.full(len(names.names) + 1, -1, np.int32)
+    code_of[kept] = np.arange(len(kept))
+    return Names(code_of[names.codes], [names.names[number] for number in kept])
+
+
 def one_name(name: str, length: int) -> Names:
     """Returns the same name for all rows."""
     return Names(np.zeros(length, np.int32), [normalize(name)])
