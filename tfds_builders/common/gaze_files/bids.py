@@ -209,11 +209,10 @@ def _detect(samples: Samples, shown: Shown | None, how: How) -> Rows:
             "--detect-fixations detects fixations"
         )
     time_ms = samples.time * samples.ms_per_unit
-    group = (
-        np.zeros(len(time_ms), np.int64)
-        if shown is None
-        else bids_pictures.showing_at(time_ms, shown)
-    )
+    group = np.zeros(len(time_ms), np.int64)
+    if shown is not None:
+        # Each time without a picture is a group of its own: groups are not in two parts.
+        group = np.cumsum(rows.run_starts(bids_pictures.showing_at(time_ms, shown))) - 1
     found = detection.detect_fixations(time_ms, samples.xy, group, how.detection)
     return Rows(
         place=np.asarray(found.first) + 1,

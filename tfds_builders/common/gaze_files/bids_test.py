@@ -291,6 +291,22 @@ def test_samples_without_fixations_need_a_detection(
     assert (found.x.values.tolist(), found.y.values.tolist()) == ([200], [45])
 
 
+def test_detected_fixations_end_with_their_picture_where_blanks_are_between(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    for label in ("eye1", "eye2"):
+        (tmp_path / f"{RUN}_recording-{label}_physioevents.tsv.gz").unlink()
+    # Blanks before, between and after the pictures, with gaze.
+    write(tmp_path, EVENTS, ["onset\tduration\tstim_file", "0.1\t0.3\ta.jpg", "0.5\t0.3\tb.png"])
+    opened = open_file(tmp_path / f"{RUN}_recording-eye1_physio.tsv.gz")
+    found = bids.read_bids(opened, How(detection=Detection(35, 60, 75)))
+    kept = [place for place, name in enumerate(names(found.image)) if name]
+    assert [names(found.image)[place] for place in kept] == ["a.jpg", "b.png"]
+    # Samples 10 to 39, without 12 of the left eye, and 50 to 79.
+    assert found.x.values[kept].tolist() == [100, 200]
+    np.testing.assert_allclose(found.y.values[kept], [(sum(range(10, 40)) - 12) / 29, 64.5])
+    assert [durations(found)[place] for place in kept] == [290, 290]
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_read_or_refused_in_one_line(
