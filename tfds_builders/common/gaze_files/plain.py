@@ -1,7 +1,8 @@
 """Tables with one fixation a row and columns that the caller names: any format of their own."""
 
+import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +173,8 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
         bool [n]; a cell without a value never fits, except for !=.
 
     Raises:
-        ValueError: the condition has another form, or the file no such column.
+        ValueError: the condition has another form, the file no such column, or a cell is no number
+            where the condition has a number.
     """
     name, operator, value = split_condition(condition)
     if name not in opened.columns:
@@ -181,26 +183,77 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
             f"{', '.join(map(repr, opened.columns)) or 'none'}"
         )
     column = containers.read_table(opened, {name})[name]
-    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-    text = value[1:-1] if is_quoted else value
-    number = None if is_quoted else _as_number(text)
+    text, number = _value_of(value)
     if number is None and operator not in ("==", "!="):
         raise ValueError(f"--where {condition!r}: {operator} needs a number, not {value!r}")
+    if number is not None and np.isnan(number):
+        raise ValueError(
+            f"--where {condition!r}: {value} equals no number, expected a number, or a text in "
+            "quotes; --drop-missing leaves out rows without a place or a duration"
+        )
     if number is not None:
         numbers = rows.numbers_of(column, decimal_comma=opened.delimiter != ",")
-        for row in np.flatnonzero(numbers.is_wrong):
-            cell = str(column[int(row)].as_py())
+        wrong = np.flatnonzero(numbers.is_wrong)
+        cells = [str(column[int(row)].as_py()) for row in wrong]
+        for row, cell in zip(wrong, cells, strict=True):
             if rows.is_grouped(cell):
                 raise ValueError(
                     f"--where {condition!r}: {opened.path} row {row + 1}: {name} is {cell!r}, "
                     "expected a number without marks between thousands"
                 )
+        if cells:
+            more = f" ({len(cells)} such rows)" if len(cells) > 1 else ""
+            raise ValueError(
+                f"--where {condition!r}: {opened.path} row {wrong[0] + 1}: {name} is {cells[0]!r}, "
+                f"expected numbers, or a text to compare with, such as {name!r} {operator} "
+                f"{cells[0]!r}{more}"
+            )
         # Comparisons with NaN, no value, are false; only != is true.
         return _COMPARE[operator](numbers.values, number)
     codes, names = rows.names_of(column)
     wanted = rows.normalize(text)
     is_equal = codes == (names.index(wanted) if wanted in names else -2)
     return is_equal if operator == "==" else ~is_equal
+
+
+def check_text(opened: Sequence[Opened], condition: str) -> str:
+    """Looks whether any file has the text of a condition, which else does nothing.
+
+    Args:
+        opened: all files, with the column.
+        condition: see `rows_where`.
+
+    Returns:
+        A note that no cell has the text; "": a cell has it, or the condition has a number.
+
+    Raises:
+        ValueError: no cell has the text, and one has it in other letters, or no row is left.
+    """
+    name, operator, value = split_condition(condition)
+    text, number = _value_of(value)
+    if number is not None:
+        return ""
+    cells: dict[str, None] = {}
+    for one in opened:
+        cells.update(dict.fromkeys(rows.names_of(containers.read_table(one, {name})[name]).names))
+    wanted = rows.normalize(text)
+    if wanted in cells or not cells:
+        return ""
+    folded = [cell for cell in cells if cell.casefold() == wanted.casefold()]
+    near = folded or difflib.get_close_matches(wanted, cells, 1) or list(cells)[:3]
+    is_near = len(near) == 1 and len(cells) > 1
+    offer = f"{'nearest' if is_near else 'it has'}: {', '.join(map(repr, near))}"
+    found = f"no cell of {name!r} is {wanted!r} ({offer})"
+    if folded or operator == "==":
+        raise ValueError(f"--where {condition!r}: {found}, expected a text that a cell has")
+    return f"--where {condition!r}: {found}"
+
+
+def _value_of(value: str) -> tuple[str, float | None]:
+    """Returns the text of a value, and the number; None: compared as a text."""
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    text = value[1:-1] if is_quoted else value
+    return text, None if is_quoted else _as_number(text)
 
 
 _COMPARE = {

@@ -52,6 +52,10 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         errors += found
         parts.append((one.path, part))
         origins.append(origin)
+    for condition in options.where:
+        num_left_out = sum(part.left_out.get(f"not {condition}", 0) for _, part in parts)
+        if not num_left_out or not all(len(part.place) for _, part in parts):
+            notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
         return None, errors
     if name not in _IMAGE_IN_PATH and options.user_from is None:
@@ -130,7 +134,9 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
     for condition in options.where:
         fits = plain.rows_where(one, condition)
-        found = rows.take(found, fits[found.place - 1], f"not {condition}")
+        reason = f"not {condition}"
+        found = rows.take(found, fits[found.place - 1], reason)
+        found = found._replace(left_out={reason: 0, **found.left_out})
     found = _name_image(found, one, options.image_from)
     if options.drop_missing:
         is_missing = found.x.is_missing | found.y.is_missing
@@ -144,7 +150,9 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     if name != PLAIN and found.image is not None:
         found = rows.take(found, found.image.codes >= 0, "without an image")
     if not len(found.place):
-        left_out = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
+        left_out = "; ".join(
+            f"{count} {reason}" for reason, count in found.left_out.items() if count
+        )
         error = f"{one.path} has no row, expected one for each fixation"
         return found, [error + (f" (left out: {left_out})" if left_out else "")], None
     found, origin = user_from.name_user(found, one, options.user_from)

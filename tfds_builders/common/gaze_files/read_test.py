@@ -606,3 +606,48 @@ def test_any_bytes_are_fixations_or_one_line(
     assert len(fixations.xy) >= 1
     assert np.isfinite(fixations.xy).all()
     gaze_files.group_by_image(fixations)
+
+
+FLAGS = "image,user,x,y,blink\na,P,1,1,TRUE\na,P,2,2,FALSE\nb,P,3,3,NA\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("blink != 1", "row 1: blink is 'TRUE', expected numbers, or a text to compare with, such"),
+        ("blink < 1", "(2 such rows)"),
+        ("x != nan", "nan equals no number, expected a number, or a text in quotes"),
+        ("blink != true", "no cell of 'blink' is 'true' (nearest: 'TRUE'), expected a text that a"),
+        ("user != p", "no cell of 'user' is 'p' (it has: 'P'), expected a text that a cell has"),
+        ("image == c", "no cell of 'image' is 'c' (it has: 'a', 'b'), expected a text that a cell"),
+    ],
+)
+def test_conditions_that_compare_nothing_are_refused(
+    condition: str, message: str, tmp_path: Path
+) -> None:
+    columns = {"columns": (("image", "image"),)}
+    found = errors_of(tmp_path / "t.csv", FLAGS, where=(condition,), **columns)
+    assert found.startswith(f"--where {condition!r}: ")
+    assert message in found
+
+
+def test_conditions_say_how_many_rows_they_leave_out(tmp_path: Path) -> None:
+    for name, user in (("p.csv", "P"), ("q.csv", "Q")):
+        (tmp_path / name).write_text(FLAGS.replace(",P,", f",{user},"))
+    where = ("blink != TRUE", "user != R", "x <= 3")
+    options = Options(columns=(("image", "image"),), where=where)
+    found, errors = gaze_files.read([tmp_path], options)
+    assert errors == []
+    assert found is not None
+    counts = [note for note in found.notes if "rows left out: not" in note]
+    assert sorted(counts) == [
+        "0 rows left out: not user != R",
+        "0 rows left out: not x <= 3",
+        "2 rows left out: not blink != TRUE",
+    ]
+    assert "--where 'user != R': no cell of 'user' is 'R' (it has: 'P', 'Q')" in found.notes
+    # Of several files, one may lack a text that another has.
+    (tmp_path / "q.csv").write_text(FLAGS.replace(",P,", ",Q,").replace("TRUE", "NA"))
+    found, _ = gaze_files.read([tmp_path], options)
+    assert found is not None
+    assert "1 rows left out: not blink != TRUE" in found.notes
