@@ -134,7 +134,11 @@ def _choose_eye(path: Path, how: How) -> tuple[Path, dict[str, Any]]:
             "x_coordinate and y_coordinate"
         )
     if len(eyes) == 1:
-        return next(iter(eyes.items()))
+        [(only, sidecar)] = eyes.items()
+        recorded_eye = str(sidecar.get("RecordedEye")).lower()
+        is_left, is_right = np.array([recorded_eye == "left"]), np.array([recorded_eye == "right"])
+        rows.check_eye(only, is_left, is_right, how.eye)
+        return only, sidecar
     wanted = how.eye or "left"
     recorded = [str(sidecar.get("RecordedEye")) for sidecar in eyes.values()]
     if recorded.count(wanted) != 1:
@@ -223,5 +227,8 @@ def _detect(samples: Samples, shown: Shown | None, how: How) -> Rows:
         duration_ms=rows.exact(found.duration_ms),
         t_ms=rows.exact(found.start_ms),
         place_text=lambda place: f"row {place} of {samples.path.name}",
-        taken="fixations detected in the samples (pixels of the screen)",
+        taken=(
+            f"eye {samples.sidecar.get('RecordedEye', 'not named')}, fixations detected in the "
+            "samples (pixels of the screen)"
+        ),
     )

@@ -115,6 +115,10 @@ def test_a_fixation_is_the_average_of_its_samples(tmp_path: Path) -> None:
     assert (found.frame, found.y_axis, found.screen_px) == ("screen", "down", (1920, 1080))
     assert found.left_out == {"events that are no fixation": 2}
     np.testing.assert_allclose(read(tmp_path, How(eye="right")).x.values, [107, 207, 207])
+    for kind in ("physio.tsv.gz", "physio.json", "physioevents.tsv.gz"):
+        (tmp_path / f"{RUN}_recording-eye2_{kind}").unlink()
+    with pytest.raises(ValueError, match="--eye is left, and the recording has the right eye only"):
+        read(tmp_path, How(eye="left"))
 
 
 def test_one_file_stands_for_a_run(tmp_path: Path) -> None:

@@ -109,9 +109,20 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     for condition in how.where:
         is_used &= plain.rows_where(opened, condition)
     if eye is not None:
-        kept = _one_eye(table[eye], user, codes, how)
+        is_left, is_right = (_is_side(table[eye], side) for side in ("left", "right"))
+        of_used = rows.take_names(user, is_used)
+        rows.check_eye(path, is_left[is_used], is_right[is_used], how.eye, of_used)
+        viewing = np.column_stack([user.codes, np.nan_to_num(codes, nan=-1.0)])
+        _, group = np.unique(viewing, axis=0, return_inverse=True)
+        kept = rows.one_eye(is_left, is_right, group.reshape(-1), how.eye)
+        taken_eye = rows.eye_in_words(kept, is_left, is_right, how.eye)
+        found = found._replace(taken=found.taken + taken_eye)
         found, codes, is_used = rows.take(found, kept, _OTHER_EYE), codes[kept], is_used[kept]
         end = None if end is None else rows.take_numbers(end, kept)
+    elif how.eye is not None:
+        found = found._replace(
+            taken=f"{found.taken}, the eye not known without a column {_EYES[0]} (--eye {how.eye})"
+        )
     if start is None and _INDEX in numbers:
         _check_order(path, found, numbers[_INDEX].values, is_used)
     if trial is not None and start is not None and end is not None:
@@ -169,7 +180,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
     keys = [user.codes] if trial is None else [user.codes, trial.values]
     starts = rows.run_starts(*keys)
     group = np.cumsum(starts) - 1
-    x, y, taken_eye = _gaze_of_samples(opened, table, sides, group, how)
+    x, y, taken_eye = _gaze_of_samples(opened, table, sides, group, how, user)
     found = Rows(
         place=rows.places(table.num_rows),
         image=image,
@@ -268,13 +279,10 @@ def _trial(
     return rows.exact(np.cumsum(starts)), f"trials where {_START!r} falls or the image changes"
 
 
-def _one_eye(column: pa.ChunkedArray, user: Names, trial: np.ndarray, how: How) -> np.ndarray:
-    """Returns bool [n]: the rows of one eye in trials of both."""
+def _is_side(column: pa.ChunkedArray, side: str) -> np.ndarray:
+    """Whether rows are of an eye: bool [n]."""
     eyes = rows.names_of(column)
-    sides = np.array([*(name.lower() for name in eyes.names), ""])[eyes.codes]
-    viewing = np.column_stack([user.codes, np.nan_to_num(trial, nan=-1.0)])
-    _, group = np.unique(viewing, axis=0, return_inverse=True)
-    return rows.one_eye(sides == "left", sides == "right", group.reshape(-1), how.eye)
+    return np.array([*(name.lower() == side for name in eyes.names), False])[eyes.codes]
 
 
 def _check_overlap(
@@ -329,9 +337,14 @@ def _check_order(path: Path, found: Rows, index: np.ndarray, is_used: np.ndarray
 
 
 def _gaze_of_samples(
-    opened: Opened, table: pa.Table, sides: Sequence[str], group: np.ndarray, how: How
+    opened: Opened,
+    table: pa.Table,
+    sides: Sequence[str],
+    group: np.ndarray,
+    how: How,
+    user: Names,
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Returns x and y, float64 [n], of one eye in each viewing."""
+    """Returns x and y, float64 [n], of one eye in each viewing, and the eye in words."""
     xy = {}
     for side in sides:
         x, y = (_numbers(opened, table, f"{_GAZE[side]}_{axis}") for axis in "XY")
@@ -350,10 +363,20 @@ def _gaze_of_samples(
     if how.eye is None and "average" in xy:
         return *xy["average"].T, "both eyes, averaged"
     chosen = [side for side in ("left", "right") if side in xy]
+    has_gaze_of = {side: np.isfinite(values[:, 0]) for side, values in xy.items()}
+    if chosen:
+        none = np.zeros(len(group), bool)
+        is_left, is_right = (has_gaze_of.get(side, none) for side in ("left", "right"))
+        # Rows of a person with gaze of the asked eye are no rows of the other one.
+        only_left, only_right = is_left & ~is_right, is_right & ~is_left
+        at = np.flatnonzero(is_left | is_right)
+        of_gaze = rows.take_names(user, at)
+        rows.check_eye(opened.path, only_left[at], only_right[at], how.eye, of_gaze)
     if how.eye in chosen:
         chosen.sort(key=lambda side: side != how.eye)
     if not chosen:
-        return *xy["average"].T, "both eyes, averaged"
+        unknown = "" if how.eye is None else f" (the {how.eye} eye is not in the file)"
+        return *xy["average"].T, f"both eyes, averaged{unknown}"
     gaze = xy[chosen[0]]
     for side in chosen[1:]:  # A recording of one eye has no number of the other.
         has_gaze = np.zeros(int(group.max(initial=-1)) + 1, bool)

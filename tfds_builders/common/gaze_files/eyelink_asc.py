@@ -123,6 +123,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     is_left = values[:, 3] == 1
     start, end, duration = values[:, 4], values[:, 5], values[:, 6]
     xy = values[:, 7:]
+    rows.check_eye(path, is_left, ~is_left, how.eye)
     chosen = rows.one_eye(is_left, ~is_left, block, how.eye)
     _check_overlap(path, line[chosen], start[chosen], end[chosen])
     images, is_several, taken_image = _images_of_trials(trials)
@@ -146,6 +147,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
             f"{taken_image}, person from the name of the file, {taken_trial}, x, y (pixels of the "
             f"screen) and duration (ms) from EFIX, start since "
             f"{'SYNCTIME, or else ' if np.isfinite(onset).any() else ''}{recording.begins}"
+            f"{rows.eye_in_words(chosen, is_left, ~is_left, how.eye)}"
         ),
         place_text=lambda place: f"line {place}",
     )

@@ -85,6 +85,11 @@ def test_recording_of_both_eyes(tmp_path: Path, name: str, line_break: str) -> N
     right = read(tmp_path / name, BOTH, How(eye="right"))
     assert numbers(right.x) == [501.4, 112]
     assert dict(right.left_out) == {"of the other eye": 3, "outside any trial": 1}
+    left = read(tmp_path / name, BOTH, How(eye="left"))
+    assert "1 rows of the right eye in trials with no other" in left.taken
+    only_left = "".join(line for line in BOTH.splitlines(True) if not line.startswith("EFIX R"))
+    with pytest.raises(ValueError, match="--eye is right, and the recording has the left eye only"):
+        read(tmp_path / name, only_left, How(eye="right"))
 
 
 def trials(*parts: str, before: str = "") -> str:

@@ -115,10 +115,25 @@ def test_one_eye_of_two(tmp_path: Path) -> None:
     assert numbers(found.trial) == [1, 2]
     assert dict(found.left_out) == {"of the other eye": 1}
     assert numbers(eyelink.read_eyelink_report(opened, How(eye="right")).x) == [20, 30]
+    found = eyelink.read_eyelink_report(opened, How(eye="left"))
+    assert numbers(found.x) == [10, 30]
+    assert "1 rows of the right eye in trials with no other" in found.taken
+    # The second person has the right eye only, and is named unless --where leaves the person out.
+    two = write(tmp_path / "h.csv", EYES.replace("p1,Trial: 2", "p2,Trial: 2"))
+    message = r"h\.csv: --eye is left, and the recording of user 'p2' has the right eye only"
+    with pytest.raises(ValueError, match=message):
+        eyelink.read_eyelink_report(two, How(eye="left"))
+    first = How(eye="left", where=("RECORDING_SESSION_LABEL == p1",))
+    assert numbers(eyelink.read_eyelink_report(two, first).x)[0] == 10
+    assert numbers(eyelink.read_eyelink_report(two, How(eye="right")).x) == [20, 30]
+    one = write(tmp_path / "i.csv", EYES.replace("LEFT,10,2,4,100", "x,10,2,100,120"))
+    assert "the eye of 1 rows not known" in eyelink.read_eyelink_report(one, How("right")).taken
     hidden = write(tmp_path / "g.csv", EYES.replace("EYE_USED", "side"))
     with pytest.raises(ValueError, match=r"g\.csv row 1: the fixation begins before .* row 2 ends"):
         eyelink.read_eyelink_report(hidden, How())
     found = eyelink.read_eyelink_report(hidden, How(where=("side == RIGHT",)))
+    which = eyelink.read_eyelink_report(hidden, How(eye="left", where=("side == RIGHT",)))
+    assert "the eye not known without a column EYE_REPORTED (--eye left)" in which.taken
     assert numbers(found.x) == [10, 20, 30]  # The reader of all formats takes the rows.
 
 
@@ -200,6 +215,11 @@ def test_samples_are_detected_only_if_asked(tmp_path: Path) -> None:
     np.testing.assert_allclose(numbers(found.duration_ms), [96, 96, 116])
     right = eyelink.read_eyelink_samples(opened, how._replace(eye="right"))
     assert numbers(right.x) == [110, 510, 700]
+    single = write(tmp_path / "single.xls", samples_text([(".", right) for _, right in places]))
+    with pytest.raises(
+        ValueError, match=r"--eye is left, and the recording of user 'p1' has the r"
+    ):
+        eyelink.read_eyelink_samples(single, how._replace(eye="left"))
     text = samples_text(places).replace("5529516.00", "5529512.00")
     with pytest.raises(ValueError, match=r"row 2: the time is 5529512 ms after 5529512"):
         eyelink.read_eyelink_samples(write(tmp_path / "s.xls", text), how)

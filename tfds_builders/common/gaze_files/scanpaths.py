@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ _SCANPATH_KEYS = ("name", "subject", "X", "Y")
 
 _COMPARED_KEYS = ("X", "Y", "T", "task")
 
+_PLACE = "location"
 _EVENT_COLUMNS = ("name", "onset", "offset")
 # Names that users give to the columns of trials and files; the first one that exists is taken.
 _TRIAL_COLUMNS = {
@@ -241,6 +243,11 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
                 people.in_words(given.get("user")),
                 f"x and y from {where} (pixels of the screen)",
                 f"start and duration from 'onset' and 'offset' (ms) of {', '.join(names)}",
+                *(
+                    [f"the eye not known without a column 'eye' (--eye {how.eye})"]
+                    if how.eye and eyes is None and where in ("location_x and location_y", _PLACE)
+                    else []
+                ),
             ]
         ),
     )
@@ -261,6 +268,11 @@ def _choose_eye(
     wanted = how.eye or "left"
     if eyes is None:
         return wanted, np.ones(len(is_fixation), bool)
+    is_left, is_right = (
+        np.array([*(name.lower() in (side, side[0]) for name in eyes.names), False])[eyes.codes]
+        for side in ("left", "right")
+    )
+    rows.check_eye(Path(path), is_left & is_fixation, is_right & is_fixation, how.eye)
     found = [eyes.names[code] for code in np.unique(eyes.codes[is_fixation]) if code >= 0]
     if len(found) < 2:
         return wanted, np.ones(len(is_fixation), bool)
@@ -297,13 +309,14 @@ def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, s
                 f"{opened.path}: location has {sorted(lengths)} numbers, expected x and y"
             )
         if not lengths:
-            return np.full((len(column), 2), np.nan), "location"
+            return np.full((len(column), 2), np.nan), _PLACE
         parts = [rows.numbers_of(pc.list_element(column, first + axis)) for axis in range(2)]
     except pa.ArrowException as error:
         raise ValueError(
             f"{opened.path}: location is of the type {column.type}, expected lists of x and y"
         ) from error
-    return np.column_stack([part.values for part in parts]), "location"
+    xy = np.column_stack([part.values for part in parts])
+    return xy, f"{_PLACE} of both eyes" if lengths <= {4, 6} else _PLACE
 
 
 def _trial_columns(opened: Opened) -> dict[str, str]:

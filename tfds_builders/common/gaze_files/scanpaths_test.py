@@ -216,6 +216,15 @@ def test_one_eye_of_two(tmp_path: Path) -> None:
     assert left.left_out["of the other eye"] == 3
     assert right.place.tolist() == [5, 7]
     assert right.x.values.tolist() == [647.5, 107]
+    single = write_events(tmp_path / "s.feather", EVENTS)
+    with pytest.raises(
+        ValueError, match=r"--eye is right, and the recording has the left eye only"
+    ):
+        scanpaths.read_pymovements(single, How(eye="right"))
+    without = {name: column for name, column in EVENTS.items() if name != "eye"}
+    unnamed = write_events(tmp_path / "u.feather", without)
+    found = scanpaths.read_pymovements(unnamed, How(eye="right"))
+    assert "the eye not known without a column 'eye' (--eye right)" in found.taken
 
 
 def test_two_detections_need_a_choice(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tfds_builders.common import raw_files
-from tfds_builders.common.gaze_files import containers, rows, samples
+from tfds_builders.common.gaze_files import containers, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -126,7 +126,10 @@ def _read_events(opened: Opened, how: How) -> Rows:
         ),
         place_text=lambda number: f"line {number}",
     )
+    rows.check_eye(path, is_left, ~is_left, how.eye)
     kept = rows.one_eye(is_left, ~is_left, group, how.eye)
+    taken_eye = rows.eye_in_words(kept, is_left, ~is_left, how.eye)
+    found = found._replace(taken=found.taken + taken_eye)
     found, is_several = rows.take(found, kept, _OTHER_EYE), is_several[kept]
     found = rows.take(found, ~is_several, _SEVERAL)
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
@@ -244,8 +247,20 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         eyes = rows.names_of(table["Eye L/R"])
         side = np.array([*(name.lower() for name in eyes.names), ""])[eyes.codes][at]
         is_left, is_right = np.isin(side, ("left", "l")), np.isin(side, ("right", "r"))
+        is_used = np.ones(length, bool)
+        for condition in how.where:
+            is_used &= plain.rows_where(opened, condition)
+        used = is_used[at]
+        of_used = rows.take_names(user, at[used])
+        rows.check_eye(path, is_left[used], is_right[used], how.eye, of_used)
         kept = rows.one_eye(is_left, is_right, group, how.eye)
+        taken_eye = rows.eye_in_words(kept, is_left, is_right, how.eye)
+        found = found._replace(taken=found.taken + taken_eye)
         found, group = rows.take(found, kept, _OTHER_EYE), group[kept]
+    elif how.eye is not None:
+        found = found._replace(
+            taken=f"{found.taken}, the eye not known without a column Eye L/R (--eye {how.eye})"
+        )
     if found.t_ms is not None:  # A row for each area that a fixation is on.
         keys = np.column_stack([group, found.t_ms.values, found.x.values, found.y.values])
         _, first = np.unique(keys, axis=0, return_index=True)
@@ -286,6 +301,7 @@ def _read_samples(opened: Opened, how: How) -> Rows:
     chosen = ["R", "L"] if how.eye == "right" else ["L", "R"]
     group = np.cumsum(rows.run_starts(*keys)) - 1
     xy = np.full((len(place), 2), np.nan)
+    has_gaze_of = dict.fromkeys("LR", np.zeros(len(place), bool))
     for side in chosen:
         if side not in sides:
             continue
@@ -303,10 +319,12 @@ def _read_samples(opened: Opened, how: How) -> Rows:
         )
         values = np.column_stack([x.values, y.values])
         values[(values == 0).all(axis=1) | np.isnan(values).any(axis=1)] = np.nan
+        has_gaze_of[side] = ~np.isnan(values[:, 0])
         # An eye without gaze in a whole trial was not recorded.
         has_gaze = np.zeros(int(group.max(initial=-1)) + 1, bool)
         has_gaze[group[~np.isnan(xy[:, 0])]] = True
         xy = np.where(has_gaze[group][:, None], xy, values)
+    rows.check_eye(path, has_gaze_of["L"], has_gaze_of["R"], how.eye)
     subject = _SUBJECT.search(opened.head)
     found = Rows(
         place=place,

@@ -160,7 +160,10 @@ def test_samples_are_detected_only_if_asked(tmp_path: Path) -> None:
     np.testing.assert_allclose(numbers(found.duration_ms), [96, 96])
     assert numbers(smi.read_smi(opened, how._replace(eye="right")).x) == [110, 510]
     only_right = samples_text([("0.00", right) for _, right in places])
-    assert numbers(smi.read_smi(write(tmp_path / "s.txt", only_right), how).x) == [110, 510]
+    opened = write(tmp_path / "s.txt", only_right)
+    assert numbers(smi.read_smi(opened, how).x) == [110, 510]
+    with pytest.raises(ValueError, match=r"s\.txt: --eye is left, and the recording has the right"):
+        smi.read_smi(opened, how._replace(eye="left"))
     again = samples_text(places).replace("70590004000", "70590000000")
     with pytest.raises(ValueError, match=r"line 6: the time is 70590000 ms after 70590000"):
         smi.read_smi(write(tmp_path / "s.txt", again), how)
