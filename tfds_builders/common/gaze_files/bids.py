@@ -14,6 +14,7 @@ from tfds_builders.common.gaze_files import (
     bids_samples,
     containers,
     detection,
+    one_eye,
     rows,
 )
 from tfds_builders.common.gaze_files.bids_pictures import Shown
@@ -137,7 +138,7 @@ def _choose_eye(path: Path, how: How) -> tuple[Path, dict[str, Any]]:
         [(only, sidecar)] = eyes.items()
         recorded_eye = str(sidecar.get("RecordedEye")).lower()
         is_left, is_right = np.array([recorded_eye == "left"]), np.array([recorded_eye == "right"])
-        rows.check_eye(only, is_left, is_right, how.eye)
+        one_eye.check(only, is_left, is_right, how.eye)
         return only, sidecar
     wanted = how.eye or "left"
     recorded = [str(sidecar.get("RecordedEye")) for sidecar in eyes.values()]

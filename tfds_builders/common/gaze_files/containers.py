@@ -73,6 +73,21 @@ class Opened(NamedTuple):
     sheet: str = ""
 
 
+def suffix_of(path: Path) -> str:
+    """Returns the lower-case suffix without `.gz` by which a file is read.
+
+    In `SCANPATHS/<image>/<person>` of FixaTons, a dot may be part of the name of the person.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix == ".gz":
+        suffix = suffixes[-2] if len(suffixes) > 1 else ""
+    known = (*SUFFIXES, *TEXT_SUFFIXES, ".hdf5", ".h5")
+    folders = path.absolute().parents
+    is_name = suffix not in known and len(folders) > 1 and folders[1].name == "SCANPATHS"
+    return "" if is_name else suffix
+
+
 def open_file(path: Path) -> Opened:
     """Reads the start of a file; of an Excel file, of the first sheet that is not empty.
 
@@ -92,10 +107,7 @@ def open_sheets(path: Path) -> list[Opened]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"--table {path} is not a file")
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    suffix = suffixes[-1] if suffixes else ""
-    if suffix == ".gz":
-        suffix = suffixes[-2] if len(suffixes) > 1 else ""
+    suffix = suffix_of(path)
     is_named_otherwise = suffix in TEXT_SUFFIXES and excel.is_workbook(path)
     if suffix != ".xlsx" and not is_named_otherwise:
         return [_open(path, suffix)]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, people, plain, rows, samples
+from tfds_builders.common.gaze_files import containers, one_eye, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -111,11 +111,11 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     if eye is not None:
         is_left, is_right = (_is_side(table[eye], side) for side in ("left", "right"))
         of_used = rows.take_names(user, is_used)
-        rows.check_eye(path, is_left[is_used], is_right[is_used], how.eye, of_used)
+        one_eye.check(path, is_left[is_used], is_right[is_used], how.eye, of_used)
         viewing = np.column_stack([user.codes, np.nan_to_num(codes, nan=-1.0)])
         _, group = np.unique(viewing, axis=0, return_inverse=True)
-        kept = rows.one_eye(is_left, is_right, group.reshape(-1), how.eye)
-        taken_eye = rows.eye_in_words(kept, is_left, is_right, how.eye)
+        kept = one_eye.choose(is_left, is_right, group.reshape(-1), how.eye)
+        taken_eye = one_eye.in_words(kept, is_left, is_right, how.eye)
         found = found._replace(taken=found.taken + taken_eye)
         found, codes, is_used = rows.take(found, kept, _OTHER_EYE), codes[kept], is_used[kept]
         end = None if end is None else rows.take_numbers(end, kept)
@@ -371,7 +371,7 @@ def _gaze_of_samples(
         only_left, only_right = is_left & ~is_right, is_right & ~is_left
         at = np.flatnonzero(is_left | is_right)
         of_gaze = rows.take_names(user, at)
-        rows.check_eye(opened.path, only_left[at], only_right[at], how.eye, of_gaze)
+        one_eye.check(opened.path, only_left[at], only_right[at], how.eye, of_gaze)
     if how.eye in chosen:
         chosen.sort(key=lambda side: side != how.eye)
     if not chosen:

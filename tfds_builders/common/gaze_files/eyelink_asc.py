@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files import containers, one_eye, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Rows
@@ -123,8 +123,8 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     is_left = values[:, 3] == 1
     start, end, duration = values[:, 4], values[:, 5], values[:, 6]
     xy = values[:, 7:]
-    rows.check_eye(path, is_left, ~is_left, how.eye)
-    chosen = rows.one_eye(is_left, ~is_left, block, how.eye)
+    one_eye.check(path, is_left, ~is_left, how.eye)
+    chosen = one_eye.choose(is_left, ~is_left, block, how.eye)
     _check_overlap(path, line[chosen], start[chosen], end[chosen])
     images, is_several, taken_image = _images_of_trials(trials)
     onset = np.array([(*one.onset_ms, -np.inf)[0] for one in trials])
@@ -147,7 +147,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
             f"{taken_image}, person from the name of the file, {taken_trial}, x, y (pixels of the "
             f"screen) and duration (ms) from EFIX, start since "
             f"{'SYNCTIME, or else ' if np.isfinite(onset).any() else ''}{recording.begins}"
-            f"{rows.eye_in_words(chosen, is_left, ~is_left, how.eye)}"
+            f"{one_eye.in_words(chosen, is_left, ~is_left, how.eye)}"
         ),
         place_text=lambda place: f"line {place}",
     )

@@ -9,7 +9,7 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfds_builders.common import coordinates
+from tfds_builders.common import coordinates, gaze_files
 from tfds_builders.common.coordinates import Convention
 from tfds_builders.common.gaze_files import published
 from tfds_builders.common.gaze_files.containers import Opened, open_file
@@ -113,6 +113,19 @@ def test_fixatons_finds_the_suffix_of_the_picture(tmp_path: Path) -> None:
     write(folder / "STIMULI/i1.png", b"")
     with pytest.raises(ValueError, match=r"'i1\.jpeg' and 'i1\.png' in .* could be the picture"):
         published.read_fixatons(opened, How())
+
+
+def test_a_person_of_fixatons_may_have_a_dot(tmp_path: Path) -> None:
+    for number, name in enumerate(("CNG", "j.smith", "j.doe"), start=1):
+        write(tmp_path / f"SCANPATHS/i1/{name}", f"{number} 2 0.1 0.3\n")
+    write(tmp_path / "STIMULI/i1.jpeg", b"")
+    found, errors = gaze_files.read([tmp_path], gaze_files.Options())
+    assert errors == []
+    assert found is not None
+    assert found.user_ids == ["CNG", "j.doe", "j.smith"]
+    assert found.xy[np.argsort(found.user), 0].tolist() == [1, 3, 2]
+    left_out = f"1 files left out by their suffixes ('.jpeg'): {tmp_path / 'STIMULI/i1.jpeg'}"
+    assert left_out in found.notes
 
 
 @pytest.mark.parametrize(

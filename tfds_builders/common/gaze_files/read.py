@@ -16,6 +16,7 @@ from tfds_builders.common.gaze_files.recognise import (
     Options,
     check_taken,
     find_files,
+    note_unread,
     plain_of,
     recognise,
 )
@@ -61,6 +62,7 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     if name not in _IMAGE_IN_PATH and options.user_from is None:
         _check_names_of_files(parts)
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
+    notes += note_unread(paths)
     notes += user_from.count_people(parts, origins)
     return join(name, user_from.with_sessions(parts, origins), notes)
 

@@ -441,11 +441,17 @@ def test_people_and_images_come_from_file_names(tmp_path: Path) -> None:
 def test_a_folder_leaves_other_files_out_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "gaze.csv").write_text(text_of())
     (tmp_path / "people.csv").write_text("user,age\nann,30\n")
-    (tmp_path / "notes.pdf").write_bytes(b"%PDF")
+    for name in ("notes.pdf", "p2.csv.bak", ".hidden.bak", *(f"{n}.PNG" for n in range(9))):
+        (tmp_path / name).write_bytes(b"%PDF")
     found, _ = gaze_files.read([tmp_path], Options())
     assert found is not None
     assert found.xy.tolist() == XY
     assert [note for note in found.notes if "people.csv left out" in note]
+    shown = ", ".join(str(tmp_path / name) for name in ("p2.csv.bak", "notes.pdf", "0.PNG"))
+    assert [note for note in found.notes if "suffixes" in note] == [
+        f"11 files left out by their suffixes ('.bak', '.pdf', '.png'): {shown}, "
+        f"{tmp_path / '1.PNG'} and 7 more"
+    ]
 
 
 def test_only_hidden_parts_below_a_folder_are_left_out(

@@ -1,5 +1,6 @@
 """Recognises the format of files of gaze by their headers."""
 
+import collections
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,9 @@ _TAKES_BOTH = _TAKES_EYE | _TAKES_DETECT
 # Its refusal says more than one of an option.
 _TAKES_ALL = frozenset((_EYE, _DETECT, *_OF_TABLES))
 _WITH_GAZE: frozenset[Role] = frozenset(("fixations", "samples", "scene"))
+
+
+_NUM_UNREAD_NAMED = 4
 
 
 class Format(NamedTuple):
@@ -149,14 +153,37 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _may_hold_gaze(path: Path, folder: Path) -> bool:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    # The folder itself may be hidden, or be `../gaze`.
-    if any(part.startswith(".") for part in path.relative_to(folder).parts):
+    if _is_hidden(path, folder) or [one.lower() for one in path.suffixes] == [".gz"]:
         return False
-    last = suffixes[-1] if suffixes else ""
-    if last == ".gz" and len(suffixes) > 1:
-        last = suffixes[-2]
-    return last in (*containers.SUFFIXES, *containers.TEXT_SUFFIXES)
+    return containers.suffix_of(path) in (*containers.SUFFIXES, *containers.TEXT_SUFFIXES)
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    # The folder itself may be hidden, or be `../gaze`.
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def note_unread(paths: Sequence[Path]) -> list[str]:
+    """Names files in folders that `find_files` leaves out; hidden files apart."""
+    unread = [
+        (one.suffix.lower(), one)
+        for path in paths
+        if path.is_dir()
+        for one in sorted(path.rglob("*"))
+        if one.is_file() and not _is_hidden(one, path) and not _may_hold_gaze(one, path)
+    ]
+    if not unread:
+        return []
+    number = collections.Counter(suffix for suffix, _ in unread)
+    # Files of a rare suffix first, since most files of a folder may be pictures.
+    suffixes = sorted(number, key=lambda suffix: (number[suffix], suffix))
+    first = sorted(unread, key=lambda one: suffixes.index(one[0]))[:_NUM_UNREAD_NAMED]
+    shown = ", ".join(str(one) for _, one in first)
+    more = f" and {len(unread) - len(first)} more" if len(unread) > len(first) else ""
+    return [
+        f"{len(unread)} files left out by their suffixes "
+        f"({', '.join(f'{suffix!r}' for suffix in suffixes[:_NUM_UNREAD_NAMED])}): {shown}{more}"
+    ]
 
 
 def recognise(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfds_builders.common.gaze_files import containers, people, plain, rows
+from tfds_builders.common.gaze_files import containers, one_eye, people, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -272,7 +272,7 @@ def _choose_eye(
         np.array([*(name.lower() in (side, side[0]) for name in eyes.names), False])[eyes.codes]
         for side in ("left", "right")
     )
-    rows.check_eye(Path(path), is_left & is_fixation, is_right & is_fixation, how.eye)
+    one_eye.check(Path(path), is_left & is_fixation, is_right & is_fixation, how.eye)
     found = [eyes.names[code] for code in np.unique(eyes.codes[is_fixation]) if code >= 0]
     if len(found) < 2:
         return wanted, np.ones(len(is_fixation), bool)

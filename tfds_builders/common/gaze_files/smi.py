@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tfds_builders.common import raw_files
-from tfds_builders.common.gaze_files import containers, plain, rows, samples
+from tfds_builders.common.gaze_files import containers, one_eye, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -126,9 +126,9 @@ def _read_events(opened: Opened, how: How) -> Rows:
         ),
         place_text=lambda number: f"line {number}",
     )
-    rows.check_eye(path, is_left, ~is_left, how.eye)
-    kept = rows.one_eye(is_left, ~is_left, group, how.eye)
-    taken_eye = rows.eye_in_words(kept, is_left, ~is_left, how.eye)
+    one_eye.check(path, is_left, ~is_left, how.eye)
+    kept = one_eye.choose(is_left, ~is_left, group, how.eye)
+    taken_eye = one_eye.in_words(kept, is_left, ~is_left, how.eye)
     found = found._replace(taken=found.taken + taken_eye)
     found, is_several = rows.take(found, kept, _OTHER_EYE), is_several[kept]
     found = rows.take(found, ~is_several, _SEVERAL)
@@ -252,9 +252,9 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
             is_used &= plain.rows_where(opened, condition)
         used = is_used[at]
         of_used = rows.take_names(user, at[used])
-        rows.check_eye(path, is_left[used], is_right[used], how.eye, of_used)
-        kept = rows.one_eye(is_left, is_right, group, how.eye)
-        taken_eye = rows.eye_in_words(kept, is_left, is_right, how.eye)
+        one_eye.check(path, is_left[used], is_right[used], how.eye, of_used)
+        kept = one_eye.choose(is_left, is_right, group, how.eye)
+        taken_eye = one_eye.in_words(kept, is_left, is_right, how.eye)
         found = found._replace(taken=found.taken + taken_eye)
         found, group = rows.take(found, kept, _OTHER_EYE), group[kept]
     elif how.eye is not None:
@@ -324,7 +324,7 @@ def _read_samples(opened: Opened, how: How) -> Rows:
         has_gaze = np.zeros(int(group.max(initial=-1)) + 1, bool)
         has_gaze[group[~np.isnan(xy[:, 0])]] = True
         xy = np.where(has_gaze[group][:, None], xy, values)
-    rows.check_eye(path, has_gaze_of["L"], has_gaze_of["R"], how.eye)
+    one_eye.check(path, has_gaze_of["L"], has_gaze_of["R"], how.eye)
     subject = _SUBJECT.search(opened.head)
     found = Rows(
         place=place,
