@@ -28,6 +28,9 @@ _BESIDE = frozenset(("CURRENT_MSG_TEXT", "CURRENT_SAC_DURATION", "CURRENT_SAC_ST
 _OWN = re.compile(r"(CURRENT|PREVIOUS|NEXT)_(FIX|SAC|BLINK|MSG)_.*|IA_.*")
 _OWN_OF_SAMPLES = re.compile(r"(LEFT|RIGHT|AVERAGE|SAMPLE|TARGET|HTARGET)_.*|IA_.*")
 
+_NUMBER = re.compile(r"[+-]?\d*[.,:]?\d+([.,:]\d+)*")
+_OWN_OF_TRIALS = re.compile(r"(TRIAL|IP|RECORDING|EYE|SESSION|DATA|VIDEO|INTEREST)_[A-Z_]+")
+
 # Places far off the screen are stored as this number.
 _SATURATED_PX = 3270.0
 
@@ -70,7 +73,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     table = containers.read_table(opened, {*own, *variables}, names_in=texts)
     length = table.num_rows
     user, taken_user = _person(path, table, person)
-    image, taken_image = _image(path, table, variables)
+    image, taken_image = _image(path, table, variables, user, trial_column)
     numbers = {name: _numbers(opened, table, name) for name in known if name != _LABEL}
     start, end = numbers.get(_START), numbers.get(_END)
     trial, taken_trial = _trial(path, table, trial_column, user, image, start)
@@ -172,7 +175,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
         opened, {*own, *places, *variables}, names_in=texts, numbers={"TIMESTAMP"}
     )
     user, taken_user = _person(path, table, person)
-    image, taken_image = _image(path, table, variables)
+    image, taken_image = _image(path, table, variables, user, trial_column)
     time = rows.exact(np.arange(table.num_rows, dtype=np.float64))
     if "TIMESTAMP" in table.column_names:
         time = _numbers(opened, table, "TIMESTAMP")
@@ -227,7 +230,13 @@ def _person(path: Path, table: pa.Table, column: str | None) -> tuple[Names, str
     return people.names_of_people(table, column, rows.stem(path)), people.in_words(column)
 
 
-def _image(path: Path, table: pa.Table, variables: Sequence[str]) -> tuple[Names | None, str]:
+def _image(
+    path: Path,
+    table: pa.Table,
+    variables: Sequence[str],
+    user: Names,
+    trial_column: str | None,
+) -> tuple[Names | None, str]:
     """Takes the image from the one variable that holds names of files of pictures."""
     found: dict[str, Names] = {}
     for name in variables:
@@ -243,7 +252,42 @@ def _image(path: Path, table: pa.Table, variables: Sequence[str]) -> tuple[Names
     for other, code in zip(others, codes[1:], strict=True):
         if not np.array_equal(np.array(other)[code], texts):
             return None, f"{columns} hold names of pictures, so that the image is not known"
+    if len(first) == 2 and trial_column is not None:  # A name, and "".
+        _, trial = np.unique(rows.names_of(table[trial_column]).codes, return_inverse=True)
+        of_trial = user.codes.astype(np.int64) * (int(trial.max(initial=0)) + 1) + trial
+        candidates = [name for name in variables if name not in found]
+        varying = _varying(table, candidates, of_trial, int(trial.max(initial=0)) + 1)
+        if varying:
+            return None, (
+                f"{columns} is {first[0]!r} in all trials, beside {varying}, so that the image is "
+                "not known"
+            )
     return rows.without_folders(path, next(iter(found.values()))), f"image from {columns}"
+
+
+def _varying(table: pa.Table, variables: Sequence[str], trial: np.ndarray, num_trials: int) -> str:
+    """Names a variable that may be the picture of each trial, in words; "": there is none.
+
+    By its name, or since its texts are about as many as the trials: a condition or an answer has
+    few texts, and a number may be a time or a count.
+
+    Args:
+        table: the table.
+        variables: columns that may name the image in another form, such as without a suffix.
+        trial: int64 [n], number of the trial of each row.
+        num_trials: number of the trials of a person.
+    """
+    _, first, number = np.unique(trial, return_index=True, return_inverse=True)
+    for name in variables:
+        names = rows.names_of(table[name], missing=rows.MISSING)
+        is_text = names.names and not all(map(_NUMBER.fullmatch, names.names))
+        are_many = is_text and 2 * len(names.names) >= num_trials
+        if _OWN_OF_TRIALS.fullmatch(name) or not (are_many or rows.PICTURE_VARIABLE.search(name)):
+            continue
+        is_of_trials = np.array_equal(names.codes, names.codes[first][number])
+        if len(names.names) > 1 and is_of_trials:
+            return f"{name!r}, which is {names.names[0]!r}, {names.names[1]!r} ..."
+    return ""
 
 
 def _trial(

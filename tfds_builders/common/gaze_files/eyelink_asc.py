@@ -23,6 +23,7 @@ _FIXATION = re.compile(
     rf"EFIX\s+([LR])\s+{_WHEN}\s+{_WHEN}\s+{_WHEN}\s+{_WHERE}\s+{_WHERE}\s+{_WHERE}(?:\s.*)?"
 )
 _COORDINATES = re.compile(r"-?\d{1,6}(?:\.\d{1,9})?")
+_VARIABLE = re.compile(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)")
 _PICTURES = "!V IMGLOAD"
 
 # Messages that begin and end a trial, of Data Viewer and of OpenSesame.
@@ -69,6 +70,7 @@ class _Trial(NamedTuple):
         changes: times from which the image is seen, or not seen any more, in their order.
         shown: images of messages in the trial.
         later: images of messages between this trial and the next.
+        variables: name -> value of the variables of the trial.
     """
 
     label: str
@@ -77,6 +79,7 @@ class _Trial(NamedTuple):
     changes: list[tuple[float, _Change]]
     shown: list[_Shown]
     later: list[_Shown]
+    variables: dict[str, str]
 
 
 class _Recording(NamedTuple):
@@ -128,7 +131,9 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     _check_overlap(path, line[chosen], start[chosen], end[chosen])
     images, is_several, taken_image = _images_of_trials(trials)
     onset = np.array([(*one.onset_ms, -np.inf)[0] for one in trials])
+    drawn = _drawn(trials, trial, start)
     zero = np.array([(*one.onset_ms, one.time_ms)[0] for one in trials])
+    zero = np.where(np.isfinite(drawn), drawn, zero)
     number, taken_trial = _numbers_of_trials(
         trials, recording.begins, has_images=images is not None
     )
@@ -146,7 +151,8 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         taken=(
             f"{taken_image}, person from the name of the file, {taken_trial}, x, y (pixels of the "
             f"screen) and duration (ms) from EFIX, start since "
-            f"{'SYNCTIME, or else ' if np.isfinite(onset).any() else ''}{recording.begins}"
+            f"{'SYNCTIME, or else ' if np.isfinite(onset).any() else ''}"
+            f"{'IMGLOAD, or else ' if np.isfinite(drawn).any() else ''}{recording.begins}"
             f"{one_eye.in_words(chosen, is_left, ~is_left, how.eye)}"
         ),
         place_text=lambda place: f"line {place}",
@@ -156,6 +162,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         (chosen, "of the other eye"),
         (trial > 0, "outside any trial"),
         (end >= onset[trial], "before the trial's display (SYNCTIME)"),
+        (end >= drawn[trial], "before the trial's picture (!V IMGLOAD)"),
         (
             _is_displayed([one.changes for one in trials], trial, start, end),
             "after the trial's display (DISPLAY OFF, !V CLEAR)",
@@ -203,7 +210,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
             f"{path} is cut in its last line, {last[:80]!r}, expected a line break after it"
         )
     begins = next((word for word in _BEGINS if _has_message(text, word)), "START")
-    trials = [_Trial("", 0.0, [], [], [], [])]
+    trials = [_Trial("", 0.0, [], [], [], [], {})]
     recording = _Recording([], trials, begins, [])
     is_open, num_blocks = False, 0
     for line, content in _lines(text):
@@ -219,7 +226,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
         elif kind == "START":
             num_blocks += 1
             if begins == "START":
-                trials.append(_Trial("", _time(path, line, words), [], [], [], []))
+                trials.append(_Trial("", _time(path, line, words), [], [], [], [], {}))
                 is_open = True
         elif kind == "END" and begins == "START":
             is_open = False
@@ -230,7 +237,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
             time_ms, message = float(match[1]) - float(match[2] or 0), match[3]
             word, *others = message.split() or [""]
             if word == begins:
-                trials.append(_Trial(" ".join(others), time_ms, [], [], [], []))
+                trials.append(_Trial(" ".join(others), time_ms, [], [], [], [], {}))
                 is_open = True
             elif word in _ENDS:
                 is_open = False
@@ -248,6 +255,8 @@ def _read_lines(path: Path, text: str) -> _Recording:
                 numbers = [float(one) for one in _COORDINATES.findall(message)]
                 recording.coordinates.append((word, line, numbers))
             else:
+                if variable := _VARIABLE.fullmatch(message):
+                    trials[-1].variables[variable[1]] = variable[2].strip().strip("\"'")
                 shown = _shown(path, line, message)
                 (trials[-1].shown if is_open else trials[-1].later).extend(shown)
                 if any(one.mode for one in shown):
@@ -285,7 +294,7 @@ def _fixation(path: Path, line: int, content: str) -> tuple[float, ...]:
 
 def _shown(path: Path, line: int, message: str) -> list[_Shown]:
     """Returns the image that a message names, if any."""
-    match = re.fullmatch(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)", message)
+    match = _VARIABLE.fullmatch(message)
     if match is not None:
         value = match[2].strip().strip("\"'")
         return [_Shown(line, match[1], value, "", ())] if rows.is_picture(value) else []
@@ -305,6 +314,29 @@ def _shown(path: Path, line: int, message: str) -> list[_Shown]:
             "path, x, y, width and height, or FILL with a path"
         )
     return [_Shown(line, _PICTURES, name, mode, numbers)]
+
+
+def _drawn(trials: Sequence[_Trial], trial: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Finds when the picture of each trial came, where no other message says so.
+
+    A message IMGLOAD after all fixations of a trial only names the picture.
+
+    Args:
+        trials: the trials.
+        trial: int64 [n], trial of each fixation.
+        start: float64 [n], time in milliseconds.
+
+    Returns:
+        float64 [k]; -inf: not known, or no fixation begins before.
+    """
+    drawn = np.full(len(trials), -np.inf)
+    for number, one in enumerate(trials):
+        times = [time_ms for time_ms, change in one.changes if change == "picture"]
+        if not one.onset_ms and times:
+            starts = start[trial == number]
+            if (starts < times[0]).any() and (starts >= times[0]).any():
+                drawn[number] = times[0]
+    return drawn
 
 
 def _is_displayed(
@@ -427,6 +459,8 @@ def _images_of_trials(
         if any(other != names[0] for other in names):
             variables = " and ".join(map(repr, sources))
             return None, is_several, f"{variables} name images, so that the image is not known"
+        if _PICTURES not in sources and (doubt := _doubt(trials, sources[0])):
+            return None, is_several, doubt
         of_trials: list[list[_Shown]] | None = by_source[sources[0]]
         if is_later:
             of_trials = _images_between_trials(by_source[sources[0]])
@@ -438,6 +472,22 @@ def _images_of_trials(
             by = f"the variable {' and '.join(map(repr, sources))}"
         return [(*images, None)[0] for images in of_trials], is_several, f"image from {by}"
     return None, is_several, "no message names an image"
+
+
+def _doubt(trials: Sequence[_Trial], source: str) -> str:
+    """Names a variable that varies beside the only picture of all trials; "": there is none."""
+    of_trials = [one.variables for one in trials[1:] if source in one.variables]
+    if len(of_trials) < 2 or len({one[source] for one in of_trials}) > 1:
+        return ""
+    for name in of_trials[0]:
+        values = list(dict.fromkeys(one[name] for one in of_trials if name in one))
+        if len(values) > 1 and rows.PICTURE_VARIABLE.search(name):
+            return (
+                f"the variable {source!r} is {of_trials[0][source]!r} in all trials, beside "
+                f"{name!r}, which is {values[0]!r}, {values[1]!r} ..., so that the image is not "
+                "known"
+            )
+    return ""
 
 
 def _images_between_trials(shown: list[list[_Shown]]) -> list[list[_Shown]] | None:

@@ -226,6 +226,40 @@ def test_fixations_after_the_display_are_left_out(
     assert sum(found.left_out.values()) == 4 - len(expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "is_known"),
+    [("picture", "ab", False), ("picture", "aa", True), ("answer", "ab", True)],
+)
+def test_one_picture_beside_names_that_vary_is_not_the_image(
+    name: str, values: str, is_known: bool, tmp_path: Path
+) -> None:
+    var = "MSG\t9 !V TRIAL_VAR {} {}\n"
+    parts = (var.format("mask", "m.png") + var.format(name, value) for value in values)
+    found = read(tmp_path / "p.asc", trials(*parts))
+    assert (found.image is not None) == is_known
+    doubt = "the variable 'mask' is 'm.png' in all trials, beside 'picture', which is 'a', 'b'"
+    assert (doubt in found.taken) == (not is_known)
+
+
+def test_fixations_before_the_picture_of_a_trial_are_left_out(tmp_path: Path) -> None:
+    text = f"MSG\t899 {COORDINATES}\nMSG\t900 TRIALID 1\nSTART\t910 \tLEFT\tEVENTS\n"
+    text += "".join(
+        f"EFIX L   {start}\t{start + 99}\t100\t  96.0\t  54.0\t   1070\n"
+        for start in (1000, 1100, 1200)
+    )
+    load_at = "MSG\t{} !V IMGLOAD FILL a.png\n"
+    reason = "before the trial's picture (!V IMGLOAD)"
+    for time_ms, starts in ((990, [100, 200, 300]), (1150, [-50, 50]), (1300, [100, 200, 300])):
+        found = read(tmp_path / "p.asc", text + load_at.format(time_ms))
+        # A fixation that is under way when the picture comes begins before time 0. After all
+        # fixations, the message only names the picture.
+        assert numbers(found.t_ms) == starts
+        assert dict(found.left_out) == ({reason: 1} if len(starts) == 2 else {})
+    # SYNCTIME says more than the message with the name.
+    found = read(tmp_path / "p.asc", text + "MSG\t990 SYNCTIME\n" + load_at.format(1150))
+    assert numbers(found.t_ms) == [10, 110, 210]
+
+
 def test_images_between_trials_belong_to_one_side_or_to_none(tmp_path: Path) -> None:
     end = "MSG\t9 TRIAL_RESULT 0\n"
     a, b, c = (load(f"FILL {name}.png") for name in "abc")

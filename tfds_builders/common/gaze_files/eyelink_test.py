@@ -1,5 +1,6 @@
 """Fixation and sample reports of EyeLink Data Viewer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,35 @@ def test_one_eye_of_two(tmp_path: Path) -> None:
     which = eyelink.read_eyelink_report(hidden, How(eye="left", where=("side == RIGHT",)))
     assert "the eye not known without a column EYE_REPORTED (--eye left)" in which.taken
     assert numbers(found.x) == [10, 20, 30]  # The reader of all formats takes the rows.
+
+
+MASKED = "RECORDING_SESSION_LABEL,TRIAL_INDEX,CURRENT_FIX_X,CURRENT_FIX_Y,TRIAL_LABEL,mask,{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_refused"),
+    [
+        ("picture", "ab", True),
+        ("item", "ab", True),
+        ("img", ["12", "13"], True),
+        ("rt", ["312.5", "280"], False),
+        # Then the picture is the only one, not one of several.
+        ("picture", "aa", False),
+    ],
+)
+def test_one_picture_beside_names_that_vary_is_not_the_image(
+    name: str, values: Sequence[str], is_refused: bool, tmp_path: Path
+) -> None:
+    text = MASKED.format(name=name)
+    for trial, value in enumerate(values, start=1):
+        text += f"p1,{trial},10,2,Trial: {trial},mask.png,{value}\n" * 2
+    found = eyelink.read_eyelink_report(write(tmp_path / "f.csv", text), How())
+    if is_refused:
+        assert found.image is None
+        assert f"'mask' is 'mask.png' in all trials, beside {name!r}, which is" in found.taken
+    else:
+        assert found.image is not None
+        assert found.image.names == ["mask.png"]
 
 
 INDEXED = """\

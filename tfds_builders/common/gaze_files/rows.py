@@ -36,6 +36,9 @@ MISSING = frozenset(
 
 _PICTURE = re.compile(r".*\w.*\.(png|jpe?g|bmp|gif|tiff?|webp)", re.IGNORECASE)
 
+# How variables of experiments are called that name pictures.
+PICTURE_VARIABLE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
+
 _NUMBER = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|Inf|INF|infinity)\s*$"
 _DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
 # Thousands that are parted by a mark; the other mark may be the decimal one.
