@@ -13,10 +13,22 @@ _SESSION_WORD = (
     r"parts?|pt|trials?|t|tests?|time|week|w|wave|take|phase|edf|list"
 )
 _EYE_WORD = r"l|r|left|right|le|re|lefteye|righteye"
+_DATE = r"(?:19|20)\d\d[-_.]?\d\d[-_.]?\d\d|\d\d[-_.]\d\d[-_.](?:19|20)\d\d"
+_TIME = r"[\sT_\-.]*\d\d[-_.:h]?\d\d(?:[-_.:]?\d\d)?"
+# What experimenters ask a person to do, one after the other.
+_TASK_WORD = (
+    r"free(?:view(?:ing)?)?|view(?:ing)?|search|memory|memori[sz]e|encoding|recognition|retrieval|"
+    r"enc|rec|learn(?:ing)?|study|rating|task|practice|main|calibration|validation|saliency"
+)
+_COPY_WORD = (
+    r"copy|copie|kopie|backup|bak|old|new|orig(?:inal)?|final|fixed|corrected|repaired|edited|"
+    r"again|redo|repeat"
+)
+_SUFFIX = re.compile(r"\.(csv|tsv|txt|edf|asc|mat|xlsx?|json)$", re.IGNORECASE)
 # person, separator, optional word, number (a number of a session, a date or a time).
 _TRAILING = re.compile(
     rf"^(?P<person>.*?[^\W_])(?P<sep>[\s_.\-()#/]+)(?:(?P<word>{_SESSION_WORD})[\s_.\-]*)?"
-    r"(?P<number>\d{1,2}|(?:19|20)\d{6}|(?:19|20)\d\d[-_.]\d\d[-_.]\d\d|\d{6}|\d{14})\)?$",
+    rf"(?P<number>\d{{1,2}}|(?:{_DATE})(?:{_TIME})?|\d{{6}}|\d{{14}})\)?$",
     re.IGNORECASE,
 )
 _WORD_WITHOUT_BREAK = re.compile(
@@ -24,12 +36,27 @@ _WORD_WITHOUT_BREAK = re.compile(
     r"[\s_.\-]*(?P<number>\d{1,2})$",
     re.IGNORECASE,
 )
-_TRAILING_PART = re.compile(
-    r"^(?P<person>.*?\d)(?P<word>[st])(?P<number>\d)$|"
-    r"^(?P<person2>.*?\d)[\s_.\-]*(?P<number2>pre|post|am|pm|test|retest|baseline|followup|"
-    r"morning|evening|first|second)$",
+_WORD_AND_LETTER = re.compile(
+    r"^(?P<person>.*?[^\W_])[\s_.\-]+(?P<word>session|sess|ses|recording|rec|run|visit|day|block|"
+    r"part|list|test)[\s_.\-]*(?P<number>[a-h])$",
     re.IGNORECASE,
 )
+_TRAILING_PART = re.compile(
+    r"^(?P<person>.*?\d)(?P<word>[stv])(?P<number>\d)$|"
+    r"^(?P<person2>.*?\d)[\s_.\-]*(?P<number2>(?:pre|post|am|pm|test|retest|baseline|followup|"
+    r"morning|evening|first|second)[\s_.\-]*\d{0,2})$",
+    re.IGNORECASE,
+)
+_TRAILING_TASK = re.compile(
+    rf"^(?P<person>.*?[^\W_])[\s_.\-]+(?P<number>(?:task-?)?(?:{_TASK_WORD})[\s_.\-]*\d{{0,2}})$",
+    re.IGNORECASE,
+)
+_TRAILING_COPY = re.compile(
+    rf"^(?P<person>.*?[^\W_])[\s_.\-(]+(?P<number>(?:{_COPY_WORD})[\s_.\-(]*\d{{0,2}})\)?$",
+    re.IGNORECASE,
+)
+# A person with a number, and a part of the study in a word that others have too.
+_TRAILING_WORD = re.compile(r"^(?P<person>.*\d)[\s_.\-]+(?P<number>[a-z]{2,})$", re.IGNORECASE)
 _TRAILING_LETTER = re.compile(r"^(?P<person>.*\d)[\s_.\-]*(?P<number>[a-h])$", re.IGNORECASE)
 _TRAILING_EYE = re.compile(
     rf"^(?P<person>.*?[^\W_])[\s_.\-]+(?P<number>{_EYE_WORD})$|"
@@ -44,7 +71,7 @@ _LEADING = re.compile(
 # What stands for many people, not for one.
 _GROUP = re.compile(
     r"^(sites?|labs?|groups?|grp|g|cohorts?|batch|exp|experiment|study|class|room|cond|condition|"
-    r"teams?|school|family|pairs?|dyads?|male|female|control|patient|young|old|adult|child|expert|"
+    r"teams?|school|fam|family|couple|household|pairs?|dyads?|male|female|control|patient|young|old|adult|child|expert|"
     r"novice|country|city|set)[\s_.\-]*\d{0,2}$",
     re.IGNORECASE,
 )
@@ -68,7 +95,7 @@ def _folded(name: str) -> str:
     """Returns what is left of a name without case, blanks, accents, leading zeros."""
     text = unicodedata.normalize("NFKD", name).casefold()
     text = "".join(letter for letter in text if not unicodedata.combining(letter))
-    text = re.sub(r"\.(csv|tsv|txt|edf|asc|mat|xlsx?|json)$", "", text.strip())
+    text = _SUFFIX.sub("", text.strip())
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     # Between two numbers a sign is needed: 1_1 is not 11.
     text = re.sub(r"(?<=\d)[\W_]+(?=\d)", "\0", text)
@@ -106,8 +133,11 @@ def _shown(groups: Sequence[Sequence[str]]) -> str:
 def _check_sessions(user_ids: Sequence[str]) -> list[str]:
     for patterns, what in (
         ((_TRAILING_EYE,), "eyes"),
-        ((_TRAILING, _WORD_WITHOUT_BREAK, _TRAILING_PART), "sessions"),
+        ((_TRAILING, _WORD_WITHOUT_BREAK, _WORD_AND_LETTER, _TRAILING_PART), "sessions"),
         ((_TRAILING_LETTER,), "sessions"),
+        ((_TRAILING_TASK,), "sessions"),
+        ((_TRAILING_COPY,), "copies"),
+        ((_TRAILING_WORD,), "words"),
         ((_LEADING,), "sessions"),
     ):
         groups = _grouped(user_ids, patterns, what)
@@ -136,7 +166,7 @@ def _grouped(
     numbers: dict[str, set[str]] = defaultdict(set)
     worded: set[str] = set()
     for name in user_ids:
-        match = next((m for p in patterns if (m := p.match(name))), None)
+        match = next((m for p in patterns if (m := p.match(_SUFFIX.sub("", name)))), None)
         if match is None:
             continue
         parts = {key.rstrip("2"): value for key, value in match.groupdict().items() if value}
@@ -146,9 +176,12 @@ def _grouped(
         if len(parts.get("word", "")) > 1:
             worded.add(person)
     for name in user_ids:  # The first recording may have no number.
-        if name.casefold() in found and not any(p.match(name) for p in patterns):
-            found[name.casefold()].append(name)
-            numbers[name.casefold()].add("")
+        text = _SUFFIX.sub("", name)
+        if text.casefold() in found and not any(p.match(text) for p in patterns):
+            found[text.casefold()].append(name)
+            numbers[text.casefold()].add("")
+            if what == "copies":
+                worded.add(text.casefold())
     several = {
         person: names
         for person, names in found.items()
@@ -156,6 +189,13 @@ def _grouped(
     }
     if what == "eyes":
         return [names for names in several.values() if len(names) == 2]
+    if what == "words":  # Of one person only, two words may be two people.
+        shared = [numbers[person] - {""} for person in several]
+        several = {
+            person: names
+            for person, names in several.items()
+            if sum(len(numbers[person] & other) > 1 for other in shared) > 1
+        }
     largest = max(map(len, several.values()), default=0)
     kept = [
         names
