@@ -16,9 +16,9 @@ in float64. Nothing is compiled, whatever the number of fixations and pixels.
 
 Inside a transformation (`jit`, `vmap`, `grad`) a metric is pure: a fixation outside of the map, or
 a NaN, gives NaN, and so does a negative value in a map of `sim` or `kld`. Arithmetic is that of
-float32, or of float64 with `jax_enable_x64`. JAX itself converts a traced int64 or float64 map to 32
-bits without `jax_enable_x64`. A traced map whose sums leave this arithmetic, such as one of 1e37,
-gives NaN where the metric needs them. A gradient below the least normal number is zero.
+float32, or of float64 with `jax_enable_x64`. JAX itself converts a traced int64 or float64 map to
+32 bits without `jax_enable_x64`. A traced map whose sums leave this arithmetic, such as one of
+1e37, gives NaN where the metric needs them. A gradient below the least normal number is zero.
 `scoring.score` checks and scores a batch of maps.
 """
 
