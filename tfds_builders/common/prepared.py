@@ -116,7 +116,9 @@ def _whose(folder: Path) -> Literal["gaze", "other", "unknown"]:
     if any(_MARKS[name] in text for name, text in texts.items()):
         return "gaze"
     is_empty = all(text.strip() in ("", "{}", "null") for text in texts.values())
-    is_built = all(_is_built_file(one) for one in folder.iterdir())
+    files = list(folder.iterdir())
+    # A licence alone may be of anything.
+    is_built = all(map(_is_built_file, files)) and {one.name for one in files} != {"LICENSE"}
     return "unknown" if is_empty and is_built else "other"
 
 
@@ -331,6 +333,8 @@ def verify(prepared: Prepared) -> None:
         ValueError: a record cannot be read, an image changed, or a digest or a number of records or
             fixations differs; the message names the first.
     """
+    if prepared.damage is not None:
+        raise ValueError(prepared.damage)
     name, metadata = prepared.folder, prepared.metadata
     if "digest" not in metadata:
         raise ValueError(f"{name} has no digest, so a change cannot be detected: build it again")

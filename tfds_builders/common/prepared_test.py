@@ -176,6 +176,8 @@ def test_a_damaged_data_set_is_named_listed_replaced_and_removed(
     listed = prepared.format_list([damaged, whole]).splitlines()
     assert [line.split()[0] for line in listed] == ["name", "whole", "damaged:"]
     assert f"mine/1.0.0 is not a prepared data set ({message}" in listed[2]
+    with pytest.raises(ValueError, match=re.escape(f"({message}")):
+        prepared.verify(damaged)
     table: dict[str, Any] = {"table": DUMMY_DIR / "gaze.csv", "images_dir": DUMMY_DIR / "images"}
     with pytest.raises(ValueError, match=re.escape(f"({message}")) as refusal:
         build("gaze_table", data_dir=tmp_path, stored_name="mine", **table)
@@ -198,6 +200,10 @@ def test_a_damaged_data_set_of_others_is_none_of_ours(tmp_path: Path) -> None:
     assert prepared.find(tmp_path) == prepared.find_versions(tmp_path, "mnist") == []
     (folder / "dataset_info.json").write_text("{}")
     (folder / "notes.txt").write_text("mine")
+    assert prepared.find(tmp_path) == prepared.find_versions(tmp_path, "mnist") == []
+    for name in ("dataset_info.json", "notes.txt"):
+        (folder / name).unlink()
+    (folder / "LICENSE").write_text("of a program")
     assert prepared.find(tmp_path) == prepared.find_versions(tmp_path, "mnist") == []
 
 
