@@ -114,10 +114,10 @@ def _take(fixations: Fixations, row: np.ndarray) -> _Showings:
     of_image = _code(recording, image)
     num_images = _num_different(recording, of_image)
     num_viewings = _num_different(recording, _code(of_image, trial))
-    is_told = (num_viewings > num_images)[recording]
-    has_trials = (num_trials > 1)[recording] & ~is_told
+    is_apart = (num_viewings > num_images)[recording]
+    has_trials = (num_trials > 1)[recording] & ~is_apart
     shown = np.where(has_trials, trial, image)
-    group = np.where(is_told, by_trial + len(row), recording)
+    group = np.where(is_apart, by_trial + len(row), recording)
     order = np.argsort(_first_of_each(group), kind="stable")
     return _Showings(row[order], group[order], shown[order], has_trials[order])
 

@@ -59,8 +59,8 @@ def test_a_trial_that_is_the_number_of_the_image_tells_nothing_apart(tmp_path: P
     assert ANEW in warning
     [warning] = warnings_of(tmp_path, "image,trial", [(row[0], row[3]) for row in numbered])
     assert APART in warning
-    given = [(*row, 1 + number // 4) for number, row in enumerate(rows)]
-    assert warnings_of(tmp_path, "image,t_ms,duration_ms,trial", given) == []
+    numbered_anew = [(*row, 1 + number // 4) for number, row in enumerate(rows)]
+    assert warnings_of(tmp_path, "image,t_ms,duration_ms,trial", numbered_anew) == []
 
 
 @pytest.mark.parametrize("clock", [0, 1100], ids=["of each viewing", "of the recording"])

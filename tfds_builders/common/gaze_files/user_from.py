@@ -131,7 +131,8 @@ def count_people(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | N
     if not of_user:
         return []
     num_names = len(set().union(*of_user.values()))
-    note = f"--user-from takes {num_names} names for {len(of_user)} people"
+    people = "1 person" if len(of_user) == 1 else f"{len(of_user)} people"
+    note = f"--user-from takes {num_names} names for {people}"
     user, names = max(of_user.items(), key=lambda one: len(one[1]))
     if len(names) > 1:
         shown = sorted(names, key=natural_key)
