@@ -16,6 +16,7 @@ _CLOSE_MS = 60.0
 # A usual distance of two starts is below this; longer ones are pauses between pictures.
 _LONGEST_STEP_MS = 1000.0
 _MAX_SHARE_CLOSE = 0.1
+_MIN_SHARE_CLOSE = 0.2
 _MIN_SHARE_RISING = 0.8
 _NUM_FEW = 12
 
@@ -232,5 +233,9 @@ def _begins_anew(found: _Showings, t_ms: np.ndarray, duration_ms: np.ndarray | N
         is_close = gap < min(_CLOSE_MS, _usual_step(found, time) / 4)
     else:
         is_close = duration_ms[found.row[first]] > gap + _SLACK_MS
-    is_again &= np.bincount(showing[first], is_close, minlength=len(sizes)) > 0
+    has_close = np.bincount(showing[first], is_close, minlength=len(sizes)) > 0
+    # Of rows in any order, a few viewings have a very short fixation.
+    if duration_ms is None and has_close[is_again].mean() < _MIN_SHARE_CLOSE:
+        return np.zeros(num, bool)
+    is_again &= has_close
     return is_again[showing]

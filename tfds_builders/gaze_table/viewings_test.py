@@ -1,5 +1,6 @@
 """Viewings that are several: repeated pictures and trials that count fixations."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tfds_builders.common.gaze_files import Options, read
+from tfds_builders.common.gaze_files import Fixations, Options, read, viewing_numbers
 from tfds_builders.gaze_table.viewings import check_viewings
 
 # (start, duration) of the fixations of a viewing on its own clock, and of a second one.
@@ -81,3 +82,47 @@ def test_a_trial_that_counts_fixations_is_named(name: str, tmp_path: Path) -> No
     # Two fixations a viewing; then one viewing with one fixation each.
     assert warnings_of(tmp_path, f"image,{name}", [(i, k // 2) for i, k in rows]) == []
     assert warnings_of(tmp_path, f"image,{name}", [("a", 1), ("b", 2), ("c", 3)]) == []
+
+
+@pytest.mark.real
+@pytest.mark.skipif("GAZEJAX_RAW_DATA" not in os.environ, reason="GAZEJAX_RAW_DATA is not set")
+@pytest.mark.parametrize("name", ["mit1003", "scene", "relational"])
+def test_real_gaze_in_any_order_is_no_repeat_until_one_is_planted(name: str) -> None:
+    path = Path(os.environ["GAZEJAX_RAW_DATA"]) / "gaze_tables" / name / "fixations.csv"
+    found, errors = read([path], Options())
+    assert found is not None, errors
+    assert found.duration_ms is not None
+    assert check_viewings(found) == []
+    rng = np.random.default_rng(0)
+    viewing = viewing_numbers(found)
+    order = np.lexsort((np.arange(len(viewing)), viewing, found.user))
+    starts = np.flatnonzero(np.diff(viewing[order], prepend=-1))
+    lasted = np.cumsum(found.duration_ms[order] + 40) - found.duration_ms[order]
+    sizes = np.diff(np.append(starts, len(order)))
+    of_recording, of_viewing = np.zeros(len(order)), np.zeros(len(order))
+    of_recording[order] = lasted
+    of_viewing[order] = lasted - np.repeat(lasted[starts] - rng.uniform(0, 200, len(starts)), sizes)
+    mixed = rng.permutation(len(order))
+    for t_ms in (of_recording, of_viewing):
+        timed = found._replace(t_ms=t_ms)
+        for rows in (np.arange(len(order)), order, mixed):
+            assert check_viewings(_taken(timed, rows)) == []
+            assert check_viewings(_taken(timed, rows)._replace(duration_ms=None)) == []
+    # Two images of a user, taken for one, without a trial.
+    first, second = np.unique(found.image[found.user == 0])[:2]
+    image = np.where((found.user == 0) & (found.image == second), first, found.image)
+    planted = found._replace(image=image, trial=np.zeros_like(found.trial), t_ms=of_viewing)
+    assert "times (t_ms) that begin anew" in check_viewings(_taken(planted, mixed))[0]
+
+
+def _taken(fixations: Fixations, rows: np.ndarray) -> Fixations:
+    duration_ms, t_ms = fixations.duration_ms, fixations.t_ms
+    return fixations._replace(
+        image=fixations.image[rows],
+        user=fixations.user[rows],
+        session=fixations.session[rows],
+        trial=fixations.trial[rows],
+        xy=fixations.xy[rows],
+        duration_ms=None if duration_ms is None else duration_ms[rows],
+        t_ms=None if t_ms is None else t_ms[rows],
+    )
