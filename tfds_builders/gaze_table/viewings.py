@@ -70,7 +70,7 @@ def _check_returns(fixations: Fixations) -> list[str]:
         t_ms = fixations.t_ms
         by_time = found.row[np.lexsort((t_ms[found.row], found.recording))]
         in_time = _take(fixations, by_time)
-        if _is_one_clock(in_time, t_ms[by_time], fixations.duration_ms):
+        if _is_one_clock(in_time, t_ms[in_time.row], fixations.duration_ms):
             found, is_again = in_time, _is_apart(in_time)
         else:
             what = "times (t_ms) that begin anew"
