@@ -49,6 +49,7 @@ def test_names_are_listed() -> None:
         "gaze_table",
         "synthetic_gaze/default",
         "synthetic_gaze/tiny",
+        "synthetic_gaze/sessions",
     ]
 
 

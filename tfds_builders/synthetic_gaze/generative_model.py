@@ -13,7 +13,14 @@ The model of gaze, for observer u on a scene with objects k (class, centre, radi
 with distance_k the distance of the object from the centre of the image over half the diagonal.
 Fixations are independent samples; their number is Poisson and their durations are log-normal.
 
-Source: ours.
+Where a data set has sessions, each session of an observer changes what was sampled: a shift that
+drifts, a gain around the image centre, a tempo, and the expected number of fixations. Each is drawn
+around a value of the observer. Gaze that leaves the image is lost, as of an eye tracker.
+
+Source: ours. The spreads of a session and of an observer are those of real data with sessions: the
+mean gaze of a person moves by 0.9 x 1.1 % of the image between sessions, and by 1.8 x 2.5 % over
+people and sessions; the spread of gaze by 0.7 x 0.8 % and 1.6 x 1.9 %; the number of fixations of a
+viewing by 0.33 and 0.91.
 """
 
 import colorsys
@@ -43,8 +50,16 @@ CENTRAL_SD_FRAC = 0.25
 MEDIAN_DURATION_MS = 250.0
 LOG_DURATION_SD = 0.35
 
+# Standard deviations over observers, and over the sessions of one.
+OBSERVER_SHIFT_SD_FRAC, SESSION_SHIFT_SD_FRAC = (0.0156, 0.0224), (0.009, 0.011)
+OBSERVER_LOG_GAIN_SD, SESSION_LOG_GAIN_SD = 0.0, 0.035  # Observers differ in `spread` already.
+OBSERVER_LOG_TEMPO_SD, SESSION_LOG_TEMPO_SD = 0.2, 0.1
+SESSION_FIXATIONS_SD = 0.33
+# From the first to the last image of a session.
+SESSION_DRIFT_SD_FRAC = (0.009, 0.011)
+
 # Independent random streams of one seed.
-OBSERVER_STREAM, SCENE_STREAM, RENDERING_STREAM, GAZE_STREAM = range(4)
+OBSERVER_STREAM, SCENE_STREAM, RENDERING_STREAM, GAZE_STREAM, SESSION_STREAM = range(5)
 
 
 class Observer(NamedTuple):
@@ -61,6 +76,24 @@ class Observer(NamedTuple):
     center_bias: float
     spread: float
     mean_fixations: float
+
+
+class Session(NamedTuple):
+    """What one session makes of the gaze of one observer.
+
+    Attributes:
+        shift_frac: [2], x then y, shift in the middle of the session, as a fraction of the image.
+        drift_frac: [2], change of the shift from the first to the last image of the session.
+        gain: factor of every distance from the image centre.
+        tempo: factor of every duration.
+        added_fixations: added to the observer's expected number of fixations.
+    """
+
+    shift_frac: np.ndarray
+    drift_frac: np.ndarray
+    gain: float
+    tempo: float
+    added_fixations: float
 
 
 class Scene(NamedTuple):
@@ -88,8 +121,9 @@ def make_generator(seed: int, stream: int, *indices: int) -> np.random.Generator
 
     Args:
         seed: seed of the data set.
-        stream: one of OBSERVER_STREAM, SCENE_STREAM, RENDERING_STREAM and GAZE_STREAM.
-        indices: indices of the observer or the scene.
+        stream: one of OBSERVER_STREAM, SCENE_STREAM, RENDERING_STREAM, GAZE_STREAM and
+            SESSION_STREAM.
+        indices: indices of the observer, the session or the scene.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, stream, *indices))))
 
@@ -127,6 +161,30 @@ def sample_observers(seed: int, num_users: int) -> list[Observer]:
             )
         )
     return observers
+
+
+def sample_sessions(seed: int, user: int, num_sessions: int) -> list[Session]:
+    """Samples the sessions of an observer; the first n do not depend on `num_sessions`."""
+    own = make_generator(seed, SESSION_STREAM, user)
+    own_shift_frac = np.array(OBSERVER_SHIFT_SD_FRAC) * own.standard_normal(2)
+    own_log_gain = OBSERVER_LOG_GAIN_SD * own.standard_normal()
+    own_log_tempo = OBSERVER_LOG_TEMPO_SD * own.standard_normal()
+    sessions = []
+    for number in range(num_sessions):
+        generator = make_generator(seed, SESSION_STREAM, user, number)
+        log_gain = own_log_gain + SESSION_LOG_GAIN_SD * generator.standard_normal()
+        log_tempo = own_log_tempo + SESSION_LOG_TEMPO_SD * generator.standard_normal()
+        sessions.append(
+            Session(
+                shift_frac=own_shift_frac
+                + np.array(SESSION_SHIFT_SD_FRAC) * generator.standard_normal(2),
+                drift_frac=np.array(SESSION_DRIFT_SD_FRAC) * generator.standard_normal(2),
+                gain=float(np.exp(log_gain)),
+                tempo=float(np.exp(log_tempo)),
+                added_fixations=SESSION_FIXATIONS_SD * generator.standard_normal(),
+            )
+        )
+    return sessions
 
 
 def sample_scene(seed: int, image_index: int) -> Scene:
@@ -342,3 +400,23 @@ def sample_gaze(
     log_duration = LOG_DURATION_SD * generator.standard_normal(num_fixations)
     duration_ms = (MEDIAN_DURATION_MS * np.exp(log_duration)).astype(np.float32)
     return xy_px[:num_fixations], duration_ms
+
+
+def record_in_session(
+    session: Session, xy_px: np.ndarray, duration_ms: np.ndarray, *, progress: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Changes the gaze of a viewing as a session does; it may leave the image.
+
+    Args:
+        session: the session.
+        xy_px: float32 [n, 2], x then y in pixels.
+        duration_ms: float32 [n], milliseconds.
+        progress: place of the viewing in the session, from 0 to 1.
+
+    Returns:
+        xy_px and duration_ms, both float32.
+    """
+    size_px = np.array([WIDTH_PX, HEIGHT_PX])
+    shift_px = (session.shift_frac + (progress - 0.5) * session.drift_frac) * size_px
+    changed_px = size_px / 2 + session.gain * (xy_px - size_px / 2) + shift_px
+    return changed_px.astype(np.float32), (session.tempo * duration_ms).astype(np.float32)

@@ -1,6 +1,7 @@
 """Synthetic gaze: a data set without raw data, whose density of gaze is known."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,11 +22,14 @@ class SyntheticGazeConfig(tfds.core.BuilderConfig):
         num_users: number of observers; each observer looks at each scene once.
         num_images: number of scenes.
         seed: seed of observers, scenes and gaze.
+        num_sessions: number of sessions of each observer, among which the scenes are divided in
+            equal parts; 0: none, and gaze is recorded as it is.
     """
 
     num_users: int = 0
     num_images: int = 0
     seed: int = 0
+    num_sessions: int = 0
 
 
 class Builder(GazeDatasetBuilder):
@@ -53,12 +57,25 @@ class Builder(GazeDatasetBuilder):
             num_images=40,
             seed=1,
         ),
+        SyntheticGazeConfig(
+            name="sessions",
+            description="64 observers, 600 scenes, 200 in each of three sessions.",
+            num_users=64,
+            num_images=600,
+            seed=2,
+            num_sessions=3,
+        ),
     ]
 
     def read_release(self, raw_dir: Path) -> gaze_schema.Release:  # noqa: ARG002
         """Samples observers, scenes and gaze of each observer on each scene."""
         config = self.builder_config
         observers = generative_model.sample_observers(config.seed, config.num_users)
+        sessions = [
+            generative_model.sample_sessions(config.seed, user, config.num_sessions)
+            for user in range(config.num_users)
+            if config.num_sessions
+        ]
         scenes = {
             generative_model.make_image_id(image_index): generative_model.sample_scene(
                 config.seed, image_index
@@ -73,7 +90,9 @@ class Builder(GazeDatasetBuilder):
         return gaze_schema.Release(
             user_ids=[f"observer_{user:03d}" for user in range(config.num_users)],
             gaze_by_image_id={
-                image_id: sample_gaze_table(scene, observers)
+                image_id: sample_gaze_table(
+                    scene, observers, sessions, scene.image_index / config.num_images
+                )
                 for image_id, scene in tqdm(
                     scenes.items(), desc="sampling gaze", unit="image", disable=None
                 )
@@ -95,32 +114,50 @@ class Builder(GazeDatasetBuilder):
                     "mean_fixations": [o.mean_fixations for o in observers],
                 },
             },
+            session_ids=[
+                [f"session_{number}" for number in range(len(of_user))] for of_user in sessions
+            ],
         )
 
 
 def sample_gaze_table(
-    scene: generative_model.Scene, observers: list[generative_model.Observer]
+    scene: generative_model.Scene,
+    observers: list[generative_model.Observer],
+    sessions: Sequence[Sequence[generative_model.Session]] = (),
+    progress: float = 0.0,
 ) -> gaze_schema.GazeTable:
     """Samples one viewing of a scene by each observer.
 
     Args:
         scene: the scene.
         observers: the observers; `GazeTable.user` is an index into this list.
+        sessions: of each observer; (): gaze is recorded as it is.
+        progress: place of the scene among all scenes, from 0 to 1; they are shown in order.
     """
-    viewings = [
-        generative_model.sample_gaze(
+    viewings, numbers = [], []
+    for user, observer in enumerate(observers):
+        session, number, within = None, 0.0, 0.0
+        if sessions:
+            number, within = divmod(progress * len(sessions[user]), 1)
+            session = sessions[user][int(number)]
+            expected = max(observer.mean_fixations + session.added_fixations, 1.0)
+            observer = observer._replace(mean_fixations=expected)
+        viewing = generative_model.sample_gaze(
             generative_model.make_generator(
                 scene.seed, generative_model.GAZE_STREAM, scene.image_index, user
             ),
             scene,
             observer,
         )
-        for user, observer in enumerate(observers)
-    ]
+        if session is not None:
+            viewing = generative_model.record_in_session(session, *viewing, progress=within)
+        viewings.append(viewing)
+        numbers.append(int(number))
     num_fixations = [len(duration_ms) for _, duration_ms in viewings]
     return gaze_schema.GazeTable(
         user=np.repeat(np.arange(len(observers)), num_fixations),
         trial=np.zeros(sum(num_fixations), np.int32),
         xy_px=np.concatenate([xy_px for xy_px, _ in viewings]),
         duration_ms=np.concatenate([duration_ms for _, duration_ms in viewings]),
+        session=np.repeat(np.array(numbers, np.int32), num_fixations) if sessions else None,
     )

@@ -109,10 +109,10 @@ def test_the_first_observers_do_not_depend_on_their_number() -> None:
 
 
 def test_configs_share_nothing() -> None:
-    default, tiny = synthetic_gaze_dataset_builder.Builder.BUILDER_CONFIGS
+    default, tiny, sessions = synthetic_gaze_dataset_builder.Builder.BUILDER_CONFIGS
     assert (default.name, default.num_users, default.num_images) == ("default", 64, 500)
     assert (tiny.name, tiny.num_users, tiny.num_images) == ("tiny", 8, 40)
-    assert default.seed != tiny.seed
+    assert len({default.seed, tiny.seed, sessions.seed}) == 3
 
 
 def test_scenes_have_five_to_nine_objects_without_overlap() -> None:
@@ -258,3 +258,44 @@ def verification_roc_auc(features: np.ndarray) -> float:
     distance = np.linalg.norm(features[0][:, None] - features[1][None], axis=2)
     is_same_mask = np.eye(len(distance), dtype=bool)
     return float(np.mean(distance[is_same_mask][:, None] < distance[~is_same_mask][None]))
+
+
+def test_a_session_shifts_scales_and_slows_the_gaze_of_an_observer() -> None:
+    session = generative_model.Session(
+        shift_frac=np.array([0.1, 0.0]),
+        drift_frac=np.array([0.0, 0.2]),
+        gain=2.0,
+        tempo=1.5,
+        added_fixations=0.0,
+    )
+    xy_px = np.array([[80, 60], [90, 50]], np.float32)
+    # The image is 160 x 120: a shift of 16, and at its end a drift of half of 24.
+    moved_px, duration_ms = generative_model.record_in_session(
+        session, xy_px, np.array([100, 200], np.float32), progress=1.0
+    )
+    np.testing.assert_allclose(moved_px, [[96, 72], [116, 52]], atol=1e-4)
+    np.testing.assert_allclose(duration_ms, [150, 300])
+
+
+def test_sessions_differ_around_their_observer() -> None:
+    sessions = [generative_model.sample_sessions(0, user, 3) for user in range(200)]
+    shift = np.array([[one.shift_frac for one in of_user] for of_user in sessions])
+    within = shift.std(axis=1, ddof=1)
+    np.testing.assert_allclose(np.sqrt((within**2).mean(axis=0)), [0.009, 0.011], rtol=0.1)
+    np.testing.assert_allclose(shift[:, 0].std(axis=0), [0.018, 0.025], rtol=0.15)
+    first = [one.tempo for one in generative_model.sample_sessions(0, 5, 1)]
+    assert first == [sessions[5][0].tempo]
+
+
+def test_gaze_of_a_scene_is_of_the_session_it_falls_into() -> None:
+    observers = generative_model.sample_observers(0, 3)
+    sessions = [generative_model.sample_sessions(0, user, 2) for user in range(3)]
+    scene = generative_model.sample_scene(0, 7)
+    sample_gaze_table = synthetic_gaze_dataset_builder.sample_gaze_table
+    apart = sample_gaze_table(scene, observers, sessions, 0.7)
+    plain = sample_gaze_table(scene, observers)
+    assert plain.session is None
+    assert apart.session is not None
+    assert set(apart.session.tolist()) == {1}
+    assert (apart.user == 0).sum() > 0
+    assert not np.array_equal(apart.xy_px[:3], plain.xy_px[:3])
