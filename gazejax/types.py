@@ -6,9 +6,10 @@ Conventions:
 * ``xy_px`` is in pixels of the image. The top left corner of the image is ``(0, 0)``, so the center
   of the first pixel is ``(0.5, 0.5)``. ``xy_frac`` is ``xy_px`` divided by ``(width, height)``.
 * ``*_mask`` is True for real data. ``*_size`` is ``(height, width)``.
-* A *viewing* is all fixations of one user on one image (all trials together). A *pair* is an image
-  with the map of one viewing. The *universal map* of an image is the mean map of the seen users.
-  For a seen user, the universal map leaves this user out.
+* A *viewing* is all fixations of one user on one image (all trials together). A *recording* is one
+  session of one user. Where sessions are kept apart, a viewing is of a recording. A *pair* is an
+  image with the map of one viewing. The *universal map* of an image is the mean map of the seen
+  users. For a seen user, the universal map leaves this user out.
 """
 
 from collections.abc import Callable, Mapping
@@ -63,6 +64,20 @@ class Gaze(NamedTuple):
     aspect_ratio: Float[AnyArray, " image"]
 
 
+class Recordings(NamedTuple):
+    """The gaze of a data set with the sessions of each user apart.
+
+    Attributes:
+        user: index of the user of each recording; those of one user follow each other.
+        session_ids: name of the session of each recording.
+        gaze: the fixations, with recordings in place of users.
+    """
+
+    user: Int[np.ndarray, " recording"]
+    session_ids: tuple[str, ...]
+    gaze: Gaze
+
+
 class Dataset(NamedTuple):
     """A prepared data set in memory.
 
@@ -82,6 +97,7 @@ class Dataset(NamedTuple):
             `format`, `convention` and `source`; see `tfds_builders.gaze_table`.
         copies: groups of names of images that are copies of each other; empty if an older builder
             prepared the data set.
+        recordings: the gaze with the sessions of each user apart; None if sessions are not known.
     """
 
     name: str
@@ -95,6 +111,7 @@ class Dataset(NamedTuple):
     digest: Any
     gaze_source: Mapping[str, Any] = MappingProxyType({})
     copies: tuple[tuple[str, ...], ...] = ()
+    recordings: Recordings | None = None
 
 
 class Scanpaths(NamedTuple):

@@ -59,6 +59,14 @@ def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> N
             )
         ],
     }
+    recordings = dataset.recordings
+    if recordings is not None:
+        lengths = np.asarray(recordings.gaze.viewing_length)[:, splits.train_images]
+        num_viewed = (lengths > 0).sum(axis=1)
+        fewest = min(num_viewed[recordings.user == user].max() for user in splits.seen_users)
+        what = "training images in one session of every seen user"
+        key = "encoder.loss.pairs_per_mean"
+        needs["encoder"].append((key, config.encoder.loss.pairs_per_mean, what, fewest))
     needs["permuted_encoder"] = needs["encoder"]
     for stage in stages_to_train(config):
         for key, needed, what, available in needs[stage]:

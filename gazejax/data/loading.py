@@ -97,7 +97,15 @@ def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
     if viewed is all_viewed:
         return dataset
     length = np.where(viewed, dataset.gaze.viewing_length, 0)
-    return dataset._replace(gaze=dataset.gaze._replace(viewing_length=length))
+    recordings = dataset.recordings
+    if recordings is not None:
+        of_recordings = np.where(viewed[recordings.user], recordings.gaze.viewing_length, 0)
+        recordings = recordings._replace(
+            gaze=recordings.gaze._replace(viewing_length=of_recordings)
+        )
+    return dataset._replace(
+        gaze=dataset.gaze._replace(viewing_length=length), recordings=recordings
+    )
 
 
 def add_features(

@@ -4,6 +4,7 @@ No other module imports tfds or grain. Records are read in the order of their im
 indices stay valid after a rebuild.
 """
 
+import functools
 import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from gazejax.runtime.files import expand_home
-from gazejax.types import Dataset, Gaze, LazyRows
+from gazejax.types import Dataset, Gaze, LazyRows, Recordings
 from tfds_builders.common import pictures
 from tfds_builders.common.prepared import default_data_dir, open_folder
 
@@ -79,6 +80,15 @@ def load(
         entries = sorted(pool.map(read, range(len(source.records))), key=lambda entry: entry[0])
     image_ids = tuple(image_id for image_id, *_ in entries)
     user_ids = tuple(source.metadata["user_ids"])
+    tables = [gaze for *_, gaze, _ in entries]
+    flatten = functools.partial(
+        _flatten_gaze,
+        image_ids=image_ids,
+        sizes=[size for _, _, size, *_ in entries],
+        first_trial_only=first_trial_only,
+        drop_first_fixation=drop_first_fixation,
+        subsample_every=subsample_every,
+    )
     images: dict[str, Any] = {}
     for number, (key, size) in enumerate(image_sizes.items()):
         if is_resident:
@@ -90,15 +100,7 @@ def load(
         user_ids=user_ids,
         image_ids=image_ids,
         images=images,
-        gaze=_flatten_gaze(
-            [gaze for *_, gaze, _ in entries],
-            image_ids,
-            [size for _, _, size, *_ in entries],
-            len(user_ids),
-            first_trial_only=first_trial_only,
-            drop_first_fixation=drop_first_fixation,
-            subsample_every=subsample_every,
-        ),
+        gaze=flatten(tables, num_users=len(user_ids)),
         has_durations=source.metadata["has_durations"],
         features=None,
         projection=None,
@@ -111,6 +113,7 @@ def load(
         | {"has_sessions": "session_ids" in source.metadata},
         # Data sets that were prepared before have no such entry, and are split as before.
         copies=tuple(map(tuple, source.metadata.get("copies", ()))),
+        recordings=_recordings(tables, source.metadata.get("session_ids", ()), flatten),
     )
 
 
@@ -318,12 +321,33 @@ def kept_fixations(
     return order[(number >= 0) & (number % subsample_every == 0)]
 
 
+def _recordings(
+    tables: Sequence[Mapping[str, Any]],
+    session_ids: Sequence[Sequence[str]],
+    flatten: Callable[..., Gaze],
+) -> Recordings | None:
+    """The gaze with each session of each user in the place of a user; None without sessions."""
+    if not session_ids:
+        return None
+    number = [len(names) for names in session_ids]
+    first = np.cumsum(number) - number
+    apart = [
+        {**table, "user": first[np.asarray(table["user"])] + np.asarray(table["session"])}
+        for table in tables
+    ]
+    return Recordings(
+        user=np.repeat(np.arange(len(number)), number),
+        session_ids=tuple(name for names in session_ids for name in names),
+        gaze=flatten(apart, num_users=sum(number)),
+    )
+
+
 def _flatten_gaze(
     tables: Sequence[Mapping[str, Any]],
+    *,
     image_ids: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     num_users: int,
-    *,
     first_trial_only: bool,
     drop_first_fixation: bool,
     subsample_every: int,

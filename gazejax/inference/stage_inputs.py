@@ -17,6 +17,8 @@ def make_stage_inputs(
     dataset: Dataset,
     splits: Splits,
     replacement: Float[ndarray, "all_images map_height map_width"] | None = None,
+    *,
+    by_recording: bool = False,
 ) -> StageInputs:
     """Gathers what a stage reads, with the summed maps of the seen users.
 
@@ -26,8 +28,12 @@ def make_stage_inputs(
         dataset: the data set.
         splits: which users and images are seen.
         replacement: universal maps in place of the leave-one-out maps; None: none.
+        by_recording: whether the viewings are of the recordings of the data set.
     """
-    spec = MapSpec(map_size(config, name), config.data.sigma_frac, longest_viewing(dataset.gaze))
+    longest = longest_viewing(dataset.gaze)
+    if by_recording and dataset.recordings is not None:
+        longest = max(longest, longest_viewing(dataset.recordings.gaze))
+    spec = MapSpec(map_size(config, name), config.data.sigma_frac, longest)
     has_preference = has_preference_vector(config)
     reads_features = has_preference and name == "saliency"
     images = dataset.features if reads_features else dataset.images.get(name)
@@ -39,6 +45,7 @@ def make_stage_inputs(
         train_images=splits.train_images,
         replacement=replacement,
         has_preference=has_preference and name == "encoder",
+        by_recording=by_recording,
     )
     return StageInputs(arrays, spec)
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from gazejax.types import Gaze, Scanpaths, viewing_scanpaths
+from gazejax.types import AnyArray, Gaze, Scanpaths, viewing_scanpaths
 
 
 class MapSpec(NamedTuple):
@@ -240,14 +240,57 @@ def leave_one_out_maps(
     return others / jnp.maximum(num_others, 1)[:, None, None]
 
 
+class JoinedGaze(NamedTuple):
+    """The gaze that universal maps were summed from, where viewings are of recordings.
+
+    Attributes:
+        gaze: the fixations with all sessions of a user joined.
+        user: index of the user of each recording.
+    """
+
+    gaze: Gaze
+    user: Int[AnyArray, " recording"]
+
+
+def universal_maps(
+    gaze: Gaze,
+    joined: JoinedGaze | None,
+    universal: LeaveOneOutMaps,
+    user: Int[Array, " pair"],
+    image: Int[Array, " pair"],
+    personal: Float[Array, "pair height width"],
+    spec: MapSpec,
+) -> Float[Array, "pair height width"]:
+    """The leave-one-out map of each (user, image) pair; of a recording, without all of its user's.
+
+    Args:
+        gaze: the fixations of the viewings.
+        joined: None: the viewings are of users, and `universal` was summed from `gaze`. Else
+            `user` has indices of recordings.
+        universal: sums of the members' maps.
+        user: user or recording of each pair.
+        image: image of each pair.
+        personal: the personal map of each pair.
+        spec: how fixations become maps.
+    """
+    if joined is None:
+        return leave_one_out_maps(universal, gaze, user, image, personal)
+    owner = jnp.asarray(joined.user)[user]
+    own = personal_maps(joined.gaze, owner, image, spec)
+    return leave_one_out_maps(universal, joined.gaze, owner, image, own)
+
+
 def personal_and_universal_maps(
     gaze: Gaze,
     universal: LeaveOneOutMaps,
     user: Int[Array, " pair"],
     image: Int[Array, " pair"],
     spec: MapSpec,
+    joined: JoinedGaze | None = None,
 ) -> tuple[Float[Array, "pair height width"], Float[Array, "pair height width"]]:
     """The personal map and the leave-one-out map of each (user, image) pair.
+
+    `joined` as in `universal_maps`.
 
     Example:
         >>> gaze = Gaze(
@@ -265,7 +308,7 @@ def personal_and_universal_maps(
         [[[0.88 0.12]]] [[[0.12 0.88]]]
     """
     personal = personal_maps(gaze, user, image, spec)
-    return personal, leave_one_out_maps(universal, gaze, user, image, personal)
+    return personal, universal_maps(gaze, joined, universal, user, image, personal, spec)
 
 
 def to_density(maps: Float[Array, "*batch height width"]) -> Float[Array, "*batch height width"]:

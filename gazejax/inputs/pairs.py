@@ -9,9 +9,9 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from gazejax.inputs.maps import (
     MapSpec,
     density_at,
-    leave_one_out_maps,
     scanpath_maps,
     to_relative_density,
+    universal_maps,
 )
 from gazejax.inputs.stage_arrays import StageArrays
 from gazejax.models.map_encoder import MapInput, stack_inputs
@@ -85,8 +85,8 @@ def gather_pairs(
         spec,
         images=None if arrays.images is None else jnp.asarray(arrays.images)[image],
         aspect_ratio=jnp.asarray(gaze.aspect_ratio)[image],
-        universal_of=lambda personal: leave_one_out_maps(
-            arrays.universal, gaze, user, image, personal
+        universal_of=lambda personal: universal_maps(
+            gaze, arrays.joined, arrays.universal, user, image, personal, spec
         ),
         preference_of=lambda _: (
             None if preference is None else jnp.asarray(preference)[user, image]

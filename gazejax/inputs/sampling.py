@@ -44,6 +44,55 @@ def sample_users_then_images(
     return users, images
 
 
+class RecordingPool(NamedTuple):
+    """The recordings of the users of a pool, where sessions are kept apart.
+
+    Attributes:
+        recording: index of each recording; -1 where a user has fewer than others.
+        viewed: in which recording which image of the pool was seen.
+    """
+
+    recording: Int[AnyArray, "user session"]
+    viewed: Bool[AnyArray, "user session image"]
+
+
+def sample_sessions_then_images(
+    key: Key[Array, ""],
+    recordings: RecordingPool,
+    users: Int[Array, " sampled_user"],
+    *,
+    num_sets: int,
+    images_per_set: int,
+    same_images: bool,
+) -> tuple[Int[Array, "sampled_user set"], Int[Array, "sampled_user sampled_image"]]:
+    """Samples sessions of users, all of them before any comes again, and images of each.
+
+    Args:
+        key: random key.
+        recordings: of the pool.
+        users: pool indices of users.
+        num_sets: sessions of each user.
+        images_per_set: images of each session; a session of fewer is not sampled.
+        same_images: as in `sample_users_then_images`, for each set of images.
+
+    Returns:
+        Index of the recording of each set, and the pool indices of the images of all sets.
+    """
+    session_key, image_key = jax.random.split(key)
+    viewed = jnp.asarray(recordings.viewed)[users]
+    is_usable = viewed.sum(axis=-1) >= images_per_set
+    score = jnp.where(is_usable, jax.random.uniform(session_key, is_usable.shape), -1.0)
+    order = jnp.argsort(-score, axis=1)
+    turn = jnp.arange(num_sets) % jnp.maximum(is_usable.sum(axis=1, keepdims=True), 1)
+    session = jnp.take_along_axis(order, turn, axis=1)
+    of_sets = jnp.take_along_axis(viewed, session[..., None], axis=1)
+    rows = 1 if same_images else len(users)
+    image_score = jax.random.uniform(image_key, (rows, num_sets, viewed.shape[-1]))
+    images = jax.lax.top_k(jnp.where(of_sets, image_score, -1.0), images_per_set)[1]
+    recording = jnp.take_along_axis(jnp.asarray(recordings.recording)[users], session, axis=1)
+    return recording, images.reshape(len(users), -1)
+
+
 def sample_images_then_users(
     key: Key[Array, ""],
     viewed: Bool[AnyArray, "user image"],
@@ -94,11 +143,13 @@ class SamplingPool(NamedTuple):
         users: data-set index of each user of the pool.
         images: data-set index of each image of the pool.
         viewed: which user of the pool saw which image of the pool.
+        recordings: of the users; None: sessions are not kept apart.
     """
 
     users: Int[AnyArray, " user"]
     images: Int[AnyArray, " image"]
     viewed: Bool[AnyArray, "user image"]
+    recordings: RecordingPool | None = None
 
 
 class SampledIndices(NamedTuple):
@@ -107,10 +158,13 @@ class SampledIndices(NamedTuple):
     Attributes:
         users: [user] of the batch in stage 1; [image, user] of each image in stage 2.
         images: [user, image] of each user in stage 1; [image] of the batch in stage 2.
+        recordings: [user, set] in stage 1, the recording of each set of pairs, as an index into all
+            recordings; None: sessions are not kept apart.
     """
 
     users: Int[Array, "*user"]
     images: Int[Array, "*image"]
+    recordings: Int[Array, "*set"] | None = None
 
 
 class EncoderBatchSizes(NamedTuple):
@@ -120,12 +174,14 @@ class EncoderBatchSizes(NamedTuple):
         num_users: real users.
         num_virtual: virtual users beside them.
         images_per_user: images of each user.
+        pairs_per_set: pairs of a user that are of one session.
         same_images: see `sample_users_then_images`.
     """
 
     num_users: int
     num_virtual: int
     images_per_user: int
+    pairs_per_set: int
     same_images: bool
 
     @property
@@ -140,25 +196,40 @@ def sample_encoder_batch(
     """Samples a batch of stage 1, and returns the image of each of its pairs beside it."""
     # The loss splits the same key in the same way, for its other random numbers.
     sample_key, _, _ = jax.random.split(key, 3)
-    sampled = SampledIndices(
-        *sample_users_then_images(
-            sample_key,
-            pool.viewed,
-            num_users=sizes.num_users,
-            images_per_user=sizes.images_per_user,
+    users, images = sample_users_then_images(
+        sample_key,
+        pool.viewed,
+        num_users=sizes.num_users,
+        images_per_user=sizes.images_per_user,
+        same_images=sizes.same_images,
+    )
+    sampled = SampledIndices(users, images)
+    if pool.recordings is not None:
+        recordings, images = sample_sessions_then_images(
+            jax.random.fold_in(sample_key, 1),
+            pool.recordings,
+            users,
+            num_sets=sizes.images_per_user // sizes.pairs_per_set,
+            images_per_set=sizes.pairs_per_set,
             same_images=sizes.same_images,
         )
-    )
+        sampled = SampledIndices(users, images, recordings)
     return sampled, indices_of_pairs(pool, sampled, sizes)[1]
 
 
 def indices_of_pairs(
     pool: SamplingPool, sampled: SampledIndices, sizes: EncoderBatchSizes
 ) -> tuple[Array, Array]:
-    """Data-set indices of the user and the image of each pair, those of virtual users last."""
+    """Data-set indices of the user and the image of each pair, those of virtual users last.
+
+    Where sessions are kept apart, the index of the recording stands for that of the user.
+    """
     virtual_users = jnp.arange(sizes.num_virtual) % sizes.num_users
     made_of = jnp.concatenate([jnp.arange(sizes.num_users), virtual_users])
-    user = jnp.repeat(jnp.asarray(pool.users)[sampled.users[made_of]], sizes.images_per_user)
+    if sampled.recordings is None:
+        user = jnp.repeat(jnp.asarray(pool.users)[sampled.users[made_of]], sizes.images_per_user)
+    else:
+        user = jnp.repeat(sampled.recordings[made_of].reshape(-1), sizes.pairs_per_set)
     return user, jnp.asarray(pool.images)[sampled.images[made_of].reshape(-1)]
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from jaxtyping import Array, Float, Float16, Int, Shaped
 
 from gazejax.inputs.maps import (
+    JoinedGaze,
     LeaveOneOutMaps,
     MapSpec,
     personal_and_universal_maps,
     sum_maps,
     to_density,
 )
-from gazejax.inputs.sampling import SamplingPool
+from gazejax.inputs.sampling import RecordingPool, SamplingPool
 from gazejax.models.scanpath_encoder import preference_vector
 from gazejax.types import AnyArray, Dataset, Gaze, LazyRows, gaze_on
 
@@ -29,12 +30,13 @@ class StageArrays(NamedTuple):
         images: what the network sees of all images of the data set: pixels at the stage's input
             size, or frozen features. None for an encoder that sees no image, and on a device where
             the images are lazy rows: they come with each step then.
-        gaze: all fixations.
+        gaze: all fixations; the viewings are of users, or of recordings.
         universal: sums of the seen users' maps, at the stage's map size. Its total is None on a
             device where the images are lazy rows.
         pool: the seen users and the training images.
         preference: preference vector of every viewing, for an encoder that appends one; see
             `preference_vector`.
+        joined: of viewings of recordings; None: the viewings are of users.
     """
 
     images: Any  # Shaped[AnyArray, "all_images height width channel"] | LazyRows | None
@@ -42,6 +44,7 @@ class StageArrays(NamedTuple):
     universal: LeaveOneOutMaps
     pool: SamplingPool
     preference: Float[AnyArray, "all_users all_images preference"] | None
+    joined: JoinedGaze | None = None
 
 
 class StageInputs(NamedTuple):
@@ -62,6 +65,14 @@ def center_prior(arrays: StageArrays) -> Float[np.ndarray, "height width"]:
     return total / total.sum()
 
 
+def pool_rows(arrays: StageArrays) -> Int[np.ndarray, " row"]:
+    """The rows of the gaze that are of users of the pool: users, or their recordings."""
+    users = np.asarray(arrays.pool.users)
+    if arrays.joined is None:
+        return users
+    return np.flatnonzero(np.isin(np.asarray(arrays.joined.user), users))
+
+
 def make_stage_arrays(
     dataset: Dataset,
     images: Shaped[np.ndarray, "all_images height width channel"] | LazyRows | None,
@@ -71,6 +82,7 @@ def make_stage_arrays(
     train_images: Int[np.ndarray, " image"],
     replacement: Float[np.ndarray, "all_images map_height map_width"] | None,
     has_preference: bool,
+    by_recording: bool = False,
 ) -> StageArrays:
     """Gathers what a stage reads, with the summed maps of the seen users.
 
@@ -82,22 +94,47 @@ def make_stage_arrays(
         train_images: data-set indices of the training images.
         replacement: universal maps in place of the leave-one-out maps; None: none.
         has_preference: whether the encoder appends preference vectors.
+        by_recording: whether the viewings are of the recordings of the data set.
     """
+    gaze, joined = dataset.gaze, None
+    if by_recording and dataset.recordings is not None:
+        gaze, joined = dataset.recordings.gaze, JoinedGaze(gaze, dataset.recordings.user)
     if replacement is None:
         universal = _sum_maps(dataset, images, spec, users)
     else:
         universal = _as_sums(replacement, spec.size, len(dataset.user_ids))
     preference = None
     if has_preference and dataset.features is not None:
-        preference = _preference_vectors(dataset.features, dataset.gaze, universal, spec)
+        preference = _preference_vectors(dataset.features, gaze, universal, spec, joined)
     seen_lengths = np.asarray(dataset.gaze.viewing_length)[users]
     return StageArrays(
         images=images,
-        gaze=dataset.gaze,
+        gaze=gaze,
         universal=universal,
-        pool=SamplingPool(users, train_images, seen_lengths[:, train_images] > 0),
+        pool=SamplingPool(
+            users,
+            train_images,
+            seen_lengths[:, train_images] > 0,
+            None if joined is None else _recording_pool(gaze, joined, users, train_images),
+        ),
         preference=preference,
+        joined=joined,
     )
+
+
+def _recording_pool(
+    gaze: Gaze,
+    joined: JoinedGaze,
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+) -> RecordingPool:
+    """The recordings of the seen users, with as many columns as the user with the most has."""
+    of_users = [np.flatnonzero(np.asarray(joined.user) == user) for user in users]
+    recording = np.full((len(users), max(map(len, of_users))), -1)
+    for row, found in zip(recording, of_users, strict=True):
+        row[: len(found)] = found
+    viewed = np.asarray(gaze.viewing_length)[:, images] > 0
+    return RecordingPool(recording, viewed[recording] & (recording >= 0)[..., None])
 
 
 def _sum_maps(
@@ -141,22 +178,29 @@ def _preference_vectors(
     gaze: Gaze,
     universal: LeaveOneOutMaps,
     spec: MapSpec,
+    joined: JoinedGaze | None,
 ) -> Float[np.ndarray, "user image preference"]:
     """The preference vector of every viewing: for each image one matrix product for all users."""
     users = jnp.arange(len(gaze.viewing_length))
 
     @jax.jit
-    def of_image(features: Array, gaze: Gaze, universal: LeaveOneOutMaps) -> Array:
+    def of_image(
+        features: Array, gaze: Gaze, universal: LeaveOneOutMaps, joined: JoinedGaze | None
+    ) -> Array:
         at = jnp.zeros_like(users)
-        personal, others = personal_and_universal_maps(gaze, universal, users, at, spec)
+        personal, others = personal_and_universal_maps(gaze, universal, users, at, spec, joined)
         return preference_vector(features[None], personal - others)
 
     gaze = gaze._replace(xy_frac=jax.device_put(gaze.xy_frac))
+    if joined is not None:
+        on_device = joined.gaze._replace(xy_frac=jax.device_put(joined.gaze.xy_frac))
+        joined = joined._replace(gaze=on_device)
     found = []
     for image in range(len(image_features)):
         only = np.array([image])
         of_it = universal._replace(
             total=universal.total[only], num_viewers=universal.num_viewers[only]
         )
-        found.append(of_image(image_features[image], gaze_on(gaze, only), of_it))
+        of_users = None if joined is None else joined._replace(gaze=gaze_on(joined.gaze, only))
+        found.append(of_image(image_features[image], gaze_on(gaze, only), of_it, of_users))
     return np.stack(jax.device_get(found), axis=1)

@@ -126,7 +126,7 @@ def select_images(
         total: sum of the seen users' maps of each.
     """
     universal: Any = arrays.universal
-    preference = arrays.preference
+    preference, joined = arrays.preference, arrays.joined
     return arrays._replace(
         images=images,
         gaze=gaze_on(arrays.gaze, indices),
@@ -134,6 +134,7 @@ def select_images(
             total=total, num_viewers=jnp.asarray(universal.num_viewers)[indices]
         ),
         preference=None if preference is None else jnp.asarray(preference)[:, indices],
+        joined=joined and joined._replace(gaze=gaze_on(joined.gaze, indices)),
     )
 
 

@@ -43,7 +43,11 @@ def make_encoder_stage(
     """
     batch, num_steps = config.encoder.batch, config.encoder.num_steps
     sizes = EncoderBatchSizes(
-        batch.num_users, batch.virtual_users.number, batch.images_per_user, batch.same_images
+        num_users=batch.num_users,
+        num_virtual=batch.virtual_users.number,
+        images_per_user=batch.images_per_user,
+        pairs_per_set=config.encoder.loss.pairs_per_mean,
+        same_images=batch.same_images,
     )
     check_even_shares("encoder.batch", sizes.num_pairs, devices)
     arrays = inputs.arrays

@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gazejax.config.derived import (
+    ENCODER_STAGES,
     STAGES,
     batch_divisor,
     embedding_layout,
@@ -32,9 +33,9 @@ from gazejax.data.loading import (
 from gazejax.data.splits import named_splits
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import encoder_network
-from gazejax.inference.stage_inputs import both_stage_inputs
+from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inputs.perturbations import apply_embedding_control, permute_user_labels
-from gazejax.inputs.stage_arrays import StageInputs, center_prior
+from gazejax.inputs.stage_arrays import StageInputs, center_prior, pool_rows
 from gazejax.runtime import distributed
 from gazejax.training.devices import choose_devices
 from gazejax.training.encoder_stage import make_encoder_stage
@@ -84,7 +85,7 @@ def make_stage(
             of_encoder = inputs["encoder"]
             if name == "permuted_encoder" or config.controls.encoder_user_labels == "permuted":
                 arrays = of_encoder.arrays
-                gaze = permute_user_labels(arrays.gaze, np.asarray(arrays.pool.users), config.seed)
+                gaze = permute_user_labels(arrays.gaze, pool_rows(arrays), config.seed)
                 of_encoder = of_encoder._replace(arrays=arrays._replace(gaze=gaze))
             return make_encoder_stage(name, config, of_encoder, devices)
         case "universal":
@@ -146,7 +147,8 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
     splits = make_config_splits(config, dataset)
     devices = choose_devices(batch_divisor(config))
     # What stage `universal` is to predict; the other stages may read its predictions instead.
-    inputs = leave_one_out = both_stage_inputs(config, dataset, splits)
+    inputs, replacement = both_stage_inputs(config, dataset, splits), None
+    leave_one_out = inputs
     if distributed.is_main_process():
         priors = {name: center_prior(one.arrays) for name, one in leave_one_out.items()}
         write_description(workdir, config, splits, dataset, priors)
@@ -171,10 +173,16 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             encoder_params = load_params(workdir, "encoder")
             if latest_step(workdir, "saliency") is not None:
                 check_same_encoder(workdir, encoder_params)
+        of_stage = leave_one_out if name == "universal" else inputs
+        if name in ENCODER_STAGES and dataset.recordings is not None:
+            of_recordings = make_stage_inputs(
+                "encoder", config, dataset, splits, replacement, by_recording=True
+            )
+            of_stage = {**of_stage, "encoder": of_recordings}
         stage = make_stage(
             name,
             config,
-            leave_one_out if name == "universal" else inputs,
+            of_stage,
             encoder_params=encoder_params,
             devices=devices,
         )

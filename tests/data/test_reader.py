@@ -1,3 +1,4 @@
+import functools
 import json
 import shutil
 
@@ -26,7 +27,9 @@ def flatten(*tables, sizes=((50, 100), (20, 40)), num_users=3, **options):
         "drop_first_fixation": False,
         "subsample_every": 1,
     } | options
-    return reader._flatten_gaze(tables, ids, sizes[: len(tables)], num_users, **options)
+    return reader._flatten_gaze(
+        tables, image_ids=ids, sizes=sizes[: len(tables)], num_users=num_users, **options
+    )
 
 
 def load_tiny(data_dir, image_sizes):
@@ -54,6 +57,27 @@ def test_viewings_are_found_where_offset_and_length_say():
     np.testing.assert_array_equal(gaze.duration_ms[first], [102, 103, 101])
     np.testing.assert_allclose(gaze.xy_frac[gaze.viewing_offset[1, 1]], [39 / 40, 19 / 20])
     np.testing.assert_allclose(gaze.aspect_ratio, [2.0, 2.0])
+
+
+def test_recordings_keep_the_sessions_of_a_user_apart():
+    # User 0 saw the image in both sessions; user 1 has one session, user 2 none with gaze.
+    of_image = table([0, 1, 0, 0], [0, 0, 1, 1], [[1, 1], [2, 2], [3, 3], [4, 4]])
+    of_image["session"] = np.array([0, 0, 1, 1], np.int32)
+    flatten_one = functools.partial(
+        reader._flatten_gaze,
+        image_ids=["0.png"],
+        sizes=[(50, 100)],
+        first_trial_only=True,
+        drop_first_fixation=False,
+        subsample_every=1,
+    )
+    found = reader._recordings([of_image], [["a", "b"], ["c"], ["d"]], flatten_one)
+    assert (found.user.tolist(), found.session_ids) == ([0, 0, 1, 2], ("a", "b", "c", "d"))
+    # The first trial of each session, not of each user.
+    assert found.gaze.viewing_length[:, 0].tolist() == [1, 2, 1, 0]
+    start = found.gaze.viewing_offset[1, 0]
+    np.testing.assert_allclose(found.gaze.xy_frac[start : start + 2, 0], [0.03, 0.04])
+    assert reader._recordings([of_image], (), flatten_one) is None
 
 
 @pytest.mark.parametrize(

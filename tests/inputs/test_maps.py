@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 
 from gazejax.inputs.maps import (
+    JoinedGaze,
     MapSpec,
     density_map,
     leave_one_out_maps,
+    personal_and_universal_maps,
     personal_maps,
     sum_maps,
     to_density,
@@ -81,6 +83,21 @@ def test_universal_map_is_the_mean_of_the_other_members(gaze):
     np.testing.assert_allclose(universal[0], maps[1], atol=1e-6)
     np.testing.assert_allclose(universal[1], maps[0], atol=1e-6)
     np.testing.assert_allclose(universal[2], (maps[0] + maps[1]) / 2, atol=1e-6)
+
+
+def test_universal_map_of_a_recording_leaves_all_sessions_of_its_user_out(gaze):
+    group = sum_maps(gaze, jnp.array([0, 1]), SPEC)
+    # Recordings 0 and 1 are of user 0; its viewing of image 0 is in recording 0 alone.
+    offset, length = (np.asarray(one) for one in (gaze.viewing_offset, gaze.viewing_length))
+    apart = gaze._replace(
+        viewing_offset=offset[[0, 0, 1]], viewing_length=length[[0, 0, 1]] * [[1], [0], [1]]
+    )
+    joined = JoinedGaze(gaze, np.array([0, 0, 1]))
+    row, image = jnp.array([0, 1, 2]), jnp.array([0, 0, 0])
+    own, others = personal_and_universal_maps(apart, group, row, image, SPEC, joined)
+    maps = personal(gaze, [0, 1], [0, 0])
+    np.testing.assert_allclose(own, [maps[0], np.zeros_like(maps[0]), maps[1]], atol=1e-6)
+    np.testing.assert_allclose(others, [maps[1], maps[1], maps[0]], atol=1e-6)
 
 
 def test_universal_map_counts_only_who_saw_the_image(gaze):

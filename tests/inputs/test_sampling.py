@@ -63,3 +63,24 @@ def test_enrolment_takes_all_of_a_user_with_little_gaze():
     allowed = jnp.array([[True, False, True, False, False]])
     images, weight = sampling.sample_enrolment(KEYS[0], allowed, min_images=3, max_images=4)
     assert set(images[0][weight[0] > 0].tolist()) == {0, 2}
+
+
+def test_sets_of_pairs_are_of_one_session_each_and_of_different_ones():
+    # User 0 has three sessions, of 4, 4 and 1 images; user 1 has one.
+    viewed = np.zeros((2, 3, 10), bool)
+    viewed[0, 0, :4] = viewed[0, 1, 4:8] = viewed[0, 2, 9] = viewed[1, 0] = True
+    pool = sampling.RecordingPool(np.array([[5, 6, 7], [8, -1, -1]]), viewed)
+    users = jnp.array([1, 0])
+    for key in KEYS:
+        recordings, images = sampling.sample_sessions_then_images(
+            key, pool, users, num_sets=4, images_per_set=2, same_images=False
+        )
+        assert recordings[0].tolist() == [8, 8, 8, 8]
+        # The session of one image has too few; the other two take turns.
+        assert set(recordings[1, :2].tolist()) == {5, 6}
+        assert recordings[1, 2:].tolist() == recordings[1, :2].tolist()
+        for row, of_sets in zip(recordings.tolist(), images.reshape(2, 4, 2).tolist(), strict=True):
+            for recording, of_set in zip(row, of_sets, strict=True):
+                user, session = np.argwhere(pool.recording == recording)[0]
+                assert len(set(of_set)) == 2
+                assert viewed[user, session, of_set].all()

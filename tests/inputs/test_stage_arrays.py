@@ -14,9 +14,12 @@ from gazejax.data.loading import apply_image_overlap, make_config_splits
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inference.universal import make_universal_predictor
+from gazejax.inputs.pairs import gather_pairs
+from gazejax.inputs.sampling import EncoderBatchSizes, indices_of_pairs, sample_encoder_batch
 from gazejax.inputs.stage_arrays import center_prior
 from gazejax.training import run
 from gazejax.training.run import train_folds
+from gazejax.types import Recordings
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 from tests.tiny import tiny_config, train_and_evaluate
@@ -47,6 +50,39 @@ def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset, tmp_path):
         assert (group.num_viewers == 1).all()
         assert group.total.shape == of_group[name].arrays.universal.total.shape
     np.testing.assert_allclose(group.total, universal, rtol=1e-4, atol=1e-8)
+
+
+def with_two_sessions(dataset):
+    """Every user saw the even images in one session, and the odd ones in another."""
+    length = np.repeat(np.asarray(dataset.gaze.viewing_length), 2, axis=0)
+    length[0::2, 1::2] = length[1::2, 0::2] = 0
+    offset = np.repeat(np.asarray(dataset.gaze.viewing_offset), 2, axis=0)
+    gaze = dataset.gaze._replace(viewing_length=length, viewing_offset=offset)
+    user = np.repeat(np.arange(len(dataset.user_ids)), 2)
+    return dataset._replace(recordings=Recordings(user, ("a", "b") * len(dataset.user_ids), gaze))
+
+
+def test_a_batch_of_recordings_has_their_viewings_and_the_universal_maps_of_the_others(
+    data_dir, tiny_dataset
+):
+    config, dataset = config_of(data_dir), with_two_sessions(tiny_dataset)
+    splits = make_config_splits(config, dataset)
+    inputs = make_stage_inputs("encoder", config, dataset, splits, by_recording=True)
+    arrays, (height, width) = inputs.arrays, inputs.spec.size
+    sizes = EncoderBatchSizes(4, 0, images_per_user=4, pairs_per_set=2, same_images=True)
+    sampled, image = sample_encoder_batch(arrays.pool, jax.random.key(0), sizes=sizes)
+    row, _ = indices_of_pairs(arrays.pool, sampled, sizes)
+    # Pairs of a set are of one session, and the sessions of a user alternate.
+    sessions = (row % 2).reshape(4, 2, 2)
+    assert (sessions[..., 0] == sessions[..., 1]).all()
+    assert (sessions[:, 0] != sessions[:, 1]).all()
+    np.testing.assert_array_equal(image % 2, row % 2)
+    pairs = gather_pairs(arrays, row, image, inputs.spec)
+    assert pairs.personal.shape == (16, height, width)
+    plain = make_stage_inputs("encoder", config, dataset, splits)
+    joined = gather_pairs(plain.arrays, row // 2, image, plain.spec)
+    np.testing.assert_allclose(pairs.personal, joined.personal, atol=1e-6)
+    np.testing.assert_allclose(pairs.universal, joined.universal, atol=1e-6)
 
 
 def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset, tmp_path):

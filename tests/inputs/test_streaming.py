@@ -100,7 +100,8 @@ def test_a_batch_has_the_images_that_its_steps_draw_and_only_those(data_dir):
     for step in (0, 1):
         key = steps_key(config.seed, 6 + step)
         sampled, images = stage.stream.sample(arrays.pool, key)
-        for found, expected in zip(batch.sampled, sampled, strict=True):
+        found_of_steps = jax.tree.leaves(batch.sampled)
+        for found, expected in zip(found_of_steps, jax.tree.leaves(sampled), strict=True):
             np.testing.assert_array_equal(found[3, step], expected)
         # 5 users x 4 images on 4 devices: the share of each is one user and a quarter.
         for device, share in enumerate(np.asarray(images).reshape(4, 5)):
