@@ -14,7 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from gazejax.inputs.maps import LeaveOneOutMaps, MapSpec, personal_and_universal_maps
+from gazejax.inputs.maps import (
+    JoinedGaze,
+    LeaveOneOutMaps,
+    MapSpec,
+    personal_and_universal_maps,
+)
 from gazejax.types import AnyArray, Gaze
 
 
@@ -39,16 +44,27 @@ def residual_maps(
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
     spec: MapSpec,
+    joined: JoinedGaze | None = None,
 ) -> Float[np.ndarray, "user image cell"]:
     """Personal minus universal map of every viewing, flattened; a baseline without learning."""
 
     @jax.jit
-    def of_user(universal_maps: LeaveOneOutMaps, gaze: Gaze, image: Array, user: Array) -> Array:
+    def of_user(
+        universal_maps: LeaveOneOutMaps,
+        gaze: Gaze,
+        joined: JoinedGaze | None,
+        image: Array,
+        user: Array,
+    ) -> Array:
         user = jnp.broadcast_to(user, image.shape)
-        personal, universal = personal_and_universal_maps(gaze, universal_maps, user, image, spec)
+        personal, universal = personal_and_universal_maps(
+            gaze, universal_maps, user, image, spec, joined
+        )
         return (personal - universal).reshape(len(image), -1)
 
-    return np.stack([np.asarray(of_user(universal_maps, gaze, images, user)) for user in users])
+    return np.stack(
+        [np.asarray(of_user(universal_maps, gaze, joined, images, user)) for user in users]
+    )
 
 
 class Calibration(NamedTuple):

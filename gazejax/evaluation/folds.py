@@ -1,27 +1,34 @@
 """A trained fold, opened for evaluation: what each method knows of the users."""
 
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import embedding_layout, fold_configs
+from gazejax.config.derived import ENCODER_STAGES, embedding_layout, fold_configs
 from gazejax.data.loading import apply_image_overlap, load_dataset, make_config_splits
 from gazejax.data.splits import Splits
-from gazejax.evaluation import baselines, prediction_protocol, verification_protocol
+from gazejax.evaluation import (
+    baselines,
+    prediction_protocol,
+    session_protocol,
+    verification_protocol,
+)
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inputs import perturbations
+from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.metrics import bootstrap, verification
 from gazejax.runtime.progress import track
-from gazejax.types import AnyArray, Dataset, Gaze, longest_viewing
+from gazejax.types import AnyArray, Dataset, Gaze, Recordings, longest_viewing
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_leaks, check_same_encoder
 from gazejax.workdir.layout import latest_step, load_config, load_projection
@@ -40,6 +47,7 @@ class Fold(NamedTuple):
         inputs: what the networks read, with all gaze and the leave-one-out maps.
         replacement: universal maps of all images in place of the leave-one-out maps; None: none.
         compared: for the seen and the unseen users, the representations of each method of stage 1.
+        recorded: likewise with the sessions of each user apart; empty if sessions are not known.
     """
 
     workdir: Path
@@ -48,6 +56,7 @@ class Fold(NamedTuple):
     inputs: dict[str, StageInputs]
     replacement: Float[np.ndarray, "all_images height width"] | None
     compared: dict[str, dict[str, verification_protocol.UserRepresentations]]
+    recorded: dict[str, dict[str, session_protocol.RecordingRepresentations]]
 
     def saliency_is_trained(self) -> bool:
         """Whether the fold has a saliency network."""
@@ -104,12 +113,77 @@ def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
         check_no_leaks(workdir, stage, splits, dataset)
     if "saliency" in trained:
         check_same_encoder(workdir, load_params(workdir, "encoder"))
-    inputs, replacement, methods = make_representations(workdir, config, dataset, splits)
+    return represent_fold(workdir, config, dataset, splits, _groups(splits))
+
+
+def represent_fold(
+    workdir: Path,
+    config: ConfigDict,
+    dataset: Dataset,
+    splits: Splits,
+    groups: Mapping[str, Int[np.ndarray, " user"]],
+) -> Fold:
+    """Represents groups of users by the encoder and the controls, on the test images of a fold.
+
+    Raises:
+        ValueError: if an unseen user contributes to a universal map.
+    """
+    inputs = both_stage_inputs(config, dataset, splits)
+    for one in inputs.values():
+        prediction_protocol.check_no_members(one.arrays.universal, splits.unseen_users)
+    replacement = load_replacement_universal_maps(
+        workdir, config, inputs["saliency"].arrays, jax.local_devices()
+    )
+    network = encoder_network(config, num_users=len(splits.seen_users))
+    stages = [stage for stage in ENCODER_STAGES if latest_step(workdir, stage) is not None]
+
+    def embed(
+        changed: Dataset, stages: Sequence[str], by_recording: bool
+    ) -> list[Float[np.ndarray, "user image embedding"]]:
+        is_as_trained = replacement is None and changed is dataset and not by_recording
+        of_encoder = inputs["encoder"]
+        if not is_as_trained:
+            of_encoder = make_stage_inputs(
+                "encoder", config, changed, splits, replacement, by_recording=by_recording
+            )
+        return [
+            embed_viewings(
+                network,
+                load_params(workdir, stage),
+                of_encoder,
+                users=np.arange(len(of_encoder.arrays.gaze.viewing_length)),
+                images=splits.test_images,
+                embedding_size=sum(embedding_layout(config)),
+                devices=jax.local_devices(),
+                batch_size=config.eval.batch_size,
+            )
+            for stage in stages
+        ]
+
+    def represent(by_recording: bool) -> dict[str, Representation]:
+        return make_representations(
+            dataset,
+            splits,
+            inputs["saliency"],
+            functools.partial(embed, by_recording=by_recording),
+            stages=stages,
+            limits={**config.eval.gaze},
+            truncated_fixations=config.eval.truncated_fixations,
+            by_recording=by_recording,
+        )
+
+    methods, recorded = represent(by_recording=False), {}
     compared = {
         group: represent_users(methods, users, splits.test_images)
-        for group, users in _groups(splits).items()
+        for group, users in groups.items()
     }
-    return Fold(workdir, config, splits, inputs, replacement, compared)
+    if dataset.recordings is not None:
+        methods, user = represent(by_recording=True), dataset.recordings.user
+        recorded = {
+            group: represent_recordings(methods, user, users, splits.test_images)
+            for group, users in groups.items()
+        }
+    return Fold(workdir, config, splits, inputs, replacement, compared, recorded)
 
 
 def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
@@ -117,7 +191,7 @@ def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
 
 
 class Representation(NamedTuple):
-    """What a method knows of all users; see `verification_protocol.UserRepresentations`."""
+    """What a method knows of all users, or of all recordings; see `verification_protocol`."""
 
     representations: Float[np.ndarray, "user image entry"]
     length: Int[AnyArray, "user all_images"]
@@ -126,85 +200,107 @@ class Representation(NamedTuple):
 
 
 def make_representations(
-    workdir: Path,
-    config: ConfigDict,
     dataset: Dataset,
     splits: Splits,
-) -> tuple[dict[str, StageInputs], np.ndarray | None, dict[str, Representation]]:
-    """The encoder and the controls of stage 1 on a fold.
+    saliency: StageInputs,
+    embed: Callable[[Dataset, Sequence[str]], list[np.ndarray]],
+    *,
+    stages: Sequence[str],
+    limits: Mapping[str, Any],
+    truncated_fixations: int,
+    by_recording: bool,
+) -> dict[str, Representation]:
+    """The encoder and the controls of stage 1 on a fold, of its users or of its recordings.
 
-    Returns:
-        `inputs` and `replacement` as in `Fold`, and the representations of each method.
-
-    Raises:
-        ValueError: if an unseen user contributes to a universal map.
+    Args:
+        dataset: the data set.
+        splits: which users and images are seen.
+        saliency: what stage 2 reads, whose maps the control without learning compares.
+        embed: data set with changed gaze, trained encoders -> embeddings of all test images.
+        stages: the trained encoders: `encoder` first, then its control, if it is trained.
+        limits: how much gaze of unseen users there is; see `perturbations.limit_gaze`.
+        truncated_fixations: fixations of each viewing of the control of that name.
+        by_recording: whether each recording is represented in place of each user.
     """
-    images, users = splits.test_images, np.arange(len(dataset.user_ids))
-    inputs = both_stage_inputs(config, dataset, splits)
-    for one in inputs.values():
-        prediction_protocol.check_no_members(one.arrays.universal, splits.unseen_users)
-    saliency_arrays = inputs["saliency"].arrays
-    replacement = load_replacement_universal_maps(
-        workdir, config, saliency_arrays, jax.local_devices()
-    )
+    images, recordings = splits.test_images, dataset.recordings if by_recording else None
+    rows = np.arange(len(dataset.user_ids if recordings is None else recordings.user))
+
+    def gaze_of(dataset: Dataset) -> Gaze:
+        apart = dataset.recordings if by_recording else None
+        return dataset.gaze if apart is None else apart.gaze
+
     # Little gaze is of unseen users: of the seen users, who make the universal maps, all is used.
-    gaze = perturbations.limit_gaze(dataset.gaze, users=splits.unseen_users, **config.eval.gaze)
-    network = encoder_network(config, num_users=len(splits.seen_users))
-
-    def encoder_inputs(gaze: Gaze) -> StageInputs:
-        if replacement is None and gaze is dataset.gaze:
-            return inputs["encoder"]
-        changed = dataset._replace(gaze=gaze)
-        return make_stage_inputs("encoder", config, changed, splits, replacement)
-
-    def embed(stage: str, inputs: StageInputs) -> Float[np.ndarray, "user image embedding"]:
-        return embed_viewings(
-            network,
-            load_params(workdir, stage),
-            inputs,
-            users=users,
-            images=images,
-            embedding_size=sum(embedding_layout(config)),
-            devices=jax.local_devices(),
-            batch_size=config.eval.batch_size,
-        )
-
-    distance, of_limited = verification.negative_distance, encoder_inputs(gaze)
-    statistics = baselines.fixation_statistics(gaze, users, images)
-    training = baselines.fixation_statistics(gaze, splits.seen_users, splits.train_images)
-    residual = baselines.residual_maps(
-        saliency_arrays.universal,
-        gaze,
-        users=users,
-        images=images,
-        spec=inputs["saliency"].spec._replace(max_fixations=longest_viewing(gaze)),
+    limited = _with_gaze(
+        dataset,
+        lambda gaze, users: perturbations.limit_gaze(gaze, users=users, **limits),
+        splits.unseen_users,
+    )
+    gaze, distance = gaze_of(limited), verification.negative_distance
+    embeddings, *permuted = embed(limited, stages)
+    statistics = baselines.fixation_statistics(gaze, rows, images)
+    training = baselines.fixation_statistics(
+        gaze, rows_of(splits.seen_users, recordings), splits.train_images
     )
     spread = training[training[..., 0] > 0].std(axis=0)
+    longest = max(longest_viewing(gaze), longest_viewing(limited.gaze))
+    residual = baselines.residual_maps(
+        saliency.arrays.universal,
+        gaze,
+        users=rows,
+        images=images,
+        spec=saliency.spec._replace(max_fixations=longest),
+        joined=recordings and JoinedGaze(limited.gaze, recordings.user),
+    )
     methods = {
-        "encoder": Representation(embed("encoder", of_limited), gaze.viewing_length, distance),
+        "encoder": Representation(embeddings, gaze.viewing_length, distance),
         "residual_map": Representation(residual, gaze.viewing_length, verification.correlation),
         "fixation_statistics": Representation(
             statistics / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
         ),
     }
-    truncated = perturbations.truncate_scanpaths(gaze, config.eval.truncated_fixations)
-    if np.min((np.asarray(truncated.viewing_length)[:, images] > 0).sum(axis=1)) < 2:
+    truncated = _with_gaze(
+        dataset,
+        lambda gaze, _: perturbations.truncate_scanpaths(gaze, truncated_fixations),
+        np.array([], int),
+    )
+    lengths = np.asarray(gaze_of(truncated).viewing_length)
+    if not by_recording and np.min((lengths[:, images] > 0).sum(axis=1)) < 2:
         print(
-            f"control encoder_truncated left out: a user has fewer than 2 test images with "
-            f"config.eval.truncated_fixations = {config.eval.truncated_fixations} fixations",
+            "control encoder_truncated left out: a user has fewer than 2 test images with "
+            f"config.eval.truncated_fixations = {truncated_fixations} fixations",
             file=sys.stderr,
         )
     else:
-        methods["encoder_truncated"] = Representation(
-            embed("encoder", encoder_inputs(truncated)), truncated.viewing_length, distance
-        )
-    if latest_step(workdir, "permuted_encoder") is not None:
-        permuted = embed("permuted_encoder", of_limited)
+        (of_truncated,) = embed(truncated, stages[:1])
+        methods["encoder_truncated"] = Representation(of_truncated, lengths, distance)
+    for one in permuted:
         methods["permuted_labels"] = Representation(
-            permuted, gaze.viewing_length, distance, permuted=True
+            one, gaze.viewing_length, distance, permuted=True
         )
-        methods["permuted_training"] = Representation(permuted, gaze.viewing_length, distance)
-    return inputs, replacement, methods
+        methods["permuted_training"] = Representation(one, gaze.viewing_length, distance)
+    return methods
+
+
+def rows_of(
+    users: Int[np.ndarray, " user"], recordings: Recordings | None
+) -> Int[np.ndarray, " row"]:
+    """The recordings of some users; the users themselves where there are no recordings."""
+    return users if recordings is None else np.flatnonzero(np.isin(recordings.user, users))
+
+
+def _with_gaze(
+    dataset: Dataset,
+    change: Callable[[Gaze, np.ndarray], Gaze],
+    users: Int[np.ndarray, " user"],
+) -> Dataset:
+    """Changes the gaze of users and of their recordings; the same data set if nothing changes."""
+    gaze, recordings = change(dataset.gaze, users), dataset.recordings
+    if gaze is dataset.gaze:
+        return dataset
+    if recordings is not None:
+        apart = change(recordings.gaze, rows_of(users, recordings))
+        recordings = recordings._replace(gaze=apart)
+    return dataset._replace(gaze=gaze, recordings=recordings)
 
 
 def represent_users(
@@ -218,6 +314,35 @@ def represent_users(
             users=users,
             representations=known.representations[users],
             viewed=np.asarray(known.length)[np.ix_(users, images)] > 0,
+            similarity=known.similarity,
+            permuted=known.permuted,
+        )
+        for method, known in methods.items()
+    }
+
+
+def represent_recordings(
+    methods: Mapping[str, Representation],
+    user: Int[np.ndarray, " recording"],
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+) -> dict[str, session_protocol.RecordingRepresentations]:
+    """What each method knows of the recordings of some users on some images.
+
+    Args:
+        methods: of all recordings.
+        user: user of each recording.
+        users: the users to compare.
+        images: the images that `methods` represents.
+    """
+    rows = np.flatnonzero(np.isin(user, users))
+    position = {one: number for number, one in enumerate(users.tolist())}
+    return {
+        method: session_protocol.RecordingRepresentations(
+            users=users,
+            user=np.array([position[one] for one in user[rows].tolist()]),
+            representations=known.representations[rows],
+            viewed=np.asarray(known.length)[np.ix_(rows, images)] > 0,
             similarity=known.similarity,
             permuted=known.permuted,
         )

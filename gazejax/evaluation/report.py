@@ -20,6 +20,23 @@ _METHODS = {
     "chance": "chance",
 }
 
+# Gallery and probe of two sessions; the key of the metrics ends likewise.
+ACROSS = "_across_sessions"
+
+_SESSIONS = {
+    None: (
+        "The data set names no sessions: gallery and probe come from the same recordings. The "
+        "metrics are an upper bound, not a claim about the person."
+    ),
+    "one": (
+        "Every user has one session: gallery and probe come from the same recordings. The metrics "
+        "are an upper bound, not a claim about the person."
+    ),
+    "sessions": (
+        "Gallery and probe come from one session, or, where a row says so, from different sessions."
+    ),
+}
+
 STAGE_1_METRICS = {
     "roc_auc": "ROC-AUC",
     "rank1": "rank-1",
@@ -56,6 +73,7 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
     first = next(iter(result["encoder"]["encoder"].values()))
     return "\n\n".join(
         [
+            _SESSIONS[compared.get("sessions")],
             f"{first['num_users']} users of `{compared['data']}`, {first['num_images']} images; "
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
@@ -119,7 +137,7 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
             rows = methods[method]
             name = _title(method, result["compared"])
             # Rank-1 is shown for the main methods only; its chance level depends on the users.
-            is_main = method in ("encoder", "residual_map", "chance")
+            is_main = method.removesuffix(ACROSS) in ("encoder", "residual_map", "chance")
             for metric in ("roc_auc", "rank1") if is_main else ("roc_auc",):
                 values = [
                     format_value(rows[size], metric) if size in rows else "" for size in sizes
@@ -128,7 +146,8 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
     count = {group: rows["encoder"][sizes[0]]["num_users"] for group, rows in groups.items()}
     users = ", ".join(f"{number} {group}" for group, number in count.items())
     return (
-        f"**Verification.** Users ({users}) compared by n enrolment and n probe images:\n\n"
+        f"**Verification.** Users ({users}) compared by n enrolment and n probe images. "
+        f"{_SESSIONS[result['compared'].get('sessions')]}\n\n"
         + markdown_table(["users: method", "metric", *(f"n = {size}" for size in sizes)], lines)
     )
 
@@ -168,12 +187,16 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
 
 
 def _in_order(methods: Iterable[str]) -> list[str]:
-    """Methods in the order of `_METHODS`, then those without a title."""
-    return sorted(methods, key=lambda method: [*_METHODS, method].index(method))
+    """Methods in the order of `_METHODS`, each followed by its rows across sessions."""
+    order = [*_METHODS]
+    return sorted(
+        methods, key=lambda method: (order.index(method.removesuffix(ACROSS)), len(method))
+    )
 
 
 def _title(method: str, compared: Mapping[str, Any]) -> str:
-    return _METHODS.get(method, method).format(**compared)
+    title = _METHODS[method.removesuffix(ACROSS)].format(**compared)
+    return f"{title}, across sessions" if method.endswith(ACROSS) else title
 
 
 def _metrics_table(methods: Mapping[str, Any], compared: Mapping[str, Any]) -> str:

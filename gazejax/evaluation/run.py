@@ -16,11 +16,9 @@ from gazejax.data.splits import Splits
 from gazejax.evaluation.figures import plot_evaluation
 from gazejax.evaluation.folds import (
     GROUPS,
-    Fold,
     Run,
-    make_representations,
     open_run,
-    represent_users,
+    represent_fold,
 )
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
 from gazejax.evaluation.score_maps import score_predictions
@@ -35,6 +33,7 @@ from gazejax.runtime.files import (
     write_result,
 )
 from gazejax.runtime.progress import track
+from gazejax.types import Dataset
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_trained_images
 from gazejax.workdir.layout import latest_step, load_config, load_projection, write_resources
@@ -139,9 +138,7 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
         check_no_trained_images(folder, "encoder", dataset)
         # All users contribute to universal maps, from which the own map is left out.
         splits = Splits(users, none, images, images)
-        inputs, replacement, methods = make_representations(folder, fold_config, dataset, splits)
-        compared = {"unseen": represent_users(methods, users, images)}
-        folds.append(Fold(folder, fold_config, splits, inputs, replacement, compared))
+        folds.append(represent_fold(folder, fold_config, dataset, splits, {"unseen": users}))
     run = Run(workdir, config, dataset, folds)
     table, differences, *_ = verify_users("unseen", run)
     result = {
@@ -184,8 +181,19 @@ def _describe(run: Run) -> dict[str, Any]:
         "training_seed": config.seed,
         "evaluation_seed": options.seed,
         "evaluated_folds": [fold.config.split.fold for fold in folds],
+        **_sessions(run.dataset),
         "fold": first.config.split.fold if len(folds) == 1 else None,
         "folds": first.config.split.folds,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": source_commit(),
     }
+
+
+def _sessions(dataset: Dataset) -> dict[str, str]:
+    """What gallery and probe can be taken from, where that is known; see `report`."""
+    recordings = dataset.recordings
+    if recordings is None:
+        return {}
+    if len(np.unique(recordings.user)) == len(recordings.user):
+        return {"sessions": "one"}
+    return {"sessions": "sessions"}

@@ -1,14 +1,32 @@
 """Stage 1 on folds: verification and identification, with intervals."""
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from gazejax.evaluation import verification_protocol
+from gazejax.evaluation import session_protocol, verification_protocol
 from gazejax.evaluation.folds import Run, fewest_images, resample_users_of
+from gazejax.evaluation.report import ACROSS
 from gazejax.metrics import bootstrap, verification
+
+
+class _Variant(NamedTuple):
+    """A method, with gallery and probe of one session or of two where sessions are known.
+
+    Attributes:
+        name: key of the metrics.
+        available: test images of the user with the fewest.
+        num_images: test images that independent draws share.
+        score: number of images -> scores of every fold.
+    """
+
+    name: str
+    available: int
+    num_images: int
+    score: Callable[[int], list[verification_protocol.VerificationScores]]
 
 
 def verify_users(
@@ -18,6 +36,9 @@ def verify_users(
 ]:
     """Stage 1 for the seen or the unseen users.
 
+    Where sessions are known, gallery and probe of a method are of one session, and those of
+    `<method>_across_sessions` are of two.
+
     Returns:
         Table, encoder minus each control, ROC curves, resampled metrics of the encoder.
     """
@@ -26,68 +47,108 @@ def verify_users(
     orders = verification_protocol.sample_image_orders(num_images, options.num_draws, options.seed)
     user_weight = resample_users_of(group, run)
     table: dict[str, Any] = {}
+    chance: dict[str, Any] = {}
     resampled: dict[str, dict[str, dict[str, np.ndarray]]] = {}
     curves: dict[str, verification.RocCurve] = {}
     # A method that one fold lacks says nothing about all of them.
-    for method in folds[0].compared[group]:
-        compared = [
-            fold.compared[group][method] for fold in folds if method in fold.compared[group]
-        ]
-        if len(compared) < len(folds):
-            continue
-        table[method], resampled[method] = {}, {}
-        fewest = fewest_images(folds, method)
-        sizes = verification_protocol.usable_sizes(options.num_images, fewest)
+    methods = [
+        method
+        for method in folds[0].compared[group]
+        if all(method in fold.compared[group] for fold in folds)
+    ]
+    variants = [
+        (method, variant) for method in methods for variant in _variants(method, group, run, orders)
+    ]
+    for method, variant in variants:
+        name = variant.name
+        table[name], resampled[name] = {}, {}
+        sizes = verification_protocol.usable_sizes(options.num_images, variant.available)
         for size in sizes:
-            samples_per_user = min(fewest // size, options.samples_per_user)
-            scores = [
-                verification_protocol.score_draws(
-                    one,
-                    orders,
-                    size=size,
-                    samples_per_user=samples_per_user,
-                    seed=options.seed,
-                )
-                for one in compared
-            ]
-            if method == "encoder" or (method == "residual_map" and size == sizes[-1]):
-                curves[f"{method.replace('_', ' ')}, n = {size}"] = (
-                    verification_protocol.mean_curve(scores)
+            scores = variant.score(size)
+            if method == "encoder" or (name == "residual_map" and size == sizes[-1]):
+                curves[f"{name.replace('_', ' ')}, n = {size}"] = verification_protocol.mean_curve(
+                    scores
                 )
             values = verification_protocol.resampled_verification_metrics(
-                scores, user_weight, size=size, num_images=num_images, seed=options.seed
+                scores,
+                user_weight,
+                size=size,
+                num_images=variant.num_images,
+                seed=options.seed,
             )
-            resampled[method][str(size)] = values
-            table[method][str(size)] = {
+            resampled[name][str(size)] = values
+            table[name][str(size)] = {
                 **with_intervals(verification_protocol.verification_metrics(scores), values),
                 "num_users": len(np.unique(np.concatenate([one.users for one in scores]))),
                 "num_images": num_images,
                 "num_draws": options.num_draws,
             }
-    differences = {
-        f"encoder_minus_{method}": {
-            size: difference(
-                table["encoder"][size],
-                row,
-                resampled["encoder"][size],
-                resampled[method][size],
-            )
-            for size, row in rows.items()
-            if size in table["encoder"]
-        }
-        for method, rows in table.items()
-        if method != "encoder"
-    }
-    table["chance"] = {
-        size: verification_protocol.chance_metrics(
-            [len(fold.compared[group]["encoder"].users) for fold in folds],
-            samples_per_user=min(
-                fewest_images(folds, "encoder") // int(size), options.samples_per_user
-            ),
+            if method == "encoder":
+                chance.setdefault(name.replace(method, "chance"), {})[str(size)] = (
+                    verification_protocol.chance_metrics(
+                        [len(one.users) for one in scores],
+                        samples_per_user=scores[0].samples_per_user,
+                    )
+                )
+    differences = {}
+    for method, rows in table.items():
+        base = "encoder" + (ACROSS if method.endswith(ACROSS) else "")
+        if method != base:
+            differences[f"{base}_minus_{method}"] = {
+                size: difference(
+                    table[base][size], row, resampled[base][size], resampled[method][size]
+                )
+                for size, row in rows.items()
+                if size in table[base]
+            }
+    return table | chance, differences, curves, resampled["encoder"]
+
+
+def _variants(
+    method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"]
+) -> list[_Variant]:
+    """What a method is scored by: all viewings, or those within a session and across sessions."""
+    folds, options = run.folds, run.config.eval
+
+    def available(method: str, across: bool) -> int:
+        return min(
+            session_protocol.available_images(compared[method], across=across)
+            for fold in folds
+            for compared in fold.recorded.values()
         )
-        for size in table["encoder"]
-    }
-    return table, differences, curves, resampled["encoder"]
+
+    if run.dataset.recordings is None or not available("encoder", across=False):
+        fewest = fewest_images(folds, method)
+
+        def score(size: int) -> list[verification_protocol.VerificationScores]:
+            return [
+                verification_protocol.score_draws(
+                    fold.compared[group][method],
+                    orders,
+                    size=size,
+                    samples_per_user=min(fewest // size, options.samples_per_user),
+                    seed=options.seed,
+                )
+                for fold in folds
+            ]
+
+        return [_Variant(method, fewest, orders.shape[1], score)]
+
+    def score_sessions(size: int, across: bool) -> list[verification_protocol.VerificationScores]:
+        return [
+            session_protocol.score_sessions(
+                fold.recorded[group][method], orders, size=size, across=across, seed=options.seed
+            )
+            for fold in folds
+        ]
+
+    variants = []
+    for across in (False, True):
+        fewest, name = available(method, across), method + (ACROSS if across else "")
+        if fewest:
+            score_size = functools.partial(score_sessions, across=across)
+            variants.append(_Variant(name, fewest, fewest, score_size))
+    return variants
 
 
 def with_intervals(

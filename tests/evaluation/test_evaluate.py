@@ -13,6 +13,7 @@ from gazejax.data import loading
 from gazejax.evaluation import prediction_protocol, run, verification_protocol
 from gazejax.evaluation.report import DETAILS, format_evaluation, headline
 from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
+from gazejax.types import Recordings
 from gazejax.workdir.layout import read_resources, write_resources
 from tests.tiny import tiny_config
 
@@ -169,6 +170,38 @@ def test_dropping_the_first_fixation_is_a_config_value(data_dir, tiny_dataset):
     np.testing.assert_array_equal(shorter, np.maximum(whole - 1, 0))
 
 
+def test_sessions_are_compared_within_and_across(tiny_run, data_dir, monkeypatch, capsys):
+    load_dataset = loading.load_dataset
+
+    def with_sessions(config, projection):
+        """Every user saw the first half of the images in one session, and the rest in another."""
+        dataset = load_dataset(config, projection)
+        length = np.repeat(np.asarray(dataset.gaze.viewing_length), 2, axis=0)
+        length[0::2, 20:] = length[1::2, :20] = 0
+        offset = np.repeat(np.asarray(dataset.gaze.viewing_offset), 2, axis=0)
+        apart = dataset.gaze._replace(viewing_length=length, viewing_offset=offset)
+        return dataset._replace(
+            image_ids=tuple(f"other_{name}" for name in dataset.image_ids),
+            recordings=Recordings(np.repeat(np.arange(8), 2), ("a", "b") * 8, apart),
+        )
+
+    monkeypatch.setattr(run, "load_dataset", with_sessions)
+    result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
+    table = result["encoder"]
+    assert {"encoder", "encoder_across_sessions", "residual_map_across_sessions"} <= set(table)
+    for method in ("encoder", "encoder_across_sessions"):
+        assert set(table[method]) == {"1", "5"}
+        assert table[method]["5"]["num_users"] == 8
+        assert set(table[method]["5"]) == set(table["fixation_statistics"]["5"])
+    assert (
+        "encoder_across_sessions_minus_residual_map_across_sessions"
+        in (result["encoder_differences"])
+    )
+    printed = capsys.readouterr().out
+    assert "| **encoder**, across sessions | 5 |" in printed
+    assert "from different sessions" in printed
+
+
 def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
     tiny_run, data_dir, monkeypatch, capsys
 ):
@@ -190,5 +223,6 @@ def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
     assert table["encoder"]["5"]["roc_auc"] > 0.5
     assert json.loads((tiny_run / "evaluation_synthetic_gaze_tiny.json").read_text()) == result
     printed = capsys.readouterr().out
+    assert "names no sessions" in printed
     assert "8 users of `synthetic_gaze/tiny`, 40 images" in printed
     assert printed.strip() == (tiny_run / "evaluation_synthetic_gaze_tiny.md").read_text().strip()

@@ -1,0 +1,88 @@
+"""Gallery and probe within a session and across sessions, on gaze made up for it."""
+
+import numpy as np
+import pytest
+
+from gazejax.evaluation import session_protocol, verification_protocol
+from gazejax.evaluation.session_protocol import RecordingRepresentations
+from gazejax.metrics import verification
+
+
+def recordings_of(person, session, *, users=8, sessions=2, images=24, viewed=None, **options):
+    """A vector of each user, one of each session, and noise of each viewing."""
+    generator = np.random.default_rng(0)
+    user = np.repeat(np.arange(users), sessions)
+    vectors = person * generator.normal(size=(users, 1, 16))[user]
+    vectors = vectors + session * generator.normal(size=(len(user), 1, 16))
+    return RecordingRepresentations(
+        users=np.arange(users) + 3,
+        user=user,
+        representations=vectors + generator.normal(size=(len(user), images, 16)),
+        viewed=np.ones((len(user), images), bool) if viewed is None else viewed,
+        similarity=verification.negative_distance,
+        **options,
+    )
+
+
+def metrics_of(compared, *, across, size=6):
+    orders = verification_protocol.sample_image_orders(compared.viewed.shape[1], 30, 0)
+    scores = session_protocol.score_sessions(compared, orders, size=size, across=across, seed=0)
+    return verification_protocol.verification_metrics([scores]), scores
+
+
+def test_what_is_of_the_session_alone_is_known_within_and_not_across():
+    compared = recordings_of(person=0.0, session=2.0)
+    within, across = (metrics_of(compared, across=one)[0] for one in (False, True))
+    assert within["roc_auc"] > 0.99
+    assert within["rank1"] == 1.0
+    assert abs(across["roc_auc"] - 0.5) < 0.2
+    assert across["rank1"] < 0.3
+
+
+def test_what_is_of_the_person_is_known_across():
+    compared = recordings_of(person=2.0, session=0.2)
+    for across in (False, True):
+        assert metrics_of(compared, across=across)[0]["roc_auc"] > 0.99
+        permuted = metrics_of(compared._replace(permuted=True), across=across)[0]
+        assert abs(permuted["roc_auc"] - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_gallery_and_probe_share_no_image(across):
+    """Each viewing is its image: only a shared image could make two samples alike."""
+    images = 9
+    viewed = np.random.default_rng(1).random((8, images)) < 0.8
+    compared = recordings_of(1.0, 1.0, users=4, images=images, viewed=viewed)._replace(
+        representations=np.broadcast_to(np.eye(images), (8, images, images)),
+        similarity=lambda probe, gallery: probe @ gallery.T,
+    )
+    size = session_protocol.available_images(compared, across=across) // 2
+    assert size >= 2
+    _, scores = metrics_of(compared, across=across, size=size)
+    assert np.trace(scores.similarity.sum(axis=0)) == 0
+
+
+def test_users_without_two_sessions_are_left_out_of_comparisons_across():
+    compared = recordings_of(2.0, 0.2, users=4)
+    viewed = compared.viewed.copy()
+    viewed[3] = False  # The second session of the second user.
+    compared = compared._replace(viewed=viewed)
+    assert metrics_of(compared, across=False)[1].users.tolist() == [3, 4, 5, 6]
+    assert metrics_of(compared, across=True)[1].users.tolist() == [3, 5, 6]
+    assert session_protocol.available_images(compared, across=True) == 24
+    viewed[5] = viewed[7] = False
+    compared = compared._replace(viewed=viewed)
+    assert session_protocol.available_images(compared, across=True) == 0
+    with pytest.raises(
+        ValueError, match=r"1 users have two recordings with 6 images .* at least 2"
+    ):
+        metrics_of(compared, across=True)
+
+
+def test_sessions_of_other_images_need_no_image_to_spare():
+    viewed = np.zeros((8, 24), bool)
+    viewed[0::2, :12], viewed[1::2, 12:] = True, True
+    compared = recordings_of(2.0, 0.2, users=4, viewed=viewed)
+    assert session_protocol.available_images(compared, across=False) == 12
+    assert session_protocol.available_images(compared, across=True) == 24
+    assert metrics_of(compared, across=True, size=12)[0]["roc_auc"] > 0.99
