@@ -24,14 +24,14 @@ class Network(NamedTuple):
     Attributes:
         init: random key -> parameters, a nested dictionary.
         apply: parameters -> the network, ready to be called.
-        abstract_params: the parameters with shapes and dtypes as leaves.
         prepare: pairs -> what an encoder is called with; of an encoder only.
+        abstract_params: the parameters with shapes and dtypes as leaves.
     """
 
     init: Callable[[Array], Any]
     apply: Callable[[Any], Any]
-    abstract_params: Any
     prepare: Callable[[Pairs], tuple[Any, ...]] | None = None
+    abstract_params: Any = None
 
     def embed(self, params: Any, pairs: Pairs) -> Array:
         """The embedding of each pair, float32 [pair, embedding]; of an encoder only."""

@@ -272,6 +272,29 @@ def universal_maps(
         image: image of each pair.
         personal: the personal map of each pair.
         spec: how fixations become maps.
+
+    Example:
+        >>> gaze = Gaze(
+        ...     xy_frac=jnp.array([[0.25, 0.5], [0.75, 0.5]]),
+        ...     duration_ms=jnp.zeros(2),
+        ...     viewing_offset=jnp.array([[0], [1]]),
+        ...     viewing_length=jnp.array([[1], [1]]),
+        ...     aspect_ratio=jnp.array([2.0]),
+        ... )
+        >>> spec = MapSpec(size=(1, 2), sigma_frac=0.25, max_fixations=1)
+        >>> group = sum_maps(gaze, jnp.array([0, 1]), spec)
+        >>> # In the second session, user 0 did not see the image.
+        >>> apart = gaze._replace(
+        ...     viewing_offset=jnp.array([[0], [0], [1]]),
+        ...     viewing_length=jnp.array([[1], [0], [1]]),
+        ... )
+        >>> joined = JoinedGaze(gaze, jnp.array([0, 0, 1]))
+        >>> second, image = jnp.array([1]), jnp.array([0])
+        >>> personal = personal_maps(apart, second, image, spec)
+        >>> # Without both sessions of user 0, what user 1 looked at.
+        >>> found = universal_maps(apart, joined, group, second, image, personal, spec)
+        >>> print(found.round(2))
+        [[[0.12 0.88]]]
     """
     if joined is None:
         return leave_one_out_maps(universal, gaze, user, image, personal)
