@@ -37,9 +37,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
     os.environ["XDG_CACHE_HOME"] = _cached.name
 compiling.write_entries_whole()
-# Tracing makes many small objects that live; a collection each 700 of them takes a tenth of it.
-gc.set_threshold(50_000, 20, 100)
-gc.freeze()
+gc.set_threshold(50_000)  # As the programs do.
 
 
 # The modules that take longest, which begin first: at the end, both processes have work.

@@ -441,15 +441,13 @@ def test_real_osie_as_a_table_has_the_same_digest(tmp_path: Path) -> None:
         raw_dir / "data" / "eye" / "fixations.mat", num_images=700, num_users=15
     )
     direct = tfds.builder_from_directory(build("osie/gaze", raw_dir, tmp_path)).info.metadata
-    for table in write_releases(rows_of(gaze, direct["user_ids"]), tmp_path):
-        images_dir = raw_dir / "data" / "stimuli"
-        name = f"from_{table.suffix[1:]}"
-        metadata = build_table(
-            table, tmp_path, images_dir=images_dir, stored_name=name
-        ).info.metadata
-        assert metadata["digest"] == direct["digest"]
-        assert metadata["user_ids"] == direct["user_ids"]
-        assert metadata["num_fixations"] == 98_321
+    # The other formats: of PS, below.
+    table, *_ = write_releases(rows_of(gaze, direct["user_ids"]), tmp_path)
+    images_dir = raw_dir / "data" / "stimuli"
+    metadata = build_table(table, tmp_path, images_dir=images_dir, stored_name="mine").info.metadata
+    assert metadata["digest"] == direct["digest"]
+    assert metadata["user_ids"] == direct["user_ids"]
+    assert metadata["num_fixations"] == 98_321
 
 
 @pytest.mark.real
