@@ -74,10 +74,13 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
     maps, floats = (side.reshape(-1, *values.shape[-2:]) for side in (values, base))
     if fixations is None:
         fixated = None
-        is_plain = [
-            _is_same(*one) and not _holds_below_normal(one[1])
-            for one in zip(maps, floats, strict=True)
-        ]
+        is_plain = np.array(
+            [
+                _is_same(*one) and not _holds_below_normal(one[1])
+                for one in zip(maps, floats, strict=True)
+            ],
+            bool,
+        )
     else:
         # Of all maps at once: a call for each map takes longer than the work.
         fixated = np.sort(_at_fixations(maps, fixations))
