@@ -111,6 +111,7 @@ def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
         "controls.train_permuted_encoder": False,
         "eval.num_draws": 10,
         "eval.calibration.gain": "(0.8, 1.0)",
+        "eval.saliency_num_draws": 1,
         "eval.saliency_num_images": "(50,)",
     }
     command = [

@@ -115,7 +115,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
         "tests/soak/kill_and_resume.py",
         "--kills=3",
         "--seed=1",
-        "--longest=10",
+        "--longest=8",
         "--shortened=10",
     ]
     done = run(soak, program_environment(linked_copy(tmp_path / "compiled")))
