@@ -128,6 +128,13 @@ class Scanpaths(NamedTuple):
     mask: Bool[Array, "*batch fixation"]
 
 
+def recordings_of(
+    users: Int[np.ndarray, " user"], user_of_recording: Int[AnyArray, " recording"]
+) -> Int[np.ndarray, " kept"]:
+    """Indices of the recordings of some users, in their order in the data set."""
+    return np.flatnonzero(np.isin(np.asarray(user_of_recording), users))
+
+
 def gaze_on(gaze: Gaze, images: Int[AnyArray, " image"]) -> Gaze:
     """Selects images, which get the indices 0, 1, ...; the flat arrays keep all fixations."""
     return gaze._replace(

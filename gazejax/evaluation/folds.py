@@ -28,7 +28,7 @@ from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.metrics import bootstrap, verification
 from gazejax.runtime.progress import track
-from gazejax.types import AnyArray, Dataset, Gaze, Recordings, longest_viewing
+from gazejax.types import AnyArray, Dataset, Gaze, Recordings, longest_viewing, recordings_of
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_leaks, check_same_encoder
 from gazejax.workdir.layout import latest_step, load_config, load_projection
@@ -285,7 +285,7 @@ def rows_of(
     users: Int[np.ndarray, " user"], recordings: Recordings | None
 ) -> Int[np.ndarray, " row"]:
     """The recordings of some users; the users themselves where there are no recordings."""
-    return users if recordings is None else np.flatnonzero(np.isin(recordings.user, users))
+    return users if recordings is None else recordings_of(users, recordings.user)
 
 
 def _with_gaze(
@@ -335,7 +335,7 @@ def represent_recordings(
         users: the users to compare.
         images: the images that `methods` represents.
     """
-    rows = np.flatnonzero(np.isin(user, users))
+    rows = recordings_of(users, user)
     position = {one: number for number, one in enumerate(users.tolist())}
     return {
         method: session_protocol.RecordingRepresentations(

@@ -17,7 +17,7 @@ from gazejax.inputs.maps import (
 )
 from gazejax.inputs.sampling import RecordingPool, SamplingPool
 from gazejax.models.scanpath_encoder import preference_vector
-from gazejax.types import AnyArray, Dataset, Gaze, LazyRows, gaze_on
+from gazejax.types import AnyArray, Dataset, Gaze, LazyRows, gaze_on, recordings_of
 
 # How many images of lazy rows are on the devices at once, outside of training.
 IMAGES_PER_CHUNK = 64
@@ -68,9 +68,7 @@ def center_prior(arrays: StageArrays) -> Float[np.ndarray, "height width"]:
 def pool_rows(arrays: StageArrays) -> Int[np.ndarray, " row"]:
     """The rows of the gaze that are of users of the pool: users, or their recordings."""
     users = np.asarray(arrays.pool.users)
-    if arrays.joined is None:
-        return users
-    return np.flatnonzero(np.isin(np.asarray(arrays.joined.user), users))
+    return users if arrays.joined is None else recordings_of(users, arrays.joined.user)
 
 
 def make_stage_arrays(
