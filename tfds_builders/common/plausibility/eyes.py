@@ -1,6 +1,6 @@
 """Whether rows look like two eyes from their places alone, without starts and durations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -39,11 +39,28 @@ def check_places_of_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> l
     return _check_turns(pairs, user_ids) or _check_blocks(gaze, pairs, user_ids)
 
 
-def _whose(is_found: np.ndarray, num_rows: np.ndarray, user_ids: Sequence[str]) -> str:
-    """Names the people [u] who are found, of whom there are rows; "": they are most of all."""
-    if num_rows[is_found].sum() > 0.75 * num_rows.sum() or not is_found.any():
-        return ""
-    return f" of {gaze_rows.names_of(np.flatnonzero(is_found), user_ids)}"
+def _concerned(
+    is_found_by: Callable[..., np.ndarray],
+    counts: Sequence[np.ndarray],
+    user_ids: Sequence[str],
+) -> tuple[str, np.ndarray] | None:
+    """The users whom a test of their counts finds; None if it finds none, nor all together.
+
+    Args:
+        is_found_by: counts of users -> whether each is found.
+        counts: arguments of the test, arrays with an entry for each user; rows come first.
+        user_ids: name of each user.
+
+    Returns:
+        Words for the users, "" if they are most of all, and a mask of those whose counts a warning
+        gives.
+    """
+    is_found = is_found_by(*counts)
+    if not is_found.any() and not is_found_by(*(part.sum()[None] for part in counts))[0]:
+        return None
+    if counts[0][is_found].sum() > 0.75 * counts[0].sum() or not is_found.any():
+        return "", np.ones(len(is_found), bool)
+    return f" of {gaze_rows.names_of(np.flatnonzero(is_found), user_ids)}", is_found
 
 
 def _check_turns(pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
@@ -56,12 +73,10 @@ def _check_turns(pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
         np.bincount(user[rows], minlength=len(steps))
         for user, rows in ((pairs.user, near), (pairs.user[1:], after), (pairs.user[1:], again))
     )
-    is_found = _is_in_turn(steps, num_near, num_after, num_again)
-    totals = [np.array([part.sum()]) for part in (steps, num_near, num_after, num_again)]
-    if not is_found.any() and not _is_in_turn(*totals)[0]:
+    concerned = _concerned(_is_in_turn, (steps, num_near, num_after, num_again), user_ids)
+    if concerned is None:
         return []
-    who = _whose(is_found, steps, user_ids)
-    chosen = is_found if who else np.ones(len(steps), bool)
+    who, chosen = concerned
     return [
         f"rows{who} look like two eyes, one after the other: {num_near[chosen].sum()} of "
         f"{steps[chosen].sum()} rows are less than {_NEAR_FRAC:.0%} of the picture away from "
@@ -105,13 +120,10 @@ def _check_blocks(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str
     total = np.bincount(user)
     found = np.bincount(user[hits], minlength=len(total))
     chance = np.bincount(user[by_chance], minlength=len(total))
-    is_found = _is_better(total, found, chance)
-    if not is_found.any() and not _is_better(
-        *(part.sum()[None] for part in (total, found, chance))
-    ):
+    concerned = _concerned(_is_better, (total, found, chance), user_ids)
+    if concerned is None:
         return []
-    who = _whose(is_found, total, user_ids)
-    chosen = is_found if who else np.ones(len(total), bool)
+    who, chosen = concerned
     return [
         f"rows{who} look like two eyes of a viewing, one block after the other: "
         f"{found[chosen].sum()} of {total[chosen].sum()} rows of the first halves of viewings come "
