@@ -77,6 +77,9 @@ def get_config() -> ConfigDict:
                     "images_per_user": 12,
                     # True: all users of a batch see the same images, so that gaze alone differs.
                     "same_images": True,
+                    # True: where sessions are known, each set of `loss.pairs_per_mean` pairs is of
+                    # one of them, and the sets of a user are of different ones.
+                    "split_sessions": True,
                     # Users made of sampled ones by one transform of all their gaze; ours.
                     "virtual_users": {
                         "number": 10,
@@ -84,6 +87,13 @@ def get_config() -> ConfigDict:
                         "scale_spread": 0.15,
                         "duration_spread": 0.15,
                         "shift_frac": 0.05,
+                    },
+                    # Each set of `loss.pairs_per_mean` pairs is one session: a small transform of
+                    # all its gaze, which is not the user. All 0: no virtual sessions. Ours.
+                    "virtual_sessions": {
+                        "scale_spread": 0.0,
+                        "duration_spread": 0.0,
+                        "shift_frac": 0.0,
                     },
                 },
                 "loss": {

@@ -123,9 +123,15 @@ RULES: dict[str, Any] = {
             "num_users": integer(2),
             "images_per_user": integer(2),
             "same_images": BOOLEAN,
+            "split_sessions": BOOLEAN,
             "virtual_users": {
                 "number": integer(0),
                 "mirror": BOOLEAN,
+                "scale_spread": number(0.0),
+                "duration_spread": number(0.0),
+                "shift_frac": number(0.0),
+            },
+            "virtual_sessions": {
                 "scale_spread": number(0.0),
                 "duration_spread": number(0.0),
                 "shift_frac": number(0.0),

@@ -60,7 +60,7 @@ def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> N
         ],
     }
     recordings = dataset.recordings
-    if recordings is not None:
+    if recordings is not None and encoder.split_sessions:
         lengths = np.asarray(recordings.gaze.viewing_length)[:, splits.train_images]
         num_viewed = (lengths > 0).sum(axis=1)
         fewest = min(num_viewed[recordings.user == user].max() for user in splits.seen_users)

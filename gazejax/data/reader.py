@@ -107,7 +107,7 @@ def load(
         digest=source.metadata.get("digest"),
         gaze_source={
             name: source.metadata[name]
-            for name in ("tracking", "format", "convention", "source")
+            for name in ("tracking", "format", "convention", "source", "sessions_are")
             if name in source.metadata
         }
         | {"has_sessions": "session_ids" in source.metadata},

@@ -35,6 +35,10 @@ _SESSIONS = {
     "sessions": (
         "Gallery and probe come from one session, or, where a row says so, from different sessions."
     ),
+    "repeats": (
+        "Gallery and probe come from one repeat of the images, or, where a row says so, from "
+        "different repeats. That repeats are sessions is not known."
+    ),
 }
 
 STAGE_1_METRICS = {
@@ -196,7 +200,8 @@ def _in_order(methods: Iterable[str]) -> list[str]:
 
 def _title(method: str, compared: Mapping[str, Any]) -> str:
     title = _METHODS[method.removesuffix(ACROSS)].format(**compared)
-    return f"{title}, across sessions" if method.endswith(ACROSS) else title
+    kind = "repeats" if compared.get("sessions") == "repeats" else "sessions"
+    return f"{title}, across {kind}" if method.endswith(ACROSS) else title
 
 
 def _metrics_table(methods: Mapping[str, Any], compared: Mapping[str, Any]) -> str:

@@ -196,4 +196,4 @@ def _sessions(dataset: Dataset) -> dict[str, str]:
         return {}
     if len(np.unique(recordings.user)) == len(recordings.user):
         return {"sessions": "one"}
-    return {"sessions": "sessions"}
+    return {"sessions": str(dataset.gaze_source.get("sessions_are", "sessions"))}

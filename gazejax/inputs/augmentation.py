@@ -1,8 +1,12 @@
-"""Virtual users: the gaze of a user under one transform, the same for all images.
+"""Virtual users and virtual sessions: the gaze of a user under one transform.
 
 Training has few users, and differences between unseen users may be small among them. A user who
 looks wider, longer, more to the left, or at the mirror image counts as another user; the encoder
-learns to separate such users too. Ours.
+learns to separate such users too.
+
+Two sessions of one person differ by calibration, posture and the day. A virtual session changes a
+few pairs of a user by one small transform, and they stay pairs of this user. The encoder learns
+that such differences are not the user. Both are ours.
 """
 
 from typing import NamedTuple
@@ -18,7 +22,7 @@ from gazejax.types import Scanpaths
 
 
 class GazeTransform(NamedTuple):
-    """What makes virtual users of real ones; one entry for each user, or for each of their pairs.
+    """What changes gaze; one entry for each user, session or pair.
 
     Attributes:
         is_mirrored: whether left and right are exchanged.
@@ -42,12 +46,12 @@ def sample_transforms(
     duration_spread: float,
     shift_frac: float,
 ) -> GazeTransform:
-    """Samples virtual users.
+    """Samples transforms of virtual users or of virtual sessions.
 
     Args:
         key: random key.
         number: how many.
-        mirror: whether every other one, by chance, is mirrored.
+        mirror: whether every other one, by chance, is mirrored; sessions are not.
         scale_spread: standard deviation of the logarithm of `scale`.
         duration_spread: standard deviation of the logarithm of `duration_factor`.
         shift_frac: standard deviation of the shift.
@@ -71,6 +75,23 @@ def identity_transforms(number: int) -> GazeTransform:
     )
 
 
+def then(first: GazeTransform, second: GazeTransform) -> GazeTransform:
+    """One transform in place of two, row by row; the second one does not mirror.
+
+    Example:
+        >>> one = GazeTransform(jnp.array([True]), jnp.array([2.0]), jnp.array([1.0]),
+        ...                     jnp.array([[0.1, 0.0]]))
+        >>> print(then(one, one._replace(is_mirrored=jnp.array([False]))).shift_frac)
+        [[0.3 0. ]]
+    """
+    return GazeTransform(
+        is_mirrored=first.is_mirrored,
+        scale=first.scale * second.scale,
+        duration_factor=first.duration_factor * second.duration_factor,
+        shift_frac=second.scale[:, None] * first.shift_frac + second.shift_frac,
+    )
+
+
 def transform_scanpaths(transform: GazeTransform, scanpaths: Scanpaths) -> Scanpaths:
     """Transforms the fixations of pairs; they may end up outside of the image."""
     sign = jnp.where(transform.is_mirrored, -1.0, 1.0)
@@ -89,7 +110,7 @@ def mirror_columns(
 
 
 def transform_pairs(transform: GazeTransform, pairs: Pairs, spec: MapSpec) -> Pairs:
-    """Makes pairs of virtual users; images and universal maps change with a mirrored user alone."""
+    """Transforms the gaze of pairs; images and universal maps change with a mirrored user alone."""
     scanpaths = transform_scanpaths(transform, pairs.scanpaths)
     preference = pairs.preference
     return pairs._replace(

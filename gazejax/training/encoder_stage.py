@@ -12,7 +12,13 @@ from ml_collections import ConfigDict
 
 from gazejax import losses
 from gazejax.inference.networks import Network, encoder_network
-from gazejax.inputs.augmentation import identity_transforms, sample_transforms, transform_pairs
+from gazejax.inputs.augmentation import (
+    GazeTransform,
+    identity_transforms,
+    sample_transforms,
+    then,
+    transform_pairs,
+)
 from gazejax.inputs.maps import MapSpec
 from gazejax.inputs.pairs import gather_pairs
 from gazejax.inputs.sampling import EncoderBatchSizes, indices_of_pairs, sample_encoder_batch
@@ -60,6 +66,7 @@ def make_encoder_stage(
             inputs.spec,
             sizes,
             {**batch.virtual_users},
+            {**batch.virtual_sessions},
             num_devices=len(devices),
             **config.encoder.loss,
         ),
@@ -79,6 +86,7 @@ def _encoder_loss(
     spec: MapSpec,
     sizes: EncoderBatchSizes,
     virtual_users: Mapping[str, Any],
+    virtual_sessions: Mapping[str, float],
     *,
     num_devices: int,
     margin: float,
@@ -92,6 +100,7 @@ def _encoder_loss(
     prepare = network.prepare
     if prepare is None:
         raise TypeError("network is no encoder")
+    has_sessions = any(virtual_sessions.values())
 
     def loss(
         params: Any, constants: StageArrays, batch: StreamedBatch | None, key: Array, device: Array
@@ -113,10 +122,17 @@ def _encoder_loss(
         arrays, row_of = with_streamed_images(constants, batch)
         user, image = indices_of_pairs(pool, sampled, sizes)
         pairs = gather_pairs(arrays, share(user), row_of(share(image)), spec)
-        if sizes.num_virtual:
-            of_pair = functools.partial(jnp.repeat, repeats=sizes.images_per_user, axis=0)
-            transform = jax.tree.map(lambda entries: share(of_pair(entries)), transforms)
-            pairs = transform_pairs(transform, pairs, spec)
+        if sizes.num_virtual or has_sessions:
+            transforms = _repeat(transforms, sizes.images_per_user)
+            if has_sessions:
+                sessions = sample_transforms(
+                    jax.random.fold_in(transform_key, 1),
+                    number=sizes.num_pairs // pairs_per_mean,
+                    mirror=False,
+                    **virtual_sessions,
+                )
+                transforms = then(transforms, _repeat(sessions, pairs_per_mean))
+            pairs = transform_pairs(jax.tree.map(share, transforms), pairs, spec)
         model = network.apply(params)
         mine = model.encoder(*prepare(pairs))
         every = jax.lax.all_gather(mine, DEVICE_AXIS, tiled=True)
@@ -145,3 +161,8 @@ def _encoder_loss(
         }
 
     return loss
+
+
+def _repeat(transforms: GazeTransform, times: int) -> GazeTransform:
+    """One entry for each pair in place of one for each user or session."""
+    return jax.tree.map(lambda entries: jnp.repeat(entries, times, axis=0), transforms)

@@ -174,7 +174,8 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             if latest_step(workdir, "saliency") is not None:
                 check_same_encoder(workdir, encoder_params)
         of_stage = leave_one_out if name == "universal" else inputs
-        if name in ENCODER_STAGES and dataset.recordings is not None:
+        split_sessions = config.encoder.batch.split_sessions and dataset.recordings is not None
+        if name in ENCODER_STAGES and split_sessions:
             of_recordings = make_stage_inputs(
                 "encoder", config, dataset, splits, replacement, by_recording=True
             )

@@ -43,10 +43,11 @@ class PersonalizedSaliencyConfig(tfds.core.BuilderConfig):
 class Builder(GazeDatasetBuilder):
     """Builder of PS; `--raw` is the folder that holds `Data/fixData`."""
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         "1.0.0": "First version.",
         "1.1.0": "Digests of images and gaze.",
+        "1.2.0": "Repeats of the images as sessions.",
     }
     LICENSE = "none stated: measure with it, redistribute nothing"
     HOMEPAGE = "https://github.com/xuyanyu-shh/Personalized-Saliency"
@@ -107,6 +108,9 @@ class Builder(GazeDatasetBuilder):
         """
         config, images_dir = self.builder_config, self.images_dir
         gaze_by_image_id = read_fixations(raw_dir, config)
+        repeats = np.zeros(config.num_users, np.int64)
+        for gaze in gaze_by_image_id.values():
+            np.maximum.at(repeats, gaze.user, gaze.trial + 1)
         if images_dir is None:
             gray = np.full((SCREEN_PX[1], SCREEN_PX[0], 3), 128, np.uint8)
             screen = pictures.encode_png(gray), *SCREEN_PX
@@ -129,7 +133,9 @@ class Builder(GazeDatasetBuilder):
             has_images=images_dir is not None,
             # The release does not state the viewing distance.
             pixels_per_degree=None,
-            metadata={"source_sha256": config.sha256},
+            # That a repeat of all images is a session, the release does not say.
+            metadata={"source_sha256": config.sha256, "sessions_are": "repeats"},
+            session_ids=[[str(number + 1) for number in range(count)] for count in repeats],
         )
 
 
@@ -204,4 +210,5 @@ def _join_users(viewings: list[np.ndarray]) -> gaze_schema.GazeTable:
         trial=rows[:, 1].astype(np.int32) - 1,
         xy_px=rows[:, 2:4] + raw_files.MATLAB_TO_CORNER_ORIGIN_PX,
         duration_ms=rows[:, 4] * 1000,
+        session=rows[:, 1].astype(np.int32) - 1,
     )

@@ -84,6 +84,8 @@ def test_every_row_of_the_dummy_release_is_in_its_record(tmp_path: Path) -> None
         "copies": [],
         "digest": metadata["digest"],  # Of the records; see digests_test.
         "source_sha256": make_config(DUMMY_DIR).sha256,
+        "sessions_are": "repeats",
+        "session_ids": [["1", "2", "3", "4"], ["1", "2", "3"]],
     }
     records = read_records(prepared)
     assert sorted(records) == sorted(NAMES)
@@ -99,6 +101,7 @@ def test_every_row_of_the_dummy_release_is_in_its_record(tmp_path: Path) -> None
     np.testing.assert_array_equal(first["user"], [0, 0, 0, 0, 0, 1])
     # testID minus 1; there is no third viewing.
     np.testing.assert_array_equal(first["trial"], [0, 0, 0, 1, 3, 0])
+    np.testing.assert_array_equal(first["session"], first["trial"])
     np.testing.assert_allclose(
         first["xy_px"] * 36,
         [[0.5, 0.5], [720.5, 540.5], [1439.5, 1079.5], [18.5, 18.5], [36.5, 36.5], [360.5, 180.5]],
