@@ -107,6 +107,18 @@ def get_config() -> ConfigDict:
                     "classification_weight": 1.0,
                     "prototype_weight": 0.0,  # of the prototype loss; ours
                 },
+                # How two user embeddings are compared: by the two-covariance model, fitted on the
+                # seen users' training viewings when stage 1 is done, or by their distance.
+                "comparison": {
+                    "kind": "two_covariance",
+                    # How far covariances are moved to a multiple of the identity: those of users,
+                    # and those of the sessions and viewings of a user.
+                    "between_shrinkage": 0.6,
+                    "within_shrinkage": 0.3,
+                    # Where sessions are not known: the virtual sessions that the training viewings
+                    # of each user are divided into.
+                    "num_virtual_sessions": 4,
+                },
                 "num_steps": 1500,
                 # Linear warm-up, then a cosine to zero.
                 "optimizer": {

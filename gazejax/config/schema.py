@@ -146,6 +146,12 @@ RULES: dict[str, Any] = {
             "classification_weight": number(0.0),
             "prototype_weight": number(0.0),
         },
+        "comparison": {
+            "kind": one_of("two_covariance", "distance"),
+            "between_shrinkage": number(0.0, 1.0),
+            "within_shrinkage": number(0.0, 1.0),
+            "num_virtual_sessions": integer(2),
+        },
         "num_steps": integer(0),  # 0: the initial parameters are kept
         "optimizer": _OPTIMIZER,
     },

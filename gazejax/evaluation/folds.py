@@ -23,6 +23,7 @@ from gazejax.evaluation import (
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
+from gazejax.inference.two_covariance import log_likelihood_ratios
 from gazejax.inputs import perturbations
 from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.stage_arrays import StageInputs
@@ -31,7 +32,7 @@ from gazejax.runtime.progress import track
 from gazejax.types import AnyArray, Dataset, Gaze, Recordings, longest_viewing, recordings_of
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_leaks, check_same_encoder
-from gazejax.workdir.layout import latest_step, load_config, load_projection
+from gazejax.workdir.layout import latest_step, load_comparison, load_config, load_projection
 from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 
 GROUPS = ("seen", "unseen")
@@ -137,6 +138,8 @@ def represent_fold(
     network = encoder_network(config, num_users=len(splits.seen_users))
     stages = [stage for stage in ENCODER_STAGES if latest_step(workdir, stage) is not None]
 
+    similarities = [_comparison(workdir, stage, config.encoder.comparison.kind) for stage in stages]
+
     def embed(
         changed: Dataset, stages: Sequence[str], by_recording: bool
     ) -> list[Float[np.ndarray, "user image embedding"]]:
@@ -170,6 +173,7 @@ def represent_fold(
             limits={**config.eval.gaze},
             truncated_fixations=config.eval.truncated_fixations,
             by_recording=by_recording,
+            similarities=similarities,
         )
 
     methods, recorded = represent(by_recording=False), {}
@@ -186,6 +190,16 @@ def represent_fold(
     return Fold(workdir, config, splits, inputs, replacement, compared, recorded)
 
 
+def _comparison(workdir: Path, stage: str, kind: str) -> verification_protocol.Similarity:
+    """How the embeddings of a trained encoder are compared."""
+    if kind == "distance":
+        return verification_protocol.at_any_size(verification.negative_distance)
+    model = load_comparison(workdir, stage)
+    return lambda probe, enrolled, number: log_likelihood_ratios(
+        model, probe, enrolled, num_images=number
+    )
+
+
 def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
     return {"seen": splits.seen_users, "unseen": splits.unseen_users}
 
@@ -195,7 +209,7 @@ class Representation(NamedTuple):
 
     representations: Float[np.ndarray, "user image entry"]
     length: Int[AnyArray, "user all_images"]
-    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    similarity: verification_protocol.Similarity
     permuted: bool = False
 
 
@@ -209,6 +223,7 @@ def make_representations(
     limits: Mapping[str, Any],
     truncated_fixations: int,
     by_recording: bool,
+    similarities: Sequence[verification_protocol.Similarity],
 ) -> dict[str, Representation]:
     """The encoder and the controls of stage 1 on a fold, of its users or of its recordings.
 
@@ -221,6 +236,7 @@ def make_representations(
         limits: how much gaze of unseen users there is; see `perturbations.limit_gaze`.
         truncated_fixations: fixations of each viewing of the control of that name.
         by_recording: whether each recording is represented in place of each user.
+        similarities: how embeddings of each trained encoder are compared.
     """
     images, recordings = splits.test_images, dataset.recordings if by_recording else None
     rows = np.arange(len(dataset.user_ids if recordings is None else recordings.user))
@@ -235,7 +251,7 @@ def make_representations(
         lambda gaze, users: perturbations.limit_gaze(gaze, users=users, **limits),
         splits.unseen_users,
     )
-    gaze, distance = gaze_of(limited), verification.negative_distance
+    gaze, of_embeddings = gaze_of(limited), similarities[0]
     embeddings, *permuted = embed(limited, stages)
     statistics = baselines.fixation_statistics(gaze, rows, images)
     training = baselines.fixation_statistics(
@@ -252,10 +268,16 @@ def make_representations(
         joined=recordings and JoinedGaze(limited.gaze, recordings.user),
     )
     methods = {
-        "encoder": Representation(embeddings, gaze.viewing_length, distance),
-        "residual_map": Representation(residual, gaze.viewing_length, verification.correlation),
+        "encoder": Representation(embeddings, gaze.viewing_length, of_embeddings),
+        "residual_map": Representation(
+            residual,
+            gaze.viewing_length,
+            verification_protocol.at_any_size(verification.correlation),
+        ),
         "fixation_statistics": Representation(
-            statistics / np.where(spread > 0, spread, 1.0), gaze.viewing_length, distance
+            statistics / np.where(spread > 0, spread, 1.0),
+            gaze.viewing_length,
+            verification_protocol.at_any_size(verification.negative_distance),
         ),
     }
     truncated = _with_gaze(
@@ -272,12 +294,11 @@ def make_representations(
         )
     else:
         (of_truncated,) = embed(truncated, stages[:1])
-        methods["encoder_truncated"] = Representation(of_truncated, lengths, distance)
-    for one in permuted:
-        methods["permuted_labels"] = Representation(
-            one, gaze.viewing_length, distance, permuted=True
-        )
-        methods["permuted_training"] = Representation(one, gaze.viewing_length, distance)
+        methods["encoder_truncated"] = Representation(of_truncated, lengths, of_embeddings)
+    for one, similarity in zip(permuted, similarities[1:], strict=True):
+        known = Representation(one, gaze.viewing_length, similarity)
+        methods["permuted_labels"] = known._replace(permuted=True)
+        methods["permuted_training"] = known
     return methods
 
 

@@ -6,13 +6,16 @@ gets a recording at random, or a pair of different recordings, the same for all 
 probe have n images each and share none.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from gazejax.evaluation.verification_protocol import VerificationScores, enrolment_weights
+from gazejax.evaluation.verification_protocol import (
+    Similarity,
+    VerificationScores,
+    enrolment_weights,
+)
 from gazejax.inputs import perturbations
 from gazejax.metrics import verification
 
@@ -25,7 +28,7 @@ class RecordingRepresentations(NamedTuple):
         user: position in `users` of the user of each recording.
         representations: vector of each viewing, such as its embedding.
         viewed: in which recording which test image was seen.
-        similarity: (probe, enrolled) representations -> score of each probe with each enrolled.
+        similarity: of means of representations.
         permuted: whether each draw permutes the labels of recordings within each image.
     """
 
@@ -33,7 +36,7 @@ class RecordingRepresentations(NamedTuple):
     user: Int[np.ndarray, " recording"]
     representations: Float[np.ndarray, "recording image entry"]
     viewed: Bool[np.ndarray, "recording image"]
-    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    similarity: Similarity
     permuted: bool = False
 
 
@@ -136,7 +139,7 @@ def score_sessions(
                 _means(representations, probe, probe_weights, size),
             ]
         )
-        every = compared.similarity(sides, sides)
+        every = compared.similarity(sides, sides, size)
         similarity.append(every[len(kept) :, : len(kept)])
         found = verification.average_precision_at_r(np.where(shares_images, -np.inf, every), owner)
         precision.append(found.reshape(2, len(kept)).mean(axis=0))

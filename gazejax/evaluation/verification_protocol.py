@@ -93,6 +93,15 @@ def mean_of_disjoint_samples(
     )
 
 
+# (probe, enrolled, n) -> score of each probe with each enrolled, of means over n images.
+Similarity = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+
+
+def at_any_size(similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Similarity:
+    """A similarity that does not depend on the number of images."""
+    return lambda probe, enrolled, _: similarity(probe, enrolled)
+
+
 class UserRepresentations(NamedTuple):
     """Representations by one method of the users of one fold, who are compared with each other.
 
@@ -100,14 +109,14 @@ class UserRepresentations(NamedTuple):
         users: data-set index of each user.
         representations: vector of each viewing, such as its embedding.
         viewed: which user saw which test image.
-        similarity: (probe, enrolled) representations -> score of each probe with each enrolled.
+        similarity: of means of representations.
         permuted: whether each draw permutes the labels of users within each image.
     """
 
     users: Int[np.ndarray, " user"]
     representations: Float[np.ndarray, "user image entry"]
     viewed: Bool[np.ndarray, "user image"]
-    similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    similarity: Similarity
     permuted: bool = False
 
 
@@ -165,7 +174,7 @@ def score_draws(
     similarity = []
     for order in orders:
         enrolled, probe = samples(order, 2)
-        similarity.append(compared.similarity(probe, enrolled))
+        similarity.append(compared.similarity(probe, enrolled, size))
     num_users = len(compared.users)
     owner = np.tile(np.arange(num_users), samples_per_user)
     # Samples of two users on the same images are similar because of the images. Samples of one user
@@ -176,7 +185,7 @@ def score_draws(
     for order in orders[: -(-len(orders) // samples_per_user)]:
         all_samples = np.concatenate(samples(order, samples_per_user))
         similarities = np.where(
-            shares_images, -np.inf, compared.similarity(all_samples, all_samples)
+            shares_images, -np.inf, compared.similarity(all_samples, all_samples, size)
         )
         found = verification.average_precision_at_r(similarities, owner)
         precision.append(found.reshape(samples_per_user, num_users).mean(axis=0))

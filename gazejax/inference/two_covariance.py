@@ -12,7 +12,7 @@ known as PLDA. The covariance of viewings over n, and the shrinkage, are ours.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 
 class TwoCovariance(NamedTuple):
@@ -32,55 +32,52 @@ class TwoCovariance(NamedTuple):
 
 
 def fit_two_covariance(
-    embeddings: Float[np.ndarray, "recording image embedding"],
-    viewed: Bool[np.ndarray, "recording image"],
-    user: Int[np.ndarray, " recording"],
+    embeddings: Float[np.ndarray, "viewing embedding"],
+    user: Int[np.ndarray, " viewing"],
+    session: Int[np.ndarray, " viewing"],
     *,
     between_shrinkage: float,
     within_shrinkage: float,
 ) -> TwoCovariance:
-    """Fits the model on recordings of users, by moments.
+    """Fits the model by moments.
 
     Args:
-        embeddings: of the viewings of each recording.
-        viewed: which of them there are. Recordings of fewer than 2 viewings are left out.
-        user: user of each recording.
+        embeddings: of viewings.
+        user: user of each viewing.
+        session: session of each viewing; no two users share one. Sessions of one viewing are left
+            out.
         between_shrinkage: how far the covariance of users is moved to a multiple of the identity of
             the same trace: 0 not at all, 1 all the way. Few users say little of it.
         within_shrinkage: likewise of the other two.
 
     Raises:
-        ValueError: if fewer than two users, or no user with two recordings, are left.
+        ValueError: if fewer than two users have a session of two viewings.
     """
-    size = embeddings.shape[-1]
-    viewing, session = np.zeros((size, size)), np.zeros((size, size))
-    free_viewings, free_sessions, num_viewings, means = 0, 0, [], []
-    for one in np.unique(user):
-        of_user = []
-        for row in np.flatnonzero((user == one) & (viewed.sum(axis=1) >= 2)):
-            found = embeddings[row, viewed[row]].astype(np.float64)
-            mean = found.mean(axis=0)
-            viewing += (found - mean).T @ (found - mean)
-            free_viewings += len(found) - 1
-            num_viewings.append(len(found))
-            of_user.append(mean)
-        if of_user:
-            deviation = np.stack(of_user) - np.mean(of_user, axis=0)
-            session += deviation.T @ deviation
-            free_sessions += len(of_user) - 1
-            means.append(np.mean(of_user, axis=0))
-    if len(means) < 2 or free_sessions == 0:
+    _, row, number = np.unique(session, return_inverse=True, return_counts=True)
+    kept = number[row] >= 2
+    embeddings, user = embeddings[kept].astype(np.float64), user[kept]
+    _, first, row, number = np.unique(
+        session[kept], return_index=True, return_inverse=True, return_counts=True
+    )
+    means = _group_means(embeddings, row, len(number))
+    _, of_user, num_sessions = np.unique(user[first], return_inverse=True, return_counts=True)
+    user_means = _group_means(means, of_user, len(num_sessions))
+    if len(user_means) < 2:
         raise ValueError(
-            f"{len(means)} users with {free_sessions + len(means)} recordings of 2 viewings or "
-            "more; allowed: at least 2 users, and one with 2 such recordings"
+            f"{len(user_means)} users have a session of 2 training viewings; allowed: at least 2"
         )
-    viewing /= free_viewings
-    # Means of a session scatter by the viewings too.
-    session = _without_negative(session / free_sessions - viewing / np.mean(num_viewings))
+    viewing = _covariance(embeddings - means[row], free=len(embeddings) - len(means))
+    session_free = len(means) - len(user_means)
+    session_and_part = _covariance(means - user_means[of_user], free=max(session_free, 1))
+    # The means of sessions scatter by their viewings too.
+    part = viewing * np.mean(1 / number) if session_free else 0.0
+    mean = user_means.mean(axis=0)
     return TwoCovariance(
-        mean=np.mean(means, axis=0),
-        between=_shrink(np.cov(np.stack(means), rowvar=False).reshape(size, size), between_shrinkage),
-        session=_shrink(session, within_shrinkage),
+        mean=mean,
+        between=_shrink(
+            _covariance(user_means - mean, free=len(user_means) - 1), between_shrinkage
+        ),
+        session=_shrink(_without_negative(session_and_part - part), within_shrinkage),
         viewing=_shrink(viewing, within_shrinkage),
     )
 
@@ -104,7 +101,7 @@ def log_likelihood_ratios(
         >>> one = np.ones((1, 1))
         >>> model = TwoCovariance(np.zeros(1), 3 * one, 0 * one, 2 * one)
         >>> log_likelihood_ratios(model, 2 * one, np.array([[2.0], [-2.0]]), num_images=2).round(3)
-        array([[ 0.429, -1.286]])
+        array([[ 0.429, -3.   ]])
     """
     within = model.session + model.viewing / num_images
     # With s and d, sum and difference of both: one user says var(s) = 4 between + 2 within and
@@ -119,6 +116,20 @@ def log_likelihood_ratios(
         return np.einsum("ri,ij,rj->r", rows, same, rows)
 
     return 0.5 * (squares(probe)[:, None] + squares(enrolled)) + probe @ cross @ enrolled.T
+
+
+def _group_means(
+    rows: Float[np.ndarray, "row entry"], group: Int[np.ndarray, " row"], number: int
+) -> Float[np.ndarray, "group entry"]:
+    total = np.zeros((number, rows.shape[1]))
+    np.add.at(total, group, rows)
+    return total / np.bincount(group, minlength=number)[:, None]
+
+
+def _covariance(
+    deviations: Float[np.ndarray, "row entry"], *, free: int
+) -> Float[np.ndarray, "entry entry"]:
+    return deviations.T @ deviations / free
 
 
 def _shrink(

@@ -31,6 +31,7 @@ from gazejax.data.loading import (
     read_dataset,
 )
 from gazejax.data.splits import named_splits
+from gazejax.inference.comparison import fit_comparison
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
@@ -54,6 +55,7 @@ from gazejax.workdir.layout import (
     checkpoint_folder,
     latest_step,
     load_projection,
+    write_comparison,
     write_config,
     write_description,
 )
@@ -201,6 +203,21 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             "config, data set or image storage: checksum", zlib.crc32(what_must_agree.encode())
         )
         train(stage, options, workdir, metadata=metadata, devices=devices)
+        comparison = {**config.encoder.comparison}
+        is_compared = comparison.pop("kind") == "two_covariance" and name in ENCODER_STAGES
+        if is_compared and distributed.is_main_process():
+            fitted = fit_comparison(
+                stage.network,
+                load_params(workdir, name),
+                of_stage["encoder"],
+                virtual_sessions={**config.encoder.batch.virtual_sessions},
+                seed=config.seed,
+                embedding_size=sum(embedding_layout(config)),
+                devices=jax.local_devices(),
+                batch_size=config.eval.batch_size,
+                **comparison,
+            )
+            write_comparison(workdir, name, fitted)
 
 
 def _check_encoder_finished(workdir: Path, num_steps: int) -> None:

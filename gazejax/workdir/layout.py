@@ -7,6 +7,7 @@ center_prior.npz            mean of the training maps, for images without gaze
 features.npz                the projection of backbone features, if the config has a backbone
 <stage>/checkpoints/        Orbax checkpoints, each with its own copy of config and splits
 <stage>/metrics.jsonl       the training curve
+<stage>/comparison.npz      how embeddings are compared, of an encoder; see `two_covariance`
 evaluation.json, .md        metrics
 evaluation_resamples.npz    their values in every resample, under the same names
 resources.json              wall time and peak memory of each stage and of the evaluation
@@ -35,6 +36,7 @@ from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
 from gazejax.data.reader import absolute_data_dir
 from gazejax.data.splits import Splits, named_splits, users_left_out
+from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import source_commit, write_arrays, write_json
 from gazejax.types import Dataset
@@ -45,6 +47,8 @@ _PACKAGES = ("gazejax", "jax", "flax", "optax", "orbax-checkpoint", "tensorflow-
 CENTER_PRIOR_FILE = "center_prior.npz"
 
 PROJECTION_FILE = "features.npz"
+
+COMPARISON_FILE = "comparison.npz"
 
 DATA_FILE = "data.json"
 
@@ -164,6 +168,30 @@ def load_projection(workdir: Path, *, is_needed: bool = False) -> FeatureProject
     return FeatureProjection(
         *(tuple(stored[f"{name}_{i}"] for i in levels) for name in FeatureProjection._fields)
     )
+
+
+def write_comparison(workdir: Path, stage: str, model: TwoCovariance) -> None:
+    """Writes how the embeddings of an encoder are compared."""
+    write_arrays(workdir / stage / COMPARISON_FILE, model._asdict())
+
+
+def load_comparison(workdir: Path, stage: str) -> TwoCovariance:
+    """Reads how the embeddings of an encoder are compared.
+
+    Raises:
+        FileNotFoundError: if it is missing.
+        ValueError: if the file is damaged.
+    """
+    path = workdir / stage / COMPARISON_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist; copy the workdir whole, or train again with the same workdir, "
+            "which writes the file"
+        )
+    stored = _read_arrays(path)
+    if set(stored) != set(TwoCovariance._fields):
+        raise _damaged(path, f"has the arrays {sorted(stored)}")
+    return TwoCovariance(**stored)
 
 
 def _read_object(path: Path) -> dict[str, Any]:
