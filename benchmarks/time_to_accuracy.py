@@ -81,7 +81,10 @@ def metrics_of(
                 users = getattr(splits, f"{group}_users")
                 viewed = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, images)] > 0
                 compared = verification_protocol.UserRepresentations(
-                    users, embeddings[users], viewed, verification.negative_distance
+                    users,
+                    embeddings[users],
+                    viewed,
+                    verification_protocol.at_any_size(verification.negative_distance),
                 )
                 scores.append(
                     verification_protocol.score_draws(

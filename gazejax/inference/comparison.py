@@ -9,7 +9,7 @@ import numpy as np
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import Network
 from gazejax.inference.two_covariance import TwoCovariance, fit_two_covariance
-from gazejax.inputs.augmentation import GazeTransform, sample_transforms
+from gazejax.inputs.augmentation import sample_transforms
 from gazejax.inputs.stage_arrays import StageInputs
 
 
@@ -67,7 +67,7 @@ def fit_comparison(
             mirror=False,
             **virtual_sessions,
         )
-        transforms = GazeTransform(*(np.asarray(entries)[session] for entries in drawn))
+        transforms = jax.tree.map(lambda entries: np.asarray(entries)[session], drawn)
     embeddings = embed_viewings(
         network,
         params,

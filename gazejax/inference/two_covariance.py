@@ -15,6 +15,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
+# Of the mean variance, for a direction in which the viewings of a user do not differ.
+_LEAST_SHARE = 1e-9
+
+
 class TwoCovariance(NamedTuple):
     """A fitted model.
 
@@ -89,7 +93,7 @@ def log_likelihood_ratios(
     *,
     num_images: int,
 ) -> Float[np.ndarray, "probe enrolled"]:
-    """log p(both | one user) - log p(both | two users), in nats, less a constant.
+    """Log p(both | one user) - log p(both | two users), in nats, less a constant.
 
     Args:
         model: the fitted model.
@@ -104,11 +108,14 @@ def log_likelihood_ratios(
         array([[ 0.429, -3.   ]])
     """
     within = model.session + model.viewing / num_images
+    # A direction without any variance within users would decide alone.
+    total = np.trace(model.between + within) / len(within)
+    within = within + (_LEAST_SHARE * total + np.finfo(float).tiny ** 0.5) * np.eye(len(within))
     # With s and d, sum and difference of both: one user says var(s) = 4 between + 2 within and
     # var(d) = 2 within, two users say 2 (between + within) of both.
-    alone = np.linalg.pinv(2 * (model.between + within), hermitian=True)
-    of_sum = alone - np.linalg.pinv(4 * model.between + 2 * within, hermitian=True)
-    of_difference = alone - np.linalg.pinv(2 * within, hermitian=True)
+    alone = np.linalg.inv(2 * (model.between + within))
+    of_sum = alone - np.linalg.inv(4 * model.between + 2 * within)
+    of_difference = alone - np.linalg.inv(2 * within)
     probe, enrolled = probe - model.mean, enrolled - model.mean
     same, cross = of_sum + of_difference, of_sum - of_difference
 

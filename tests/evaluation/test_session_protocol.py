@@ -19,7 +19,7 @@ def recordings_of(person, session, *, users=8, sessions=2, images=24, viewed=Non
         user=user,
         representations=vectors + generator.normal(size=(len(user), images, 16)),
         viewed=np.ones((len(user), images), bool) if viewed is None else viewed,
-        similarity=verification.negative_distance,
+        similarity=verification_protocol.at_any_size(verification.negative_distance),
         **options,
     )
 
@@ -54,7 +54,7 @@ def test_gallery_and_probe_share_no_image(across):
     viewed = np.random.default_rng(1).random((8, images)) < 0.8
     compared = recordings_of(1.0, 1.0, users=4, images=images, viewed=viewed)._replace(
         representations=np.broadcast_to(np.eye(images), (8, images, images)),
-        similarity=lambda probe, gallery: probe @ gallery.T,
+        similarity=lambda probe, gallery, _: probe @ gallery.T,
     )
     size = session_protocol.available_images(compared, across=across) // 2
     assert size >= 2

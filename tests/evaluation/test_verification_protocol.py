@@ -21,7 +21,7 @@ def scores_of(representations, size, viewed=None, permuted=False):
         np.arange(len(representations)),
         representations,
         viewed,
-        verification.negative_distance,
+        verification_protocol.at_any_size(verification.negative_distance),
         permuted,
     )
     orders = verification_protocol.sample_image_orders(representations.shape[1], 50, 0)

@@ -51,3 +51,19 @@ def test_warps_have_the_spread_asked_for():
     assert not augmentation.sample_transforms(
         jax.random.key(0), number=100, mirror=False, **options
     ).is_mirrored.any()
+
+
+def test_a_virtual_session_follows_the_virtual_user():
+    user = augmentation.GazeTransform(
+        is_mirrored=jnp.array([False, True]),
+        scale=jnp.array([2.0, 0.5]),
+        duration_factor=jnp.array([1.5, 0.5]),
+        shift_frac=jnp.array([[0.0, 0.1], [0.05, 0.0]]),
+    )
+    session = user._replace(is_mirrored=jnp.zeros(2, bool), scale=jnp.array([1.1, 0.9]))
+    in_turn = augmentation.transform_scanpaths(
+        session, augmentation.transform_scanpaths(user, SCANPATHS)
+    )
+    at_once = augmentation.transform_scanpaths(augmentation.then(user, session), SCANPATHS)
+    np.testing.assert_allclose(at_once.xy_frac, in_turn.xy_frac, atol=1e-6)
+    np.testing.assert_allclose(at_once.duration_ms, in_turn.duration_ms, rtol=1e-6)

@@ -238,7 +238,7 @@ def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control
         users=np.arange(6),
         representations=generator.normal(size=(6, 40, 8)),
         viewed=np.ones((6, 40), bool),
-        similarity=verification.negative_distance,
+        similarity=verification_protocol.at_any_size(verification.negative_distance),
         permuted=True,
     )
     orders = verification_protocol.sample_image_orders(40, 100, 0)

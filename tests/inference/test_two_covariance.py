@@ -1,0 +1,110 @@
+"""The two-covariance model: by hand, on samples of the model itself, and on a real encoder."""
+
+import numpy as np
+import pytest
+
+from gazejax.inference.two_covariance import (
+    TwoCovariance,
+    fit_two_covariance,
+    log_likelihood_ratios,
+)
+
+NO_SHRINKAGE = {"between_shrinkage": 0.0, "within_shrinkage": 0.0}
+
+
+def normal_log_density(values, covariance):
+    _, log_determinant = np.linalg.slogdet(2 * np.pi * covariance)
+    return -0.5 * (log_determinant + values @ np.linalg.solve(covariance, values))
+
+
+def test_scores_are_ratios_of_normal_densities_less_a_constant():
+    generator = np.random.default_rng(0)
+    between, session, viewing = (
+        root @ root.T for root in generator.normal(size=(3, 4, 4)) * [[[2.0]], [[1.0]], [[3.0]]]
+    )
+    mean = generator.normal(size=4)
+    model = TwoCovariance(mean, between, session, viewing)
+    probe, enrolled = mean + generator.normal(size=(3, 4)), mean + generator.normal(size=(2, 4))
+    found = log_likelihood_ratios(model, probe, enrolled, num_images=5)
+    alone = between + session + viewing / 5
+    together = np.block([[alone, between], [between, alone]])
+    expected = [
+        [
+            normal_log_density(np.concatenate([one, other]) - np.tile(mean, 2), together)
+            - normal_log_density(one - mean, alone)
+            - normal_log_density(other - mean, alone)
+            for other in enrolled
+        ]
+        for one in probe
+    ]
+    constant = expected[0][0] - found[0][0]
+    np.testing.assert_allclose(found + constant, expected, rtol=1e-6)
+
+
+def sample_viewings(num_users, num_sessions, num_viewings, generator):
+    """Embeddings of three entries: one of the user, one of the session, one of the viewing."""
+    shape = (num_users, num_sessions, num_viewings)
+    entries = [generator.normal(size=(*shape[: axis + 1], *[1] * (2 - axis))) for axis in range(3)]
+    spreads = (2.0, 1.0, 3.0)
+    embeddings = np.stack(
+        [
+            np.broadcast_to(spread * one, shape)
+            for spread, one in zip(spreads, entries, strict=True)
+        ],
+        axis=-1,
+    )
+    session = np.arange(num_users * num_sessions).reshape(num_users, num_sessions, 1)
+    user = session // num_sessions
+    return (
+        embeddings.reshape(-1, 3),
+        np.broadcast_to(user, shape).ravel(),
+        np.broadcast_to(session, shape).ravel(),
+    )
+
+
+def test_covariances_of_a_sample_of_the_model_are_found():
+    generator = np.random.default_rng(0)
+    model = fit_two_covariance(*sample_viewings(400, 3, 5, generator), **NO_SHRINKAGE)
+    # The session's part of the third entry is 0 on average, as are its 9 / 5 of noise taken off.
+    expected = np.diag([4.0, 0, 0]), np.diag([0, 1.0, 0]), np.diag([0, 0, 9.0])
+    # Means of three sessions of five viewings scatter by 1/3 and 9/15 around the user.
+    np.testing.assert_allclose(model.between, np.diag([4.0, 1 / 3, 0.6]), atol=0.5)
+    np.testing.assert_allclose(model.session, expected[1], atol=0.15)
+    np.testing.assert_allclose(model.viewing, expected[2], atol=0.3)
+
+
+def test_what_is_of_the_session_counts_less_than_with_distances():
+    generator = np.random.default_rng(1)
+    embeddings, user, session = sample_viewings(40, 2, 20, generator)
+    embeddings *= [1.0, 4.0, 1.0]  # Sessions differ more than users.
+    trained = user < 20
+    model = fit_two_covariance(embeddings[trained], user[trained], session[trained], **NO_SHRINKAGE)
+    means = embeddings[~trained].reshape(20, 2, 20, 3).mean(axis=2)
+    score = log_likelihood_ratios(model, means[:, 0], means[:, 1], num_images=20)
+    distance = -np.linalg.norm(means[:, None, 0] - means[None, :, 1], axis=-1)
+    rank1 = [(one.argmax(axis=1) == np.arange(20)).mean() for one in (score, distance)]
+    assert rank1[0] > rank1[1] + 0.15
+
+
+def test_shrinkage_keeps_the_trace_and_sessions_may_be_single():
+    generator = np.random.default_rng(2)
+    viewings = sample_viewings(5, 1, 6, generator)
+    model = fit_two_covariance(*viewings, between_shrinkage=1.0, within_shrinkage=1.0)
+    plain = fit_two_covariance(*viewings, **NO_SHRINKAGE)
+    assert not model.session.any()
+    np.testing.assert_allclose(model.viewing, np.eye(3) * np.trace(plain.viewing) / 3)
+    np.testing.assert_allclose(model.between, np.eye(3) * np.trace(plain.between) / 3)
+
+
+def test_a_collapsed_encoder_scores_all_alike():
+    user, session = np.repeat([0, 1, 2], 4), np.repeat(np.arange(6), 2)
+    model = fit_two_covariance(np.ones((12, 3)), user, session, **NO_SHRINKAGE)
+    scores = log_likelihood_ratios(model, np.ones((3, 3)), np.ones((3, 3)), num_images=2)
+    np.testing.assert_array_equal(scores, np.zeros((3, 3)))
+
+
+def test_too_few_viewings_are_refused():
+    with pytest.raises(ValueError, match=r"1 users have a session of 2 training viewings"):
+        fit_two_covariance(
+            np.ones((3, 2)), np.array([0, 0, 1]), np.array([0, 0, 1]), **NO_SHRINKAGE
+        )
