@@ -4,7 +4,7 @@ Nothing here is compiled, so that a new number of fixations or a new map size co
 are compared in the type of the map, and counted in whole numbers. Sums are those of float64.
 """
 
-import sys
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int, Num, Shaped
@@ -13,11 +13,6 @@ from gazejax.metrics._kernels import KLD_EPSILON, Fixations
 
 # Up to this many thresholds, comparing the values with each takes less time than sorting them.
 _COMPARED_THRESHOLDS = 48
-
-_IS_LITTLE = sys.byteorder == "little"
-
-# Up to this many ties of a map, those that rounding invents are sought without counting the others.
-_FEW_TIES = 64
 
 # Squares of a map between these bounds, and sums of them, stay inside float64.
 _LEAST, _MOST = 1e-100, 1e100
@@ -41,72 +36,13 @@ def auc_judd(saliency: Num[np.ndarray, "height width"], fixations: Fixations) ->
         return np.nan
     thresholds, number = np.unique(values, return_counts=True)
     fixated = np.sort(saliency.ravel()[pixels])
-    below, _ = _below(thresholds, saliency.ravel())
+    (below,) = _below(thresholds, saliency.ravel(), "left")
     alarms = num_never_fixated - (below - np.searchsorted(fixated, thresholds))
     # From the highest threshold down; a last point at (1, 1).
     alarms = np.concatenate([[0], alarms[::-1], [num_never_fixated]])
     hits = np.concatenate([[0], np.cumsum(number[::-1]), [len(values)]])
     twice_area = int(np.sum(np.diff(alarms) * (hits[1:] + hits[:-1])))
     return twice_area / (2 * len(values) * num_never_fixated)
-
-
-def rank_corrections(
-    saliency: Num[np.ndarray, "height width"],
-    rounded: Float[np.ndarray, "height width"],
-    fixations: Fixations,
-    num_ties: int,
-    other_counts: Num[np.ndarray, "height width"] | None,
-) -> dict[str, float]:
-    """What to add to `auc`, `auc_judd` and `sauc` of a rounded map; nothing if no tie is invented.
-
-    The compiled metrics count the ties of rounded maps. Where these may be others than those of the
-    map itself, the few pixels are sought, and their part in the metric is corrected.
-
-    Args:
-        saliency: the map, of which no two different values at fixations become equal by rounding.
-        rounded: the map, rounded.
-        fixations: the fixations on this map.
-        num_ties: ties of fixations with pixels that are not fixated, in the rounded map; below 0 if
-            unknown.
-        other_counts: for `sauc`: number of fixations on other images in each pixel.
-    """
-    pixels = _pixels(saliency.shape, fixations)
-    flat, flat_rounded = saliency.ravel(), rounded.ravel()
-    thresholds, number = np.unique(flat[pixels], return_counts=True)
-    as_float = thresholds.astype(rounded.dtype)
-    if num_ties == 0 or len(pixels) == 0:
-        return {}
-    fixated = np.unique(pixels)
-    if num_ties > _FEW_TIES and len(thresholds) <= _COMPARED_THRESHOLDS:
-        # So many are rarely invented: a value occurs often, such as the zero outside of a region.
-        # Values that need no rounding come first. True ties that are as many are all.
-        own = np.bincount(np.searchsorted(thresholds, flat[fixated]), minlength=len(thresholds))
-        others = num_ties
-        for at in np.argsort(as_float != thresholds, kind="stable").tolist():
-            others -= int(np.count_nonzero(flat == thresholds[at]) - own[at]) * int(number[at])
-            if others == 0:
-                return {}
-    near = _perhaps_among(flat_rounded, as_float)
-    place = np.minimum(np.searchsorted(as_float, flat_rounded[near]), len(as_float) - 1)
-    is_tie = (flat_rounded[near] == as_float[place]) & (flat[near] != thresholds[place])
-    near, place = near[is_tie], place[is_tie]
-    if len(near) == 0:
-        return {}
-    # One half of a pair too much if the pixel is above the threshold, too little if below.
-    is_above = flat[near] > thresholds[place]
-    too_much = np.where(is_above, 0.5, -0.5) * number[place]
-    # A tie with a pixel below a threshold is an alarm at this threshold, which ends two steps.
-    hits = number + np.concatenate([[0], number[:-1]])
-    alarms = 0.5 * hits[place][~is_above].sum()
-    found = {
-        "auc": -too_much.sum() / (len(pixels) * flat.size),
-        "auc_judd": alarms / (len(pixels) * (flat.size - len(fixated))),
-    }
-    weight = np.zeros(0) if other_counts is None else other_counts.ravel()
-    total = weight.sum(dtype=np.float64)
-    if total > 0:
-        found["sauc"] = -(too_much * weight[near]).sum() / (len(pixels) * total)
-    return {name: float(value) for name, value in found.items()}
 
 
 def nss(saliency: Num[np.ndarray, "height width"], fixations: Fixations) -> float:
@@ -219,37 +155,27 @@ def _share_below(
     if num_pairs == 0:
         return np.nan
     thresholds, number = np.unique(positives, return_counts=True)
-    below, up_to = _below(thresholds, negatives)
+    below, up_to = _below(thresholds, negatives, "left", "right")
     # Python divides whole numbers of any size without an error before the division.
     return int(((below + up_to) * number).sum()) / (2 * num_pairs)
 
 
 def _below(
-    thresholds: Num[np.ndarray, " threshold"], values: Num[np.ndarray, " value"]
-) -> tuple[Int[np.ndarray, " threshold"], Int[np.ndarray, " threshold"]]:
-    """For each threshold, how many values are below it, and how many below it or equal to it."""
-    if len(thresholds) <= _COMPARED_THRESHOLDS:
-        counted = [
-            (np.count_nonzero(values < threshold), np.count_nonzero(values <= threshold))
-            for threshold in thresholds
+    thresholds: Num[np.ndarray, " threshold"],
+    values: Num[np.ndarray, " value"],
+    *sides: Literal["left", "right"],
+) -> list[Int[np.ndarray, " threshold"]]:
+    """For each threshold, how many values are below it (left), or not above it (right)."""
+    if len(thresholds) > _COMPARED_THRESHOLDS:
+        ordered = np.sort(values)
+        return [np.searchsorted(ordered, thresholds, side) for side in sides]
+    # One array for all comparisons: the system takes longer to supply it than they take.
+    is_below = np.empty(values.shape, bool)
+    found = []
+    for side in sides:
+        compare = np.less if side == "left" else np.less_equal
+        counts = [
+            np.count_nonzero(compare(values, threshold, out=is_below)) for threshold in thresholds
         ]
-        below, up_to = np.array(counted, np.int64).reshape(-1, 2).T
-        return below, up_to
-    ordered = np.sort(values)
-    return np.searchsorted(ordered, thresholds, "left"), np.searchsorted(
-        ordered, thresholds, "right"
-    )
-
-
-def _perhaps_among(
-    values: Float[np.ndarray, " pixel"], thresholds: Float[np.ndarray, " threshold"]
-) -> Int[np.ndarray, " candidate"]:
-    """Indices of the values that may equal a threshold: those that share its last 16 bits."""
-
-    def last_bits(numbers: np.ndarray) -> np.ndarray:
-        parts = numbers.itemsize // 2
-        return numbers.view(np.uint16)[0 if _IS_LITTLE else parts - 1 :: parts]
-
-    is_possible = np.zeros(2**16, bool)
-    is_possible[last_bits(thresholds)] = True
-    return np.flatnonzero(is_possible.take(last_bits(values)))
+        found.append(np.array(counts, np.int64))
+    return found

@@ -10,16 +10,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 KLD_EPSILON = 2.2204e-16
 
-# Fixations that are counted in one pass over the map: the counts of two comparisons fit in 8 bits.
+# Fixations that are counted in one pass over the map: more take long to compile.
 _FIXATIONS_PER_PASS = 32
 
 # With more fixations than this, the pixels are sorted: passes take longer, also to compile.
 _MOST_COMPARED = 1024
-
-_MOST_INT32 = 2**31 - 1
-
-# Sums of a map of any float32 times this stay inside float32.
-_SMALL = 2.0**-40
 
 # The variance is the mean square minus the squared mean where it is at least this share of the mean
 # square, so that the difference loses no more than eight bits of float32.
@@ -44,14 +39,13 @@ class Fixations(NamedTuple):
 
 @functools.partial(jax.jit, static_argnums=0)
 def score(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, Array]:
-    """The metrics of each map; with a metric of ranks also its `ties`."""
+    """The metrics of each map."""
 
     def score_one(arrays: dict[str, Any]) -> dict[str, Array]:
         saliency, target, fixations = (
             arrays.get(key) for key in ("saliency", "target", "fixations")
         )
         # What `_rounding` makes of maps that float32 does not hold, for a kind of metric.
-        ranks = arrays.get("saliency_ranks", saliency)
         moments, target_moments = (
             arrays.get("saliency_moments", saliency),
             arrays.get("target_moments", target),
@@ -61,36 +55,29 @@ def score(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, Array]:
             arrays.get("target_shares", target),
         )
         compute: dict[str, Any] = {
-            "auc": lambda: auc(ranks, fixations),
-            "auc_judd": lambda: auc_judd(ranks, fixations),
-            "sauc": lambda: sauc(ranks, fixations, arrays["other_counts"]),
+            "auc": lambda: auc(saliency, fixations),
+            "auc_judd": lambda: auc_judd(saliency, fixations),
+            "sauc": lambda: sauc(saliency, fixations, arrays["other_counts"]),
             "nss": lambda: nss(moments, fixations),
             "information_gain": lambda: information_gain(saliency, arrays["baseline"], fixations),
             "cc": lambda: cc(moments, target_moments),
             "sim": lambda: sim(shares, target_shares),
             "kld": lambda: kld(target_shares, shares),
         }
-        found = {name: compute[name]() for name in names}
-        for name in RANK_METRICS:
-            if name in found:
-                found[name], found["ties"] = found[name]
-        return found
+        return {name: compute[name]() for name in names}
 
-    return jax.vmap(score_one)(arrays)
+    # A map that is one for all is not repeated.
+    axes = {key: None if getattr(part, "ndim", 3) == 2 else 0 for key, part in arrays.items()}
+    return jax.vmap(score_one, in_axes=(axes,))(arrays)
 
 
 @_jit
-def auc(
-    saliency: Float[Array, "height width"], fixations: Fixations
-) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    """The metric, and the ties as `_others_that_tie` has them; so do the other metrics of ranks."""
-    values = _values(saliency, fixations)
-    thresholds = jnp.where(fixations.counts, values, jnp.inf)
-    lost, ties = _count_above(saliency, None, thresholds, thresholds, strict=True)
+def auc(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
+    keys, thresholds = _keys(saliency), _thresholds(saliency, fixations)
+    lost = _count_above(keys, None, thresholds, thresholds, strict=True)
     # As floats: the product of whole numbers would overflow.
-    num_pairs = fixations.counts.sum().astype(saliency.dtype) * float(saliency.size)
-    value = _or_nan(1 - lost / num_pairs, saliency * _SMALL, fixations)
-    return value, _others_that_tie(ties, saliency, fixations)
+    num_pairs = fixations.counts.sum().astype(lost.dtype) * float(saliency.size)
+    return _if_fixated(1 - lost / num_pairs, fixations)
 
 
 @_jit
@@ -98,34 +85,37 @@ def sauc(
     saliency: Float[Array, "height width"],
     fixations: Fixations,
     other_counts: Float[Array, "height width"],
-) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    values = _values(saliency, fixations)
-    thresholds = jnp.where(fixations.counts, values, jnp.inf)
-    lost, ties = _count_above(saliency, other_counts, thresholds, thresholds, strict=True)
+) -> Float[Array, ""]:
+    keys, thresholds = _keys(saliency), _thresholds(saliency, fixations)
+    lost = _count_above(keys, other_counts, thresholds, thresholds, strict=True)
     share_lost = lost / other_counts.sum() / fixations.counts.sum()
-    value = _or_nan(1 - share_lost, saliency * _SMALL, fixations)
-    return value, _others_that_tie(ties, saliency, fixations)
+    return _if_fixated(1 - share_lost, fixations)
 
 
 @_jit
-def auc_judd(
-    saliency: Float[Array, "height width"], fixations: Fixations
-) -> tuple[Float[Array, ""], Int[Array, ""]]:
-    values = _values(saliency, fixations)
+def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
+    keys, thresholds = _keys(saliency), _thresholds(saliency, fixations)
+    values = _keys(_values(saliency, fixations))
     # Between two neighboring thresholds, the hits increase by the fixations at the lower threshold.
     # The area above the trapezoid is the share of these fixations times the mean false alarm rate
     # at the two thresholds.
-    thresholds = jnp.where(fixations.counts, values, jnp.inf)
-    next_higher = jnp.where(fixations.counts, _next_higher(values, thresholds), jnp.inf)
+    highest = jnp.iinfo(keys.dtype).max
+    next_higher = jnp.where(fixations.counts, _next_higher(values, thresholds), highest)
     # Counts all pixels, then subtracts each fixated pixel once. Masking the map instead would take
     # twice as long.
     is_pixels_first = _is_pixels_first(fixations, saliency.shape).astype(saliency.dtype)
-    lost, ties = _count_above(saliency, None, thresholds, next_higher, strict=False)
-    lost -= _count_above(values, is_pixels_first, thresholds, next_higher, strict=False)[0]
+    lost = _count_above(keys, None, thresholds, next_higher, strict=False)
+    lost -= _count_above(values, is_pixels_first, thresholds, next_higher, strict=False)
     num_never_fixated = float(saliency.size) - is_pixels_first.sum()
     share_lost = lost / num_never_fixated / fixations.counts.sum()
-    value = _or_nan(1 - share_lost, saliency * _SMALL, fixations)
-    return value, _others_that_tie(ties, saliency, fixations)
+    return _if_fixated(1 - share_lost, fixations)
+
+
+def unless_nan(
+    value: Float[Array, ""], saliency: Float[Array | np.ndarray, "height width"]
+) -> Float[Array, ""]:
+    """A metric of ranks, which does not see a NaN, of a map that may hold one."""
+    return jnp.where(jnp.isnan(saliency).any(), jnp.nan, value)
 
 
 @_jit
@@ -275,15 +265,37 @@ def counts(
     return none.at[fixations.row, fixations.column].add(counted).astype(saliency.dtype)
 
 
+def _keys(saliency: Float[Array, "*pixel"]) -> Int[Array, "*pixel"]:
+    """Whole numbers in the order of the values; equal values have equal ones, and so do both zeros.
+
+    XLA on CPU compares floats below the least normal one as zero. Whole numbers of the same width
+    also take it less time.
+    """
+    dtype = jnp.int64 if saliency.dtype.itemsize == 8 else jnp.int32
+    bits = jax.lax.bitcast_convert_type(saliency, dtype)
+    # A float is a sign and a size. With the sign, the bits are the lowest number plus the size.
+    return jnp.where(bits < 0, jnp.iinfo(dtype).min - bits, bits)
+
+
+def _thresholds(
+    saliency: Float[Array, "height width"], fixations: Fixations
+) -> Int[Array, " fixation"]:
+    """The keys at fixations; above all keys for a fixation that does not count."""
+    # Of few values: of all keys, XLA on CPU would first write an array.
+    keys = _keys(_values(saliency, fixations))
+    return jnp.where(fixations.counts, keys, jnp.iinfo(keys.dtype).max)
+
+
 def _next_higher(
-    values: Float[Array, " fixation"], thresholds: Float[Array, " fixation"]
-) -> Float[Array, " fixation"]:
-    """The lowest threshold above each value; infinity above the highest."""
+    values: Int[Array, " fixation"], thresholds: Int[Array, " fixation"]
+) -> Int[Array, " fixation"]:
+    """The lowest threshold above each value; the highest number above the highest."""
+    highest = jnp.iinfo(thresholds.dtype).max
     if len(thresholds) > _MOST_COMPARED:
-        ordered = jnp.append(jnp.sort(thresholds), jnp.inf)
+        ordered = jnp.append(jnp.sort(thresholds), highest)
         return ordered[jnp.searchsorted(ordered[:-1], values, side="right")]
     is_higher = thresholds > values[:, None]
-    return jnp.where(is_higher, thresholds, jnp.inf).min(axis=1, initial=jnp.inf)
+    return jnp.where(is_higher, thresholds, highest).min(axis=1, initial=highest)
 
 
 def _is_pixels_first(fixations: Fixations, map_shape: tuple[int, ...]) -> Bool[Array, " fixation"]:
@@ -305,79 +317,60 @@ def _is_pixels_first(fixations: Fixations, map_shape: tuple[int, ...]) -> Bool[A
 
 
 def _count_above(
-    saliency: Float[Array, "*pixel"],
+    keys: Int[Array, "*pixel"],
     weight: Float[Array, "*pixel"] | None,
-    lower: Float[Array, " threshold"],
-    upper: Float[Array, " threshold"],
+    lower: Int[Array, " threshold"],
+    upper: Int[Array, " threshold"],
     *,
     strict: bool,
-) -> tuple[Float[Array, ""], Int[Array, ""]]:
+) -> Float[Array, ""]:
     """Sums over thresholds: half of the pixels at or above `lower`, half of those above `upper`.
 
-    Pixels count by weight. With `strict`, which needs `upper` to be `lower`, a pixel equal to
-    `upper` is not above it. The second result is the number of pixels, without weights, that are
-    equal to `lower`.
+    Pixels count by weight. With `strict`, a pixel equal to `upper` is not above it.
 
     Comparing every pixel with every threshold at once would write an array of size pixels times
-    thresholds. Instead, each pass goes over the pixels once, with 8-bit counts that stay in
-    registers. Both sums of a pass are taken in one loop: XLA on CPU would compare again for the
-    second one.
+    thresholds. Instead, each pass goes over the pixels once, with counts that stay in registers.
+    The counts have the width of the keys, so that XLA on CPU adds a comparison as it is.
     """
-    ties = jnp.zeros((), jnp.int32)
+    dtype = jnp.float64 if keys.dtype.itemsize == 8 else jnp.float32
+    # At or above a number is above the one before it: one comparison fewer to invert.
+    lower = lower - 1
+    upper = upper if strict else upper - 1
     if lower.shape[0] > _MOST_COMPARED:
-        above_upper = _sum_above(saliency, weight, upper, "right" if strict else "left")
-        return (_sum_above(saliency, weight, lower, "left") + above_upper) / 2, ties
+        above_upper = _sum_above(keys, weight, upper, dtype)
+        return (_sum_above(keys, weight, lower, dtype) + above_upper) / 2
     # The counts of a pass over more pixels than this do not fit in 32 bits.
-    is_large = 2 * _FIXATIONS_PER_PASS * saliency.size > _MOST_INT32
-    dtype = jnp.int32 if weight is None and not is_large else saliency.dtype
-    none = (jnp.zeros((), dtype), ties)
-    total = jnp.zeros((), saliency.dtype)
+    is_large = 2 * _FIXATIONS_PER_PASS * keys.size > jnp.iinfo(keys.dtype).max
+    none = jnp.zeros((), keys.dtype)
+    total = jnp.zeros((), dtype)
     for start in range(0, lower.shape[0], _FIXATIONS_PER_PASS):
-        above_lower = above_upper = equal = jnp.zeros(saliency.shape, jnp.int8)
+        counts = [jnp.zeros(keys.shape, keys.dtype)] * 2
         for number in range(start, min(start + _FIXATIONS_PER_PASS, lower.shape[0])):
-            is_above = saliency > upper[number] if strict else saliency >= upper[number]
-            above_lower += (saliency >= lower[number]).astype(jnp.int8)
-            above_upper += is_above.astype(jnp.int8)
-            if not strict:
-                equal += (saliency == lower[number]).astype(jnp.int8)
-        counts = above_lower + above_upper
-        equal = above_lower - above_upper if strict else equal
-        # Without jnp.where, XLA on CPU writes each comparison to memory: ten times slower.
-        counted = counts if weight is None else jnp.where(weight > 0, counts * weight, 0.0)
-        parts = (counted.astype(dtype), equal.astype(jnp.int32))
-        counted, equal = jax.lax.reduce(parts, none, _added, (saliency.ndim - 1,))
-        total += counted.sum().astype(saliency.dtype)
-        ties += equal.sum(dtype=jnp.int32)
-    return total / 2, ties
+            for at, side in enumerate((lower, upper)):
+                counts[at] += (keys > side[number]).astype(keys.dtype)
+        if weight is None:
+            # Of both in one reduction: XLA on CPU makes a slower loop of the sum of their sum.
+            sums = sum(jax.lax.reduce(counts, [none, none], _added, (keys.ndim - 1,)))
+            total += sums.astype(dtype if is_large else keys.dtype).sum().astype(dtype)
+        else:
+            # Without jnp.where, XLA on CPU writes each comparison to memory: ten times slower.
+            weighted = sum(counts) * weight.astype(dtype)
+            total += jnp.where(weight > 0, weighted, 0.0).sum()
+    return total / 2
 
 
-def _added(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
-    return one[0] + other[0], one[1] + other[1]
-
-
-def _others_that_tie(
-    ties: Int[Array, ""], saliency: Float[Array, "height width"], fixations: Fixations
-) -> Int[Array, ""]:
-    """Out of the ties of fixations with pixels, those with pixels that no fixation is in.
-
-    The result is -1 if the ties were not counted.
-    """
-    values = _values(saliency, fixations)
-    if len(values) > _MOST_COMPARED or len(values) * saliency.size > _MOST_INT32:
-        return jnp.full((), -1, jnp.int32)
-    is_first = _is_pixels_first(fixations, saliency.shape)
-    is_tie = (values[:, None] == values) & is_first[:, None] & fixations.counts
-    return ties - is_tie.sum(dtype=jnp.int32)
+def _added(one: list[Array], other: list[Array]) -> list[Array]:
+    return [one[0] + other[0], one[1] + other[1]]
 
 
 def _sum_above(
-    saliency: Float[Array, "*pixel"],
+    keys: Int[Array, "*pixel"],
     weight: Float[Array, "*pixel"] | None,
-    thresholds: Float[Array, " threshold"],
-    side: str,
+    thresholds: Int[Array, " threshold"],
+    dtype: Any,
 ) -> Float[Array, ""]:
-    """Sums over thresholds: the pixels, by weight, at or above it (left), or above it (right)."""
-    values = saliency.ravel()
+    """Sums over thresholds: the pixels, by weight, above it."""
+    values = keys.ravel()
     if weight is None:
         ordered = jnp.sort(values)
         up_to = jnp.arange(len(values) + 1)
@@ -385,14 +378,16 @@ def _sum_above(
         order = jnp.argsort(values)
         ordered = values[order]
         up_to = jnp.concatenate([jnp.zeros(1, weight.dtype), jnp.cumsum(weight.ravel()[order])])
-    below = up_to[jnp.searchsorted(ordered, thresholds, side=side)]
-    above = (up_to[-1] - below).astype(saliency.dtype)
-    return jnp.where(thresholds < jnp.inf, above, 0.0).sum()
+    above = up_to[-1] - up_to[jnp.searchsorted(ordered, thresholds, side="right")]
+    return above.astype(dtype).sum()
+
+
+def _if_fixated(value: Float[Array, ""], fixations: Fixations) -> Float[Array, ""]:
+    return jnp.where(fixations.is_valid & fixations.counts.any(), value, jnp.nan)
 
 
 def _or_nan(
     value: Float[Array, ""], saliency: Float[Array, "height width"], fixations: Fixations
 ) -> Float[Array, ""]:
     # The mean is NaN if any value is. XLA's maximum on CPU ignores NaN.
-    is_valid = fixations.is_valid & ~jnp.isnan(_mean(saliency))
-    return jnp.where(is_valid & fixations.counts.any(), value, jnp.nan)
+    return _if_fixated(jnp.where(jnp.isnan(_mean(saliency)), jnp.nan, value), fixations)

@@ -12,11 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Float, Num
 
 from gazejax.metrics import _host
 from gazejax.metrics._checks import require
-from gazejax.metrics._kernels import Fixations
+from gazejax.metrics._kernels import RANK_METRICS, Fixations
 
 # A range, and a maximum of a map without negative values, whose sums stay inside float32.
 _LEAST, _MOST = 1e-30, 1e30
@@ -27,9 +27,6 @@ _COMPARED_VALUES = 48
 # Up to this ratio of offset to range, the mean of a map in float32 is right to 1e-4 deviations.
 _MOST_RANGES = 256
 
-# Whole numbers up to this one are exact in float32.
-_MOST_RANKS = 2**24
-
 
 def float_type(*maps: np.ndarray) -> np.dtype:
     """The type of a metric: float32, or JAX's widest float if a map is not exact in float32."""
@@ -37,69 +34,53 @@ def float_type(*maps: np.ndarray) -> np.dtype:
     return np.dtype(np.float32) if is_narrow else np.dtype(jnp.result_type(float))
 
 
-def rounded(values: Any, length: int | None = None) -> Any:
-    """Maps as compiled metrics take them; the last one is repeated up to `length` maps, if given.
-
-    Maps that are of this type already are not repeated.
-    """
+def rounded(values: Any, dtype: np.dtype | None = None) -> Any:
+    """Maps as compiled metrics take them, or of a given type."""
     if not isinstance(values, np.ndarray):
         return values
-    dtype = float_type(values)
     with np.errstate(over="ignore"):  # Such a map is prepared, or the metric does not read it.
-        if length is None or length == len(values) or values.dtype == dtype:
-            return values.astype(dtype, copy=False)
-        # Rounded to where they are repeated: another copy takes as long as the rounding.
-        found = np.empty((length, *values.shape[1:]), dtype)
-        found[: len(values)] = values
-    found[len(values) :] = found[len(values) - 1]
-    return found
+        return values.astype(float_type(values) if dtype is None else dtype, copy=False)
 
 
-def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None) -> Any:
+def rank_type(maps: np.ndarray) -> np.dtype:
+    """The type in which `scoring.score` compares the values of maps."""
+    # Other devices have no numbers of 64 bits, or imitate them with fewer digits.
+    has_64_bits = jax.default_backend() in ("cpu", "gpu")
+    if np.can_cast(maps.dtype, np.float32) or not has_64_bits:
+        return float_type(maps)
+    return np.dtype(np.float64)
+
+
+def holds(dtype: np.dtype, values: np.ndarray) -> bool:
+    """Whether a type of floats holds all values of the type of an array."""
+    if values.dtype.kind == "f":
+        return np.can_cast(values.dtype, dtype)
+    return bool(np.iinfo(values.dtype).max <= _most_whole(dtype))
+
+
+def for_ranks(values: Any, fixations: Fixations | None = None) -> Any:
     """Maps in the order of these: no value becomes equal to another one.
 
-    With fixations, the values at these stay different. Values of other pixels may become equal to
-    them by rounding: see `_host.rank_corrections`.
-
-    Compiled code takes numbers below the least normal one for zero: such values are given ranks.
-
-    In all functions, `base` is what `rounded` gives, if it is known: the result if that will do.
+    With fixations on a batch, the type is `rank_type`. Values that it does not hold are given
+    ranks, in which only the values at fixations stay different from all others.
     """
     if not isinstance(values, np.ndarray):
         return values
-    base = rounded(values) if base is None else base
-    is_exact = np.can_cast(values.dtype, base.dtype)
-    if is_exact and (values.dtype.kind != "f" or not _may_tie_at_zero(base, fixations)):
+    base = rounded(values, None if fixations is None else rank_type(values))
+    if holds(base.dtype, values):
         return base
     maps, floats = (side.reshape(-1, *values.shape[-2:]) for side in (values, base))
-    if fixations is None:
-        fixated = None
-        is_plain = np.array(
-            [
-                _is_same(*one) and not _holds_below_normal(one[1])
-                for one in zip(maps, floats, strict=True)
-            ],
-            bool,
-        )
-    else:
-        # Of all maps at once: a call for each map takes longer than the work.
-        fixated = np.sort(_at_fixations(maps, fixations))
-        thresholds = rounded(fixated)
-        is_equal, was_equal = (one[:, 1:] == one[:, :-1] for one in (thresholds, fixated))
-        is_plain = ~np.any(is_equal & ~was_equal, axis=-1)
-        for index in np.flatnonzero(np.any(_compares_as_zero(thresholds), axis=-1)).tolist():
-            is_plain[index] &= not _holds_below_normal(floats[index])
-        if not is_exact and not np.isfinite(base).all():
-            # Infinity is the kernel's mark of a fixation that does not count.
-            is_plain &= np.isfinite(floats).all(axis=(-2, -1))
+    is_plain = [_is_same(*one) for one in zip(maps, floats, strict=True)]
 
     def ranks(one: np.ndarray, index: int) -> np.ndarray:
-        compared = np.unique(one if fixated is None else fixated[index])
+        places = () if fixations is None else (fixations.row[index], fixations.column[index])
+        compared = np.unique(one[places])
+        most = _most_whole(base.dtype) // 2
         require(
-            len(compared) < _MOST_RANKS // 2,
+            len(compared) < most,
             "saliency",
             f"has {len(compared)} different values of {one.dtype}",
-            f"fewer than {_MOST_RANKS // 2} inside a transformation",
+            f"fewer than {most} inside a transformation",
         )
         # At one of the values, or between two of them.
         if len(compared) > _COMPARED_VALUES:
@@ -113,42 +94,20 @@ def for_ranks(values: Any, fixations: Fixations | None = None, base: Any = None)
     return _replaced(values, base, is_plain, ranks)
 
 
-def _may_tie_at_zero(values: Float[np.ndarray, "..."], fixations: Fixations | None) -> bool:
-    """Whether a value at a fixation of any map compares as zero."""
-    if fixations is None:
-        return True
-    maps = values.reshape(-1, *values.shape[-2:])
-    return bool(_compares_as_zero(_at_fixations(maps, fixations)).any())
-
-
-def _at_fixations(
-    maps: Num[np.ndarray, "map height width"], fixations: Fixations
-) -> Num[np.ndarray, "map fixation"]:
-    row, column = np.atleast_2d(fixations.row), np.atleast_2d(fixations.column)
-    return maps[np.arange(len(maps))[:, None], row, column]
-
-
-def _compares_as_zero(values: Float[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
-    """Whether compiled code takes a value for zero, as XLA does below the least normal number."""
-    return np.abs(values) < np.finfo(values.dtype).tiny
-
-
-def _holds_below_normal(values: Float[np.ndarray, "height width"]) -> bool:
-    """Whether a value is not zero and compares as zero."""
-    # The minimum, which takes one pass, is enough for most maps.
-    low, tiny = values.min(), np.finfo(values.dtype).tiny
-    if low >= tiny:
-        return False
-    sizes = values if low >= 0 else np.abs(values)
-    return bool(np.count_nonzero(sizes < tiny) > np.count_nonzero(values == 0))
-
-
 def _is_same(
     values: Num[np.ndarray, "height width"], as_float: Float[np.ndarray, "height width"]
 ) -> bool:
     """Whether rounding changed no value."""
-    # Not of whole numbers: NumPy compares int64 with floats in float64, which rounds both.
-    return values.dtype.kind == "f" and np.array_equal(as_float, values)
+    if values.dtype.kind == "f":
+        return np.array_equal(as_float, values)
+    # Not by comparing: NumPy compares int64 with floats in float64, which rounds both.
+    most = _most_whole(as_float.dtype)
+    return -most <= int(values.min()) and int(values.max()) <= most
+
+
+def _most_whole(dtype: np.dtype) -> int:
+    """Whole numbers up to this one are exact."""
+    return 2 ** (np.finfo(dtype).nmant + 1)
 
 
 def for_moments(values: Any, base: Any = None) -> Any:
@@ -189,37 +148,30 @@ def is_plain_density(values: Num[np.ndarray, "*map height width"]) -> bool:
 
 
 def prepared(
-    names: Sequence[str],
-    checked: dict[str, np.ndarray],
-    fixations: Fixations | None,
-    length: int | None = None,
+    names: Sequence[str], checked: dict[str, np.ndarray], fixations: Fixations | None
 ) -> dict[str, Any]:
     """The arguments of the compiled metrics: rounded maps, and those that are prepared.
 
-    Maps of which one for all is given are not repeated. Others may be, up to `length`.
+    Metrics of ranks are prepared with others only if `rank_type` is that of the others.
     """
+    is_of_ranks = set(names) <= set(RANK_METRICS)
     arrays = {
-        key: rounded(values, length if values.ndim == 3 else None)
+        key: for_ranks(values, fixations) if is_of_ranks and key == "saliency" else rounded(values)
         for key, values in checked.items()
     }
     kinds: list[tuple[str, Sequence[str], str, Callable[..., Any]]] = [
-        ("saliency", ("auc", "auc_judd", "sauc"), "ranks", for_ranks),
-        ("saliency", ("nss", "cc"), "moments", lambda maps, _, base: for_moments(maps, base)),
-        ("target", ("cc",), "moments", lambda maps, _, base: for_moments(maps, base)),
-        ("saliency", ("sim", "kld"), "shares", lambda maps, _, base: for_shares(maps, base)),
-        ("target", ("sim", "kld"), "shares", lambda maps, _, base: for_shares(maps, base)),
+        ("saliency", ("nss", "cc"), "moments", for_moments),
+        ("target", ("cc",), "moments", for_moments),
+        ("saliency", ("sim", "kld"), "shares", for_shares),
+        ("target", ("sim", "kld"), "shares", for_shares),
     ]
     for key, metrics, kind, prepare in kinds:
         if key in checked and not set(metrics).isdisjoint(names):
-            base = arrays[key][: len(checked[key])]
-            found = prepare(checked[key], fixations, base)
-            if found is not base:
+            found = prepare(checked[key], arrays[key])
+            if found is not arrays[key]:
                 arrays[f"{key}_{kind}"] = found
     if "other_counts" in checked:
-        base = arrays["other_counts"][: len(checked["other_counts"])]
-        found = for_shares(checked["other_counts"], base)
-        if found is not base:
-            arrays["other_counts"] = found
+        arrays["other_counts"] = for_shares(checked["other_counts"], arrays["other_counts"])
     return arrays
 
 

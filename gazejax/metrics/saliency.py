@@ -69,7 +69,8 @@ def auc(
     fixations = checked_fixations(xy_px, mask, values.shape)
     if is_on_host(values, fixations):
         return _scalar(_host.auc(values, fixations), values)
-    return _kernels.auc(_rounding.for_ranks(values), fixations)[0]
+    values = _rounding.for_ranks(values)
+    return _kernels.unless_nan(_kernels.auc(values, fixations), values)
 
 
 def auc_judd(
@@ -100,7 +101,8 @@ def auc_judd(
     fixations = checked_fixations(xy_px, mask, values.shape)
     if is_on_host(values, fixations):
         return _scalar(_host.auc_judd(values, fixations), values)
-    return _kernels.auc_judd(_rounding.for_ranks(values), fixations)[0]
+    values = _rounding.for_ranks(values)
+    return _kernels.unless_nan(_kernels.auc_judd(values, fixations), values)
 
 
 def sauc(
@@ -139,7 +141,8 @@ def sauc(
     values = _rounding.for_ranks(values)
     # Counted for each pixel, since there may be many more fixations than pixels.
     counted = _kernels.counts(others, values)
-    return _kernels.sauc(values, fixations, jnp.where(others.is_valid, counted, jnp.nan))[0]
+    counted = jnp.where(others.is_valid, counted, jnp.nan)
+    return _kernels.unless_nan(_kernels.sauc(values, fixations, counted), values)
 
 
 def nss(

@@ -4,7 +4,9 @@ A map that float32 would not describe well enough, such as one of a small range 
 offset, is prepared on the host first.
 """
 
+import contextlib
 import functools
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 
 from gazejax.metrics import _host, _kernels, _rounding
 from gazejax.metrics._checks import (
@@ -24,7 +26,11 @@ from gazejax.metrics._checks import (
 )
 from gazejax.metrics.saliency import METRICS
 
-_MAPS_PER_CALL = 512
+# Copies of this many pixels stay in the cache.
+_MAPS_PER_CALL, _PIXELS_PER_CALL = 512, 2**21
+
+# Bytes.
+_ALIGNMENT = 64
 
 # Fixations are padded to multiples of this, and to few lengths above four times it.
 _FIXATIONS = 8
@@ -126,62 +132,80 @@ def _scores(
     *,
     pad_fixations: bool,
 ) -> dict[str, Float[np.ndarray, " map"]]:
-    """The scores of checked arguments: prepared for float32, padded, then by compiled calls."""
+    """The scores of checked arguments."""
     maps = checked["saliency"]
-    # The last call is padded to a power of two of maps, so that few shapes are compiled.
-    rest = len(maps) % _MAPS_PER_CALL
-    padded_rest = 1 << (rest - 1).bit_length() if rest else 0
-    length = len(maps) - rest + padded_rest
-    arrays: dict[str, Any] = {
-        key: values if values.ndim == 3 else np.broadcast_to(values, maps.shape)
-        for key, values in _rounding.prepared(names, checked, fixations, length).items()
-    }
-    if fixations is not None:
-        arrays["fixations"] = _with_padded_fixations(fixations) if pad_fixations else fixations
-    parts = []
-    for start in range(0, length, _MAPS_PER_CALL):
-        rows = slice(start, start + _MAPS_PER_CALL)
-        part = jax.tree.map(operator.itemgetter(rows), arrays)
-        padded = functools.partial(_padded, length=min(length - start, _MAPS_PER_CALL))
-        parts.append(_kernels.score(names, jax.tree.map(padded, part)))
-    parts = jax.device_get(parts)
-    found = {name: np.concatenate([part[name] for part in parts])[: len(maps)] for name in parts[0]}
-    if "ties" in found and fixations is not None:
-        _correct_ranks(found, found.pop("ties"), checked, arrays, fixations)
+    dtype = _rounding.float_type(maps)
+    groups = [names]
+    if not _rounding.holds(dtype, maps):
+        # Metrics of ranks compare the values as they are, the others compute in float32.
+        is_of_ranks = [name in _kernels.RANK_METRICS for name in names]
+        groups = [
+            tuple(name for name, ranks in zip(names, is_of_ranks, strict=True) if ranks == chosen)
+            for chosen in (True, False)
+        ]
+    found: dict[str, np.ndarray] = {}
+    for group in filter(None, groups):
+        keys = {"saliency"}.union(*(_NEEDS[name] for name in group)) & checked.keys()
+        arrays = _rounding.prepared(group, {key: checked[key] for key in keys}, fixations)
+        if fixations is not None:
+            arrays["fixations"] = _with_padded_fixations(fixations) if pad_fixations else fixations
+        found |= _compiled(group, arrays)
     if "information_gain" in names and fixations is not None:
         baseline = np.broadcast_to(checked["baseline"], maps.shape)
         if not (_rounding.is_plain_density(maps) and _rounding.is_plain_density(baseline)):
             each = zip(maps, baseline, map(_kernels.Fixations, *fixations), strict=True)
             gains = [_host.information_gain(*one) for one in each]
             found["information_gain"] = np.array(gains, _rounding.float_type(maps, baseline))
-    return found
+    return {name: found[name].astype(dtype, copy=False) for name in names}
 
 
-def _correct_ranks(
-    found: dict[str, np.ndarray],
-    num_ties: Int[np.ndarray, " map"],
-    checked: dict[str, np.ndarray],
-    arrays: dict[str, Any],
-    fixations: _kernels.Fixations,
-) -> None:
-    """Corrects, in place, the metrics of ranks of the maps that rounding gave other ties."""
-    maps, rounded = checked["saliency"], arrays["saliency"]
-    if np.can_cast(maps.dtype, rounded.dtype):
-        return
-    ranks = arrays.get("saliency_ranks", rounded)
-    others = checked.get("other_counts")
-    for index in np.flatnonzero(num_ties).tolist():
-        if ranks is not rounded and not np.array_equal(ranks[index], rounded[index]):
-            continue  # The ties are those of ranks, and so of the map.
-        added = _host.rank_corrections(
-            maps[index],
-            rounded[index],
-            _kernels.Fixations(*(part[index] for part in fixations)),
-            int(num_ties[index]),
-            None if others is None else np.broadcast_to(others, maps.shape)[index],
-        )
-        for name in found.keys() & added.keys():
-            found[name][index] += added[name]
+def _compiled(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The metrics of prepared arguments, by calls with few maps each."""
+    maps = arrays["saliency"]
+    # Few shapes are compiled: calls of one power of two of maps, the last one of a smaller power.
+    most = max(1, _PIXELS_PER_CALL // maps[0].size)
+    most = min(_MAPS_PER_CALL, 1 << (most.bit_length() - 1))
+    for_all = {key: values for key, values in arrays.items() if getattr(values, "ndim", 3) == 2}
+    own = {key: values for key, values in arrays.items() if key not in for_all}
+    most = min(most, 1 << (len(maps) - 1).bit_length())
+    spaces = {
+        key: _aligned((most, *values.shape[1:]), values.dtype)
+        for key, values in own.items()
+        if isinstance(values, np.ndarray)
+    }
+    parts = []
+    # The types are those of the arguments, also if they have 64 bits.
+    with jax.enable_x64(True) if maps.dtype == np.float64 else contextlib.nullcontext():
+        for start in range(0, len(maps), most):
+            part = jax.tree.map(operator.itemgetter(slice(start, start + most)), own)
+            length = 1 << (len(part["saliency"]) - 1).bit_length()
+            part |= {key: _placed(part[key], space[:length]) for key, space in spaces.items()}
+            part["fixations"] = jax.tree.map(
+                functools.partial(_padded, length=length), part.get("fixations")
+            )
+            # The result is awaited: the next maps are copied to the same place.
+            parts.append(jax.device_get(_kernels.score(names, for_all | part)))
+    return {name: np.concatenate([part[name] for part in parts])[: len(maps)] for name in names}
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An empty array that JAX on CPU reads in place. Most arrays of NumPy it would copy."""
+    size = math.prod(shape) * dtype.itemsize
+    space = np.empty(size + _ALIGNMENT, np.uint8)
+    first = -space.ctypes.data % _ALIGNMENT
+    return space[first : first + size].view(dtype).reshape(shape)
+
+
+def _placed(
+    rows: Shaped[np.ndarray, "row *axis"], space: Shaped[np.ndarray, "padded_row *axis"]
+) -> Shaped[np.ndarray, "padded_row *axis"]:
+    """Rows, in the given space if they are not aligned, or fewer: the last one fills it up."""
+    is_in_place = rows.ctypes.data % _ALIGNMENT == 0 and rows.flags.c_contiguous
+    if is_in_place and len(rows) == len(space):
+        return rows
+    space[: len(rows)] = rows
+    space[len(rows) :] = rows[-1]
+    return space
 
 
 def _with_padded_fixations(fixations: _kernels.Fixations) -> _kernels.Fixations:
