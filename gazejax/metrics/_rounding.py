@@ -6,6 +6,7 @@ deviation for a metric that scale and offset do not change, the density for a me
 not change. Traced maps pass through, or lose their offset.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from jaxtyping import Float, Num
 from gazejax.metrics import _host
 from gazejax.metrics._checks import require
 from gazejax.metrics._kernels import RANK_METRICS, Fixations
+
+# Bytes: JAX on CPU copies an array that starts elsewhere.
+ALIGNMENT = 64
 
 # A range, and a maximum of a map without negative values, whose sums stay inside float32.
 _LEAST, _MOST = 1e-30, 1e30
@@ -38,8 +42,21 @@ def rounded(values: Any, dtype: np.dtype | None = None) -> Any:
     """Maps as compiled metrics take them, or of a given type."""
     if not isinstance(values, np.ndarray):
         return values
+    dtype = float_type(values) if dtype is None else dtype
+    if values.dtype == dtype:
+        return values
+    found = aligned(values.shape, dtype)
     with np.errstate(over="ignore"):  # Such a map is prepared, or the metric does not read it.
-        return values.astype(float_type(values) if dtype is None else dtype, copy=False)
+        found[...] = values
+    return found
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An empty array that JAX on CPU reads in place. Most arrays of NumPy it would copy."""
+    size = math.prod(shape) * dtype.itemsize
+    space = np.empty(size + ALIGNMENT, np.uint8)
+    first = -space.ctypes.data % ALIGNMENT
+    return space[first : first + size].view(dtype).reshape(shape)
 
 
 def rank_type(maps: np.ndarray) -> np.dtype:

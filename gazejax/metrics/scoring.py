@@ -6,7 +6,6 @@ offset, is prepared on the host first.
 
 import contextlib
 import functools
-import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -28,9 +27,6 @@ from gazejax.metrics.saliency import METRICS
 
 # Copies of this many pixels stay in the cache.
 _MAPS_PER_CALL, _PIXELS_PER_CALL = 512, 2**21
-
-# Bytes.
-_ALIGNMENT = 64
 
 # Fixations are padded to multiples of this, and to few lengths above four times it.
 _FIXATIONS = 8
@@ -169,7 +165,7 @@ def _compiled(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, np.nd
     own = {key: values for key, values in arrays.items() if key not in for_all}
     most = min(most, 1 << (len(maps) - 1).bit_length())
     spaces = {
-        key: _aligned((most, *values.shape[1:]), values.dtype)
+        key: _rounding.aligned((most, *values.shape[1:]), values.dtype)
         for key, values in own.items()
         if isinstance(values, np.ndarray)
     }
@@ -188,19 +184,11 @@ def _compiled(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, np.nd
     return {name: np.concatenate([part[name] for part in parts])[: len(maps)] for name in names}
 
 
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An empty array that JAX on CPU reads in place. Most arrays of NumPy it would copy."""
-    size = math.prod(shape) * dtype.itemsize
-    space = np.empty(size + _ALIGNMENT, np.uint8)
-    first = -space.ctypes.data % _ALIGNMENT
-    return space[first : first + size].view(dtype).reshape(shape)
-
-
 def _placed(
     rows: Shaped[np.ndarray, "row *axis"], space: Shaped[np.ndarray, "padded_row *axis"]
 ) -> Shaped[np.ndarray, "padded_row *axis"]:
     """Rows, in the given space if they are not aligned, or fewer: the last one fills it up."""
-    is_in_place = rows.ctypes.data % _ALIGNMENT == 0 and rows.flags.c_contiguous
+    is_in_place = rows.ctypes.data % _rounding.ALIGNMENT == 0 and rows.flags.c_contiguous
     if is_in_place and len(rows) == len(space):
         return rows
     space[: len(rows)] = rows
