@@ -29,7 +29,7 @@ from gazejax.metrics.saliency import METRICS
 _MAPS_PER_CALL, _PIXELS_PER_CALL = 512, 2**21
 
 # Fixations are padded to multiples of this, and to few lengths above four times it.
-_FIXATIONS = 8
+_FIXATIONS = 4
 
 _NEEDS = {
     "auc": ("xy_px",),
