@@ -145,6 +145,22 @@ def test_ties_that_rounding_invents_are_corrected(dtype, number):
         np.testing.assert_array_equal(is_same, [False, True, False])
 
 
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_devices_without_64_bits_find_the_same_ranks(dtype, monkeypatch):
+    # 3, 3 + 1e-9 and 3 + 2e-9, or such whole numbers: one value in float32.
+    maps = (np.arange(12).reshape(1, 3, 4) % 3 + 3e9).astype(dtype)
+    maps = maps / 1e9 if dtype == "float64" else maps
+    points = [[[1.0, 0.0], [2.0, 1.0]]]  # Pixels 1 and 6, of the middle and the lowest value.
+    common = {"saliency": maps, "xy_px": points, "other_counts": np.ones((3, 4))}
+    names = ["auc", "auc_judd", "sauc"]
+    expected = metrics.score(names, **common)
+    # Four pixels of each value: at 1, 4 below and 4 ties; at 0, 4 ties.
+    assert expected["auc"][0] == pytest.approx((6 + 2) / 24)
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    for name, values in metrics.score(names, **common).items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-6)
+
+
 @pytest.mark.parametrize("number", [1, 3, 515])
 def test_each_of_many_maps_has_its_own_score(number):
     # Repeated maps fill the last call, after calls with 512.
