@@ -128,17 +128,21 @@ def calibration_likelihoods(
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
     spec: MapSpec,
+    joined: JoinedGaze | None = None,
 ) -> Float[np.ndarray, "user image setting"]:
     """Mean log density of each setting under each personal map, in nats.
 
-    The best setting of a user has the highest mean over the enrolment images.
+    The best setting of a user has the highest mean over the enrolment images. `users` are
+    recordings where `joined` is given; see `maps.universal_maps`.
     """
 
     @jax.jit
-    def of_image(universal_maps: LeaveOneOutMaps, gaze: Gaze, image: Array) -> Array:
+    def of_image(
+        universal_maps: LeaveOneOutMaps, gaze: Gaze, joined: JoinedGaze | None, image: Array
+    ) -> Array:
         at = jnp.broadcast_to(image, users.shape)
         personal, universal = personal_and_universal_maps(
-            gaze, universal_maps, jnp.asarray(users), at, spec
+            gaze, universal_maps, jnp.asarray(users), at, spec, joined
         )
         aspect_ratio = jnp.asarray(gaze.aspect_ratio)[image]
 
@@ -153,7 +157,7 @@ def calibration_likelihoods(
 
         return jax.lax.map(of_setting, Calibration(*map(jnp.asarray, grid)))
 
-    found = [np.asarray(of_image(universal_maps, gaze, image)) for image in images]
+    found = [np.asarray(of_image(universal_maps, gaze, joined, image)) for image in images]
     return np.stack(found).transpose(2, 0, 1)
 
 

@@ -60,16 +60,18 @@ def plot_evaluation(
         unit="bits per fixation",
         title=f"Information gain of own over swapped, {largest} enrolment images",
     )
-    gaze = dataset.gaze
     rows = []
     for example in examples:
-        user, image = example["user"], example["image"]
-        start = gaze.viewing_offset[user, image]
+        user, image, recording = (example[key] for key in ("user", "image", "recording"))
+        gaze, row = dataset.gaze, user
+        if dataset.recordings is not None and recording is not None:
+            gaze, row = dataset.recordings.gaze, recording
+        start = gaze.viewing_offset[row, image]
         rows.append(
             MapRow(
                 label=f"{dataset.user_ids[user]}, {dataset.image_ids[image]}",
                 image=dataset.images["saliency"][image],
-                xy_frac=np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[user, image]],
+                xy_frac=np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[row, image]],
                 **{key: example[key] for key in ("universal", "own", "truth")},
             )
         )

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from gazejax import metrics
 from gazejax.evaluation.baselines import Calibration, calibrate
-from gazejax.inputs.maps import LeaveOneOutMaps, MapSpec, personal_and_universal_maps
+from gazejax.inputs.maps import JoinedGaze, LeaveOneOutMaps, MapSpec, personal_and_universal_maps
 from gazejax.metrics import bootstrap
 from gazejax.runtime.devices import map_rows
 from gazejax.types import AnyArray, Gaze, viewing_scanpaths
@@ -78,6 +78,8 @@ class PredictionRequest(NamedTuple):
         is_query: for which images the map of each user is predicted, in each enrolment.
         embeddings: embeddings in each condition: own, mean, then swapped by each derangement.
         calibration: setting of each user in each enrolment.
+        recordings: recording of each user whose maps are predicted, in each enrolment; None: those
+            of all viewings of the user.
     """
 
     users: Int[np.ndarray, " user"]
@@ -86,6 +88,7 @@ class PredictionRequest(NamedTuple):
     is_query: Bool[np.ndarray, "enrolment user image"]
     embeddings: Float[np.ndarray, "enrolment condition user embedding"]
     calibration: Calibration
+    recordings: Int[np.ndarray, "enrolment user"] | None = None
 
 
 def check_no_enrolled_queries(request: PredictionRequest) -> None:
@@ -120,12 +123,14 @@ class UniversalMaps(NamedTuple):
         predicted: universal map that is predicted from each test image.
         replacement: map for each test image that the network gets instead of the universal map;
             None if the network gets the universal map.
+        joined: of viewings of recordings; see `maps.universal_maps`.
     """
 
     leave_one_out: LeaveOneOutMaps
     center_prior: Float[AnyArray, "height width"]
     predicted: Float[AnyArray, "image height width"]
     replacement: Float[AnyArray, "image height width"] | None = None
+    joined: JoinedGaze | None = None
 
 
 def predict_maps(
@@ -166,10 +171,12 @@ def predict_maps(
     def predict_row(
         constants: Any, image: Array, column: Array, enrolment: Array, is_requested: Array
     ) -> dict[str, Array]:
-        params, pixels, gaze, universals, users, embeddings, calibration = constants
+        params, pixels, gaze, universals, users, recordings, embeddings, calibration = constants
+        if recordings is not None:
+            users = recordings[enrolment]
         at = jnp.broadcast_to(image, (num_users,))
         truth, universal = personal_and_universal_maps(
-            gaze, universals.leave_one_out, users, at, spec
+            gaze, universals.leave_one_out, users, at, spec, universals.joined
         )
         network_universal = universal
         if universals.replacement is not None:
@@ -204,10 +211,11 @@ def predict_maps(
         }
 
     check_no_enrolled_queries(request)
+    asked = request.users, request.recordings, request.embeddings, request.calibration
     enrolment, column = np.nonzero(request.is_query.any(axis=1))
     batches = map_rows(
         jax.vmap(predict_row, in_axes=(None, 0, 0, 0, 0)),
-        (params, pixels, gaze, universals, request.users, request.embeddings, request.calibration),
+        (params, pixels, gaze, universals, *asked),
         (request.images[column], column, enrolment, request.is_query[enrolment, :, column]),
         devices=devices,
         batch_size=max(batch_size // (num_conditions * num_users), 1),

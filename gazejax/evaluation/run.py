@@ -70,12 +70,12 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             show(number, f"{group} users")
     examples: list[dict[str, Any]] = []
     if all(fold.saliency_is_trained() for fold in folds):
-        result |= {"saliency": {}, "saliency_differences": {}, "saliency_users": {}}
         for group in GROUPS:
             tables, examples, resampled = score_predictions(group, run)
-            resamples |= _named(f"saliency/{group}", resampled)
+            for key, values in resampled.items():
+                resamples |= _named(f"{key}/{group}", values)
             for key, table in tables.items():
-                result[key][group] = table
+                result.setdefault(key, {})[group] = table
     first = folds[0]
     cost = measure_embedding(
         encoder_network(first.config, num_users=len(first.splits.seen_users)),

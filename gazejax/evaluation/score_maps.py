@@ -1,23 +1,32 @@
 """Stage 2 on folds: predicted maps and their scores, with intervals."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from gazejax.evaluation import baselines, prediction_protocol, verification_protocol
-from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
+from gazejax.data.loading import apply_image_overlap
+from gazejax.evaluation import (
+    baselines,
+    prediction_protocol,
+    session_prediction,
+    session_protocol,
+    verification_protocol,
+)
+from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of, rows_of
+from gazejax.evaluation.report import ACROSS
 from gazejax.evaluation.verify_users import with_intervals
 from gazejax.inference.networks import saliency_network
 from gazejax.inference.universal import predict_universal_maps
+from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.perturbations import apply_embedding_control
-from gazejax.inputs.stage_arrays import center_prior
+from gazejax.inputs.stage_arrays import StageInputs, center_prior
 from gazejax.inputs.streaming import iterate_chunks
 from gazejax.metrics import bootstrap
 from gazejax.runtime.progress import track
-from gazejax.types import Dataset
+from gazejax.types import Dataset, Recordings, longest_viewing
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 
@@ -33,44 +42,99 @@ _DIFFERENCES = (
 )
 
 
+class _Variant(NamedTuple):
+    """A table of stage 2.
+
+    Attributes:
+        name: its key.
+        sizes: numbers of enrolment images.
+        across: None: sessions are not kept apart. Else whether users enrol in another session than
+            the predicted one.
+    """
+
+    name: str
+    sizes: list[int]
+    across: bool | None
+
+
 def score_predictions(
     group: str, run: Run
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Stage 2 for the seen or the unseen users.
 
+    Where sessions are known, `saliency` enrols users in the predicted session, and
+    `saliency_across_sessions` in another one.
+
     Returns:
         Tables of metrics, paired differences and single users; some maps of the first fold to look
-        at; resampled metrics of each condition.
+        at; for each table of metrics, the resampled metrics of each condition.
     """
-    folds, options, dataset = run.folds, run.config.eval, run.dataset
+    folds, options, variants = run.folds, run.config.eval, _variants(run)
     num_images = len(folds[0].splits.test_images)
-    sizes = verification_protocol.usable_sizes(
-        options.saliency_num_images, fewest_images(folds, "encoder")
-    )
     user_weight = resample_users_of(group, run)
     generator = np.random.default_rng(options.seed)
     image_weight = bootstrap.resample(
         num_images, num_images, num_resamples=options.num_resamples, generator=generator
     )
-    scored, examples = zip(*(_score_fold(group, fold, sizes) for fold in folds), strict=True)
+    scored, examples = zip(
+        *(_score_fold(group, fold, variants, run.dataset) for fold in folds), strict=True
+    )
+    tables: dict[str, dict[str, Any]] = {}
+    resamples: dict[str, dict[str, Any]] = {}
+    for variant in variants:
+        of_variant = {
+            size: [scores[variant.name][size] for scores in scored] for size in variant.sizes
+        }
+        found, resamples[variant.name] = _tables(of_variant, run, user_weight, image_weight)
+        tables |= {variant.name + ending: table for ending, table in found.items()}
+    return tables, examples[0], resamples
+
+
+def _variants(run: Run) -> list[_Variant]:
+    """All viewings together, or within a session and across sessions where sessions are known."""
+    folds, num_images = run.folds, run.config.eval.saliency_num_images
+
+    def available(across: bool) -> int:
+        return min(
+            session_prediction.available_images(compared["encoder"], across=across)
+            for fold in folds
+            for compared in fold.recorded.values()
+        )
+
+    if run.dataset.recordings is None or not available(across=False):
+        fewest = fewest_images(folds, "encoder")
+        sizes = verification_protocol.usable_sizes(num_images, fewest)
+        return [_Variant("saliency", sizes, None)]
+    found = []
+    for across in (False, True):
+        if fewest := available(across):
+            sizes = verification_protocol.usable_sizes(num_images, fewest)
+            found.append(_Variant("saliency" + (ACROSS if across else ""), sizes, across))
+    return found
+
+
+def _tables(
+    scored: Mapping[int, Sequence[prediction_protocol.PredictionScores]],
+    run: Run,
+    user_weight: Int[np.ndarray, "resample user"],
+    image_weight: Int[np.ndarray, "resample image"],
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Tables by the ending of their key, and the resampled metrics of each n and condition."""
+    options, dataset = run.config.eval, run.dataset
+    num_images = image_weight.shape[1]
     all_users = np.ones((1, len(dataset.user_ids)), int)
     every_image = np.ones((1, num_images), int)
-    tables: dict[str, dict[str, Any]] = {
-        "saliency": {},
-        "saliency_differences": {},
-        "saliency_users": {},
-    }
+    tables: dict[str, dict[str, Any]] = {"": {}, "_differences": {}, "_users": {}}
     resamples: dict[str, dict[str, Any]] = {}
-    for size in sizes:
-        of_size = [scores[size] for scores in scored]
+    for size, of_size in scored.items():
         metrics = prediction_protocol.mean_over_users(of_size, all_users, every_image)[0]
         resampled = prediction_protocol.mean_over_users(of_size, user_weight, image_weight)
         resamples[str(size)] = {
             condition: _by_metric(resampled[:, row].T)
             for row, condition in enumerate(prediction_protocol.CONDITIONS)
-            if condition != "predicted" or all(map(_has_universal, folds))
+            if condition != "predicted" or all(map(_has_universal, run.folds))
         }
-        tables["saliency"][str(size)] = {
+        tables[""][str(size)] = {
             condition: {
                 **with_intervals(_by_metric(metrics[row]), resamples[str(size)][condition]),
                 "num_users": len(np.unique(np.concatenate([one.users for one in of_size]))),
@@ -87,13 +151,13 @@ def score_predictions(
                 _by_metric(metrics[row] - metrics[column]),
                 _by_metric((resampled[:, row] - resampled[:, column]).T),
             )
-        tables["saliency_differences"][str(size)] = differences | {
+        tables["_differences"][str(size)] = differences | {
             "own_minus_swapped_p_value": prediction_protocol.swap_test(
                 of_size, num_permutations=options.num_resamples, seed=options.seed
             )
         }
-        tables["saliency_users"][str(size)] = _single_users(of_size, image_weight, dataset)
-    return tables, examples[0], resamples
+        tables["_users"][str(size)] = _single_users(of_size, image_weight, dataset)
+    return tables, resamples
 
 
 def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
@@ -103,109 +167,127 @@ def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
 
 
 def _score_fold(
-    group: str, fold: Fold, sizes: Sequence[int]
-) -> tuple[dict[int, prediction_protocol.PredictionScores], list[dict[str, Any]]]:
+    group: str, fold: Fold, variants: Sequence[_Variant], dataset: Dataset
+) -> tuple[dict[str, dict[int, prediction_protocol.PredictionScores]], list[dict[str, Any]]]:
     """Enrols every user with n test images, predicts the user's other ones and scores the maps.
 
     Returns:
-        The scores of each n, and the maps of a few users and images at the last n.
+        The scores of each table and n, and the maps of a few users and images, of the first table
+        at the last n.
     """
-    config, options = fold.config, fold.config.eval
-    images, inputs = fold.splits.test_images, fold.inputs["saliency"]
-    arrays, prior = inputs.arrays, center_prior(inputs.arrays)
-    known, seen = (
-        compared._replace(
-            representations=apply_embedding_control(
-                config.controls.embeddings,
-                compared.representations,
-                compared.viewed,
-                seed=config.seed,
-            )
-        )
-        for compared in (fold.compared[name]["encoder"] for name in (group, "seen"))
-    )
+    config, options, images = fold.config, fold.config.eval, fold.splits.test_images
     orders = verification_protocol.sample_image_orders(len(images), options.num_draws, options.seed)
-    enrolments = [(size, order) for size in sizes for order in orders[: options.saliency_num_draws]]
-    swaps = prediction_protocol.derangements(len(known.users), options.num_swaps, options.seed)
+    recordings = None
+    if variants[0].across is not None:
+        recordings = apply_image_overlap(config, dataset).recordings
+    inputs = _of_recordings(fold.inputs["saliency"], recordings)
+    prior = center_prior(inputs.arrays)
+    known, seen = (_represented(fold, name, recordings) for name in (group, "seen"))
+    rows = rows_of(known.users, recordings)
     grid = baselines.calibration_grid(**options.calibration)
     likelihoods = baselines.calibration_likelihoods(
-        arrays.universal,
-        arrays.gaze,
+        inputs.arrays.universal,
+        inputs.arrays.gaze,
         prior,
         grid,
-        users=known.users,
+        users=rows,
         images=images,
         spec=inputs.spec,
+        joined=inputs.arrays.joined,
     )
-    is_enrolled, embeddings, settings = [], [], []
-    for size, order in enrolments:
-        weight = verification_protocol.enrolment_weights(known.viewed, order, start=0, size=size)
-        seen_weight = verification_protocol.enrolment_weights(
-            seen.viewed, order, start=0, size=size
-        )
-        is_enrolled.append(weight > 0)
-        embeddings.append(
-            prediction_protocol.conditions_of(
-                verification_protocol.mean_representations(known.representations, weight),
-                verification_protocol.mean_representations(seen.representations, seen_weight).mean(
-                    axis=0
-                ),
-                swaps,
-            )
-        )
-        settings.append(
-            verification_protocol.mean_representations(likelihoods, weight).argmax(axis=-1)
-        )
-    asked = prediction_protocol.PredictionRequest(
-        users=known.users,
-        images=images,
-        is_enrolled=np.stack(is_enrolled),
-        is_query=known.viewed & ~np.stack(is_enrolled),
-        embeddings=np.stack(embeddings),
-        calibration=baselines.Calibration(*(values[np.stack(settings)] for values in grid)),
+    counts = prediction_protocol.other_fixation_counts(
+        fold.inputs["saliency"].arrays.gaze, images, map_size=prior.shape
     )
-    counts = prediction_protocol.other_fixation_counts(arrays.gaze, images, map_size=prior.shape)
-    scores = np.full(
-        (
-            len(enrolments),
-            len(images),
-            len(prediction_protocol.CONDITIONS) - 1 + len(swaps),
-            len(known.users),
-            len(prediction_protocol.MAP_METRICS),
-        ),
-        np.nan,
-    )
+    scored: dict[str, dict[int, prediction_protocol.PredictionScores]] = {}
     examples: list[dict[str, Any]] = []
-    description = f"evaluation, stage 2, {group} users, fold {config.split.fold}"
-    with track(description, int(asked.is_query.any(axis=1).sum())) as show:
-        done = 0
-        for batch in _predicted_batches(fold, asked, prior):
-            scores[batch["enrolment"], batch["image"]] = prediction_protocol.score_maps(
-                batch, center_prior=prior, other_counts=counts
-            )
-            examples += _examples(batch, asked)
-            done += len(batch["image"])
-            show(done, "images")
-    predicted = {
-        size: prediction_protocol.PredictionScores(
-            known.users,
-            prediction_protocol.mean_over_draws(
-                scores[[of_size == size for of_size, _ in enrolments]]
-            ),
+    for variant in variants:
+        asked = session_prediction.make_request(
+            known,
+            seen,
+            orders[: options.saliency_num_draws],
+            variant.sizes,
+            across=bool(variant.across),
+            images=images,
+            rows=None if recordings is None else rows,
+            likelihoods=likelihoods,
+            grid=grid,
+            num_swaps=options.num_swaps,
+            seed=options.seed,
         )
-        for size in sizes
-    }
-    return predicted, examples
+        scores = np.full(
+            (
+                len(asked.is_query),
+                len(images),
+                # The conditions without an embedding, then those with one.
+                len(prediction_protocol.CONDITIONS) - 3 + asked.embeddings.shape[1],
+                len(asked.users),
+                len(prediction_protocol.MAP_METRICS),
+            ),
+            np.nan,
+        )
+        description = f"evaluation, stage 2, {group} users, fold {config.split.fold}"
+        if variant.across:
+            description += ", across sessions"
+        with track(description, int(asked.is_query.any(axis=1).sum())) as show:
+            done = 0
+            for batch in _predicted_batches(fold, inputs, asked, prior):
+                scores[batch["enrolment"], batch["image"]] = prediction_protocol.score_maps(
+                    batch, center_prior=prior, other_counts=counts
+                )
+                if variant is variants[0]:
+                    examples += _examples(batch, asked)
+                done += len(batch["image"])
+                show(done, "images")
+        of_sizes = np.split(scores, len(variant.sizes))
+        scored[variant.name] = {
+            size: prediction_protocol.PredictionScores(
+                asked.users, prediction_protocol.mean_over_draws(of_size)
+            )
+            for size, of_size in zip(variant.sizes, of_sizes, strict=True)
+        }
+    return scored, examples
+
+
+def _represented(
+    fold: Fold, group: str, recordings: Recordings | None
+) -> session_protocol.RecordingRepresentations:
+    """The embeddings that stage 2 is given of a group of users; None: sessions are joined."""
+    if recordings is None:
+        known = session_prediction.joined_recordings(fold.compared[group]["encoder"])
+    else:
+        known = fold.recorded[group]["encoder"]
+    given = apply_embedding_control(
+        fold.config.controls.embeddings,
+        known.representations,
+        known.viewed,
+        seed=fold.config.seed,
+        owner=known.user,
+    )
+    return known._replace(representations=given)
+
+
+def _of_recordings(inputs: StageInputs, recordings: Recordings | None) -> StageInputs:
+    """What stage 2 reads, with viewings of recordings where there are some."""
+    if recordings is None:
+        return inputs
+    arrays, spec = inputs.arrays, inputs.spec
+    longest = max(spec.max_fixations, longest_viewing(recordings.gaze))
+    joined = JoinedGaze(arrays.gaze, recordings.user)
+    return StageInputs(
+        arrays._replace(gaze=recordings.gaze, joined=joined),
+        spec._replace(max_fixations=longest),
+    )
 
 
 def _predicted_batches(
     fold: Fold,
+    inputs: StageInputs,
     asked: prediction_protocol.PredictionRequest,
     prior: Float[np.ndarray, "height width"],
 ) -> Iterator[dict[str, Any]]:
     """What `prediction_protocol.predict_maps` yields, for all images that are asked for."""
     network = saliency_network(fold.config, num_users=len(fold.splits.seen_users))
-    arrays = fold.inputs["saliency"].arrays
+    arrays = inputs.arrays
     params = load_params(fold.workdir, "saliency")
     if _has_universal(fold):
         predicted = predict_universal_maps(
@@ -238,11 +320,12 @@ def _predicted_batches(
                 prior,
                 predicted[part],
                 None if replacement is None else replacement[part],
+                chunk.joined,
             ),
             of_part,
             devices=jax.local_devices(),
             batch_size=fold.config.eval.batch_size,
-            spec=fold.inputs["saliency"].spec,
+            spec=inputs.spec,
         ):
             yield batch | {"image": part.start + batch["image"]}
 
@@ -267,6 +350,9 @@ def _examples(
         found.append(
             {
                 "user": int(asked.users[user]),
+                "recording": None
+                if asked.recordings is None
+                else int(asked.recordings[last, user]),
                 "image": int(asked.images[column]),
                 "universal": batch["maps"][row, universal, user],
                 "own": batch["maps"][row, own, user],

@@ -29,6 +29,7 @@ def apply_embedding_control(
     viewed: Bool[AnyArray, "user image"],
     *,
     seed: int,
+    owner: Int[np.ndarray, " user"] | None = None,
 ) -> Float[np.ndarray, "user image embedding"]:
     """The embedding of each viewing that the saliency network is given.
 
@@ -38,6 +39,8 @@ def apply_embedding_control(
         embeddings: of every viewing.
         viewed: which user saw which image.
         seed: of the swaps.
+        owner: user of each row, where rows are recordings, those of one user one after the other: a
+            recording gets the embedding of a recording of another user. None: rows are users.
 
     Raises:
         ValueError: if `kind` is none of the three.
@@ -51,10 +54,20 @@ def apply_embedding_control(
             return np.zeros_like(embeddings)
         case "swapped":
             swapped, generator = np.zeros_like(embeddings), np.random.default_rng(seed)
+            owner = np.arange(len(embeddings)) if owner is None else owner
             for image, is_viewer in enumerate(np.asarray(viewed).T):
-                circle = generator.permutation(np.flatnonzero(is_viewer))
-                if len(circle) > 1:
-                    swapped[circle, image] = embeddings[np.roll(circle, 1), image]
+                rows = np.flatnonzero(is_viewer)
+                users, first, user, number = np.unique(
+                    owner[rows], return_index=True, return_inverse=True, return_counts=True
+                )
+                if len(users) < 2:
+                    continue
+                circle = np.searchsorted(users, generator.permutation(users))
+                other = np.empty_like(circle)
+                other[circle] = np.roll(circle, 1)
+                rank = np.arange(len(rows)) - first[user]
+                given = first[other[user]] + rank % number[other[user]]
+                swapped[rows, image] = embeddings[rows[given], image]
             return swapped
         case _:
             raise ValueError(f"kind is {kind!r}; allowed: 'own', 'zero', 'swapped'")
