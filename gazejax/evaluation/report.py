@@ -100,12 +100,13 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
         parts.append(_metrics_table(methods, result["compared"]))
         parts.append("Encoder minus control, paired:")
         parts.append(_differences_table(result["encoder_differences"][group], STAGE_1_METRICS))
-    for group, sizes in result.get("saliency", {}).items():
-        rows = next(iter(sizes.values()))
-        parts.append(f"### Prediction: {_users(group, rows)}")
+    for group, key in _tables_of_stage_2(result):
+        sizes = result[key][group]
+        users = _users(group, next(iter(sizes.values())))
+        parts.append(f"### Prediction{_where(key, result['compared'])}: {users}")
         parts.append(_conditions_table(sizes))
         parts.append("Paired differences, and p-values of own better than swapped:")
-        parts.append(_saliency_differences_table(result["saliency_differences"][group]))
+        parts.append(_saliency_differences_table(result[f"{key}_differences"][group]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -156,16 +157,31 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
     )
 
 
+def _tables_of_stage_2(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Group and key of each table, those of a group one after the other."""
+    keys = [key for key in ("saliency", "saliency" + ACROSS) if key in result]
+    return [(group, key) for group in result.get("saliency", {}) for key in keys]
+
+
+def _where(key: str, compared: Mapping[str, Any]) -> str:
+    """Whether a table of stage 2 is within a session or across; empty if no sessions are known."""
+    kind = compared.get("sessions")
+    if kind not in ("sessions", "repeats"):
+        return ""
+    return f", across {kind}" if key.endswith(ACROSS) else f", within a {kind.removesuffix('s')}"
+
+
 def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
-    lines = []
-    for group, sizes in result["saliency_differences"].items():
-        for size, rows in sizes.items():
+    compared, lines = result["compared"], []
+    for group, key in _tables_of_stage_2(result):
+        across = _where(key, compared) if key.endswith(ACROSS) else ""
+        for size, rows in result[f"{key}_differences"][group].items():
             p_values = rows["own_minus_swapped_p_value"]
             for metric, title in (("information_gain", "IG, bits per fixation"), ("cc", "CC")):
-                own = result["saliency"][group][size]["own"]
+                own = result[key][group][size]["own"]
                 lines.append(
                     [
-                        f"{group}, {size}",
+                        f"{group}, {size}{across}",
                         title,
                         format_value(rows["own_minus_swapped"], metric, signed=True),
                         f"{p_values[metric]:.3f}",
@@ -183,10 +199,18 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
         "own - calibrated",
         "own",
     ]
+    sessions = ""
+    if _where("saliency", compared):
+        kind = compared["sessions"]
+        sessions = (
+            f"Enrolment and predicted maps come from one {kind.removesuffix('s')}, or, where a row "
+            f"says so, from different {kind}. "
+        )
     return (
-        "**Prediction.** The network with a user's own embedding, minus the network with another "
-        "user's embedding, minus the network with the mean embedding, and minus the calibrated "
-        "universal map (IG of `own` over the center prior):\n\n" + markdown_table(header, lines)
+        f"**Prediction.** {sessions}The network with a user's own embedding, minus the network "
+        "with another user's embedding, minus the network with the mean embedding, and minus the "
+        "calibrated universal map (IG of `own` over the center prior):\n\n"
+        + markdown_table(header, lines)
     )
 
 
