@@ -42,7 +42,7 @@ _DIFFERENCES = (
 )
 
 
-class _Variant(NamedTuple):
+class PredictionVariant(NamedTuple):
     """A table of stage 2.
 
     Attributes:
@@ -69,7 +69,7 @@ def score_predictions(
         Tables of metrics, paired differences and single users; some maps of the first fold to look
         at; for each table of metrics, the resampled metrics of each condition.
     """
-    folds, options, variants = run.folds, run.config.eval, _variants(run)
+    folds, options, variants = run.folds, run.config.eval, prediction_variants(run)
     num_images = len(folds[0].splits.test_images)
     user_weight = resample_users_of(group, run)
     generator = np.random.default_rng(options.seed)
@@ -90,7 +90,7 @@ def score_predictions(
     return tables, examples[0], resamples
 
 
-def _variants(run: Run) -> list[_Variant]:
+def prediction_variants(run: Run) -> list[PredictionVariant]:
     """All viewings together, or within a session and across sessions where sessions are known."""
     folds, num_images = run.folds, run.config.eval.saliency_num_images
 
@@ -104,12 +104,12 @@ def _variants(run: Run) -> list[_Variant]:
     if run.dataset.recordings is None or not available(across=False):
         fewest = fewest_images(folds, "encoder")
         sizes = verification_protocol.usable_sizes(num_images, fewest)
-        return [_Variant("saliency", sizes, None)]
+        return [PredictionVariant("saliency", sizes, None)]
     found = []
     for across in (False, True):
         if fewest := available(across):
             sizes = verification_protocol.usable_sizes(num_images, fewest)
-            found.append(_Variant("saliency" + (ACROSS if across else ""), sizes, across))
+            found.append(PredictionVariant("saliency" + (ACROSS if across else ""), sizes, across))
     return found
 
 
@@ -167,7 +167,7 @@ def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
 
 
 def _score_fold(
-    group: str, fold: Fold, variants: Sequence[_Variant], dataset: Dataset
+    group: str, fold: Fold, variants: Sequence[PredictionVariant], dataset: Dataset
 ) -> tuple[dict[str, dict[int, prediction_protocol.PredictionScores]], list[dict[str, Any]]]:
     """Enrols every user with n test images, predicts the user's other ones and scores the maps.
 

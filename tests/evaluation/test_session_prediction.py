@@ -1,0 +1,243 @@
+"""Prediction within a session and across sessions, on gaze made up for it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gazejax.evaluation import baselines, prediction_protocol, session_prediction
+from gazejax.evaluation.folds import Fold, Run
+from gazejax.evaluation.score_maps import prediction_variants
+from gazejax.evaluation.session_protocol import RecordingRepresentations
+from gazejax.evaluation.verification_protocol import (
+    UserRepresentations,
+    enrolment_weights,
+    sample_image_orders,
+)
+from gazejax.inputs.maps import JoinedGaze, MapSpec, sum_maps
+from gazejax.types import Gaze, Recordings
+from tests.tiny import read_config
+
+# Users 3, 4 and 5. Images 2 and 3 were seen in both sessions of user 3.
+VIEWED = np.array(
+    [
+        [1, 1, 1, 1, 0, 0, 0, 0],
+        [0, 0, 1, 1, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1, 1, 0, 0],
+        [0, 1, 1, 1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 1, 1, 0, 0],
+    ],
+    bool,
+)
+USER = np.array([0, 0, 1, 2, 2])
+
+
+def recorded(viewed=VIEWED, user=USER, representations=None):
+    if representations is None:
+        representations = np.zeros((*viewed.shape, 1))
+    return RecordingRepresentations(
+        users=np.unique(user) + 3,
+        user=user,
+        representations=representations,
+        viewed=viewed,
+        similarity=lambda probe, gallery, size: probe @ gallery.T,
+    )
+
+
+def test_recordings_and_images_by_hand():
+    orders = np.array([np.arange(8), np.arange(8)[::-1]] * 10)
+    within, across = (
+        session_prediction.enrol(recorded(), orders, size=2, across=one, seed=0)
+        for one in (False, True)
+    )
+    # User 4 has one session. Of user 5, only the second session has 2 images beside 2 enrolled.
+    assert within.users.tolist() == [0, 1, 2]
+    assert across.users.tolist() == [0, 2]
+    assert set(map(tuple, within.target.tolist())) == {(0, 2, 4), (1, 2, 4)}
+    np.testing.assert_array_equal(within.enrolled, within.target)
+    np.testing.assert_array_equal(across.target, within.target[:, [0, 2]])
+    np.testing.assert_array_equal(across.enrolled[:, 0], 1 - across.target[:, 0])
+    np.testing.assert_array_equal(across.enrolled[:, 1], 3)
+    for draw, target in enumerate(across.target[:, 0]):
+        for one in (within, across):
+            assert np.flatnonzero(one.is_enrolled[draw, 0]).tolist() == [2, 3]
+            assert np.flatnonzero(one.is_query[draw, 0]).tolist() == (
+                [4, 5, 6, 7] if target else [0, 1]
+            )
+    # Image 1 was seen in both sessions of user 5, then the order decides: forwards, backwards.
+    for draw, (in_target, in_other, queries) in enumerate(
+        [([0, 1], [1, 2], [4, 5]), ([1, 5], [1, 3], [0, 4])]
+    ):
+        assert np.flatnonzero(within.is_enrolled[draw, 2]).tolist() == in_target
+        assert np.flatnonzero(across.is_enrolled[draw, 1]).tolist() == in_other
+        for is_query in (within.is_query[draw, 2], across.is_query[draw, 1]):
+            assert np.flatnonzero(is_query).tolist() == queries
+
+
+def test_the_largest_enrolment_leaves_as_many_images_to_predict():
+    # Within: 6 // 2 of users 3 and 4, 4 // 2 of user 5; across, user 5 has 3 images for 4 // 2.
+    assert session_prediction.available_images(recorded(), across=False) == 4
+    assert session_prediction.available_images(recorded(), across=True) == 4
+    without = recorded(VIEWED * (np.arange(5) != 3)[:, None])
+    assert session_prediction.available_images(without, across=True) == 0
+    with pytest.raises(ValueError, match=r"1 users have two recordings .* at least 2 users"):
+        session_prediction.enrol(without, np.arange(8)[None], size=2, across=True, seed=0)
+
+
+def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
+    generator = np.random.default_rng(2)
+    user = np.repeat(np.arange(6), 3)
+    for share in (0.3, 0.7, 1.0):
+        known = recorded(generator.random((18, 40)) < share, user)
+        orders = sample_image_orders(40, 8, 1)
+        size = session_prediction.available_images(known, across=True) // 2
+        within, across = (
+            session_prediction.enrol(known, orders, size=size, across=one, seed=0)
+            for one in (False, True)
+        )
+        np.testing.assert_array_equal(within.is_query, across.is_query)
+        assert (within.enrolled == within.target).all()
+        assert (across.enrolled != across.target).all()
+        for one in (within, across):
+            assert not (one.is_enrolled & one.is_query).any()
+            assert (one.is_enrolled <= known.viewed[one.enrolled]).all()
+            assert (one.is_query <= known.viewed[one.target]).all()
+            assert (one.is_enrolled.sum(axis=-1) == size).all()
+            assert (one.is_query.sum(axis=-1) >= size).all()
+            assert (known.user[one.enrolled] == np.arange(6)).all()
+
+
+def test_without_sessions_users_enrol_with_the_first_images_of_an_order():
+    viewed = np.random.default_rng(3).random((5, 30)) < 0.7
+    known = session_prediction.joined_recordings(
+        UserRepresentations(np.arange(5), np.zeros((5, 30, 1)), viewed, lambda *_: np.zeros(1))
+    )
+    orders = sample_image_orders(30, 4, 0)
+    found = session_prediction.enrol(known, orders, size=7, across=False, seed=0)
+    for order, is_enrolled, is_query in zip(orders, found.is_enrolled, found.is_query, strict=True):
+        weight = enrolment_weights(viewed, order, start=0, size=7)
+        np.testing.assert_array_equal(is_enrolled, weight > 0)
+        np.testing.assert_array_equal(is_query, viewed & (weight == 0))
+
+
+NUM_USERS, NUM_IMAGES, WIDTH = 4, 6, 32
+
+
+def own_minus_swapped(column, across):
+    """NSS of an oracle that looks up the column of each recording: one fixation a viewing there.
+
+    Also the universal maps, [row, user, height, width], and the requested pairs.
+    """
+    user = np.repeat(np.arange(NUM_USERS), 2)
+    fixation = np.arange(NUM_USERS * NUM_IMAGES * 2).reshape(NUM_USERS, NUM_IMAGES, 2)
+    x = np.broadcast_to(column.reshape(NUM_USERS, 1, 2), fixation.shape)
+    joined = Gaze(
+        xy_frac=np.stack([(x.ravel() + 0.5) / WIDTH, np.full(x.size, 0.25)], 1).astype(np.float32),
+        duration_ms=np.zeros(x.size, np.float32),
+        viewing_offset=fixation[..., 0],
+        viewing_length=np.full((NUM_USERS, NUM_IMAGES), 2),
+        aspect_ratio=np.full(NUM_IMAGES, WIDTH / 2, np.float32),
+    )
+    apart = joined._replace(
+        viewing_offset=fixation.transpose(0, 2, 1).reshape(-1, NUM_IMAGES),
+        viewing_length=np.ones((2 * NUM_USERS, NUM_IMAGES), int),
+    )
+    images, spec = np.arange(NUM_IMAGES), MapSpec((2, WIDTH), 0.01, 2)
+    viewed = np.ones((2 * NUM_USERS, NUM_IMAGES), bool)
+    embeddings = np.broadcast_to(column[:, None, None], (*viewed.shape, 1)).astype(np.float32)
+    known = recorded(viewed, user, embeddings)._replace(users=np.arange(NUM_USERS))
+    asked = session_prediction.make_request(
+        known,
+        known,
+        sample_image_orders(NUM_IMAGES, 3, 0),
+        [2],
+        across=across,
+        images=images,
+        rows=np.arange(2 * NUM_USERS),
+        likelihoods=np.zeros((*viewed.shape, 1)),
+        grid=baselines.calibration_grid(spread_frac=[0.0], gain=[1.0], center_weight=[0.0]),
+        num_swaps=3,
+        seed=0,
+    )
+
+    def oracle(params, pixels, universal, embedding):
+        is_there = jnp.round(embedding)[..., None] == jnp.arange(WIDTH)
+        return jnp.broadcast_to(is_there, universal.shape).astype(jnp.float32) / 2
+
+    prior = np.full((2, WIDTH), 1 / (2 * WIDTH), np.float32)
+    universals = prediction_protocol.UniversalMaps(
+        sum_maps(joined, jnp.arange(NUM_USERS), spec),
+        prior,
+        np.tile(prior, (NUM_IMAGES, 1, 1)),
+        joined=JoinedGaze(joined, user),
+    )
+    gains, maps, rows = [], [], []
+    for batch in prediction_protocol.predict_maps(
+        oracle,
+        {},
+        np.zeros((NUM_IMAGES, 1, 1, 3)),
+        apart,
+        universals,
+        asked,
+        spec=spec,
+        devices=jax.local_devices(),
+        batch_size=64,
+    ):
+        scores = prediction_protocol.score_maps(
+            batch,
+            center_prior=prior,
+            other_counts=prediction_protocol.other_fixation_counts(
+                joined, images, map_size=(2, WIDTH)
+            ),
+        )[..., prediction_protocol.MAP_METRICS.index("nss")]
+        gains.append(scores[:, 4] - scores[:, 6:].mean(axis=1))
+        maps.append(batch["maps"][:, 0])
+        rows.append(batch["mask"].any(axis=-1))
+    return np.concatenate(gains), np.concatenate(maps), np.concatenate(rows)
+
+
+def test_what_is_of_the_session_alone_helps_within_and_not_across():
+    """Each recording looks at a column of its own; a map at another column misses, whichever."""
+    column = 4 * np.arange(2 * NUM_USERS) + 2
+    within, maps, is_asked = own_minus_swapped(column, across=False)
+    # All 64 cells but two are empty: (1/2 - 1/64) / std, minus (0 - 1/64) / std.
+    std = np.sqrt(2 / 64 * (1 / 2) ** 2 - (1 / 64) ** 2)
+    np.testing.assert_allclose(within[is_asked], 0.5 / std, rtol=1e-4)
+    across, _, same = own_minus_swapped(column, across=True)
+    np.testing.assert_array_equal(same, is_asked)
+    np.testing.assert_allclose(across[is_asked], 0, atol=1e-5)
+    # The universal map of a user has nothing of either session of the user.
+    for user in range(NUM_USERS):
+        of_user = maps[:, user][is_asked[:, user]].sum(axis=1)
+        assert of_user[:, column[2 * user : 2 * user + 2]].max() < 1e-4
+        others = np.delete(column, [2 * user, 2 * user + 1])
+        assert of_user[:, others].min() > 0.1
+
+
+def test_what_is_of_the_person_helps_across_as_much():
+    column = np.repeat(8 * np.arange(NUM_USERS) + 2, 2)
+    within, _, is_asked = own_minus_swapped(column, across=False)
+    across, _, _ = own_minus_swapped(column, across=True)
+    assert within[is_asked].min() > 2
+    np.testing.assert_array_equal(across, within)
+
+
+@pytest.mark.parametrize(
+    ("has_second", "names"),
+    [
+        ([1, 1, 0, 0], ["saliency", "saliency_across_sessions"]),
+        ([1, 0, 0, 0], ["saliency"]),
+    ],
+)
+def test_the_table_across_sessions_needs_two_users_with_two_sessions(
+    has_second, names, tiny_dataset
+):
+    viewed = np.ones((8, 12), bool)
+    viewed[1::2] = np.array(has_second, bool)[:, None]
+    known = recorded(viewed, np.repeat(np.arange(4), 2))
+    apart = Recordings(known.user, ("a", "b") * 4, tiny_dataset.gaze)
+    config = read_config("synthetic_gaze")
+    fold = Fold(None, config, None, {}, None, {}, {"seen": {"encoder": known}})
+    found = prediction_variants(Run(None, config, tiny_dataset._replace(recordings=apart), [fold]))
+    assert [variant.name for variant in found] == names
+    assert [variant.sizes for variant in found] == [[6]] * len(names)
