@@ -10,7 +10,7 @@ from PIL import Image
 
 from gazejax.config.derived import STAGES
 from gazejax.data import loading
-from gazejax.evaluation import prediction_protocol, run, verification_protocol
+from gazejax.evaluation import folds, prediction_protocol, run, verification_protocol
 from gazejax.evaluation.report import DETAILS, format_evaluation, headline
 from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
 from gazejax.types import Recordings
@@ -170,22 +170,63 @@ def test_dropping_the_first_fixation_is_a_config_value(data_dir, tiny_dataset):
     np.testing.assert_array_equal(shorter, np.maximum(whole - 1, 0))
 
 
+def with_sessions(dataset, in_first):
+    """Every user saw some images, [image], in one session, and the others in another."""
+    length = np.repeat(np.asarray(dataset.gaze.viewing_length), 2, axis=0)
+    length[0::2, ~in_first] = length[1::2, in_first] = 0
+    offset = np.repeat(np.asarray(dataset.gaze.viewing_offset), 2, axis=0)
+    apart = dataset.gaze._replace(viewing_length=length, viewing_offset=offset)
+    recordings = Recordings(np.repeat(np.arange(8), 2), ("a", "b") * 8, apart)
+    return dataset._replace(recordings=recordings)
+
+
+def test_maps_are_predicted_within_and_across_sessions(tiny_run, tmp_path, monkeypatch):
+    workdir = shutil.copytree(tiny_run, tmp_path / "run")
+    load_dataset = folds.load_dataset
+    is_even = np.arange(40) % 2 == 0
+    monkeypatch.setattr(
+        folds, "load_dataset", lambda *of: with_sessions(load_dataset(*of), is_even)
+    )
+    result = evaluate(workdir)
+    number = {"seen": result["compared"]["seen_users"], "unseen": 2}
+    for group in ("seen", "unseen"):
+        # Of five test images, two are in one session and three in the other.
+        within, across = (
+            result[key][group]["1"] for key in ("saliency", "saliency_across_sessions")
+        )
+        assert set(within) == set(across) == set(prediction_protocol.CONDITIONS)
+        for rows in (within, across):
+            assert rows["own"]["num_users"] == number[group]
+            assert has_intervals(rows["own"], prediction_protocol.MAP_METRICS)
+        # The same maps are predicted, with another enrolment.
+        for condition in ("universal", "center_prior", "predicted"):
+            assert within[condition] == across[condition]
+        assert within["own"] != across["own"]
+        assert within["calibrated"] != across["calibrated"]
+        users = result["saliency_across_sessions_users"][group]["1"]
+        assert len(users) == number[group]
+        found = result["saliency_across_sessions_differences"][group]["1"]
+        assert found.keys() == result["saliency_differences"][group]["1"].keys()
+    with np.load(workdir / RESAMPLES) as stored:
+        values = stored["saliency_across_sessions/unseen/1/own/cc"]
+    low, high = result["saliency_across_sessions"]["unseen"]["1"]["own"]["cc_interval"]
+    np.testing.assert_allclose(np.nanpercentile(values, [2.5, 97.5]), [low, high], 1e-4)
+    text = (workdir / "evaluation.md").read_text()
+    assert "| unseen, 1, across sessions | CC |" in headline(text)
+    assert "Enrolment and predicted maps come from one session, or" in headline(text)
+    assert "### Prediction, within a session: 2 unseen users" in text
+    assert "### Prediction, across sessions: 2 unseen users" in text
+
+
 def test_sessions_are_compared_within_and_across(tiny_run, data_dir, monkeypatch, capsys):
     load_dataset = loading.load_dataset
 
-    def with_sessions(config, projection):
-        """Every user saw the first half of the images in one session, and the rest in another."""
+    def with_other_images(config, projection):
         dataset = load_dataset(config, projection)
-        length = np.repeat(np.asarray(dataset.gaze.viewing_length), 2, axis=0)
-        length[0::2, 20:] = length[1::2, :20] = 0
-        offset = np.repeat(np.asarray(dataset.gaze.viewing_offset), 2, axis=0)
-        apart = dataset.gaze._replace(viewing_length=length, viewing_offset=offset)
-        return dataset._replace(
-            image_ids=tuple(f"other_{name}" for name in dataset.image_ids),
-            recordings=Recordings(np.repeat(np.arange(8), 2), ("a", "b") * 8, apart),
-        )
+        dataset = with_sessions(dataset, np.arange(40) < 20)
+        return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
 
-    monkeypatch.setattr(run, "load_dataset", with_sessions)
+    monkeypatch.setattr(run, "load_dataset", with_other_images)
     result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
     table = result["encoder"]
     assert {"encoder", "encoder_across_sessions", "residual_map_across_sessions"} <= set(table)

@@ -24,6 +24,24 @@ def test_zero_and_swapped_embeddings():
     np.testing.assert_array_equal(swapped[:, 1], np.zeros((3, 1)))
 
 
+def test_a_recording_is_never_given_the_embedding_of_its_own_user():
+    # Users 0, 1 and 2 have two, one and three recordings; image 1 was seen by user 0 alone.
+    owner = np.array([0, 0, 1, 2, 2, 2])
+    viewed = np.stack([np.ones(6, bool), owner == 0], axis=1)
+    embeddings = np.arange(12.0).reshape(6, 2, 1)
+    for seed in range(5):
+        swapped = perturbations.apply_embedding_control(
+            "swapped", embeddings, viewed, seed=seed, owner=owner
+        )
+        given = swapped[:, 0, 0].astype(int) // 2  # Recording 3 has the embedding 6 of image 0.
+        other = owner[given]
+        assert (other != owner).all()
+        # All recordings of a user are given those of one other user, one after the other.
+        assert len({other[0], other[2], other[3]}) == 3
+        assert len(set(given[owner == 0])) == (1 if other[0] == 1 else 2)
+        np.testing.assert_array_equal(swapped[:, 1], np.zeros((6, 1)))
+
+
 def test_permuted_labels_keep_the_viewings_of_each_image():
     lengths = GENERATOR.integers(0, 5, (6, 30))
     gaze = gaze_of(lengths)
