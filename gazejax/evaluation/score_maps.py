@@ -11,7 +11,6 @@ from gazejax.data.loading import apply_image_overlap
 from gazejax.evaluation import (
     baselines,
     prediction_protocol,
-    session_prediction,
     session_protocol,
     verification_protocol,
 )
@@ -96,7 +95,7 @@ def prediction_variants(run: Run) -> list[PredictionVariant]:
 
     def available(across: bool) -> int:
         return min(
-            session_prediction.available_images(compared["encoder"], across=across)
+            session_protocol.images_to_predict(compared["encoder"], across=across)
             for fold in folds
             for compared in fold.recorded.values()
         )
@@ -201,7 +200,7 @@ def _score_fold(
     scored: dict[str, dict[int, prediction_protocol.PredictionScores]] = {}
     examples: list[dict[str, Any]] = []
     for variant in variants:
-        asked = session_prediction.make_request(
+        asked = session_protocol.make_request(
             known,
             seen,
             orders[: options.saliency_num_draws],
@@ -253,7 +252,7 @@ def _represented(
 ) -> session_protocol.RecordingRepresentations:
     """The embeddings that stage 2 is given of a group of users; None: sessions are joined."""
     if recordings is None:
-        known = session_prediction.joined_recordings(fold.compared[group]["encoder"])
+        known = session_protocol.joined_recordings(fold.compared[group]["encoder"])
     else:
         known = fold.recorded[group]["encoder"]
     given = apply_embedding_control(
