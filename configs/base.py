@@ -34,7 +34,9 @@ def get_config() -> ConfigDict:
                 # test: the reported split. validation: without the unseen users and test images of
                 # the reported metrics, to choose a config by.
                 "purpose": "test",
-                "test_rule": "osie",  # osie (its published test images) or hash
+                # osie: our test images of OSIE. hash: any data set. osie_published: users and
+                # images of the few-shot scanpath papers, on osie/gaze; `fold` is 0 and not used.
+                "test_rule": "osie",
                 "hash_seed": 0,  # rule hash, and purpose validation
                 "hash_one_in": 5,  # likewise: one in five images is a test image
                 "folds": 3,  # of users

@@ -104,7 +104,7 @@ RULES: dict[str, Any] = {
     },
     "split": {
         "purpose": one_of("test", "validation"),
-        "test_rule": one_of("osie", "hash"),
+        "test_rule": one_of("osie", "osie_published", "hash"),
         "hash_seed": integer(0),
         "hash_one_in": integer(2),
         "folds": integer(2),

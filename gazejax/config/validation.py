@@ -41,6 +41,8 @@ def validate(config: ConfigDict) -> None:
     split, checkpoint = values["split"], values["checkpoint"]
 
     _require("split.fold", split["fold"], "less than split.folds", split["fold"] < split["folds"])
+    if split["test_rule"] == "osie_published":
+        _check_published(values["data"]["name"], split)
     _check_encoder(encoder["model"])
     if saliency["model"]["architecture"] == "unet":
         _check_unet(saliency)
@@ -83,6 +85,23 @@ def validate(config: ConfigDict) -> None:
         ("checkpoint.every", checkpoint["every"], "training.log_every", training["log_every"]),
     ):
         _require(key, value, f"a multiple of {divisor_key} {divisor}", value % divisor == 0)
+
+
+def _check_published(name: str, split: Mapping[str, Any]) -> None:
+    """Checks that nothing else says which users and images a published split has."""
+    rule = "for split.test_rule 'osie_published'"
+    _require("data.name", name, f"'osie/gaze', {rule}", name == "osie/gaze")
+    fold, most = split["fold"], split["max_train_images"]
+    is_validation = split["purpose"] == "validation"
+    _require("split.fold", fold, f"0, {rule}, which says who is unseen", is_validation or fold == 0)
+    for key, allowed in (
+        ("cross_validate", False),
+        ("train_image_overlap", None),
+        ("test_image_overlap", None),
+    ):
+        _require(f"split.{key}", split[key], f"{allowed}, {rule}", split[key] == allowed)
+    is_enough = most is None or most >= 10
+    _require("split.max_train_images", most, f"10 or more, or None, {rule}", is_enough)
 
 
 def _check_encoder(model: Mapping[str, Any]) -> None:

@@ -92,7 +92,13 @@ def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
         (all_users, splits.test_images, options.test_image_overlap),
     ):
         viewed = share_images(
-            viewed, dataset.image_ids, users, images, overlap=overlap, hash_seed=options.hash_seed
+            viewed,
+            dataset.image_ids,
+            users,
+            images,
+            overlap=overlap,
+            hash_seed=options.hash_seed,
+            copies=dataset.copies,
         )
     if viewed is all_viewed:
         return dataset

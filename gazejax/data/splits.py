@@ -7,6 +7,7 @@ Purpose `validation` is for the selection of configs. It excludes the unseen use
 images of purpose `test`, and splits the remaining users and images by the same rules.
 """
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -15,6 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
+from gazejax.data import osie_published
 from gazejax.types import Dataset
 
 # OSIE images that are also in the PS data set. They are always test images, so that a model trained
@@ -50,7 +52,7 @@ def make_splits(
     max_seen_users: int | None,
     max_train_images: int | None,
     purpose: Literal["test", "validation"],
-    test_rule: Literal["osie", "hash"],
+    test_rule: Literal["osie", "osie_published", "hash"],
     hash_seed: int,
     hash_one_in: int,
     folds: int,
@@ -72,19 +74,39 @@ def make_splits(
             image, whatever `test_rule` is.
         test_rule: `osie`: an image is a test image if its number is divisible by 8 or if PS also
             has it. `hash`: one in `hash_one_in` images, by a seeded hash of the image's name.
+            `osie_published`: the users and images of `osie_published`, see `_published_splits`.
         hash_seed: seed of the hashes (of images: only for rule `hash` and purpose `validation`).
         hash_one_in: inverse share of test images (only for rule `hash` and purpose `validation`).
         folds: number of folds of users.
         fold: the held-out fold: users fold, fold + folds, fold + 2 folds, ... of those who are not
             excluded.
         copies: groups of names of images that are copies of each other. A hash of images takes the
-            first name of a group for all of its images, so that all are on one side. Rule `osie` is
-            published and does not change.
+            first name of a group for all of its images, so that all are on one side. The rules
+            `osie` and `osie_published` are published and do not change.
 
     Raises:
-        ValueError: if the name of an OSIE image is no number, if no user saw enough images, or if
-            one of the four sets is empty.
+        ValueError: if the name of an OSIE image is no number, if no user saw enough images, if the
+            data is not what a published rule is of, or if one of the four sets is empty.
     """
+    limited = functools.partial(
+        _limited,
+        user_ids=user_ids,
+        image_ids=image_ids,
+        max_seen_users=max_seen_users,
+        max_train_images=max_train_images,
+        hash_seed=hash_seed,
+    )
+    if test_rule == "osie_published":
+        published = _published_splits(
+            user_ids,
+            image_ids,
+            viewed,
+            min_images=min_images,
+            purpose=purpose,
+            folds=folds,
+            fold=fold,
+        )
+        return limited(published)
     images = np.arange(len(image_ids))
     hashed = _hashed_names(image_ids, copies)
     if test_rule == "osie":
@@ -107,13 +129,70 @@ def make_splits(
         # The seed differs from that of the test images, with which no image would be selected.
         names = [hashed[image] for image in images]
         is_test = np.array([_hash(name, hash_seed + 1) % hash_one_in == 0 for name in names])
-    seen, unseen = users[~is_unseen], users[is_unseen]
-    seen = _first_by_hash(seen, user_ids, max_seen_users, hash_seed)
-    train, test = images[~is_test], images[is_test]
+    return limited(
+        Splits(users[~is_unseen], users[is_unseen], images[~is_test], images[is_test])
+    )
+
+
+def _published_splits(
+    user_ids: Sequence[str],
+    image_ids: Sequence[str],
+    viewed: Bool[np.ndarray, "user image"],
+    *,
+    min_images: int,
+    purpose: Literal["test", "validation"],
+    folds: int,
+    fold: int,
+) -> Splits:
+    """The split of the few-shot scanpath papers; see `osie_published`.
+
+    With purpose `test`, users 0 to 9 are seen and 10 to 14 unseen; `fold` is not used. The 70
+    validation images are in no set. With purpose `validation`, the test images are the 70
+    validation images, and users fold, fold + folds, ... of 0 to 9 are unseen; the papers hold out
+    no users for validation. The 560 training images are the same for both purposes.
+
+    Raises:
+        ValueError: if the users or images are not those of OSIE.
+    """
+    numbers = osie_published.image_numbers(user_ids, image_ids)
+    is_test, is_validation = (
+        np.isin(numbers, list(chosen))
+        for chosen in (osie_published.TEST_IMAGES, osie_published.VALIDATION_IMAGES)
+    )
+    train = np.flatnonzero(~is_test & ~is_validation)
+    users, first_unseen = np.arange(len(user_ids)), osie_published.NUM_SEEN_USERS
+    if purpose == "validation":
+        users, test = users[:first_unseen], np.flatnonzero(is_validation)
+        is_unseen = users % folds == fold
+    else:
+        test, is_unseen = np.flatnonzero(is_test), users >= first_unseen
+    num_images = np.minimum(viewed[:, test].sum(axis=1), viewed[:, train].sum(axis=1))
+    has_enough = num_images[users] >= min_images
+    return Splits(users[~is_unseen & has_enough], users[is_unseen & has_enough], train, test)
+
+
+def _limited(
+    splits: Splits,
+    *,
+    user_ids: Sequence[str],
+    image_ids: Sequence[str],
+    max_seen_users: int | None,
+    max_train_images: int | None,
+    hash_seed: int,
+) -> Splits:
+    """Selects the first seen users and training images by hash, and checks the sets.
+
+    Copies need no rule of their own: all training images are on one side already.
+    """
+    seen = _first_by_hash(splits.seen_users, user_ids, max_seen_users, hash_seed)
     # The seed differs from those of the test images, with which hashes would not be uniform.
-    train = _first_by_hash(train, image_ids, max_train_images, hash_seed + 2)
-    splits = Splits(seen, unseen, train, test)
-    check(splits, users=np.union1d(seen, unseen), images=np.union1d(train, test))
+    train = _first_by_hash(splits.train_images, image_ids, max_train_images, hash_seed + 2)
+    splits = splits._replace(seen_users=seen, train_images=train)
+    check(
+        splits,
+        users=np.union1d(seen, splits.unseen_users),
+        images=np.union1d(train, splits.test_images),
+    )
     return splits
 
 
@@ -125,6 +204,7 @@ def share_images(
     *,
     overlap: float | None,
     hash_seed: int,
+    copies: Sequence[Sequence[str]] = (),
 ) -> Bool[np.ndarray, "all_users all_images"]:
     """Selects viewings so that users have only a given share of their images in common.
 
@@ -140,6 +220,8 @@ def share_images(
         overlap: share of a user's images that all users have in common; no other user has the rest.
             None: all users keep all viewings.
         hash_seed: seed of the hash.
+        copies: groups of names of images that are copies of each other. Of a group, only the first
+            image is shared out, since users with two copies would have seen one picture.
 
     Raises:
         ValueError: if there are fewer images than users.
@@ -148,13 +230,18 @@ def share_images(
     """
     if overlap is None:
         return viewed
-    number = len(images) // len(users)
+    hashed = _hashed_names(image_ids, copies)
+    by_name: dict[str, int] = {}
+    for image in images:
+        by_name.setdefault(hashed[image], image)
+    different = list(by_name.values())
+    number = len(different) // len(users)
     if number == 0:
         raise ValueError(
-            f"overlap is {overlap} with {len(users)} users and {len(images)} images; "
+            f"overlap is {overlap} with {len(users)} users and {len(different)} images; "
             "allowed: None; a number with at most as many users as images"
         )
-    order = sorted(images, key=lambda image: _hash(image_ids[image], hash_seed + 3))
+    order = sorted(different, key=lambda image: _hash(image_ids[image], hash_seed + 3))
     num_common = round(overlap * number)
     common, rest = order[:num_common], order[num_common:]
     kept = viewed.copy()

@@ -55,6 +55,32 @@ def test_an_impossible_value_is_refused_in_one_line(key, value, allowed):
     assert str(refusal.value) == f"config.{key} is {value!r}; allowed: {refusal.value.allowed}"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("data.name", "osie/mouse_lab", "'osie/gaze'"),
+        ("split.fold", 1, "0"),
+        ("split.cross_validate", True, "False"),
+        ("split.train_image_overlap", 0.0, "None"),
+        ("split.test_image_overlap", 1.0, "None"),
+        ("split.max_train_images", 9, "10 or more, or None"),
+    ],
+)
+def test_a_published_split_is_all_that_says_who_is_seen(key, value, allowed):
+    config = read_config("osie_published")
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(ConfigError) as refusal:
+        validate(config)
+    assert refusal.value.key == key
+    assert refusal.value.allowed.startswith(f"{allowed}, for split.test_rule 'osie_published'")
+
+
+def test_folds_of_the_published_seen_users_are_for_validation():
+    config = read_config("osie_published:validation")
+    config.split.fold = 2
+    validate(config)
+
+
 def test_a_value_is_checked_against_others():
     config = read_config("synthetic_gaze")
     config.training.log_every = 7

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from gazejax.data.osie_published import TEST_IMAGES, VALIDATION_IMAGES
 from gazejax.data.splits import OSIE_IMAGES_IN_PS, Splits, check, make_splits, share_images
 
 USERS = [str(number) for number in range(1, 16)]
@@ -176,3 +177,93 @@ def test_copies_change_no_published_split():
     copies = [["1008.jpg", "1009.jpg"]]
     found = make_splits(USERS, OSIE, EVERYTHING, **options, copies=copies)
     assert found.test_images.tolist() == published.test_images.tolist()
+
+
+PUBLISHED = {**HASH, "test_rule": "osie_published", "folds": 3, "fold": 0}
+
+
+def numbers(indices):
+    return {int(OSIE[index][:4]) for index in indices}
+
+
+def test_the_published_validation_images_are_those_of_the_seeded_shuffle():
+    others = [number for number in range(1001, 1701) if number not in TEST_IMAGES]
+    np.random.RandomState(0).shuffle(others)
+    assert set(others[560:]) == VALIDATION_IMAGES
+    assert (len(TEST_IMAGES), len(VALIDATION_IMAGES)) == (70, 70)
+
+
+def test_the_published_split_sets_users_and_images():
+    split = make_splits(USERS, OSIE, EVERYTHING, **PUBLISHED)
+    assert split.seen_users.tolist() == list(range(10))
+    assert split.unseen_users.tolist() == [10, 11, 12, 13, 14]
+    assert numbers(split.test_images) == TEST_IMAGES
+    assert len(split.train_images) == 560
+    assert not numbers(split.train_images) & (TEST_IMAGES | VALIDATION_IMAGES)
+    # The one pair of copies of OSIE.
+    assert {1279, 1374} <= numbers(split.train_images)
+    found = make_splits(USERS, OSIE, EVERYTHING, **PUBLISHED, copies=[["1009.jpg", "1010.jpg"]])
+    assert found.test_images.tolist() == split.test_images.tolist()
+
+
+def test_published_validation_has_the_papers_images_and_none_of_the_reported_users():
+    test = make_splits(USERS, OSIE, EVERYTHING, **PUBLISHED)
+    tried = make_splits(USERS, OSIE, EVERYTHING, **{**PUBLISHED, "purpose": "validation"})
+    assert tried.unseen_users.tolist() == [0, 3, 6, 9]
+    assert tried.seen_users.tolist() == [1, 2, 4, 5, 7, 8]
+    assert numbers(tried.test_images) == VALIDATION_IMAGES
+    assert tried.train_images.tolist() == test.train_images.tolist()
+
+
+def test_published_users_keep_their_places_if_one_is_excluded():
+    viewed = EVERYTHING.copy()
+    viewed[[3, 12], :] = False
+    split = make_splits(USERS, OSIE, viewed, **{**PUBLISHED, "min_images": 2})
+    assert split.seen_users.tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert split.unseen_users.tolist() == [10, 11, 13, 14]
+
+
+@pytest.mark.parametrize(
+    ("users", "images", "message"),
+    [
+        ([*USERS, "16"], OSIE, "has 16 users, from '1' to '16'; allowed: the 15 of osie/gaze"),
+        (USERS[::-1], OSIE, "has 15 users, from '15' to '1'"),
+        (USERS, OSIE[:-1], "has 699 images, from '1001.jpg' to '1699.jpg'; allowed: the 700"),
+        (USERS, ["a.jpg", *OSIE[1:]], "allowed: the 700 of osie/gaze, '1001.jpg' to '1700.jpg'"),
+    ],
+)
+def test_the_published_split_is_refused_on_other_data(users, images, message):
+    with pytest.raises(ValueError, match=message):
+        make_splits(users, images, np.ones((len(users), len(images)), bool), **PUBLISHED)
+
+
+@pytest.mark.parametrize("purpose", ["test", "validation"])
+def test_fewer_training_images_bring_no_copy_of_a_test_image_back(purpose):
+    options = {**HASH, "purpose": purpose, "folds": 3, "fold": 0}
+    copies = [OSIE[start : start + 3] for start in range(0, 700, 3)]
+    group = {name: number for number, members in enumerate(copies) for name in members}
+    for most in (None, 300, 20):
+        split = make_splits(
+            USERS, OSIE, EVERYTHING, **{**options, "max_train_images": most}, copies=copies
+        )
+        trained, tested = (
+            {group[OSIE[index]] for index in images}
+            for images in (split.train_images, split.test_images)
+        )
+        assert not trained & tested
+        assert most is None or len(split.train_images) == most
+
+
+def test_users_without_a_common_image_have_no_copies_in_common_either():
+    users, images = np.arange(3), np.arange(12)
+    # Four different pictures: 0 to 2, 3 to 5, 6 to 8 and 9 to 11; one of them for each user.
+    copies = [OSIE[start : start + 3] for start in range(0, 12, 3)]
+    kept = share_images(EVERYTHING, OSIE, users, images, overlap=0.0, hash_seed=0, copies=copies)[
+        :3, :12
+    ]
+    assert kept.sum(axis=1).tolist() == [1, 1, 1]
+    assert kept.reshape(3, 4, 3).any(axis=2).sum(axis=0).max() == 1
+    with pytest.raises(ValueError, match="with 5 users and 4 images"):
+        share_images(
+            EVERYTHING, OSIE, np.arange(5), images, overlap=0.0, hash_seed=0, copies=copies
+        )
