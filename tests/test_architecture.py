@@ -128,7 +128,7 @@ def test_no_module_imports_itself_in_a_circle():
 def test_files_are_short_and_packages_small():
     lines = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
     assert {module: number for module, number in lines.items() if number > MOST_LINES} == {}
-    for folder in [PACKAGE, *(path for path in PACKAGE.iterdir() if path.is_dir())]:
+    for folder in [PACKAGE, *(path for path in PACKAGE.rglob("*") if path.is_dir())]:
         files = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(files) <= MOST_FILES, folder
 

@@ -195,8 +195,8 @@ def _comparison(workdir: Path, stage: str, kind: str) -> verification_protocol.S
     if kind == "distance":
         return verification_protocol.at_any_size(verification.negative_distance)
     model = load_comparison(workdir, stage)
-    return lambda probe, enrolled, number: log_likelihood_ratios(
-        model, probe, enrolled, num_images=number
+    return lambda probe, enrolled, num_probe, num_enrolled: log_likelihood_ratios(
+        model, probe, enrolled, num_probe=num_probe, num_enrolled=num_enrolled
     )
 
 

@@ -70,6 +70,8 @@ _METRICS = {
     "information_gain": "IG over the center prior, bits",
 }
 
+_FEW_SHOT_METRICS = {"rank1": "rank-1", "rank3": "rank-3", "mrr": "MRR"}
+
 
 def format_evaluation_on(result: Mapping[str, Any]) -> str:
     """Formats the result of `run.evaluate_on` as Markdown."""
@@ -94,6 +96,8 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
     parts = [_what_was_compared(result["compared"]), _headline_of_stage_1(result)]
     if "saliency" in result:
         parts.append(_headline_of_stage_2(result))
+    if "few_shot" in result:
+        parts.append(_few_shot(result["few_shot"]))
     parts.append(DETAILS)
     for group, methods in result["encoder"].items():
         parts.append(f"### Verification: {_users(group, methods['encoder'])}")
@@ -107,6 +111,9 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
         parts.append(_conditions_table(sizes))
         parts.append("Paired differences, and p-values of own better than swapped:")
         parts.append(_saliency_differences_table(result[f"{key}_differences"][group]))
+    if "few_shot" in result:
+        parts.append("### Few-shot identification: rank-1 of each user")
+        parts.append(_few_shot_users(result["few_shot"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -121,6 +128,8 @@ def _what_was_compared(compared: Mapping[str, Any]) -> str:
         users = f"{len(folds)} folds of users, each held out once"
     else:
         users = f"fold {folds[0]} of {compared['folds']}"
+    if compared.get("test_rule") == "osie_published":
+        users = "the split of the few-shot scanpath papers (`osie_published`)"
     if compared["purpose"] == "validation":
         users = f"validation, without the users and images of the reported metrics; {users}"
         users += f", {compared['seen_users']} seen and {compared['unseen_users']} unseen users"
@@ -212,6 +221,54 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
         "calibrated universal map (IG of `own` over the center prior):\n\n"
         + markdown_table(header, lines)
     )
+
+
+def _few_shot(few_shot: Mapping[str, Any]) -> str:
+    """Few-shot identification: one row for each method and metric, one column for each n."""
+    sizes = list(few_shot["one_viewing"]["encoder"])
+    lines = [
+        [title, _FEW_SHOT_METRICS[metric], *(format_value(rows[size], metric) for size in sizes)]
+        for title, rows, metrics in _few_shot_rows(few_shot)
+        for metric in metrics
+    ]
+    lines += [
+        ["chance", title, *[format_value(few_shot["chance"], metric)] * len(sizes)]
+        for metric, title in _FEW_SHOT_METRICS.items()
+    ]
+    return (
+        f"**Few-shot identification.** {few_shot['num_users']} unseen users enrol with n training "
+        f"images ({few_shot['num_draws']} draws). Probes are {few_shot['num_images']} test images: "
+        "one viewing, or all viewings of a user averaged; or one viewing, by which user's "
+        "predicted map gives its fixations the highest mean log density. Ties count as errors; the "
+        "intervals resample few users:\n\n"
+        + markdown_table(["probe: method", "metric", *(f"n = {size}" for size in sizes)], lines)
+    )
+
+
+def _few_shot_rows(
+    few_shot: Mapping[str, Any],
+) -> list[tuple[str, Mapping[str, Any], Sequence[str]]]:
+    """Title, rows by n and shown metrics of each kind of probe and method."""
+    found: list[tuple[str, Mapping[str, Any], Sequence[str]]] = [
+        (f"{probe}: {_METHODS[method]}", rows, ["rank1"])
+        for probe, key in (("one viewing", "one_viewing"), ("all viewings", "all_viewings"))
+        for method, rows in few_shot[key].items()
+    ]
+    if "own_map" in few_shot:
+        title = "one viewing: predicted map that fits best"
+        found.append((title, few_shot["own_map"], list(_FEW_SHOT_METRICS)))
+    return found
+
+
+def _few_shot_users(few_shot: Mapping[str, Any]) -> str:
+    rows_of = _few_shot_rows(few_shot)
+    names = next(iter(rows_of[0][1].values()))["users"]
+    lines = [
+        [title, size, *(format_value(row["users"][name], "rank1") for name in names)]
+        for title, rows, _ in rows_of
+        for size, row in rows.items()
+    ]
+    return markdown_table(["probe: method", "n", *(f"user {name}" for name in names)], lines)
 
 
 def _in_order(methods: Iterable[str]) -> list[str]:

@@ -13,6 +13,7 @@ from gazejax.config.derived import ENCODER_STAGES, STAGES, fold_configs
 from gazejax.config.identity import fingerprint
 from gazejax.data.loading import load_dataset
 from gazejax.data.splits import Splits
+from gazejax.evaluation.few_shot.people import identify_users
 from gazejax.evaluation.figures import plot_evaluation
 from gazejax.evaluation.folds import (
     GROUPS,
@@ -76,6 +77,8 @@ def evaluate(workdir: Path) -> dict[str, Any]:
                 resamples |= _named(f"{key}/{group}", values)
             for key, table in tables.items():
                 result.setdefault(key, {})[group] = table
+    if run.config.split.test_rule == "osie_published":
+        result["few_shot"] = identify_users(run)
     first = folds[0]
     cost = measure_embedding(
         encoder_network(first.config, num_users=len(first.splits.seen_users)),
@@ -169,6 +172,7 @@ def _describe(run: Run) -> dict[str, Any]:
     return {
         "data": config.data.name,
         "purpose": config.split.purpose,
+        "test_rule": config.split.test_rule,
         **{name: len(members) for name, members in first.splits._asdict().items()},
         **{f"{name}_steps": latest_step(first.workdir, name) for name in STAGES},
         "encoder_draws": options.num_draws,

@@ -229,7 +229,7 @@ def _score_fold(
             description += ", across sessions"
         with track(description, int(asked.is_query.any(axis=1).sum())) as show:
             done = 0
-            for batch in _predicted_batches(fold, inputs, asked, prior):
+            for batch in predicted_batches(fold, inputs, asked, prior):
                 scores[batch["enrolment"], batch["image"]] = prediction_protocol.score_maps(
                     batch, center_prior=prior, other_counts=counts
                 )
@@ -278,7 +278,7 @@ def _of_recordings(inputs: StageInputs, recordings: Recordings | None) -> StageI
     )
 
 
-def _predicted_batches(
+def predicted_batches(
     fold: Fold,
     inputs: StageInputs,
     asked: prediction_protocol.PredictionRequest,

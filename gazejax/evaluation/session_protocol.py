@@ -157,7 +157,7 @@ def score_sessions(
                 _means(representations, probe, probe_weights, size),
             ]
         )
-        every = compared.similarity(sides, sides, size)
+        every = compared.similarity(sides, sides, size, size)
         similarity.append(every[len(kept) :, : len(kept)])
         found = verification.average_precision_at_r(np.where(shares_images, -np.inf, every), owner)
         precision.append(found.reshape(2, len(kept)).mean(axis=0))

@@ -93,13 +93,14 @@ def mean_of_disjoint_samples(
     )
 
 
-# (probe, enrolled, n) -> score of each probe with each enrolled, of means over n images.
-Similarity = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+# (probe, enrolled, images of a probe, images of an enrolment) -> score of each probe with each
+# enrolled, both means over so many images.
+Similarity = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 
 
 def at_any_size(similarity: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Similarity:
     """A similarity that does not depend on the number of images."""
-    return lambda probe, enrolled, _: similarity(probe, enrolled)
+    return lambda probe, enrolled, *_: similarity(probe, enrolled)
 
 
 class UserRepresentations(NamedTuple):
@@ -174,7 +175,7 @@ def score_draws(
     similarity = []
     for order in orders:
         enrolled, probe = samples(order, 2)
-        similarity.append(compared.similarity(probe, enrolled, size))
+        similarity.append(compared.similarity(probe, enrolled, size, size))
     num_users = len(compared.users)
     owner = np.tile(np.arange(num_users), samples_per_user)
     # Samples of two users on the same images are similar because of the images. Samples of one user
@@ -185,7 +186,7 @@ def score_draws(
     for order in orders[: -(-len(orders) // samples_per_user)]:
         all_samples = np.concatenate(samples(order, samples_per_user))
         similarities = np.where(
-            shares_images, -np.inf, compared.similarity(all_samples, all_samples, size)
+            shares_images, -np.inf, compared.similarity(all_samples, all_samples, size, size)
         )
         found = verification.average_precision_at_r(similarities, owner)
         precision.append(found.reshape(samples_per_user, num_users).mean(axis=0))

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-
 # Of the mean variance, for a direction in which the viewings of a user do not differ.
 _LEAST_SHARE = 1e-9
 
@@ -91,38 +90,47 @@ def log_likelihood_ratios(
     probe: Float[np.ndarray, "probe embedding"],
     enrolled: Float[np.ndarray, "enrolled embedding"],
     *,
-    num_images: int,
+    num_probe: int,
+    num_enrolled: int,
 ) -> Float[np.ndarray, "probe enrolled"]:
     """Log p(both | one user) - log p(both | two users), in nats, less a constant.
 
     Args:
         model: the fitted model.
-        probe: means over `num_images` viewings.
-        enrolled: likewise.
-        num_images: number of images of each mean.
+        probe: means over `num_probe` viewings.
+        enrolled: means over `num_enrolled` viewings.
+        num_probe: number of images of each probe.
+        num_enrolled: number of images of each enrolment.
 
     Example:
         >>> one = np.ones((1, 1))
         >>> model = TwoCovariance(np.zeros(1), 3 * one, 0 * one, 2 * one)
-        >>> log_likelihood_ratios(model, 2 * one, np.array([[2.0], [-2.0]]), num_images=2).round(3)
-        array([[ 0.429, -3.   ]])
+        >>> enrolled = np.array([[2.0], [-2.0]])
+        >>> scores = log_likelihood_ratios(model, 2 * one, enrolled, num_probe=2, num_enrolled=2)
+        >>> scores.round(3).tolist()
+        [[0.429, -3.0]]
     """
-    within = model.session + model.viewing / num_images
+    size = len(model.mean)
+    total = np.trace(model.between + model.session + model.viewing) / size
     # A direction without any variance within users would decide alone.
-    total = np.trace(model.between + within) / len(within)
-    within = within + (_LEAST_SHARE * total + np.finfo(float).tiny ** 0.5) * np.eye(len(within))
-    # With s and d, sum and difference of both: one user says var(s) = 4 between + 2 within and
-    # var(d) = 2 within, two users say 2 (between + within) of both.
-    alone = np.linalg.inv(2 * (model.between + within))
-    of_sum = alone - np.linalg.inv(4 * model.between + 2 * within)
-    of_difference = alone - np.linalg.inv(2 * within)
+    floor = (_LEAST_SHARE * total + np.finfo(float).tiny ** 0.5) * np.eye(size)
+    of_probe, of_enrolled = (
+        model.between + model.session + model.viewing / number + floor
+        for number in (num_probe, num_enrolled)
+    )
+    one_user = np.linalg.inv(np.block([[of_probe, model.between], [model.between, of_enrolled]]))
     probe, enrolled = probe - model.mean, enrolled - model.mean
-    same, cross = of_sum + of_difference, of_sum - of_difference
 
-    def squares(rows: Float[np.ndarray, "row embedding"]) -> Float[np.ndarray, " row"]:
-        return np.einsum("ri,ij,rj->r", rows, same, rows)
+    def squares(rows: np.ndarray, weights: np.ndarray) -> Float[np.ndarray, " row"]:
+        return np.einsum("ri,ij,rj->r", rows, weights, rows)
 
-    return 0.5 * (squares(probe)[:, None] + squares(enrolled)) + probe @ cross @ enrolled.T
+    # Weights of two users less those of one user.
+    gain_of_probe = squares(probe, np.linalg.inv(of_probe) - one_user[:size, :size])
+    gain_of_enrolled = squares(enrolled, np.linalg.inv(of_enrolled) - one_user[size:, size:])
+    return (
+        0.5 * (gain_of_probe[:, None] + gain_of_enrolled)
+        - probe @ one_user[:size, size:] @ enrolled.T
+    )
 
 
 def _group_means(

@@ -54,7 +54,7 @@ def test_gallery_and_probe_share_no_image(across):
     viewed = np.random.default_rng(1).random((8, images)) < 0.8
     compared = recordings_of(1.0, 1.0, users=4, images=images, viewed=viewed)._replace(
         representations=np.broadcast_to(np.eye(images), (8, images, images)),
-        similarity=lambda probe, gallery, _: probe @ gallery.T,
+        similarity=lambda probe, gallery, *_: probe @ gallery.T,
     )
     size = session_protocol.available_images(compared, across=across) // 2
     assert size >= 2

@@ -1,0 +1,1 @@
+"""Which of a few unseen users is it: identification after few training images."""
