@@ -59,6 +59,34 @@ def test_arrays_hold_the_whole_release(osie):
     assert osie.image_ids[0] == "1001.jpg"
 
 
+@pytest.mark.parametrize("purpose", ["test", "validation"])
+@pytest.mark.parametrize("rule", ["osie", "osie_published", "hash"])
+def test_the_one_pair_of_copies_is_on_one_side_of_every_split(osie, purpose, rule):
+    assert osie.copies == (("1279.jpg", "1374.jpg"),)
+    pair = {osie.image_ids.index(name) for name in osie.copies[0]}
+    num_together = 0
+    for hash_seed in range(20):
+        split = make_splits(
+            osie.user_ids,
+            osie.image_ids,
+            np.asarray(osie.gaze.viewing_length) > 0,
+            copies=osie.copies,
+            purpose=purpose,
+            test_rule=rule,
+            hash_seed=hash_seed,
+            hash_one_in=5,
+            min_images=2,
+            max_seen_users=None,
+            max_train_images=None,
+            folds=3,
+            fold=0,
+        )
+        sides = [len(pair & {*images}) for images in (split.train_images, split.test_images)]
+        assert sorted(sides) in ([0, 2], [0, 0])  # Neither: test images, for purpose validation.
+        num_together += sides[0] == 2
+    assert num_together >= 10
+
+
 def test_group_map_reaches_the_reference_figures(osie):
     """CC .667 and KLD 1.039 of the map of the other 14 users were measured independently."""
     splits = make_splits(
