@@ -22,6 +22,8 @@ DATASETS = (
     "personalized_saliency",
     "individual_differences",
 )
+# Published sets that the builder `gaze_table` reads; each has a page too.
+TABLES = ("mit1003", "scene")
 # Pages that are copies of files outside of `docs/`.
 PAGES = {
     "CHANGELOG.md": "docs/project/changelog.md",
@@ -30,6 +32,10 @@ PAGES = {
     "README.md": "docs/index.md",
     **{
         f"tfds_builders/{name}/README.md": f"docs/reference/datasets/{name}.md" for name in DATASETS
+    },
+    **{
+        f"tfds_builders/gaze_table/{name}.md": f"docs/reference/datasets/{name}.md"
+        for name in TABLES
     },
 }
 # Modules with a page of their own, beside the packages that name their public functions.
@@ -58,9 +64,10 @@ def write_pages(docs: Path) -> None:
             text = (ROOT / source).read_text()
             moved = with_links_to_pages(text, PurePosixPath(source).parent)
             (ROOT / page).write_text(moved)
-    names = "\n".join(DATASETS)
+    names = "\n".join((*DATASETS, *TABLES))
     (reference / "datasets" / "index.md").write_text(
-        f"# Data sets\n\nOne page for each builder in `tfds_builders/`.\n\n"
+        "# Data sets\n\nOne page for each builder in `tfds_builders/`, and for each published set "
+        f"that `gaze_table` reads: {', '.join(TABLES)}.\n\n"
         f"```{{toctree}}\n{names}\n```\n"
     )
     write_api(reference / "api")
