@@ -35,6 +35,7 @@ test-tensorflow: .venv-tensorflow/installed
 # The tables in docs/results and in the README, from the evaluations of the runs that are named here.
 results: $(VENV)/installed
 	$(BIN)/python docs/insert_results.py docs/results/osie.md osie=runs/osie/evaluation.md
+	$(BIN)/python docs/insert_results.py docs/results/osie-published.md osie_published=runs/osie_published/evaluation.md
 	$(BIN)/python docs/insert_results.py docs/results/paper-config.md osie_paper=runs/osie_paper/evaluation.md
 	$(BIN)/python docs/insert_results.py docs/results/synthetic.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
 	$(BIN)/python docs/insert_results.py README.md osie=runs/osie/evaluation.json
