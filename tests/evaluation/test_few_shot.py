@@ -92,6 +92,8 @@ def test_a_map_is_that_of_the_shifted_user(run):
     is_changed = (user + shift) % 3 == 2
     assert np.all(before[:, :, is_changed] != after[:, :, is_changed])
     np.testing.assert_array_equal(before[:, :, ~is_changed], after[:, :, ~is_changed])
+    # Equal embeddings make equal maps: the own one comes last.
+    assert (protocol.map_ranks(people._likelihoods(three, 0 * enrolled)) == 3).all()
 
 
 def test_equal_maps_are_ranked_last_and_missing_viewings_not_at_all(run):
