@@ -113,13 +113,13 @@ def get_config() -> ConfigDict:
                 # seen users' training viewings when stage 1 is done, or by their distance.
                 "comparison": {
                     "kind": "two_covariance",
+                    # Where no user has two sessions: the covariance of sessions as a share of that
+                    # of viewings, so that 1 / share images say half of what any number does.
+                    "session_share": 0.02,
                     # How far covariances are moved to a multiple of the identity: those of users,
                     # and those of the sessions and viewings of a user.
                     "between_shrinkage": 0.6,
-                    "within_shrinkage": 0.3,
-                    # Where sessions are not known: the virtual sessions that the training viewings
-                    # of each user are divided into.
-                    "num_virtual_sessions": 4,
+                    "within_shrinkage": 0.2,
                 },
                 "num_steps": 1500,
                 # Linear warm-up, then a cosine to zero.

@@ -148,9 +148,9 @@ RULES: dict[str, Any] = {
         },
         "comparison": {
             "kind": one_of("two_covariance", "distance"),
+            "session_share": number(0.0),
             "between_shrinkage": number(0.0, 1.0),
             "within_shrinkage": number(0.0, 1.0),
-            "num_virtual_sessions": integer(2),
         },
         "num_steps": integer(0),  # 0: the initial parameters are kept
         "optimizer": _OPTIMIZER,

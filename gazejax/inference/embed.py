@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gazejax.inference.networks import Network
-from gazejax.inputs.augmentation import GazeTransform, transform_pairs
 from gazejax.inputs.pairs import gather_pairs
 from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.inputs.streaming import iterate_chunks
@@ -28,7 +27,6 @@ def embed_viewings(
     embedding_size: int,
     devices: list[jax.Device],
     batch_size: int,
-    transforms: GazeTransform | None = None,
 ) -> Float[np.ndarray, "user image embedding"]:
     """Embeds every viewing of the given users and images; zero where a user did not see an image.
 
@@ -41,19 +39,15 @@ def embed_viewings(
         embedding_size: entries of an embedding.
         devices: the devices to use.
         batch_size: viewings in a batch of all devices.
-        transforms: of the gaze of each user and image, [user, image]; None: gaze as it is.
     """
     embed = _make_embed(network, inputs)
     embeddings = np.zeros((len(users), len(images), embedding_size), np.float32)
     for chunk, part, rows in iterate_chunks(inputs.arrays, images):
         row, column = np.nonzero(np.asarray(chunk.gaze.viewing_length)[np.ix_(users, rows)] > 0)
-        of_rows: list[np.ndarray] = [users[row], rows[column]]
-        if transforms is not None:
-            of_rows += [np.asarray(entries)[:, part][row, column] for entries in transforms]
         batches = map_rows(
             embed,
             (params, chunk),
-            of_rows,
+            (users[row], rows[column]),
             devices=devices,
             batch_size=batch_size,
         )
@@ -65,13 +59,10 @@ def embed_viewings(
     return embeddings
 
 
-def _make_embed(network: Network, inputs: StageInputs) -> Callable[..., Array]:
-    def embed(constants: Any, user: Array, image: Array, *transform: Array) -> Array:
+def _make_embed(network: Network, inputs: StageInputs) -> Callable[[Any, Array, Array], Array]:
+    def embed(constants: Any, user: Array, image: Array) -> Array:
         params, arrays = constants
-        pairs = gather_pairs(arrays, user, image, inputs.spec)
-        if transform:
-            pairs = transform_pairs(GazeTransform(*transform), pairs, inputs.spec)
-        return network.embed(params, pairs)
+        return network.embed(params, gather_pairs(arrays, user, image, inputs.spec))
 
     return embed
 

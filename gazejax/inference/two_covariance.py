@@ -39,6 +39,7 @@ def fit_two_covariance(
     user: Int[np.ndarray, " viewing"],
     session: Int[np.ndarray, " viewing"],
     *,
+    session_share: float,
     between_shrinkage: float,
     within_shrinkage: float,
 ) -> TwoCovariance:
@@ -49,6 +50,8 @@ def fit_two_covariance(
         user: user of each viewing.
         session: session of each viewing; no two users share one. Sessions of one viewing are left
             out.
+        session_share: covariance of sessions, as a share of that of viewings, where no user has two
+            sessions.
         between_shrinkage: how far the covariance of users is moved to a multiple of the identity of
             the same trace: 0 not at all, 1 all the way. Few users say little of it.
         within_shrinkage: likewise of the other two.
@@ -70,17 +73,20 @@ def fit_two_covariance(
             f"{len(user_means)} users have a session of 2 training viewings; allowed: at least 2"
         )
     viewing = _covariance(embeddings - means[row], free=len(embeddings) - len(means))
-    session_free = len(means) - len(user_means)
-    session_and_part = _covariance(means - user_means[of_user], free=max(session_free, 1))
-    # The means of sessions scatter by their viewings too.
-    part = viewing * np.mean(1 / number) if session_free else 0.0
+    free = len(means) - len(user_means)
+    if free == 0:
+        between_sessions = session_share * viewing
+    else:
+        of_means = _covariance(means - user_means[of_user], free=free)
+        # The means of sessions scatter by their viewings too.
+        between_sessions = _without_negative(of_means - viewing * np.mean(1 / number))
     mean = user_means.mean(axis=0)
     return TwoCovariance(
         mean=mean,
         between=_shrink(
             _covariance(user_means - mean, free=len(user_means) - 1), between_shrinkage
         ),
-        session=_shrink(_without_negative(session_and_part - part), within_shrinkage),
+        session=_shrink(between_sessions, within_shrinkage),
         viewing=_shrink(viewing, within_shrinkage),
     )
 

@@ -210,8 +210,6 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
                 stage.network,
                 load_params(workdir, name),
                 of_stage["encoder"],
-                virtual_sessions={**config.encoder.batch.virtual_sessions},
-                seed=config.seed,
                 embedding_size=sum(embedding_layout(config)),
                 devices=jax.local_devices(),
                 batch_size=config.eval.batch_size,

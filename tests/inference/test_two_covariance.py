@@ -9,7 +9,7 @@ from gazejax.inference.two_covariance import (
     log_likelihood_ratios,
 )
 
-NO_SHRINKAGE = {"between_shrinkage": 0.0, "within_shrinkage": 0.0}
+NO_SHRINKAGE = {"session_share": 0.1, "between_shrinkage": 0.0, "within_shrinkage": 0.0}
 
 
 def normal_log_density(values, covariance):
@@ -89,9 +89,11 @@ def test_what_is_of_the_session_counts_less_than_with_distances():
 def test_shrinkage_keeps_the_trace_and_sessions_may_be_single():
     generator = np.random.default_rng(2)
     viewings = sample_viewings(5, 1, 6, generator)
-    model = fit_two_covariance(*viewings, between_shrinkage=1.0, within_shrinkage=1.0)
+    model = fit_two_covariance(
+        *viewings, session_share=0.1, between_shrinkage=1.0, within_shrinkage=1.0
+    )
     plain = fit_two_covariance(*viewings, **NO_SHRINKAGE)
-    assert not model.session.any()
+    np.testing.assert_allclose(model.session, 0.1 * model.viewing)
     np.testing.assert_allclose(model.viewing, np.eye(3) * np.trace(plain.viewing) / 3)
     np.testing.assert_allclose(model.between, np.eye(3) * np.trace(plain.between) / 3)
 
