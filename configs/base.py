@@ -93,9 +93,9 @@ def get_config() -> ConfigDict:
                     # Each set of `loss.pairs_per_mean` pairs is one session: a small transform of
                     # all its gaze, which is not the user. All 0: no virtual sessions. Ours.
                     "virtual_sessions": {
-                        "scale_spread": 0.0,
-                        "duration_spread": 0.0,
-                        "shift_frac": 0.0,
+                        "scale_spread": 0.06,
+                        "duration_spread": 0.1,
+                        "shift_frac": 0.02,
                     },
                 },
                 "loss": {
@@ -116,10 +116,10 @@ def get_config() -> ConfigDict:
                     # Where no user has two sessions: the covariance of sessions as a share of that
                     # of viewings, so that 1 / share images say half of what any number does.
                     "session_share": 0.02,
-                    # How far covariances are moved to a multiple of the identity: those of users,
-                    # and those of the sessions and viewings of a user.
+                    # How far covariances are moved to their diagonals: that of users, and those of
+                    # the sessions and viewings of a user.
                     "between_shrinkage": 0.6,
-                    "within_shrinkage": 0.2,
+                    "within_shrinkage": 0.5,
                 },
                 "num_steps": 1500,
                 # Linear warm-up, then a cosine to zero.

@@ -56,6 +56,16 @@ ABLATIONS = {
         "eval.num_draws": 50,
         "controls.train_permuted_encoder": False,
     },
+    # Sessions: no virtual ones; known ones joined; embeddings compared by their distance.
+    "virtual_sessions_off": {
+        "encoder.batch.virtual_sessions": {
+            "scale_spread": 0.0,
+            "duration_spread": 0.0,
+            "shift_frac": 0.0,
+        },
+    },
+    "sessions_joined": {"encoder.batch.split_sessions": False},
+    "compared_by_distance": {"encoder.comparison.kind": "distance"},
     # Scanpaths alone: neither universal map nor image features.
     "scanpath_only": {
         "encoder.model.inputs": ("position", "duration", "order", "step"),

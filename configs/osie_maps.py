@@ -44,6 +44,7 @@ def get_config(ablations: str = "") -> ConfigDict:
         encoder.image_size = (96, 128)  # height, width, of images and maps
     encoder.batch.images_per_user = 6
     encoder.batch.virtual_users.number = 0
+    encoder.batch.virtual_sessions.update(scale_spread=0.0, duration_spread=0.0, shift_frac=0.0)
     encoder.loss.update(margin=0.2, l2_normalize=True, pairs_per_mean=1)
     encoder.num_steps = 1200
     encoder.optimizer.update(warmup_steps=100, weight_decay=1e-4)

@@ -52,8 +52,8 @@ def fit_two_covariance(
             out.
         session_share: covariance of sessions, as a share of that of viewings, where no user has two
             sessions.
-        between_shrinkage: how far the covariance of users is moved to a multiple of the identity of
-            the same trace: 0 not at all, 1 all the way. Few users say little of it.
+        between_shrinkage: how far the covariance of users is moved to its diagonal: 0 not at all, 1
+            all the way. Few users say little of the rest.
         within_shrinkage: likewise of the other two.
 
     Raises:
@@ -156,9 +156,8 @@ def _covariance(
 def _shrink(
     covariance: Float[np.ndarray, "entry entry"], share: float
 ) -> Float[np.ndarray, "entry entry"]:
-    """Moves a covariance to the multiple of the identity with the same trace."""
-    size = len(covariance)
-    return (1 - share) * covariance + share * np.trace(covariance) / size * np.eye(size)
+    """Shrinks what is not on the diagonal."""
+    return (1 - share) * covariance + share * np.diag(np.diag(covariance))
 
 
 def _without_negative(

@@ -86,16 +86,22 @@ def test_what_is_of_the_session_counts_less_than_with_distances():
     assert rank1[0] > rank1[1] + 0.15
 
 
-def test_shrinkage_keeps_the_trace_and_sessions_may_be_single():
-    generator = np.random.default_rng(2)
-    viewings = sample_viewings(5, 1, 6, generator)
-    model = fit_two_covariance(
-        *viewings, session_share=0.1, between_shrinkage=1.0, within_shrinkage=1.0
+def test_shrinkage_keeps_the_diagonal_and_sessions_may_be_single():
+    embeddings, user, session = sample_viewings(5, 1, 6, np.random.default_rng(2))
+    viewings = (
+        embeddings @ np.array([[1.0, 0.5, 0.2], [0.0, 1.0, 0.5], [0.0, 0.0, 1.0]]),
+        user,
+        session,
     )
     plain = fit_two_covariance(*viewings, **NO_SHRINKAGE)
+    model = fit_two_covariance(
+        *viewings, session_share=0.1, between_shrinkage=1.0, within_shrinkage=0.5
+    )
     np.testing.assert_allclose(model.session, 0.1 * model.viewing)
-    np.testing.assert_allclose(model.viewing, np.eye(3) * np.trace(plain.viewing) / 3)
-    np.testing.assert_allclose(model.between, np.eye(3) * np.trace(plain.between) / 3)
+    np.testing.assert_allclose(model.between, np.diag(np.diag(plain.between)))
+    off_diagonal = ~np.eye(3, dtype=bool)
+    np.testing.assert_allclose(model.viewing[off_diagonal], 0.5 * plain.viewing[off_diagonal])
+    np.testing.assert_allclose(np.diag(model.viewing), np.diag(plain.viewing))
 
 
 def test_a_collapsed_encoder_scores_all_alike():
