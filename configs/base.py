@@ -15,6 +15,7 @@ def get_config() -> ConfigDict:
             "seed": 0,
             "stage": "all",  # one stage, or all: one after the other
             "data": {
+                # A prepared data set; or several, separated by commas: "osie/gaze,mine".
                 "name": "osie/gaze",
                 "data_dir": placeholder(str),  # None: the default folder of TFDS
                 "sigma_frac": 0.03,  # of the image width, for every map; about 1 degree on OSIE
@@ -30,6 +31,7 @@ def get_config() -> ConfigDict:
                 "image_storage": "auto",
                 "stream": {"num_threads": 4, "num_prefetched": 8},  # batches ahead
             },
+            # Of several data sets, each is split by these values.
             "split": {
                 # test: the reported split. validation: without the unseen users and test images of
                 # the reported metrics, to choose a config by.
@@ -75,6 +77,9 @@ def get_config() -> ConfigDict:
                 # `image_size` in its place: of images and maps.
                 "map_size": (36, 48),
                 "batch": {
+                    # any; or one_dataset: all users of a batch are of one data set, drawn in
+                    # proportion to its seen users. With one data set, they are the same.
+                    "users_of": "any",
                     "num_users": 10,
                     "images_per_user": 12,
                     # True: all users of a batch see the same images, so that gaze alone differs.

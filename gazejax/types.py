@@ -82,9 +82,10 @@ class Dataset(NamedTuple):
     """A prepared data set in memory.
 
     Attributes:
-        name: name and configuration of the TFDS builder, such as ``osie/gaze``.
+        name: name and configuration of the TFDS builder, such as ``osie/gaze``; of several joined
+            data sets, their names separated by commas.
         user_ids: name of each user; arrays hold indices into it.
-        image_ids: name of each image, sorted; arrays hold indices into it.
+        image_ids: name of each image, sorted within a data set; arrays hold indices into it.
         images: images at each requested input size, as an array or `LazyRows`; the keys are those
             of the request.
         gaze: the fixations.
@@ -98,6 +99,10 @@ class Dataset(NamedTuple):
         copies: groups of names of images that are copies of each other; empty if an older builder
             prepared the data set.
         recordings: the gaze with the sessions of each user apart; None if sessions are not known.
+        dataset_of_user: number of the data set of each user, in the order of `name`; None: the
+            users are of one data set.
+        dataset_of_image: number of the data set of each image among those that a run is trained on;
+            None: the run has one.
     """
 
     name: str
@@ -112,6 +117,8 @@ class Dataset(NamedTuple):
     gaze_source: Mapping[str, Any] = MappingProxyType({})
     copies: tuple[tuple[str, ...], ...] = ()
     recordings: Recordings | None = None
+    dataset_of_user: Int[np.ndarray, " user"] | None = None
+    dataset_of_image: Int[np.ndarray, " image"] | None = None
 
 
 class Scanpaths(NamedTuple):

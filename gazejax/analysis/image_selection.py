@@ -149,7 +149,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
             ]
     metrics = _metrics(scores, sizes, run)
     result = {
-        "data": config.data.name,
+        "data": dataset.name,
         "images": names,
         "metrics": metrics,
         "num_users": sum(len(fold.compared["unseen"]["encoder"].users) for fold in folds),

@@ -154,7 +154,7 @@ def probe(workdir: Path) -> dict[str, Any]:
 
     run = open_run(workdir)
     config, dataset, folds = run.config, run.dataset, run.folds
-    generating = _generating_traits(config.data.name, config.data.data_dir)
+    generating = _generating_traits(dataset.name, config.data.data_dir)
     true_of: dict[str, list[np.ndarray]] = {}
     predicted_of: dict[str, list[np.ndarray]] = {}
     seen_correlations: dict[str, list[float]] = {}
@@ -185,7 +185,7 @@ def probe(workdir: Path) -> dict[str, Any]:
             seen_correlations.setdefault(name, []).append(_correlation(np.array(left_out), trait))
     generator = np.random.default_rng(config.eval.seed)
     result = {
-        "data": config.data.name,
+        "data": dataset.name,
         "traits": {
             name: {
                 "correlation": _correlation(

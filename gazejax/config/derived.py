@@ -17,6 +17,16 @@ ENCODER_STAGES = ("encoder", "permuted_encoder")
 INPUTS = ("encoder", "saliency")
 
 
+def dataset_names(name: str) -> tuple[str, ...]:
+    """The prepared data sets that `config.data.name` names.
+
+    Example:
+        >>> dataset_names("osie/gaze,mine")
+        ('osie/gaze', 'mine')
+    """
+    return tuple(name.split(","))
+
+
 class EmbeddingLayout(NamedTuple):
     """Entries of a user embedding: first the learnt part, then the preference vector.
 

@@ -92,6 +92,20 @@ def or_none(rule: Rule) -> Rule:
     return Rule(f"{rule.allowed}, or None", lambda value: value is None or rule.test(value))
 
 
+def _names_datasets(value: Any) -> bool:
+    if not TEXT.test(value):
+        return False
+    names = value.split(",")
+    # Users and images of one of several data sets are named NAME:ID.
+    are_clear = all(name and name == name.strip() and ":" not in name for name in names)
+    return len(names) == 1 or (are_clear and len(names) == len(set(names)))
+
+
 BOOLEAN = Rule("True or False", lambda value: isinstance(value, bool))
 
 TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
+
+DATASETS = Rule(
+    "the name of a data set, or different names separated by commas, without blanks and colons",
+    _names_datasets,
+)

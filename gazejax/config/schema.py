@@ -6,6 +6,7 @@ from typing import Any
 from gazejax.config.ablations import value_at
 from gazejax.config.rules import (
     BOOLEAN,
+    DATASETS,
     TEXT,
     Rule,
     integer,
@@ -92,7 +93,7 @@ RULES: dict[str, Any] = {
     "seed": integer(0),
     "stage": one_of("encoder", "saliency", "universal", "permuted_encoder", "all"),
     "data": {
-        "name": TEXT,
+        "name": DATASETS,
         "data_dir": Rule("a folder, or None", lambda value: value is None or TEXT.test(value)),
         "sigma_frac": number(0.0, 1.0, open_below=True),
         "first_trial_only": BOOLEAN,
@@ -120,6 +121,7 @@ RULES: dict[str, Any] = {
     "encoder": {
         "model": {"architecture": one_of(*ENCODER_ARCHITECTURES)},
         "batch": {
+            "users_of": one_of("any", "one_dataset"),
             "num_users": integer(2),
             "images_per_user": integer(2),
             "same_images": BOOLEAN,

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Int
 from ml_collections import ConfigDict
 
 from gazejax.config.derived import stages_to_train
+from gazejax.data.joining import numbers_of
 from gazejax.data.splits import Splits, users_left_out
 from gazejax.runtime import distributed
 from gazejax.types import Dataset
@@ -67,6 +68,20 @@ def check_batches_fit(config: ConfigDict, dataset: Dataset, splits: Splits) -> N
         what = "training images in one session of every seen user"
         key = "encoder.loss.pairs_per_mean"
         needs["encoder"].append((key, config.encoder.loss.pairs_per_mean, what, fewest))
+    of_user, of_image = numbers_of(dataset)
+    if dataset.dataset_of_user is not None:
+        every = range(of_user.max() + 1)
+        if encoder.users_of == "one_dataset":
+            fewest = min((of_user[splits.seen_users] == number).sum() for number in every)
+            what = "seen users of every data set"
+            needs["encoder"].append(("encoder.batch.num_users", encoder.num_users, what, fewest))
+        viewers, of_training = viewed.sum(axis=0), of_image[splits.train_images]
+        most = min(viewers[of_training == number].max() for number in every)
+        what = "seen users of one training image in every data set"
+        key = "saliency.batch.users_per_image"
+        needs["saliency"].append((key, saliency.users_per_image, what, most))
+        what = "viewed training image in every data set"
+        needs["universal"].append(("universal.num_images", 1, what, min(most, 1)))
     needs["permuted_encoder"] = needs["encoder"]
     for stage in stages_to_train(config):
         for key, needed, what, available in needs[stage]:
@@ -123,7 +138,9 @@ def check_enough_to_compare(splits: Splits, dataset: Dataset) -> None:
     for name in ("seen_users", "unseen_users"):
         number = len(getattr(splits, name))
         if number < 2:
-            raise ValueError(f"the split gives {number} {name}; allowed: at least 2 to compare")
+            raise ValueError(
+                f"the split gives {number} {name} of {dataset.name}; allowed: at least 2 to compare"
+            )
     users = np.union1d(splits.seen_users, splits.unseen_users)
     lengths = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)]
     num_images = (lengths > 0).sum(axis=1)

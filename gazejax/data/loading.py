@@ -9,12 +9,14 @@ from ml_collections import ConfigDict
 
 from gazejax.config.derived import (
     INPUTS,
+    dataset_names,
     embedding_layout,
     has_preference_vector,
     input_sizes,
     map_size,
 )
 from gazejax.data import features, pretrained, reader
+from gazejax.data.joining import find_copies, join_datasets, numbers_of, split_joined
 from gazejax.data.splits import Splits, make_splits, share_images
 from gazejax.models import feature_projection
 from gazejax.models.scanpath_encoder import TIMED_FEATURES
@@ -43,7 +45,11 @@ def load_dataset(
 
 
 def read_dataset(config: ConfigDict) -> Dataset:
-    """Reads the config's data set at the input sizes of the networks; raises as `load_dataset`."""
+    """Reads the config's data set at the input sizes of the networks; raises as `load_dataset`.
+
+    Several data sets are joined.
+    """
+    names = dataset_names(config.data.name)
     sizes = input_sizes(config)
     # Of images as networks see them, and of universal maps.
     bytes_per_image = sum(4 * math.prod(map_size(config, name)) for name in INPUTS)
@@ -52,33 +58,45 @@ def read_dataset(config: ConfigDict) -> Dataset:
         bytes_per_image -= 3 * math.prod(sizes["saliency"])
         num_features = embedding_layout(config).preference
         bytes_per_image += 2 * math.prod(config.saliency.map_size) * num_features
-    dataset = reader.load(
-        config.data.name,
-        config.data.data_dir,
-        sizes,
-        is_resident=_is_resident(
-            config.data.image_storage,
-            reader.num_images(config.data.name, config.data.data_dir),
-            bytes_per_image,
-        ),
-        first_trial_only=config.data.first_trial_only,
-        drop_first_fixation=config.data.drop_first_fixation,
-        subsample_every=config.data.subsample_every,
+    is_resident = _is_resident(
+        config.data.image_storage,
+        sum(reader.num_images(name, config.data.data_dir) for name in names),
+        bytes_per_image,
     )
+    datasets = [
+        reader.load(
+            name,
+            config.data.data_dir,
+            sizes,
+            is_resident=is_resident,
+            first_trial_only=config.data.first_trial_only,
+            drop_first_fixation=config.data.drop_first_fixation,
+            subsample_every=config.data.subsample_every,
+        )
+        for name in names
+    ]
     asked = sorted(TIMED_FEATURES & set(config.encoder.model.inputs))
-    if asked and not dataset.has_durations:
+    without = [one.name for one in datasets if not one.has_durations]
+    if asked and without:
         raise ValueError(
             f"config.encoder.model.inputs has {asked[0]!r}, but the durations of "
-            f"{config.data.name!r} are unknown; allowed: the inputs without 'duration' and 'order'"
+            f"{without[0]!r} are unknown; allowed: the inputs without 'duration' and 'order'"
         )
-    return dataset
+    if len(datasets) == 1:
+        return datasets[0]
+    if 0 < len(without) < len(names):
+        distributed.log(
+            f"the durations of {', '.join(without)} are unknown: the run reads no durations"
+        )
+    return join_datasets(datasets, find_copies(names, config.data.data_dir))
 
 
 def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
     """A data set reduced to the viewings that a config leaves where users share only some images.
 
     Training images are divided among the seen users, test images among all users: the images that
-    unseen users share with seen users decide which universal maps there are.
+    unseen users share with seen users decide which universal maps there are. Of several data sets,
+    the images of each are divided among its users.
 
     Args:
         config: of one fold: it depends on who is seen.
@@ -87,19 +105,21 @@ def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:
     splits, options = make_config_splits(config, dataset), config.split
     all_users = np.concatenate([splits.seen_users, splits.unseen_users])
     viewed = all_viewed = np.asarray(dataset.gaze.viewing_length) > 0
+    of_user, of_image = numbers_of(dataset)
     for users, images, overlap in (
         (splits.seen_users, splits.train_images, options.train_image_overlap),
         (all_users, splits.test_images, options.test_image_overlap),
     ):
-        viewed = share_images(
-            viewed,
-            dataset.image_ids,
-            users,
-            images,
-            overlap=overlap,
-            hash_seed=options.hash_seed,
-            copies=dataset.copies,
-        )
+        for number in range(of_user.max() + 1):
+            viewed = share_images(
+                viewed,
+                dataset.image_ids,
+                users[of_user[users] == number],
+                images[of_image[images] == number],
+                overlap=overlap,
+                hash_seed=options.hash_seed,
+                copies=dataset.copies,
+            )
     if viewed is all_viewed:
         return dataset
     length = np.where(viewed, dataset.gaze.viewing_length, 0)
@@ -181,6 +201,8 @@ def make_config_splits(config: ConfigDict, dataset: Dataset) -> Splits:
     # Of what the splits leave, users may share a part only: see `apply_image_overlap`.
     later = ("cross_validate", "train_image_overlap", "test_image_overlap")
     options = {key: config.split[key] for key in config.split if key not in later}
+    if dataset.dataset_of_user is not None:
+        return split_joined(dataset, **options)
     return make_splits(
         dataset.user_ids, dataset.image_ids, viewed, copies=dataset.copies, **options
     )

@@ -58,6 +58,8 @@ def make_splits(
     folds: int,
     fold: int,
     copies: Sequence[Sequence[str]] = (),
+    hashed: Sequence[str] | None = None,
+    is_test: Bool[np.ndarray, " image"] | None = None,
 ) -> Splits:
     """Splits users by fold and images by rule.
 
@@ -83,6 +85,8 @@ def make_splits(
         copies: groups of names of images that are copies of each other. A hash of images takes the
             first name of a group for all of its images, so that all are on one side. The rules
             `osie` and `osie_published` are published and do not change.
+        hashed: the name that a hash of images takes for each image; None: by `copies`.
+        is_test: which images are test images; None: by `test_rule`.
 
     Raises:
         ValueError: if the name of an OSIE image is no number, if no user saw enough images, if the
@@ -108,11 +112,12 @@ def make_splits(
         )
         return limited(published)
     images = np.arange(len(image_ids))
-    hashed = _hashed_names(image_ids, copies)
-    if test_rule == "osie":
-        is_test = np.array([_is_osie_test_image(name) for name in image_ids])
-    else:
-        is_test = np.array([_hash(name, hash_seed) % hash_one_in == 0 for name in hashed])
+    if hashed is None:
+        hashed = _hashed_names(image_ids, copies)
+    if is_test is None:
+        is_test = is_test_image(
+            image_ids, hashed, test_rule=test_rule, hash_seed=hash_seed, hash_one_in=hash_one_in
+        )
     num_images = np.minimum(viewed[:, is_test].sum(axis=1), viewed[:, ~is_test].sum(axis=1))
     users = np.flatnonzero(num_images >= min_images)
     if len(users) == 0:
@@ -194,6 +199,20 @@ def _limited(
         images=np.union1d(train, splits.test_images),
     )
     return splits
+
+
+def is_test_image(
+    image_ids: Sequence[str],
+    hashed: Sequence[str],
+    *,
+    test_rule: str,
+    hash_seed: int,
+    hash_one_in: int,
+) -> Bool[np.ndarray, " image"]:
+    """Which images are test images by a rule; see `make_splits`."""
+    if test_rule == "osie":
+        return np.array([_is_osie_test_image(name) for name in image_ids])
+    return np.array([_hash(name, hash_seed) % hash_one_in == 0 for name in hashed])
 
 
 def share_images(

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import ENCODER_STAGES, embedding_layout, fold_configs
+from gazejax.config.derived import ENCODER_STAGES, dataset_names, embedding_layout, fold_configs
+from gazejax.data.joining import select_dataset, select_splits
 from gazejax.data.loading import apply_image_overlap, load_dataset, make_config_splits
 from gazejax.data.splits import Splits
 from gazejax.evaluation import (
@@ -83,24 +84,32 @@ class Run(NamedTuple):
 def open_run(workdir: Path) -> Run:
     """Reads all folds of a run, and embeds all users on the test images of each.
 
+    Of a run on several data sets, the users and images of the first.
+
     Raises:
         FileNotFoundError: if the folder is no workdir, its data set is not prepared, or there is no
             trained encoder.
         ValueError: if the data set is not the one of the training, a user or image that is to
             be unseen took part in it, or a stage is not finished.
     """
+    return next(open_runs(workdir))
+
+
+def open_runs(workdir: Path) -> Iterator[Run]:
+    """The run of each data set that a workdir was trained on; raises the errors of `open_run`."""
     config = load_config(workdir)
     dataset = load_dataset(config, load_projection(workdir))
-    configs, folds = fold_configs(config, workdir), []
-    with track("evaluation, embeddings", len(configs)) as show:
-        for folder, fold_config in configs.items():
-            folds.append(open_fold(folder, fold_config, dataset))
-            show(len(folds), "folds")
-    return Run(workdir, config, dataset, folds)
+    for number in range(len(dataset_names(config.data.name))):
+        configs, folds = fold_configs(config, workdir), []
+        with track("evaluation, embeddings", len(configs)) as show:
+            for folder, fold_config in configs.items():
+                folds.append(open_fold(folder, fold_config, dataset, number))
+                show(len(folds), "folds")
+        yield Run(workdir, config, select_dataset(dataset, number), folds)
 
 
-def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
-    """Reads a trained fold, and embeds all users on its test images.
+def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset, number: int = 0) -> Fold:
+    """Reads a trained fold, and embeds the users of one of its data sets on its test images.
 
     Raises:
         FileNotFoundError: if there is no trained encoder.
@@ -114,7 +123,9 @@ def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset) -> Fold:
         check_no_leaks(workdir, stage, splits, dataset)
     if "saliency" in trained:
         check_same_encoder(workdir, load_params(workdir, "encoder"))
-    return represent_fold(workdir, config, dataset, splits, _groups(splits))
+    splits, dataset = select_splits(dataset, splits, number), select_dataset(dataset, number)
+    groups = {"seen": splits.seen_users, "unseen": splits.unseen_users}
+    return represent_fold(workdir, config, dataset, splits, groups)
 
 
 def represent_fold(
@@ -198,10 +209,6 @@ def _comparison(workdir: Path, stage: str, kind: str) -> verification_protocol.S
     return lambda probe, enrolled, num_probe, num_enrolled: log_likelihood_ratios(
         model, probe, enrolled, num_probe=num_probe, num_enrolled=num_enrolled
     )
-
-
-def _groups(splits: Splits) -> dict[str, Int[np.ndarray, " user"]]:
-    return {"seen": splits.seen_users, "unseen": splits.unseen_users}
 
 
 class Representation(NamedTuple):

@@ -92,13 +92,27 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
 
 
 def format_evaluation(result: Mapping[str, Any]) -> str:
-    """Formats an evaluation as Markdown: the short tables, `DETAILS`, all tables."""
+    """Formats an evaluation as Markdown: the short tables, `DETAILS`, all tables.
+
+    The other data sets of the run follow, with a section each.
+    """
+    parts = [*_headlines(result), DETAILS, *_details(result)]
+    for name, of_dataset in result.get("datasets", {}).items():
+        parts += [f"## Data set {name}", *_headlines(of_dataset), *_details(of_dataset)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _headlines(result: Mapping[str, Any]) -> list[str]:
     parts = [_what_was_compared(result["compared"]), _headline_of_stage_1(result)]
     if "saliency" in result:
         parts.append(_headline_of_stage_2(result))
     if "few_shot" in result:
         parts.append(_few_shot(result["few_shot"]))
-    parts.append(DETAILS)
+    return parts
+
+
+def _details(result: Mapping[str, Any]) -> list[str]:
+    parts = []
     for group, methods in result["encoder"].items():
         parts.append(f"### Verification: {_users(group, methods['encoder'])}")
         parts.append(_metrics_table(methods, result["compared"]))
@@ -114,7 +128,7 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
     if "few_shot" in result:
         parts.append("### Few-shot identification: rank-1 of each user")
         parts.append(_few_shot_users(result["few_shot"]))
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def headline(evaluation: str) -> str:
@@ -133,6 +147,8 @@ def _what_was_compared(compared: Mapping[str, Any]) -> str:
     if compared["purpose"] == "validation":
         users = f"validation, without the users and images of the reported metrics; {users}"
         users += f", {compared['seen_users']} seen and {compared['unseen_users']} unseen users"
+    if "trained_on" in compared:
+        users += f"; trained on {compared['trained_on']}"
     return (
         f"{compared['data']}: {users}; {compared['test_images']} test images; "
         f"{compared['encoder_draws']} draws of images for stage 1, {compared['saliency_draws']} "

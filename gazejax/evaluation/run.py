@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from gazejax.config.derived import ENCODER_STAGES, STAGES, fold_configs
+from gazejax.config.derived import ENCODER_STAGES, STAGES, dataset_names, fold_configs
 from gazejax.config.identity import fingerprint
 from gazejax.data.loading import load_dataset
 from gazejax.data.splits import Splits
@@ -18,7 +18,7 @@ from gazejax.evaluation.figures import plot_evaluation
 from gazejax.evaluation.folds import (
     GROUPS,
     Run,
-    open_run,
+    open_runs,
     represent_fold,
 )
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
@@ -48,6 +48,9 @@ RESAMPLES = "evaluation_resamples.npz"
 def evaluate(workdir: Path) -> dict[str, Any]:
     """Evaluates the stages that a workdir holds, prints the tables and writes everything there.
 
+    The metrics are of the users and images of the first data set. Those of each other data set that
+    the run was trained on stand under `datasets`; users of two data sets are never compared.
+
     Returns:
         What `evaluation.json` holds.
 
@@ -57,7 +60,32 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             be unseen took part in it, or a stage is not finished.
     """
     started = time.monotonic()
-    run = open_run(workdir)
+    result: dict[str, Any] = {}
+    resamples: dict[str, np.ndarray] = {}
+    seconds = 0.0
+    for number, run in enumerate(open_runs(workdir)):
+        name = run.dataset.name
+        plots = workdir / "plots" / name.replace("/", "_") if number else workdir / "plots"
+        found, resampled, cost = _evaluate_users(run, plots)
+        if number:
+            result.setdefault("datasets", {})[name] = found
+            resamples |= {f"datasets/{name}/{key}": values for key, values in resampled.items()}
+        else:
+            result, resamples, seconds = found, resampled, cost
+    # The resamples first: where `evaluation.json` is, all is.
+    write_arrays(workdir / RESAMPLES, resamples)
+    write_result(workdir, "evaluation", result, format_evaluation(result))
+    write_resources(workdir, "embedding", seconds=seconds)
+    write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
+    return result
+
+
+def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], float]:
+    """Evaluates the users of one data set, and draws the plots.
+
+    Returns:
+        Metrics, resampled metrics by their path, and seconds that an embedding takes.
+    """
     folds = run.folds
     result: dict[str, Any] = {"encoder": {}, "encoder_differences": {}}
     curves: dict[str, Any] = {}
@@ -91,14 +119,9 @@ def evaluate(workdir: Path) -> dict[str, Any]:
         "data_digest": run.dataset.digest,
         "config_sha256": fingerprint(run.config),
     }
-    # The resamples first: where `evaluation.json` is, all is.
-    write_arrays(workdir / RESAMPLES, resamples)
-    with path_in_errors(workdir / "plots"):
-        plot_evaluation(workdir / "plots", result, curves, examples, first, run.dataset)
-    write_result(workdir, "evaluation", result, format_evaluation(result))
-    write_resources(workdir, "embedding", seconds=cost.seconds)
-    write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
-    return result
+    with path_in_errors(plots):
+        plot_evaluation(plots, result, curves, examples, first, run.dataset)
+    return result, resamples, cost.seconds
 
 
 @without_x64
@@ -121,8 +144,10 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
     Raises:
         FileNotFoundError: if the folder is no workdir, or the data set is not prepared.
         ValueError: if the encoder was trained with an image of that data set, needs durations
-            that are unknown, or is not finished.
+            that are unknown, or is not finished; or if several data sets are named.
     """
+    if len(dataset_names(dataset_name)) > 1:
+        raise ValueError(f"--dataset is {dataset_name!r}; allowed: one prepared data set")
     trained_with = load_config(workdir)
     config = trained_with.copy_and_resolve_references()
     config.data.update(name=dataset_name, first_trial_only=True)
@@ -170,7 +195,8 @@ def _describe(run: Run) -> dict[str, Any]:
     config, folds = run.config, run.folds
     first, options = folds[0], config.eval
     return {
-        "data": config.data.name,
+        "data": run.dataset.name,
+        **({} if run.dataset.name == config.data.name else {"trained_on": config.data.name}),
         "purpose": config.split.purpose,
         "test_rule": config.split.test_rule,
         **{name: len(members) for name, members in first.splits._asdict().items()},

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
@@ -16,6 +17,10 @@ from gazejax.models.map_encoder import EarlyFusionEncoder, EncoderWithClassifier
 from gazejax.models.saliency_readout import SaliencyReadout
 from gazejax.models.saliency_unet import SaliencyUNet
 from gazejax.models.scanpath_encoder import ScanpathEncoder
+
+# Parameters of stage `universal` for each data set, where there are several; see `universal`.
+OF_DATASET = "of_dataset"
+PARAMS_OF_DATASET = ("log_gain", "center_weight")
 
 
 class Network(NamedTuple):
@@ -65,8 +70,15 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
     return _functional(make)._replace(prepare=prepare)
 
 
-def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
-    """The conditioned saliency network; for stage `universal`, that of 0 seen users."""
+def saliency_network(config: ConfigDict, *, num_users: int, num_datasets: int = 1) -> Network:
+    """The conditioned saliency network; for stage `universal`, that of 0 seen users.
+
+    Args:
+        config: a validated config.
+        num_users: number of seen users.
+        num_datasets: number of data sets that have parameters of their own, zero at first; 1: none
+            has.
+    """
     options = {key: config.saliency.model[key] for key in config.saliency.model}
     architecture, layout = options.pop("architecture"), embedding_layout(config)
     match architecture:
@@ -87,7 +99,23 @@ def saliency_network(config: ConfigDict, *, num_users: int) -> Network:
         case other:
             raise ValueError(f"saliency.model.architecture is {other!r}; see gazejax.config.schema")
     dtype = jnp.dtype(config.training.compute_dtype)
-    return _functional(lambda rngs: make_module(**options, dtype=dtype, rngs=rngs))
+    network = _functional(lambda rngs: make_module(**options, dtype=dtype, rngs=rngs))
+    if num_datasets == 1:
+        return network
+
+    def init_own() -> dict[str, dict[str, Array]]:
+        return {OF_DATASET: {name: jnp.zeros(num_datasets) for name in PARAMS_OF_DATASET}}
+
+    return network._replace(
+        init=lambda key: network.init(key) | init_own(),
+        apply=lambda params: network.apply(without_datasets(params)),
+        abstract_params=network.abstract_params | jax.eval_shape(init_own),
+    )
+
+
+def without_datasets(params: Any) -> Any:
+    """The parameters of a network without those of single data sets."""
+    return {name: part for name, part in params.items() if name != OF_DATASET}
 
 
 def _functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Network:

@@ -10,17 +10,20 @@ from jaxtyping import Array, Float, Int, Shaped
 from ml_collections import ConfigDict
 
 from gazejax.config.derived import embedding_layout
-from gazejax.inference.networks import saliency_network
-from gazejax.inputs.stage_arrays import StageArrays, center_prior
+from gazejax.inference.networks import OF_DATASET, saliency_network, without_datasets
+from gazejax.inputs.maps import to_relative_density
+from gazejax.inputs.stage_arrays import StageArrays, center_prior, center_priors
 from gazejax.inputs.streaming import iterate_chunks
 from gazejax.runtime.devices import map_rows
 
 
-def make_universal_predictor(config: ConfigDict) -> Callable[[Any, Array, Array], Array]:
-    """How stage `universal` predicts: (params, images, center prior) -> universal maps.
+def make_universal_predictor(config: ConfigDict) -> Callable[..., Array]:
+    """How stage `universal` predicts: (params, images, center prior, data set) -> universal maps.
 
     The saliency network is given an embedding of zeros, and the mean training map as the universal
-    map.
+    map. A run on several data sets has two parameters for each, zero at first. `log_gain` sharpens
+    or spreads its maps, and `center_weight` moves them toward its center prior or away from it. An
+    image of none of the data sets has the mean of their parameters, and of their center priors.
     """
     network = saliency_network(config, num_users=0)
     embedding_size = sum(embedding_layout(config))
@@ -28,13 +31,41 @@ def make_universal_predictor(config: ConfigDict) -> Callable[[Any, Array, Array]
     def predict(
         params: Any,
         images: Shaped[Array, "image height width channel"],
-        prior: Float[Array, "map_height map_width"],
+        prior: Float[Array, "*image map_height map_width"],
+        dataset: Int[Array, " image"] | None = None,
     ) -> Float[Array, "image map_height map_width"]:
         zeros = jnp.zeros((len(images), 1, embedding_size))
-        start = jnp.broadcast_to(prior, (len(images), 1, *prior.shape))
-        return network.apply(params)(images, start, zeros)[:, 0]
+        start = jnp.broadcast_to(
+            prior if prior.ndim == 2 else prior[:, None], (len(images), 1, *prior.shape[-2:])
+        )
+        maps = network.apply(without_datasets(params))(images, start, zeros)[:, 0]
+        if OF_DATASET not in params:
+            return maps
+        own = {
+            name: values.mean() if dataset is None else values[dataset]
+            for name, values in params[OF_DATASET].items()
+        }
+        return _adapt(maps, start[:, 0], **own)
 
     return predict
+
+
+def _adapt(
+    maps: Float[Array, "image map_height map_width"],
+    prior: Float[Array, "image map_height map_width"],
+    *,
+    log_gain: Float[Array, "*image"],
+    center_weight: Float[Array, "*image"],
+) -> Float[Array, "image map_height map_width"]:
+    """Maps to a power, times the center prior to another; as they are where both are zero.
+
+    Source: ours.
+    """
+    gain, weight = (value.reshape(-1, 1, 1) for value in (jnp.exp(log_gain), center_weight))
+    # The floors keep logarithms finite; that of the prior is a hundredth of the uniform density.
+    logits = gain * jnp.log(to_relative_density(maps) + 1e-6)
+    logits += weight * jnp.log(to_relative_density(prior) + 0.01)
+    return jax.nn.softmax(logits, axis=(-2, -1))
 
 
 def predict_universal_maps(
@@ -54,17 +85,25 @@ def predict_universal_maps(
         devices: the devices to use.
     """
     predict, prior = make_universal_predictor(config), center_prior(arrays)
+    dataset = arrays.dataset_of_image
+    priors, prior_of_image = center_priors(arrays)
 
-    def of_images(constants: Any, image: Array) -> Array:
+    def of_images(constants: Any, image: Array, *of_dataset: Array) -> Array:
         params, images, prior = constants
-        return predict(params, images[image], prior)
+        if not of_dataset:
+            return predict(params, images[image], prior)
+        dataset, number = of_dataset
+        return predict(params, images[image], prior[number], dataset)
 
     found: list[np.ndarray] = []
-    for chunk, _, rows in iterate_chunks(arrays, images):
+    for chunk, part, rows in iterate_chunks(arrays, images):
+        of_rows = [rows]
+        if dataset is not None:
+            of_rows += [np.asarray(dataset)[images[part]], prior_of_image[images[part]]]
         found += map_rows(
             of_images,
-            (params, chunk.images, prior),
-            (rows,),
+            (params, chunk.images, prior if dataset is None else priors),
+            of_rows,
             devices=devices,
             batch_size=config.eval.batch_size,
         )

@@ -20,6 +20,7 @@ def sample_users_then_images(
     num_users: int,
     images_per_user: int,
     same_images: bool,
+    dataset: Int[AnyArray, " user"] | None = None,
 ) -> tuple[Int[Array, " sampled_user"], Int[Array, "sampled_user sampled_image"]]:
     """Samples users, and for each of them images that they saw.
 
@@ -31,13 +32,20 @@ def sample_users_then_images(
         images_per_user: images to sample for each user.
         same_images: whether all users get the same images as far as they saw them, so that their
             pairs differ in gaze alone.
+        dataset: number of the data set of each user, to sample users of one data set only, in
+            proportion to its users; each must have `num_users` users. None: users of any.
 
     Returns:
         Pool index of each user, and of each user's images.
     """
     user_key, image_key = jax.random.split(key)
     viewed = jnp.asarray(viewed)
-    users = jax.random.permutation(user_key, viewed.shape[0])[:num_users]
+    users = jax.random.permutation(user_key, viewed.shape[0])
+    if dataset is not None:
+        # The first user decides, and those of the same data set come first, in random order.
+        of_user = jnp.asarray(dataset)[users]
+        users = users[jnp.argsort(of_user != of_user[0], stable=True)]
+    users = users[:num_users]
     rows = 1 if same_images else num_users
     score = jax.random.uniform(image_key, (rows, viewed.shape[1]))
     images = jax.lax.top_k(jnp.where(viewed[users], score, -1.0), images_per_user)[1]
@@ -144,12 +152,14 @@ class SamplingPool(NamedTuple):
         images: data-set index of each image of the pool.
         viewed: which user of the pool saw which image of the pool.
         recordings: of the users; None: sessions are not kept apart.
+        dataset: number of the data set of each user; None: there is one.
     """
 
     users: Int[AnyArray, " user"]
     images: Int[AnyArray, " image"]
     viewed: Bool[AnyArray, "user image"]
     recordings: RecordingPool | None = None
+    dataset: Int[AnyArray, " user"] | None = None
 
 
 class SampledIndices(NamedTuple):
@@ -176,6 +186,7 @@ class EncoderBatchSizes(NamedTuple):
         images_per_user: images of each user.
         pairs_per_set: pairs of a user that are of one session.
         same_images: see `sample_users_then_images`.
+        one_dataset: whether all users are of one data set.
     """
 
     num_users: int
@@ -183,6 +194,7 @@ class EncoderBatchSizes(NamedTuple):
     images_per_user: int
     pairs_per_set: int
     same_images: bool
+    one_dataset: bool = False
 
     @property
     def num_pairs(self) -> int:
@@ -202,6 +214,7 @@ def sample_encoder_batch(
         num_users=sizes.num_users,
         images_per_user=sizes.images_per_user,
         same_images=sizes.same_images,
+        dataset=pool.dataset if sizes.one_dataset else None,
     )
     sampled = SampledIndices(users, images)
     if pool.recordings is not None:

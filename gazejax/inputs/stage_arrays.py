@@ -37,6 +37,8 @@ class StageArrays(NamedTuple):
         preference: preference vector of every viewing, for an encoder that appends one; see
             `preference_vector`.
         joined: of viewings of recordings; None: the viewings are of users.
+        dataset_of_image: number of the data set of each image among those that the run is trained
+            on; None: the run has one.
     """
 
     images: Any  # Shaped[AnyArray, "all_images height width channel"] | LazyRows | None
@@ -45,6 +47,7 @@ class StageArrays(NamedTuple):
     pool: SamplingPool
     preference: Float[AnyArray, "all_users all_images preference"] | None
     joined: JoinedGaze | None = None
+    dataset_of_image: Int[AnyArray, " all_images"] | None = None
 
 
 class StageInputs(NamedTuple):
@@ -60,9 +63,30 @@ class StageInputs(NamedTuple):
 
 
 def center_prior(arrays: StageArrays) -> Float[np.ndarray, "height width"]:
-    """Mean of all training maps: where users look, whatever the image."""
+    """Mean of all training maps: where users look, whatever the image.
+
+    Of several data sets, the mean of their center priors, whatever their sizes.
+    """
+    if arrays.dataset_of_image is not None:
+        return center_priors(arrays)[0].mean(axis=0)
     total = np.asarray(arrays.universal.total)[np.asarray(arrays.pool.images)].sum(axis=0)
     return total / total.sum()
+
+
+def center_priors(
+    arrays: StageArrays,
+) -> tuple[Float[np.ndarray, "dataset height width"], Int[np.ndarray, " all_images"]]:
+    """The center prior of each data set, and which of them is that of each image."""
+    if arrays.dataset_of_image is None:
+        num_images = np.shape(arrays.gaze.viewing_length)[1]
+        return center_prior(arrays)[None], np.zeros(num_images, int)
+    numbers, of_image = np.unique(np.asarray(arrays.dataset_of_image), return_inverse=True)
+    images = np.asarray(arrays.pool.images)
+    total = np.asarray(arrays.universal.total)
+    sums = [
+        total[images[of_image[images] == position]].sum(axis=0) for position in range(len(numbers))
+    ]
+    return np.stack([one / one.sum() for one in sums]), of_image
 
 
 def pool_rows(arrays: StageArrays) -> Int[np.ndarray, " row"]:
@@ -114,9 +138,11 @@ def make_stage_arrays(
             train_images,
             seen_lengths[:, train_images] > 0,
             None if joined is None else _recording_pool(gaze, joined, users, train_images),
+            None if dataset.dataset_of_user is None else dataset.dataset_of_user[users],
         ),
         preference=preference,
         joined=joined,
+        dataset_of_image=dataset.dataset_of_image,
     )
 
 

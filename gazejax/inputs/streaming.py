@@ -126,7 +126,7 @@ def select_images(
         total: sum of the seen users' maps of each.
     """
     universal: Any = arrays.universal
-    preference, joined = arrays.preference, arrays.joined
+    preference, joined, dataset = arrays.preference, arrays.joined, arrays.dataset_of_image
     return arrays._replace(
         images=images,
         gaze=gaze_on(arrays.gaze, indices),
@@ -135,6 +135,7 @@ def select_images(
         ),
         preference=None if preference is None else jnp.asarray(preference)[:, indices],
         joined=joined and joined._replace(gaze=gaze_on(joined.gaze, indices)),
+        dataset_of_image=None if dataset is None else jnp.asarray(dataset)[indices],
     )
 
 

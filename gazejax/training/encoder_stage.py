@@ -54,6 +54,7 @@ def make_encoder_stage(
         images_per_user=batch.images_per_user,
         pairs_per_set=config.encoder.loss.pairs_per_mean,
         same_images=batch.same_images,
+        one_dataset=batch.users_of == "one_dataset",
     )
     check_even_shares("encoder.batch", sizes.num_pairs, devices)
     arrays = inputs.arrays

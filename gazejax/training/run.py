@@ -12,6 +12,7 @@ from gazejax.config.derived import (
     ENCODER_STAGES,
     STAGES,
     batch_divisor,
+    dataset_names,
     embedding_layout,
     fold_configs,
     stages_to_train,
@@ -24,6 +25,7 @@ from gazejax.data.checks import (
     warn_excluded_users,
     warn_missing_universal_maps,
 )
+from gazejax.data.joining import select_dataset, select_splits
 from gazejax.data.loading import (
     add_features,
     apply_image_overlap,
@@ -129,7 +131,10 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     for folder, fold_config in folds.items():
         of_fold = apply_image_overlap(fold_config, dataset)
         splits = make_config_splits(fold_config, of_fold)
-        check_enough_to_compare(splits, of_fold)
+        for number in range(len(dataset_names(config.data.name))):
+            check_enough_to_compare(
+                select_splits(of_fold, splits, number), select_dataset(of_fold, number)
+            )
         check_batches_fit(fold_config, of_fold, splits)
         check_same_experiment(folder, fold_config, splits, of_fold)
     warn_excluded_users(config, splits, dataset)

@@ -5,8 +5,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import STAGES
+from gazejax.config.derived import STAGES, dataset_names
 from gazejax.config.identity import difference, not_part_of
+from gazejax.data.joining import without_prefix
 from gazejax.data.splits import Splits, named_splits
 from gazejax.runtime import distributed
 from gazejax.types import Dataset
@@ -107,11 +108,15 @@ def check_no_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) 
 def check_no_trained_images(workdir: Path, stage: str, dataset: Dataset) -> None:
     """Refuses a data set that has an image, by name, that a stage was trained with.
 
+    The name is that in its data set, also if the stage was trained on several.
+
     Raises:
         ValueError: naming the first of them.
     """
-    stored = checkpoints.read_metadata(checkpoint_folder(workdir, stage))["splits"]
-    leaked = sorted(set(dataset.image_ids) & set(stored["train_images"]))
+    metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
+    names = dataset_names(metadata["config"]["data"]["name"])
+    trained = {without_prefix(name, names) for name in metadata["splits"]["train_images"]}
+    leaked = sorted(set(dataset.image_ids) & trained)
     if leaked:
         raise ValueError(
             f"{workdir}: stage {stage} was trained with {len(leaked)} images of {dataset.name}, "

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
 
-from gazejax.config.derived import ENCODER_STAGES, fold_configs
+from gazejax.config.derived import ENCODER_STAGES, dataset_names, fold_configs
 from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.universal import predict_universal_maps
-from gazejax.inputs.stage_arrays import StageArrays, center_prior
+from gazejax.inputs.stage_arrays import StageArrays, center_priors
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.devices import replicated
 from gazejax.runtime.files import write_json
@@ -49,8 +49,11 @@ def load_params(workdir: Path, stage: str, *, num_steps: int = 0) -> Any:
         num_users = len(metadata["splits"]["seen_users"])
         if stage in ENCODER_STAGES:
             network = encoder_network(config, num_users=num_users)
+        elif stage == "saliency":
+            network = saliency_network(config, num_users=num_users)
         else:
-            network = saliency_network(config, num_users=num_users if stage == "saliency" else 0)
+            num_datasets = len(dataset_names(config.data.name))
+            network = saliency_network(config, num_users=0, num_datasets=num_datasets)
         return {"params": network.abstract_params}
 
     sharding = replicated(jax.local_devices()[:1])
@@ -133,8 +136,10 @@ def load_replacement_universal_maps(
         case "seen_users":
             return None
         case "center_prior":
-            prior = center_prior(arrays)
-            return np.broadcast_to(prior, (len(all_images), *prior.shape))
+            priors, of_image = center_priors(arrays)
+            if len(priors) == 1:
+                return np.broadcast_to(priors[0], (len(all_images), *priors.shape[1:]))
+            return priors[of_image]
         case "predicted":
             params = load_params(workdir, "universal")
             return predict_universal_maps(config, params, arrays, all_images, devices)
