@@ -18,7 +18,7 @@ from gazejax.data.splits import Splits, is_test_image, make_splits
 from gazejax.types import Dataset, Gaze, LazyRows, Recordings, gaze_on, recordings_of
 from tfds_builders.common import near_copies
 
-Rows = Shaped[np.ndarray, "row ..."] | LazyRows
+Rows = Shaped[np.ndarray, "..."] | LazyRows
 
 # The name of the only recording of a user whose sessions are not known.
 _ONE_SESSION = "all"
@@ -98,7 +98,7 @@ def _join_rows(parts: Sequence[Rows]) -> Rows:
         return np.concatenate([np.asarray(part) for part in parts])
     ends = np.cumsum([len(part) for part in parts])
 
-    def read(index: Int[np.ndarray, " row"]) -> Shaped[np.ndarray, "row ..."]:
+    def read(index: Int[np.ndarray, " row"]) -> Shaped[np.ndarray, "..."]:
         of_row = np.searchsorted(ends, index, side="right")
         order = np.argsort(of_row, kind="stable")
         found = [
@@ -191,7 +191,7 @@ def find_copies(names: Sequence[str], data_dir: str | Path | None) -> list[list[
 def split_joined(
     dataset: Dataset,
     *,
-    test_rule: Literal["osie", "hash"],
+    test_rule: str,
     hash_seed: int,
     hash_one_in: int,
     **options: Any,
@@ -209,14 +209,19 @@ def split_joined(
 
     Args:
         dataset: joined of several.
-        test_rule: see `make_splits`, as for the others.
+        test_rule: see above and `make_splits`.
         hash_seed: seed of the hashes.
         hash_one_in: inverse share of test images by hash.
         options: the other options of `make_splits`.
 
     Raises:
-        ValueError: see `make_splits`; with the name of the data set.
+        ValueError: if `test_rule` is another rule, which is of one data set; or see `make_splits`,
+            with the name of the data set.
     """
+    if test_rule not in ("osie", "hash"):
+        raise ValueError(
+            f"split.test_rule is {test_rule!r}; allowed for several data sets: 'osie', 'hash'"
+        )
     names = dataset_names(dataset.name)
     of_user, of_image = numbers_of(dataset)
     user_ids, image_ids = (
@@ -224,9 +229,7 @@ def split_joined(
         for ids in (dataset.user_ids, dataset.image_ids)
     )
     is_osie = np.array([test_rule == "osie" and name.startswith("osie/") for name in names])
-    rules: list[Literal["osie", "hash"]] = [
-        "hash" if test_rule == "osie" and not own else test_rule for own in is_osie
-    ]
+    rules: list[Literal["osie", "hash"]] = ["osie" if own else "hash" for own in is_osie]
     groups = _groups_of_indices(dataset)
     hashed = list(image_ids)
     for group in groups:
