@@ -18,8 +18,8 @@ NUM_USERS, NUM_IMAGES = 6, 24
 def build_both(folder: Path) -> None:
     """Builds both data sets; `mine` has 6 users with two sessions, 24 images and no durations.
 
-    Of its pictures 6 are those of the other data set under other names, 6 are a little brighter, and
-    the rest are mirrored, so that they are no copies.
+    Of its pictures 6 are those of the other data set under other names, and 6 are a little brighter
+    than others. The rest are mirrored, so that they are no copies.
     """
     build("synthetic_gaze/tiny", None, folder)
     _, records = reader.read_records("synthetic_gaze/tiny", folder)
@@ -57,7 +57,9 @@ def joined_config(data_dir: Path) -> ConfigDict:
     config = tiny_config(data_dir)
     config.data.name = NAMES
     config.split.update(folds=3, fold=1)
+    config.encoder.batch.users_of = "one_dataset"
     config.controls.train_permuted_encoder = False
     for stage in ("encoder", "saliency", "universal"):
         config[stage].update(num_steps=4)
+    config.eval.update(num_draws=2, num_images=(1,), saliency_num_images=(2,), num_swaps=3)
     return config

@@ -170,9 +170,9 @@ def test_copies_of_osie_images_follow_them_and_others_are_on_one_side(names):
 def test_a_data_set_that_cannot_be_split_is_named():
     one = dataset_of("a", MINE, np.ones((6, 60)))
     joined = join_datasets([one, dataset_of("b", MINE[:3], np.ones((6, 3)))], [])
-    with pytest.raises(ValueError, match="^b: no user saw 2 training images"):
+    with pytest.raises(ValueError, match=r"^b: no user saw 2 training images"):
         split_joined(joined, **SPLIT, test_rule="hash", purpose="test")
-    with pytest.raises(ValueError, match="split.test_rule is 'mine'; allowed for several"):
+    with pytest.raises(ValueError, match=r"split.test_rule is 'mine'; allowed for several"):
         split_joined(joined, **SPLIT, test_rule="mine", purpose="test")
 
 
@@ -213,5 +213,5 @@ def test_users_of_a_batch_are_of_one_data_set_in_proportion_to_its_users():
 def test_names_that_are_not_clear_are_refused(name):
     config = read_config("synthetic_gaze")
     config.data.name = name
-    with pytest.raises(ConfigError, match="^config.data.name is .*; allowed: the name of a data"):
+    with pytest.raises(ConfigError, match=r"^config.data.name is .*; allowed: the name of a data"):
         validate(config)
