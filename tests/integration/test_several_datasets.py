@@ -15,11 +15,11 @@ from gazejax.data.loading import apply_image_overlap, make_config_splits, read_d
 from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
 from gazejax.inference import universal
 from gazejax.inference.stage_inputs import both_stage_inputs
-from gazejax.inputs.sampling import EncoderBatchSizes, sample_encoder_batch
+from gazejax.inputs.sampling import EncoderBatchSizes, sample_encoder_batch, sample_images
 from gazejax.inputs.stage_arrays import center_prior, center_priors
 from gazejax.runtime import preemption
-from gazejax.training.run import train_folds
-from gazejax.workdir.parameters import load_params
+from gazejax.training.run import make_stage, train_folds
+from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 from tests.joined_data import NAMES, build_both, joined_config
 from tests.tiny import tiny_scanpath_config
 
@@ -123,6 +123,44 @@ def test_images_of_each_data_set_start_from_its_own_center_prior(data_dir, datas
             np.asarray(arrays.universal.total)[of_image == number],
             atol=1e-6,
         )
+
+
+def test_stage_universal_learns_each_map_from_the_prior_of_its_data_set(data_dir, inputs):
+    devices = jax.devices()[:1]
+    config = joined_config(data_dir)
+    stage = make_stage("universal", config, inputs, encoder_params=None, devices=devices)
+    arrays, targets, priors = stage.constants
+    params, key = jax.jit(stage.network.init)(jax.random.key(0)), jax.random.key(2)
+    loss, metrics = jax.jit(stage.loss)(params, stage.constants, None, key, jnp.int32(0))
+    images = sample_images(targets, key, num_images=config.universal.num_images)[0]
+    of_image = np.asarray(arrays.dataset_of_image)[images]
+    assert {*of_image} == {0, 1}
+    start, total = (
+        maps / maps.mean(axis=(1, 2), keepdims=True)
+        for maps in (np.asarray(priors)[of_image], np.asarray(arrays.universal.total)[images])
+    )
+    expected = ((start - total) ** 2).mean()
+    np.testing.assert_allclose(metrics["center_prior_loss"], expected, rtol=1e-4)
+    # An untrained network returns the prior, but for the floor of its logarithm.
+    np.testing.assert_allclose(loss, expected, rtol=1e-2)
+
+
+def test_predicted_maps_of_a_data_set_do_not_depend_on_the_others(run, data_dir, dataset, inputs):
+    config = with_values(joined_config(data_dir), {"data.universal_map": "predicted"})
+    splits, devices = make_config_splits(config, dataset), jax.devices()[:1]
+
+    def predict(arrays):
+        return load_replacement_universal_maps(run, config, arrays, devices)
+
+    maps = predict(inputs["saliency"].arrays)
+    for number in (0, 1):
+        one = select_dataset(dataset, number)
+        alone = both_stage_inputs(config, one, select_splits(dataset, splits, number))["saliency"]
+        of_dataset = maps[dataset.dataset_of_image == number]
+        np.testing.assert_allclose(predict(alone.arrays), of_dataset, atol=1e-6)
+        # Of no data set, they are others.
+        new = predict(alone.arrays._replace(dataset_of_image=None))
+        assert np.abs(new - of_dataset).max() > 1e-5
 
 
 def test_parameters_of_a_data_set_sharpen_its_maps_and_weigh_its_center_prior():
