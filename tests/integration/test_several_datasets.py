@@ -19,6 +19,7 @@ from gazejax.inputs.sampling import EncoderBatchSizes, sample_encoder_batch, sam
 from gazejax.inputs.stage_arrays import center_prior, center_priors
 from gazejax.runtime import preemption
 from gazejax.training.run import make_stage, train_folds
+from gazejax.workdir import parameters
 from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 from tests.joined_data import NAMES, build_both, joined_config
 from tests.tiny import tiny_scanpath_config
@@ -145,9 +146,20 @@ def test_stage_universal_learns_each_map_from_the_prior_of_its_data_set(data_dir
     np.testing.assert_allclose(loss, expected, rtol=1e-2)
 
 
-def test_predicted_maps_of_a_data_set_do_not_depend_on_the_others(run, data_dir, dataset, inputs):
+def test_predicted_maps_of_a_data_set_do_not_depend_on_the_others(
+    run, data_dir, dataset, inputs, monkeypatch
+):
     config = with_values(joined_config(data_dir), {"data.universal_map": "predicted"})
     splits, devices = make_config_splits(config, dataset), jax.devices()[:1]
+    params = load_params(run, "universal")
+    params["of_dataset"] = {
+        "log_gain": jnp.array([0.5, -0.5]),
+        "center_weight": jnp.array([0.3, -0.3]),
+    }
+    monkeypatch.setattr(parameters, "load_params", lambda *_: params)
+    priors, _ = center_priors(inputs["saliency"].arrays)
+    pixels = dataset.images["saliency"]
+    of_image = jax.jit(universal.make_universal_predictor(config))
 
     def predict(arrays):
         return load_replacement_universal_maps(run, config, arrays, devices)
@@ -157,6 +169,9 @@ def test_predicted_maps_of_a_data_set_do_not_depend_on_the_others(run, data_dir,
         one = select_dataset(dataset, number)
         alone = both_stage_inputs(config, one, select_splits(dataset, splits, number))["saliency"]
         of_dataset = maps[dataset.dataset_of_image == number]
+        first = np.flatnonzero(dataset.dataset_of_image == number)[:1]
+        expected = of_image(params, jnp.array(pixels[first]), priors[[number]], jnp.array([number]))
+        np.testing.assert_allclose(of_dataset[:1], expected, atol=1e-6)
         np.testing.assert_allclose(predict(alone.arrays), of_dataset, atol=1e-6)
         # Of no data set, they are others.
         new = predict(alone.arrays._replace(dataset_of_image=None))
