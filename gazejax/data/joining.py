@@ -228,8 +228,8 @@ def split_joined(
         [without_prefix(name, names) for name in ids]
         for ids in (dataset.user_ids, dataset.image_ids)
     )
-    is_osie = np.array([test_rule == "osie" and name.startswith("osie/") for name in names])
-    rules: list[Literal["osie", "hash"]] = ["osie" if own else "hash" for own in is_osie]
+    rules = [rule_of(name, test_rule) for name in names]
+    is_osie = np.array([rule == "osie" for rule in rules])
     groups = _groups_of_indices(dataset)
     hashed = list(image_ids)
     for group in groups:
@@ -272,6 +272,11 @@ def split_joined(
         of_kind = {"users": users, "images": images}
         found.append([of_kind[part.split("_")[1]][rows] for part, rows in splits._asdict().items()])
     return Splits(*(np.concatenate(rows) for rows in zip(*found, strict=True)))
+
+
+def rule_of(name: str, test_rule: str) -> Literal["osie", "hash"]:
+    """The rule by which one of several data sets is split."""
+    return "osie" if test_rule == "osie" and name.startswith("osie/") else "hash"
 
 
 def _groups_of_indices(dataset: Dataset) -> list[list[int]]:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from gazejax.config.derived import ENCODER_STAGES, STAGES, dataset_names, fold_configs
 from gazejax.config.identity import fingerprint
+from gazejax.data.joining import rule_of
 from gazejax.data.loading import load_dataset
 from gazejax.data.splits import Splits
 from gazejax.evaluation.few_shot.people import identify_users
@@ -196,9 +197,9 @@ def _describe(run: Run) -> dict[str, Any]:
     first, options = folds[0], config.eval
     return {
         "data": run.dataset.name,
-        **({} if run.dataset.name == config.data.name else {"trained_on": config.data.name}),
         "purpose": config.split.purpose,
         "test_rule": config.split.test_rule,
+        **_of_several(run),
         **{name: len(members) for name, members in first.splits._asdict().items()},
         **{f"{name}_steps": latest_step(first.workdir, name) for name in STAGES},
         "encoder_draws": options.num_draws,
@@ -216,6 +217,17 @@ def _describe(run: Run) -> dict[str, Any]:
         "folds": first.config.split.folds,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": source_commit(),
+    }
+
+
+def _of_several(run: Run) -> dict[str, str]:
+    """What a run on several data sets says of the one that is evaluated."""
+    name, trained_on = run.dataset.name, run.config.data.name
+    if name == trained_on:
+        return {}
+    return {
+        "trained_on": trained_on,
+        "test_rule": rule_of(name, run.config.split.test_rule),
     }
 
 

@@ -8,6 +8,7 @@ from gazejax.config import ConfigError, validate
 from gazejax.data.joining import (
     _join_rows,
     join_datasets,
+    rule_of,
     select_dataset,
     select_splits,
     split_joined,
@@ -165,6 +166,11 @@ def test_copies_of_osie_images_follow_them_and_others_are_on_one_side(names):
         for side, other in (("train_images", "test_images"), ("test_images", "train_images")):
             if group != copies[2]:
                 assert not ({*group} & tried[side] and {*group} & tried[other])
+
+
+def test_only_data_sets_of_osie_are_split_by_its_rule():
+    rules = [rule_of(name, rule) for rule in ("osie", "hash") for name in ("osie/gaze", "osie_2")]
+    assert rules == ["osie", "hash", "hash", "hash"]
 
 
 def test_a_data_set_that_cannot_be_split_is_named():

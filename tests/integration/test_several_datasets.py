@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -229,34 +230,41 @@ def test_streamed_and_interrupted_training_is_the_same(run, data_dir, tmp_path, 
     np.testing.assert_allclose(predict(params, image, prior), of_first, rtol=1e-6)
 
 
-def test_each_data_set_is_evaluated_by_itself(run, dataset, capsys):
-    result = evaluate(run)
+@pytest.mark.parametrize("has_maps", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_each_data_set_is_evaluated_by_itself(run, dataset, has_maps, tmp_path):
+    workdir = shutil.copytree(run, tmp_path / "run")
+    if not has_maps:
+        shutil.rmtree(workdir / "saliency")
+    result = evaluate(workdir)
     other = result["datasets"]["mine"]
     # The second one alone names sessions.
     across = {key for key in other if key.startswith("saliency_across_sessions")}
     assert result.keys() - {"datasets"} == other.keys() - across
-    assert across
+    assert bool(across) == has_maps
     for one, name, numbers in ((result, "synthetic_gaze/tiny", (5, 3)), (other, "mine", (4, 2))):
         compared = one["compared"]
         assert (compared["data"], compared["trained_on"]) == (name, NAMES)
         assert (compared["seen_users"], compared["unseen_users"]) == numbers
         assert compared["data_digest"] == dataset.digest[name]
+        assert compared["test_rule"] == "hash"
         for group, number in zip(("seen", "unseen"), numbers, strict=True):
             assert one["encoder"][group]["encoder"]["1"]["num_users"] == number
-            for users in one["saliency_users"][group].values():
+            for users in one["saliency_users"][group].values() if has_maps else ():
                 assert len(users) == number
                 assert all(user.startswith(f"{name}:") for user in users)
     # Only `mine` has sessions.
+    assert len(across) == 3 * has_maps
     assert "encoder_across_sessions" in other["encoder"]["seen"]
     assert "encoder_across_sessions" not in result["encoder"]["seen"]
-    stored = json.loads((run / "evaluation.json").read_text())
+    stored = json.loads((workdir / "evaluation.json").read_text())
     assert stored["datasets"]["mine"].keys() == other.keys()
-    text = (run / "evaluation.md").read_text()
+    text = (workdir / "evaluation.md").read_text()
     assert text.count("### Verification: ") == 4
     assert text.index("synthetic_gaze/tiny: fold") < text.index("## Data set mine\n\nmine: fold")
-    with np.load(run / RESAMPLES) as arrays:
-        assert {name.split("/")[0] for name in arrays} == {"encoder", "saliency", "datasets"}
-    assert (run / "plots" / "mine" / "roc_curves.png").is_file()
+    with np.load(workdir / RESAMPLES) as arrays:
+        found = {name.split("/")[0] for name in arrays}
+    assert found == {"encoder", "datasets"} | ({"saliency"} if has_maps else set())
+    assert (workdir / "plots" / "mine" / "roc_curves.png").is_file()
 
 
 def test_no_data_set_of_the_run_is_one_of_unseen_images(run, data_dir):
