@@ -1,11 +1,12 @@
 """Puts the results of evaluations into documents: `make results`.
 
     python docs/insert_results.py docs/results/osie.md osie=runs/osie/evaluation.md
-    python docs/insert_results.py README.md osie=runs/osie/evaluation.json
+    python docs/insert_results.py README.md osie=runs/osie/evaluation.json,runs/ps/evaluation.json
 
 The first command puts the headline of an evaluation between the lines `<!-- results: osie -->` and
 `<!-- end of results -->`, the second one a table of at most ten rows after the line
-`<!-- short results: osie -->`.
+`<!-- short results: osie -->`: of a data set without sessions, with two rows across sessions of
+another one.
 """
 
 import json
@@ -17,16 +18,12 @@ from typing import Any
 from gazejax.evaluation.report import format_value, headline, markdown_table
 
 END = "<!-- end of results -->"
-# Rows of stage 1 that are no control: the model itself, and the model with less gaze.
-_NO_CONTROLS = ("encoder", "encoder_truncated", "chance")
 _CONTROLS = {
     "residual_map": "residual map, no training",
     "fixation_statistics": "fixation statistics",
     "permuted_labels": "permuted labels",
     "permuted_training": "permuted labels in training",
 }
-# Kept for what holds across sessions.
-_ACROSS_SESSIONS = ("not measured yet", "OSIE's release names no sessions")
 
 
 def insert(text: str, start: str, results: str) -> str:
@@ -47,19 +44,20 @@ def insert(text: str, start: str, results: str) -> str:
     return f"{before}{start}\n\n{results}\n\n{END}{rest}"
 
 
-def short_table(evaluation: Mapping[str, Any]) -> str:
+def short_table(evaluation: Mapping[str, Any], with_sessions: Mapping[str, Any]) -> str:
     """The few rows of an evaluation that stand in the README, as Markdown.
 
     The best control is the one with the highest ROC-AUC at the smallest n of the table.
 
     Args:
         evaluation: what `evaluation.json` holds, with both stages.
+        with_sessions: likewise, of a data set with sessions, for the rows across sessions.
     """
     differences = evaluation["saliency_differences"]
     sizes = list(differences["seen"])
     rows = []
     for users, methods in evaluation["encoder"].items():
-        controls = [method for method in methods if method not in _NO_CONTROLS]
+        controls = [method for method in _CONTROLS if method in methods]
         best = max(controls, key=lambda method: methods[method][sizes[0]]["roc_auc"])
         for name, method in (
             ("**encoder**", "encoder"),
@@ -73,8 +71,16 @@ def short_table(evaluation: Mapping[str, Any]) -> str:
             of_other = [of_size[size][f"own_minus_{other}"] for size in sizes]
             values = [format_value(row, "information_gain", signed=True) for row in of_other]
             rows.append([f"IG, own - {other}", users, *values])
-    for name in ("ROC-AUC, **encoder**", "IG, own - swapped"):
-        rows.append([f"{name}, across sessions", "unseen", *_ACROSS_SESSIONS[: len(sizes)]])
+    data = with_sessions["compared"]["data"].partition("/")[0]
+    across = f", {data}, across {with_sessions['compared']['sessions']}"
+    of_encoder = with_sessions["encoder"]["unseen"]["encoder_across_sessions"]
+    values = [format_value(of_encoder.get(size, {"roc_auc": None}), "roc_auc") for size in sizes]
+    rows.append([f"ROC-AUC, **encoder**{across}", "unseen", *values])
+    of_maps = with_sessions["saliency_across_sessions_differences"]["unseen"]
+    unknown = {"own_minus_swapped": {"information_gain": None}}
+    found = [of_maps.get(size, unknown)["own_minus_swapped"] for size in sizes]
+    values = [format_value(row, "information_gain", signed=True) for row in found]
+    rows.append([f"IG, own - swapped{across}", "unseen", *values])
     return markdown_table(["metric", "users", *(f"n = {size}" for size in sizes)], rows)
 
 
@@ -83,11 +89,14 @@ def main(arguments: list[str]) -> None:
     path = Path(arguments[0])
     text = path.read_text()
     for argument in arguments[1:]:
-        name, _, file = argument.partition("=")
-        whole = headline(Path(file).with_suffix(".md").read_text())
-        if file.endswith(".json"):
-            compared = whole.partition("\n\n")[0]
-            results = f"{short_table(json.loads(Path(file).read_text()))}\n\n{compared}"
+        name, _, files = argument.partition("=")
+        paths = [Path(file) for file in files.split(",")]
+        headlines = [headline(path.with_suffix(".md").read_text()) for path in paths]
+        whole = headlines[0]
+        if paths[0].suffix == ".json":
+            compared = [text.partition("\n\n")[0] for text in headlines]
+            table = short_table(*(json.loads(path.read_text()) for path in paths))
+            results = "\n\n".join([table, *compared])
             text = insert(text, f"<!-- short results: {name} -->", results)
         else:
             text = insert(text, f"<!-- results: {name} -->", whole)

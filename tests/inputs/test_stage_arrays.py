@@ -194,6 +194,7 @@ def test_what_is_to_be_predicted_is_the_group_whatever_the_others_are_told(
     data_dir, tmp_path, monkeypatch
 ):
     config = config_of(data_dir, data__universal_map="center_prior")
+    config.encoder.comparison.kind = "distance"  # Nothing is trained, so nothing is fitted.
     has_members = {}
 
     def note(name, _config, viewings, **_):

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 
 import pytest
 
@@ -58,9 +59,17 @@ def test_the_results_of_a_run_can_be_inserted(tiny_run, tmp_path):
     assert headline in page.read_text()
     readme = tmp_path / "README.md"
     readme.write_text((ROOT / "README.md").read_text())
-    insert_results.main([str(readme), f"osie={tiny_run / 'evaluation.json'}"])
     evaluation = json.loads((tiny_run / "evaluation.json").read_text())
-    assert insert_results.short_table(evaluation) in readme.read_text()
+    # The tiny data set names no sessions: the rows across sessions are made of those without.
+    evaluation["compared"]["sessions"] = "sessions"
+    for of_users in evaluation["encoder"].values():
+        of_users["encoder_across_sessions"] = of_users["encoder"]
+    evaluation["saliency_across_sessions_differences"] = evaluation["saliency_differences"]
+    other = tmp_path / "evaluation.json"
+    other.write_text(json.dumps(evaluation))
+    shutil.copy(tiny_run / "evaluation.md", tmp_path)
+    insert_results.main([str(readme), f"osie={tiny_run / 'evaluation.json'},{other}"])
+    assert insert_results.short_table(evaluation, evaluation) in readme.read_text()
     assert headline.partition("\n\n")[0] in readme.read_text()
 
 
@@ -87,7 +96,12 @@ def test_the_short_table_names_the_best_control():
         {
             "encoder": {"seen": methods, "unseen": methods},
             "saliency_differences": {"seen": differences, "unseen": differences},
-        }
+        },
+        {
+            "compared": {"data": "lab/gaze", "sessions": "repeats"},
+            "encoder": {"unseen": {"encoder_across_sessions": {"10": row(0.875, "roc_auc")}}},
+            "saliency_across_sessions_differences": {"unseen": {"50": differences["50"]}},
+        },
     ).splitlines()
     assert len(lines) == 2 + 10
     model = "| ROC-AUC, **encoder** | seen | 0.750 [0.500, 1.000] | 1.000 [0.750, 1.250] |"
@@ -97,7 +111,10 @@ def test_the_short_table_names_the_best_control():
         "| ROC-AUC, best control: fixation statistics | seen | 0.625 [0.375, 0.875] | - |"
     )
     assert lines[7].startswith("| IG, own - mean | seen | +0.000 [-0.250, +0.250] |")
-    assert all("not measured yet" in line for line in lines[-2:])
+    assert lines[-2:] == [
+        "| ROC-AUC, **encoder**, lab, across repeats | unseen | 0.875 [0.625, 1.125] | - |",
+        "| IG, own - swapped, lab, across repeats | unseen | - | +0.500 [+0.250, +0.750] |",
+    ]
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *RESULTS], ids=name_of)
