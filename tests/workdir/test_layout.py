@@ -5,11 +5,15 @@ import pytest
 
 from gazejax.config.errors import ConfigError
 from gazejax.config.identity import fingerprint
+from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.workdir.layout import (
+    COMPARISON_FILE,
     load_center_prior,
+    load_comparison,
     load_config,
     load_gaze_source,
     load_projection,
+    write_comparison,
     write_config,
 )
 from tests.tiny import tiny_config
@@ -109,3 +113,17 @@ def test_a_relative_data_dir_is_stored_as_an_absolute_one(monkeypatch, tmp_path)
     assert stored.data.data_dir == str(tmp_path / "some" / "data")
     assert fingerprint(stored) == fingerprint(config)
     assert config.data.data_dir == "some/data"
+
+
+def test_a_comparison_is_read_as_it_was_written(tmp_path):
+    (tmp_path / "encoder").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"encoder/comparison\.npz does not exist; copy"):
+        load_comparison(tmp_path, "encoder")
+    arrays = np.random.default_rng(0).normal(size=(4, 3, 3))
+    model = TwoCovariance(arrays[0, 0], *arrays[1:])
+    write_comparison(tmp_path, "encoder", model)
+    for found, one in zip(load_comparison(tmp_path, "encoder"), model, strict=True):
+        np.testing.assert_array_equal(found, one)
+    np.savez(tmp_path / "encoder" / COMPARISON_FILE, mean=model.mean)
+    with pytest.raises(ValueError, match=r"comparison\.npz has the arrays \['mean'\]; allowed"):
+        load_comparison(tmp_path, "encoder")
