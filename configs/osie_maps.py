@@ -46,6 +46,7 @@ def get_config(ablations: str = "") -> ConfigDict:
     encoder.batch.virtual_users.number = 0
     encoder.batch.virtual_sessions.update(scale_spread=0.0, duration_spread=0.0, shift_frac=0.0)
     encoder.loss.update(margin=0.2, l2_normalize=True, pairs_per_mean=1)
+    encoder.comparison.kind = "distance"
     encoder.num_steps = 1200
     encoder.optimizer.update(warmup_steps=100, weight_decay=1e-4)
     saliency.model = ConfigDict(

@@ -62,6 +62,7 @@ def tiny_scanpath_config(data_dir: Path) -> ConfigDict:
     with config.unlocked():
         del config.encoder["image_size"], config.saliency["image_size"]
         config.encoder.map_size = (8, 12)
+    config.encoder.comparison.kind = "two_covariance"
     config.encoder.model = ConfigDict(
         {
             "architecture": "scanpath",
