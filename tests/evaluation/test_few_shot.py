@@ -83,17 +83,17 @@ def test_a_map_is_that_of_the_shifted_user(run):
         )
     )
     size = fold.compared["seen"]["encoder"].representations.shape[-1]
-    enrolled = 30 * np.random.default_rng(0).normal(size=(1, 3, size))
-    before = people._likelihoods(three, enrolled)
+    enrolled = 30 * np.random.default_rng(0).normal(size=(3, size))
     changed = enrolled.copy()
-    changed[:, 2] *= -1
-    after = people._likelihoods(three, changed)
+    changed[2] *= -1
+    of_all = np.stack([enrolled, changed, 0 * enrolled])  # Three enrolments, at once.
+    before, after, equal = people._likelihoods(three, of_all)
     user, shift = np.indices((3, 3))
     is_changed = (user + shift) % 3 == 2
-    assert np.all(before[:, :, is_changed] != after[:, :, is_changed])
-    np.testing.assert_array_equal(before[:, :, ~is_changed], after[:, :, ~is_changed])
+    assert np.all(before[:, is_changed] != after[:, is_changed])
+    np.testing.assert_array_equal(before[:, ~is_changed], after[:, ~is_changed])
     # Equal embeddings make equal maps: the own one comes last.
-    assert (protocol.map_ranks(people._likelihoods(three, 0 * enrolled)) == 3).all()
+    assert (protocol.map_ranks(equal[None]) == 3).all()
 
 
 def test_equal_maps_are_ranked_last_and_missing_viewings_not_at_all(run):
