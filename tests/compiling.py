@@ -17,6 +17,8 @@ QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passe
 # run for a minute.
 LESS_QUICKLY = "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true"
 WELL = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+# As many as tests have: a program that computes what a test has computed finds it compiled.
+FOUR_DEVICES = "--xla_force_host_platform_device_count=4"
 CACHE = {
     "JAX_COMPILATION_CACHE_DIR": str(KEPT),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests import compiling
 
 # Before JAX starts: tests compare results on 1, 2 and 4 devices.
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count=4 {compiling.QUICKLY}"
+os.environ["XLA_FLAGS"] = f"{compiling.FOUR_DEVICES} {compiling.QUICKLY}"
 os.environ.update(compiling.CACHE)
 
 import jax

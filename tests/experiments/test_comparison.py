@@ -20,7 +20,7 @@ from gazejax.experiments.read_runs import EvaluatedRun, check_comparable, read_t
 from gazejax.experiments.sweep_file import plan, read_sweep
 from gazejax.workdir.layout import read_resources
 from gazejax.workdir.parameters import load_params
-from tests.compiling import linked_copy, program_environment
+from tests.compiling import FOUR_DEVICES, linked_copy, program_environment
 from tests.tiny import ROOT, tiny_config
 
 # Of 1000 resamples, half have the users that metrics are .1 higher for, and half the others.
@@ -226,7 +226,7 @@ def test_a_sweep_is_killed_resumed_and_compared(sweep, tmp_path, monkeypatch, ca
     variants = ["base", "euclidean", "cross_entropy_weight=1.0"]
     assert [run.variant for run in runs] == 2 * variants
     command = [sys.executable, "-m", "gazejax", "sweep", str(sweep), "--workdir", str(workdir)]
-    environment = program_environment(linked_copy(tmp_path / "compiled"))
+    environment = program_environment(linked_copy(tmp_path / "compiled"), FOUR_DEVICES)
 
     def start():
         return subprocess.Popen(

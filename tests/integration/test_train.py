@@ -10,7 +10,7 @@ import pytest
 from gazejax.cli.main import main
 from gazejax.data import reader
 from gazejax.workdir import checkpoints
-from tests.compiling import linked_copy, program_environment
+from tests.compiling import FOUR_DEVICES, KEPT, linked_copy, program_environment
 from tests.tiny import ROOT, differing, read_config, tiny_config
 from tfds_builders.common.build import build
 
@@ -29,7 +29,7 @@ def command(data_dir, workdir, *overrides):
 
 
 def run(arguments, environment=None):
-    environment = environment or program_environment()
+    environment = environment or program_environment(KEPT, FOUR_DEVICES)
     return subprocess.run(
         arguments, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
     )
@@ -118,7 +118,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
         "--longest=8",
         "--shortened=10",
     ]
-    done = run(soak, program_environment(linked_copy(tmp_path / "compiled")))
+    done = run(soak, program_environment(linked_copy(tmp_path / "compiled"), FOUR_DEVICES))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "3 kills, " in done.stdout.splitlines()[-1]
     assert done.stdout.splitlines()[-1].endswith("all equal to the undisturbed one")

@@ -9,13 +9,14 @@ import venv
 
 import pytest
 
+from tests.compiling import CACHE, FOUR_DEVICES, QUICKLY
 from tests.tiny import ROOT, differing, read_config, tiny_config
 
 pytestmark = pytest.mark.slow
 
 
 def run(*arguments, cwd, **environment):
-    """A program that sees nothing of the checkout, nor of the flags of these tests."""
+    """A program that sees nothing of the checkout, nor of the variables of these tests."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(cwd)} | environment
     return subprocess.run(
         [str(argument) for argument in arguments],
@@ -96,7 +97,9 @@ def test_an_installed_copy_builds_data_trains_and_evaluates(installed):
     tiny = differing(read_config("synthetic_gaze").to_dict(), tiny_config(here / "data").to_dict())
     values = [f"--config.{key}={value}" for key, value in (tiny | {"stage": "encoder"}).items()]
     options = ["--config", "synthetic_gaze", "--workdir", "run", *values]
-    trained = run(gazejax, "train", *options, cwd=here)
+    # Alone in how it compiles as the tests do, which have compiled the same already.
+    compiling = CACHE | {"XLA_FLAGS": f"{FOUR_DEVICES} {QUICKLY}"}
+    trained = run(gazejax, "train", *options, cwd=here, **compiling)
     assert trained.returncode == 0, trained.stderr
     assert "| unseen: **encoder** |" in trained.stdout
     assert (here / "run" / "evaluation.json").is_file()

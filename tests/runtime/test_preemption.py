@@ -20,7 +20,7 @@ from gazejax.training.run import make_stage, train_folds
 from gazejax.workdir import checkpoints
 from gazejax.workdir.lock import lock
 from gazejax.workdir.parameters import copy_encoders, load_params
-from tests.compiling import linked_copy, program_environment
+from tests.compiling import FOUR_DEVICES, linked_copy, program_environment
 from tests.integration.test_train import command
 from tests.tiny import ROOT, tiny_config
 
@@ -209,7 +209,7 @@ def test_a_workdir_has_one_run_at_a_time_and_a_stale_lock_is_none(tmp_path):
 def test_signals_and_a_second_run_in_the_real_program(data_dir, tmp_path):
     longer = ["--config.encoder.num_steps=20000", "--config.checkpoint.every=10000"]
     arguments = command(data_dir, tmp_path / "run", *longer)
-    environment = program_environment(linked_copy(tmp_path / "compiled"))
+    environment = program_environment(linked_copy(tmp_path / "compiled"), FOUR_DEVICES)
     options = {"cwd": ROOT, "stderr": subprocess.PIPE, "text": True, "env": environment}
 
     # In the middle of compiling: nothing is there to save, and two signals end it.
