@@ -171,8 +171,11 @@ def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
         "training.log_every": 2,
         "checkpoint.every": 4,
         "controls.train_permuted_encoder": False,
+        "eval.num_images": "(50,)",
         "eval.num_draws": 10,
+        "eval.calibration.spread_frac": "(0.0, 0.02)",
         "eval.calibration.gain": "(0.8, 1.0)",
+        "eval.calibration.center_weight": "(0.0,)",
         "eval.saliency_num_draws": 1,
         "eval.saliency_num_images": "(50,)",
     }
