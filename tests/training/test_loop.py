@@ -232,6 +232,8 @@ def test_folds_hold_out_everybody_once_and_resume(data_dir, tiny_dataset, tmp_pa
     original, trained = train, []
 
     def killed_in_fold_1(stage, options, workdir, **others):
+        if stage.name == "universal":  # Nothing here asks for its maps.
+            return
         trained.append((workdir.name, stage.name))
         if trained[-1] == ("fold_1", "saliency") and trained.count(trained[-1]) == 1:
             raise KilledError
