@@ -51,7 +51,8 @@ def short_table(evaluation: Mapping[str, Any], with_sessions: Mapping[str, Any])
 
     Args:
         evaluation: what `evaluation.json` holds, with both stages.
-        with_sessions: likewise, of a data set with sessions, for the rows across sessions.
+        with_sessions: likewise, of a data set with sessions, for the rows across sessions; stage 1 is
+            enough, and a dash stands for what was not measured.
     """
     differences = evaluation["saliency_differences"]
     sizes = list(differences["seen"])
@@ -76,7 +77,7 @@ def short_table(evaluation: Mapping[str, Any], with_sessions: Mapping[str, Any])
     of_encoder = with_sessions["encoder"]["unseen"]["encoder_across_sessions"]
     values = [format_value(of_encoder.get(size, {"roc_auc": None}), "roc_auc") for size in sizes]
     rows.append([f"ROC-AUC, **encoder**{across}", "unseen", *values])
-    of_maps = with_sessions["saliency_across_sessions_differences"]["unseen"]
+    of_maps = with_sessions.get("saliency_across_sessions_differences", {}).get("unseen", {})
     unknown = {"own_minus_swapped": {"information_gain": None}}
     found = [of_maps.get(size, unknown)["own_minus_swapped"] for size in sizes]
     values = [format_value(row, "information_gain", signed=True) for row in found]
