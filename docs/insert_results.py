@@ -51,8 +51,8 @@ def short_table(evaluation: Mapping[str, Any], with_sessions: Mapping[str, Any])
 
     Args:
         evaluation: what `evaluation.json` holds, with both stages.
-        with_sessions: likewise, of a data set with sessions, for the rows across sessions; stage 1 is
-            enough, and a dash stands for what was not measured.
+        with_sessions: likewise, of a data set with sessions, for the rows across sessions. Stage 1
+            is enough; a dash stands for what was not measured.
     """
     differences = evaluation["saliency_differences"]
     sizes = list(differences["seen"])
