@@ -86,11 +86,8 @@ def make_stage(
     """
     match name:
         case "encoder" | "permuted_encoder":
-            of_encoder = inputs["encoder"]
-            if name == "permuted_encoder" or config.controls.encoder_user_labels == "permuted":
-                arrays = of_encoder.arrays
-                gaze = permute_user_labels(arrays.gaze, pool_rows(arrays), config.seed)
-                of_encoder = of_encoder._replace(arrays=arrays._replace(gaze=gaze))
+            labels = config.controls.encoder_user_labels
+            of_encoder = _with_labels(name, labels, inputs["encoder"], config.seed)
             return make_encoder_stage(name, config, of_encoder, devices)
         case "universal":
             return make_universal_stage(config, inputs["saliency"], devices)
@@ -214,13 +211,35 @@ def _train_fold(config: ConfigDict, workdir: Path, dataset: Dataset) -> None:
             fitted = fit_comparison(
                 stage.network,
                 load_params(workdir, name),
-                of_stage["encoder"],
+                # A control whose labels are permuted must not learn the true ones here.
+                _with_labels(
+                    name,
+                    config.controls.encoder_user_labels,
+                    of_stage["encoder"],
+                    config.seed,
+                ),
                 embedding_size=sum(embedding_layout(config)),
                 devices=jax.local_devices(),
                 batch_size=config.eval.batch_size,
                 **comparison,
             )
             write_comparison(workdir, name, fitted)
+
+
+def _with_labels(name: str, labels: str, inputs: StageInputs, seed: int) -> StageInputs:
+    """What an encoder learns from: the viewings under the true labels of users, or permuted ones.
+
+    Args:
+        name: of the stage; the labels of the control are always permuted.
+        labels: `true` or `permuted`.
+        inputs: with true labels.
+        seed: of the permutation.
+    """
+    if name != "permuted_encoder" and labels == "true":
+        return inputs
+    arrays = inputs.arrays
+    gaze = permute_user_labels(arrays.gaze, pool_rows(arrays), seed)
+    return inputs._replace(arrays=arrays._replace(gaze=gaze))
 
 
 def _check_encoder_finished(workdir: Path, num_steps: int) -> None:

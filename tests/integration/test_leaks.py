@@ -8,6 +8,7 @@ universal map that holds the very gaze it is compared with.
 import functools
 import json
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,7 @@ from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_
 from gazejax.inputs.sampling import sample_saliency_batch
 from gazejax.inputs.stage_arrays import center_prior
 from gazejax.metrics import verification
+from gazejax.training import run as run_module
 from gazejax.training import saliency_stage
 from gazejax.training.run import make_stage
 from gazejax.training.saliency_stage import _saliency_loss
@@ -181,6 +183,27 @@ def test_the_predicted_universal_map_is_trained_on_training_images_alone(tiny, t
     )
     _, targets, _ = stage.constants
     assert set(np.asarray(targets).tolist()) <= set(parts.train_images.tolist())
+
+
+def test_the_comparison_of_a_control_is_fitted_on_permuted_labels(data_dir, tmp_path, monkeypatch):
+    config, fitted = tiny_config(data_dir), {}
+    config.encoder.comparison.kind = "two_covariance"
+
+    def note(_, stage, inputs, **options):
+        fitted[stage] = np.asarray(inputs.arrays.gaze.viewing_offset)
+
+    monkeypatch.setattr(run_module, "stages_to_train", lambda _: ["encoder", "permuted_encoder"])
+    unused = SimpleNamespace(stream=None, network=None)
+    monkeypatch.setattr(run_module, "make_stage", lambda *_, **__: unused)
+    monkeypatch.setattr(run_module, "load_params", lambda _, stage: stage)
+    monkeypatch.setattr(run_module, "fit_comparison", note)
+    for name in ("train", "write_comparison"):
+        monkeypatch.setattr(run_module, name, lambda *_, **__: None)
+    run_module.train_folds(config, tmp_path / "run")
+    assert (fitted["encoder"] != fitted["permuted_encoder"]).any()
+    config.controls.encoder_user_labels = "permuted"
+    run_module.train_folds(config, tmp_path / "control")
+    np.testing.assert_array_equal(fitted["encoder"], fitted["permuted_encoder"])
 
 
 def test_a_universal_map_that_unseen_users_contributed_to_is_caught(run, tiny_dataset, monkeypatch):
