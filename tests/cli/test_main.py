@@ -530,7 +530,8 @@ def test_none_is_refused_where_a_key_may_not_be_none(tmp_path, capsys):
     train = ["train", "--config", "synthetic_gaze", "--workdir", str(tmp_path / "run")]
     assert main([*train, "--config.data.name=None"]) == 1
     error = capsys.readouterr().err
-    assert error == "error: config.data.name is None; allowed: a text that is not empty\n"
+    assert error.startswith("error: config.data.name is None; allowed: the name of a data set, or")
+    assert error.count("\n") == 1
 
 
 @pytest.fixture

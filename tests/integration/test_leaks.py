@@ -19,7 +19,11 @@ from gazejax.config.derived import STAGES
 from gazejax.data import reader, splits
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import OSIE_IMAGES_IN_PS, make_splits
-from gazejax.evaluation import folds, prediction_protocol, verification_protocol
+from gazejax.evaluation import (
+    folds,
+    session_protocol,
+    verification_protocol,
+)
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.networks import Network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
@@ -241,7 +245,7 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
 
 
 def test_a_query_of_an_enrolled_image_is_caught(tiny_run, monkeypatch):
-    original = prediction_protocol.PredictionRequest
+    original = session_protocol.PredictionRequest
 
     def leaking(**parts):
         is_query = parts["is_query"].copy()
@@ -249,7 +253,7 @@ def test_a_query_of_an_enrolled_image_is_caught(tiny_run, monkeypatch):
         is_query[0, user, image] = True
         return original(**parts | {"is_query": is_query})
 
-    monkeypatch.setattr(prediction_protocol, "PredictionRequest", leaking)
+    monkeypatch.setattr(session_protocol, "PredictionRequest", leaking)
     with pytest.raises(ValueError, match="is_query has 1 maps of images that the user enrolled"):
         evaluate(tiny_run)
 
