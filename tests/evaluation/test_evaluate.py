@@ -180,6 +180,7 @@ def with_sessions(dataset, in_first):
     return dataset._replace(recordings=recordings)
 
 
+@pytest.mark.slow
 def test_maps_are_predicted_within_and_across_sessions(tiny_run, tmp_path, monkeypatch):
     workdir = shutil.copytree(tiny_run, tmp_path / "run")
     load_dataset = folds.load_dataset

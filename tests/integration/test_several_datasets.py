@@ -147,6 +147,7 @@ def test_stage_universal_learns_each_map_from_the_prior_of_its_data_set(data_dir
     np.testing.assert_allclose(loss, expected, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_predicted_maps_of_a_data_set_do_not_depend_on_the_others(
     run, data_dir, dataset, inputs, monkeypatch
 ):
@@ -202,6 +203,7 @@ def test_the_images_of_each_data_set_are_divided_among_its_users(data_dir, datas
     assert viewed.sum(axis=1).tolist() == [7] * 5 + [4] * 4
 
 
+@pytest.mark.slow
 def test_streamed_and_interrupted_training_is_the_same(run, data_dir, tmp_path, monkeypatch):
     config = joined_config(data_dir)
     config.data.image_storage = "stream"
@@ -230,17 +232,15 @@ def test_streamed_and_interrupted_training_is_the_same(run, data_dir, tmp_path, 
     np.testing.assert_allclose(predict(params, image, prior), of_first, rtol=1e-6)
 
 
-@pytest.mark.parametrize("has_maps", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_each_data_set_is_evaluated_by_itself(run, dataset, has_maps, tmp_path):
+@pytest.mark.slow
+def test_each_data_set_is_evaluated_by_itself(run, dataset, tmp_path):
     workdir = shutil.copytree(run, tmp_path / "run")
-    if not has_maps:
-        shutil.rmtree(workdir / "saliency")
     result = evaluate(workdir)
     other = result["datasets"]["mine"]
     # The second one alone names sessions.
     across = {key for key in other if key.startswith("saliency_across_sessions")}
     assert result.keys() - {"datasets"} == other.keys() - across
-    assert bool(across) == has_maps
+    assert across
     for one, name, numbers in ((result, "synthetic_gaze/tiny", (5, 3)), (other, "mine", (4, 2))):
         compared = one["compared"]
         assert (compared["data"], compared["trained_on"]) == (name, NAMES)
@@ -249,11 +249,11 @@ def test_each_data_set_is_evaluated_by_itself(run, dataset, has_maps, tmp_path):
         assert compared["test_rule"] == "hash"
         for group, number in zip(("seen", "unseen"), numbers, strict=True):
             assert one["encoder"][group]["encoder"]["1"]["num_users"] == number
-            for users in one["saliency_users"][group].values() if has_maps else ():
+            for users in one["saliency_users"][group].values():
                 assert len(users) == number
                 assert all(user.startswith(f"{name}:") for user in users)
     # Only `mine` has sessions.
-    assert len(across) == 3 * has_maps
+    assert len(across) == 3
     assert "encoder_across_sessions" in other["encoder"]["seen"]
     assert "encoder_across_sessions" not in result["encoder"]["seen"]
     stored = json.loads((workdir / "evaluation.json").read_text())
@@ -263,10 +263,11 @@ def test_each_data_set_is_evaluated_by_itself(run, dataset, has_maps, tmp_path):
     assert text.index("synthetic_gaze/tiny: fold") < text.index("## Data set mine\n\nmine: fold")
     with np.load(workdir / RESAMPLES) as arrays:
         found = {name.split("/")[0] for name in arrays}
-    assert found == {"encoder", "datasets"} | ({"saliency"} if has_maps else set())
+    assert found == {"encoder", "datasets", "saliency"}
     assert (workdir / "plots" / "mine" / "roc_curves.png").is_file()
 
 
+@pytest.mark.slow
 def test_no_data_set_of_the_run_is_one_of_unseen_images(run, data_dir):
     for name in ("mine", "synthetic_gaze/tiny"):
         with pytest.raises(ValueError, match=rf"trained with \d+ images of {name}, such as"):
