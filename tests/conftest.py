@@ -50,6 +50,7 @@ LONGEST = (
     "cli/test_main.py",
     "inputs/test_streaming.py",
     "integration/test_real.py",
+    "integration/test_several_datasets.py",
     "experiments/test_comparison.py",
     "config/test_schema.py",
     "test_api.py",
