@@ -1,5 +1,6 @@
 """Tables of gaze: values, formats, and errors with file and row."""
 
+import csv
 import json
 import os
 import shutil
@@ -412,13 +413,13 @@ needs_real_gaze = pytest.mark.skipif(
 Rows = list[tuple[Any, ...]]
 
 
-def write_releases(rows: Rows, folder: Path) -> list[Path]:
-    """Writes rows of image, user, x, y, duration and trial in three formats."""
-    make_dummy_data.write_table(folder / "gaze.csv", tuple(rows))
-    columns = dict(zip(make_dummy_data.HEADER, zip(*rows, strict=True), strict=True))
+def write_releases(rows: Rows, folder: Path, header: tuple[str, ...]) -> list[Path]:
+    """Writes rows of a release in two formats."""
+    with (folder / "gaze.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     pyarrow.parquet.write_table(pa.table(columns), folder / "gaze.parquet")
-    (folder / "gaze.json").write_text(json.dumps(scanpaths_of(rows)))
-    return [folder / f"gaze{suffix}" for suffix in (".csv", ".parquet", ".json")]
+    return [folder / "gaze.csv", folder / "gaze.parquet"]
 
 
 def rows_of(gaze_by_image_id: Any, user_ids: list[str]) -> Rows:
@@ -441,13 +442,19 @@ def test_real_osie_as_a_table_has_the_same_digest(tmp_path: Path) -> None:
         raw_dir / "data" / "eye" / "fixations.mat", num_images=700, num_users=15
     )
     direct = tfds.builder_from_directory(build("osie/gaze", raw_dir, tmp_path)).info.metadata
-    # The other formats: of PS, below.
-    table, *_ = write_releases(rows_of(gaze, direct["user_ids"]), tmp_path)
+    rows = rows_of(gaze, direct["user_ids"])
+    table, _ = write_releases(rows, tmp_path, make_dummy_data.HEADER)
+    # Parquet: of PS, below.
+    scanpaths = tmp_path / "gaze.json"
+    scanpaths.write_text(json.dumps(scanpaths_of(rows)))
     images_dir = raw_dir / "data" / "stimuli"
-    metadata = build_table(table, tmp_path, images_dir=images_dir, stored_name="mine").info.metadata
-    assert metadata["digest"] == direct["digest"]
-    assert metadata["user_ids"] == direct["user_ids"]
-    assert metadata["num_fixations"] == 98_321
+    for number, one in enumerate((table, scanpaths)):
+        metadata = build_table(
+            one, tmp_path, images_dir=images_dir, stored_name=f"mine_{number}"
+        ).info.metadata
+        assert metadata["digest"] == direct["digest"]
+        assert metadata["user_ids"] == direct["user_ids"]
+        assert metadata["num_fixations"] == 98_321
 
 
 @pytest.mark.real
@@ -468,7 +475,9 @@ def test_real_ps_on_the_screen_as_a_table_has_the_same_digest(tmp_path: Path) ->
         )
     ).info.metadata
     convention = Convention("px", 0.5, None, (1920, 1080), "centre")
-    for table in write_releases(rows_of(gaze, direct["user_ids"]), tmp_path):
+    # A repeat is a session, named from 1 on.
+    rows = [(*row, row[-1] + 1) for row in rows_of(gaze, direct["user_ids"])]
+    for table in write_releases(rows, tmp_path, (*make_dummy_data.HEADER, "session")):
         metadata = build_table(
             table,
             tmp_path,
