@@ -17,7 +17,7 @@ from gazejax.data import reader
 from gazejax.data.splits import make_splits
 from gazejax.evaluation.baselines import fixation_statistics
 from gazejax.evaluation.few_shot import protocol
-from gazejax.evaluation.verification_protocol import sample_image_orders
+from gazejax.evaluation.verification_protocol import at_any_size, sample_image_orders
 from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_maps
 from gazejax.metrics.verification import negative_distance
 from gazejax.types import longest_viewing
@@ -117,7 +117,7 @@ def test_counting_fixations_finds_the_published_unseen_users(osie):
     viewed = np.ones((5, 70), bool)
     for size, expected in ((1, 0.269), (5, 0.322), (10, 0.340)):
         means = np.stack([enrolled[:, order[:size]].mean(axis=1) for order in orders])
-        ranks = protocol.viewing_ranks(means, probes, viewed, negative_distance)
+        ranks = protocol.viewing_ranks(means, probes, viewed, at_any_size(negative_distance), size)
         assert (ranks == 1).mean() == pytest.approx(expected, abs=0.025)
 
 
