@@ -205,10 +205,7 @@ def _comparison(workdir: Path, stage: str, kind: str) -> verification_protocol.S
     """How the embeddings of a trained encoder are compared."""
     if kind == "distance":
         return verification_protocol.at_any_size(verification.negative_distance)
-    model = load_comparison(workdir, stage)
-    return lambda probe, enrolled, num_probe, num_enrolled: log_likelihood_ratios(
-        model, probe, enrolled, num_probe=num_probe, num_enrolled=num_enrolled
-    )
+    return log_likelihood_ratios(load_comparison(workdir, stage))
 
 
 class Representation(NamedTuple):

@@ -9,6 +9,8 @@ Source: Brümmer and de Villiers, "The speaker partitioning problem", Odyssey 20
 known as PLDA. The covariance of viewings over n, and the shrinkage, are ours.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -93,29 +95,37 @@ def fit_two_covariance(
 
 def log_likelihood_ratios(
     model: TwoCovariance,
-    probe: Float[np.ndarray, "probe embedding"],
-    enrolled: Float[np.ndarray, "enrolled embedding"],
-    *,
-    num_probe: int,
-    num_enrolled: int,
-) -> Float[np.ndarray, "probe enrolled"]:
-    """Log p(both | one user) - log p(both | two users), in nats, less a constant.
+) -> Callable[[np.ndarray, np.ndarray, int, int], Float[np.ndarray, "probe enrolled"]]:
+    """Scores pairs by log p(both | one user) - log p(both | two users), in nats, less a constant.
 
-    Args:
-        model: the fitted model.
-        probe: means over `num_probe` viewings.
-        enrolled: means over `num_enrolled` viewings.
-        num_probe: number of images of each probe.
-        num_enrolled: number of images of each enrolment.
+    Returns:
+        (probe [probe, embedding], enrolled [enrolled, embedding], images of a probe, images of an
+        enrolment) -> score of each probe with each enrolled, both means over so many viewings. What
+        depends on the numbers of images alone is computed once.
 
     Example:
         >>> one = np.ones((1, 1))
-        >>> model = TwoCovariance(np.zeros(1), 3 * one, 0 * one, 2 * one)
-        >>> enrolled = np.array([[2.0], [-2.0]])
-        >>> scores = log_likelihood_ratios(model, 2 * one, enrolled, num_probe=2, num_enrolled=2)
-        >>> scores.round(3).tolist()
+        >>> score = log_likelihood_ratios(TwoCovariance(np.zeros(1), 3 * one, 0 * one, 2 * one))
+        >>> score(2 * one, np.array([[2.0], [-2.0]]), 2, 2).round(3).tolist()
         [[0.429, -3.0]]
     """
+    weights_of = functools.cache(functools.partial(_pair_weights, model))
+
+    def score(
+        probe: np.ndarray, enrolled: np.ndarray, num_probe: int, num_enrolled: int
+    ) -> Float[np.ndarray, "probe enrolled"]:
+        of_probe, of_enrolled, cross = weights_of(num_probe, num_enrolled)
+        probe, enrolled = probe - model.mean, enrolled - model.mean
+        gains = _squares(probe, of_probe)[:, None] + _squares(enrolled, of_enrolled)
+        return 0.5 * gains - probe @ cross @ enrolled.T
+
+    return score
+
+
+def _pair_weights(
+    model: TwoCovariance, num_probe: int, num_enrolled: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights of two users less those of one user: of probes, of enrolments, and across them."""
     size = len(model.mean)
     total = np.trace(model.between + model.session + model.viewing) / size
     # A direction without any variance within users would decide alone.
@@ -125,18 +135,17 @@ def log_likelihood_ratios(
         for number in (num_probe, num_enrolled)
     )
     one_user = np.linalg.inv(np.block([[of_probe, model.between], [model.between, of_enrolled]]))
-    probe, enrolled = probe - model.mean, enrolled - model.mean
-
-    def squares(rows: np.ndarray, weights: np.ndarray) -> Float[np.ndarray, " row"]:
-        return np.einsum("ri,ij,rj->r", rows, weights, rows)
-
-    # Weights of two users less those of one user.
-    gain_of_probe = squares(probe, np.linalg.inv(of_probe) - one_user[:size, :size])
-    gain_of_enrolled = squares(enrolled, np.linalg.inv(of_enrolled) - one_user[size:, size:])
     return (
-        0.5 * (gain_of_probe[:, None] + gain_of_enrolled)
-        - probe @ one_user[:size, size:] @ enrolled.T
+        np.linalg.inv(of_probe) - one_user[:size, :size],
+        np.linalg.inv(of_enrolled) - one_user[size:, size:],
+        one_user[:size, size:],
     )
+
+
+def _squares(
+    rows: Float[np.ndarray, "row entry"], weights: Float[np.ndarray, "entry entry"]
+) -> Float[np.ndarray, " row"]:
+    return np.einsum("ri,ij,rj->r", rows, weights, rows)
 
 
 def _group_means(

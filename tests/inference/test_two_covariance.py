@@ -25,7 +25,7 @@ def test_scores_are_ratios_of_normal_densities_less_a_constant():
     mean = generator.normal(size=4)
     model = TwoCovariance(mean, between, session, viewing)
     probe, enrolled = mean + generator.normal(size=(3, 4)), mean + generator.normal(size=(2, 4))
-    found = log_likelihood_ratios(model, probe, enrolled, num_probe=5, num_enrolled=2)
+    found = log_likelihood_ratios(model)(probe, enrolled, 5, 2)
     alone = [between + session + viewing / number for number in (5, 2)]
     together = np.block([[alone[0], between], [between, alone[1]]])
     expected = [
@@ -80,7 +80,7 @@ def test_what_is_of_the_session_counts_less_than_with_distances():
     trained = user < 20
     model = fit_two_covariance(embeddings[trained], user[trained], session[trained], **NO_SHRINKAGE)
     means = embeddings[~trained].reshape(20, 2, 20, 3).mean(axis=2)
-    score = log_likelihood_ratios(model, means[:, 0], means[:, 1], num_probe=20, num_enrolled=20)
+    score = log_likelihood_ratios(model)(means[:, 0], means[:, 1], 20, 20)
     distance = -np.linalg.norm(means[:, None, 0] - means[None, :, 1], axis=-1)
     rank1 = [(one.argmax(axis=1) == np.arange(20)).mean() for one in (score, distance)]
     assert rank1[0] > rank1[1] + 0.15
@@ -107,9 +107,7 @@ def test_shrinkage_keeps_the_diagonal_and_sessions_may_be_single():
 def test_a_collapsed_encoder_scores_all_alike():
     user, session = np.repeat([0, 1, 2], 4), np.repeat(np.arange(6), 2)
     model = fit_two_covariance(np.ones((12, 3)), user, session, **NO_SHRINKAGE)
-    scores = log_likelihood_ratios(
-        model, np.ones((3, 3)), np.ones((3, 3)), num_probe=2, num_enrolled=2
-    )
+    scores = log_likelihood_ratios(model)(np.ones((3, 3)), np.ones((3, 3)), 2, 2)
     np.testing.assert_array_equal(scores, np.zeros((3, 3)))
 
 
