@@ -74,7 +74,7 @@ def short_table(evaluation: Mapping[str, Any], with_sessions: Mapping[str, Any])
             rows.append([f"IG, own - {other}", users, *values])
     data = with_sessions["compared"]["data"].partition("/")[0]
     across = f", {data}, across {with_sessions['compared']['sessions']}"
-    of_encoder = with_sessions["encoder"]["unseen"]["encoder_across_sessions"]
+    of_encoder = with_sessions["encoder_across_sessions"]["unseen"]["encoder"]
     values = [format_value(of_encoder.get(size, {"roc_auc": None}), "roc_auc") for size in sizes]
     rows.append([f"ROC-AUC, **encoder**{across}", "unseen", *values])
     of_maps = with_sessions.get("saliency_across_sessions_differences", {}).get("unseen", {})

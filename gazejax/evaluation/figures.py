@@ -8,6 +8,7 @@ import numpy as np
 
 from gazejax.evaluation import verification_protocol
 from gazejax.evaluation.folds import GROUPS, Fold
+from gazejax.evaluation.report import ACROSS
 from gazejax.metrics import verification
 from gazejax.types import Dataset
 
@@ -37,9 +38,12 @@ def plot_evaluation(
 
     folder.mkdir(exist_ok=True)
     plots.plot_roc_curves(folder / "roc_curves.png", curves=curves)
+    across = result.get(f"encoder{ACROSS}", {})
+    kind = result["compared"].get("sessions")
+    panels = result["encoder"] | {f"across {kind}: {group}": rows for group, rows in across.items()}
     for metric in ("roc_auc", "rank1"):
         plots.plot_metrics_against_size(
-            folder / f"{metric}_against_images.png", table=result["encoder"], metric=metric
+            folder / f"{metric}_against_images.png", table=panels, metric=metric
         )
     _plot_embeddings(folder / "embeddings.png", fold, dataset)
     if not examples:

@@ -20,8 +20,9 @@ _METHODS = {
     "chance": "chance",
 }
 
-# Gallery and probe of two sessions; the key of the metrics ends likewise.
+# Enrolment and probe of two sessions; the key of a table ends likewise.
 ACROSS = "_across_sessions"
+_TABLES_OF_STAGE_1 = ("encoder", "encoder" + ACROSS)
 
 _SESSIONS = {
     None: (
@@ -84,9 +85,7 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
             f"{compared['commit']}, {compared['date']}. In brackets: 95 % interval over users.",
-            _metrics_table(result["encoder"], compared),
-            "Encoder minus control, paired:",
-            _differences_table(result["encoder_differences"], STAGE_1_METRICS),
+            *_tables_of_stage_1(result, compared),
         ]
     )
 
@@ -115,9 +114,13 @@ def _details(result: Mapping[str, Any]) -> list[str]:
     parts = []
     for group, methods in result["encoder"].items():
         parts.append(f"### Verification: {_users(group, methods['encoder'])}")
-        parts.append(_metrics_table(methods, result["compared"]))
-        parts.append("Encoder minus control, paired:")
-        parts.append(_differences_table(result["encoder_differences"][group], STAGE_1_METRICS))
+        of_group = {
+            key: result[key][group]
+            for table in _TABLES_OF_STAGE_1
+            for key in (table, f"{table}_differences")
+            if group in result.get(key, {})
+        }
+        parts += _tables_of_stage_1(of_group, result["compared"])
     for group, key in _tables_of_stage_2(result):
         sizes = result[key][group]
         users = _users(group, next(iter(sizes.values())))
@@ -159,25 +162,28 @@ def _what_was_compared(compared: Mapping[str, Any]) -> str:
 
 
 def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
-    groups = result["encoder"]
+    compared, groups = result["compared"], result["encoder"]
     sizes = list(next(iter(groups.values()))["encoder"])
     lines = []
     for group, methods in groups.items():
         for method in _in_order(methods):
-            rows = methods[method]
-            name = _title(method, result["compared"])
             # Rank-1 is shown for the main methods only; its chance level depends on the users.
-            is_main = method.removesuffix(ACROSS) in ("encoder", "residual_map", "chance")
-            for metric in ("roc_auc", "rank1") if is_main else ("roc_auc",):
-                values = [
-                    format_value(rows[size], metric) if size in rows else "" for size in sizes
-                ]
-                lines.append([f"{group}: {name}", STAGE_1_METRICS[metric], *values])
+            is_main = method in ("encoder", "residual_map", "chance")
+            for table in _TABLES_OF_STAGE_1:
+                rows = result.get(table, {}).get(group, {}).get(method)
+                for metric in ("roc_auc", "rank1") if is_main else ("roc_auc",):
+                    if rows:
+                        name = f"{group}: {_title(method, table, compared)}"
+                        values = [
+                            format_value(rows[size], metric) if size in rows else ""
+                            for size in sizes
+                        ]
+                        lines.append([name, STAGE_1_METRICS[metric], *values])
     count = {group: rows["encoder"][sizes[0]]["num_users"] for group, rows in groups.items()}
     users = ", ".join(f"{number} {group}" for group, number in count.items())
     return (
         f"**Verification.** Users ({users}) compared by n enrolment and n probe images. "
-        f"{_SESSIONS[result['compared'].get('sessions')]}\n\n"
+        f"{_SESSIONS[compared.get('sessions')]}\n\n"
         + markdown_table(["users: method", "metric", *(f"n = {size}" for size in sizes)], lines)
     )
 
@@ -193,20 +199,19 @@ def _where(key: str, compared: Mapping[str, Any]) -> str:
     kind = compared.get("sessions")
     if kind not in ("sessions", "repeats"):
         return ""
-    return f", across {kind}" if key.endswith(ACROSS) else f", within a {kind.removesuffix('s')}"
+    return _across(key, compared) or f", within a {kind.removesuffix('s')}"
 
 
 def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
     compared, lines = result["compared"], []
     for group, key in _tables_of_stage_2(result):
-        across = _where(key, compared) if key.endswith(ACROSS) else ""
         for size, rows in result[f"{key}_differences"][group].items():
             p_values = rows["own_minus_swapped_p_value"]
             for metric, title in (("information_gain", "IG, bits per fixation"), ("cc", "CC")):
                 own = result[key][group][size]["own"]
                 lines.append(
                     [
-                        f"{group}, {size}{across}",
+                        f"{group}, {size}{_across(key, compared)}",
                         title,
                         format_value(rows["own_minus_swapped"], metric, signed=True),
                         f"{p_values[metric]:.3f}",
@@ -288,39 +293,46 @@ def _few_shot_users(few_shot: Mapping[str, Any]) -> str:
 
 
 def _in_order(methods: Iterable[str]) -> list[str]:
-    """Methods in the order of `_METHODS`, each followed by its rows across sessions."""
-    order = [*_METHODS]
-    return sorted(
-        methods, key=lambda method: (order.index(method.removesuffix(ACROSS)), len(method))
-    )
+    return sorted(methods, key=[*_METHODS].index)
 
 
-def _title(method: str, compared: Mapping[str, Any]) -> str:
-    title = _METHODS[method.removesuffix(ACROSS)].format(**compared)
-    kind = "repeats" if compared.get("sessions") == "repeats" else "sessions"
-    return f"{title}, across {kind}" if method.endswith(ACROSS) else title
+def _title(method: str, table: str, compared: Mapping[str, Any]) -> str:
+    return _METHODS[method].format(**compared) + _across(table, compared)
 
 
-def _metrics_table(methods: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
+def _across(key: str, compared: Mapping[str, Any]) -> str:
+    """What a table across sessions is of, which only data with known sessions have."""
+    return f", across {compared['sessions']}" if key.endswith(ACROSS) else ""
+
+
+def _tables_of_stage_1(tables: Mapping[str, Any], compared: Mapping[str, Any]) -> list[str]:
+    """The metrics of all methods of a group of users, and the encoder minus each control."""
+    present = [table for table in _TABLES_OF_STAGE_1 if table in tables]
     lines = [
         [
-            _title(method, compared),
+            _title(method, table, compared),
             size,
             *(format_value(row, key) for key in STAGE_1_METRICS),
         ]
-        for method in _in_order(methods)
-        for size, row in methods[method].items()
+        for method in _in_order(tables["encoder"])
+        for table in present
+        for size, row in tables[table].get(method, {}).items()
     ]
-    return markdown_table(["method", "n", *STAGE_1_METRICS.values()], lines)
-
-
-def _differences_table(differences: Mapping[str, Any], metrics: Mapping[str, str]) -> str:
-    lines = [
-        [name.replace("_", " "), size, *(format_value(row, key, signed=True) for key in metrics)]
-        for name, sizes in differences.items()
+    differences = [
+        [
+            name.replace("_", " ") + _across(table, compared),
+            size,
+            *(format_value(row, key, signed=True) for key in STAGE_1_METRICS),
+        ]
+        for table in present
+        for name, sizes in tables[f"{table}_differences"].items()
         for size, row in sizes.items()
     ]
-    return markdown_table(["difference", "n", *metrics.values()], lines)
+    return [
+        markdown_table(["method", "n", *STAGE_1_METRICS.values()], lines),
+        "Encoder minus control, paired:",
+        markdown_table(["difference", "n", *STAGE_1_METRICS.values()], differences),
+    ]
 
 
 def _conditions_table(sizes: Mapping[str, Any]) -> str:

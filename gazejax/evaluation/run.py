@@ -88,15 +88,16 @@ def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np
         Metrics, resampled metrics by their path, and seconds that an embedding takes.
     """
     folds = run.folds
-    result: dict[str, Any] = {"encoder": {}, "encoder_differences": {}}
+    result: dict[str, Any] = {}
     curves: dict[str, Any] = {}
     resamples: dict[str, np.ndarray] = {}
     with track("evaluation, stage 1", len(GROUPS)) as show:
         for number, group in enumerate(GROUPS, start=1):
-            table, differences, curves[group], resampled = verify_users(group, run)
-            resamples |= _named(f"encoder/{group}/encoder", resampled)
-            result["encoder"][group] = table
-            result["encoder_differences"][group] = differences
+            tables, curves[group], resampled = verify_users(group, run)
+            for key, values in resampled.items():
+                resamples |= _named(f"{key}/{group}/encoder", values)
+            for key, table in tables.items():
+                result.setdefault(key, {})[group] = table
             show(number, f"{group} users")
     examples: list[dict[str, Any]] = []
     if all(fold.saliency_is_trained() for fold in folds):
@@ -169,12 +170,8 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
         splits = Splits(users, none, images, images)
         folds.append(represent_fold(folder, fold_config, dataset, splits, {"unseen": users}))
     run = Run(workdir, config, dataset, folds)
-    table, differences, *_ = verify_users("unseen", run)
-    result = {
-        "encoder": table,
-        "encoder_differences": differences,
-        "compared": _describe(run) | {"trained_on": trained_with.data.name},
-    }
+    tables, *_ = verify_users("unseen", run)
+    result = tables | {"compared": _describe(run) | {"trained_on": trained_with.data.name}}
     stem = f"evaluation_{dataset_name.replace('/', '_')}"
     write_result(workdir, stem, result, format_evaluation_on(result))
     return result

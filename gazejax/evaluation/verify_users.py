@@ -17,13 +17,13 @@ class _Variant(NamedTuple):
     """A method, with gallery and probe of one session or of two where sessions are known.
 
     Attributes:
-        name: key of the metrics.
+        table: key of the table of the metrics.
         available: test images of the user with the fewest.
         num_images: test images that independent draws share.
         score: number of images -> scores of every fold.
     """
 
-    name: str
+    table: str
     available: int
     num_images: int
     score: Callable[[int], list[verification_protocol.VerificationScores]]
@@ -31,24 +31,22 @@ class _Variant(NamedTuple):
 
 def verify_users(
     group: str, run: Run
-) -> tuple[
-    dict[str, Any], dict[str, Any], dict[str, verification.RocCurve], dict[str, dict[str, Any]]
-]:
+) -> tuple[dict[str, Any], dict[str, verification.RocCurve], dict[str, dict[str, Any]]]:
     """Stage 1 for the seen or the unseen users.
 
-    Where sessions are known, gallery and probe of a method are of one session, and those of
-    `<method>_across_sessions` are of two.
-
     Returns:
-        Table, encoder minus each control, ROC curves, resampled metrics of the encoder.
+        Tables: `encoder`, with gallery and probe of one session where sessions are known, and
+        `encoder_across_sessions`, with those of two sessions, where users have two;
+        `<table>_differences`, the encoder minus each control. ROC curves. Resampled metrics of the
+        encoder in each table.
     """
     folds, options = run.folds, run.config.eval
     num_images = len(folds[0].splits.test_images)
     orders = verification_protocol.sample_image_orders(num_images, options.num_draws, options.seed)
     user_weight = resample_users_of(group, run)
-    table: dict[str, Any] = {}
-    chance: dict[str, Any] = {}
-    resampled: dict[str, dict[str, dict[str, np.ndarray]]] = {}
+    tables: dict[str, dict[str, Any]] = {}
+    chance: dict[str, dict[str, Any]] = {}
+    resampled: dict[str, dict[str, dict[str, dict[str, np.ndarray]]]] = {}
     curves: dict[str, verification.RocCurve] = {}
     # A method that one fold lacks says nothing about all of them.
     methods = [
@@ -60,15 +58,14 @@ def verify_users(
         (method, variant) for method in methods for variant in _variants(method, group, run, orders)
     ]
     for method, variant in variants:
-        name = variant.name
-        table[name], resampled[name] = {}, {}
+        rows = tables.setdefault(variant.table, {})[method] = {}
+        values_of = resampled.setdefault(variant.table, {})[method] = {}
+        name = variant.table.replace("encoder", method).replace("_", " ")
         sizes = verification_protocol.usable_sizes(options.num_images, variant.available)
         for size in sizes:
             scores = variant.score(size)
-            if method == "encoder" or (name == "residual_map" and size == sizes[-1]):
-                curves[f"{name.replace('_', ' ')}, n = {size}"] = verification_protocol.mean_curve(
-                    scores
-                )
+            if method == "encoder" or (name == "residual map" and size == sizes[-1]):
+                curves[f"{name}, n = {size}"] = verification_protocol.mean_curve(scores)
             values = verification_protocol.resampled_verification_metrics(
                 scores,
                 user_weight,
@@ -76,32 +73,40 @@ def verify_users(
                 num_images=variant.num_images,
                 seed=options.seed,
             )
-            resampled[name][str(size)] = values
-            table[name][str(size)] = {
+            values_of[str(size)] = values
+            rows[str(size)] = {
                 **with_intervals(verification_protocol.verification_metrics(scores), values),
                 "num_users": len(np.unique(np.concatenate([one.users for one in scores]))),
                 "num_images": num_images,
                 "num_draws": options.num_draws,
             }
             if method == "encoder":
-                chance.setdefault(name.replace(method, "chance"), {})[str(size)] = (
+                chance.setdefault(variant.table, {})[str(size)] = (
                     verification_protocol.chance_metrics(
                         [len(one.users) for one in scores],
                         samples_per_user=scores[0].samples_per_user,
                     )
                 )
-    differences = {}
-    for method, rows in table.items():
-        base = "encoder" + (ACROSS if method.endswith(ACROSS) else "")
-        if method != base:
-            differences[f"{base}_minus_{method}"] = {
+    differences = {
+        f"{key}_differences": {
+            f"encoder_minus_{method}": {
                 size: difference(
-                    table[base][size], row, resampled[base][size], resampled[method][size]
+                    table["encoder"][size],
+                    row,
+                    resampled[key]["encoder"][size],
+                    resampled[key][method][size],
                 )
                 for size, row in rows.items()
-                if size in table[base]
+                if size in table["encoder"]
             }
-    return table | chance, differences, curves, resampled["encoder"]
+            for method, rows in table.items()
+            if method != "encoder"
+        }
+        for key, table in tables.items()
+    }
+    with_chance = {key: table | {"chance": chance[key]} for key, table in tables.items()}
+    of_encoder = {key: of_methods["encoder"] for key, of_methods in resampled.items()}
+    return with_chance | differences, curves, of_encoder
 
 
 def _variants(
@@ -132,7 +137,7 @@ def _variants(
                 for fold in folds
             ]
 
-        return [_Variant(method, fewest, orders.shape[1], score)]
+        return [_Variant("encoder", fewest, orders.shape[1], score)]
 
     def score_sessions(size: int, across: bool) -> list[verification_protocol.VerificationScores]:
         return [
@@ -144,10 +149,11 @@ def _variants(
 
     variants = []
     for across in (False, True):
-        fewest, name = available(method, across), method + (ACROSS if across else "")
+        fewest = available(method, across)
         if fewest:
             score_size = functools.partial(score_sessions, across=across)
-            variants.append(_Variant(name, fewest, fewest, score_size))
+            table = "encoder" + (ACROSS if across else "")
+            variants.append(_Variant(table, fewest, fewest, score_size))
     return variants
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy import special
 
 from gazejax.evaluation.folds import GROUPS
+from gazejax.evaluation.report import ACROSS
 from gazejax.experiments.read_runs import (
     EvaluatedRun,
     Variants,
@@ -109,10 +110,12 @@ def headline_metrics(variants: Variants) -> list[ReportedMetric]:
     runs = [run for seeds in variants.values() for run in seeds.values()]
     found = []
     for users in GROUPS:
-        for size in _common(run.evaluation["encoder"][users]["encoder"] for run in runs):
-            path = f"encoder/{users}/encoder/{size}"
-            for name in ("roc_auc", "rank1"):
-                found.append(ReportedMetric(users, name, size, f"{path}/{name}"))
+        for end in ("", ACROSS):
+            tables = [run.evaluation.get(f"encoder{end}", {}).get(users) for run in runs]
+            for size in _common(table["encoder"] if table else {} for table in tables):
+                path = f"encoder{end}/{users}/encoder/{size}"
+                for name in ("roc_auc", "rank1"):
+                    found.append(ReportedMetric(users, name + end, size, f"{path}/{name}"))
     if not all("saliency" in run.evaluation for run in runs):
         return found
     for users in GROUPS:
@@ -171,7 +174,7 @@ def table_of(variants: Variants) -> list[dict[str, Any]]:
             values, resampled = _read(metric, [runs[seed] for seed in base])
             row: dict[str, Any] = {"users": metric.users, "metric": metric.name, "n": metric.size}
             low, high = mean_interval(values, resampled, seed=generator_seed)
-            if metric.path.startswith("encoder/"):  # Shares lie between 0 and 1.
+            if metric.path.startswith("encoder"):  # Shares lie between 0 and 1.
                 low, high = max(low, 0.0), min(high, 1.0)
             row |= {"value": float(values.mean()), "value_interval": [low, high]}
             row |= {"difference": None, "difference_interval": None}
@@ -246,6 +249,7 @@ def describe(variants: Variants) -> dict[str, Any]:
     return {
         "data": compared["data"],
         "purpose": compared["purpose"],
+        "sessions": compared.get("sessions"),
         "folds": len(runs[0].splits),
         "test_images": len(runs[0].splits[0]["test_images"]),
         "seeds": sorted(next(iter(variants.values()))),

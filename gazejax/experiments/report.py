@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gazejax.evaluation.report import STAGE_1_METRICS, format_value, markdown_table
+from gazejax.evaluation.report import ACROSS, STAGE_1_METRICS, format_value, markdown_table
 
 
 def format_comparison(
@@ -18,7 +18,11 @@ def format_comparison(
     parts = []
     for name, compared in described.items():
         of_table = [row for row in rows if row["table"] == name]
-        parts += [f"## {name}", _what_was_averaged(compared), _comparison_of_stage_1(of_table)]
+        parts += [
+            f"## {name}",
+            _what_was_averaged(compared),
+            _comparison_of_stage_1(of_table, compared),
+        ]
         if any(row["metric"].startswith("cc") for row in of_table):
             parts.append(_comparison_of_stage_2(of_table))
         elif compared["has_stage_2"]:
@@ -59,16 +63,21 @@ def _what_was_averaged(compared: Mapping[str, Any]) -> str:
     )
 
 
-def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]]) -> str:
+def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]], compared: Mapping[str, Any]) -> str:
     sizes = sorted({row["n"] for row in rows if row["metric"] == "roc_auc"})
+    titles = {
+        metric + end: STAGE_1_METRICS[metric] + title
+        for end, title in (("", ""), (ACROSS, f", across {compared['sessions']}"))
+        for metric in ("roc_auc", "rank1")
+    }
     lines = []
     for users in dict.fromkeys(row["users"] for row in rows):
-        for metric in ("roc_auc", "rank1"):
+        for metric, title in titles.items():
             for name, cells in _variants_and_differences(
                 [row for row in rows if (row["users"], row["metric"]) == (users, metric)], "n"
             ):
-                values = [cells[size] for size in sizes]
-                lines.append([f"{users}: {name}", STAGE_1_METRICS[metric], *values])
+                values = [cells.get(size, "") for size in sizes]
+                lines.append([f"{users}: {name}", title, *values])
     return "**Verification.** Compared by n enrolment and n probe images:\n\n" + markdown_table(
         ["users: variant", "metric", *(f"n = {size}" for size in sizes)], lines
     )
@@ -96,7 +105,7 @@ def _variants_and_differences(
     rows: Sequence[Mapping[str, Any]], column: str
 ) -> Iterator[tuple[str, dict[Any, str]]]:
     """The values of each variant, then their differences to the base, by the entry of a column."""
-    base = rows[0]["variant"]
+    base = rows[0]["variant"] if rows else None
     for variant in dict.fromkeys(row["variant"] for row in rows):
         own = {row[column]: row for row in rows if row["variant"] == variant}
         yield variant, {key: format_value(row, "value") for key, row in own.items()}

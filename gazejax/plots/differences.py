@@ -36,6 +36,8 @@ from gazejax.plots.style import (
 _COMPARED_METRICS = {
     "roc_auc": "ROC-AUC",
     "rank1": "rank-1",
+    "roc_auc_across_sessions": "ROC-AUC across sessions",
+    "rank1_across_sessions": "rank-1 across sessions",
     "information_gain_own": "IG of own, bits",
     "information_gain_own_minus_swapped": "IG of own - swapped, bits",
     "information_gain_own_minus_mean": "IG of own - mean, bits",

@@ -229,18 +229,16 @@ def test_sessions_are_compared_within_and_across(tiny_run, data_dir, monkeypatch
 
     monkeypatch.setattr(run, "load_dataset", with_other_images)
     result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
-    table = result["encoder"]
-    assert {"encoder", "encoder_across_sessions", "residual_map_across_sessions"} <= set(table)
-    for method in ("encoder", "encoder_across_sessions"):
-        assert set(table[method]) == {"1", "5"}
-        assert table[method]["5"]["num_users"] == 8
-        assert set(table[method]["5"]) == set(table["fixation_statistics"]["5"])
-    assert (
-        "encoder_across_sessions_minus_residual_map_across_sessions"
-        in (result["encoder_differences"])
-    )
+    for key in ("encoder", "encoder_across_sessions"):
+        table = result[key]
+        assert table.keys() == result["encoder"].keys() >= {"residual_map", "chance"}
+        assert set(table["encoder"]) == {"1", "5"}
+        assert table["encoder"]["5"]["num_users"] == 8
+        assert set(table["encoder"]["5"]) == set(table["fixation_statistics"]["5"])
+        assert "encoder_minus_residual_map" in result[f"{key}_differences"]
     printed = capsys.readouterr().out
     assert "| **encoder**, across sessions | 5 |" in printed
+    assert "| encoder minus residual map, across sessions | 5 |" in printed
     assert "from different sessions" in printed
 
 

@@ -17,6 +17,7 @@ from gazejax.evaluation.folds import GROUPS
 from gazejax.experiments import read_runs
 from gazejax.experiments.comparison import compare, mean_interval, table_of
 from gazejax.experiments.read_runs import EvaluatedRun, check_comparable, read_tables
+from gazejax.experiments.report import format_comparison
 from gazejax.experiments.sweep_file import plan, read_sweep
 from gazejax.workdir.layout import read_resources
 from gazejax.workdir.parameters import load_params
@@ -157,6 +158,32 @@ def test_variants_with_other_seen_users_are_compared_on_unseen_users():
         if row["metric"] == "rank1"
     }
     assert differences == {"seen": None, "unseen": pytest.approx(-0.1)}
+
+
+def across_sessions(run, value):
+    """The run, with another value across sessions, of the unseen users alone."""
+    path = "encoder_across_sessions/unseen/encoder/1"
+    metrics = dict.fromkeys(("roc_auc", "rank1"), value)
+    evaluation = {"encoder_across_sessions": {"unseen": {"encoder": {"1": metrics}}}}
+    resamples = {f"{path}/{name}": np.float32(value + SHIFT) for name in metrics}
+    return run._replace(evaluation=run.evaluation | evaluation, resamples=run.resamples | resamples)
+
+
+def test_runs_are_compared_across_sessions_where_all_know_them():
+    base, other = (
+        {0: across_sessions(evaluated(0, value), value - 0.3)} for value in (0.75, 0.875)
+    )
+    rows = table_of({"base": base, "other": other})
+    found = [row for row in rows if row["metric"].endswith("_across_sessions")]
+    assert [row["users"] for row in found] == ["unseen"] * 4
+    assert [row["value"] for row in found] == pytest.approx([0.45, 0.45, 0.575, 0.575])
+    assert found[-1]["difference"] == pytest.approx(0.125)
+    described = {"test": dict.fromkeys(("folds", "test_images", "data", "purpose", "resamples"), 1)}
+    described["test"] |= {"sessions": "repeats", "commits": ["c"], "seeds": [0], "has_stage_2": 0}
+    text = format_comparison([{"table": "test", **row} for row in rows], described)
+    assert "| unseen: other - base | rank-1, across repeats | +0.125 [+0.125, +0.125] |" in text
+    rows = table_of({"base": base, "other": {0: evaluated(0, 0.875)}})
+    assert {row["metric"] for row in rows} == {"roc_auc", "rank1"}
 
 
 def test_a_single_run_is_compared_with_nothing_and_what_is_stale_is_refused(tiny_run, tmp_path):

@@ -60,10 +60,9 @@ def test_the_results_of_a_run_can_be_inserted(tiny_run, tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text((ROOT / "README.md").read_text())
     evaluation = json.loads((tiny_run / "evaluation.json").read_text())
-    # The tiny data set names no sessions: the rows across sessions are made of those without.
+    # The tiny data set names no sessions: the tables across sessions are made of those without.
     evaluation["compared"]["sessions"] = "sessions"
-    for of_users in evaluation["encoder"].values():
-        of_users["encoder_across_sessions"] = of_users["encoder"]
+    evaluation["encoder_across_sessions"] = evaluation["encoder"]
     evaluation["saliency_across_sessions_differences"] = evaluation["saliency_differences"]
     other = tmp_path / "evaluation.json"
     other.write_text(json.dumps(evaluation))
@@ -99,7 +98,7 @@ def test_the_short_table_names_the_best_control():
         },
         {
             "compared": {"data": "lab/gaze", "sessions": "repeats"},
-            "encoder": {"unseen": {"encoder_across_sessions": {"10": row(0.875, "roc_auc")}}},
+            "encoder_across_sessions": {"unseen": {"encoder": {"10": row(0.875, "roc_auc")}}},
             "saliency_across_sessions_differences": {"unseen": {"50": differences["50"]}},
         },
     ).splitlines()
