@@ -173,6 +173,13 @@ def viewing_scanpaths(
     )
 
 
+def rows_of(
+    users: Int[np.ndarray, " user"], recordings: Recordings | None
+) -> Int[np.ndarray, " row"]:
+    """The recordings of some users; the users themselves where there are no recordings."""
+    return users if recordings is None else recordings_of(users, recordings.user)
+
+
 def longest_viewing(gaze: Gaze) -> int:
     """Number of fixations of the longest viewing, to which other viewings are padded."""
     return int(np.max(gaze.viewing_length))

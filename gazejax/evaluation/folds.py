@@ -30,7 +30,7 @@ from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.metrics import bootstrap, verification
 from gazejax.runtime.progress import track
-from gazejax.types import AnyArray, Dataset, Gaze, Recordings, longest_viewing, recordings_of
+from gazejax.types import AnyArray, Dataset, Gaze, longest_viewing, recordings_of, rows_of
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_leaks, check_same_encoder
 from gazejax.workdir.layout import latest_step, load_comparison, load_config, load_projection
@@ -148,8 +148,7 @@ def represent_fold(
     )
     network = encoder_network(config, num_users=len(splits.seen_users))
     stages = [stage for stage in ENCODER_STAGES if latest_step(workdir, stage) is not None]
-
-    similarities = [_comparison(workdir, stage, config.encoder.comparison.kind) for stage in stages]
+    comparisons = [_comparison(workdir, stage, config.encoder.comparison.kind) for stage in stages]
 
     def embed(
         changed: Dataset, stages: Sequence[str], by_recording: bool
@@ -184,7 +183,7 @@ def represent_fold(
             limits={**config.eval.gaze},
             truncated_fixations=config.eval.truncated_fixations,
             by_recording=by_recording,
-            similarities=similarities,
+            comparisons=comparisons,
         )
 
     methods, recorded = represent(by_recording=False), {}
@@ -201,11 +200,16 @@ def represent_fold(
     return Fold(workdir, config, splits, inputs, replacement, compared, recorded)
 
 
-def _comparison(workdir: Path, stage: str, kind: str) -> verification_protocol.Similarity:
+# Mean embedding of the users of a data set -> how the embeddings of its users are compared.
+Comparison = Callable[[Float[np.ndarray, " embedding"]], verification_protocol.Similarity]
+
+
+def _comparison(workdir: Path, stage: str, kind: str) -> Comparison:
     """How the embeddings of a trained encoder are compared."""
     if kind == "distance":
-        return verification_protocol.at_any_size(verification.negative_distance)
-    return log_likelihood_ratios(load_comparison(workdir, stage))
+        return lambda _: verification_protocol.at_any_size(verification.negative_distance)
+    model = load_comparison(workdir, stage)
+    return lambda mean: log_likelihood_ratios(model._replace(mean=mean))
 
 
 class Representation(NamedTuple):
@@ -227,7 +231,7 @@ def make_representations(
     limits: Mapping[str, Any],
     truncated_fixations: int,
     by_recording: bool,
-    similarities: Sequence[verification_protocol.Similarity],
+    comparisons: Sequence[Comparison],
 ) -> dict[str, Representation]:
     """The encoder and the controls of stage 1 on a fold, of its users or of its recordings.
 
@@ -240,10 +244,12 @@ def make_representations(
         limits: how much gaze of unseen users there is; see `perturbations.limit_gaze`.
         truncated_fixations: fixations of each viewing of the control of that name.
         by_recording: whether each recording is represented in place of each user.
-        similarities: how embeddings of each trained encoder are compared.
+        comparisons: of each trained encoder. A data set or shorter scanpaths move all embeddings
+            alike, so that each method is given the mean of its own embeddings of seen users.
     """
     images, recordings = splits.test_images, dataset.recordings if by_recording else None
     rows = np.arange(len(dataset.user_ids if recordings is None else recordings.user))
+    seen = rows_of(splits.seen_users, recordings)
 
     def gaze_of(dataset: Dataset) -> Gaze:
         apart = dataset.recordings if by_recording else None
@@ -255,12 +261,15 @@ def make_representations(
         lambda gaze, users: perturbations.limit_gaze(gaze, users=users, **limits),
         splits.unseen_users,
     )
-    gaze, of_embeddings = gaze_of(limited), similarities[0]
+    gaze = gaze_of(limited)
+
+    def represented(compare: Comparison, embeddings: Any, length: Any) -> Representation:
+        viewed = np.asarray(length)[np.ix_(seen, images)] > 0
+        return Representation(embeddings, length, compare(embeddings[seen][viewed].mean(axis=0)))
+
     embeddings, *permuted = embed(limited, stages)
     statistics = baselines.fixation_statistics(gaze, rows, images)
-    training = baselines.fixation_statistics(
-        gaze, rows_of(splits.seen_users, recordings), splits.train_images
-    )
+    training = baselines.fixation_statistics(gaze, seen, splits.train_images)
     spread = training[training[..., 0] > 0].std(axis=0)
     longest = max(longest_viewing(gaze), longest_viewing(limited.gaze))
     residual = baselines.residual_maps(
@@ -272,7 +281,7 @@ def make_representations(
         joined=recordings and JoinedGaze(limited.gaze, recordings.user),
     )
     methods = {
-        "encoder": Representation(embeddings, gaze.viewing_length, of_embeddings),
+        "encoder": represented(comparisons[0], embeddings, gaze.viewing_length),
         "residual_map": Representation(
             residual,
             gaze.viewing_length,
@@ -298,19 +307,12 @@ def make_representations(
         )
     else:
         (of_truncated,) = embed(truncated, stages[:1])
-        methods["encoder_truncated"] = Representation(of_truncated, lengths, of_embeddings)
-    for one, similarity in zip(permuted, similarities[1:], strict=True):
-        known = Representation(one, gaze.viewing_length, similarity)
+        methods["encoder_truncated"] = represented(comparisons[0], of_truncated, lengths)
+    for one, compare in zip(permuted, comparisons[1:], strict=True):
+        known = represented(compare, one, gaze.viewing_length)
         methods["permuted_labels"] = known._replace(permuted=True)
         methods["permuted_training"] = known
     return methods
-
-
-def rows_of(
-    users: Int[np.ndarray, " user"], recordings: Recordings | None
-) -> Int[np.ndarray, " row"]:
-    """The recordings of some users; the users themselves where there are no recordings."""
-    return users if recordings is None else recordings_of(users, recordings.user)
 
 
 def _with_gaze(

@@ -14,7 +14,7 @@ from gazejax.evaluation import (
     session_protocol,
     verification_protocol,
 )
-from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of, rows_of
+from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
 from gazejax.evaluation.report import ACROSS
 from gazejax.evaluation.verify_users import with_intervals
 from gazejax.inference.networks import saliency_network
@@ -25,7 +25,7 @@ from gazejax.inputs.stage_arrays import StageInputs, center_prior
 from gazejax.inputs.streaming import iterate_chunks
 from gazejax.metrics import bootstrap
 from gazejax.runtime.progress import track
-from gazejax.types import Dataset, Recordings, longest_viewing
+from gazejax.types import Dataset, Recordings, longest_viewing, rows_of
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 

@@ -60,10 +60,12 @@ def fit_comparison(
         devices=devices,
         batch_size=batch_size,
     )
+    dataset = np.zeros(len(pool.users), int) if pool.dataset is None else np.asarray(pool.dataset)
     return fit_two_covariance(
         embeddings[viewed],
         np.broadcast_to(user[:, None], viewed.shape)[viewed],
         np.broadcast_to(np.arange(len(rows))[:, None], viewed.shape)[viewed],
+        dataset=dataset,
         session_share=session_share,
         between_shrinkage=between_shrinkage,
         within_shrinkage=within_shrinkage,

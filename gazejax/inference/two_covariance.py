@@ -1,12 +1,12 @@
 """The two-covariance model of user embeddings: how likely two enrolments are of one person.
 
-An embedding of one viewing is the sum of a mean, an offset of the user, an offset of the session
-and one of the viewing, all of them normal. A user embedding is a mean over n viewings of one
-session: around the user, its covariance is `session + viewing / n`. Distances ignore this: they
-weigh what differs between sessions of one user as much as what differs between users.
+An embedding of one viewing is the sum of the mean of the data set, an offset of the user, one of
+the session and one of the viewing, all of them normal. A user embedding is a mean over n viewings
+of one session: around the user, its covariance is `session + viewing / n`. Distances ignore this:
+they weigh what differs between sessions of one user as much as what differs between users.
 
 Source: Brümmer and de Villiers, "The speaker partitioning problem", Odyssey 2010, section 2; also
-known as PLDA. The covariance of viewings over n, and the shrinkage, are ours.
+known as PLDA. The covariance of viewings over n, the shrinkage and the means of data sets are ours.
 """
 
 import functools
@@ -41,6 +41,7 @@ def fit_two_covariance(
     user: Int[np.ndarray, " viewing"],
     session: Int[np.ndarray, " viewing"],
     *,
+    dataset: Int[np.ndarray, " user"],
     session_share: float,
     between_shrinkage: float,
     within_shrinkage: float,
@@ -52,6 +53,7 @@ def fit_two_covariance(
         user: user of each viewing.
         session: session of each viewing; no two users share one. Sessions of one viewing are left
             out.
+        dataset: data set of each user. What differs between data sets is no difference of users.
         session_share: covariance of sessions, as a share of that of viewings, where no user has two
             sessions.
         between_shrinkage: how far the covariance of users is moved to its diagonal: 0 not at all, 1
@@ -59,7 +61,7 @@ def fit_two_covariance(
         within_shrinkage: likewise of the other two.
 
     Raises:
-        ValueError: if fewer than two users have a session of two viewings.
+        ValueError: if no data set has two users with a session of two viewings.
     """
     _, row, number = np.unique(session, return_inverse=True, return_counts=True)
     kept = number[row] >= 2
@@ -68,11 +70,12 @@ def fit_two_covariance(
         session[kept], return_index=True, return_inverse=True, return_counts=True
     )
     means = _group_means(embeddings, row, len(number))
-    _, of_user, num_sessions = np.unique(user[first], return_inverse=True, return_counts=True)
-    user_means = _group_means(means, of_user, len(num_sessions))
-    if len(user_means) < 2:
+    users, of_user = np.unique(user[first], return_inverse=True)
+    user_means = _group_means(means, of_user, len(users))
+    _, of_dataset, num_users = np.unique(dataset[users], return_inverse=True, return_counts=True)
+    if (most := max(num_users, default=0)) < 2:
         raise ValueError(
-            f"{len(user_means)} users have a session of 2 training viewings; allowed: at least 2"
+            f"{most} users of a data set have a session of 2 training viewings; allowed: at least 2"
         )
     viewing = _covariance(embeddings - means[row], free=len(embeddings) - len(means))
     free = len(means) - len(user_means)
@@ -82,11 +85,11 @@ def fit_two_covariance(
         of_means = _covariance(means - user_means[of_user], free=free)
         # The means of sessions scatter by their viewings too.
         between_sessions = _without_negative(of_means - viewing * np.mean(1 / number))
-    mean = user_means.mean(axis=0)
+    apart = user_means - _group_means(user_means, of_dataset, len(num_users))[of_dataset]
     return TwoCovariance(
-        mean=mean,
+        mean=user_means.mean(axis=0),
         between=_shrink(
-            _covariance(user_means - mean, free=len(user_means) - 1), between_shrinkage
+            _covariance(apart, free=len(user_means) - len(num_users)), between_shrinkage
         ),
         session=_shrink(between_sessions, within_shrinkage),
         viewing=_shrink(viewing, within_shrinkage),

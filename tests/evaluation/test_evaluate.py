@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gazejax.config.derived import STAGES
+from gazejax.config.derived import STAGES, embedding_layout
 from gazejax.data import loading
 from gazejax.evaluation import folds, prediction_protocol, run, verification_protocol
 from gazejax.evaluation.report import DETAILS, format_evaluation, headline
 from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
 from gazejax.types import Recordings
-from gazejax.workdir.layout import read_resources, write_resources
+from gazejax.workdir.layout import load_config, read_resources, write_resources
 from tests.tiny import tiny_config
 
 
@@ -170,6 +170,17 @@ def test_dropping_the_first_fixation_is_a_config_value(data_dir, tiny_dataset):
     np.testing.assert_array_equal(shorter, np.maximum(whole - 1, 0))
 
 
+def read_other_images(monkeypatch, change=lambda dataset: dataset):
+    """The data set that is read has images of other names: none was trained with."""
+    load_dataset = loading.load_dataset
+
+    def load(*of):
+        dataset = change(load_dataset(*of))
+        return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
+
+    monkeypatch.setattr(run, "load_dataset", load)
+
+
 def with_sessions(dataset, in_first):
     """Every user saw some images, [image], in one session, and the others in another."""
     length = np.repeat(np.asarray(dataset.gaze.viewing_length), 2, axis=0)
@@ -220,14 +231,7 @@ def test_maps_are_predicted_within_and_across_sessions(tiny_run, tmp_path, monke
 
 
 def test_sessions_are_compared_within_and_across(tiny_run, data_dir, monkeypatch, capsys):
-    load_dataset = loading.load_dataset
-
-    def with_other_images(config, projection):
-        dataset = load_dataset(config, projection)
-        dataset = with_sessions(dataset, np.arange(40) < 20)
-        return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
-
-    monkeypatch.setattr(run, "load_dataset", with_other_images)
+    read_other_images(monkeypatch, lambda dataset: with_sessions(dataset, np.arange(40) < 20))
     result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
     for key in ("encoder", "encoder_across_sessions"):
         table = result[key]
@@ -242,18 +246,29 @@ def test_sessions_are_compared_within_and_across(tiny_run, data_dir, monkeypatch
     assert "from different sessions" in printed
 
 
+def test_what_moves_all_embeddings_of_a_data_set_changes_no_score(
+    tiny_scanpath_run, data_dir, monkeypatch
+):
+    read_other_images(monkeypatch)
+    embed_viewings = folds.embed_viewings
+    plain = evaluate_on(tiny_scanpath_run, "synthetic_gaze/tiny", data_dir)["encoder"]
+    moved = 10.0 * np.arange(sum(embedding_layout(load_config(tiny_scanpath_run))))
+    monkeypatch.setattr(
+        folds, "embed_viewings", lambda *of, **how: embed_viewings(*of, **how) + moved
+    )
+    found = evaluate_on(tiny_scanpath_run, "synthetic_gaze/tiny", data_dir)["encoder"]
+    for method in ("encoder", "encoder_truncated"):
+        for name in ("roc_auc", "rank1"):
+            values = [table[method]["5"][name] for table in (plain, found)]
+            assert values[1] == pytest.approx(values[0], abs=1e-3)
+
+
 def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
     tiny_run, data_dir, monkeypatch, capsys
 ):
     with pytest.raises(ValueError, match=r"trained with .* images of synthetic_gaze/tiny"):
         evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
-    load_dataset = loading.load_dataset
-
-    def with_other_images(config, projection):
-        dataset = load_dataset(config, projection)
-        return dataset._replace(image_ids=tuple(f"other_{name}" for name in dataset.image_ids))
-
-    monkeypatch.setattr(run, "load_dataset", with_other_images)
+    read_other_images(monkeypatch)
     result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
     table = result["encoder"]
     assert set(table) >= {"encoder", "residual_map", "fixation_statistics", "chance"}

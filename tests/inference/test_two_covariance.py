@@ -12,6 +12,12 @@ from gazejax.inference.two_covariance import (
 NO_SHRINKAGE = {"session_share": 0.1, "between_shrinkage": 0.0, "within_shrinkage": 0.0}
 
 
+def fit(embeddings, user, session, *, dataset=None, **options):
+    """Of one data set by default."""
+    dataset = np.zeros(user.max() + 1, int) if dataset is None else dataset
+    return fit_two_covariance(embeddings, user, session, dataset=dataset, **NO_SHRINKAGE | options)
+
+
 def normal_log_density(values, covariance):
     _, log_determinant = np.linalg.slogdet(2 * np.pi * covariance)
     return -0.5 * (log_determinant + values @ np.linalg.solve(covariance, values))
@@ -64,7 +70,7 @@ def sample_viewings(num_users, num_sessions, num_viewings, generator):
 
 def test_covariances_of_a_sample_of_the_model_are_found():
     generator = np.random.default_rng(0)
-    model = fit_two_covariance(*sample_viewings(400, 3, 5, generator), **NO_SHRINKAGE)
+    model = fit(*sample_viewings(400, 3, 5, generator))
     # The session's part of the third entry is 0 on average, as are its 9 / 5 of noise taken off.
     expected = np.diag([4.0, 0, 0]), np.diag([0, 1.0, 0]), np.diag([0, 0, 9.0])
     # Means of three sessions of five viewings scatter by 1/3 and 9/15 around the user.
@@ -78,7 +84,7 @@ def test_what_is_of_the_session_counts_less_than_with_distances():
     embeddings, user, session = sample_viewings(40, 2, 20, generator)
     embeddings *= [1.0, 4.0, 1.0]  # Sessions differ more than users.
     trained = user < 20
-    model = fit_two_covariance(embeddings[trained], user[trained], session[trained], **NO_SHRINKAGE)
+    model = fit(embeddings[trained], user[trained], session[trained])
     means = embeddings[~trained].reshape(20, 2, 20, 3).mean(axis=2)
     score = log_likelihood_ratios(model)(means[:, 0], means[:, 1], 20, 20)
     distance = -np.linalg.norm(means[:, None, 0] - means[None, :, 1], axis=-1)
@@ -93,10 +99,8 @@ def test_shrinkage_keeps_the_diagonal_and_sessions_may_be_single():
         user,
         session,
     )
-    plain = fit_two_covariance(*viewings, **NO_SHRINKAGE)
-    model = fit_two_covariance(
-        *viewings, session_share=0.1, between_shrinkage=1.0, within_shrinkage=0.5
-    )
+    plain = fit(*viewings)
+    model = fit(*viewings, between_shrinkage=1.0, within_shrinkage=0.5)
     np.testing.assert_allclose(model.session, 0.1 * model.viewing)
     np.testing.assert_allclose(model.between, np.diag(np.diag(plain.between)))
     off_diagonal = ~np.eye(3, dtype=bool)
@@ -106,13 +110,26 @@ def test_shrinkage_keeps_the_diagonal_and_sessions_may_be_single():
 
 def test_a_collapsed_encoder_scores_all_alike():
     user, session = np.repeat([0, 1, 2], 4), np.repeat(np.arange(6), 2)
-    model = fit_two_covariance(np.ones((12, 3)), user, session, **NO_SHRINKAGE)
+    model = fit(np.ones((12, 3)), user, session)
     scores = log_likelihood_ratios(model)(np.ones((3, 3)), np.ones((3, 3)), 2, 2)
     np.testing.assert_array_equal(scores, np.zeros((3, 3)))
 
 
+def test_what_differs_between_data_sets_is_no_difference_of_users():
+    embeddings, user, session = sample_viewings(40, 2, 5, np.random.default_rng(3))
+    dataset = np.arange(40) % 2
+    moved = embeddings + np.where(dataset[user, None] == 0, 0.0, [50.0, -20.0, 10.0])
+    one, other = (fit(values, user, session, dataset=dataset) for values in (embeddings, moved))
+    for name in ("between", "session", "viewing"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=1e-9)
+    # By hand: means of users of 0 and 2, and of 10 and 14, around their data set: (2 + 8) / 2.
+    values = np.repeat([[0.0], [2.0], [10.0], [14.0]], 2, axis=0)
+    index = np.repeat(np.arange(4), 2)
+    assert fit(values, index, index, dataset=np.array([7, 7, 9, 9])).between == 5.0
+
+
 def test_too_few_viewings_are_refused():
-    with pytest.raises(ValueError, match=r"1 users have a session of 2 training viewings"):
-        fit_two_covariance(
-            np.ones((3, 2)), np.array([0, 0, 1]), np.array([0, 0, 1]), **NO_SHRINKAGE
-        )
+    with pytest.raises(ValueError, match=r"1 users of a data set have a session of 2 training"):
+        fit(np.ones((3, 2)), np.array([0, 0, 1]), np.array([0, 0, 1]))
+    with pytest.raises(ValueError, match=r"1 users of a data set have a session of 2 training"):
+        fit(np.ones((4, 2)), *[np.array([0, 0, 1, 1])] * 2, dataset=np.array([0, 1]))
