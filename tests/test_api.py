@@ -144,14 +144,14 @@ def test_an_encoder_of_durations_names_what_is_wrong_with_them(
 def test_a_person_changes_the_map_and_nobody_gives_the_universal_one(model):
     universal = np.zeros((5, 7))
     universal[1, 5] = 3.0
-    nobody = model.predict(IMAGE, universal=universal)
+    of_mean = model.predict(IMAGE, universal=universal)
     # Cells of 10 px: the peak stays in row 1, column 5.
-    row, column = np.unravel_index(nobody.argmax(), nobody.shape)
+    row, column = np.unravel_index(of_mean.argmax(), of_mean.shape)
     assert 8 <= row < 22
     assert 48 <= column < 62
-    assert nobody.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
+    assert of_mean.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
     someone = model.predict(IMAGE, np.full(model.embedding_size, 1.0), universal)
-    assert np.abs(someone - nobody).max() > 0
+    assert np.abs(someone - of_mean).max() > 0
 
 
 def test_a_given_universal_map_comes_back_as_it_is(model):

@@ -122,7 +122,7 @@ def test_unknown_and_missing_keys_are_refused():
     assert refused(values)[0] == "encoder.loss"
 
 
-def test_a_config_of_the_version_before_is_told_apart():
+def test_a_config_of_the_version_before_is_recognized():
     values = read_config("synthetic_gaze").to_dict()
     values["encoder"]["sampling"] = values["encoder"].pop("batch")
     key, text = refused(values)

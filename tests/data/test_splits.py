@@ -107,7 +107,7 @@ def test_users_who_saw_too_little_are_excluded_and_move_no_user_into_another_set
     assert found.unseen_users.tolist() == [0, 3, 8, 11, 14]  # Every third of those who stay.
 
 
-def test_fewer_seen_users_are_some_of_more_and_strangers_stay_the_same():
+def test_fewer_seen_users_are_some_of_more_and_unseen_users_stay_the_same():
     options = {**HASH, "folds": 3, "fold": 1}
     whole = make_splits(USERS, OSIE, EVERYTHING, **options)
     before = set(whole.seen_users)

@@ -107,8 +107,8 @@ def test_universal_map_counts_only_who_saw_the_image(gaze):
     np.testing.assert_allclose(universal[0], personal(gaze, [0], [1])[0], atol=1e-6)
     alone = sum_maps(gaze, jnp.array([1, 2]), SPEC)
     assert (leave_one_out_maps(alone, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
-    nobody = sum_maps(gaze, jnp.array([2]), SPEC)
-    assert (leave_one_out_maps(nobody, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
+    of_none = sum_maps(gaze, jnp.array([2]), SPEC)
+    assert (leave_one_out_maps(of_none, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
 
 
 def test_scaled_maps_by_hand():

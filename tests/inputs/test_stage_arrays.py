@@ -1,4 +1,4 @@
-"""What networks are told of where others look, and what is left where users share few images."""
+"""What networks are given of where others look, and what is left where users share few images."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def config_of(data_dir, **values):
     return config
 
 
-def test_a_told_map_is_nobodys_in_particular(data_dir, tiny_dataset, tmp_path):
+def test_a_given_map_is_of_no_single_user(data_dir, tiny_dataset, tmp_path):
     config = config_of(data_dir, data__universal_map="center_prior")
     splits = make_config_splits(config, tiny_dataset)
     of_group = both_stage_inputs(config, tiny_dataset, splits)
@@ -85,7 +85,7 @@ def test_a_batch_of_recordings_has_their_viewings_and_the_universal_maps_of_the_
     np.testing.assert_allclose(pairs.universal, joined.universal, atol=1e-6)
 
 
-def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset, tmp_path):
+def test_the_group_itself_needs_no_given_map(data_dir, tiny_dataset, tmp_path):
     config = config_of(data_dir)
     splits = make_config_splits(config, tiny_dataset)
     arrays = make_stage_inputs("saliency", config, tiny_dataset, splits).arrays
@@ -93,7 +93,7 @@ def test_the_group_itself_needs_nothing_told(data_dir, tiny_dataset, tmp_path):
     assert stages_to_train(config) == ["encoder", "saliency", "universal"]
 
 
-def test_what_predicts_comes_before_those_that_are_told(data_dir):
+def test_the_network_that_predicts_maps_comes_before_those_that_are_given_them(data_dir):
     config = config_of(data_dir, data__universal_map="predicted")
     assert stages_to_train(config) == ["universal", "encoder", "saliency"]
     config.stage = "encoder"
@@ -136,7 +136,7 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
     number = len(splits.train_images) // len(splits.seen_users)
     assert kept.sum(axis=1).tolist() == [number] * len(splits.seen_users)
     assert (kept == kept[0]).all()
-    # Strangers, and test images, keep what they had.
+    # Unseen users, and test images, keep what they had.
     np.testing.assert_array_equal(lengths[splits.unseen_users], before[splits.unseen_users])
     np.testing.assert_array_equal(lengths[:, splits.test_images], before[:, splits.test_images])
     assert set(np.unique(lengths[lengths != before])) == {0}
@@ -145,7 +145,7 @@ def test_sharing_is_asked_for_by_fold_and_changes_only_who_saw_what(data_dir, ti
         apply_image_overlap(config, tiny_dataset)
 
 
-def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir, tiny_dataset):
+def test_unseen_users_share_test_images_with_the_seen_users_or_with_none(data_dir, tiny_dataset):
     config = config_of(data_dir, split__hash_one_in=2)
     for overlap, viewers in ((1.0, {0, 8}), (0.0, {0, 1})):
         config.split.test_image_overlap = overlap
@@ -156,7 +156,7 @@ def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir
 
 
 @pytest.mark.parametrize(
-    ("universal_map", "overlap", "told"),
+    ("universal_map", "overlap", "printed"),
     [
         ("seen_users", None, ""),
         ("predicted", 0.0, ""),
@@ -164,8 +164,8 @@ def test_strangers_share_test_images_with_the_seen_users_or_with_nobody(data_dir
         ("seen_users", 0.0, "no other seen user looked at the image of 30 of 70 viewings: with"),
     ],
 )
-def test_an_empty_map_of_others_is_told_of(
-    data_dir, tmp_path, monkeypatch, capfd, universal_map, overlap, told
+def test_an_empty_map_of_others_is_reported(
+    data_dir, tmp_path, monkeypatch, capfd, universal_map, overlap, printed
 ):
     config = config_of(
         data_dir, data__universal_map=universal_map, split__train_image_overlap=overlap
@@ -174,8 +174,8 @@ def test_an_empty_map_of_others_is_told_of(
     monkeypatch.setattr(run, "_train_fold", lambda *_: None)
     train_folds(config, tmp_path / "run")
     lines = [line for line in "".join(capfd.readouterr()).splitlines() if "no other" in line]
-    assert len(lines) == bool(told)
-    assert all(line.startswith(told) for line in lines)
+    assert len(lines) == bool(printed)
+    assert all(line.startswith(printed) for line in lines)
 
 
 def test_little_gaze_is_that_of_unseen_users(data_dir, tiny_run, tmp_path):
@@ -190,9 +190,7 @@ def test_little_gaze_is_that_of_unseen_users(data_dir, tiny_run, tmp_path):
     assert after["unseen"]["encoder"] != before["unseen"]["encoder"]
 
 
-def test_what_is_to_be_predicted_is_the_group_whatever_the_others_are_told(
-    data_dir, tmp_path, monkeypatch
-):
+def test_the_target_is_the_group_whatever_map_the_others_are_given(data_dir, tmp_path, monkeypatch):
     config = config_of(data_dir, data__universal_map="center_prior")
     config.encoder.comparison.kind = "distance"  # Nothing is trained, so nothing is fitted.
     has_members = {}

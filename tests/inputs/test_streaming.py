@@ -141,8 +141,8 @@ def test_auto_chooses_by_size_and_says_so(gigabytes, chosen, data_dir, monkeypat
     monkeypatch.setattr(loading, "_device_memory", lambda: (gigabytes * 1e9, "a toy"))
     dataset = load_dataset(config)
     # 40 images: 30 x 40 with a map of floats, 7 bytes a pixel, and 32 x 48 with one of 8 x 12.
-    told = f"40 images take {40 * (7 * 1200 + 3 * 1536 + 4 * 96) / 1e9:.2f} GB"
-    assert capsys.readouterr().err.startswith(f"config.data.image_storage 'auto': {told}, and")
+    printed = f"40 images take {40 * (7 * 1200 + 3 * 1536 + 4 * 96) / 1e9:.2f} GB"
+    assert capsys.readouterr().err.startswith(f"config.data.image_storage 'auto': {printed}, and")
     assert isinstance(dataset.images["encoder"], LazyRows) == (chosen == "stream")
 
 

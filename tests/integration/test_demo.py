@@ -56,14 +56,14 @@ def demo(tmp_path_factory) -> Path:
     return folder / "run"
 
 
-def test_strangers_are_told_apart(demo):
+def test_unseen_users_are_verified(demo):
     result = json.loads((demo / "evaluation.json").read_text())["encoder"]["unseen"]
     assert result["encoder"]["10"]["roc_auc"] >= 0.90
     assert result["encoder"]["10"]["roc_auc"] > result["residual_map"]["10"]["roc_auc"]
     assert result["encoder"]["10"]["rank1"] > 2 / 16
 
 
-def test_strangers_maps_are_their_own(demo):
+def test_maps_of_unseen_users_are_their_own(demo):
     unseen = json.loads((demo / "evaluation.json").read_text())["saliency"]["unseen"]["10"]
     cc = {condition: row["cc"] for condition, row in unseen.items()}
     assert cc["own"] > cc["mean"] > cc["swapped"]
@@ -89,7 +89,7 @@ def test_embeddings(demo):
     return config, splits, pairs.mean(axis=1)
 
 
-def test_a_linear_probe_finds_the_traits_of_strangers(test_embeddings):
+def test_a_linear_probe_finds_the_traits_of_unseen_users(test_embeddings):
     """What each class of object is worth to a person: fitted on seen users, asked of unseen."""
     config, splits, embeddings = test_embeddings
     folder = reader.prepared_folder(config.data.name, config.data.data_dir)
@@ -113,7 +113,7 @@ def test_own_map_comes_closer_to_the_best_possible_one(demo, test_embeddings):
     model = gazejax.load(demo)
     observers = generative_model.sample_observers(0, len(embeddings))
     swapped = np.roll(splits.unseen_users, 1)
-    closeness = {"own": [], "swapped": [], "nobody": []}
+    closeness = {"own": [], "swapped": [], "mean": []}
     height, width = config.saliency.map_size
     for image in splits.test_images[:20]:
         scene = generative_model.sample_scene(0, int(image))
@@ -130,10 +130,10 @@ def test_own_map_comes_closer_to_the_best_possible_one(demo, test_embeddings):
             for condition, embedding in (
                 ("own", embeddings[user]),
                 ("swapped", embeddings[other]),
-                ("nobody", None),
+                ("mean", None),
             ):
                 found = model.predict(picture, embedding, universal=group)
                 closeness[condition].append(np.corrcoef(found.ravel(), best.ravel())[0, 1])
     means = {condition: np.mean(values) for condition, values in closeness.items()}
-    assert means["own"] > means["nobody"] + 0.02
+    assert means["own"] > means["mean"] + 0.02
     assert means["own"] > means["swapped"] + 0.05

@@ -66,7 +66,7 @@ def test_the_program_ends_with_status_1_and_one_line(data_dir, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_table_of_anybodys_trains_and_evaluates(data_dir, tmp_path):
+def test_a_table_of_the_user_trains_and_evaluates(data_dir, tmp_path):
     """As few people and images as the config promises: 5 and 25."""
     _, records = reader.read_records("synthetic_gaze/tiny", data_dir)
     (tmp_path / "images").mkdir()

@@ -118,8 +118,8 @@ class Pair:
             time.sleep(0.05)
         for process in self.processes:
             process.kill()  # Does nothing to one that has ended.
-        told = [process.communicate() for process in self.processes]
-        return [process.returncode for process in self.processes], told
+        printed = [process.communicate() for process in self.processes]
+        return [process.returncode for process in self.processes], printed
 
     def wait_until(self, is_true):
         while not is_true():
@@ -136,17 +136,17 @@ def curve(workdir, stage):
 
 
 def test_processes_step_and_agree_together(tmp_path):
-    statuses, told = Pair([sys.executable, "-c", MEETING, str(tmp_path)], flag="").ends(120)
-    assert statuses == [0, 0], told
-    for number, (out, _) in enumerate(told):
+    statuses, printed = Pair([sys.executable, "-c", MEETING, str(tmp_path)], flag="").ends(120)
+    assert statuses == [0, 0], printed
+    for number, (out, _) in enumerate(printed):
         assert f"locked {tmp_path}/shared" in out
         assert f"locked {tmp_path}/own" not in out
         path = rf"{tmp_path}/own_{number}/\.lock, so not all see one folder: checksum"
         assert re.search(rf"the processes differ in {path}: \[\d+, 0\]; allowed: one value", out)
     assert re.fullmatch(r"process \d+ on .*\n", (tmp_path / "shared/.lock").read_text())
     assert not (tmp_path / "own_1").exists()
-    assert "2 processes with 4 devices" in told[0][1]
-    assert "2 processes with 4 devices" not in told[1][1]
+    assert "2 processes with 4 devices" in printed[0][1]
+    assert "2 processes with 4 devices" not in printed[1][1]
 
 
 @pytest.mark.parametrize(
@@ -192,15 +192,15 @@ def training(data_dir, workdir, *overrides, compiled=KEPT):
 def undisturbed(data_dir, tmp_path_factory):
     """Workdir of a pair that trained to its end, and what each process said."""
     workdir = tmp_path_factory.mktemp("pair") / "run"
-    statuses, told = training(data_dir, workdir).ends()
-    assert statuses == [0, 0], told
-    return workdir, told
+    statuses, printed = training(data_dir, workdir).ends()
+    assert statuses == [0, 0], printed
+    return workdir, printed
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_pair_trains_as_one_process_does(undisturbed, tiny_run, data_dir, tmp_path):
-    workdir, told = undisturbed
+    workdir, printed = undisturbed
     # In the one process, all images lie on the devices.
     config = tiny_config(data_dir)
     config.stage = "universal"
@@ -222,14 +222,14 @@ def test_a_pair_trains_as_one_process_does(undisturbed, tiny_run, data_dir, tmp_
         np.testing.assert_allclose(*losses, rtol=1e-5)
     # The first evaluates and speaks for both.
     assert (workdir / "evaluation.json").is_file()
-    assert "**Verification.**" in told[0][0]
-    assert re.search(r"encoder: .*\b12/12 ", told[0][1])
-    assert "encoder" not in told[1][1]
+    assert "**Verification.**" in printed[0][0]
+    assert re.search(r"encoder: .*\b12/12 ", printed[0][1])
+    assert "encoder" not in printed[1][1]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # Four times two distributed.
-def test_what_befalls_one_process_stops_both_and_the_pair_resumes(undisturbed, data_dir, tmp_path):
+def test_a_stop_of_one_process_stops_both_and_the_pair_resumes(undisturbed, data_dir, tmp_path):
     workdir, compiled = tmp_path / "run", linked_copy(tmp_path / "compiled")
     one_stage = "--config.stage=universal"
 
@@ -242,9 +242,9 @@ def test_what_befalls_one_process_stops_both_and_the_pair_resumes(undisturbed, d
 
     pair = start()
     pair.processes[1].send_signal(signal.SIGTERM)
-    statuses, told = pair.ends()
-    assert statuses == [75, 75], told
-    saved = [re.search(r"interrupted: universal is saved at step (\d+)", err) for _, err in told]
+    statuses, printed = pair.ends()
+    assert statuses == [75, 75], printed
+    saved = [re.search(r"interrupted: universal is saved at step (\d+)", err) for _, err in printed]
     assert saved[0][1] == saved[1][1]
     assert latest_step(workdir, "universal") == int(saved[0][1])
 
@@ -252,16 +252,16 @@ def test_what_befalls_one_process_stops_both_and_the_pair_resumes(undisturbed, d
         pair = start()
         pair.processes[lost].kill()
         began = time.monotonic()
-        statuses, told = pair.ends()
+        statuses, printed = pair.ends()
         assert time.monotonic() - began < 60
         assert statuses[lost] == -signal.SIGKILL
         assert statuses[1 - lost] not in (0, 75)
         # Ours or JAX's, whichever notices first.
-        assert re.search(r"another process ended|another task died", told[1 - lost][1])
+        assert re.search(r"another process ended|another task died", printed[1 - lost][1])
 
-    statuses, told = training(data_dir, workdir, one_stage).ends()
-    assert statuses == [0, 0], told
-    assert "universal: resumed at step" in told[0][1]
+    statuses, printed = training(data_dir, workdir, one_stage).ends()
+    assert statuses == [0, 0], printed
+    assert "universal: resumed at step" in printed[0][1]
     whole = undisturbed[0]
     jax.tree.map(
         np.testing.assert_array_equal,

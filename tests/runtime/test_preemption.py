@@ -94,9 +94,9 @@ def test_one_signal_lets_it_finish_and_two_end_it_at_once(number):
         assert time.monotonic() - began < 5
     with start(BLOCKED, "300000") as patient:
         patient.send_signal(number)
-        _, told = patient.communicate(timeout=20)
+        _, printed = patient.communicate(timeout=20)
     assert patient.returncode == 75
-    assert told.splitlines() == [
+    assert printed.splitlines() == [
         f"{number.name}: saving after this step; a second signal ends at once",
         "interrupted: all is saved; the same command resumes",
     ]
@@ -109,11 +109,11 @@ def test_where_nothing_is_to_be_saved_one_signal_ends_it(seconds, is_hurried):
         assert ending.stdout.readline() == "ending\n"
         if is_hurried:
             ending.send_signal(signal.SIGTERM)
-        _, told = ending.communicate(timeout=10)
+        _, printed = ending.communicate(timeout=10)
     assert ending.returncode == 75
     # A hurried end may come before the line is written, or in the middle of it.
     one_line = "interrupted: SIGTERM received; the same command resumes\n"
-    assert one_line.startswith(told) if is_hurried else told == one_line
+    assert one_line.startswith(printed) if is_hurried else printed == one_line
 
 
 def test_without_a_signal_the_handlers_are_as_before():
@@ -231,8 +231,8 @@ def test_signals_and_a_second_run_in_the_real_program(data_dir, tmp_path):
         assert second.returncode == 1
         assert f"run is in use by process {process.pid} on " in second.stderr
         process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=60)
+        _, printed = process.communicate(timeout=60)
         assert process.returncode == 75
-        assert "interrupted: encoder is saved at step" in told
+        assert "interrupted: encoder is saved at step" in printed
     step = checkpoints.latest_step(tmp_path / "run" / "encoder" / "checkpoints")
     assert 40 <= step < 10000

@@ -1,4 +1,4 @@
-"""Kills a training again and again at random moments, and compares it with one that nobody killed.
+"""Kills a training again and again at random moments, and compares it with one that was not killed.
 
     python tests/soak/kill_and_resume.py --kills 50
 
@@ -92,14 +92,14 @@ def main() -> None:
                     time.sleep(0.01)
                 if process.poll() is None:
                     process.send_signal(signal.SIGKILL)
-            _, told = process.communicate()
+            _, printed = process.communicate()
             if process.returncode == 0:
                 break
             if process.returncode != -signal.SIGKILL:
-                sys.exit(f"status {process.returncode} after {num_kills} kills: {told[-2000:]}")
+                sys.exit(f"status {process.returncode} after {num_kills} kills: {printed[-2000:]}")
             num_kills += 1
             resumed = [
-                line for line in told.splitlines() if "resumed at" in line or "passed" in line
+                line for line in printed.splitlines() if "resumed at" in line or "passed" in line
             ]
             print(f"kill {num_kills}: {'; '.join(resumed)}", flush=True)
         compare(undisturbed, workdir)

@@ -52,10 +52,10 @@ def main() -> None:
             time.sleep(0.01)
         time.sleep(moments.uniform(0.0, 0.06))  # A step takes about 10 ms, a save 100.
         pair.processes[moments.randrange(2)].send_signal(signal.SIGTERM)
-        statuses, told = pair.ends(arguments.longest)
-        saved = [re.search(r"is saved at step (\d+)", err) for _, err in told]
+        statuses, printed = pair.ends(arguments.longest)
+        saved = [re.search(r"is saved at step (\d+)", err) for _, err in printed]
         if statuses != [EXIT_STATUS] * 2 or None in saved or len({one[1] for one in saved}) > 1:
-            sys.exit(f"statuses {statuses} after {number} signals: {told}")
+            sys.exit(f"statuses {statuses} after {number} signals: {printed}")
         print(f"signal {number}: both saved at step {saved[0][1]}", flush=True)
     print(f"{arguments.times} signals, both processes saved at one step after each")
 

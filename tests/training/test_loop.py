@@ -143,12 +143,12 @@ def test_changes_are_accepted_where_the_config_says_so_but_never_of_the_splits(
     other = tiny_dataset._replace(digest={**tiny_dataset.digest, "gaze": "0"})
     splits = make_config_splits(config, tiny_dataset)
     check_same_experiment(tiny_run, config, splits, other)
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert (
         "accept_changes: config.encoder.loss.margin was 0.2 and is now 9.0, "
-        "config.encoder.loss.mining was 'batch_all' and is now 'random'\n" in told
+        "config.encoder.loss.mining was 'batch_all' and is now 'random'\n" in printed
     )
-    assert "accept_changes: the digest of synthetic_gaze/tiny was" in told
+    assert "accept_changes: the digest of synthetic_gaze/tiny was" in printed
     config.split.fold = 0
     splits = make_config_splits(config, tiny_dataset)
     with pytest.raises(ValueError, match="seen_users of the encoder's training differ"):
@@ -190,9 +190,9 @@ def test_users_who_saw_different_images_train_and_evaluate(
         config[stage].num_steps = 2
     splits = make_config_splits(config, tiny_dataset)
     gaps = [(user, image) for user in range(8) for image in range(user, 40, 8)]
-    # Two images that nobody saw: no target of stage 2, and no harm.
-    nobody = [(user, image) for user in range(8) for image in splits.train_images[:2]]
-    dataset = incomplete(tiny_dataset, gaps + nobody)
+    # Two images without a viewing: no target of stage 2, and no harm.
+    unviewed = [(user, image) for user in range(8) for image in splits.train_images[:2]]
+    dataset = incomplete(tiny_dataset, gaps + unviewed)
     for module in (run, loading):
         monkeypatch.setattr(module, "read_dataset", lambda *_: dataset)
     train_and_evaluate(config, tmp_path / "run")

@@ -93,9 +93,9 @@ def test_every_spoilt_file_is_caught_and_the_one_before_is_used(spoil, damage, c
         step, trees, _ = restore(other)
         assert step == 4
         jax.tree.map(np.testing.assert_array_equal, trees, make_trees(4))
-        told = capsys.readouterr().err
-        assert told.startswith(f"passed over checkpoint {other / '8'}: it")
-        assert np.any([part in told for part in damage.strip("()").split("|")]), told
+        printed = capsys.readouterr().err
+        assert printed.startswith(f"passed over checkpoint {other / '8'}: it")
+        assert np.any([part in printed for part in damage.strip("()").split("|")]), printed
         shutil.rmtree(other)
 
 
@@ -155,7 +155,7 @@ def test_the_newest_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["arrays", "manifest"])
-def test_a_full_disk_is_told_and_earlier_checkpoints_are_intact(where, copy, monkeypatch):
+def test_a_full_disk_is_reported_and_earlier_checkpoints_are_intact(where, copy, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device", "somewhere")
 
@@ -171,7 +171,7 @@ def test_a_full_disk_is_told_and_earlier_checkpoints_are_intact(where, copy, mon
     assert restore(copy)[0] == 8
 
 
-def test_a_folder_that_cannot_be_written_is_told(copy, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_named(copy, monkeypatch):
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     copy.chmod(0o500)
