@@ -157,6 +157,7 @@ def test_few_plausible_rows_get_no_warning(text: str) -> None:
         (["p01_free", "p01_search"], "sessions"),
         (["ann_encoding", "ann_recognition", "bob_encoding", "bob_recognition"], "sessions"),
         (["p01_faces", "p01_houses", "p02_houses", "p02_faces"], "sessions"),
+        (["P01_A1", "P01_B1", "P02_A1", "P02_B1"], "sessions"),
         (["p01_copy", "p01"], "sessions"),
         (["ann - Copy (2)", "ann"], "sessions"),
         (["p07_L", "p07_R"], "eyes of one person"),
@@ -193,6 +194,8 @@ def test_names_of_one_person_are_named(user_ids: list[str], words: str) -> None:
         ["fam01_mother", "fam01_child", "fam02_mother", "fam02_child"],
         ["p01_f", "p02_m", "p03_f"],
         ["young_old", "young_new"],
+        ["P01_A1", "P02_B1", "P03_A1", "P04_A2"],
+        ["5f3a1b", "5f3a1c", "61aa0e", "61aa0f", "61aa10"],
     ],
 )
 def test_names_of_different_people_get_no_warning(user_ids: list[str]) -> None:

@@ -55,14 +55,18 @@ _TRAILING_COPY = re.compile(
     rf"^(?P<person>.*?[^\W_])[\s_.\-(]+(?P<number>(?:{_COPY_WORD})[\s_.\-(]*\d{{0,2}})\)?$",
     re.IGNORECASE,
 )
-# A person with a number, and a part of the study in a word that others have too.
-_TRAILING_WORD = re.compile(r"^(?P<person>.*\d)[\s_.\-]+(?P<number>[a-z]{2,})$", re.IGNORECASE)
+# A person with a number, and a part of the study in a word, or in a letter and a number, which
+# others have too.
+_TRAILING_WORD = re.compile(
+    r"^(?P<person>.*\d)[\s_.\-]+(?P<number>[a-z]{2,}|[a-h]\d{1,2})$", re.IGNORECASE
+)
 _TRAILING_LETTER = re.compile(r"^(?P<person>.*\d)[\s_.\-]*(?P<number>[a-h])$", re.IGNORECASE)
 _TRAILING_EYE = re.compile(
     rf"^(?P<person>.*?[^\W_])[\s_.\-]+(?P<number>{_EYE_WORD})$|"
     r"^(?P<person2>.*\d)(?P<number2>[LR])$",
     re.IGNORECASE,
 )
+_HEXADECIMAL = re.compile(r"[\da-f]{6,}", re.IGNORECASE)
 _LEADING = re.compile(
     rf"^(?:(?P<word>{_SESSION_WORD})[\s_.\-]*)?(?P<number>\d{{1,2}})[\s_.\-]+"
     r"(?P<person>[^\W\d_].*)$",
@@ -140,6 +144,8 @@ def _check_sessions(user_ids: Sequence[str]) -> list[str]:
         ((_TRAILING_WORD,), "words"),
         ((_LEADING,), "sessions"),
     ):
+        if patterns == (_TRAILING_LETTER,) and _are_hexadecimal(user_ids):
+            continue
         groups = _grouped(user_ids, patterns, what)
         if not groups:
             continue
@@ -156,6 +162,15 @@ def _check_sessions(user_ids: Sequence[str]) -> list[str]:
             "give the person and the session apart, with --user-from or in a column 'session'"
         ]
     return []
+
+
+def _are_hexadecimal(user_ids: Sequence[str]) -> bool:
+    """Whether names are numbers of base 16, whose last letter is a digit and no session."""
+    return (
+        all(map(_HEXADECIMAL.fullmatch, user_ids))
+        and len(set(map(len, user_ids))) == 1
+        and any(name[-1].isdigit() for name in user_ids)
+    )
 
 
 def _grouped(
