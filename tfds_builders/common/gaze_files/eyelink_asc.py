@@ -26,6 +26,13 @@ _COORDINATES = re.compile(r"-?\d{1,6}(?:\.\d{1,9})?")
 _VARIABLE = re.compile(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)")
 _PICTURES = "!V IMGLOAD"
 
+# Messages of experiments that say when the picture comes or goes, of any form: they are not read.
+_OWN_CHANGE = re.compile(
+    r"(?:image|img|picture|pic|photo|scene|stimulus|stim|display|target)[\s_\-]?"
+    r"(?:(?P<on>on|onset|start|shown)|off|offset|end|gone|hidden|removed|cleared)",
+    re.IGNORECASE,
+)
+
 # Messages that begin and end a trial, of Data Viewer and of OpenSesame.
 _BEGINS = ("TRIALID", "start_trial")
 _ENDS = ("TRIAL_RESULT", "stop_trial", "end_trial")
@@ -71,6 +78,7 @@ class _Trial(NamedTuple):
         shown: images of messages in the trial.
         later: images of messages between this trial and the next.
         variables: name -> value of the variables of the trial.
+        own: times and texts of messages of the experiment, see `_OWN_CHANGE`, while it is open.
     """
 
     label: str
@@ -80,6 +88,7 @@ class _Trial(NamedTuple):
     shown: list[_Shown]
     later: list[_Shown]
     variables: dict[str, str]
+    own: list[tuple[float, str]]
 
 
 class _Recording(NamedTuple):
@@ -173,6 +182,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     )
     for is_good, reason in rules:
         found, at = rows.take(found, is_good[at], reason), at[is_good[at]]
+    found = found._replace(taken=found.taken + _not_read(trials, trial[at], start[at], end[at]))
     if images is None:
         return found
     shown = [images[number] for number in trial[at]]
@@ -210,7 +220,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
             f"{path} is cut in its last line, {last[:80]!r}, expected a line break after it"
         )
     begins = next((word for word in _BEGINS if _has_message(text, word)), "START")
-    trials = [_Trial("", 0.0, [], [], [], [], {})]
+    trials = [_Trial("", 0.0, [], [], [], [], {}, [])]
     recording = _Recording([], trials, begins, [])
     is_open, num_blocks = False, 0
     for line, content in _lines(text):
@@ -226,7 +236,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
         elif kind == "START":
             num_blocks += 1
             if begins == "START":
-                trials.append(_Trial("", _time(path, line, words), [], [], [], [], {}))
+                trials.append(_Trial("", _time(path, line, words), [], [], [], [], {}, []))
                 is_open = True
         elif kind == "END" and begins == "START":
             is_open = False
@@ -237,7 +247,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
             time_ms, message = float(match[1]) - float(match[2] or 0), match[3]
             word, *others = message.split() or [""]
             if word == begins:
-                trials.append(_Trial(" ".join(others), time_ms, [], [], [], [], {}))
+                trials.append(_Trial(" ".join(others), time_ms, [], [], [], [], {}, []))
                 is_open = True
             elif word in _ENDS:
                 is_open = False
@@ -257,6 +267,8 @@ def _read_lines(path: Path, text: str) -> _Recording:
             else:
                 if variable := _VARIABLE.fullmatch(message):
                     trials[-1].variables[variable[1]] = variable[2].strip().strip("\"'")
+                if is_open and _OWN_CHANGE.fullmatch(message):
+                    trials[-1].own.append((time_ms, message))
                 shown = _shown(path, line, message)
                 (trials[-1].shown if is_open else trials[-1].later).extend(shown)
                 if any(one.mode for one in shown):
@@ -363,6 +375,36 @@ def _is_displayed(
         for off, back in _gaps(of_trial):
             is_displayed[at] &= (start[at] < off) | (end[at] >= back)
     return is_displayed
+
+
+def _not_read(
+    trials: Sequence[_Trial], trial: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> str:
+    """Says which fixations are read although a message of the experiment speaks against it.
+
+    The message may be of another picture, so that no fixation is left out by it.
+
+    Args:
+        trials: the trials.
+        trial: int64 [n], trial of each fixation that is read.
+        start: float64 [n], time in milliseconds.
+        end: float64 [n], alike.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    for number, one in enumerate(trials):
+        at = np.flatnonzero(trial == number) if one.own else ()
+        for time_ms, message in one.own:
+            match = _OWN_CHANGE.fullmatch(message)
+            is_on = match is not None and match["on"] is not None
+            count = int((end[at] < time_ms).sum() if is_on else (start[at] >= time_ms).sum())
+            if count:
+                key = ("end before" if is_on else "begin after", message)
+                counts[key] = counts.get(key, 0) + count
+    return "".join(
+        f", also {count} fixations that {side} the message {message!r}, which is not read: write "
+        f"it as {'SYNCTIME' if side == 'end before' else 'DISPLAY OFF'} if it is of the picture"
+        for (side, message), count in counts.items()
+    )
 
 
 def _gaps(changes: Sequence[tuple[float, _Change]]) -> Iterator[tuple[float, float]]:

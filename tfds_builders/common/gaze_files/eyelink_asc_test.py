@@ -410,3 +410,25 @@ def test_a_truncated_file_has_no_other_places(tmp_path: Path) -> None:
             rectangles = {tuple(one) for one in [*whole.shown_px.tolist(), (0, 0, 1, 1)]}
             assert {tuple(one) for one in found.shown_px.tolist()} <= rectangles
     assert num_read > 100
+
+
+def test_fixations_beyond_messages_of_the_experiment_are_counted(tmp_path: Path) -> None:
+    text = "".join(
+        f"MSG\t{t} TRIALID {number}\nSTART\t{t + 1} \tLEFT\tEVENTS\n"
+        f"MSG\t{t + 2} !V IMGLOAD CENTER {number}.png 400 300 800 600\n"
+        f"EFIX L   {t + 10}\t{t + 90}\t81\t  400.0\t  300.0\t   1070\n"
+        f"MSG\t{t + 95} STIM_ON\n"
+        f"EFIX L   {t + 100}\t{t + 300}\t201\t  100.0\t  110.0\t   1070\n"
+        f"MSG\t{t + 400} IMAGE_OFF\n"
+        f"EFIX L   {t + 410}\t{t + 600}\t191\t  700.0\t  500.0\t   1070\n"
+        f"EFIX L   {t + 610}\t{t + 800}\t191\t  700.0\t  510.0\t   1070\n"
+        f"END\t{t + 900} \tEVENTS\nMSG\t{t + 901} TRIAL_RESULT 0\n"
+        for number, t in ((1, 2000), (2, 4000))
+    )
+    taken = read(tmp_path / "a.asc", text).taken
+    assert "also 2 fixations that end before the message 'STIM_ON', which is not read" in taken
+    assert "also 4 fixations that begin after the message 'IMAGE_OFF', which is not read" in taken
+    known = text.replace("STIM_ON", "SYNCTIME").replace("IMAGE_OFF", "DISPLAY OFF")
+    found = read(tmp_path / "b.asc", known)
+    assert numbers(found.x) == [100.0, 100.0]
+    assert "not read" not in found.taken
