@@ -182,7 +182,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     )
     for is_good, reason in rules:
         found, at = rows.take(found, is_good[at], reason), at[is_good[at]]
-    found = found._replace(taken=found.taken + _not_read(trials, trial[at], start[at], end[at]))
+    found = found._replace(doubtful=_doubtful(trials, trial[at], start[at], end[at]))
     if images is None:
         return found
     shown = [images[number] for number in trial[at]]
@@ -377,10 +377,10 @@ def _is_displayed(
     return is_displayed
 
 
-def _not_read(
+def _doubtful(
     trials: Sequence[_Trial], trial: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> str:
-    """Says which fixations are read although a message of the experiment speaks against it.
+) -> dict[str, int]:
+    """Counts fixations that are read although a message of the experiment speaks against them.
 
     The message may be of another picture, so that no fixation is left out by it.
 
@@ -389,8 +389,11 @@ def _not_read(
         trial: int64 [n], trial of each fixation that is read.
         start: float64 [n], time in milliseconds.
         end: float64 [n], alike.
+
+    Returns:
+        Reason -> number of fixations.
     """
-    counts: dict[tuple[str, str], int] = {}
+    counts: dict[str, int] = {}
     for number, one in enumerate(trials):
         at = np.flatnonzero(trial == number) if one.own else ()
         for time_ms, message in one.own:
@@ -398,13 +401,13 @@ def _not_read(
             is_on = match is not None and match["on"] is not None
             count = int((end[at] < time_ms).sum() if is_on else (start[at] >= time_ms).sum())
             if count:
-                key = ("end before" if is_on else "begin after", message)
-                counts[key] = counts.get(key, 0) + count
-    return "".join(
-        f", also {count} fixations that {side} the message {message!r}, which is not read: write "
-        f"it as {'SYNCTIME' if side == 'end before' else 'DISPLAY OFF'} if it is of the picture"
-        for (side, message), count in counts.items()
-    )
+                side, word = ("before", "SYNCTIME") if is_on else ("after", "DISPLAY OFF")
+                reason = (
+                    f"{side} the message {message!r}, which is not read (if it is of the picture, "
+                    f"write it as {word})"
+                )
+                counts[reason] = counts.get(reason, 0) + count
+    return counts
 
 
 def _gaps(changes: Sequence[tuple[float, _Change]]) -> Iterator[tuple[float, float]]:

@@ -199,11 +199,12 @@ def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
     which = str(path) if len(parts) == 1 else f"{path} and {len(parts) - 1} more"
     by = f": {first.taken}" if first.taken else ""
     notes = [f"{which} read as {name}{by}"]
-    total: dict[str, int] = {}
-    for _, part in parts:
-        for reason, count in part.left_out.items():
-            total[reason] = total.get(reason, 0) + count
-    notes += [f"{count} rows left out: {reason}" for reason, count in total.items()]
+    for field, what in (("left_out", "left out"), ("doubtful", "read all the same")):
+        total: dict[str, int] = {}
+        for _, part in parts:
+            for reason, count in getattr(part, field).items():
+                total[reason] = total.get(reason, 0) + count
+        notes += [f"{count} rows {what}: {reason}" for reason, count in total.items()]
     return notes
 
 

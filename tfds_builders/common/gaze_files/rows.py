@@ -98,6 +98,7 @@ class Rows(NamedTuple):
         is_samples: whether the rows are samples of gaze, not fixations.
         taken: what was read from which columns, for a message.
         left_out: reason -> number of rows that are left out.
+        doubtful: reason -> number of rows that are read although something speaks against them.
         cells: columns of the file by their names here, for messages about wrong cells.
         place_text: place -> place in words, for messages; None: "row N".
     """
@@ -120,6 +121,7 @@ class Rows(NamedTuple):
     is_samples: bool = False
     taken: str = ""
     left_out: Mapping[str, int] = MappingProxyType({})
+    doubtful: Mapping[str, int] = MappingProxyType({})
     cells: Mapping[str, pa.ChunkedArray] = MappingProxyType({})
     place_text: Callable[[int], str] | None = None
 
