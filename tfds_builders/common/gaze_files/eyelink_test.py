@@ -12,6 +12,8 @@ from tfds_builders.common.gaze_files import eyelink
 from tfds_builders.common.gaze_files.containers import open_file
 from tfds_builders.common.gaze_files.example_files import damaged, names, numbers, write
 from tfds_builders.common.gaze_files.how import Detection, How
+from tfds_builders.common.gaze_files.read import read as read_files
+from tfds_builders.common.gaze_files.recognise import Options
 
 # Trial 1 has no picture; row 4 is stored as 3270, far off the screen; row 5 has no place.
 REPORT = """RECORDING_SESSION_LABEL\tTRIAL_INDEX\tCURRENT_FIX_X\tCURRENT_FIX_Y\t\
@@ -85,6 +87,33 @@ def test_image_only_from_the_one_variable_with_names_of_pictures(tmp_path: Path)
         eyelink.read_eyelink_report(
             write(tmp_path / "fix.xls", REPORT.replace("pics/a", "set/a")), How()
         )
+
+
+def test_what_differs_between_files_is_said_of_each(tmp_path: Path) -> None:
+    """The image is in another column of the third file; two files have the same columns."""
+    header, rows = REPORT.partition("\n")[::2]
+    paths = [tmp_path / name for name in ("a.xls", "b.xls", "c.xls")]
+    columns = [header, header, header.replace("picture", "stimulus_file")]
+    for number, path in enumerate(paths):
+        write(path, f"{columns[number]}\n{rows.replace('p0', f'p{number}')}")
+    found, errors = read_files(paths, Options())
+    assert errors == []
+    assert found is not None
+    taken = [note for note in found.notes if " read as eyelink-report: " in note]
+    assert [note.partition(" read")[0] for note in taken] == [
+        f"{paths[0]} and 1 more",
+        str(paths[2]),
+    ]
+    assert "image from 'picture'" in taken[0]
+    assert "image from 'stimulus_file'" in taken[1]
+    for number in range(8):  # A file each would fill the screen.
+        other = header.replace("picture", f"stimulus_file{number}")
+        paths.append(tmp_path / f"d{number}.xls")
+        write(paths[-1], f"{other}\n{rows.replace('p0', f'q{number}')}")
+    found, _ = read_files(paths, Options())
+    assert found is not None
+    assert sum(" read as " in note for note in found.notes) == 5
+    assert "5 more files read in other ways; `data check` of one file says how" in found.notes
 
 
 def test_a_fall_of_the_time_begins_a_trial_where_none_is_given(tmp_path: Path) -> None:

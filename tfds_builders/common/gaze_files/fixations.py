@@ -56,6 +56,10 @@ class Fixations(NamedTuple):
     notes: list[str]
 
 
+# Ways in which files of one format were read that are shown: a file each would fill the screen.
+_SHOWN_WAYS = 5
+
+
 def join(
     name: str, parts: Sequence[tuple[Path, Rows]], notes: Sequence[str]
 ) -> tuple[Fixations | None, list[str]]:
@@ -195,10 +199,15 @@ def _sessions(
 
 def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
     """Says what the files were taken for, by which columns, and what is left out."""
-    path, first = parts[0]
-    which = str(path) if len(parts) == 1 else f"{path} and {len(parts) - 1} more"
-    by = f": {first.taken}" if first.taken else ""
-    notes = [f"{which} read as {name}{by}"]
+    ways: dict[str, list[Path]] = {}
+    for path, part in parts:
+        ways.setdefault(part.taken, []).append(path)
+    notes = []
+    for taken, (path, *others) in list(ways.items())[:_SHOWN_WAYS]:
+        which = f"{path} and {len(others)} more" if others else str(path)
+        notes.append(f"{which} read as {name}" + (f": {taken}" if taken else ""))
+    if rest := sum(map(len, list(ways.values())[_SHOWN_WAYS:])):
+        notes.append(f"{rest} more files read in other ways; `data check` of one file says how")
     for field, what in (("left_out", "left out"), ("doubtful", "read all the same")):
         total: dict[str, int] = {}
         for _, part in parts:
