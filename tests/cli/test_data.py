@@ -286,3 +286,22 @@ def test_an_option_that_cannot_be_is_one_line(folder, capsys, options, message):
     assert error.startswith(f"error: {message}")
     assert error.count("\n") == 1
     assert not (folder / "data").exists()
+
+
+def test_what_a_reader_doubts_is_a_warning(folder, capsys):
+    """The message of the experiment is not known to be of the picture: neither read nor ignored."""
+    trials = "".join(
+        f"MSG\t{t} TRIALID {number}\nSTART\t{t + 1} \tLEFT\tEVENTS\n"
+        f"MSG\t{t + 2} !V IMGLOAD FILL {name}\n"
+        f"EFIX L   {t + 10}\t{t + 300}\t291\t  {x}.0\t  30.0\t   1070\n"
+        f"MSG\t{t + 400} IMAGE_OFF\n"
+        f"EFIX L   {t + 410}\t{t + 600}\t191\t  40.0\t  20.0\t   1070\n"
+        f"END\t{t + 900} \tEVENTS\nMSG\t{t + 901} TRIAL_RESULT 0\n"
+        for number, (t, name, x) in enumerate(((2000, "a.png", 30), (4000, "b.png", 50)))
+    )
+    (folder / "ann.asc").write_text(f"MSG\t1000 DISPLAY_COORDS 0 0 79 59\n{trials}")
+    assert build(folder, "--refuse-warnings", table="ann.asc") == 1
+    refused = "refused by --refuse-warnings: 2 rows read all the same: after the message 'IMAGE_OFF'"
+    assert refused in capsys.readouterr().err
+    assert build(folder, table="ann.asc") == 0
+    assert "warning: 2 rows read all the same: after the message" in capsys.readouterr().err

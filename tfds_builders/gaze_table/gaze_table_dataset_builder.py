@@ -144,6 +144,7 @@ def look_at(
     """
     sizes = {name: pictures.read_size(path, source.exif) for name, path in paths.items()}
     facts, warnings = look(fixations, sizes, convention, source.tracking)
+    warnings = [*fixations.warnings, *warnings]
     if fixations.frame == "screen" and not coordinates.is_placed(source.convention) and paths:
         width, height = convention.screen_px or (0, 0)
         warnings.insert(

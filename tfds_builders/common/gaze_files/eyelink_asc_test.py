@@ -432,8 +432,7 @@ def test_fixations_beyond_messages_of_the_experiment_are_counted(tmp_path: Path)
     (tmp_path / "1.asc").write_text(text)
     fixations, _ = read_files([tmp_path / "0.asc", tmp_path / "1.asc"], Options())
     assert fixations is not None
-    notes = [note.split(", which")[0] for note in fixations.notes if "all the same" in note]
-    assert notes == [
+    assert [warning.split(", which")[0] for warning in fixations.warnings] == [
         "2 rows read all the same: before the message 'STIM_ON'",
         "4 rows read all the same: after the message 'IMAGE_OFF'",
     ]

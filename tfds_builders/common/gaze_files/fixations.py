@@ -1,7 +1,7 @@
 """Fixations of all files together: joined, checked against each other, grouped by image."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -35,6 +35,7 @@ class Fixations(NamedTuple):
         screen_px: size of the screen, where the files say it.
         pixels_per_degree: where the files say it.
         notes: what was read from what, and what was left out, one line each.
+        warnings: what speaks against rows that were read all the same, likewise.
     """
 
     image_ids: list[str]
@@ -54,6 +55,7 @@ class Fixations(NamedTuple):
     screen_px: tuple[int, int] | None
     pixels_per_degree: float | None
     notes: list[str]
+    warnings: list[str]
 
 
 # Ways in which files of one format were read that are shown: a file each would fill the screen.
@@ -127,6 +129,10 @@ def join(
         first.screen_px,
         first.pixels_per_degree,
         [*_notes(name, parts), *notes],
+        [
+            f"{count} rows read all the same: {reason}"
+            for reason, count in _total([part.doubtful for _, part in parts]).items()
+        ],
     )
     errors = _in_two_files(fixations, parts) or _repeated_times(fixations, parts)
     return (None, errors) if errors else (fixations, [])
@@ -208,13 +214,17 @@ def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
         notes.append(f"{which} read as {name}" + (f": {taken}" if taken else ""))
     if rest := sum(map(len, list(ways.values())[_SHOWN_WAYS:])):
         notes.append(f"{rest} more files read in other ways; `data check` of one file says how")
-    for field, what in (("left_out", "left out"), ("doubtful", "read all the same")):
-        total: dict[str, int] = {}
-        for _, part in parts:
-            for reason, count in getattr(part, field).items():
-                total[reason] = total.get(reason, 0) + count
-        notes += [f"{count} rows {what}: {reason}" for reason, count in total.items()]
-    return notes
+    left_out = _total([part.left_out for _, part in parts])
+    return notes + [f"{count} rows left out: {reason}" for reason, count in left_out.items()]
+
+
+def _total(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Adds numbers of rows by their reason."""
+    total: dict[str, int] = {}
+    for of_part in counts:
+        for reason, count in of_part.items():
+            total[reason] = total.get(reason, 0) + count
+    return total
 
 
 def _in_two_files(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
