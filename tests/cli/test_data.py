@@ -301,7 +301,9 @@ def test_what_a_reader_doubts_is_a_warning(folder, capsys):
     )
     (folder / "ann.asc").write_text(f"MSG\t1000 DISPLAY_COORDS 0 0 79 59\n{trials}")
     assert build(folder, "--refuse-warnings", table="ann.asc") == 1
-    refused = "refused by --refuse-warnings: 2 rows read all the same: after the message 'IMAGE_OFF'"
+    refused = (
+        "refused by --refuse-warnings: 2 rows read all the same: after the message 'IMAGE_OFF'"
+    )
     assert refused in capsys.readouterr().err
     assert build(folder, table="ann.asc") == 0
     assert "warning: 2 rows read all the same: after the message" in capsys.readouterr().err

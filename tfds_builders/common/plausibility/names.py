@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
+from decimal import Decimal
 
 # One person has few recordings; a study has many people in a group. `control_1` to `control_15`
 # are people, `p07_1` and `p07_2` are not.
@@ -95,12 +96,17 @@ def check_names(user_ids: Sequence[str]) -> list[str]:
     return [*_check_twins(user_ids), *_check_sessions(user_ids)]
 
 
+_POWER_OF_TEN = re.compile(r"^\d+(?:\.\d+)?e\+?\d{1,2}$")
+
+
 def _folded(name: str) -> str:
     """Returns what is left of a name without case, blanks, accents, leading zeros."""
     text = unicodedata.normalize("NFKD", name).casefold()
     text = "".join(letter for letter in text if not unicodedata.combining(letter))
     text = _SUFFIX.sub("", text.strip())
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+    # A spreadsheet writes 100000 as 1E+05.
+    text = re.sub(_POWER_OF_TEN, lambda found: f"{Decimal(found[0]):f}", text)
     # Between two numbers a sign is needed: 1_1 is not 11.
     text = re.sub(r"(?<=\d)[\W_]+(?=\d)", "\0", text)
     text = re.sub(r"[^\w\0]|_", "", text)
@@ -116,8 +122,8 @@ def _check_twins(user_ids: Sequence[str]) -> list[str]:
         return []
     return [
         "names of users are nearly the same, as if one person had several: "
-        f"{_shown(twins)} differ only in case, blanks, punctuation, accents or leading zeros; "
-        "write one name for one person, or --user-from"
+        f"{_shown(twins)} differ only in case, blanks, punctuation, accents, leading zeros or the "
+        "form of a number; write one name for one person, or --user-from"
     ]
 
 
