@@ -24,7 +24,7 @@ from gazejax.evaluation import (
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
-from gazejax.inference.two_covariance import adapt, log_likelihood_ratios
+from gazejax.inference.two_covariance import log_likelihood_ratios
 from gazejax.inputs import perturbations
 from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.stage_arrays import StageInputs
@@ -148,7 +148,7 @@ def represent_fold(
     )
     network = encoder_network(config, num_users=len(splits.seen_users))
     stages = [stage for stage in ENCODER_STAGES if latest_step(workdir, stage) is not None]
-    comparisons = [_comparison(workdir, stage, {**config.encoder.comparison}) for stage in stages]
+    comparisons = [_comparison(workdir, stage, config.encoder.comparison.kind) for stage in stages]
 
     def embed(
         changed: Dataset, stages: Sequence[str], by_recording: bool
@@ -200,16 +200,16 @@ def represent_fold(
     return Fold(workdir, config, splits, inputs, replacement, compared, recorded)
 
 
-# Embeddings of viewings of a data set -> how the embeddings of its users are compared.
-Comparison = Callable[[Float[np.ndarray, "viewing embedding"]], verification_protocol.Similarity]
+# Mean embedding of the users of a data set -> how the embeddings of its users are compared.
+Comparison = Callable[[Float[np.ndarray, " embedding"]], verification_protocol.Similarity]
 
 
-def _comparison(workdir: Path, stage: str, options: Mapping[str, Any]) -> Comparison:
+def _comparison(workdir: Path, stage: str, kind: str) -> Comparison:
     """How the embeddings of a trained encoder are compared."""
-    if options["kind"] == "distance":
+    if kind == "distance":
         return lambda _: verification_protocol.at_any_size(verification.negative_distance)
-    model, shrinkage = load_comparison(workdir, stage), options["within_shrinkage"]
-    return lambda viewings: log_likelihood_ratios(adapt(model, viewings, shrinkage=shrinkage))
+    model = load_comparison(workdir, stage)
+    return lambda mean: log_likelihood_ratios(model._replace(mean=mean))
 
 
 class Representation(NamedTuple):
@@ -244,8 +244,8 @@ def make_representations(
         limits: how much gaze of unseen users there is; see `perturbations.limit_gaze`.
         truncated_fixations: fixations of each viewing of the control of that name.
         by_recording: whether each recording is represented in place of each user.
-        comparisons: of each trained encoder. Other pictures or shorter scanpaths change all
-            embeddings alike: each method is given its own embeddings of the seen users.
+        comparisons: of each trained encoder. A data set or shorter scanpaths move all embeddings
+            alike, so that each method is given the mean of its own embeddings of seen users.
     """
     images, recordings = splits.test_images, dataset.recordings if by_recording else None
     rows = np.arange(len(dataset.user_ids if recordings is None else recordings.user))
@@ -265,7 +265,7 @@ def make_representations(
 
     def represented(compare: Comparison, embeddings: Any, length: Any) -> Representation:
         viewed = np.asarray(length)[np.ix_(seen, images)] > 0
-        return Representation(embeddings, length, compare(embeddings[seen][viewed]))
+        return Representation(embeddings, length, compare(embeddings[seen][viewed].mean(axis=0)))
 
     embeddings, *permuted = embed(limited, stages)
     statistics = baselines.fixation_statistics(gaze, rows, images)

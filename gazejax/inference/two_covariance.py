@@ -96,35 +96,6 @@ def fit_two_covariance(
     )
 
 
-def adapt(
-    model: TwoCovariance,
-    embeddings: Float[np.ndarray, "viewing embedding"],
-    *,
-    shrinkage: float,
-) -> TwoCovariance:
-    """Adapts the model to other data by viewings whose users are not known.
-
-    Pictures, devices and tasks move and stretch all embeddings alike. The mean becomes that of the
-    viewings. All covariances are transformed alike; their sum becomes the mean of the covariance of
-    the viewings and of what it was, scaled to the same trace.
-
-    Args:
-        model: fitted on other viewings.
-        embeddings: of viewings.
-        shrinkage: how far the covariance of the viewings is moved to its diagonal.
-
-    Source: the transform is that of Sun, Feng and Saenko, "Return of frustratingly easy domain
-    adaptation", AAAI 2016. That the model is transformed, and half way, is ours.
-    """
-    mean = embeddings.mean(axis=0, dtype=np.float64)
-    found = _shrink(_covariance(embeddings - mean, free=len(embeddings)), shrinkage)
-    known = model.between + model.session + model.viewing
-    scale = np.trace(found) / (np.trace(known) or 1.0)
-    change = _power((found + scale * known) / 2, 0.5) @ _power(known, -0.5)
-    covariances = (model.between, model.session, model.viewing)
-    return TwoCovariance(mean, *(change @ covariance @ change.T for covariance in covariances))
-
-
 def log_likelihood_ratios(
     model: TwoCovariance,
 ) -> Callable[[np.ndarray, np.ndarray, int, int], Float[np.ndarray, "probe enrolled"]]:
@@ -199,16 +170,6 @@ def _shrink(
 ) -> Float[np.ndarray, "entry entry"]:
     """Shrinks what is not on the diagonal."""
     return (1 - share) * covariance + share * np.diag(np.diag(covariance))
-
-
-def _power(
-    covariance: Float[np.ndarray, "entry entry"], exponent: float
-) -> Float[np.ndarray, "entry entry"]:
-    """A symmetric power; 0 in directions without variance."""
-    values, vectors = np.linalg.eigh(covariance)
-    has_variance = values > _LEAST_SHARE * max(values.max(), np.finfo(float).tiny)
-    powers = np.where(has_variance, np.abs(values), 1.0) ** exponent * has_variance
-    return (vectors * powers) @ vectors.T
 
 
 def _without_negative(

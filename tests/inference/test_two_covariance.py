@@ -5,7 +5,6 @@ import pytest
 
 from gazejax.inference.two_covariance import (
     TwoCovariance,
-    adapt,
     fit_two_covariance,
     log_likelihood_ratios,
 )
@@ -127,46 +126,6 @@ def test_what_differs_between_data_sets_is_no_difference_of_users():
     values = np.repeat([[0.0], [2.0], [10.0], [14.0]], 2, axis=0)
     index = np.repeat(np.arange(4), 2)
     assert fit(values, index, index, dataset=np.array([7, 7, 9, 9])).between == 5.0
-
-
-def test_a_model_is_adapted_to_embeddings_that_are_moved_and_stretched():
-    generator = np.random.default_rng(4)
-    embeddings, user, session = sample_viewings(40, 2, 10, generator)
-    embeddings += 0.5 * generator.normal(size=embeddings.shape)
-    model = fit(embeddings, user, session, between_shrinkage=1.0, within_shrinkage=1.0)
-    means, offset = embeddings.reshape(40, 2, 10, 3).mean(axis=2), np.array([5.0, -9.0, 2.0])
-    one, other = (
-        log_likelihood_ratios(adapt(model, values(embeddings), shrinkage=1.0))(
-            *values(means).swapaxes(0, 1), 10, 10
-        )
-        for values in (lambda of: of, lambda of: 3.0 * of + offset)
-    )
-    np.testing.assert_allclose(one, other, rtol=1e-9)
-    # By hand, one entry of variance 4 + 1 + 20 and one of 2 + 0 + 0, of which viewings have 100 and
-    # 8: their trace is 4 times that of the model, so that the means are (100 + 100) / 2 = 4 times
-    # 25, and (8 + 8) / 2 = 4 times 2. With 20 and 88 they are 60 = 2.4 times 25, 48 = 24 times 2.
-    model = TwoCovariance(np.zeros(2), *(np.diag(of) for of in ([4.0, 2], [1.0, 0], [20.0, 0])))
-    for variance, times in (([100.0, 8.0], [4.0, 4.0]), ([20.0, 88.0], [2.4, 24.0])):
-        viewings = 3.0 + np.sqrt(2 * np.diag(variance))
-        viewings = np.concatenate([viewings, 6.0 - viewings])
-        adapted = adapt(model, viewings, shrinkage=1.0)
-        np.testing.assert_allclose(adapted.mean, [3.0, 3.0])
-        for found, before in zip(adapted[1:], model[1:], strict=True):
-            np.testing.assert_allclose(found, np.diag(times) @ before, atol=1e-9)
-
-
-def test_a_direction_without_variance_decides_nothing():
-    embeddings, user, session = sample_viewings(10, 2, 5, np.random.default_rng(5))
-    model = fit(embeddings, user, session)
-    embeddings[:, 1] = 7.0
-    score = log_likelihood_ratios(adapt(model, embeddings, shrinkage=0.5))
-    means = embeddings.reshape(10, 2, 5, 3).mean(axis=2)
-    found = score(means[:, 0], means[:, 1], 5, 5)
-    assert np.isfinite(found).all()
-    other = np.argsort(found, axis=1)
-    assert (other != other[0]).any()
-    with_noise = score(means[:, 0] + 1e-12, means[:, 1], 5, 5)
-    np.testing.assert_allclose(with_noise, found, atol=1e-3)
 
 
 def test_too_few_viewings_are_refused():
