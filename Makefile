@@ -38,7 +38,8 @@ results: $(VENV)/installed
 	$(BIN)/python docs/insert_results.py docs/results/osie-published.md osie_published=runs/osie_published/evaluation.md
 	$(BIN)/python docs/insert_results.py docs/results/paper-config.md osie_paper=runs/osie_paper/evaluation.md
 	$(BIN)/python docs/insert_results.py docs/results/synthetic.md synthetic_gaze=runs/synthetic_gaze/evaluation.md
-	$(BIN)/python docs/insert_results.py README.md osie=runs/osie/evaluation.json,runs/ps/evaluation.json
+	$(BIN)/python docs/insert_results.py README.md \
+		osie=runs/osie/evaluation.json,runs/ps/evaluation.json,runs/ps_overlap/evaluation.json
 
 # The documentation site, in docs/_build; warnings are errors.
 docs: $(VENV)/installed-docs

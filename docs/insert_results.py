@@ -1,12 +1,13 @@
 """Puts the results of evaluations into documents: `make results`.
 
     python docs/insert_results.py docs/results/osie.md osie=runs/osie/evaluation.md
-    python docs/insert_results.py README.md osie=runs/osie/evaluation.json,runs/ps/evaluation.json
+    python docs/insert_results.py README.md \
+        osie=runs/osie/evaluation.json,runs/ps/evaluation.json,runs/ps_overlap/evaluation.json
 
 The first command puts the headline of an evaluation between the lines `<!-- results: osie -->` and
 `<!-- end of results -->`, the second one a table of at most ten rows after the line
-`<!-- short results: osie -->`: of a data set without sessions, with two rows across sessions of
-another one.
+`<!-- short results: osie -->`: of a data set without sessions, with a row across sessions of each
+stage, of other data sets.
 """
 
 import json
@@ -44,15 +45,17 @@ def insert(text: str, start: str, results: str) -> str:
     return f"{before}{start}\n\n{results}\n\n{END}{rest}"
 
 
-def short_table(evaluation: Mapping[str, Any], with_sessions: Mapping[str, Any]) -> str:
+def short_table(
+    evaluation: Mapping[str, Any], verified: Mapping[str, Any], predicted: Mapping[str, Any]
+) -> str:
     """The few rows of an evaluation that stand in the README, as Markdown.
 
     The best control is the one with the highest ROC-AUC at the smallest n of the table.
 
     Args:
         evaluation: what `evaluation.json` holds, with both stages.
-        with_sessions: likewise, of a data set with sessions, for the rows across sessions. Stage 1
-            is enough; a dash stands for what was not measured.
+        verified: likewise, of a data set with sessions, for the row of stage 1 across sessions.
+        predicted: likewise, for the row of stage 2. A dash stands for what was not measured.
     """
     differences = evaluation["saliency_differences"]
     sizes = list(differences["seen"])
@@ -72,17 +75,20 @@ def short_table(evaluation: Mapping[str, Any], with_sessions: Mapping[str, Any])
             of_other = [of_size[size][f"own_minus_{other}"] for size in sizes]
             values = [format_value(row, "information_gain", signed=True) for row in of_other]
             rows.append([f"IG, own - {other}", users, *values])
-    data = with_sessions["compared"]["data"].partition("/")[0]
-    across = f", {data}, across {with_sessions['compared']['sessions']}"
-    of_encoder = with_sessions["encoder_across_sessions"]["unseen"]["encoder"]
-    values = [format_value(of_encoder.get(size, {"roc_auc": None}), "roc_auc") for size in sizes]
-    rows.append([f"ROC-AUC, **encoder**{across}", "unseen", *values])
-    of_maps = with_sessions.get("saliency_across_sessions_differences", {}).get("unseen", {})
-    unknown = {"own_minus_swapped": {"information_gain": None}}
-    found = [of_maps.get(size, unknown)["own_minus_swapped"] for size in sizes]
+    unknown = {"roc_auc": None, "information_gain": None}
+    of_encoder = verified["encoder_across_sessions"]["unseen"]["encoder"]
+    values = [format_value(of_encoder.get(size, unknown), "roc_auc") for size in sizes]
+    rows.append([f"ROC-AUC, **encoder**, {_across(verified)}", "unseen", *values])
+    of_maps = predicted["saliency_across_sessions_differences"]["unseen"]
+    found = [of_maps[size]["own_minus_swapped"] if size in of_maps else unknown for size in sizes]
     values = [format_value(row, "information_gain", signed=True) for row in found]
-    rows.append([f"IG, own - swapped{across}", "unseen", *values])
+    rows.append([f"IG, own - swapped, {_across(predicted)}", "unseen", *values])
     return markdown_table(["metric", "users", *(f"n = {size}" for size in sizes)], rows)
+
+
+def _across(evaluation: Mapping[str, Any]) -> str:
+    compared = evaluation["compared"]
+    return f"{compared['data']}, across {compared['sessions']}"
 
 
 def main(arguments: list[str]) -> None:

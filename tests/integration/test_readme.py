@@ -67,8 +67,8 @@ def test_the_results_of_a_run_can_be_inserted(tiny_run, tmp_path):
     other = tmp_path / "evaluation.json"
     other.write_text(json.dumps(evaluation))
     shutil.copy(tiny_run / "evaluation.md", tmp_path)
-    insert_results.main([str(readme), f"osie={tiny_run / 'evaluation.json'},{other}"])
-    assert insert_results.short_table(evaluation, evaluation) in readme.read_text()
+    insert_results.main([str(readme), f"osie={tiny_run / 'evaluation.json'},{other},{other}"])
+    assert insert_results.short_table(evaluation, evaluation, evaluation) in readme.read_text()
     assert headline.partition("\n\n")[0] in readme.read_text()
 
 
@@ -99,6 +99,9 @@ def test_the_short_table_names_the_best_control():
         {
             "compared": {"data": "lab/gaze", "sessions": "repeats"},
             "encoder_across_sessions": {"unseen": {"encoder": {"10": row(0.875, "roc_auc")}}},
+        },
+        {
+            "compared": {"data": "lab/maps", "sessions": "sessions"},
             "saliency_across_sessions_differences": {"unseen": {"50": differences["50"]}},
         },
     ).splitlines()
@@ -111,8 +114,8 @@ def test_the_short_table_names_the_best_control():
     )
     assert lines[7].startswith("| IG, own - mean | seen | +0.000 [-0.250, +0.250] |")
     assert lines[-2:] == [
-        "| ROC-AUC, **encoder**, lab, across repeats | unseen | 0.875 [0.625, 1.125] | - |",
-        "| IG, own - swapped, lab, across repeats | unseen | - | +0.500 [+0.250, +0.750] |",
+        "| ROC-AUC, **encoder**, lab/gaze, across repeats | unseen | 0.875 [0.625, 1.125] | - |",
+        "| IG, own - swapped, lab/maps, across sessions | unseen | - | +0.500 [+0.250, +0.750] |",
     ]
 
 
