@@ -1,6 +1,7 @@
 """Stage 1 on folds: verification and identification, with intervals."""
 
 import functools
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ def verify_users(
     orders = verification_protocol.sample_image_orders(num_images, options.num_draws, options.seed)
     user_weight = resample_users_of(group, run)
     tables: dict[str, dict[str, Any]] = {}
-    chance: dict[str, dict[str, Any]] = {}
+    chance: dict[str, dict[str, Any]] = defaultdict(dict)
     resampled: dict[str, dict[str, dict[str, dict[str, np.ndarray]]]] = {}
     curves: dict[str, verification.RocCurve] = {}
     # A method that one fold lacks says nothing about all of them.
@@ -81,11 +82,9 @@ def verify_users(
                 "num_draws": options.num_draws,
             }
             if method == "encoder":
-                chance.setdefault(variant.table, {})[str(size)] = (
-                    verification_protocol.chance_metrics(
-                        [len(one.users) for one in scores],
-                        samples_per_user=scores[0].samples_per_user,
-                    )
+                chance[variant.table][str(size)] = verification_protocol.chance_metrics(
+                    [len(one.users) for one in scores],
+                    samples_per_user=scores[0].samples_per_user,
                 )
     differences = {
         f"{key}_differences": {

@@ -1,4 +1,4 @@
-"""The demo's training, in a third of its steps, and whether it learnt persons it never met."""
+"""The demo's training, in a third of its steps, and whether it learnt users that it never saw."""
 
 import json
 import subprocess
@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 def demo(tmp_path_factory) -> Path:
     """Workdir of the demo, trained by train.py as a user would.
 
-    The network that predicts universal maps and narrow intervals are not asked for here: one image
-    in ten is a test image, not one in five.
+    The network that predicts universal maps, the calibrated maps and narrow intervals are not asked
+    for here: one image in ten is a test image, not one in five.
     """
     folder = tmp_path_factory.mktemp("demo")
     build("synthetic_gaze/default", None, folder / "data")
@@ -46,6 +46,11 @@ def demo(tmp_path_factory) -> Path:
         *("--config.eval.num_images=(10,)", "--config.eval.saliency_num_images=(10,)"),
         *("--config.eval.num_draws=30", "--config.split.hash_one_in=10"),
         *("--config.universal.num_steps=2", "--config.universal.optimizer.warmup_steps=1"),
+        *("--config.eval.num_swaps=3", "--config.eval.calibration.spread_frac=(0.02,)"),
+        *(
+            "--config.eval.calibration.gain=(1.0,)",
+            "--config.eval.calibration.center_weight=(0.0,)",
+        ),
     ]
     environment = program_environment(is_long=True)
     done = subprocess.run(
