@@ -40,10 +40,12 @@ def plot_evaluation(
     plots.plot_roc_curves(folder / "roc_curves.png", curves=curves)
     across = result.get(f"encoder{ACROSS}", {})
     kind = result["compared"].get("sessions")
-    panels = result["encoder"] | {f"across {kind}: {group}": rows for group, rows in across.items()}
+    of_across = {f"across {kind}:\n{group}": rows for group, rows in across.items()}
     for metric in ("roc_auc", "rank1"):
         plots.plot_metrics_against_size(
-            folder / f"{metric}_against_images.png", table=panels, metric=metric
+            folder / f"{metric}_against_images.png",
+            table=result["encoder"] | of_across,
+            metric=metric,
         )
     _plot_embeddings(folder / "embeddings.png", fold, dataset)
     if not examples:

@@ -124,6 +124,10 @@ def plot_metrics_against_size(
     sizes = sorted({int(n) for group in table.values() for rows in group.values() for n in rows})
     decades = np.log10(sizes[-1] / sizes[0])
     margin = 10 ** (0.08 * decades or 0.5)
+    ticks = [sizes[-1]]
+    for size in sizes[-2::-1]:
+        if np.log10(ticks[-1] / size) >= 0.12 * decades:  # Else the labels overlap.
+            ticks.append(size)
     beside = [method for method in styles if method != "encoder"]
     shift = dict(
         zip(beside, 10 ** ((0.03 * decades or 0.05) * np.linspace(-1, 1, len(beside))), strict=True)
@@ -163,7 +167,7 @@ def plot_metrics_against_size(
                 (drawn["chance"],) = panel.plot(n, value, **dotted)
         panel.set_xscale("log")
         panel.minorticks_off()
-        panel.set_xticks(sizes, [str(size) for size in sizes])
+        panel.set_xticks(ticks, [str(size) for size in ticks])
         panel.set_xlim(sizes[0] / margin, sizes[-1] * margin)
         panel.set_xlabel("number of images n", fontsize=TEXT)
     first_panel(panels).set_ylabel(name, fontsize=TEXT)
