@@ -18,7 +18,7 @@ _IMAGES_PER_POINT = 10
 def plot_evaluation(
     folder: Path,
     result: dict[str, Any],
-    curves: Mapping[str, Mapping[str, verification.RocCurve]],
+    curves: Mapping[str, Mapping[str, Mapping[str, verification.RocCurve]]],
     examples: Sequence[Mapping[str, Any]],
     fold: Fold,
     dataset: Dataset,
@@ -28,7 +28,7 @@ def plot_evaluation(
     Args:
         folder: folder to write the PNG files to.
         result: content of `evaluation.json`.
-        curves: ROC curves of each group of users.
+        curves: ROC curves of each table of stage 1 and group of users, by label.
         examples: maps of single users and images; if empty, only stage 1 is drawn.
         fold: the fold whose embeddings are drawn.
         dataset: the data set of the evaluation.
@@ -37,15 +37,17 @@ def plot_evaluation(
     from gazejax.plots.maps import MapRow
 
     folder.mkdir(exist_ok=True)
-    plots.plot_roc_curves(folder / "roc_curves.png", curves=curves)
-    across = result.get(f"encoder{ACROSS}", {})
     kind = result["compared"].get("sessions")
-    of_across = {f"across {kind}:\n{group}": rows for group, rows in across.items()}
+
+    def panels(of_tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        across = of_tables.get(f"encoder{ACROSS}", {})
+        named = {f"across {kind}:\n{group}": of_group for group, of_group in across.items()}
+        return {**of_tables["encoder"], **named}
+
+    plots.plot_roc_curves(folder / "roc_curves.png", curves=panels(curves))
     for metric in ("roc_auc", "rank1"):
         plots.plot_metrics_against_size(
-            folder / f"{metric}_against_images.png",
-            table=result["encoder"] | of_across,
-            metric=metric,
+            folder / f"{metric}_against_images.png", table=panels(result), metric=metric
         )
     _plot_embeddings(folder / "embeddings.png", fold, dataset)
     if not examples:

@@ -93,7 +93,9 @@ def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np
     resamples: dict[str, np.ndarray] = {}
     with track("evaluation, stage 1", len(GROUPS)) as show:
         for number, group in enumerate(GROUPS, start=1):
-            tables, curves[group], resampled = verify_users(group, run)
+            tables, of_tables, resampled = verify_users(group, run)
+            for key, of_table in of_tables.items():
+                curves.setdefault(key, {})[group] = of_table
             for key, values in resampled.items():
                 resamples |= _named(f"{key}/{group}/encoder", values)
             for key, table in tables.items():

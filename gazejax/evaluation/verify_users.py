@@ -32,14 +32,14 @@ class _Variant(NamedTuple):
 
 def verify_users(
     group: str, run: Run
-) -> tuple[dict[str, Any], dict[str, verification.RocCurve], dict[str, dict[str, Any]]]:
+) -> tuple[dict[str, Any], dict[str, dict[str, verification.RocCurve]], dict[str, dict[str, Any]]]:
     """Stage 1 for the seen or the unseen users.
 
     Returns:
         Tables: `encoder`, with gallery and probe of one session where sessions are known, and
         `encoder_across_sessions`, with those of two sessions, where users have two;
-        `<table>_differences`, the encoder minus each control. ROC curves. Resampled metrics of the
-        encoder in each table.
+        `<table>_differences`, the encoder minus each control. ROC curves, and resampled metrics of
+        the encoder, of each table.
     """
     folds, options = run.folds, run.config.eval
     num_images = len(folds[0].splits.test_images)
@@ -48,7 +48,7 @@ def verify_users(
     tables: dict[str, dict[str, Any]] = {}
     chance: dict[str, dict[str, Any]] = defaultdict(dict)
     resampled: dict[str, dict[str, dict[str, dict[str, np.ndarray]]]] = {}
-    curves: dict[str, verification.RocCurve] = {}
+    curves: dict[str, dict[str, verification.RocCurve]] = defaultdict(dict)
     # A method that one fold lacks says nothing about all of them.
     methods = [
         method
@@ -61,12 +61,12 @@ def verify_users(
     for method, variant in variants:
         rows = tables.setdefault(variant.table, {})[method] = {}
         values_of = resampled.setdefault(variant.table, {})[method] = {}
-        name = variant.table.replace("encoder", method).replace("_", " ")
         sizes = verification_protocol.usable_sizes(options.num_images, variant.available)
         for size in sizes:
             scores = variant.score(size)
-            if method == "encoder" or (name == "residual map" and size == sizes[-1]):
-                curves[f"{name}, n = {size}"] = verification_protocol.mean_curve(scores)
+            if method == "encoder" or (method == "residual_map" and size == sizes[-1]):
+                label = f"{method.replace('_', ' ')}, n = {size}"
+                curves[variant.table][label] = verification_protocol.mean_curve(scores)
             values = verification_protocol.resampled_verification_metrics(
                 scores,
                 user_weight,

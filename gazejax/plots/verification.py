@@ -167,7 +167,7 @@ def plot_metrics_against_size(
                 (drawn["chance"],) = panel.plot(n, value, **dotted)
         panel.set_xscale("log")
         panel.minorticks_off()
-        panel.set_xticks(ticks, [str(size) for size in ticks])
+        panel.set_xticks(sorted(ticks), [str(size) for size in sorted(ticks)])
         panel.set_xlim(sizes[0] / margin, sizes[-1] * margin)
         panel.set_xlabel("number of images n", fontsize=TEXT)
     first_panel(panels).set_ylabel(name, fontsize=TEXT)
