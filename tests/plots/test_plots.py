@@ -145,6 +145,14 @@ def test_values_stand_over_their_size_and_none_is_left_out(drawn):
     assert not unseen.get_lines()
 
 
+def test_labels_of_sizes_do_not_overlap(drawn):
+    sizes = {size: {"roc_auc": 0.5, "roc_auc_interval": None} for size in ("10", "50", "87", "100")}
+    table = {"seen": {"encoder": sizes}}
+    (panel,) = drawn(plots.plot_metrics_against_size, table=table, metric="roc_auc").axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["10", "50", "100"]
+    np.testing.assert_array_equal(panel.get_lines()[0].get_xdata(), [10, 50, 87, 100])
+
+
 def test_differences_stand_in_the_line_of_their_variant(drawn):
     seen, unseen = drawn(draw_comparison).axes
     assert [label.get_text() for label in seen.get_yticklabels()] == ["wide", "deep"]
