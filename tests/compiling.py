@@ -6,23 +6,25 @@ remove that folder for a run from nothing.
 
 import os
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / ".pytest_cache" / "compiled"
 MOST_KEPT_BYTES = 2_000_000_000
 # Half the time to compile without the emitters of fusions, two thirds of that without optimization,
-# and a third more to run: for programs that run for seconds.
+# and a third more to run: for programs that run for seconds. Later versions of jaxlib end at the
+# first flag, which they do not know.
+_HAS_EMITTERS = version("jaxlib").startswith("0.10.")
+_NO_EMITTERS = "--xla_cpu_use_fusion_emitters=false " if _HAS_EMITTERS else ""
 _BARELY = "--xla_llvm_disable_expensive_passes=true"
-QUICKLY = f"--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 {_BARELY}"
+QUICKLY = f"{_NO_EMITTERS}--xla_backend_optimization_level=0 {_BARELY}"
 # Two thirds of the time to compile, and as fast where convolutions take the time: for programs that
 # run for a minute.
 LESS_QUICKLY = f"--xla_backend_optimization_level=1 {_BARELY}"
-WELL = {
-    "xla_cpu_use_fusion_emitters": True,
-    "xla_backend_optimization_level": 3,
-    "xla_llvm_disable_expensive_passes": False,
-}
+WELL = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False} | (
+    {"xla_cpu_use_fusion_emitters": True} if _HAS_EMITTERS else {}
+)
 # As many as tests have: a program that computes what a test has computed finds it compiled.
 FOUR_DEVICES = "--xla_force_host_platform_device_count=4"
 CACHE = {
