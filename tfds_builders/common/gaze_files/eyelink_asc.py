@@ -78,7 +78,7 @@ class _Trial(NamedTuple):
         shown: images of messages in the trial.
         later: images of messages between this trial and the next.
         variables: name -> value of the variables of the trial.
-        own: times and texts of messages of the experiment, see `_OWN_CHANGE`, while it is open.
+        own: times and matches of messages of the experiment by `_OWN_CHANGE`, while it is open.
     """
 
     label: str
@@ -88,7 +88,7 @@ class _Trial(NamedTuple):
     shown: list[_Shown]
     later: list[_Shown]
     variables: dict[str, str]
-    own: list[tuple[float, str]]
+    own: list[tuple[float, re.Match[str]]]
 
 
 class _Recording(NamedTuple):
@@ -267,8 +267,8 @@ def _read_lines(path: Path, text: str) -> _Recording:
             else:
                 if variable := _VARIABLE.fullmatch(message):
                     trials[-1].variables[variable[1]] = variable[2].strip().strip("\"'")
-                if is_open and _OWN_CHANGE.fullmatch(message):
-                    trials[-1].own.append((time_ms, message))
+                if is_open and (own := _OWN_CHANGE.fullmatch(message)):
+                    trials[-1].own.append((time_ms, own))
                 shown = _shown(path, line, message)
                 (trials[-1].shown if is_open else trials[-1].later).extend(shown)
                 if any(one.mode for one in shown):
@@ -397,14 +397,13 @@ def _doubtful(
     for number, one in enumerate(trials):
         at = np.flatnonzero(trial == number) if one.own else ()
         for time_ms, message in one.own:
-            match = _OWN_CHANGE.fullmatch(message)
-            is_on = match is not None and match["on"] is not None
+            is_on = message["on"] is not None
             count = int((end[at] < time_ms).sum() if is_on else (start[at] >= time_ms).sum())
             if count:
                 side, word = ("before", "SYNCTIME") if is_on else ("after", "DISPLAY OFF")
                 reason = (
-                    f"{side} the message {message!r}, which is not read (if it is of the picture, "
-                    f"write it as {word})"
+                    f"{side} the message {message[0]!r}, which is not read (if it is of the "
+                    f"picture, write it as {word})"
                 )
                 counts[reason] = counts.get(reason, 0) + count
     return counts

@@ -67,6 +67,7 @@ _TRAILING_EYE = re.compile(
     r"^(?P<person2>.*\d)(?P<number2>[LR])$",
     re.IGNORECASE,
 )
+_POWER_OF_TEN = re.compile(r"^\d+(?:\.\d+)?e\+?\d{1,2}$")
 _HEXADECIMAL = re.compile(r"[\da-f]{6,}", re.IGNORECASE)
 _LEADING = re.compile(
     rf"^(?:(?P<word>{_SESSION_WORD})[\s_.\-]*)?(?P<number>\d{{1,2}})[\s_.\-]+"
@@ -96,9 +97,6 @@ def check_names(user_ids: Sequence[str]) -> list[str]:
     return [*_check_twins(user_ids), *_check_sessions(user_ids)]
 
 
-_POWER_OF_TEN = re.compile(r"^\d+(?:\.\d+)?e\+?\d{1,2}$")
-
-
 def _folded(name: str) -> str:
     """Returns what is left of a name without case, blanks, accents, leading zeros."""
     text = unicodedata.normalize("NFKD", name).casefold()
@@ -106,7 +104,7 @@ def _folded(name: str) -> str:
     text = _SUFFIX.sub("", text.strip())
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     # A spreadsheet writes 100000 as 1E+05.
-    text = re.sub(_POWER_OF_TEN, lambda found: f"{Decimal(found[0]):f}", text)
+    text = _POWER_OF_TEN.sub(lambda found: f"{Decimal(found[0]):f}", text)
     # Between two numbers a sign is needed: 1_1 is not 11.
     text = re.sub(r"(?<=\d)[\W_]+(?=\d)", "\0", text)
     text = re.sub(r"[^\w\0]|_", "", text)
