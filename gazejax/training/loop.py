@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import optax
+import numpy as np
 
 from gazejax.data import reader
 from gazejax.inputs.streaming import make_batch
@@ -194,7 +193,8 @@ def _track(stage: Stage, done: int) -> AbstractContextManager[Callable[[int, str
 
 
 def _check_finite(name: str, step: int, params: Any) -> None:
-    if not math.isfinite(optax.tree.norm(params)):
+    leaves = jax.tree.leaves(jax.device_get(params))
+    if not all(np.isfinite(leaf).all() for leaf in leaves):
         raise FloatingPointError(
             f"{name}: a parameter is not finite at step {step}; the last checkpoint is intact"
         )
