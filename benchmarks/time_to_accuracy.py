@@ -32,7 +32,7 @@ from gazejax.config.derived import batch_divisor, embedding_layout
 from gazejax.configs import osie, osie_maps
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import Splits
-from gazejax.evaluation import verification_protocol
+from gazejax.evaluation.verification import protocol
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.inputs.maps import to_relative_density
@@ -70,9 +70,7 @@ def metrics_of(
         folds: splits, and the embeddings [user, test image, embedding] of all users.
     """
     images = folds[0][0].test_images
-    orders = verification_protocol.sample_image_orders(
-        len(images), config.eval.num_draws, config.eval.seed
-    )
+    orders = protocol.sample_image_orders(len(images), config.eval.num_draws, config.eval.seed)
     found = {}
     for group in ("seen", "unseen"):
         for size in SIZES:
@@ -80,18 +78,16 @@ def metrics_of(
             for splits, embeddings in folds:
                 users = getattr(splits, f"{group}_users")
                 viewed = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, images)] > 0
-                compared = verification_protocol.UserRepresentations(
+                compared = protocol.UserRepresentations(
                     users,
                     embeddings[users],
                     viewed,
-                    verification_protocol.at_any_size(verification.negative_distance),
+                    protocol.at_any_size(verification.negative_distance),
                 )
                 scores.append(
-                    verification_protocol.score_draws(
-                        compared, orders, size=size, samples_per_user=2, seed=0
-                    )
+                    protocol.score_draws(compared, orders, size=size, samples_per_user=2, seed=0)
                 )
-            values = verification_protocol.verification_metrics(scores)
+            values = protocol.verification_metrics(scores)
             for name in ("roc_auc", "rank1"):
                 found[f"{group}, n = {size}: {name}"] = float(values[name])
     return found

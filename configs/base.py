@@ -1,4 +1,6 @@
-"""Every key of a config, once, with its comment. The values are those of configs/osie.py.
+"""The keys of a config, once, with their comments. The values are those of configs/osie.py.
+
+The keys of networks on maps (early and late fusion, U-Net) are in configs/osie_maps.py.
 
 A config file starts from these values and sets what differs. A config holds every value: the code
 supplies no default. `gazejax.config.schema` says which values are allowed.
@@ -220,7 +222,7 @@ def get_config() -> ConfigDict:
                 "num_swaps": 4,  # other users whose embeddings are swapped in
                 "num_resamples": 1000,  # of the bootstrap and the permutation test
                 # The baseline without learning: the values tried for each user; see
-                # `baselines.calibrate`.
+                # `calibration.calibrate`.
                 "calibration": {
                     "spread_frac": (0.0, 0.02, 0.04),
                     "gain": (0.6, 0.8, 1.0, 1.25, 1.5),

@@ -172,16 +172,27 @@ def describe_every_key() -> str:
         for name, rules in rules_of.items()
     }
     rules = schema.rules_for(base.get_config().to_dict())
-    return describe_config(ROOT / "configs/base.py", rules, choices)
+    meanings = {
+        f"{architecture}.{key}": comment
+        for name in ("base", "osie_maps")
+        for architecture, key, comment in _keys_of_architectures(ROOT / f"configs/{name}.py")
+    }
+    return describe_config(ROOT / "configs/base.py", rules, choices, meanings)
 
 
-def describe_config(source: Path, rules: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
+def describe_config(
+    source: Path,
+    rules: Mapping[str, Any],
+    choices: Mapping[str, Any],
+    meanings: Mapping[str, str],
+) -> str:
     """Every key of a config as Markdown: what it is in a file, what is allowed, and its comment.
 
     Args:
         source: a config file that holds every key in one literal dictionary.
         rules: the rule of each key, nested as the config is.
         choices: by title, rules of sections that depend on a choice, such as an architecture.
+        meanings: by choice and key (`unet.conditioning`), the comments of those sections.
     """
     parts = [
         "# Config",
@@ -210,22 +221,41 @@ def describe_config(source: Path, rules: Mapping[str, Any], choices: Mapping[str
             "| key | value | allowed | meaning |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
         )
     for title, section in choices.items():
-        rows = [f"| `{key}` | {_cell(rule)} |" for key, rule in _flat_rules(section)]
+        choice = title.rpartition(" ")[2]
+        rows = [
+            f"| `{key}` | {_cell(rule)} | {_cell(meanings.get(f'{choice}.{key}', ''))} |"
+            for key, rule in _flat_rules(section)
+        ]
         if rows:
             parts.append(f"## {title}")
-            parts.append("| key | allowed |\n| --- | --- |\n" + "\n".join(rows))
+            parts.append("| key | allowed | meaning |\n| --- | --- | --- |\n" + "\n".join(rows))
     return "\n\n".join(parts) + "\n"
+
+
+def _keys_of_architectures(source: Path) -> Iterator[tuple[str, str, str]]:
+    """Architecture, key and comment of each section of a file that names an architecture."""
+    text = source.read_text()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Dict):
+            entries = list(_entries_of(node, "", text, _comments(text)))
+            named = [value for key, value, _ in entries if key == "architecture"]
+            for key, _, comment in entries if named else ():
+                yield ast.literal_eval(str(named[0])), key, comment
+
+
+def _comments(text: str) -> dict[int, tuple[str, bool]]:
+    """By line: the comment, and whether it stands alone there."""
+    return {
+        token.start[0]: (token.string.lstrip("# "), token.line.strip().startswith("#"))
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    }
 
 
 def _entries(source: Path) -> Iterator[tuple[str, str | None, str]]:
     """Dotted key, value as it is written (None for a section) and comment of each entry."""
     text = source.read_text()
-    comments: dict[int, tuple[str, bool]] = {}
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            alone = token.line.strip().startswith("#")
-            comments[token.start[0]] = (token.string.lstrip("# "), alone)
-    tree = ast.parse(text)
+    comments, tree = _comments(text), ast.parse(text)
     largest = max(
         (node for node in ast.walk(tree) if isinstance(node, ast.Dict)),
         key=lambda node: (node.end_lineno or 0) - node.lineno,

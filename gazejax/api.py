@@ -91,7 +91,7 @@ class PersonalGaze(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What the encoder sees of an image: pixels, aspect ratio, universal map, frozen features."""
+    """What networks see of an image; `saliency_input` is frozen features, or pixels."""
 
     pixels: np.ndarray | None
     aspect_ratio: float

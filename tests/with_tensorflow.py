@@ -10,6 +10,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 import tfds_builders
+from tfds_builders.common import gaze_files
 from tfds_builders.common.coordinates import IMAGE_PX
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.individual_differences import (
@@ -76,11 +77,11 @@ class GazeTableTest(tfds.testing.DatasetBuilderTestCase):
 
     def _make_builder(self, config=None):
         source = gaze_table_dataset_builder.Source(
-            table=self.EXAMPLE_DIR / "gaze.csv",
+            tables=(self.EXAMPLE_DIR / "gaze.csv",),
             images_dir=self.EXAMPLE_DIR / "images",
             convention=IMAGE_PX,
             tracking="eye",
-            ignored_columns=(),
+            options=gaze_files.Options(),
         )
         return self.dataset_class(data_dir=self.tmp_dir, source=source)
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from gazejax.evaluation import verification_protocol, verify_users
 from gazejax.evaluation.folds import Fold, Run, open_run, resample_users_of
 from gazejax.evaluation.report import format_value, markdown_table
-from gazejax.evaluation.verify_users import with_intervals
+from gazejax.evaluation.verification import protocol
+from gazejax.evaluation.verification.verify_users import difference, with_intervals
 from gazejax.metrics import verification
 from gazejax.runtime.files import source_commit, write_result
 from gazejax.runtime.progress import track
@@ -120,7 +120,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
         )
     sizes = [size for size in range(1, budget + 1) if size <= 10 or size % 5 == 0]
     names: dict[str, list[str]] = {}
-    scores: dict[tuple[str, int], list[verification_protocol.VerificationScores]] = {
+    scores: dict[tuple[str, int], list[protocol.VerificationScores]] = {
         (selection, size): [] for selection in _SELECTIONS for size in sizes
     }
     with track("selecting images", len(folds) * _NUM_SPLITS) as show:
@@ -139,9 +139,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
             for key, draws in similarity.items():
                 no_precision = np.zeros((1, len(users)))  # MAP@R is not reported.
                 scores[key].append(
-                    verification_protocol.VerificationScores(
-                        users, np.stack(draws), no_precision, 2
-                    )
+                    protocol.VerificationScores(users, np.stack(draws), no_precision, 2)
                 )
             order = images[choose_images(seen, budget=budget)]
             names[fold.workdir.relative_to(workdir).as_posix()] = [
@@ -199,7 +197,7 @@ def _score_split(
 
 
 def _metrics(
-    scores: Mapping[tuple[str, int], Sequence[verification_protocol.VerificationScores]],
+    scores: Mapping[tuple[str, int], Sequence[protocol.VerificationScores]],
     sizes: Sequence[int],
     run: Run,
 ) -> dict[str, Any]:
@@ -212,19 +210,19 @@ def _metrics(
     for size in sizes:
         resampled = {}
         for selection in _SELECTIONS:
-            every = verification_protocol.resampled_verification_metrics(
+            every = protocol.resampled_verification_metrics(
                 scores[selection, size],
                 user_weight,
                 size=size,
                 num_images=len(folds[0].splits.test_images),
                 seed=options.seed,
             )
-            metrics = verification_protocol.verification_metrics(scores[selection, size])
+            metrics = protocol.verification_metrics(scores[selection, size])
             resampled[selection] = {name: every[name] for name in _METRICS}
             result[selection][str(size)] = with_intervals(
                 {name: metrics[name] for name in _METRICS}, resampled[selection]
             )
-        result["selected_minus_random"][str(size)] = verify_users.difference(
+        result["selected_minus_random"][str(size)] = difference(
             *(result[selection][str(size)] for selection in _SELECTIONS),
             *(resampled[selection] for selection in _SELECTIONS),
         )

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gazejax.data import reader
-from gazejax.evaluation import verification_protocol
 from gazejax.evaluation.folds import GROUPS, Fold, open_run
 from gazejax.evaluation.report import markdown_table
+from gazejax.evaluation.verification import protocol
 from gazejax.inference.networks import saliency_network
 from gazejax.inputs.maps import to_density
 from gazejax.inputs.streaming import iterate_chunks
@@ -164,9 +164,7 @@ def probe(workdir: Path) -> dict[str, Any]:
         for group in GROUPS:
             compared = fold.compared[group]["encoder"]
             weight = compared.viewed / compared.viewed.sum(axis=1, keepdims=True)
-            embeddings[group] = verification_protocol.mean_representations(
-                compared.representations, weight
-            )
+            embeddings[group] = protocol.mean_representations(compared.representations, weight)
             traits[group] = measure(dataset.gaze, compared.users, fold.splits.test_images)
             traits[group] |= {name: values[compared.users] for name, values in generating.items()}
         for name, trait in traits["seen"].items():

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gazejax.evaluation import verification_protocol
 from gazejax.evaluation.folds import GROUPS, Fold
 from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.verification import protocol
 from gazejax.metrics import verification
 from gazejax.types import Dataset
 
@@ -96,7 +96,7 @@ def _plot_embeddings(path: Path, fold: Fold, dataset: Dataset) -> None:
     size = min(_IMAGES_PER_POINT, fewest // 2)
     number = fewest // size
     samples = [
-        verification_protocol.mean_of_disjoint_samples(
+        protocol.mean_of_disjoint_samples(
             group.representations,
             group.viewed,
             np.arange(group.viewed.shape[1]),

@@ -22,9 +22,9 @@ from gazejax.evaluation.folds import (
     open_runs,
     represent_fold,
 )
+from gazejax.evaluation.prediction.score_maps import score_predictions
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
-from gazejax.evaluation.score_maps import score_predictions
-from gazejax.evaluation.verify_users import verify_users
+from gazejax.evaluation.verification.verify_users import verify_users
 from gazejax.inference.embed import measure_embedding
 from gazejax.inference.networks import encoder_network
 from gazejax.runtime.devices import without_x64

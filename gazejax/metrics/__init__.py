@@ -1,4 +1,7 @@
-"""Metrics on plain arrays: of saliency maps here, of verification in `verification`."""
+"""Metrics on plain arrays: of saliency maps here, of verification in `verification`.
+
+Intervals are in `bootstrap`.
+"""
 
 from gazejax.metrics import verification as verification  # So that `gazejax.metrics` has it.
 from gazejax.metrics.saliency import (

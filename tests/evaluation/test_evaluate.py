@@ -10,9 +10,11 @@ from PIL import Image
 
 from gazejax.config.derived import STAGES, embedding_layout
 from gazejax.data import loading
-from gazejax.evaluation import folds, prediction_protocol, run, verification_protocol
+from gazejax.evaluation import folds, run
+from gazejax.evaluation.prediction.protocol import CONDITIONS, MAP_METRICS
 from gazejax.evaluation.report import DETAILS, format_evaluation, headline
 from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
+from gazejax.evaluation.verification import protocol
 from gazejax.types import Recordings
 from gazejax.workdir.layout import load_config, read_resources, write_resources
 from tests.tiny import tiny_config
@@ -53,22 +55,22 @@ def test_every_metric_has_its_controls_and_interval(result):
         }
         for method, sizes in methods.items():
             for row in sizes.values():
-                assert set(verification_protocol.VERIFICATION_METRICS) <= row.keys()
+                assert set(protocol.VERIFICATION_METRICS) <= row.keys()
                 assert 0 <= row["rank1"] <= 1
                 if method != "chance":
                     assert row["num_users"] == number
-                    assert has_intervals(row, verification_protocol.VERIFICATION_METRICS)
+                    assert has_intervals(row, protocol.VERIFICATION_METRICS)
         assert set(methods["encoder"]) == {"1", largest}
         assert methods["chance"]["1"]["rank1"] == pytest.approx(1 / number)
         for sizes in result["encoder_differences"][users].values():
-            assert has_intervals(sizes["1"], verification_protocol.VERIFICATION_METRICS)
+            assert has_intervals(sizes["1"], protocol.VERIFICATION_METRICS)
         for conditions in result["saliency"][users].values():
-            assert set(conditions) == set(prediction_protocol.CONDITIONS)
+            assert set(conditions) == set(CONDITIONS)
             for row in conditions.values():
-                assert all(np.isfinite(row[metric]) for metric in prediction_protocol.MAP_METRICS)
-                assert has_intervals(row, prediction_protocol.MAP_METRICS)
+                assert all(np.isfinite(row[metric]) for metric in MAP_METRICS)
+                assert has_intervals(row, MAP_METRICS)
         for rows in result["saliency_differences"][users].values():
-            assert has_intervals(rows["own_minus_swapped"], prediction_protocol.MAP_METRICS)
+            assert has_intervals(rows["own_minus_swapped"], MAP_METRICS)
             assert 0 < rows["own_minus_swapped_p_value"]["information_gain"] <= 1
         assert len(result["saliency_users"][users][largest]) == number
 
@@ -77,14 +79,14 @@ def test_the_resamples_behind_the_intervals_are_stored(tiny_run, result):
     with np.load(tiny_run / RESAMPLES) as stored:
         resamples = dict(stored)
     rows = {name.rsplit("/", 1)[0] for name in resamples}
-    assert len(rows) == 2 * 2 + 2 * 1 * len(prediction_protocol.CONDITIONS)
+    assert len(rows) == 2 * 2 + 2 * 1 * len(CONDITIONS)
     for path in rows:
         row = result
         for key in path.split("/"):
             row = row[key]
         for name in {
-            *verification_protocol.VERIFICATION_METRICS,
-            *prediction_protocol.MAP_METRICS,
+            *protocol.VERIFICATION_METRICS,
+            *MAP_METRICS,
         } & row.keys():
             values = resamples[f"{path}/{name}"]
             assert values.shape == (1000,)
@@ -206,10 +208,10 @@ def test_maps_are_predicted_within_and_across_sessions(tiny_run, tmp_path, monke
         within, across = (
             result[key][group]["1"] for key in ("saliency", "saliency_across_sessions")
         )
-        assert set(within) == set(across) == set(prediction_protocol.CONDITIONS)
+        assert set(within) == set(across) == set(CONDITIONS)
         for rows in (within, across):
             assert rows["own"]["num_users"] == number[group]
-            assert has_intervals(rows["own"], prediction_protocol.MAP_METRICS)
+            assert has_intervals(rows["own"], MAP_METRICS)
         # The same maps are predicted, with another enrolment.
         for condition in ("universal", "center_prior", "predicted"):
             assert within[condition] == across[condition]

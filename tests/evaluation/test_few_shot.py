@@ -8,7 +8,7 @@ import pytest
 from gazejax.evaluation.few_shot import people, protocol
 from gazejax.evaluation.folds import open_run
 from gazejax.evaluation.report import DETAILS, format_evaluation
-from gazejax.evaluation.verification_protocol import at_any_size
+from gazejax.evaluation.verification.protocol import at_any_size
 from gazejax.metrics import verification
 
 

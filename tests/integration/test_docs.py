@@ -39,15 +39,17 @@ def test_every_key_of_a_config_has_value_rule_and_comment(tmp_path):
     source = tmp_path / "base.py"
     source.write_text(CONFIG)
     rules = {"seed": Rule("an integer"), "data": {"name": Rule("'one' | 'two'")}}
-    choices = {"data, kind wide": {"width": Rule("any")}}
-    lines = generate.describe_config(source, rules, choices).splitlines()
+    choices = {"data.kind: wide": {"width": Rule("any"), "height": Rule("any")}}
+    meanings = {"wide.width": "in cells"}
+    lines = generate.describe_config(source, rules, choices, meanings).splitlines()
     assert "| `seed` | `0` | an integer |  |" in lines
     assert "| `name` | `\"one\"` | 'one' \\| 'two' | Above, in two lines. |" in lines
     assert "| `size` | `( 1, 2, )` |  | beside |" in lines
     assert "| `share` | `None` |  |  |" in lines
     assert "| `threads` | `4` |  |  |" in lines
     assert lines[lines.index("## stream") + 2] == "of the section"
-    assert "| `width` | any |" in lines
+    assert "| `width` | any | in cells |" in lines
+    assert "| `height` | any |  |" in lines
 
 
 def test_links_to_files_that_are_pages_lead_to_the_pages():

@@ -19,12 +19,10 @@ from gazejax.config.derived import STAGES
 from gazejax.data import reader, splits
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.data.splits import OSIE_IMAGES_IN_PS, make_splits
-from gazejax.evaluation import (
-    folds,
-    session_protocol,
-    verification_protocol,
-)
+from gazejax.evaluation import folds
+from gazejax.evaluation.prediction import sessions
 from gazejax.evaluation.run import evaluate
+from gazejax.evaluation.verification import protocol
 from gazejax.inference.networks import Network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inputs import sampling
@@ -245,7 +243,7 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
 
 
 def test_a_query_of_an_enrolled_image_is_caught(tiny_run, monkeypatch):
-    original = session_protocol.PredictionRequest
+    original = sessions.PredictionRequest
 
     def leaking(**parts):
         is_query = parts["is_query"].copy()
@@ -253,7 +251,7 @@ def test_a_query_of_an_enrolled_image_is_caught(tiny_run, monkeypatch):
         is_query[0, user, image] = True
         return original(**parts | {"is_query": is_query})
 
-    monkeypatch.setattr(session_protocol, "PredictionRequest", leaking)
+    monkeypatch.setattr(sessions, "PredictionRequest", leaking)
     with pytest.raises(ValueError, match="is_query has 1 maps of images that the user enrolled"):
         evaluate(tiny_run)
 
@@ -261,28 +259,26 @@ def test_a_query_of_an_enrolled_image_is_caught(tiny_run, monkeypatch):
 def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control(monkeypatch):
     """With permuted labels, samples of one user have in common only an image in both."""
     generator = np.random.default_rng(0)
-    compared = verification_protocol.UserRepresentations(
+    compared = protocol.UserRepresentations(
         users=np.arange(6),
         representations=generator.normal(size=(6, 40, 8)),
         viewed=np.ones((6, 40), bool),
-        similarity=verification_protocol.at_any_size(verification.negative_distance),
+        similarity=protocol.at_any_size(verification.negative_distance),
         permuted=True,
     )
-    orders = verification_protocol.sample_image_orders(40, 100, 0)
+    orders = protocol.sample_image_orders(40, 100, 0)
 
     def roc_auc():
-        scores = verification_protocol.score_draws(
-            compared, orders, size=4, samples_per_user=2, seed=0
-        )
-        return verification_protocol.verification_metrics([scores])["roc_auc"]
+        scores = protocol.score_draws(compared, orders, size=4, samples_per_user=2, seed=0)
+        return protocol.verification_metrics([scores])["roc_auc"]
 
     assert roc_auc() == pytest.approx(0.5, abs=0.03)
-    original = verification_protocol.enrolment_weights
+    original = protocol.enrolment_weights
 
     def overlapping(viewed, order, *, start, size):
         return original(viewed, order, start=start - 1 if start else 0, size=size)
 
-    monkeypatch.setattr(verification_protocol, "enrolment_weights", overlapping)
+    monkeypatch.setattr(protocol, "enrolment_weights", overlapping)
     assert roc_auc() > 0.55
 
 

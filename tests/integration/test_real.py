@@ -15,9 +15,9 @@ import pytest
 from gazejax import metrics
 from gazejax.data import reader
 from gazejax.data.splits import make_splits
-from gazejax.evaluation.baselines import fixation_statistics
 from gazejax.evaluation.few_shot import protocol
-from gazejax.evaluation.verification_protocol import at_any_size, sample_image_orders
+from gazejax.evaluation.verification.baselines import fixation_statistics
+from gazejax.evaluation.verification.protocol import at_any_size, sample_image_orders
 from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_maps
 from gazejax.metrics.verification import negative_distance
 from gazejax.types import longest_viewing

@@ -6,10 +6,21 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gazejax import metrics
-from gazejax.evaluation import prediction_protocol, score_maps, verification_protocol
-from gazejax.evaluation.baselines import Calibration
 from gazejax.evaluation.few_shot import protocol
 from gazejax.evaluation.folds import Fold, Run, represent_fold
+from gazejax.evaluation.prediction.calibration import Calibration
+from gazejax.evaluation.prediction.protocol import (
+    CONDITIONS,
+    PredictionRequest,
+    positive_density,
+)
+from gazejax.evaluation.prediction.score_maps import predicted_batches
+from gazejax.evaluation.verification.protocol import (
+    UserRepresentations,
+    enrolment_weights,
+    mean_representations,
+    sample_image_orders,
+)
 from gazejax.inputs.perturbations import apply_embedding_control
 from gazejax.inputs.stage_arrays import center_prior
 from gazejax.metrics import bootstrap
@@ -85,7 +96,7 @@ def identify_users(run: Run) -> dict[str, Any]:
 def _represent(
     fold: Fold, dataset: Dataset
 ) -> tuple[
-    dict[str, verification_protocol.UserRepresentations],
+    dict[str, UserRepresentations],
     Int[np.ndarray, "draw image"],
     list[int],
 ]:
@@ -104,14 +115,12 @@ def _represent(
         {"unseen": splits.unseen_users},
     )
     compared = on_all.compared["unseen"]
-    orders = verification_protocol.sample_image_orders(num_train, NUM_DRAWS, fold.config.eval.seed)
+    orders = sample_image_orders(num_train, NUM_DRAWS, fold.config.eval.seed)
     fewest = min(int(compared[one].viewed[:, :num_train].sum(axis=1).min()) for one in METHODS)
     return compared, orders, [size for size in SIZES if size <= fewest]
 
 
-def _as_stage_2_reads(
-    known: verification_protocol.UserRepresentations, fold: Fold
-) -> verification_protocol.UserRepresentations:
+def _as_stage_2_reads(known: UserRepresentations, fold: Fold) -> UserRepresentations:
     """The embeddings under the control that the saliency network was trained with."""
     return known._replace(
         representations=apply_embedding_control(
@@ -124,7 +133,7 @@ def _as_stage_2_reads(
 
 
 def _enrol(
-    known: verification_protocol.UserRepresentations,
+    known: UserRepresentations,
     orders: Int[np.ndarray, "draw image"],
     size: int,
 ) -> Float[np.ndarray, "draw user entry"]:
@@ -133,9 +142,9 @@ def _enrol(
     viewed, representations = known.viewed[:, :num_train], known.representations[:, :num_train]
     return np.stack(
         [
-            verification_protocol.mean_representations(
+            mean_representations(
                 representations,
-                verification_protocol.enrolment_weights(viewed, order, start=0, size=size),
+                enrolment_weights(viewed, order, start=0, size=size),
             )
             for order in orders
         ]
@@ -157,7 +166,7 @@ def _likelihoods(
     shifted = np.stack([np.roll(enrolled, -shift, axis=1) for shift in range(num_users)], axis=1)
     shape = (len(enrolled), num_users, len(images))
     unused = np.ones((len(enrolled), num_users), np.float32)
-    request = prediction_protocol.PredictionRequest(
+    request = PredictionRequest(
         users=users,
         images=images,
         is_enrolled=np.zeros(shape, bool),  # Users enrol with training images.
@@ -165,18 +174,16 @@ def _likelihoods(
         embeddings=shifted.astype(np.float32),
         calibration=Calibration(unused, unused, unused),
     )
-    first = prediction_protocol.CONDITIONS.index("own")
+    first = CONDITIONS.index("own")
     found = np.full((len(enrolled), len(images), num_users, num_users), np.nan)
-    for batch in score_maps.predicted_batches(fold, inputs, request, prior):
+    for batch in predicted_batches(fold, inputs, request, prior):
         mask = np.asarray(batch["mask"])
         row, user = np.nonzero(mask.any(axis=-1))
         for shift in range(num_users):
             scores = metrics.score(
                 ["information_gain"],
-                saliency=prediction_protocol.positive_density(
-                    np.asarray(batch["maps"])[row, first + shift, user]
-                ),
-                baseline=prediction_protocol.positive_density(prior),
+                saliency=positive_density(np.asarray(batch["maps"])[row, first + shift, user]),
+                baseline=positive_density(prior),
                 xy_px=np.asarray(batch["xy_px"])[row, user],
                 mask=mask[row, user],
                 pad_fixations=False,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from gazejax.evaluation.verification_protocol import Similarity
+from gazejax.evaluation.verification.protocol import Similarity
 from gazejax.metrics import bootstrap, verification
 
 METRICS = ("rank1", "rank3", "mrr")

@@ -1,10 +1,11 @@
 """The protocol of stage 2 (prediction of personal maps), on plain arrays.
 
-The protocol enrols every user with n images and predicts the maps of the other images. Condition
-`universal` is the universal map (leave-one-out for a seen user). In the conditions `own`, `mean`
-and `swapped`, the same network gets the user's own embedding, the mean embedding of the seen users,
-or the embedding of another user. Only own above mean and own above swapped show that the network
-uses what is particular to a user, because the network also corrects the universal map.
+The protocol enrols every user with n images and predicts the maps of the other images. Four
+conditions read no embedding: the universal map (leave-one-out for a seen user), the center prior,
+the map that stage `universal` predicts, and the universal map calibrated to the user. In `own`,
+`mean` and `swapped`, the same network gets the user's own embedding, the mean embedding of the seen
+users, or the embedding of another user. Only own above mean and own above swapped show that the
+network uses what is particular to a user, because the network also corrects the universal map.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from gazejax import metrics
-from gazejax.evaluation.baselines import Calibration, calibrate
+from gazejax.evaluation.prediction.calibration import Calibration, calibrate
 from gazejax.inputs.maps import JoinedGaze, LeaveOneOutMaps, MapSpec, personal_and_universal_maps
 from gazejax.metrics import bootstrap
 from gazejax.runtime.devices import map_rows

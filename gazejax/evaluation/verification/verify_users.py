@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from gazejax.evaluation import session_protocol, verification_protocol
 from gazejax.evaluation.folds import Run, fewest_images, resample_users_of
 from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.verification import protocol, sessions
 from gazejax.metrics import bootstrap, verification
 
 
@@ -27,7 +27,7 @@ class _Variant(NamedTuple):
     table: str
     available: int
     num_images: int
-    score: Callable[[int], list[verification_protocol.VerificationScores]]
+    score: Callable[[int], list[protocol.VerificationScores]]
 
 
 def verify_users(
@@ -43,7 +43,7 @@ def verify_users(
     """
     folds, options = run.folds, run.config.eval
     num_images = len(folds[0].splits.test_images)
-    orders = verification_protocol.sample_image_orders(num_images, options.num_draws, options.seed)
+    orders = protocol.sample_image_orders(num_images, options.num_draws, options.seed)
     user_weight = resample_users_of(group, run)
     tables: dict[str, dict[str, Any]] = {}
     chance: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -61,13 +61,13 @@ def verify_users(
     for method, variant in variants:
         rows = tables.setdefault(variant.table, {})[method] = {}
         values_of = resampled.setdefault(variant.table, {})[method] = {}
-        sizes = verification_protocol.usable_sizes(options.num_images, variant.available)
+        sizes = protocol.usable_sizes(options.num_images, variant.available)
         for size in sizes:
             scores = variant.score(size)
             if method == "encoder" or (method == "residual_map" and size == sizes[-1]):
                 label = f"{method.replace('_', ' ')}, n = {size}"
-                curves[variant.table][label] = verification_protocol.mean_curve(scores)
-            values = verification_protocol.resampled_verification_metrics(
+                curves[variant.table][label] = protocol.mean_curve(scores)
+            values = protocol.resampled_verification_metrics(
                 scores,
                 user_weight,
                 size=size,
@@ -76,13 +76,13 @@ def verify_users(
             )
             values_of[str(size)] = values
             rows[str(size)] = {
-                **with_intervals(verification_protocol.verification_metrics(scores), values),
+                **with_intervals(protocol.verification_metrics(scores), values),
                 "num_users": len(np.unique(np.concatenate([one.users for one in scores]))),
                 "num_images": num_images,
                 "num_draws": options.num_draws,
             }
             if method == "encoder":
-                chance[variant.table][str(size)] = verification_protocol.chance_metrics(
+                chance[variant.table][str(size)] = protocol.chance_metrics(
                     [len(one.users) for one in scores],
                     samples_per_user=scores[0].samples_per_user,
                 )
@@ -116,7 +116,7 @@ def _variants(
 
     def available(method: str, across: bool) -> int:
         return min(
-            session_protocol.available_images(compared[method], across=across)
+            sessions.available_images(compared[method], across=across)
             for fold in folds
             for compared in fold.recorded.values()
         )
@@ -124,9 +124,9 @@ def _variants(
     if run.dataset.recordings is None or not available("encoder", across=False):
         fewest = fewest_images(folds, method)
 
-        def score(size: int) -> list[verification_protocol.VerificationScores]:
+        def score(size: int) -> list[protocol.VerificationScores]:
             return [
-                verification_protocol.score_draws(
+                protocol.score_draws(
                     fold.compared[group][method],
                     orders,
                     size=size,
@@ -138,9 +138,9 @@ def _variants(
 
         return [_Variant("encoder", fewest, orders.shape[1], score)]
 
-    def score_sessions(size: int, across: bool) -> list[verification_protocol.VerificationScores]:
+    def score_sessions(size: int, across: bool) -> list[protocol.VerificationScores]:
         return [
-            session_protocol.score_sessions(
+            sessions.score_sessions(
                 fold.recorded[group][method], orders, size=size, across=across, seed=options.seed
             )
             for fold in folds

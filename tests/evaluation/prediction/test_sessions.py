@@ -5,15 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gazejax.evaluation import baselines, prediction_protocol, session_protocol
 from gazejax.evaluation.folds import Fold, Run
-from gazejax.evaluation.score_maps import prediction_variants
-from gazejax.evaluation.session_protocol import RecordingRepresentations
-from gazejax.evaluation.verification_protocol import (
+from gazejax.evaluation.prediction import protocol, sessions
+from gazejax.evaluation.prediction.calibration import calibration_grid
+from gazejax.evaluation.prediction.score_maps import prediction_variants
+from gazejax.evaluation.verification.protocol import (
     UserRepresentations,
     enrolment_weights,
     sample_image_orders,
 )
+from gazejax.evaluation.verification.sessions import RecordingRepresentations, joined_recordings
 from gazejax.inputs.maps import JoinedGaze, MapSpec, sum_maps
 from gazejax.types import Gaze, Recordings
 from tests.tiny import read_config
@@ -47,8 +48,7 @@ def recorded(viewed=VIEWED, user=USER, representations=None):
 def test_recordings_and_images_by_hand():
     orders = np.array([np.arange(8), np.arange(8)[::-1]] * 10)
     within, across = (
-        session_protocol.enrol(recorded(), orders, size=2, across=one, seed=0)
-        for one in (False, True)
+        sessions.enrol(recorded(), orders, size=2, across=one, seed=0) for one in (False, True)
     )
     # User 4 has one session. Of user 5, only the second session has 2 images beside 2 enrolled.
     assert within.users.tolist() == [0, 1, 2]
@@ -76,12 +76,12 @@ def test_recordings_and_images_by_hand():
 
 def test_the_largest_enrolment_leaves_as_many_images_to_predict():
     # Within: 6 // 2 of users 3 and 4, 4 // 2 of user 5; across, user 5 has 3 images for 4 // 2.
-    assert session_protocol.images_to_predict(recorded(), across=False) == 4
-    assert session_protocol.images_to_predict(recorded(), across=True) == 4
+    assert sessions.images_to_predict(recorded(), across=False) == 4
+    assert sessions.images_to_predict(recorded(), across=True) == 4
     without = recorded(VIEWED * (np.arange(5) != 3)[:, None])
-    assert session_protocol.images_to_predict(without, across=True) == 0
+    assert sessions.images_to_predict(without, across=True) == 0
     with pytest.raises(ValueError, match=r"1 users have two recordings .* at least 2 users"):
-        session_protocol.enrol(without, np.arange(8)[None], size=2, across=True, seed=0)
+        sessions.enrol(without, np.arange(8)[None], size=2, across=True, seed=0)
 
 
 def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
@@ -90,10 +90,9 @@ def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
     for share in (0.3, 0.7, 1.0):
         known = recorded(generator.random((18, 40)) < share, user)
         orders = sample_image_orders(40, 8, 1)
-        size = session_protocol.images_to_predict(known, across=True) // 2
+        size = sessions.images_to_predict(known, across=True) // 2
         within, across = (
-            session_protocol.enrol(known, orders, size=size, across=one, seed=0)
-            for one in (False, True)
+            sessions.enrol(known, orders, size=size, across=one, seed=0) for one in (False, True)
         )
         np.testing.assert_array_equal(within.is_query, across.is_query)
         assert (within.enrolled == within.target).all()
@@ -109,11 +108,11 @@ def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
 
 def test_without_sessions_users_enrol_with_the_first_images_of_an_order():
     viewed = np.random.default_rng(3).random((5, 30)) < 0.7
-    known = session_protocol.joined_recordings(
+    known = joined_recordings(
         UserRepresentations(np.arange(5), np.zeros((5, 30, 1)), viewed, lambda *_: np.zeros(1))
     )
     orders = sample_image_orders(30, 4, 0)
-    found = session_protocol.enrol(known, orders, size=7, across=False, seed=0)
+    found = sessions.enrol(known, orders, size=7, across=False, seed=0)
     for order, is_enrolled, is_query in zip(orders, found.is_enrolled, found.is_query, strict=True):
         weight = enrolment_weights(viewed, order, start=0, size=7)
         np.testing.assert_array_equal(is_enrolled, weight > 0)
@@ -146,7 +145,7 @@ def own_minus_swapped(column, across):
     viewed = np.ones((2 * NUM_USERS, NUM_IMAGES), bool)
     embeddings = np.broadcast_to(column[:, None, None], (*viewed.shape, 1)).astype(np.float32)
     known = recorded(viewed, user, embeddings)._replace(users=np.arange(NUM_USERS))
-    asked = session_protocol.make_request(
+    asked = sessions.make_request(
         known,
         known,
         sample_image_orders(NUM_IMAGES, 3, 0),
@@ -155,7 +154,7 @@ def own_minus_swapped(column, across):
         images=images,
         rows=np.arange(2 * NUM_USERS),
         likelihoods=np.zeros((*viewed.shape, 1)),
-        grid=baselines.calibration_grid(spread_frac=[0.0], gain=[1.0], center_weight=[0.0]),
+        grid=calibration_grid(spread_frac=[0.0], gain=[1.0], center_weight=[0.0]),
         num_swaps=3,
         seed=0,
     )
@@ -165,14 +164,14 @@ def own_minus_swapped(column, across):
         return jnp.broadcast_to(is_there, universal.shape).astype(jnp.float32) / 2
 
     prior = np.full((2, WIDTH), 1 / (2 * WIDTH), np.float32)
-    universals = prediction_protocol.UniversalMaps(
+    universals = protocol.UniversalMaps(
         sum_maps(joined, jnp.arange(NUM_USERS), spec),
         prior,
         np.tile(prior, (NUM_IMAGES, 1, 1)),
         joined=JoinedGaze(joined, user),
     )
     gains, maps, rows = [], [], []
-    for batch in prediction_protocol.predict_maps(
+    for batch in protocol.predict_maps(
         oracle,
         {},
         np.zeros((NUM_IMAGES, 1, 1, 3)),
@@ -183,13 +182,11 @@ def own_minus_swapped(column, across):
         devices=jax.local_devices(),
         batch_size=64,
     ):
-        scores = prediction_protocol.score_maps(
+        scores = protocol.score_maps(
             batch,
             center_prior=prior,
-            other_counts=prediction_protocol.other_fixation_counts(
-                joined, images, map_size=(2, WIDTH)
-            ),
-        )[..., prediction_protocol.MAP_METRICS.index("nss")]
+            other_counts=protocol.other_fixation_counts(joined, images, map_size=(2, WIDTH)),
+        )[..., protocol.MAP_METRICS.index("nss")]
         gains.append(scores[:, 4] - scores[:, 6:].mean(axis=1))
         maps.append(batch["maps"][:, 0])
         rows.append(batch["mask"].any(axis=-1))

@@ -3,23 +3,23 @@
 import numpy as np
 import pytest
 
-from gazejax.evaluation import prediction_protocol
+from gazejax.evaluation.prediction import protocol
 
 
 def test_derangements_have_no_fixed_point_and_swap_each_user_with_each_other():
-    swaps = prediction_protocol.derangements(5, 20, 0)
+    swaps = protocol.derangements(5, 20, 0)
     assert swaps.shape == (4, 5)
     np.testing.assert_array_equal(np.sort(swaps, axis=1), np.tile(np.arange(5), (4, 1)))
     for user in range(5):
         assert sorted(swaps[:, user]) == sorted(set(range(5)) - {user})
-    assert prediction_protocol.derangements(48, 4, 0).shape == (4, 48)
+    assert protocol.derangements(48, 4, 0).shape == (4, 48)
     with pytest.raises(ValueError, match="cannot swap the embeddings of 1 user"):
-        prediction_protocol.derangements(1, 3, 0)
+        protocol.derangements(1, 3, 0)
 
 
 def test_conditions_are_own_mean_and_swapped():
     embeddings = np.array([[1.0], [2.0], [3.0]])
-    conditions = prediction_protocol.conditions_of(
+    conditions = protocol.conditions_of(
         embeddings, np.array([9.0]), np.array([[1, 2, 0], [2, 0, 1]])
     )
     np.testing.assert_array_equal(conditions[..., 0], [[1, 2, 3], [9, 9, 9], [2, 3, 1], [3, 1, 2]])
@@ -27,9 +27,9 @@ def test_conditions_are_own_mean_and_swapped():
 
 def predicted(scores):
     """Scores [condition, user, image] as those of every metric."""
-    return prediction_protocol.PredictionScores(
+    return protocol.PredictionScores(
         np.arange(scores.shape[1]),
-        np.repeat(scores[..., None], len(prediction_protocol.MAP_METRICS), 3),
+        np.repeat(scores[..., None], len(protocol.MAP_METRICS), 3),
     )
 
 
@@ -40,28 +40,26 @@ def test_mean_is_over_images_first_then_users_then_derangements():
     scores[6], scores[7] = 1.0, 3.0
     scores[:, 1, 1] = np.nan
     ones = np.ones((1, 2), int)
-    found = prediction_protocol.mean_over_users([predicted(scores)], ones, ones)[0, :, 0]
+    found = protocol.mean_over_users([predicted(scores)], ones, ones)[0, :, 0]
     # User 0: mean 1, user 1: mean 4, so 2.5; over all viewings it would be 2.
     np.testing.assert_allclose(found, [0, 0, 0, 0, 2.5, 0, 2])
     # Image 1 is sampled twice, image 0 never: user 1 has no score.
-    found = prediction_protocol.mean_over_users([predicted(scores)], ones, np.array([[0, 2]]))[
-        0, :, 0
-    ]
+    found = protocol.mean_over_users([predicted(scores)], ones, np.array([[0, 2]]))[0, :, 0]
     np.testing.assert_allclose(found, [0, 0, 0, 0, 2, 0, 2])
 
 
 def test_mean_over_draws_skips_those_without_the_image():
     draws = np.array([[1.0, np.nan], [3.0, np.nan]])[:, :, None, None, None]
-    np.testing.assert_allclose(prediction_protocol.mean_over_draws(draws).ravel(), [2.0, np.nan])
+    np.testing.assert_allclose(protocol.mean_over_draws(draws).ravel(), [2.0, np.nan])
 
 
 def test_swap_test_finds_own_better_and_only_then():
     generator = np.random.default_rng(3)
     scores = generator.normal(size=(10, 6, 30)) * 0.1
     options = {"num_permutations": 2000, "seed": 0}
-    assert prediction_protocol.swap_test([predicted(scores)], **options)["cc"] > 0.02
+    assert protocol.swap_test([predicted(scores)], **options)["cc"] > 0.02
     scores[4] += 1.0
-    found = prediction_protocol.swap_test([predicted(scores)], **options)
+    found = protocol.swap_test([predicted(scores)], **options)
     assert found["information_gain"] < 0.01
     assert found["kld"] > 0.99  # Lower is better.
 
@@ -69,7 +67,7 @@ def test_swap_test_finds_own_better_and_only_then():
 def test_a_positive_density_sums_to_one_and_is_nowhere_zero():
     delta = np.zeros((3, 4, 5))
     delta[:, 1, 2] = 7.0
-    density = prediction_protocol.positive_density(delta)
+    density = protocol.positive_density(delta)
     np.testing.assert_allclose(density.sum(axis=(1, 2)), 1.0)
     assert density[0, 1, 2] == pytest.approx(0.99 + 0.01 / 20)
     assert density.min() == pytest.approx(0.01 / 20)

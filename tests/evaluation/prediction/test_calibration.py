@@ -1,39 +1,29 @@
-"""What the model is compared with, by hand."""
+"""The calibrated universal map, by hand and by users whose settings are known."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gazejax.evaluation import baselines
+from gazejax.evaluation.prediction.calibration import (
+    Calibration,
+    calibrate,
+    calibration_grid,
+    calibration_likelihoods,
+)
 from gazejax.inputs.maps import MapSpec, sum_maps
 from tests.made_gaze import gaze_of
 
 GENERATOR = np.random.default_rng(0)
-
-
-def test_fixation_statistics_by_hand():
-    # Durations: user 0 has 100, 101 on image 0; user 1 102, 103, 104 on image 0 and 105 on image 1.
-    gaze = gaze_of([[2, 0], [3, 1]])
-    found = baselines.fixation_statistics(gaze, np.array([1, 0]), np.array([0, 1]))
-    np.testing.assert_allclose(found, [[[3, 103], [1, 105]], [[2, 100.5], [0, 0]]])
-
-
 UNIVERSAL = jnp.asarray(GENERATOR.random((9, 12)) ** 3, jnp.float32)
-
-
 UNIVERSAL = UNIVERSAL / UNIVERSAL.sum()
-
-
 PRIOR = jnp.asarray(np.exp(-((np.arange(12) - 5.5) ** 2) / 8)[None] * np.ones((9, 1)), jnp.float32)
-
-
 PRIOR = PRIOR / PRIOR.sum()
 
 
 def calibrated(spread_frac, gain, center_weight):
-    setting = baselines.Calibration(*map(jnp.float32, (spread_frac, gain, center_weight)))
-    return baselines.calibrate(UNIVERSAL, PRIOR, setting, aspect_ratio=jnp.float32(4 / 3))
+    setting = Calibration(*map(jnp.float32, (spread_frac, gain, center_weight)))
+    return calibrate(UNIVERSAL, PRIOR, setting, aspect_ratio=jnp.float32(4 / 3))
 
 
 def test_calibration_does_what_its_settings_say():
@@ -62,10 +52,8 @@ def test_calibration_finds_the_user_who_looks_at_the_center():
     gaze = gaze_of(np.full((3, number), 6), xy_frac)
     spec = MapSpec((9, 12), 0.05, 6)
     universal_maps = jax.jit(lambda gaze: sum_maps(gaze, jnp.array([0, 2]), spec))(gaze)
-    grid = baselines.calibration_grid(
-        spread_frac=(0.0, 0.1), gain=(0.5, 1.0), center_weight=(-0.5, 0.0, 1.0)
-    )
-    found = baselines.calibration_likelihoods(
+    grid = calibration_grid(spread_frac=(0.0, 0.1), gain=(0.5, 1.0), center_weight=(-0.5, 0.0, 1.0))
+    found = calibration_likelihoods(
         universal_maps,
         gaze,
         np.asarray(PRIOR),

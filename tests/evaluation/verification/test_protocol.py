@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gazejax.evaluation import verification_protocol
+from gazejax.evaluation.verification import protocol
 from gazejax.metrics import bootstrap, verification
 
 GENERATOR = np.random.default_rng(0)
@@ -17,24 +17,20 @@ def representations_of(num_users, num_images, user_strength):
 
 def scores_of(representations, size, viewed=None, permuted=False):
     viewed = np.ones(representations.shape[:2], bool) if viewed is None else viewed
-    compared = verification_protocol.UserRepresentations(
+    compared = protocol.UserRepresentations(
         np.arange(len(representations)),
         representations,
         viewed,
-        verification_protocol.at_any_size(verification.negative_distance),
+        protocol.at_any_size(verification.negative_distance),
         permuted,
     )
-    orders = verification_protocol.sample_image_orders(representations.shape[1], 50, 0)
+    orders = protocol.sample_image_orders(representations.shape[1], 50, 0)
     number = min(max(viewed.sum(axis=1).min() // size, 2), 4)
-    return verification_protocol.score_draws(
-        compared, orders, size=size, samples_per_user=int(number), seed=0
-    )
+    return protocol.score_draws(compared, orders, size=size, samples_per_user=int(number), seed=0)
 
 
 def metrics_of(representations, size, viewed=None, permuted=False):
-    return verification_protocol.verification_metrics(
-        [scores_of(representations, size, viewed, permuted)]
-    )
+    return protocol.verification_metrics([scores_of(representations, size, viewed, permuted)])
 
 
 def test_verification_improves_with_more_images_and_chance_is_chance():
@@ -56,7 +52,7 @@ def test_permuted_labels_are_at_chance_however_different_users_are():
     representations = representations_of(6, 40, 3.0)
     assert metrics_of(representations, 5)["roc_auc"] > 0.99
     permuted = metrics_of(representations, 5, permuted=True)
-    chance = verification_protocol.chance_metrics([6], samples_per_user=4)
+    chance = protocol.chance_metrics([6], samples_per_user=4)
     for metric in ("roc_auc", "rank1", "eer", "map_at_r"):
         assert permuted[metric] == pytest.approx(chance[metric], abs=0.06)
     assert chance["rank1"] == 1 / 6
@@ -84,50 +80,45 @@ def test_enrolment_and_probe_images_are_disjoint_and_equally_many():
     viewed = GENERATOR.random((6, 40)) < 0.7
     order = GENERATOR.permutation(40)
     enrolled, probed = (
-        verification_protocol.enrolment_weights(viewed, order, start=start, size=8)
-        for start in (0, 8)
+        protocol.enrolment_weights(viewed, order, start=start, size=8) for start in (0, 8)
     )
     for weights in (enrolled, probed):
         assert ((weights > 0).sum(axis=1) == 8).all()
         assert (viewed[weights > 0]).all()
         np.testing.assert_allclose(weights.sum(axis=1), 1.0)
     assert not ((enrolled > 0) & (probed > 0)).any()
-    everything = verification_protocol.enrolment_weights(
-        np.ones((3, 40), bool), order, start=0, size=8
-    )
+    everything = protocol.enrolment_weights(np.ones((3, 40), bool), order, start=0, size=8)
     assert set(np.flatnonzero(everything[1])) == set(order[:8])
 
 
 def test_enrolment_sizes_shrink_to_half_of_the_test_images():
-    assert verification_protocol.usable_sizes((1, 5, 10, 50), 140) == [1, 5, 10, 50]
-    assert verification_protocol.usable_sizes((1, 5, 10, 50), 20) == [1, 5, 10]
+    assert protocol.usable_sizes((1, 5, 10, 50), 140) == [1, 5, 10, 50]
+    assert protocol.usable_sizes((1, 5, 10, 50), 20) == [1, 5, 10]
 
 
 def test_users_of_different_folds_are_not_compared():
     """Two folds with perfect scores, whose scores have different offsets."""
     perfect = np.where(np.eye(3, dtype=bool), 1.0, 0.0)[None]
     folds = [
-        verification_protocol.VerificationScores(
+        protocol.VerificationScores(
             np.arange(3) + 3 * fold, perfect + 100 * fold, np.ones((1, 3)), 2
         )
         for fold in range(2)
     ]
-    values = verification_protocol.verification_metrics(folds)
+    values = protocol.verification_metrics(folds)
     assert (values["roc_auc"], values["rank1"], values["eer"]) == (1.0, 1.0, 0.0)
     assert values["fnmr_at_fmr_1"] is None  # Six impostor scores are too few for an FMR of 1 %.
     weight = bootstrap.resample(6, 6, num_resamples=20, generator=GENERATOR)
     weight = np.maximum(weight, 1)
-    found = verification_protocol.resampled_verification_metrics(
-        folds, weight, size=1, num_images=10, seed=0
-    )
+    found = protocol.resampled_verification_metrics(folds, weight, size=1, num_images=10, seed=0)
     np.testing.assert_allclose(found["roc_auc"], 1.0)
 
 
 def test_two_copies_of_a_user_form_no_impostor_pair():
     # Genuine 2, 5 and 6; impostor 1, 3 (users 0, 1), 4, 8 (users 0, 2) and 7, 9 (users 1, 2).
     similarity = np.array([[[2.0, 1.0, 4.0], [3.0, 5.0, 7.0], [8.0, 9.0, 6.0]]])
-    scores = verification_protocol.VerificationScores(np.arange(3), similarity, np.ones((1, 3)), 2)
-    found = verification_protocol.resampled_verification_metrics(
+    scores = protocol.VerificationScores(np.arange(3), similarity, np.ones((1, 3)), 2)
+    found = protocol.resampled_verification_metrics(
         [scores], np.array([[2, 1, 0], [1, 1, 1]]), size=1, num_images=2, seed=0
     )
     # User 0 twice, user 1 once: genuine 2, 2, 5 against impostor 1, 3, each twice over. 2 beats
@@ -142,14 +133,14 @@ def test_intervals_contain_the_metric_and_narrow_with_users():
     widths = []
     for num_users in (5, 40):
         scores = scores_of(representations_of(num_users, 40, 0.3), 5)
-        values = verification_protocol.verification_metrics([scores])
+        values = protocol.verification_metrics([scores])
         weight = bootstrap.resample_users(
             [scores.users],
             num_users=num_users,
             num_resamples=500,
             generator=np.random.default_rng(0),
         )
-        resampled = verification_protocol.resampled_verification_metrics(
+        resampled = protocol.resampled_verification_metrics(
             [scores], weight, size=5, num_images=40, seed=0
         )
         for name in ("roc_auc", "rank1", "eer", "map_at_r"):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gazejax.evaluation import session_protocol, verification_protocol
-from gazejax.evaluation.session_protocol import RecordingRepresentations
+from gazejax.evaluation.verification import protocol, sessions
+from gazejax.evaluation.verification.sessions import RecordingRepresentations
 from gazejax.metrics import verification
 
 
@@ -19,15 +19,15 @@ def recordings_of(person, session, *, users=8, sessions=2, images=24, viewed=Non
         user=user,
         representations=vectors + generator.normal(size=(len(user), images, 16)),
         viewed=np.ones((len(user), images), bool) if viewed is None else viewed,
-        similarity=verification_protocol.at_any_size(verification.negative_distance),
+        similarity=protocol.at_any_size(verification.negative_distance),
         **options,
     )
 
 
 def metrics_of(compared, *, across, size=6):
-    orders = verification_protocol.sample_image_orders(compared.viewed.shape[1], 30, 0)
-    scores = session_protocol.score_sessions(compared, orders, size=size, across=across, seed=0)
-    return verification_protocol.verification_metrics([scores]), scores
+    orders = protocol.sample_image_orders(compared.viewed.shape[1], 30, 0)
+    scores = sessions.score_sessions(compared, orders, size=size, across=across, seed=0)
+    return protocol.verification_metrics([scores]), scores
 
 
 def test_what_is_of_the_session_alone_is_known_within_and_not_across():
@@ -56,7 +56,7 @@ def test_gallery_and_probe_share_no_image(across):
         representations=np.broadcast_to(np.eye(images), (8, images, images)),
         similarity=lambda probe, gallery, *_: probe @ gallery.T,
     )
-    size = session_protocol.available_images(compared, across=across) // 2
+    size = sessions.available_images(compared, across=across) // 2
     assert size >= 2
     _, scores = metrics_of(compared, across=across, size=size)
     assert np.trace(scores.similarity.sum(axis=0)) == 0
@@ -69,10 +69,10 @@ def test_users_without_two_sessions_are_left_out_of_comparisons_across():
     compared = compared._replace(viewed=viewed)
     assert metrics_of(compared, across=False)[1].users.tolist() == [3, 4, 5, 6]
     assert metrics_of(compared, across=True)[1].users.tolist() == [3, 5, 6]
-    assert session_protocol.available_images(compared, across=True) == 24
+    assert sessions.available_images(compared, across=True) == 24
     viewed[5] = viewed[7] = False
     compared = compared._replace(viewed=viewed)
-    assert session_protocol.available_images(compared, across=True) == 0
+    assert sessions.available_images(compared, across=True) == 0
     with pytest.raises(
         ValueError, match=r"1 users have two recordings with 6 images .* at least 2"
     ):
@@ -83,6 +83,6 @@ def test_sessions_of_other_images_need_no_image_to_spare():
     viewed = np.zeros((8, 24), bool)
     viewed[0::2, :12], viewed[1::2, 12:] = True, True
     compared = recordings_of(2.0, 0.2, users=4, viewed=viewed)
-    assert session_protocol.available_images(compared, across=False) == 12
-    assert session_protocol.available_images(compared, across=True) == 24
+    assert sessions.available_images(compared, across=False) == 12
+    assert sessions.available_images(compared, across=True) == 24
     assert metrics_of(compared, across=True, size=12)[0]["roc_auc"] > 0.99

@@ -8,15 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gazejax.data.loading import apply_image_overlap
-from gazejax.evaluation import (
-    baselines,
-    prediction_protocol,
-    session_protocol,
-    verification_protocol,
-)
 from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
+from gazejax.evaluation.prediction import calibration, protocol, sessions
 from gazejax.evaluation.report import ACROSS
-from gazejax.evaluation.verify_users import with_intervals
+from gazejax.evaluation.verification.protocol import sample_image_orders, usable_sizes
+from gazejax.evaluation.verification.sessions import RecordingRepresentations, joined_recordings
+from gazejax.evaluation.verification.verify_users import with_intervals
 from gazejax.inference.networks import saliency_network
 from gazejax.inference.universal import predict_universal_maps
 from gazejax.inputs.maps import JoinedGaze
@@ -95,25 +92,25 @@ def prediction_variants(run: Run) -> list[PredictionVariant]:
 
     def available(across: bool) -> int:
         return min(
-            session_protocol.images_to_predict(compared["encoder"], across=across)
+            sessions.images_to_predict(compared["encoder"], across=across)
             for fold in folds
             for compared in fold.recorded.values()
         )
 
     if run.dataset.recordings is None or not available(across=False):
         fewest = fewest_images(folds, "encoder")
-        sizes = verification_protocol.usable_sizes(num_images, fewest)
+        sizes = usable_sizes(num_images, fewest)
         return [PredictionVariant("saliency", sizes, None)]
     found = []
     for across in (False, True):
         if fewest := available(across):
-            sizes = verification_protocol.usable_sizes(num_images, fewest)
+            sizes = usable_sizes(num_images, fewest)
             found.append(PredictionVariant("saliency" + (ACROSS if across else ""), sizes, across))
     return found
 
 
 def _tables(
-    scored: Mapping[int, Sequence[prediction_protocol.PredictionScores]],
+    scored: Mapping[int, Sequence[protocol.PredictionScores]],
     run: Run,
     user_weight: Int[np.ndarray, "resample user"],
     image_weight: Int[np.ndarray, "resample image"],
@@ -126,11 +123,11 @@ def _tables(
     tables: dict[str, dict[str, Any]] = {"": {}, "_differences": {}, "_users": {}}
     resamples: dict[str, dict[str, Any]] = {}
     for size, of_size in scored.items():
-        metrics = prediction_protocol.mean_over_users(of_size, all_users, every_image)[0]
-        resampled = prediction_protocol.mean_over_users(of_size, user_weight, image_weight)
+        metrics = protocol.mean_over_users(of_size, all_users, every_image)[0]
+        resampled = protocol.mean_over_users(of_size, user_weight, image_weight)
         resamples[str(size)] = {
             condition: _by_metric(resampled[:, row].T)
-            for row, condition in enumerate(prediction_protocol.CONDITIONS)
+            for row, condition in enumerate(protocol.CONDITIONS)
             if condition != "predicted" or all(map(_has_universal, run.folds))
         }
         tables[""][str(size)] = {
@@ -140,18 +137,18 @@ def _tables(
                 "num_images": num_images,
                 "num_draws": options.saliency_num_draws,
             }
-            for row, condition in enumerate(prediction_protocol.CONDITIONS)
+            for row, condition in enumerate(protocol.CONDITIONS)
             if condition in resamples[str(size)]
         }
         differences = {}
         for one, other in _DIFFERENCES:
-            row, column = (prediction_protocol.CONDITIONS.index(name) for name in (one, other))
+            row, column = (protocol.CONDITIONS.index(name) for name in (one, other))
             differences[f"{one}_minus_{other}"] = with_intervals(
                 _by_metric(metrics[row] - metrics[column]),
                 _by_metric((resampled[:, row] - resampled[:, column]).T),
             )
         tables["_differences"][str(size)] = differences | {
-            "own_minus_swapped_p_value": prediction_protocol.swap_test(
+            "own_minus_swapped_p_value": protocol.swap_test(
                 of_size, num_permutations=options.num_resamples, seed=options.seed
             )
         }
@@ -162,12 +159,12 @@ def _tables(
 def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
     """Values under the names of the metrics; single ones as plain numbers."""
     plain = values.tolist() if values.ndim == 1 else values
-    return dict(zip(prediction_protocol.MAP_METRICS, plain, strict=True))
+    return dict(zip(protocol.MAP_METRICS, plain, strict=True))
 
 
 def _score_fold(
     group: str, fold: Fold, variants: Sequence[PredictionVariant], dataset: Dataset
-) -> tuple[dict[str, dict[int, prediction_protocol.PredictionScores]], list[dict[str, Any]]]:
+) -> tuple[dict[str, dict[int, protocol.PredictionScores]], list[dict[str, Any]]]:
     """Enrols every user with n test images, predicts the user's other ones and scores the maps.
 
     Returns:
@@ -175,7 +172,7 @@ def _score_fold(
         at the last n.
     """
     config, options, images = fold.config, fold.config.eval, fold.splits.test_images
-    orders = verification_protocol.sample_image_orders(len(images), options.num_draws, options.seed)
+    orders = sample_image_orders(len(images), options.num_draws, options.seed)
     recordings = None
     if variants[0].across is not None:
         recordings = apply_image_overlap(config, dataset).recordings
@@ -183,8 +180,8 @@ def _score_fold(
     prior = center_prior(inputs.arrays)
     known, seen = (_represented(fold, name, recordings) for name in (group, "seen"))
     rows = rows_of(known.users, recordings)
-    grid = baselines.calibration_grid(**options.calibration)
-    likelihoods = baselines.calibration_likelihoods(
+    grid = calibration.calibration_grid(**options.calibration)
+    likelihoods = calibration.calibration_likelihoods(
         inputs.arrays.universal,
         inputs.arrays.gaze,
         prior,
@@ -194,13 +191,13 @@ def _score_fold(
         spec=inputs.spec,
         joined=inputs.arrays.joined,
     )
-    counts = prediction_protocol.other_fixation_counts(
+    counts = protocol.other_fixation_counts(
         fold.inputs["saliency"].arrays.gaze, images, map_size=prior.shape
     )
-    scored: dict[str, dict[int, prediction_protocol.PredictionScores]] = {}
+    scored: dict[str, dict[int, protocol.PredictionScores]] = {}
     examples: list[dict[str, Any]] = []
     for variant in variants:
-        asked = session_protocol.make_request(
+        asked = sessions.make_request(
             known,
             seen,
             orders[: options.saliency_num_draws],
@@ -218,9 +215,9 @@ def _score_fold(
                 len(asked.is_query),
                 len(images),
                 # The conditions without an embedding, then those with one.
-                len(prediction_protocol.CONDITIONS) - 3 + asked.embeddings.shape[1],
+                len(protocol.CONDITIONS) - 3 + asked.embeddings.shape[1],
                 len(asked.users),
-                len(prediction_protocol.MAP_METRICS),
+                len(protocol.MAP_METRICS),
             ),
             np.nan,
         )
@@ -230,7 +227,7 @@ def _score_fold(
         with track(description, int(asked.is_query.any(axis=1).sum())) as show:
             done = 0
             for batch in predicted_batches(fold, inputs, asked, prior):
-                scores[batch["enrolment"], batch["image"]] = prediction_protocol.score_maps(
+                scores[batch["enrolment"], batch["image"]] = protocol.score_maps(
                     batch, center_prior=prior, other_counts=counts
                 )
                 if variant is variants[0]:
@@ -239,20 +236,16 @@ def _score_fold(
                 show(done, "images")
         of_sizes = np.split(scores, len(variant.sizes))
         scored[variant.name] = {
-            size: prediction_protocol.PredictionScores(
-                asked.users, prediction_protocol.mean_over_draws(of_size)
-            )
+            size: protocol.PredictionScores(asked.users, protocol.mean_over_draws(of_size))
             for size, of_size in zip(variant.sizes, of_sizes, strict=True)
         }
     return scored, examples
 
 
-def _represented(
-    fold: Fold, group: str, recordings: Recordings | None
-) -> session_protocol.RecordingRepresentations:
+def _represented(fold: Fold, group: str, recordings: Recordings | None) -> RecordingRepresentations:
     """The embeddings that stage 2 is given of a group of users; None: sessions are joined."""
     if recordings is None:
-        known = session_protocol.joined_recordings(fold.compared[group]["encoder"])
+        known = joined_recordings(fold.compared[group]["encoder"])
     else:
         known = fold.recorded[group]["encoder"]
     given = apply_embedding_control(
@@ -281,10 +274,10 @@ def _of_recordings(inputs: StageInputs, recordings: Recordings | None) -> StageI
 def predicted_batches(
     fold: Fold,
     inputs: StageInputs,
-    asked: prediction_protocol.PredictionRequest,
+    asked: protocol.PredictionRequest,
     prior: Float[np.ndarray, "height width"],
 ) -> Iterator[dict[str, Any]]:
-    """What `prediction_protocol.predict_maps` yields, for all images that are asked for."""
+    """What `protocol.predict_maps` yields, for all images that are asked for."""
     network = saliency_network(fold.config, num_users=len(fold.splits.seen_users))
     arrays = inputs.arrays
     params = load_params(fold.workdir, "saliency")
@@ -309,12 +302,12 @@ def predicted_batches(
             is_enrolled=asked.is_enrolled[:, :, part],
             is_query=asked.is_query[:, :, part],
         )
-        for batch in prediction_protocol.predict_maps(
+        for batch in protocol.predict_maps(
             predict,
             params,
             chunk.images,
             chunk.gaze,
-            prediction_protocol.UniversalMaps(
+            protocol.UniversalMaps(
                 chunk.universal,
                 prior,
                 predicted[part],
@@ -329,9 +322,7 @@ def predicted_batches(
             yield batch | {"image": part.start + batch["image"]}
 
 
-def _examples(
-    batch: Mapping[str, Any], asked: prediction_protocol.PredictionRequest
-) -> list[dict[str, Any]]:
+def _examples(batch: Mapping[str, Any], asked: protocol.PredictionRequest) -> list[dict[str, Any]]:
     """Of the last enrolment, maps of a few images in even steps, each of another user."""
     last = len(asked.is_query) - 1
     columns = np.flatnonzero(asked.is_query[last].any(axis=0))
@@ -343,9 +334,7 @@ def _examples(
             continue
         askable = np.flatnonzero(asked.is_query[last, :, column])
         user = askable[chosen.index(column) % len(askable)]
-        own, universal = (
-            prediction_protocol.CONDITIONS.index(name) for name in ("own", "universal")
-        )
+        own, universal = (protocol.CONDITIONS.index(name) for name in ("own", "universal"))
         found.append(
             {
                 "user": int(asked.users[user]),
@@ -366,17 +355,17 @@ def _has_universal(fold: Fold) -> bool:
 
 
 def _single_users(
-    folds: Sequence[prediction_protocol.PredictionScores],
+    folds: Sequence[protocol.PredictionScores],
     image_weight: Int[np.ndarray, "resample image"],
     dataset: Dataset,
 ) -> dict[str, Any]:
     """Own minus swapped of each user; the intervals are over images alone."""
-    own, swapped = (prediction_protocol.CONDITIONS.index(name) for name in ("own", "swapped"))
+    own, swapped = (protocol.CONDITIONS.index(name) for name in ("own", "swapped"))
 
     def gains(weight: np.ndarray) -> dict[int, np.ndarray]:
         found: dict[int, list[np.ndarray]] = {}
         for fold in folds:
-            scores = prediction_protocol.user_scores(fold, weight)
+            scores = protocol.user_scores(fold, weight)
             for position, user in enumerate(fold.users.tolist()):
                 gain = scores[:, own, position] - scores[:, swapped, position]
                 found.setdefault(user, []).append(gain)

@@ -1,0 +1,1 @@
+"""Stage 1: which user is it. Protocols, controls and intervals."""

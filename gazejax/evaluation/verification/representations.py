@@ -1,0 +1,213 @@
+"""What the encoder and each control know of users, or of their recordings, on test images."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from gazejax.data.splits import Splits
+from gazejax.evaluation.verification import baselines, protocol
+from gazejax.evaluation.verification.sessions import RecordingRepresentations
+from gazejax.inputs import perturbations
+from gazejax.inputs.maps import JoinedGaze
+from gazejax.inputs.stage_arrays import StageInputs
+from gazejax.metrics import verification
+from gazejax.types import (
+    AnyArray,
+    Dataset,
+    Gaze,
+    Recordings,
+    longest_viewing,
+    recordings_of,
+    rows_of,
+)
+
+# Mean embedding of the users of a data set -> how the embeddings of its users are compared.
+Comparison = Callable[[Float[np.ndarray, " embedding"]], protocol.Similarity]
+
+
+class Representation(NamedTuple):
+    """What a method knows of all users, or of all recordings; see `protocol`."""
+
+    representations: Float[np.ndarray, "user image entry"]
+    length: Int[AnyArray, "user all_images"]
+    similarity: protocol.Similarity
+    permuted: bool = False
+
+
+def make_representations(
+    dataset: Dataset,
+    splits: Splits,
+    saliency: StageInputs,
+    embed: Callable[[Dataset, Sequence[str]], list[np.ndarray]],
+    *,
+    stages: Sequence[str],
+    limits: Mapping[str, Any],
+    truncated_fixations: int,
+    by_recording: bool,
+    comparisons: Sequence[Comparison],
+) -> dict[str, Representation]:
+    """The encoder and the controls of stage 1 on a fold, of its users or of its recordings.
+
+    Args:
+        dataset: the data set.
+        splits: which users and images are seen.
+        saliency: what stage 2 reads, whose maps the control without learning compares.
+        embed: data set with changed gaze, trained encoders -> embeddings of all test images.
+        stages: the trained encoders: `encoder` first, then its control, if it is trained.
+        limits: how much gaze of unseen users there is; see `perturbations.limit_gaze`.
+        truncated_fixations: fixations of each viewing of the control of that name.
+        by_recording: whether each recording is represented in place of each user.
+        comparisons: of each trained encoder. A data set or shorter scanpaths move all embeddings
+            alike, so that each method is given the mean of its own embeddings of seen users.
+    """
+    images, recordings = splits.test_images, dataset.recordings if by_recording else None
+    seen = rows_of(splits.seen_users, recordings)
+
+    def gaze_of(dataset: Dataset) -> Gaze:
+        apart = dataset.recordings if by_recording else None
+        return dataset.gaze if apart is None else apart.gaze
+
+    # Little gaze is of unseen users: of the seen users, who make the universal maps, all is used.
+    limited = _with_gaze(
+        dataset,
+        lambda gaze, users: perturbations.limit_gaze(gaze, users=users, **limits),
+        splits.unseen_users,
+    )
+    gaze = gaze_of(limited)
+
+    def represented(compare: Comparison, embeddings: Any, length: Any) -> Representation:
+        viewed = np.asarray(length)[np.ix_(seen, images)] > 0
+        return Representation(embeddings, length, compare(embeddings[seen][viewed].mean(axis=0)))
+
+    embeddings, *permuted = embed(limited, stages)
+    methods = {
+        "encoder": represented(comparisons[0], embeddings, gaze.viewing_length),
+        **_without_learning(limited, gaze, splits, saliency, recordings),
+    }
+    truncated = _with_gaze(
+        dataset,
+        lambda gaze, _: perturbations.truncate_scanpaths(gaze, truncated_fixations),
+        np.array([], int),
+    )
+    lengths = np.asarray(gaze_of(truncated).viewing_length)
+    if not by_recording and np.min((lengths[:, images] > 0).sum(axis=1)) < 2:
+        print(
+            "control encoder_truncated left out: a user has fewer than 2 test images with "
+            f"config.eval.truncated_fixations = {truncated_fixations} fixations",
+            file=sys.stderr,
+        )
+    else:
+        (of_truncated,) = embed(truncated, stages[:1])
+        methods["encoder_truncated"] = represented(comparisons[0], of_truncated, lengths)
+    for one, compare in zip(permuted, comparisons[1:], strict=True):
+        known = represented(compare, one, gaze.viewing_length)
+        methods["permuted_labels"] = known._replace(permuted=True)
+        methods["permuted_training"] = known
+    return methods
+
+
+def _without_learning(
+    dataset: Dataset,
+    gaze: Gaze,
+    splits: Splits,
+    saliency: StageInputs,
+    recordings: Recordings | None,
+) -> dict[str, Representation]:
+    """The controls without learning.
+
+    Args:
+        dataset: the data set, with the gaze of users that is used.
+        gaze: that of users, or of recordings.
+        splits: which users and images are seen.
+        saliency: what stage 2 reads.
+        recordings: whose gaze it is; None: of users.
+    """
+    rows = np.arange(len(gaze.viewing_length))
+    seen = rows_of(splits.seen_users, recordings)
+    training = baselines.fixation_statistics(gaze, seen, splits.train_images)
+    spread = training[training[..., 0] > 0].std(axis=0)
+    statistics = baselines.fixation_statistics(gaze, rows, splits.test_images)
+    longest = max(longest_viewing(gaze), longest_viewing(dataset.gaze))
+    residual = baselines.residual_maps(
+        saliency.arrays.universal,
+        gaze,
+        users=rows,
+        images=splits.test_images,
+        spec=saliency.spec._replace(max_fixations=longest),
+        joined=recordings and JoinedGaze(dataset.gaze, recordings.user),
+    )
+    return {
+        "residual_map": Representation(
+            residual, gaze.viewing_length, protocol.at_any_size(verification.correlation)
+        ),
+        "fixation_statistics": Representation(
+            statistics / np.where(spread > 0, spread, 1.0),
+            gaze.viewing_length,
+            protocol.at_any_size(verification.negative_distance),
+        ),
+    }
+
+
+def _with_gaze(
+    dataset: Dataset,
+    change: Callable[[Gaze, np.ndarray], Gaze],
+    users: Int[np.ndarray, " user"],
+) -> Dataset:
+    """Changes the gaze of users and of their recordings; the same data set if nothing changes."""
+    gaze, recordings = change(dataset.gaze, users), dataset.recordings
+    if gaze is dataset.gaze:
+        return dataset
+    if recordings is not None:
+        apart = change(recordings.gaze, rows_of(users, recordings))
+        recordings = recordings._replace(gaze=apart)
+    return dataset._replace(gaze=gaze, recordings=recordings)
+
+
+def represent_users(
+    methods: Mapping[str, Representation],
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+) -> dict[str, protocol.UserRepresentations]:
+    """What each method knows of some users on some images."""
+    return {
+        method: protocol.UserRepresentations(
+            users=users,
+            representations=known.representations[users],
+            viewed=np.asarray(known.length)[np.ix_(users, images)] > 0,
+            similarity=known.similarity,
+            permuted=known.permuted,
+        )
+        for method, known in methods.items()
+    }
+
+
+def represent_recordings(
+    methods: Mapping[str, Representation],
+    user: Int[np.ndarray, " recording"],
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+) -> dict[str, RecordingRepresentations]:
+    """What each method knows of the recordings of some users on some images.
+
+    Args:
+        methods: of all recordings.
+        user: user of each recording.
+        users: the users to compare.
+        images: the images that `methods` represents.
+    """
+    rows = recordings_of(users, user)
+    position = {one: number for number, one in enumerate(users.tolist())}
+    return {
+        method: RecordingRepresentations(
+            users=users,
+            user=np.array([position[one] for one in user[rows].tolist()]),
+            representations=known.representations[rows],
+            viewed=np.asarray(known.length)[np.ix_(rows, images)] > 0,
+            similarity=known.similarity,
+            permuted=known.permuted,
+        )
+        for method, known in methods.items()
+    }
