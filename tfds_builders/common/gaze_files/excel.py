@@ -70,7 +70,7 @@ def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[str, ...]]
                 yield one.title, row[:width] + ("",) * (width - len(row))
                 if sheet is None:
                     break
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # The library raises many types of errors for damaged files.
         raise ValueError(
             f"{path} is not an Excel file ({raw_files.one_line(error)}): save it as .csv"
         ) from error

@@ -44,7 +44,7 @@ def read_daemons(opened: Opened, how: How) -> Rows:
     del how
     names = (*_DAEMONS_COLUMNS, "nth")
     table = containers.read_table(opened, names)
-    user, image = rows.names_of(table["VP"]), rows.names_of(table["Img"])
+    user, image = (rows.names_of(table[name], rows.MISSING) for name in ("VP", "Img"))
     trial = rows.numbers_of(table["trial"])
     forced = rows.numbers_of(table["forced_fix"])
     _refuse(

@@ -74,6 +74,12 @@ def test_daemons_refuses(old: str, new: str, message: str, tmp_path: Path) -> No
         published.read_daemons(write(tmp_path / "SAC.csv", DAEMONS.replace(old, new)), How())
 
 
+def test_daemons_refuses_a_missing_person(tmp_path: Path) -> None:
+    write(tmp_path / "SAC.csv", DAEMONS.replace("NA,NA,7,2", "NA,NA,NA,2"))
+    _, errors = gaze_files.read([tmp_path / "SAC.csv"], gaze_files.Options())
+    assert errors == [f"{tmp_path / 'SAC.csv'} row 4: user is 'NA', expected a name"]
+
+
 def test_massvis_takes_picture_session_and_person_from_the_path(tmp_path: Path) -> None:
     opened = write(tmp_path / "fixationsByVis/wsj1/rec/ab.csv", "1,10.5,20,150\n2,30,40,250\n")
     assert published.recognise_massvis(opened) == "fixations"

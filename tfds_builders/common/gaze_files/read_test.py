@@ -1,6 +1,7 @@
 """The reader of all files of gaze: containers, options, sessions, and errors in one line."""
 
 import gzip
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,17 @@ def test_an_excel_file_is_a_table(tmp_path: Path) -> None:
     (tmp_path / "u.xlsx").write_bytes((tmp_path / "t.xlsx").read_bytes()[:300])
     with pytest.raises(ValueError, match=r"u\.xlsx is not an Excel file"):
         read(tmp_path / "u.xlsx")
+    # The library raises an error of another type for each of these parts.
+    for number, part in enumerate(("xl/workbook.xml", "xl/worksheets/sheet1.xml")):
+        with zipfile.ZipFile(tmp_path / "t.xlsx") as whole:
+            parts = {name: whole.read(name) for name in whole.namelist()}
+        path = tmp_path / f"cut{number}.xlsx"
+        with zipfile.ZipFile(path, "w") as file:
+            for name, content in parts.items():
+                file.writestr(name, content[: len(content) // 2] if name == part else content)
+        with pytest.raises(ValueError, match=rf"cut{number}\.xlsx is not an Excel file") as raised:
+            read(path)
+        assert "\n" not in str(raised.value)
 
 
 def write_sheets(path: Path, **sheets: list[tuple[object, ...]]) -> Path:

@@ -106,7 +106,7 @@ def _check_scanpath(one: Any, keys: Sequence[str], place: str) -> None:
     for key, types in (("name", str), ("subject", str | int | float)):
         value = one[key]
         is_name = isinstance(value, types) and not isinstance(value, bool)
-        if not is_name or not _text(value).strip():
+        if not is_name or _text(value).strip() in rows.MISSING:
             raise ValueError(f"{place}: {key} is {value!r}, expected a name")
 
 

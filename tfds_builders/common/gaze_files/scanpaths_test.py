@@ -111,6 +111,8 @@ def test_two_tasks_of_a_person_on_a_picture_need_a_choice(tmp_path: Path) -> Non
         ([scanpath("a", 1, [1]) | {"T": [1, 2]}], "object 1 has lengths .*'T': 2"),
         ([scanpath("a", 1, [1]) | {"length": [1]}], "object 1 has lengths .*'length': "),
         ([scanpath("a", None, [1])], "object 1: subject is None, expected a name"),
+        ([scanpath("a", float("nan"), [1])], "object 1: subject is nan, expected a name"),
+        ([scanpath("a", "NA", [1])], "object 1: subject is 'NA', expected a name"),
         ([scanpath(" ", 1, [1])], "object 1: name is ' ', expected a name"),
         (
             [scanpath("a", 1, [1]), scanpath("a", 2, [1, 2]) | {"Y": [1, float("nan")]}],
