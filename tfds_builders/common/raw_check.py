@@ -282,10 +282,12 @@ def plot_scanpaths(viewings: Sequence[Viewing], file: Path | IO[bytes]) -> None:
         width, height = viewing.size_px
         # The axes extend beyond the image, for gaze outside the image.
         axes.imshow(viewing.image, extent=(0, width, height, 0), alpha=0.75)
-        x, y = viewing.xy_px.T
+        # The library cannot draw lines to places far off, such as 1e8, a mark of missing gaze.
+        xy_px = np.clip(viewing.xy_px, [-9 * width, -9 * height], [10 * width, 10 * height])
+        x, y = xy_px.T
         axes.plot(x, y, "-", color="white", linewidth=3)
         axes.plot(x, y, "o-", color="tab:red", linewidth=1.2, markersize=11)
-        for number, (column, row) in enumerate(viewing.xy_px, start=1):
+        for number, (column, row) in enumerate(xy_px, start=1):
             axes.text(
                 column,
                 row,
@@ -298,7 +300,8 @@ def plot_scanpaths(viewings: Sequence[Viewing], file: Path | IO[bytes]) -> None:
             )
         axes.set_xlim(-0.1 * width, 1.1 * width)
         axes.set_ylim(1.1 * height, -0.1 * height)
-        axes.set_title(f"{viewing.image_id}, user {viewing.user_id}", fontsize=9)
+        title = f"{viewing.image_id}, user {viewing.user_id}"
+        axes.set_title(title, fontsize=9, parse_math=False)
         axes.tick_params(labelsize=7)
     with warnings_of_python.catch_warnings():
         # The font lacks letters of some names: the boxes in their place say enough.

@@ -120,6 +120,15 @@ def test_gaze_is_plotted_at_its_coordinates(tmp_path: Path) -> None:
     assert 0.001 < changed.mean() < 0.2
 
 
+def test_any_place_and_name_is_plotted(tmp_path: Path) -> None:
+    xy_px = np.array([[1e300, -1e300], [20.0, 10.0]])
+    image = Image.new("RGB", (40, 30))
+    # A formula that the library would refuse.
+    viewing = raw_check.Viewing("a$\\frac$.png", "P", image, (40, 30), xy_px)
+    raw_check.plot_scanpaths([viewing], tmp_path / "p.png")
+    assert raw_check.is_plot(tmp_path / "p.png")
+
+
 def test_copies_are_named(tmp_path: Path) -> None:
     images_dir = Path(shutil.copytree(DUMMY_DIR / "images", tmp_path / "images"))
     assert not [text for text in check(WHOLE).warnings if "copies" in text]
