@@ -268,7 +268,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _read_shown_at(text: str | None) -> tuple[float, float, float, float] | None:
     if text is None:
         return None
-    number = r"(-?\d+(?:\.\d+)?)"
+    number = r"(-?\d{1,9}(?:\.\d+)?)"
     match = re.fullmatch(rf"{number},{number},{number}x{number}", text)
     if match is None:
         raise ValueError(f"--shown-at is {text!r}, expected X,Y,WxH such as 320,60,1280x960")
@@ -279,7 +279,7 @@ def _read_shown_at(text: str | None) -> tuple[float, float, float, float] | None
 def _read_screen(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text)
     if match is None:
         raise ValueError(f"--screen is {text!r}, expected width and height such as 1920x1080")
     return int(match[1]), int(match[2])

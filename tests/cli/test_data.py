@@ -159,6 +159,13 @@ def test_options_do_not_contradict_what_the_files_say(folder, capsys):
     assert first_xy(folder, "other") == first_xy(folder)
 
 
+def test_a_screen_of_many_digits_is_refused(folder, capsys):
+    long = "1" + "0" * 400
+    for options in (["--screen", f"{long}x1", "--fit", "stretch"], ["--shown-at", f"0,0,{long}x1"]):
+        assert build(folder, *options) == 1
+        assert f"error: {options[0]} is '" in capsys.readouterr().err
+
+
 def test_files_of_one_name_are_not_one_person(folder, capsys):
     for user in ("ann", "bob"):
         (folder / user).mkdir()
