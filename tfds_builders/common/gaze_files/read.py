@@ -15,7 +15,6 @@ from tfds_builders.common.gaze_files.recognise import (
     PLAIN,
     Options,
     check_taken,
-    find_files,
     note_unread,
     plain_of,
     recognise,
@@ -44,8 +43,7 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             be read at all.
     """
     check_options(options)
-    files = find_files(paths)
-    name, opened, notes = recognise(files, options, is_folder=any(map(Path.is_dir, paths)))
+    name, opened, notes = recognise(paths, options)
     check_taken(name, opened, options)
     parts, errors, origins = [], [], []
     for one in opened:

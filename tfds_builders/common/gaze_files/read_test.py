@@ -669,3 +669,32 @@ def test_conditions_say_how_many_rows_they_leave_out(tmp_path: Path) -> None:
     found, _ = gaze_files.read([tmp_path], options)
     assert found is not None
     assert "1 rows left out: not blink != TRUE" in found.notes
+
+
+def test_a_file_that_is_named_is_not_left_out(tmp_path: Path) -> None:
+    first, other, text = tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "c.asc"
+    first.write_text("image,user,x,y\na,P,1,2\n")
+    other.write_text("image,subject,x,y\na,Q,1,2\n")
+    text.write_text("nothing\n")
+    with pytest.raises(ValueError, match=r"b\.csv has no column 'user'.*--columns user=subject"):
+        gaze_files.read([first, other], Options())
+    with pytest.raises(ValueError, match=r"c\.asc is not a file of gaze of the format table, as"):
+        gaze_files.read([first, text], Options())
+    found, _ = gaze_files.read([tmp_path], Options())  # A folder may hold other files.
+    assert found is not None
+    assert f"{other} left out: not a file of gaze in a known format" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"durations": "s"}, "--durations would do nothing: {} has no column 'duration_ms'; it"),
+        ({"times": "s"}, "--times would do nothing: {} has no column 't_ms'; it has 'image'"),
+        ({"ignored_columns": ("z",)}, "--ignore-columns would do nothing: {} has no column 'z'"),
+    ],
+)
+def test_an_option_of_a_column_that_is_not_there_is_refused(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    found = errors_of(tmp_path / "t.csv", "image,user,x,y\na,P,1,2\n", **options)
+    assert found.startswith(message.format(tmp_path / "t.csv"))

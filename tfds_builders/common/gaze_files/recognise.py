@@ -186,28 +186,35 @@ def note_unread(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def recognise(
-    files: Sequence[Path], options: Options, *, is_folder: bool
-) -> tuple[str, list[Opened], list[str]]:
-    """Finds the one format of the files, and the files that hold gaze in this format."""
+def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened], list[str]]:
+    """Finds the one format of the files, and the files that hold gaze in this format.
+
+    Args:
+        paths: files, or folders of files. Only a folder may hold other files too.
+        options: how to read the files.
+    """
+    is_folder = any(map(Path.is_dir, paths))
     notes: list[str] = []
+    unknown: list[Opened] = []
     roles: dict[str, dict[Role, list[Opened]]] = {}
     all_opened = []
-    for path in files:
+    for path in find_files(paths):
         try:
             sheets = [_by_content(one, options) for one in containers.open_sheets(path)]
         except ValueError as error:
-            if not is_folder:
+            if path in paths:
                 raise
             notes.append(f"{path} left out, not a table or text: {error}")
             continue
-        one, note = _choose_sheet(sheets, options, is_folder=is_folder)
+        one, note = _choose_sheet(sheets, options, is_folder=path not in paths)
         notes += note
         all_opened.append(one)
         name, role = _recognise_file(one, options)
         if role:
             roles.setdefault(name, {}).setdefault(role, []).append(one)
-        elif is_folder:
+        elif path in paths:
+            unknown.append(one)
+        else:
             notes.append(f"{path} left out: not a file of gaze in a known format")
     with_gaze = [name for name, found in roles.items() if _WITH_GAZE & found.keys()]
     # A folder may hold tables of other things beside the files of the tracker.
@@ -221,6 +228,13 @@ def recognise(
     [name] = with_gaze
     found = roles[name]
     chosen = _gaze_files(found)
+    if unknown and name == PLAIN and unknown[0].suffix in containers.TABLE_SUFFIXES:
+        plain.read_plain(unknown[0], plain_of(options))  # Raises: it says which column is missing.
+    if unknown:
+        raise ValueError(
+            f"--table {unknown[0].path} is not a file of gaze of the format {name}, as "
+            f"{chosen[0].path} is: leave it out"
+        )
     for one in found.get("beside", []):
         notes.append(f"{one.path} belongs to the export and holds no gaze of its own")
     if "fixations" in found:
@@ -261,6 +275,8 @@ def check_taken(name: str, opened: Sequence[Opened], options: Options) -> None:
             raise ValueError(
                 f"{option} is an option of {what}, and would do nothing: {path} is read as {name}"
             )
+    if name == PLAIN:
+        _check_columns(opened, options, given)
     if given[_DETECT] and takes != _TAKES_ALL:
         for one in opened:
             if FORMATS[name].recognise(one) != "samples":
@@ -268,6 +284,21 @@ def check_taken(name: str, opened: Sequence[Opened], options: Options) -> None:
                     f"{_DETECT} is an option of files of samples, and would do nothing: {one.path} "
                     "holds fixations"
                 )
+
+
+def _check_columns(opened: Sequence[Opened], options: Options, given: Mapping[str, bool]) -> None:
+    """Checks that some table has each column that an option is about."""
+    known = dict.fromkeys(column for one in opened for column in one.columns)
+    of = plain_of(options).columns
+    units = (("--durations", "duration_ms"), ("--times", "t_ms"))
+    needed = [(option, of.get(name, name)) for option, name in units if given[option]]
+    needed += [("--ignore-columns", column) for column in options.ignored_columns]
+    for option, column in needed:
+        if column not in known:
+            raise ValueError(
+                f"{option} would do nothing: {opened[0].path} has no column {column!r}; it has "
+                f"{', '.join(map(repr, known)) or 'none'}"
+            )
 
 
 def _by_content(one: Opened, options: Options) -> Opened:

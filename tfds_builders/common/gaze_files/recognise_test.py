@@ -151,7 +151,8 @@ def test_an_option_that_would_do_nothing_is_refused(
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("table", {"ignored_columns": ("a",), "durations": "s", "times": "us"}),
+        ("table", {"durations": "s"}),
+        ("table", {"ignored_columns": ("duration_ms",)}),
         ("eyelink-report", EYE),
         ("eyelink-samples", DETECT | {"image_from": "a.jpg"}),
     ],
