@@ -6,7 +6,6 @@ import numpy as np
 
 from tfds_builders.common.gaze_files import Fixations, viewing_numbers
 from tfds_builders.common.gaze_files.rows import run_starts
-from tfds_builders.common.plausibility import names
 
 _ADVICE = "if they are several viewings, a column trial or session tells them apart"
 # Of all viewings. Some trials of each experiment have one fixation only.
@@ -20,8 +19,6 @@ _MAX_SHARE_CLOSE = 0.1
 _MIN_SHARE_CLOSE = 0.2
 _MIN_SHARE_RISING = 0.8
 _NUM_FEW = 12
-# Sessions of one image each: fewer may be visits.
-_MIN_SESSIONS = 4
 
 
 class _Showings(NamedTuple):
@@ -44,7 +41,7 @@ def check_viewings(fixations: Fixations) -> list[str]:
     """Warns of viewings that are several, and of fixations that are counted as viewings."""
     if not len(fixations.user):
         return []
-    return [*_check_single(fixations), *_check_sessions(fixations), *_check_returns(fixations)]
+    return [*_check_single(fixations), *_check_returns(fixations)]
 
 
 def _check_single(fixations: Fixations) -> list[str]:
@@ -61,23 +58,6 @@ def _check_single(fixations: Fixations) -> list[str]:
         f"{len(fixations.user) / len(of_pair):.3g} fixations on an image (mean): the {name} seems "
         f"to count fixations or rows, expected one {name} for all fixations of a viewing"
     ]
-
-
-def _check_sessions(fixations: Fixations) -> list[str]:
-    """Warns of sessions that name images or trials, and of one session of a user in two forms."""
-    if not fixations.session_ids:
-        return []
-    found = names.check_session_names(fixations.user_ids, fixations.session_ids)
-    sessions = np.unique(_code(fixations.user, fixations.session))
-    viewings = np.unique(_code(fixations.user, fixations.session, fixations.image))
-    num_most = max(map(len, fixations.session_ids))
-    if len(viewings) == len(sessions) and num_most >= _MIN_SESSIONS:
-        found.append(
-            f"each of {len(sessions)} sessions has one image, and a user has up to {num_most} "
-            "sessions: the session seems to count images or trials, expected one for all images "
-            "that a user saw at one time"
-        )
-    return found
 
 
 def _check_returns(fixations: Fixations) -> list[str]:

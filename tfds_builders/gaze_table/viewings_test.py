@@ -126,24 +126,3 @@ def _taken(fixations: Fixations, rows: np.ndarray) -> Fixations:
         duration_ms=None if duration_ms is None else duration_ms[rows],
         t_ms=None if t_ms is None else t_ms[rows],
     )
-
-
-@pytest.mark.parametrize(
-    ("sessions", "warning"),
-    [
-        (("1", "1", "2", "2"), None),
-        (("a", "A ", "b", "b"), "names of sessions are nearly the same"),
-        (("1", "2", "3", "4"), "each of 4 sessions has one image, and a user has up to 4 sessions"),
-    ],
-)
-def test_sessions_that_are_none_are_named(
-    sessions: tuple[str, ...], warning: str | None, tmp_path: Path
-) -> None:
-    rows = [
-        (name, start, ms, session)
-        for name, session in zip("abcd", sessions, strict=True)
-        for start, ms in FIRST
-    ]
-    found = warnings_of(tmp_path, "image,t_ms,duration_ms,session", rows)
-    assert len(found) == (warning is not None)
-    assert warning is None or found[0].startswith(warning)

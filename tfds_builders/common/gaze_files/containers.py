@@ -231,20 +231,9 @@ def read_json(opened: Opened) -> Any:
         ValueError: the file is not JSON.
     """
     try:
-        return json.loads(_read_bytes(opened.path), object_pairs_hook=_without_duplicates)
+        return json.loads(_read_bytes(opened.path))
     except (ValueError, RecursionError) as error:
-        raise ValueError(
-            f"{opened.path} is not JSON that can be read: {raw_files.one_line(error)}"
-        ) from error
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"an object has the key {twice!r} twice, expected once")
-    return found
+        raise ValueError(f"{opened.path} is not JSON: {raw_files.one_line(error)}") from error
 
 
 def _read_bytes(path: Path) -> bytes:

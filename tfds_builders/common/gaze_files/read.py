@@ -153,10 +153,8 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         left_out = "; ".join(
             f"{count} {reason}" for reason, count in found.left_out.items() if count
         )
-        # Without rows that were left out, how they were read or detected is the reason.
-        reason = f"left out: {left_out}" if left_out else found.taken
         error = f"{one.path} has no row, expected one for each fixation"
-        return found, [error + (f" ({reason})" if reason else "")], None
+        return found, [error + (f" (left out: {left_out})" if left_out else "")], None
     found, origin = user_from.name_user(found, one, options.user_from)
     errors = _errors(found, one.path)
     return found._replace(cells={}), errors, origin

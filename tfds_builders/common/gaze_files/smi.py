@@ -198,12 +198,6 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
             _where(of_kind, _numbers(opened, table, f"{name} {axis} [px]"), other)
             for axis, other in (("X", x), ("Y", y))
         )
-    if length and not is_fixation.any():
-        others = ", ".join(map(repr, categories.names[:5]))
-        raise ValueError(
-            f"{path}: column 'Category' has {others}, expected "
-            f"{' or '.join(map(repr, positions))} for a fixation"
-        )
     start, end, duration = (
         _numbers(opened, table, name) if name in times else None
         for name in (_START, _END, _DURATION)

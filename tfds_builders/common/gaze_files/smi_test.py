@@ -113,12 +113,6 @@ def test_events_refuse(old: str, new: str, message: str, tmp_path: Path) -> None
         smi.read_smi(write(tmp_path / "e.txt", EVENTS.replace(old, new)), How())
 
 
-def test_statistics_in_another_language_are_refused(tmp_path: Path) -> None:
-    text = STATISTICS.replace("\tFixation\t", "\tBlick\t")
-    with pytest.raises(ValueError, match=r"'Category' has 'Blick', .*, expected 'Fixation' for a"):
-        smi.read_smi(write(tmp_path / "e.txt", text), How())
-
-
 def test_statistics_have_one_row_a_fixation(tmp_path: Path) -> None:
     opened = write(tmp_path / "Event Statistics - Single.txt", STATISTICS)
     assert smi.recognise_smi(opened) == "fixations"

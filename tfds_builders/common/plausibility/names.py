@@ -97,25 +97,6 @@ def check_names(user_ids: Sequence[str]) -> list[str]:
     return [*_check_twins(user_ids), *_check_sessions(user_ids)]
 
 
-def check_session_names(user_ids: Sequence[str], session_ids: Sequence[Sequence[str]]) -> list[str]:
-    """Returns a warning about sessions of one person whose names are nearly the same.
-
-    Args:
-        user_ids: names of the people.
-        session_ids: names of the sessions of each.
-    """
-    several = [(user, _twins(names)) for user, names in zip(user_ids, session_ids, strict=True)]
-    several = [(user, twins) for user, twins in several if twins]
-    if not several:
-        return []
-    user, twins = several[0]
-    return [
-        f"names of sessions are nearly the same, as if one session had several: {_shown(twins)} of "
-        f"user {user!r} ({len(several)} users in all) differ only in case, blanks, punctuation, "
-        "accents, leading zeros or the form of a number; write one name for one session"
-    ]
-
-
 def _folded(name: str) -> str:
     """Returns what is left of a name without case, blanks, accents, leading zeros."""
     text = unicodedata.normalize("NFKD", name).casefold()
@@ -131,7 +112,10 @@ def _folded(name: str) -> str:
 
 
 def _check_twins(user_ids: Sequence[str]) -> list[str]:
-    twins = _twins(user_ids)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in user_ids:
+        groups[_folded(name) or name].append(name)
+    twins = [names for names in groups.values() if len(names) > 1]
     if not twins:
         return []
     return [
@@ -139,13 +123,6 @@ def _check_twins(user_ids: Sequence[str]) -> list[str]:
         f"{_shown(twins)} differ only in case, blanks, punctuation, accents, leading zeros or the "
         "form of a number; write one name for one person, or --user-from"
     ]
-
-
-def _twins(names: Sequence[str]) -> list[list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        groups[_folded(name) or name].append(name)
-    return [names for names in groups.values() if len(names) > 1]
 
 
 def _shown(groups: Sequence[Sequence[str]]) -> str:
