@@ -219,6 +219,7 @@ def _detect(samples: Samples, shown: Shown | None, how: How) -> Rows:
         # Each time without a picture is a group of its own: groups are not in two parts.
         group = np.cumsum(rows.run_starts(bids_pictures.showing_at(time_ms, shown))) - 1
     found = detection.detect_fixations(time_ms, samples.xy, group, how.detection)
+    detection.check_found(samples.path, found, time_ms, samples.xy, group, how.detection)
     return Rows(
         place=np.asarray(found.first) + 1,
         image=None,

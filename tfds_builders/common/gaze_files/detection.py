@@ -7,6 +7,7 @@ samples without gaze.
 
 import math
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -148,6 +149,45 @@ def detect_fixations(
         start_ms=t_ms[first],
         duration_ms=t_ms[last] - t_ms[first],
         first=places[first],
+    )
+
+
+def check_found(
+    path: Path,
+    found: Detected,
+    t_ms: np.ndarray,
+    xy_px: np.ndarray,
+    group: np.ndarray,
+    detection: Detection,
+) -> None:
+    """Checks that fixations were found in the samples of a file.
+
+    Raises:
+        ValueError: none was found; the message has the longest time within `dispersion_px`.
+    """
+    if len(found.first):
+        return
+    is_gaze = np.isfinite(xy_px).all(axis=1)
+    t_ms, xy_px, group = t_ms[is_gaze], xy_px[is_gaze], group[is_gaze]
+    start = f"{path} has no row of a fixation: --detect-fixations finds none in {len(group)} "
+    if not len(t_ms):
+        raise ValueError(f"{start}samples with gaze, expected gaze in some samples")
+    is_cut = (np.diff(group) != 0) | (np.diff(t_ms) > detection.max_gap_ms + _TIME_ERROR_MS)
+    cuts = np.concatenate([[0], np.flatnonzero(is_cut) + 1, [len(t_ms)]])
+    first = np.arange(len(t_ms))
+    limit_px = detection.dispersion_px + _PLACE_ERROR_PX
+    # The dispersion grows with the window: its end is searched by halves, for all at once.
+    last, high = first, np.repeat(cuts[1:], np.diff(cuts)) - 1
+    while (last < high).any():
+        middle = (last + high + 1) // 2
+        dispersion_px = sum(_extents(xy_px[:, axis], first, middle) for axis in range(2))
+        is_near = dispersion_px <= limit_px
+        last, high = np.where(is_near, middle, last), np.where(is_near, high, middle - 1)
+    longest_ms = float((t_ms[last] - t_ms).max())
+    raise ValueError(
+        f"{start}samples with gaze: within {detection.dispersion_px:g} px gaze stays for "
+        f"{longest_ms:.4g} ms at most, expected {detection.min_duration_ms:g} ms or more (gaps up "
+        f"to {detection.max_gap_ms:g} ms)"
     )
 
 

@@ -1,13 +1,19 @@
 """Detection of fixations in samples."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfds_builders.common.gaze_files.detection import Detected, detect_fixations, parse
+from tfds_builders.common.gaze_files.detection import (
+    Detected,
+    check_found,
+    detect_fixations,
+    parse,
+)
 from tfds_builders.common.gaze_files.how import Detection
 
 DETECTION = Detection(dispersion_px=30, min_duration_ms=100, max_gap_ms=75)
@@ -219,3 +225,17 @@ def test_parse_refuses(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         parse(text, None)
     assert "\n" not in str(error.value)
+
+
+def test_of_no_fixation_the_longest_time_in_place_is_named() -> None:
+    # Samples of 10 ms: 1, 3 and 2 of them stay within 5 px, and a gap parts the last ones.
+    x = np.array([0, 100, 102, 104, 200, 202, 202, np.nan])
+    t_ms = np.array([0, 10, 20, 30, 40, 50, 200, 210.0])
+    xy_px, group = np.column_stack([x, np.zeros(8)]), np.zeros(8, np.int64)
+    asked = Detection(5.0, 40.0, 75.0)
+    found = detect_fixations(t_ms, xy_px, group, asked)
+    with pytest.raises(ValueError, match="finds none in 7 samples with gaze: within 5 px") as e:
+        check_found(Path("a.tsv"), found, t_ms, xy_px, group, asked)
+    assert "stays for 20 ms at most, expected 40 ms or more" in str(e.value)
+    with pytest.raises(ValueError, match="finds none in 0 samples with gaze"):
+        check_found(Path("a.tsv"), found, t_ms, np.full_like(xy_px, np.nan), group, asked)

@@ -47,6 +47,7 @@ _GROUPED = {
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$",
 }
 _NUM_FIRST = 1000
+_MAX_KINDS = 6
 
 
 class Names(NamedTuple):
@@ -415,3 +416,27 @@ def _as_text(value: object) -> str:
             return ""
         return str(int(value)) if value.is_integer() else str(value)
     return str(value)
+
+
+def check_kinds(path: Path, column: str, kinds: Names, expected: Sequence[str]) -> None:
+    """Checks that a column of kinds of events has the kinds that are read.
+
+    Args:
+        path: the file.
+        column: name of the column.
+        kinds: its cells.
+        expected: kinds that are read.
+
+    Raises:
+        ValueError: no cell is one of them; the message names what the column has.
+    """
+    codes, counts = np.unique(kinds.codes, return_counts=True)
+    found = [kinds.names[code] for code in codes[np.argsort(-counts, kind="stable")] if code >= 0]
+    if not len(kinds.codes) or not set(found).isdisjoint(expected):
+        return
+    shown = ", ".join(map(repr, found[:_MAX_KINDS])) or "empty"
+    more = f" and {len(found) - _MAX_KINDS} more" if len(found) > _MAX_KINDS else ""
+    raise ValueError(
+        f"{path} has no row of a fixation: {column!r} is {shown}{more}, expected "
+        f"{' or '.join(map(repr, expected))} in some rows"
+    )

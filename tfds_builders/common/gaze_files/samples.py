@@ -57,6 +57,7 @@ def fixations_of_samples(
         )
     xy_px = np.column_stack([found.x.values, found.y.values])
     detected = detection.detect_fixations(t_ms, xy_px, group, how.detection)
+    detection.check_found(path, detected, t_ms, xy_px, group, how.detection)
     return rows.take(found, np.asarray(detected.first))._replace(
         x=rows.exact(detected.xy_px[:, 0]),
         y=rows.exact(detected.xy_px[:, 1]),

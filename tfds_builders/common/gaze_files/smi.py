@@ -187,6 +187,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
     axes = [f"{name} {axis} [px]" for name in positions.values() for axis in "XY"]
     table = containers.read_table(opened, {*known, *times, *axes}, names_in=set(known))
     categories = rows.names_of(table["Category"])
+    rows.check_kinds(path, "Category", categories, list(positions))
     category = np.array([*categories.names, ""])[categories.codes]
     length = table.num_rows
     x, y = rows.exact(np.full(length, np.nan)), rows.exact(np.full(length, np.nan))

@@ -133,6 +133,14 @@ def test_statistics_have_one_row_a_fixation(tmp_path: Path) -> None:
     assert numbers(smi.read_smi(opened, How(eye="right")).x) == [961.8, 100]
 
 
+def test_statistics_with_other_words_name_them(tmp_path: Path) -> None:
+    opened = write(tmp_path / "s.txt", STATISTICS.replace("Fixation\t", "Blick\t"))
+    with pytest.raises(
+        ValueError, match=r"no row of a fixation: 'Category' is 'Blick'.*, expected"
+    ):
+        smi.read_smi(opened, How())
+
+
 def test_statistics_of_glasses_with_points_and_commas(tmp_path: Path) -> None:
     text = STATISTICS.replace(",", ".").replace("\t", ",").replace("Fixation", "Visual Intake")
     found = smi.read_smi(write(tmp_path / "e.csv", text.replace("Event Duration [ms]", "d")), How())

@@ -143,6 +143,7 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
     Raises:
         ValueError: a fixation has no number, or the rows of a number contradict each other.
     """
+    rows.check_kinds(opened.path, columns.kind, rows.names_of(table[columns.kind]), ["Fixation"])
     is_used = is_name(table, columns.kind, "Fixation")
     for condition in how.where:
         is_used &= plain.rows_where(opened, condition)
