@@ -1,12 +1,12 @@
 """Names of BIDS files, the files that belong together, and their inherited sidecars."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfds_builders.common import raw_files
+from tfds_builders.common.gaze_files import containers
 
 _NAME = re.compile(r"(?P<entities>([a-zA-Z]+-[^_.]+_)*)(?P<kind>[a-zA-Z]+)\.(?P<suffix>.+)")
 
@@ -103,9 +103,10 @@ def read_sidecar(path: Path, entities: Mapping[str, str], kind: str) -> dict[str
     joined: dict[str, Any] = {}
     for sidecar in find_inherited(path, entities, kind, "json"):
         try:
-            found = json.loads(sidecar.read_bytes().decode("utf-8-sig"))
-        except (ValueError, RecursionError, OSError) as error:
+            content = sidecar.read_bytes().decode("utf-8-sig")
+        except (UnicodeError, OSError) as error:
             raise ValueError(f"{sidecar} is not JSON: {raw_files.one_line(error)}") from error
+        found = containers.parse_json(sidecar, content)
         if not isinstance(found, dict):
             raise ValueError(f"{sidecar} is not a JSON object, expected a sidecar of BIDS")
         joined |= found

@@ -48,6 +48,8 @@ _OTHER_FILES = (
     (b"<html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
 )
 _MAX_HEADER_LINES = 20
+# Of a value in a message.
+_MAX_SHOWN_VALUE = 60
 
 
 class Opened(NamedTuple):
@@ -230,10 +232,45 @@ def read_json(opened: Opened) -> Any:
     Raises:
         ValueError: the file is not JSON.
     """
+    return parse_json(opened.path, _read_bytes(opened.path))
+
+
+def parse_json(path: Path, content: str | bytes) -> Any:
+    """Reads JSON whose objects have each key once.
+
+    Args:
+        path: the file, for messages.
+        content: the JSON.
+
+    Raises:
+        ValueError: the content is not JSON, or an object has a key twice.
+    """
+    num_objects = 0
+    twice: list[tuple[int, str]] = []
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal num_objects
+        num_objects += 1
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            key = next(key for key in keys if keys.count(key) > 1)
+            values = [json.dumps(value) for one, value in pairs if one == key]
+            shown = " and ".join(value[:_MAX_SHOWN_VALUE] for value in values[:2])
+            twice.append((num_objects, f"has the key {key!r} twice, with {shown}"))
+        return found
+
     try:
-        return json.loads(_read_bytes(opened.path))
+        found = json.loads(content, object_pairs_hook=read_object)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{opened.path} is not JSON: {raw_files.one_line(error)}") from error
+        raise ValueError(f"{path} is not JSON: {raw_files.one_line(error)}") from error
+    for number, what in twice[:1]:
+        # Objects within others are counted too: only flat ones have a number that says where.
+        is_flat = isinstance(found, list) and len(found) == num_objects
+        where = f"{path} object {number}" if is_flat else f"{path}: an object"
+        more = f" ({len(twice)} such objects)" if len(twice) > 1 else ""
+        raise ValueError(f"{where} {what}, expected each key once{more}")
+    return found
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -161,6 +161,15 @@ EVENTS: dict[str, list[Any]] = {
 }
 
 
+def test_a_key_that_an_object_has_twice_is_refused(tmp_path: Path) -> None:
+    first = json.dumps(scanpath("a.jpg", 1, [1.0]))
+    path = tmp_path / "a.json"
+    path.write_text(f'[{first}, {first[:-1]}, "subject": 2}}]')
+    message = r"a.json object 2 has the key 'subject' twice, with 1 and 2, expected each key once$"
+    with pytest.raises(ValueError, match=message):
+        scanpaths.read_coco_json(open_file(path), How())
+
+
 def write_events(path: Path, events: dict[str, list[Any]]) -> Opened:
     """Writes events as pymovements does: a list is two columns in CSV, as `unnest` makes them."""
     table = pa.table(events)
