@@ -692,13 +692,35 @@ def test_real_gaze_gets_no_warning_until_a_fault_is_planted(name: str) -> None:
         assert words in line
 
 
+def test_people_in_another_unit_are_named() -> None:
+    gaze = plausible()
+    assert gaze.duration_ms is not None
+    for num in (1, NUM_USERS // 2, NUM_USERS - 1):
+        is_in_s = gaze.user < num
+        mixed = np.where(is_in_s, gaze.duration_ms / 1000, gaze.duration_ms)
+        (line,) = warnings(gaze._replace(duration_ms=mixed), USER_IDS, IMAGE_IDS)
+        assert line.startswith("durations of user")
+        assert f" look like seconds, not milliseconds: {is_in_s.sum()} of" in line
+        assert ("'u0'" in line, f"'{USER_IDS[-1]}'" in line) == (True, False)
+
+
 def test_options_of_tables_are_advised_only_where_they_can_be_given() -> None:
     gaze = plausible()
     assert gaze.duration_ms is not None
     assert gaze.t_ms is not None
     seconds = gaze._replace(duration_ms=gaze.duration_ms / 1000)
     early = gaze._replace(t_ms=gaze.t_ms - 400)
-    for faulty, option in ((seconds, "--durations s"), (early, "--where 't_ms >= 0'")):
+    zero = gaze._replace(xy=np.where(gaze.user[:, None] == 1, 0, gaze.xy))
+    far = gaze._replace(xy=gaze.xy.copy(), xy_frac=gaze.xy_frac.copy())
+    far.xy[:9, 0], far.xy_frac[:9, 0] = 5000, 5000 / WIDTH
+    saturated = far._replace(xy=np.where(far.xy == 5000, 3270, far.xy))
+    for faulty, option in (
+        (seconds, "--durations s"),
+        (early, "--where 't_ms >= 0'"),
+        (zero, "--where 'x != 0'"),
+        (far, "--where 'x != 5000'"),
+        (saturated, "--where 'x < 3270'"),
+    ):
         assert option in "\n".join(warnings(faulty, USER_IDS, IMAGE_IDS))
         found = warnings(faulty, USER_IDS, IMAGE_IDS, is_table=False)
         assert found

@@ -6,6 +6,7 @@ import numpy as np
 
 from tfds_builders.common.gaze_files import Fixations, viewing_numbers
 from tfds_builders.common.gaze_files.rows import run_starts
+from tfds_builders.common.plausibility import names
 
 _ADVICE = "if they are several viewings, a column trial or session tells them apart"
 # Of all viewings. Some trials of each experiment have one fixation only.
@@ -19,6 +20,8 @@ _MAX_SHARE_CLOSE = 0.1
 _MIN_SHARE_CLOSE = 0.2
 _MIN_SHARE_RISING = 0.8
 _NUM_FEW = 12
+# Few people come as often, and then see more than one picture each time.
+_MANY_SESSIONS = 5
 
 
 class _Showings(NamedTuple):
@@ -41,7 +44,12 @@ def check_viewings(fixations: Fixations) -> list[str]:
     """Warns of viewings that are several, and of fixations that are counted as viewings."""
     if not len(fixations.user):
         return []
-    return [*_check_single(fixations), *_check_returns(fixations)]
+    of_sessions = _check_single(fixations) or _check_sessions(fixations)
+    return [
+        *names.check_names_of_sessions(fixations.user_ids, fixations.session_ids),
+        *of_sessions,
+        *_check_returns(fixations),
+    ]
 
 
 def _check_single(fixations: Fixations) -> list[str]:
@@ -57,6 +65,29 @@ def _check_single(fixations: Fixations) -> list[str]:
         f"{num_single} of {len(sizes)} viewings have one fixation, while a user has "
         f"{len(fixations.user) / len(of_pair):.3g} fixations on an image (mean): the {name} seems "
         f"to count fixations or rows, expected one {name} for all fixations of a viewing"
+    ]
+
+
+def _check_sessions(fixations: Fixations) -> list[str]:
+    """A session of each image is rather a trial."""
+    if not fixations.session_ids:
+        return []
+    of_session = _code(fixations.user, fixations.session)
+    _, first = np.unique(of_session, return_index=True)
+    num_images = _num_different(of_session, _code(of_session, fixations.image))
+    of_user = fixations.user[first]
+    num_sessions = np.bincount(of_user, minlength=len(fixations.user_ids))
+    num_single = np.bincount(of_user, num_images == 1, minlength=len(fixations.user_ids))
+    users = np.flatnonzero((num_sessions >= _MANY_SESSIONS) & (num_single == num_sessions))
+    if not len(users):
+        return []
+    user = int(users[0])
+    more = f" and {len(users) - 1} more users" if len(users) > 1 else ""
+    return [
+        f"the sessions of user {fixations.user_ids[user]!r}{more} have one image each "
+        f"({num_sessions[user]} sessions of this user): the session seems to count trials or "
+        "images, expected one session for all that a user looked at in one go, and the number in "
+        "a column trial"
     ]
 
 

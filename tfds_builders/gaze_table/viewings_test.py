@@ -126,3 +126,22 @@ def _taken(fixations: Fixations, rows: np.ndarray) -> Fixations:
         duration_ms=None if duration_ms is None else duration_ms[rows],
         t_ms=None if t_ms is None else t_ms[rows],
     )
+
+
+def test_a_session_of_each_image_is_rather_a_trial(tmp_path: Path) -> None:
+    images = viewings(*((name, FIRST, 0) for name in "abcde"))
+    header = "image,t_ms,duration_ms,session"
+    numbered = [(*row, "abcde".index(str(row[0]))) for row in images]
+    [warning] = warnings_of(tmp_path, header, numbered)
+    assert "the sessions of user 'P' have one image each (5 sessions of this user)" in warning
+    # One more image in a session, or fewer sessions, and they are sessions.
+    again = viewings(("f", FIRST, 900))
+    assert warnings_of(tmp_path, header, [*numbered, *((*row, 4) for row in again)]) == []
+    assert warnings_of(tmp_path, header, numbered[: 4 * len(FIRST)]) == []
+
+
+def test_near_twins_of_sessions_are_named_within_a_person(tmp_path: Path) -> None:
+    rows = [(image, name) for name in ("A", "a", "07", "7") for image in "aa"]
+    [warning] = warnings_of(tmp_path, "image,session", rows)
+    assert "'07' and '7'; 'A' and 'a' of user 'P' differ only in case" in warning
+    assert warnings_of(tmp_path, "image,session", [(image, "A") for image, _ in rows]) == []

@@ -51,7 +51,7 @@ def warnings(
         gaze = gaze_rows.take(gaze, is_finite)
     if not len(gaze.xy):
         return found
-    where = places.check_places(gaze, user_ids, image_ids, units)
+    where = places.check_places(gaze, user_ids, image_ids, units, is_table=is_table)
     found += where.warnings
     if where.is_off.mean() > 0.5:
         # Distances are then shares of the extent of all gaze, whatever its unit is.

@@ -25,7 +25,10 @@ _MIN_ERRORS = 5.0
 _LACKING = 2  # Rows that one eye may lack.
 _MAX_ROWS = 100_000
 
-_MEND = "keep one eye, with --where on the column of the eye, or --eye of a tracker's format"
+_MEND = (
+    "keep one eye: with --where on the column of the eye, with --eye of a tracker's format, or in "
+    "the files"
+)
 
 
 def check_places_of_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:

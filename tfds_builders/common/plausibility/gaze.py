@@ -176,6 +176,14 @@ def _groups_above(
     return np.flatnonzero(is_above)
 
 
+def _are_some_free(flags: np.ndarray, user: np.ndarray, users: np.ndarray) -> bool:
+    """Whether some people have a fault in nearly all rows and the others in nearly none."""
+    total = np.bincount(user)
+    share = np.bincount(user[flags], minlength=len(total)) / np.maximum(total, 1)
+    is_free = (total >= FEW_ROWS) & (share <= 1 - _SHARE_OF_FEW)
+    return bool(is_free.any() and len(users) and (share[users] >= _SHARE_OF_FEW).all())
+
+
 def whose(
     flags: np.ndarray,
     gaze: Gaze,
@@ -201,13 +209,19 @@ def whose(
     num_found = int(flags.sum())
     if num_found < at_least:
         return None
-    if num_found >= share * len(flags):
-        return ""
     users = _groups_above(flags, gaze.user, share, least_rows)
+    if num_found >= share * len(flags) and not _are_some_free(flags, gaze.user, users):
+        return ""
     if len(users):
         return f" of {names_of(users, user_ids)}"
     images = _groups_above(flags, gaze.image, share, least_rows)
     return f" on {names_of(images, image_ids, 'image')}" if len(images) else None
+
+
+def leave_out(condition: str = "", *, is_table: bool) -> str:
+    """Says how rows are left out: other formats have no columns of these names, or none."""
+    option = f"with --where {condition!r}" if condition else "with --where"
+    return f"leave them out {option if is_table else 'in the files'}"
 
 
 def names_of(numbers: np.ndarray, names: Sequence[str], kind: str = "user") -> str:

@@ -97,6 +97,31 @@ def check_names(user_ids: Sequence[str]) -> list[str]:
     return [*_check_twins(user_ids), *_check_sessions(user_ids)]
 
 
+def check_names_of_sessions(
+    user_ids: Sequence[str], session_ids: Sequence[Sequence[str]]
+) -> list[str]:
+    """Returns warnings about names of sessions of one person that are one name in several forms.
+
+    Args:
+        user_ids: names of the people.
+        session_ids: names of the sessions of each person; empty: no sessions.
+    """
+    users = {
+        user: twins
+        for user, names in zip(user_ids, session_ids, strict=False)
+        if (twins := _twins(list(map(str, names))))
+    }
+    if not users:
+        return []
+    shown = "; ".join(f"{_shown(twins)} of user {user!r}" for user, twins in [*users.items()][:3])
+    more = f"; and {len(users) - 3} more users" if len(users) > 3 else ""
+    return [
+        "names of sessions of one user are nearly the same, as if one session had several: "
+        f"{shown}{more} differ only in case, blanks, punctuation, accents, leading zeros or the "
+        "form of a number; write one name for one session"
+    ]
+
+
 def _folded(name: str) -> str:
     """Returns what is left of a name without case, blanks, accents, leading zeros."""
     text = unicodedata.normalize("NFKD", name).casefold()
@@ -111,11 +136,16 @@ def _folded(name: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", text)
 
 
-def _check_twins(user_ids: Sequence[str]) -> list[str]:
+def _twins(names: Sequence[str]) -> list[list[str]]:
+    """Groups names that are one name in several forms."""
     groups: dict[str, list[str]] = defaultdict(list)
-    for name in user_ids:
+    for name in names:
         groups[_folded(name) or name].append(name)
-    twins = [names for names in groups.values() if len(names) > 1]
+    return [alike for alike in groups.values() if len(alike) > 1]
+
+
+def _check_twins(user_ids: Sequence[str]) -> list[str]:
+    twins = _twins(user_ids)
     if not twins:
         return []
     return [

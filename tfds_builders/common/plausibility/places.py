@@ -43,7 +43,7 @@ class Places(NamedTuple):
 
 
 def check_places(
-    gaze: Gaze, user_ids: Sequence[str], image_ids: Sequence[str], units: Units
+    gaze: Gaze, user_ids: Sequence[str], image_ids: Sequence[str], units: Units, *, is_table: bool
 ) -> Places:
     """Checks units, origin and extent of x and y."""
     unit = check_units(gaze, user_ids, image_ids, units)
@@ -52,12 +52,12 @@ def check_places(
     if not of_unit and units != "deg":
         of_unit = _check_centre(gaze)
     is_saturated = _is_saturated(gaze)
-    found = [*of_unit, *_check_saturated(gaze, is_saturated)]
+    found = [*of_unit, *_check_saturated(gaze, is_saturated, is_table=is_table)]
     if not of_unit:
         rest = gaze_rows.take(gaze, ~is_saturated) if is_saturated.any() else gaze
         found += _check_swapped(rest, user_ids, units) or [
             *_check_extent(rest, user_ids),
-            *_check_fillers(rest, units),
+            *_check_fillers(rest, units, is_table=is_table),
         ]
     return Places(found, is_off)
 
@@ -181,22 +181,22 @@ def _is_saturated(gaze: Gaze) -> np.ndarray:
     return is_saturated
 
 
-def _check_saturated(gaze: Gaze, is_saturated: np.ndarray) -> list[str]:
+def _check_saturated(gaze: Gaze, is_saturated: np.ndarray, *, is_table: bool) -> list[str]:
     xy = np.abs(gaze.xy[is_saturated])
     found = []
     for marker in _MARKERS:
         num = int(gaze_rows.either(np.abs(xy - marker) < 0.6).sum())
         if num:
             kind = "is saturated far off the screen" if marker == 3270 else "marks missing gaze"
+            such = f", such as --where 'x > -{marker:g}' --where 'x < {marker:g}', and y alike"
             found.append(
                 f"{num} of {len(gaze.xy)} rows have x or y at {marker:g} or -{marker:g}, which "
-                f"{kind}: leave them out, such as --where 'x > -{marker:g}' --where 'x < "
-                f"{marker:g}', and y alike"
+                f"{kind}: leave them out{such if is_table else ' in the files'}"
             )
     return found
 
 
-def _check_fillers(gaze: Gaze, units: Units) -> list[str]:
+def _check_fillers(gaze: Gaze, units: Units, *, is_table: bool) -> list[str]:
     """Values that stand for "no place", and places that were moved to an edge."""
     found = []
     xy = gaze.xy
@@ -211,15 +211,16 @@ def _check_fillers(gaze: Gaze, units: Units) -> list[str]:
         if num >= max(2, 0.001 * len(xy)):
             found.append(
                 f"{num} of {len(xy)} rows have {'x or y' if marker else 'x and y'} at {marker}, "
-                f"which marks missing gaze: leave them out with --where 'x != {marker}'"
+                f"which marks missing gaze: "
+                f"{gaze_rows.leave_out(f'x != {marker}', is_table=is_table)}"
             )
     if found:
         return found
     is_out: np.ndarray = ~gaze_rows.both((gaze.xy_frac >= 0) & (gaze.xy_frac <= 1))
-    return _check_repeated_values(gaze, is_out)
+    return _check_repeated_values(gaze, is_out, is_table=is_table)
 
 
-def _check_repeated_values(gaze: Gaze, is_out: np.ndarray) -> list[str]:
+def _check_repeated_values(gaze: Gaze, is_out: np.ndarray, *, is_table: bool) -> list[str]:
     xy, num = gaze.xy, len(gaze.xy)
     found: list[str] = []
     clipped: list[str] = []
@@ -233,7 +234,8 @@ def _check_repeated_values(gaze: Gaze, is_out: np.ndarray) -> list[str]:
         if count >= max(3, 0.002 * num):
             found.append(
                 f"{count} rows have {name} at exactly {value:g}, outside the picture: saturated, "
-                f"or a marker of missing gaze: leave them out with --where '{name} != {value:g}'"
+                "or a marker of missing gaze: "
+                f"{gaze_rows.leave_out(f'{name} != {value:g}', is_table=is_table)}"
             )
             continue
         for at_edge, edge in ((np.abs(frac), "lower"), (np.abs(frac - 1), "upper")):
@@ -244,9 +246,9 @@ def _check_repeated_values(gaze: Gaze, is_out: np.ndarray) -> list[str]:
     if clipped:
         found.append(
             f"gaze looks clipped to the edges of the picture: of {num} rows, "
-            f"{', '.join(clipped)}: leave these rows out with --where"
+            f"{', '.join(clipped)}: {gaze_rows.leave_out(is_table=is_table)}"
         )
-    return found or _check_one_place(gaze)
+    return found or _check_one_place(gaze, is_table=is_table)
 
 
 def _most_frequent(values: np.ndarray) -> tuple[float, int]:
@@ -256,7 +258,7 @@ def _most_frequent(values: np.ndarray) -> tuple[float, int]:
     return float(found[counts.argmax()]), int(counts.max())
 
 
-def _check_one_place(gaze: Gaze) -> list[str]:
+def _check_one_place(gaze: Gaze, *, is_table: bool) -> list[str]:
     """One place inside the picture that comes again and again."""
     xy = gaze.xy
     num = len(xy)
@@ -277,5 +279,6 @@ def _check_one_place(gaze: Gaze) -> list[str]:
     x, y = xy[rows[0]]
     return [
         f"{len(rows)} of {num} rows are at exactly ({x:g}, {y:g}), in {_num_viewings(gaze, rows)} "
-        "viewings: a filler or a check of the drift, not gaze: leave them out with --where"
+        "viewings: a filler or a check of the drift, not gaze: "
+        f"{gaze_rows.leave_out(is_table=is_table)}"
     ]

@@ -208,7 +208,10 @@ def _alternates(flags: np.ndarray, user: np.ndarray, who: str | None) -> bool:
 
 
 def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
-    mend = "keep one eye, with --where on the column of the eye, or --eye of a tracker's format"
+    mend = (
+        "keep one eye: with --where on the column of the eye, with --eye of a tracker's format, or "
+        "in the files"
+    )
     start, duration = gaze.t_ms, gaze.duration_ms
     if start is not None:
         step_ms = start[pairs.following] - start[pairs.row]

@@ -313,10 +313,11 @@ def _check_onset(gaze: Gaze, pairs: Pairs, *, is_table: bool) -> list[str]:
     if not is_cut:
         return []
     rows = np.flatnonzero(early) if len(start) < _MIN_ROWS_OF_MEDIAN else first[at_onset]
+    where = "--where, or " if is_table else ""
     return [
         f"hint: {len(rows)} fixations start within {_ONSET_MS:g} ms of 0, with a median duration "
         f"of {np.median(duration[rows]):.4g} ms: they were under way when the picture came, and "
-        "look cut; leave them out with --where, or data.drop_first_fixation"
+        f"look cut; leave them out with {where}data.drop_first_fixation"
     ]
 
 
