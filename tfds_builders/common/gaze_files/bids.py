@@ -23,6 +23,8 @@ from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
+# The last part of the name in drafts of BIDS.
+_OLD_KIND = "eyetrack"
 _PIXEL_UNITS = ("pixel", "pixels", "px")
 _FIXATION = re.compile(r"^[^\n]*\bfixation\b", re.IGNORECASE | re.MULTILINE)
 # One viewing of a picture has a number below this.
@@ -39,16 +41,20 @@ def recognise_bids(opened: Opened) -> Role:
     if name is None or not name.entities:
         return ""
     if name.suffix == "json":
-        return "beside" if name.kind in ("physio", "physioevents", "events") else ""
+        return "beside" if name.kind in ("physio", "physioevents", "events", _OLD_KIND) else ""
     if name.suffix not in ("tsv", "tsv.gz"):
         return ""
     if name.kind == "events":
         return "beside"
+    if name.kind == _OLD_KIND:
+        return "samples"  # The reader says what is wrong.
     if name.kind not in ("physio", "physioevents") or "sub" not in name.entities:
         return ""
     eyes = _find_eyes(opened.path)
     if not eyes:
-        return "" if name.kind == "physio" else "beside"
+        if name.kind == "physioevents":
+            return "beside"
+        return "samples" if _lacks_columns(opened.path, name.entities) else ""
     with_fixations = [path for path in eyes if _has_fixations(path)]
     if not with_fixations:
         return "samples" if opened.path.absolute() == next(iter(eyes)) else "beside"
@@ -68,6 +74,11 @@ def read_bids(opened: Opened, how: How) -> Rows:
     name = bids_names.parse(opened.path)
     if name is None:
         raise ValueError(f"{opened.path} has no name of BIDS, such as sub-01_task-a_physio.tsv.gz")
+    if name.kind == _OLD_KIND:
+        raise ValueError(
+            f"{opened.path} has the suffix '_{_OLD_KIND}' of drafts of BIDS, expected '_physio': "
+            "rename the file and its sidecar, with Columns, RecordedEye and Units as in BIDS 1.10"
+        )
     entities = bids_names.without_recording(name.entities)
     path, sidecar = _choose_eye(opened.path, how)
     y_axis, screen_px, screen_taken = _read_screen(opened.path, entities, sidecar)
@@ -117,6 +128,14 @@ def _find_eyes(path: Path) -> dict[Path, dict[str, Any]]:
         if isinstance(columns, list) and {"x_coordinate", "y_coordinate"} <= set(map(str, columns)):
             found[recording] = sidecar
     return found
+
+
+def _lacks_columns(path: Path, entities: Mapping[str, str]) -> bool:
+    """Whether samples are of an eye tracker by all but the columns, which their sidecar lacks."""
+    sidecar = bids_names.read_sidecar(path, entities, "physio")
+    is_of_eye = sidecar.get("PhysioType") == "eyetrack" or "RecordedEye" in sidecar
+    is_of_eye |= bids_names.find_events_of_samples(path) is not None
+    return is_of_eye and not isinstance(sidecar.get("Columns"), list)
 
 
 def _has_fixations(path: Path) -> bool:

@@ -100,7 +100,14 @@ def _clock_of_events(path: Path, start_ms: np.ndarray, samples: Samples) -> tupl
     """
     first_ms, last_ms = samples.time[[0, -1]] * samples.ms_per_unit
     start = samples.sidecar.get("StartTime", 0)
-    start_time_ms = 1000.0 * start if isinstance(start, int | float) else 0.0
+    if start in (None, "n/a"):
+        start = 0
+    if not bids_samples.is_number(start):
+        raise ValueError(
+            f"{samples.path}: StartTime is {start!r}, expected a number of seconds: the time of "
+            "the first sample on the clock of the events"
+        )
+    start_time_ms = 1000.0 * start
     clocks = {"seconds from the first sample": first_ms - start_time_ms, "seconds of tracker": 0.0}
     shares = {
         clock: float(((start_ms + offset >= first_ms) & (start_ms + offset <= last_ms)).mean())

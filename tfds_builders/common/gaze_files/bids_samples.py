@@ -56,10 +56,13 @@ def read_samples(path: Path, sidecar: Mapping[str, Any], source: str) -> Samples
     table = containers.read_table(opened, names, columns=columns, delimiter="\t")
     xy = np.column_stack([numbers(path, table, name) for name in ("x_coordinate", "y_coordinate")])
     rate = sidecar.get("SamplingFrequency")
-    rate_hz = float(rate) if isinstance(rate, int | float) and 0 < rate < 1e9 else None
+    rate_hz = None
+    if is_number(rate) and 0 < rate < 1e9:
+        rate_hz = float(rate)
+    if rate_hz is None and (source == "n/a" or rate not in (None, "n/a")):
+        raise ValueError(f"{path}: SamplingFrequency is {rate!r}, expected a number above 0")
     if source == "n/a":
-        if rate_hz is None:
-            raise ValueError(f"{path}: SamplingFrequency is {rate!r}, expected a number above 0")
+        assert rate_hz is not None
         return Samples(path, sidecar, np.arange(len(xy), dtype=float), 1000 / rate_hz, 1.0, xy)
     if source not in columns:
         raise ValueError(
@@ -81,6 +84,11 @@ def read_samples(path: Path, sidecar: Mapping[str, Any], source: str) -> Samples
     described = sidecar.get(source)
     units = described.get("Units") if isinstance(described, dict) else None
     return Samples(path, sidecar, time, _unit_of_time(path, source, units, rate_hz, step), step, xy)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a sidecar is a finite number; the text of a number is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
 
 
 def _unit_of_time(

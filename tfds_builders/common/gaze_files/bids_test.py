@@ -338,3 +338,37 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     except ValueError as error:
         message = str(error)
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"StartTime": "-0.2"}, "StartTime is '-0.2', expected a number of seconds"),
+        ({"StartTime": float("nan")}, "StartTime is nan, expected a number of seconds"),
+        ({"SamplingFrequency": "100"}, "SamplingFrequency is '100', expected a number above 0"),
+    ],
+)
+def test_numbers_of_a_sidecar_are_no_texts(
+    changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    write_set(tmp_path)
+    change(tmp_path / f"{RUN}_recording-eye2_physio.json", **changed)
+    with pytest.raises(ValueError, match=f"eye2_physio.tsv.gz: {message}"):
+        read(tmp_path)
+
+
+def test_samples_without_their_columns_are_refused_by_name(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    change(tmp_path / "task-view_physio.json", Columns=None)
+    samples = tmp_path / f"{RUN}_recording-eye2_physio.tsv.gz"
+    assert bids.recognise_bids(open_file(samples)) == "samples"
+    with pytest.raises(ValueError, match=r"names the Columns x_coordinate and y_coordinate"):
+        bids.read_bids(open_file(samples), NO_OPTIONS)
+    # Without any sign of an eye tracker, they may be of the heart.
+    for kind in ("physio.json", "physioevents.tsv.gz"):
+        (tmp_path / f"{RUN}_recording-eye2_{kind}").unlink()
+    assert bids.recognise_bids(open_file(samples)) == ""
+    old = samples.rename(samples.with_name(samples.name.replace("physio", "eyetrack")))
+    assert bids.recognise_bids(open_file(old)) == "samples"
+    with pytest.raises(ValueError, match="has the suffix '_eyetrack' of drafts of BIDS, expected"):
+        bids.read_bids(open_file(old), NO_OPTIONS)
