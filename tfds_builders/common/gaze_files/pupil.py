@@ -328,8 +328,14 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
                 "first row of the fixation"
             ),
         )
-    found = rows.take(found, is_on, "not on the surface")
-    _, first, group = np.unique(fixation[is_on], return_index=True, return_inverse=True)
+    found, fixation = rows.take(found, is_on, "not on the surface"), fixation[is_on]
+    if _FRAME_TIME in numbers:
+        # A row that is there twice would count twice in the median.
+        frames = [fixation, numbers[_FRAME_TIME].values[is_on], found.x.values, found.y.values]
+        _, first = np.unique(np.column_stack(frames), axis=0, return_index=True)
+        first = np.sort(first)
+        found, fixation = rows.take(found, first, "a frame again, in an equal row"), fixation[first]
+    _, first, group = np.unique(fixation, return_index=True, return_inverse=True)
     place = {axis: rows.exact(_medians(getattr(found, axis), group)[group]) for axis in ("x", "y")}
     found = found._replace(**place)  # type: ignore[arg-type]
     return rows.take(found, np.sort(first), "a fixation again, in a further frame")

@@ -289,3 +289,12 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     except ValueError as error:
         message = str(error)
     assert "\n" not in message
+
+
+def test_a_frame_that_is_there_twice_counts_once(tmp_path: Path) -> None:
+    header, first, *others = SURFACE.splitlines(keepends=True)
+    path = tmp_path / "fixations_on_surface_a.csv"
+    once = pupil.read_pupil_core(write(path, SURFACE), How())
+    twice = pupil.read_pupil_core(write(path, "".join([header, first * 4, *others])), How())
+    assert (numbers(twice.x), numbers(twice.y)) == (numbers(once.x), numbers(once.y))
+    assert twice.left_out["a frame again, in an equal row"] == 3
