@@ -61,7 +61,8 @@ def _without_rounding(
 
     NumPy has no whole type for a list with numbers below 0 or of int64, and others above int64.
     """
-    if not (np.abs(array) >= _LEAST_ROUNDED).any():
+    # The limit is beyond float16, whose numbers are all below it.
+    if array.dtype == np.float16 or not (np.abs(array) >= _LEAST_ROUNDED).any():
         return array
     numbers = np.array(values, object).ravel().tolist()
     numbers = [number.item() if hasattr(number, "item") else number for number in numbers]

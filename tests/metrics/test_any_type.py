@@ -365,6 +365,16 @@ def test_whole_numbers_in_lists_are_not_rounded():
         verification.roc_auc([2**64, 1], [1.0])
 
 
+@pytest.mark.filterwarnings("error")
+def test_lists_of_small_types_give_no_warning_of_numpy():
+    xy_px = [[[3.0, 4.0], [9.0, 2.0]]]
+    for dtype in (np.float16, np.float32, np.uint8):
+        maps = [(100 * A).astype(dtype)]
+        found = metrics.score(["auc"], saliency=maps, xy_px=xy_px)["auc"]
+        expected = metrics.score(["auc"], saliency=np.array(maps), xy_px=xy_px)["auc"]
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_counts_are_those_of_64_bits():
     # float32 stays at 2 ** 24 when 1 is added, int8 would wrap.
     counts = np.array([2**24, 1, 1, 1], np.float32)
