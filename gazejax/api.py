@@ -33,6 +33,7 @@ from gazejax.config.derived import (
     map_size,
 )
 from gazejax.data import features, pretrained
+from gazejax.data.looks import warn_of_units
 from gazejax.data.reader import kept_fixations, resize_image, resize_map
 from gazejax.inference.compiled import make_embed, make_predict, padded
 from gazejax.inference.networks import encoder_network, saliency_network
@@ -177,16 +178,15 @@ class Model:
                 with `needs_durations`, others ignore it.
 
         The filters of the training (`config.data`) apply to the fixations of each image as to one
-        trial.
+        trial. A UserWarning says if the fixations or durations look like other units.
 
         Returns:
             The user embedding: the mean over the pairs, float32.
 
         Raises:
             TypeError: if an image is not uint8, or fixations are not numbers.
-            ValueError: if shapes or counts are wrong, a scanpath is empty, a fixation is NaN,
-                infinite or outside of its image, or durations are missing or not above 0; the
-                message names the argument.
+            ValueError: if shapes or counts are wrong, a scanpath is empty, a fixation is not finite
+                or outside, or durations are missing or not above 0; the argument is named.
         """
         images = checked_list(images, "images")
         fixations = checked_list(fixations, "fixations")
@@ -202,15 +202,16 @@ class Model:
                     f"universal has {len(universal)} entries; allowed: one for each of the "
                     f"{len(images)} images"
                 )
-        seen, points = [], []
+        seen, points, shapes = [], [], []
         for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
             image = checked_image(image, f"images[{number}]")
+            shapes.append(image.shape)
             points.append(check_fixations(xy_px, image, f"fixations[{number}]"))
-            chosen = None
-            if universal is not None:
-                chosen = checked_map(universal[number], f"universal[{number}]")
+            name = f"universal[{number}]"
+            chosen = None if universal is None else checked_map(universal[number], name)
             seen.append(self._see(image, chosen))
         times = checked_durations(durations_ms, points, is_needed=self.needs_durations)
+        warn_of_units(points, shapes, times, has_durations=self.needs_durations)
         viewings = []
         for number, (xy_frac, duration_ms) in enumerate(zip(points, times, strict=True)):
             kept = self._kept(np.zeros(len(xy_frac), np.int64))

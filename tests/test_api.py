@@ -197,6 +197,13 @@ def test_the_filters_of_the_training_apply_to_new_gaze(tiny_run, tmp_path, model
         assert num_images == 1
 
 
+def test_embed_warns_of_other_units(model, recwarn):
+    model.embed([IMAGE], [FIXATIONS])
+    assert not recwarn
+    with pytest.warns(UserWarning, match="^x and y look like fractions, not pixels; "):
+        model.embed([IMAGE], [FIXATIONS / 70])
+
+
 @pytest.mark.parametrize(
     ("gaze", "error", "message"),
     [
