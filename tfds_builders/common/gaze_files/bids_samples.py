@@ -55,7 +55,7 @@ def read_samples(path: Path, sidecar: Mapping[str, Any], source: str) -> Samples
     names = {"x_coordinate", "y_coordinate", source}
     table = containers.read_table(opened, names, columns=columns, delimiter="\t")
     xy = np.column_stack([numbers(path, table, name) for name in ("x_coordinate", "y_coordinate")])
-    rate = sidecar.get("SamplingFrequency")
+    rate: Any = sidecar.get("SamplingFrequency")
     rate_hz = None
     if is_number(rate) and 0 < rate < 1e9:
         rate_hz = float(rate)
