@@ -235,9 +235,10 @@ def describe_config(
 def _keys_of_architectures(source: Path) -> Iterator[tuple[str, str, str]]:
     """Architecture, key and comment of each section of a file that names an architecture."""
     text = source.read_text()
+    comments = _comments(text)
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Dict):
-            entries = list(_entries_of(node, "", text, _comments(text)))
+            entries = list(_entries_of(node, "", text, comments))
             named = [value for key, value, _ in entries if key == "architecture"]
             for key, _, comment in entries if named else ():
                 yield ast.literal_eval(str(named[0])), key, comment

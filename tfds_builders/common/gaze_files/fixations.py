@@ -10,6 +10,7 @@ import numpy as np
 from tfds_builders.common import gaze_schema
 from tfds_builders.common.coordinates import Units, YAxis
 from tfds_builders.common.gaze_files import rows
+from tfds_builders.common.gaze_files.recognise import PLAIN
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
 
@@ -266,7 +267,7 @@ def _repeated_times(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) ->
         f"{path} {where}: user {fixations.user_ids[fixations.user[row]]!r} has t_ms "
         f"{fixations.t_ms[row]:g} on {fixations.image_ids[fixations.image[row]]!r} again, expected "
         f"one row for each time{more}; of two eyes, keep one "
-        f"({'--where' if fixations.format == 'table' else '--eye, or in the files'})"
+        f"({'--where' if fixations.format == PLAIN else '--eye, or in the files'})"
     ]
 
 

@@ -127,8 +127,11 @@ def numbers_at(opened: Opened, table: pa.Table, column: str, row: np.ndarray) ->
 
 def is_name(table: pa.Table, column: str, name: str) -> np.ndarray:
     """Returns bool [n], where a column of names has this name."""
-    codes, names = rows.names_of(table[column])
-    return codes == (names.index(name) if name in names else -2)
+    return _is_named(rows.names_of(table[column]), name)
+
+
+def _is_named(cells: Names, name: str) -> np.ndarray:
+    return cells.codes == (cells.names.index(name) if name in cells.names else -2)
 
 
 def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
@@ -143,8 +146,9 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
     Raises:
         ValueError: a fixation has no number, or the rows of a number contradict each other.
     """
-    rows.check_kinds(opened.path, columns.kind, rows.names_of(table[columns.kind]), ["Fixation"])
-    is_used = is_name(table, columns.kind, "Fixation")
+    kinds = rows.names_of(table[columns.kind])
+    rows.check_kinds(opened.path, columns.kind, kinds, ["Fixation"])
+    is_used = _is_named(kinds, "Fixation")
     for condition in how.where:
         is_used &= plain.rows_where(opened, condition)
     row = np.flatnonzero(is_used)

@@ -25,7 +25,7 @@ _MIN_ERRORS = 5.0
 _LACKING = 2  # Rows that one eye may lack.
 _MAX_ROWS = 100_000
 
-_MEND = (
+MEND = (
     "keep one eye: with --where on the column of the eye, with --eye of a tracker's format, or in "
     "the files"
 )
@@ -83,7 +83,7 @@ def _check_turns(pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
     return [
         f"rows{who} look like two eyes, one after the other: {num_near[chosen].sum()} of "
         f"{steps[chosen].sum()} rows are less than {_NEAR_FRAC:.0%} of the picture away from "
-        f"the row before, every other one: {_MEND}"
+        f"the row before, every other one: {MEND}"
     ]
 
 
@@ -131,7 +131,7 @@ def _check_blocks(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str
         f"rows{who} look like two eyes of a viewing, one block after the other: "
         f"{found[chosen].sum()} of {total[chosen].sum()} rows of the first halves of viewings come "
         f"again in the second halves, in that order and less than {_NEAR_FRAC:.0%} of the picture "
-        f"away, and {chance[chosen].sum()} in another order: {_MEND}"
+        f"away, and {chance[chosen].sum()} in another order: {MEND}"
     ]
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfds_builders.common.plausibility import gaze as gaze_rows
-from tfds_builders.common.plausibility.eyes import check_places_of_eyes
+from tfds_builders.common.plausibility.eyes import MEND, check_places_of_eyes
 from tfds_builders.common.plausibility.gaze import Gaze, Pairs
 
 # Below, a share is an accident.
@@ -208,10 +208,6 @@ def _alternates(flags: np.ndarray, user: np.ndarray, who: str | None) -> bool:
 
 
 def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
-    mend = (
-        "keep one eye: with --where on the column of the eye, with --eye of a tracker's format, or "
-        "in the files"
-    )
     start, duration = gaze.t_ms, gaze.duration_ms
     if start is not None:
         step_ms = start[pairs.following] - start[pairs.row]
@@ -226,7 +222,7 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
             return [
                 f"rows{who} look like two eyes: {int(paired.sum())} of {len(paired)} fixations "
                 f"start within {_EYES_START_MS:g} ms of the next one of the viewing, "
-                f"{np.median(pairs.step_frac[paired]):.1%} of the picture away: {mend}"
+                f"{np.median(pairs.step_frac[paired]):.1%} of the picture away: {MEND}"
             ]
     if duration is None or duration.min() == duration.max():
         return [] if start is not None else check_places_of_eyes(gaze, pairs, user_ids)
@@ -239,7 +235,7 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
         return [
             f"rows{who} look like two eyes, one after the other: {int(paired.sum())} of "
             f"{len(paired)} pairs of rows of a viewing have nearly one duration and are "
-            f"{np.median(pairs.step_frac[paired]):.1%} of the picture apart (median): {mend}"
+            f"{np.median(pairs.step_frac[paired]):.1%} of the picture apart (median): {MEND}"
         ]
     rows, has_twin, distance = _twins(gaze)
     share = _SHARE_TWINS if len(has_twin) >= 30 else 0.9
@@ -249,7 +245,7 @@ def _check_eyes(gaze: Gaze, pairs: Pairs, user_ids: Sequence[str]) -> list[str]:
     return [
         f"rows{who} look like two eyes of a viewing, one block after the other: "
         f"{int(has_twin.sum())} of {len(has_twin)} rows have another row of their viewing with "
-        f"nearly the same duration, {distance:.1%} of the picture away (median): {mend}"
+        f"nearly the same duration, {distance:.1%} of the picture away (median): {MEND}"
     ]
 
 
