@@ -224,7 +224,10 @@ def test_embed_people_names_the_user_and_the_bad_argument(model, gaze, error, me
 def test_results_that_are_not_finite_are_refused(tiny_scanpath_run):
     timed = gazejax.load(tiny_scanpath_run)
     most = np.full(3, 3e38)
-    with pytest.raises(ValueError, match=r"^fixations\[0\] has an embedding that is not finite; "):
+    with (
+        pytest.warns(UserWarning, match="durations look like nanoseconds"),
+        pytest.raises(ValueError, match=r"^fixations\[0\] has an embedding that is not finite; "),
+    ):
         timed.embed([IMAGE], [FIXATIONS], durations_ms=[most])
     gaze = gazejax.api.PersonalGaze(FIXATIONS, [0, 0, 0], most)
     with pytest.raises(ValueError, match=r"^gaze of 'ann' on image 0 has an embedding that is not"):
