@@ -83,8 +83,10 @@ def fit_two_covariance(
         between_sessions = session_share * viewing
     else:
         of_means = _covariance(means - user_means[of_user], free=free)
-        # The means of sessions scatter by their viewings too.
-        between_sessions = _without_negative(of_means - viewing * np.mean(1 / number))
+        # The means of sessions scatter by their viewings too, around the mean of their user.
+        share_left = 1 - 1 / np.bincount(of_user)[of_user]
+        of_viewings = (share_left / number).sum() / free
+        between_sessions = _without_negative(of_means - viewing * of_viewings)
     apart = user_means - _group_means(user_means, of_dataset, len(num_users))[of_dataset]
     return TwoCovariance(
         mean=user_means.mean(axis=0),

@@ -79,6 +79,16 @@ def test_covariances_of_a_sample_of_the_model_are_found():
     np.testing.assert_allclose(model.viewing, expected[2], atol=0.3)
 
 
+def test_users_with_unequal_numbers_of_sessions_and_viewings_have_the_covariance_of_all():
+    generator = np.random.default_rng(5)
+    few, many = sample_viewings(400, 2, 2, generator), sample_viewings(400, 6, 20, generator)
+    embeddings, user, session = (np.concatenate(one) for one in zip(few, many, strict=True))
+    embeddings[:, 2] += embeddings[:, 1]
+    is_many = np.arange(len(user)) >= len(few[1])
+    model = fit(embeddings, user + 400 * is_many, session + 800 * is_many)
+    np.testing.assert_allclose(model.session, [[0, 0, 0], [0, 1, 1], [0, 1, 1]], atol=0.15)
+
+
 def test_what_is_of_the_session_counts_less_than_with_distances():
     generator = np.random.default_rng(1)
     embeddings, user, session = sample_viewings(40, 2, 20, generator)
