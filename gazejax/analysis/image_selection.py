@@ -203,7 +203,8 @@ def _metrics(
 ) -> dict[str, Any]:
     """Metrics of each selection and number of images, and their differences."""
     folds, options = run.folds, run.config.eval
-    user_weight = resample_users_of("unseen", run)
+    scored = scores[_SELECTIONS[0], sizes[0]]
+    user_weight = resample_users_of([one.users.tolist() for one in scored], run)
     result: dict[str, Any] = {
         selection: {} for selection in (*_SELECTIONS, "selected_minus_random")
     }

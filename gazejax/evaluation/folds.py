@@ -31,7 +31,7 @@ from gazejax.inference.two_covariance import log_likelihood_ratios
 from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.metrics import bootstrap, verification
 from gazejax.runtime.progress import track
-from gazejax.types import Dataset
+from gazejax.types import Dataset, Recordings
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_leaks, check_same_encoder
 from gazejax.workdir.layout import latest_step, load_comparison, load_config, load_projection
@@ -48,6 +48,7 @@ class Fold(NamedTuple):
         config: its config.
         splits: which users and images are seen.
         inputs: what the networks read, with all gaze and the leave-one-out maps.
+        recordings: sessions of all users, with the gaze that the config leaves; None: not known.
         replacement: universal maps of all images in place of the leave-one-out maps; None: none.
         compared: for the seen and the unseen users, the representations of each method of stage 1.
         recorded: likewise with the sessions of each user apart; empty if sessions are not known.
@@ -57,6 +58,7 @@ class Fold(NamedTuple):
     config: ConfigDict
     splits: Splits
     inputs: dict[str, StageInputs]
+    recordings: Recordings | None
     replacement: Float[np.ndarray, "all_images height width"] | None
     compared: dict[str, dict[str, protocol.UserRepresentations]]
     recorded: dict[str, dict[str, RecordingRepresentations]]
@@ -193,12 +195,14 @@ def represent_fold(
         for group, users in groups.items()
     }
     if dataset.recordings is not None:
-        methods, user = represent(by_recording=True), dataset.recordings.user
+        methods = represent(by_recording=True)
         recorded = {
-            group: represent_recordings(methods, user, users, splits.test_images)
+            group: represent_recordings(methods, dataset.recordings, users, splits.test_images)
             for group, users in groups.items()
         }
-    return Fold(workdir, config, splits, inputs, replacement, compared, recorded)
+    return Fold(
+        workdir, config, splits, inputs, dataset.recordings, replacement, compared, recorded
+    )
 
 
 def _comparison(workdir: Path, stage: str, kind: str) -> Comparison:
@@ -221,10 +225,15 @@ def fewest_images(folds: Sequence[Fold], method: str) -> int:
     )
 
 
-def resample_users_of(group: str, run: Run) -> Int[np.ndarray, "resample user"]:
-    """How often each resample of the bootstrap samples each user of a group."""
+def resample_users_of(users: Sequence[Sequence[int]], run: Run) -> Int[np.ndarray, "resample user"]:
+    """How often each resample of the bootstrap samples each user.
+
+    Args:
+        users: data-set indices of the users that are compared in each fold.
+        run: of the folds.
+    """
     return bootstrap.resample_users(
-        [fold.compared[group]["encoder"].users for fold in run.folds],
+        [np.array(one) for one in users],
         num_users=len(run.dataset.user_ids),
         num_resamples=run.config.eval.num_resamples,
         generator=np.random.default_rng(run.config.eval.seed),

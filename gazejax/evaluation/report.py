@@ -33,6 +33,10 @@ _SESSIONS = {
         "Every user has one session: gallery and probe come from the same recordings. The metrics "
         "are an upper bound, not a claim about the person."
     ),
+    "joined": (
+        "The sessions of a user are joined, because they are too short to be compared: gallery and "
+        "probe share sessions. The metrics are an upper bound, not a claim about the person."
+    ),
     "sessions": (
         "Gallery and probe come from one session, or, where a row says so, from different sessions."
     ),

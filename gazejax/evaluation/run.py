@@ -24,7 +24,7 @@ from gazejax.evaluation.folds import (
 )
 from gazejax.evaluation.prediction.score_maps import score_predictions
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
-from gazejax.evaluation.verification.verify_users import verify_users
+from gazejax.evaluation.verification.verify_users import compares_sessions, verify_users
 from gazejax.inference.embed import measure_embedding
 from gazejax.inference.networks import encoder_network
 from gazejax.runtime.devices import without_x64
@@ -35,7 +35,6 @@ from gazejax.runtime.files import (
     write_result,
 )
 from gazejax.runtime.progress import track
-from gazejax.types import Dataset
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_trained_images
 from gazejax.workdir.layout import latest_step, load_config, load_projection, write_resources
@@ -211,7 +210,7 @@ def _describe(run: Run) -> dict[str, Any]:
         "training_seed": config.seed,
         "evaluation_seed": options.seed,
         "evaluated_folds": [fold.config.split.fold for fold in folds],
-        **_sessions(run.dataset),
+        **_sessions(run),
         "fold": first.config.split.fold if len(folds) == 1 else None,
         "folds": first.config.split.folds,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -230,11 +229,13 @@ def _of_several(run: Run) -> dict[str, str]:
     }
 
 
-def _sessions(dataset: Dataset) -> dict[str, str]:
-    """What gallery and probe can be taken from, where that is known; see `report`."""
-    recordings = dataset.recordings
+def _sessions(run: Run) -> dict[str, str]:
+    """What gallery and probe are taken from, where that is known; see `report`."""
+    recordings = run.dataset.recordings
     if recordings is None:
         return {}
     if len(np.unique(recordings.user)) == len(recordings.user):
         return {"sessions": "one"}
-    return {"sessions": str(dataset.gaze_source.get("sessions_are", "sessions"))}
+    if not compares_sessions(run):
+        return {"sessions": "joined"}
+    return {"sessions": str(run.dataset.gaze_source.get("sessions_are", "sessions"))}

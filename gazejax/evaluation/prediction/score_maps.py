@@ -7,7 +7,6 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from gazejax.data.loading import apply_image_overlap
 from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
 from gazejax.evaluation.prediction import calibration, protocol, sessions
 from gazejax.evaluation.report import ACROSS
@@ -67,20 +66,19 @@ def score_predictions(
     """
     folds, options, variants = run.folds, run.config.eval, prediction_variants(run)
     num_images = len(folds[0].splits.test_images)
-    user_weight = resample_users_of(group, run)
     generator = np.random.default_rng(options.seed)
     image_weight = bootstrap.resample(
         num_images, num_images, num_resamples=options.num_resamples, generator=generator
     )
-    scored, examples = zip(
-        *(_score_fold(group, fold, variants, run.dataset) for fold in folds), strict=True
-    )
+    scored, examples = zip(*(_score_fold(group, fold, variants) for fold in folds), strict=True)
     tables: dict[str, dict[str, Any]] = {}
     resamples: dict[str, dict[str, Any]] = {}
     for variant in variants:
         of_variant = {
             size: [scores[variant.name][size] for scores in scored] for size in variant.sizes
         }
+        users = [one.users.tolist() for one in of_variant[variant.sizes[0]]]
+        user_weight = resample_users_of(users, run)
         found, resamples[variant.name] = _tables(of_variant, run, user_weight, image_weight)
         tables |= {variant.name + ending: table for ending, table in found.items()}
     return tables, examples[0], resamples
@@ -163,7 +161,7 @@ def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
 
 
 def _score_fold(
-    group: str, fold: Fold, variants: Sequence[PredictionVariant], dataset: Dataset
+    group: str, fold: Fold, variants: Sequence[PredictionVariant]
 ) -> tuple[dict[str, dict[int, protocol.PredictionScores]], list[dict[str, Any]]]:
     """Enrols every user with n test images, predicts the user's other ones and scores the maps.
 
@@ -175,7 +173,7 @@ def _score_fold(
     orders = sample_image_orders(len(images), options.num_draws, options.seed)
     recordings = None
     if variants[0].across is not None:
-        recordings = apply_image_overlap(config, dataset).recordings
+        recordings = fold.recordings
     inputs = _of_recordings(fold.inputs["saliency"], recordings)
     prior = center_prior(inputs.arrays)
     known, seen = (_represented(fold, name, recordings) for name in (group, "seen"))

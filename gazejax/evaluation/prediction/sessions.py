@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float, Int
 from gazejax.evaluation.prediction.calibration import Calibration
 from gazejax.evaluation.prediction.protocol import PredictionRequest, conditions_of, derangements
 from gazejax.evaluation.verification.protocol import mean_representations
-from gazejax.evaluation.verification.sessions import RecordingRepresentations, twice_the_fewest
+from gazejax.evaluation.verification.sessions import RecordingRepresentations, of_most
 
 
 def images_to_predict(recorded: RecordingRepresentations, *, across: bool) -> int:
-    """Twice the largest n that every user can enrol with, which leaves n images to predict.
+    """Twice the largest n that most users can enrol with, which leaves n images to predict.
 
     Users who can enrol with no image do not count; 0 where fewer than two users can.
 
@@ -32,7 +32,7 @@ def images_to_predict(recorded: RecordingRepresentations, *, across: bool) -> in
         number = recorded.viewed[recorded.user == user].sum(axis=1)
         size = np.minimum(number[:, None], number[None, :] // 2)
         best[user] = size[np.eye(len(number), dtype=bool) != across].max(initial=0)
-    return twice_the_fewest(best)
+    return 2 * of_most(best)
 
 
 class Enrolments(NamedTuple):
@@ -58,6 +58,7 @@ def enrol(
     orders: Int[np.ndarray, "draw image"],
     *,
     size: int,
+    largest: int,
     across: bool,
     seed: int,
 ) -> Enrolments:
@@ -67,6 +68,8 @@ def enrol(
         recorded: the recordings.
         orders: orders of the test images; a user enrols with the first ones of the recording.
         size: number of images of an enrolment; at least as many are predicted.
+        largest: largest size that the users are compared at. Those who cannot enrol with so many
+            images are left out at every size.
         across: whether users enrol in another recording than the one that is predicted. Users
             without two of them are left out.
         seed: seed of the choice of recordings. A user with the same possible pairs gets the same
@@ -77,13 +80,16 @@ def enrol(
     """
     number = recorded.viewed.sum(axis=1)
     of_users = (np.flatnonzero(recorded.user == user) for user in range(len(recorded.users)))
-    pairs = [_target_pairs(rows, number[rows], size) for rows in of_users]
-    is_kept = [len(of) > 0 and not (across and of[0, 0] == of[0, 1]) for of in pairs]
+    pairs, is_kept = [], []
+    for rows in of_users:
+        possible = _target_pairs(rows, number[rows], largest)
+        is_kept.append(len(possible) > 0 and not (across and possible[0, 0] == possible[0, 1]))
+        pairs.append(_target_pairs(rows, number[rows], size))
     kept = np.flatnonzero(is_kept)
     if len(kept) < 2:
         raise ValueError(
             f"{len(kept)} users have {'two recordings' if across else 'a recording'} to enrol with "
-            f"{size} images and to predict as many; allowed: at least 2 users"
+            f"{largest} images and to predict as many; allowed: at least 2 users"
         )
     generator = np.random.default_rng(seed)
     drawn = []
@@ -183,7 +189,8 @@ def make_request(
     found, embeddings = [], []
     for size in sizes:
         of_known, of_seen = (
-            enrol(one, orders, size=size, across=across, seed=seed) for one in (known, seen)
+            enrol(one, orders, size=size, largest=max(sizes), across=across, seed=seed)
+            for one in (known, seen)
         )
         swaps = derangements(len(of_known.users), num_swaps, seed)
         own = mean_of_enrolled(known.representations, of_known)

@@ -172,7 +172,7 @@ def represent_users(
     images: Int[np.ndarray, " image"],
 ) -> dict[str, protocol.UserRepresentations]:
     """What each method knows of some users on some images."""
-    return {
+    found = {
         method: protocol.UserRepresentations(
             users=users,
             representations=known.representations[users],
@@ -182,11 +182,12 @@ def represent_users(
         )
         for method, known in methods.items()
     }
+    return {method: known for method, known in found.items() if _permutes_most(method, known)}
 
 
 def represent_recordings(
     methods: Mapping[str, Representation],
-    user: Int[np.ndarray, " recording"],
+    recordings: Recordings,
     users: Int[np.ndarray, " user"],
     images: Int[np.ndarray, " image"],
 ) -> dict[str, RecordingRepresentations]:
@@ -194,16 +195,18 @@ def represent_recordings(
 
     Args:
         methods: of all recordings.
-        user: user of each recording.
+        recordings: the recordings.
         users: the users to compare.
         images: the images that `methods` represents.
     """
-    rows = recordings_of(users, user)
+    rows = recordings_of(users, recordings.user)
+    _, session = np.unique(recordings.session_ids, return_inverse=True)
     position = {one: number for number, one in enumerate(users.tolist())}
-    return {
+    found = {
         method: RecordingRepresentations(
             users=users,
-            user=np.array([position[one] for one in user[rows].tolist()]),
+            user=np.array([position[one] for one in recordings.user[rows].tolist()]),
+            session=session[rows],
             representations=known.representations[rows],
             viewed=np.asarray(known.length)[np.ix_(rows, images)] > 0,
             similarity=known.similarity,
@@ -211,3 +214,24 @@ def represent_recordings(
         )
         for method, known in methods.items()
     }
+    return {method: known for method, known in found.items() if _permutes_most(method, known)}
+
+
+def _permutes_most(
+    method: str, known: protocol.UserRepresentations | RecordingRepresentations
+) -> bool:
+    """Whether a control that permutes labels within images permutes most; any other method does.
+
+    Labels of an image with one viewer stay: the control would be the method itself.
+    """
+    if not known.permuted:
+        return True
+    of_several = known.viewed[:, known.viewed.sum(axis=0) >= 2].sum()
+    if 2 * of_several >= known.viewed.sum():
+        return True
+    print(
+        f"control {method} left out: {of_several} of {known.viewed.sum()} viewings are of test "
+        "images with two viewers who are compared; at least half must be",
+        file=sys.stderr,
+    )
+    return False

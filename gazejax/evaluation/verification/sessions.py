@@ -1,13 +1,14 @@
 """Stage 1 where sessions are known: within a session, and across sessions.
 
 Within a session, calibration, posture and the day are the same, so that the metrics of one session
-are an upper bound of what is known of the person. In each draw, every user gets a recording at
-random, or a pair of different recordings.
+are an upper bound of what is known of the person. In each draw, every user gets a recording, or a
+pair of different recordings.
 
-Gallery and probe are of one recording, or of two, the same for all methods. Both have n images and
-share none.
+Gallery and probe are of one recording, or of two, the same for all methods. Both have n images.
+Those of galleries and those of probes are different ones, for all users.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ class RecordingRepresentations(NamedTuple):
     Attributes:
         users: data-set index of each user.
         user: position in `users` of the user of each recording.
+        session: number of the name of each recording, the same for the sessions of one name.
         representations: vector of each viewing, such as its embedding.
         viewed: in which recording which test image was seen.
         similarity: of means of representations.
@@ -37,62 +39,206 @@ class RecordingRepresentations(NamedTuple):
 
     users: Int[np.ndarray, " user"]
     user: Int[np.ndarray, " recording"]
+    session: Int[np.ndarray, " recording"]
     representations: Float[np.ndarray, "recording image entry"]
     viewed: Bool[np.ndarray, "recording image"]
     similarity: Similarity
     permuted: bool = False
 
 
-def largest_sizes(
-    viewed: Bool[np.ndarray, "recording image"], *, across: bool
-) -> Int[np.ndarray, "recording recording"]:
-    """The largest n for which each recording can be the gallery and each other one the probe.
+class SessionDraws(NamedTuple):
+    """What is compared in each draw.
+
+    Attributes:
+        users: position of each user in `RecordingRepresentations.users`; the others are left out.
+        gallery: recording of each user that is the gallery.
+        probe: likewise the probe.
+        of_galleries: images that galleries are taken from; probes are taken from the others.
+    """
+
+    users: Int[np.ndarray, " user"]
+    gallery: Int[np.ndarray, "draw user"]
+    probe: Int[np.ndarray, "draw user"]
+    of_galleries: Bool[np.ndarray, "draw image"]
+
+
+def draw_sessions(
+    compared: RecordingRepresentations,
+    orders: Int[np.ndarray, "draw image"],
+    *,
+    size: int,
+    across: bool,
+    seed: int,
+) -> SessionDraws:
+    """Draws the recordings of each user, and which images are for galleries and which for probes.
+
+    Sessions are put in a random order, the same for all users. Each user takes the first possible
+    pair. Where the users' first sessions have some images and their second ones others, galleries
+    are thus of the same images, as are probes.
+
+    Args:
+        compared: the recordings.
+        orders: orders of the test images.
+        size: number of images of a gallery and of a probe.
+        across: whether gallery and probe are of different recordings.
+        seed: seed of the order of sessions.
+
+    Returns:
+        The draws, with the users who have `size` images for both in every one of them.
+    """
+    viewed = compared.viewed
+    gallery, probe = np.nonzero(_largest_sizes(compared, across=across) >= size)
+    by_user = np.argsort(compared.user[gallery], kind="stable")
+    gallery, probe = gallery[by_user], probe[by_user]
+    user, first = np.unique(compared.user[gallery], return_index=True)
+    generator = np.random.default_rng(seed)
+    number = compared.session.max(initial=0) + 1
+    chosen = np.zeros((len(orders), len(user)), int)
+    for of_draw in chosen:
+        place = generator.permutation(number)[compared.session]
+        key = place[gallery] * number + place[probe]
+        if len(user):
+            best = np.minimum.reduceat(key, first)
+            of_draw[:] = np.flatnonzero(key == best[np.searchsorted(user, compared.user[gallery])])
+    galleries, probes = gallery[chosen], probe[chosen]
+    of_galleries = halve_images(viewed, galleries, probes, orders)
+    number_of_images = [
+        np.stack([(viewed[rows] & images).sum(axis=1) for rows, images in zip(*side, strict=True)])
+        for side in ((galleries, of_galleries), (probes, ~of_galleries))
+    ]
+    kept = (np.minimum(*number_of_images) >= size).all(axis=0)
+    return SessionDraws(user[kept], galleries[:, kept], probes[:, kept], of_galleries)
+
+
+def halve_images(
+    viewed: Bool[np.ndarray, "recording image"],
+    galleries: Int[np.ndarray, "draw user"],
+    probes: Int[np.ndarray, "draw user"],
+    orders: Int[np.ndarray, "draw image"],
+) -> Bool[np.ndarray, "draw image"]:
+    """Divides the images of each draw among galleries and probes, for all users alike.
+
+    Gallery and probe of one user never share an image. If those of two users did, two users would
+    be alike because of an image where one user cannot be.
 
     Args:
         viewed: in which recording which image was seen.
-        across: True: of pairs of different recordings. False: of a recording with itself.
+        galleries: recording of each user that is the gallery.
+        probes: likewise the probe.
+        orders: order of the images. In this order, an image goes where it adds most to the sum of
+            log(1 + number of images), over the galleries and probes of all users.
 
     Returns:
-        n by gallery and probe; 0 for the pairs that are not asked for.
+        True for the images of galleries, False for those of probes.
 
     Example:
-        >>> # Images 0 to 3, seen in both recordings: a gallery of 2 leaves 2 for the probe.
-        >>> viewed = np.ones((2, 4), bool)
-        >>> largest_sizes(viewed, across=True).tolist()
-        [[0, 2], [2, 0]]
-        >>> largest_sizes(viewed, across=False).tolist()
-        [[2, 0], [0, 2]]
-        >>> # No image in common: each recording has 2 images for its side.
-        >>> largest_sizes(np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool), across=True).tolist()
-        [[0, 2], [2, 0]]
+        >>> # A user with two sessions of other images, and one who saw all images in one session.
+        >>> viewed = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]], bool)
+        >>> orders = np.array([[0, 1, 2, 3]])
+        >>> halve_images(viewed, np.array([[0]]), np.array([[1]]), orders).tolist()
+        [[True, True, False, False]]
+        >>> halve_images(viewed, np.array([[2]]), np.array([[2]]), orders).tolist()
+        [[True, False, True, False]]
     """
+    draws = np.arange(len(orders))
+    of_galleries = np.zeros(orders.shape, bool)
+    of_gallery, of_probe = np.ones(galleries.shape), np.ones(galleries.shape)
+    for images in orders.T:
+        in_gallery, in_probe = (viewed[rows, images[:, None]] for rows in (galleries, probes))
+        gain = np.log1p(in_gallery / of_gallery) - np.log1p(in_probe / of_probe)
+        to_gallery = gain.sum(axis=1) >= 0
+        of_galleries[draws, images] = to_gallery
+        of_gallery += in_gallery & to_gallery[:, None]
+        of_probe += in_probe & ~to_gallery[:, None]
+    return of_galleries
+
+
+def _largest_sizes(
+    compared: RecordingRepresentations, *, across: bool
+) -> Int[np.ndarray, "recording recording"]:
+    """The largest n for which each recording could be the gallery and each other one the probe.
+
+    Args:
+        compared: the recordings.
+        across: True: of pairs of different recordings of a user. False: of a recording with itself.
+
+    Returns:
+        n by gallery and probe, if only the images of both counted; 0 for the pairs that are not
+        asked for.
+    """
+    viewed = compared.viewed.astype(np.int64)
     number = viewed.sum(axis=1)
-    if not across:
-        return np.diag(number // 2)
-    shared = viewed.astype(np.int64) @ viewed.T.astype(np.int64)
-    # A gallery of n takes the probe at most min(n, shared) of its images.
-    rest = number[None, :] - shared
-    size = np.where(rest > shared, rest, np.minimum(shared, number[None, :] // 2))
-    size = np.minimum(size, number[:, None])
-    np.fill_diagonal(size, 0)
+    every = number[:, None] + number - viewed @ viewed.T
+    asked = np.eye(len(viewed), dtype=bool) != across
+    asked &= compared.user[:, None] == compared.user
+    return np.where(asked, np.minimum(np.minimum(number[:, None], number), every // 2), 0)
+
+
+def usable_size(
+    recorded: Sequence[RecordingRepresentations],
+    orders: Int[np.ndarray, "draw image"],
+    size: int,
+    *,
+    across: bool,
+    seed: int,
+) -> int:
+    """The largest n, up to `size`, at which most users of each group can be compared.
+
+    Args:
+        recorded: the recordings of each group.
+        orders: as of `draw_sessions`.
+        size: number of images that is asked for.
+        across: as of `draw_sessions`.
+        seed: likewise.
+
+    Returns:
+        n; 0 if there is none. Most users: half of those who have a possible pair, and two.
+    """
+    size = min(size, available_images(recorded, across=across) // 2)
+    ends = [_largest_of_users(compared, across=across) for compared in recorded]
+    while size > 0 and not all(
+        2 * len(draw_sessions(compared, orders, size=size, across=across, seed=seed).users)
+        >= max(int(np.count_nonzero(largest)), 3)
+        for compared, largest in zip(recorded, ends, strict=True)
+    ):
+        size -= 1
     return size
 
 
-def available_images(compared: RecordingRepresentations, *, across: bool) -> int:
-    """Images of gallery and probe together, of the largest n that every compared user reaches.
+def available_images(recorded: Sequence[RecordingRepresentations], *, across: bool) -> int:
+    """Images of gallery and probe together, of the largest n that the sessions of most users have.
 
-    Users without a possible pair are not compared; 0 where fewer than two users are.
+    Args:
+        recorded: the recordings of each group.
+        across: as of `draw_sessions`.
     """
-    size = largest_sizes(compared.viewed, across=across)
-    of_users = [np.flatnonzero(compared.user == user) for user in range(len(compared.users))]
-    best = np.array([size[np.ix_(rows, rows)].max(initial=0) for rows in of_users])
-    return twice_the_fewest(best)
+    largest = [of_most(_largest_of_users(compared, across=across)) for compared in recorded]
+    return 2 * min(largest, default=0)
 
 
-def twice_the_fewest(largest: Int[np.ndarray, " user"]) -> int:
-    """Images of two samples of the largest n that all reach who reach any; 0 of fewer than two."""
-    reached = largest[largest > 0]
-    return 2 * int(reached.min()) if len(reached) >= 2 else 0
+def _largest_of_users(
+    compared: RecordingRepresentations, *, across: bool
+) -> Int[np.ndarray, " user"]:
+    largest = np.zeros(len(compared.users), int)
+    np.maximum.at(largest, compared.user, _largest_sizes(compared, across=across).max(axis=1))
+    return largest
+
+
+def of_most(largest: Int[np.ndarray, " user"]) -> int:
+    """The largest n that most users reach, so that one short session does not limit all.
+
+    Args:
+        largest: the largest n that each user reaches; 0: the user is not compared.
+
+    Returns:
+        The n that half of the compared users reach, and at least two. 0 of fewer than two.
+
+    Example:
+        >>> of_most(np.array([0, 1, 50, 60, 60]))
+        60
+    """
+    reached = np.sort(largest[largest > 0])[::-1]
+    return 0 if len(reached) < 2 else int(reached[max((len(reached) + 1) // 2, 2) - 1])
 
 
 def score_sessions(
@@ -107,78 +253,61 @@ def score_sessions(
 
     Args:
         compared: the recordings and their representations.
-        orders: orders of the test images; of the images of a recording, the first ones are taken.
+        orders: orders of the test images; of the images for galleries, and of those for probes, the
+            first ones are taken that a recording has.
         size: number of images of a gallery and of a probe.
-        across: whether gallery and probe are of different recordings. Users without two of them
-            are left out.
-        seed: seed of the choice of recordings, and of the permutations of a method that permutes.
+        across: whether gallery and probe are of different recordings.
+        seed: seed of the order of sessions, and of the permutations of a method that permutes.
 
     Returns:
-        The scores, with the users that are compared. MAP@R is that of the gallery and the probe.
+        The scores, with the users that are compared: those who have so many images for both. MAP@R
+        is that of the gallery and the probe.
 
     Raises:
         ValueError: if fewer than two users have recordings of so many images.
     """
-    pairs = _pairs_of_users(compared, size=size, across=across)
-    kept = np.array([user for user, of_user in enumerate(pairs) if len(of_user)], int)
-    if len(kept) < 2:
+    drawn = draw_sessions(compared, orders, size=size, across=across, seed=seed)
+    if len(drawn.users) < 2:
         raise ValueError(
-            f"{len(kept)} users have {'two recordings' if across else 'a recording'} with {size} "
-            "images for gallery and probe each; allowed: at least 2 users"
+            f"{len(drawn.users)} users have {'two recordings' if across else 'a recording'} with "
+            f"{size} images for gallery and probe each; allowed: at least 2 users"
         )
-    chooser, permuter = np.random.default_rng(seed), np.random.default_rng(seed)
-    owner = np.tile(np.arange(len(kept)), 2)
-    shares_images = np.kron(np.eye(2), np.ones((len(kept), len(kept)))) > 0
+    num_users = len(drawn.users)
+    permuter = np.random.default_rng(seed)
+    owner = np.tile(np.arange(num_users), 2)
+    shares_images = np.kron(np.eye(2), np.ones((num_users, num_users))) > 0
     similarity, precision = [], []
-    for order in orders:
-        # One number for every user, so that the choice of one does not depend on the others.
-        drawn = chooser.random(len(pairs))
-        chosen = np.array([pairs[user][int(drawn[user] * len(pairs[user]))] for user in kept])
+    for order, gallery, probe, of_galleries in zip(orders, *drawn[1:], strict=True):
         representations = compared.representations
         if compared.permuted:
             of = perturbations.permute_viewers(compared.viewed, permuter)
             representations = np.take_along_axis(representations, of[..., None], axis=0)
-        gallery, probe = chosen.T
-        weights = enrolment_weights(compared.viewed[gallery], order, start=0, size=size)
-        left = compared.viewed[probe] & (weights == 0)
-        probe_weights = enrolment_weights(left, order, start=0, size=size)
         sides = np.concatenate(
             [
-                _means(representations, gallery, weights, size),
-                _means(representations, probe, probe_weights, size),
+                _means(representations, rows, compared.viewed[rows] & images, order, size)
+                for rows, images in ((gallery, of_galleries), (probe, ~of_galleries))
             ]
         )
         every = compared.similarity(sides, sides, size, size)
-        similarity.append(every[len(kept) :, : len(kept)])
+        similarity.append(every[num_users:, :num_users])
         found = verification.average_precision_at_r(np.where(shares_images, -np.inf, every), owner)
-        precision.append(found.reshape(2, len(kept)).mean(axis=0))
+        precision.append(found.reshape(2, num_users).mean(axis=0))
     return VerificationScores(
-        compared.users[kept], np.stack(similarity), np.stack(precision), samples_per_user=2
+        compared.users[drawn.users], np.stack(similarity), np.stack(precision), samples_per_user=2
     )
 
 
 def _means(
     representations: Float[np.ndarray, "recording image entry"],
     recordings: Int[np.ndarray, " user"],
-    weights: Float[np.ndarray, "user image"],
+    allowed: Bool[np.ndarray, "user image"],
+    order: Int[np.ndarray, " image"],
     size: int,
 ) -> Float[np.ndarray, "user entry"]:
-    """Mean representations over the `size` images of each user that have a weight."""
+    """Mean representations over the first `size` allowed images of an order, of each user."""
+    weights = enrolment_weights(allowed, order, start=0, size=size)
     images = np.nonzero(weights)[1].reshape(len(recordings), size)
     return representations[recordings[:, None], images].mean(axis=1, dtype=np.float64)
-
-
-def _pairs_of_users(
-    compared: RecordingRepresentations, *, size: int, across: bool
-) -> list[Int[np.ndarray, "pair 2"]]:
-    """Recordings of each user that can be gallery and probe of `size` images each."""
-    possible = largest_sizes(compared.viewed, across=across) >= size
-    possible &= compared.user[:, None] == compared.user[None, :]
-    gallery, probe = np.nonzero(possible)
-    return [
-        np.stack([gallery, probe], axis=1)[compared.user[gallery] == user]
-        for user in range(len(compared.users))
-    ]
 
 
 def joined_recordings(compared: UserRepresentations) -> RecordingRepresentations:
@@ -186,6 +315,7 @@ def joined_recordings(compared: UserRepresentations) -> RecordingRepresentations
     return RecordingRepresentations(
         users=compared.users,
         user=np.arange(len(compared.users)),
+        session=np.zeros(len(compared.users), int),
         representations=compared.representations,
         viewed=compared.viewed,
         similarity=compared.similarity,

@@ -19,13 +19,13 @@ class _Variant(NamedTuple):
 
     Attributes:
         table: key of the table of the metrics.
-        available: test images of the user with the fewest.
+        sizes: numbers of images of a gallery and of a probe.
         num_images: test images that independent draws share.
         score: number of images -> scores of every fold.
     """
 
     table: str
-    available: int
+    sizes: list[int]
     num_images: int
     score: Callable[[int], list[protocol.VerificationScores]]
 
@@ -42,13 +42,14 @@ def verify_users(
         the encoder, of each table.
     """
     folds, options = run.folds, run.config.eval
-    num_images = len(folds[0].splits.test_images)
-    orders = protocol.sample_image_orders(num_images, options.num_draws, options.seed)
-    user_weight = resample_users_of(group, run)
+    orders = _orders(run)
+    num_images = orders.shape[1]
     tables: dict[str, dict[str, Any]] = {}
     chance: dict[str, dict[str, Any]] = defaultdict(dict)
     resampled: dict[str, dict[str, dict[str, dict[str, np.ndarray]]]] = {}
     curves: dict[str, dict[str, verification.RocCurve]] = defaultdict(dict)
+    users_of: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {}
+    weight_of = functools.cache(functools.partial(resample_users_of, run=run))
     # A method that one fold lacks says nothing about all of them.
     methods = [
         method
@@ -61,15 +62,17 @@ def verify_users(
     for method, variant in variants:
         rows = tables.setdefault(variant.table, {})[method] = {}
         values_of = resampled.setdefault(variant.table, {})[method] = {}
-        sizes = protocol.usable_sizes(options.num_images, variant.available)
-        for size in sizes:
+        for size in variant.sizes:
             scores = variant.score(size)
-            if method == "encoder" or (method == "residual_map" and size == sizes[-1]):
+            users = tuple(tuple(one.users.tolist()) for one in scores)
+            if users_of.setdefault((variant.table, size), users) != users:
+                continue  # Shorter scanpaths may leave out users, and other users are no control.
+            if method == "encoder" or (method == "residual_map" and size == variant.sizes[-1]):
                 label = f"{method.replace('_', ' ')}, n = {size}"
                 curves[variant.table][label] = protocol.mean_curve(scores)
             values = protocol.resampled_verification_metrics(
                 scores,
-                user_weight,
+                weight_of(users),
                 size=size,
                 num_images=variant.num_images,
                 seed=options.seed,
@@ -113,15 +116,7 @@ def _variants(
 ) -> list[_Variant]:
     """What a method is scored by: all viewings, or those within a session and across sessions."""
     folds, options = run.folds, run.config.eval
-
-    def available(method: str, across: bool) -> int:
-        return min(
-            sessions.available_images(compared[method], across=across)
-            for fold in folds
-            for compared in fold.recorded.values()
-        )
-
-    if run.dataset.recordings is None or not available("encoder", across=False):
+    if not compares_sessions(run):
         fewest = fewest_images(folds, method)
 
         def score(size: int) -> list[protocol.VerificationScores]:
@@ -136,24 +131,48 @@ def _variants(
                 for fold in folds
             ]
 
-        return [_Variant("encoder", fewest, orders.shape[1], score)]
-
-    def score_sessions(size: int, across: bool) -> list[protocol.VerificationScores]:
-        return [
-            sessions.score_sessions(
-                fold.recorded[group][method], orders, size=size, across=across, seed=options.seed
-            )
-            for fold in folds
-        ]
+        sizes = protocol.usable_sizes(options.num_images, fewest)
+        return [_Variant("encoder", sizes, orders.shape[1], score)]
 
     variants = []
     for across in (False, True):
-        fewest = available(method, across)
-        if fewest:
-            score_size = functools.partial(score_sessions, across=across)
-            table = "encoder" + (ACROSS if across else "")
-            variants.append(_Variant(table, fewest, fewest, score_size))
+        recorded = _recorded(run, method)
+        which: dict[str, Any] = {"across": across, "seed": options.seed}
+        usable = {
+            sessions.usable_size(recorded, orders, size, **which) for size in options.num_images
+        }
+        if usable == {0}:
+            continue
+
+        def score_sessions(
+            size: int, which: dict[str, Any] = which
+        ) -> list[protocol.VerificationScores]:
+            return [
+                sessions.score_sessions(fold.recorded[group][method], orders, size=size, **which)
+                for fold in folds
+            ]
+
+        table = "encoder" + (ACROSS if across else "")
+        available = sessions.available_images(recorded, across=across)
+        variants.append(_Variant(table, sorted(usable - {0}), available, score_sessions))
     return variants
+
+
+def compares_sessions(run: Run) -> bool:
+    """Whether sessions are kept apart; not if they are not known, or too short to be compared."""
+    options = run.config.eval
+    recorded = _recorded(run, "encoder")
+    return sessions.usable_size(recorded, _orders(run), 1, across=False, seed=options.seed) > 0
+
+
+def _orders(run: Run) -> Int[np.ndarray, "draw image"]:
+    num_images, options = len(run.folds[0].splits.test_images), run.config.eval
+    return protocol.sample_image_orders(num_images, options.num_draws, options.seed)
+
+
+def _recorded(run: Run, method: str) -> list[sessions.RecordingRepresentations]:
+    """The recordings of each fold and group, so that all are compared by equally many images."""
+    return [compared[method] for fold in run.folds for compared in fold.recorded.values()]
 
 
 def with_intervals(

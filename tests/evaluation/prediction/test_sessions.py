@@ -39,6 +39,7 @@ def recorded(viewed=VIEWED, user=USER, representations=None):
     return RecordingRepresentations(
         users=np.unique(user) + 3,
         user=user,
+        session=np.zeros(len(user), int),
         representations=representations,
         viewed=viewed,
         similarity=lambda probe, gallery, size: probe @ gallery.T,
@@ -48,7 +49,8 @@ def recorded(viewed=VIEWED, user=USER, representations=None):
 def test_recordings_and_images_by_hand():
     orders = np.array([np.arange(8), np.arange(8)[::-1]] * 10)
     within, across = (
-        sessions.enrol(recorded(), orders, size=2, across=one, seed=0) for one in (False, True)
+        sessions.enrol(recorded(), orders, size=2, largest=2, across=one, seed=0)
+        for one in (False, True)
     )
     # User 4 has one session. Of user 5, only the second session has 2 images beside 2 enrolled.
     assert within.users.tolist() == [0, 1, 2]
@@ -76,12 +78,19 @@ def test_recordings_and_images_by_hand():
 
 def test_the_largest_enrolment_leaves_as_many_images_to_predict():
     # Within: 6 // 2 of users 3 and 4, 4 // 2 of user 5; across, user 5 has 3 images for 4 // 2.
-    assert sessions.images_to_predict(recorded(), across=False) == 4
+    assert sessions.images_to_predict(recorded(), across=False) == 6
     assert sessions.images_to_predict(recorded(), across=True) == 4
     without = recorded(VIEWED * (np.arange(5) != 3)[:, None])
     assert sessions.images_to_predict(without, across=True) == 0
     with pytest.raises(ValueError, match=r"1 users have two recordings .* at least 2 users"):
-        sessions.enrol(without, np.arange(8)[None], size=2, across=True, seed=0)
+        sessions.enrol(without, np.arange(8)[None], size=2, largest=2, across=True, seed=0)
+
+
+def test_users_who_cannot_enrol_with_the_most_images_are_left_out_at_every_size():
+    orders = np.arange(8)[None]
+    found = sessions.enrol(recorded(), orders, size=2, largest=3, across=False, seed=0)
+    assert found.users.tolist() == [0, 1]
+    assert (found.is_enrolled.sum(axis=-1) == 2).all()
 
 
 def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
@@ -92,7 +101,8 @@ def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
         orders = sample_image_orders(40, 8, 1)
         size = sessions.images_to_predict(known, across=True) // 2
         within, across = (
-            sessions.enrol(known, orders, size=size, across=one, seed=0) for one in (False, True)
+            sessions.enrol(known, orders, size=size, largest=size, across=one, seed=0)
+            for one in (False, True)
         )
         np.testing.assert_array_equal(within.is_query, across.is_query)
         assert (within.enrolled == within.target).all()
@@ -103,7 +113,7 @@ def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
             assert (one.is_query <= known.viewed[one.target]).all()
             assert (one.is_enrolled.sum(axis=-1) == size).all()
             assert (one.is_query.sum(axis=-1) >= size).all()
-            assert (known.user[one.enrolled] == np.arange(6)).all()
+            assert (known.user[one.enrolled] == one.users).all()
 
 
 def test_without_sessions_users_enrol_with_the_first_images_of_an_order():
@@ -112,7 +122,7 @@ def test_without_sessions_users_enrol_with_the_first_images_of_an_order():
         UserRepresentations(np.arange(5), np.zeros((5, 30, 1)), viewed, lambda *_: np.zeros(1))
     )
     orders = sample_image_orders(30, 4, 0)
-    found = sessions.enrol(known, orders, size=7, across=False, seed=0)
+    found = sessions.enrol(known, orders, size=7, largest=7, across=False, seed=0)
     for order, is_enrolled, is_query in zip(orders, found.is_enrolled, found.is_query, strict=True):
         weight = enrolment_weights(viewed, order, start=0, size=7)
         np.testing.assert_array_equal(is_enrolled, weight > 0)
@@ -234,7 +244,7 @@ def test_the_table_across_sessions_needs_two_users_with_two_sessions(
     known = recorded(viewed, np.repeat(np.arange(4), 2))
     apart = Recordings(known.user, ("a", "b") * 4, tiny_dataset.gaze)
     config = read_config("synthetic_gaze")
-    fold = Fold(None, config, None, {}, None, {}, {"seen": {"encoder": known}})
+    fold = Fold(None, config, None, {}, None, None, {}, {"seen": {"encoder": known}})
     found = prediction_variants(Run(None, config, tiny_dataset._replace(recordings=apart), [fold]))
     assert [variant.name for variant in found] == names
     assert [variant.sizes for variant in found] == [[6]] * len(names)

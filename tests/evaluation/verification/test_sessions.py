@@ -8,20 +8,28 @@ from gazejax.evaluation.verification.sessions import RecordingRepresentations
 from gazejax.metrics import verification
 
 
-def recordings_of(person, session, *, users=8, sessions=2, images=24, viewed=None, **options):
+def recordings_of(
+    person, session, *, users=8, sessions=2, images=24, viewed=None, seed=0, **options
+):
     """A vector of each user, one of each session, and noise of each viewing."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     user = np.repeat(np.arange(users), sessions)
     vectors = person * generator.normal(size=(users, 1, 16))[user]
     vectors = vectors + session * generator.normal(size=(len(user), 1, 16))
     return RecordingRepresentations(
         users=np.arange(users) + 3,
         user=user,
+        session=np.tile(np.arange(sessions), users),
         representations=vectors + generator.normal(size=(len(user), images, 16)),
         viewed=np.ones((len(user), images), bool) if viewed is None else viewed,
         similarity=protocol.at_any_size(verification.negative_distance),
         **options,
     )
+
+
+def usable_size(compared, size=1000, *, across):
+    orders = protocol.sample_image_orders(compared.viewed.shape[1], 30, 0)
+    return sessions.usable_size([compared], orders, size, across=across, seed=0)
 
 
 def metrics_of(compared, *, across, size=6):
@@ -56,10 +64,10 @@ def test_gallery_and_probe_share_no_image(across):
         representations=np.broadcast_to(np.eye(images), (8, images, images)),
         similarity=lambda probe, gallery, *_: probe @ gallery.T,
     )
-    size = sessions.available_images(compared, across=across) // 2
+    size = usable_size(compared, across=across)
     assert size >= 2
     _, scores = metrics_of(compared, across=across, size=size)
-    assert np.trace(scores.similarity.sum(axis=0)) == 0
+    assert scores.similarity.sum() == 0
 
 
 def test_users_without_two_sessions_are_left_out_of_comparisons_across():
@@ -69,20 +77,42 @@ def test_users_without_two_sessions_are_left_out_of_comparisons_across():
     compared = compared._replace(viewed=viewed)
     assert metrics_of(compared, across=False)[1].users.tolist() == [3, 4, 5, 6]
     assert metrics_of(compared, across=True)[1].users.tolist() == [3, 5, 6]
-    assert sessions.available_images(compared, across=True) == 24
+    assert usable_size(compared, across=True) == 12
     viewed[5] = viewed[7] = False
     compared = compared._replace(viewed=viewed)
-    assert sessions.available_images(compared, across=True) == 0
+    assert usable_size(compared, across=True) == 0
     with pytest.raises(
         ValueError, match=r"1 users have two recordings with 6 images .* at least 2"
     ):
         metrics_of(compared, across=True)
 
 
-def test_sessions_of_other_images_need_no_image_to_spare():
-    viewed = np.zeros((8, 24), bool)
-    viewed[0::2, :12], viewed[1::2, 12:] = True, True
-    compared = recordings_of(2.0, 0.2, users=4, viewed=viewed)
-    assert sessions.available_images(compared, across=False) == 12
-    assert sessions.available_images(compared, across=True) == 24
-    assert metrics_of(compared, across=True, size=12)[0]["roc_auc"] > 0.99
+@pytest.mark.parametrize("across", [False, True])
+@pytest.mark.parametrize("share", [0.5, None])
+def test_what_is_of_the_image_alone_is_not_known(across, share):
+    """No matter who saw which image in which session: at random, or each in one session."""
+    found = []
+    for seed in range(8):
+        generator = np.random.default_rng(seed)
+        if share is None:
+            viewed = np.zeros((16, 80), bool)
+            viewed[0::2, :40], viewed[1::2, 40:] = True, True
+        else:
+            viewed = generator.random((16, 80)) < share
+        compared = recordings_of(0.0, 0.0, images=80, viewed=viewed, seed=seed)
+        of_image = 2 * generator.normal(size=(80, 16))
+        compared = compared._replace(representations=compared.representations + of_image)
+        size = usable_size(compared, across=across)
+        assert size >= 15
+        for n in (5, size):
+            found.append(metrics_of(compared, across=across, size=n)[0]["roc_auc"])
+    assert abs(np.mean(found) - 0.5) < 0.04
+
+
+def test_one_short_session_does_not_limit_all_users():
+    compared = recordings_of(2.0, 0.2, users=4)
+    viewed = compared.viewed.copy()
+    viewed[7, 2:] = False
+    compared = compared._replace(viewed=viewed)
+    assert usable_size(compared, across=True) == 12
+    assert metrics_of(compared, across=True, size=12)[1].users.tolist() == [3, 4, 5]
