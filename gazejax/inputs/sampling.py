@@ -80,7 +80,8 @@ def sample_sessions_then_images(
         recordings: of the pool.
         users: pool indices of users.
         num_sets: sessions of each user.
-        images_per_set: images of each session; a session of fewer is not sampled.
+        images_per_set: images of each session; a session of fewer is not sampled. Sets of one
+            session are of different images as far as it has enough.
         same_images: as in `sample_users_then_images`, for each set of images.
 
     Returns:
@@ -96,9 +97,19 @@ def sample_sessions_then_images(
     of_sets = jnp.take_along_axis(viewed, session[..., None], axis=1)
     rows = 1 if same_images else len(users)
     image_score = jax.random.uniform(image_key, (rows, num_sets, viewed.shape[-1]))
-    images = jax.lax.top_k(jnp.where(of_sets, image_score, -1.0), images_per_set)[1]
+    image_score = jnp.where(of_sets, image_score, -2.0)
+    images: list[Array] = []
+    for number in range(num_sets):
+        # Two sets of one session share viewings only if the session has too few.
+        is_taken = jnp.zeros_like(image_score[:, 0], bool)
+        for earlier, taken in enumerate(images):
+            is_same = session[:, earlier] == session[:, number]
+            of_taken = (taken[..., None] == jnp.arange(viewed.shape[-1])).any(axis=1)
+            is_taken |= of_taken & is_same[:, None]
+        score = image_score[:, number] - is_taken
+        images.append(jax.lax.top_k(score, images_per_set)[1])
     recording = jnp.take_along_axis(jnp.asarray(recordings.recording)[users], session, axis=1)
-    return recording, images.reshape(len(users), -1)
+    return recording, jnp.concatenate(images, axis=1)
 
 
 def sample_images_then_users(

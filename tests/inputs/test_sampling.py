@@ -84,3 +84,6 @@ def test_sets_of_pairs_are_of_one_session_each_and_of_different_ones():
                 user, session = np.argwhere(pool.recording == recording)[0]
                 assert len(set(of_set)) == 2
                 assert viewed[user, session, of_set].all()
+            for recording in set(row):  # Each has enough images for its sets.
+                own = [one for one, where in zip(of_sets, row, strict=True) if where == recording]
+                assert len({image for one in own for image in one}) == 2 * len(own)
