@@ -72,16 +72,17 @@ def draw_sessions(
 ) -> SessionDraws:
     """Draws the recordings of each user, and which images are for galleries and which for probes.
 
-    Sessions are put in a random order, the same for all users. Each user takes the first possible
-    pair. Where the users' first sessions have some images and their second ones others, galleries
-    are thus of the same images, as are probes.
+    Each user takes a random pair. Where the sessions of a user have few images in common, sessions
+    are put in a random order, the same for all users, and each user takes the first possible pair:
+    if the users' first sessions have some images and their second ones others, the galleries are
+    thus of the same images, as are the probes.
 
     Args:
         compared: the recordings.
         orders: orders of the test images.
         size: number of images of a gallery and of a probe.
         across: whether gallery and probe are of different recordings.
-        seed: seed of the order of sessions.
+        seed: seed of the choice of recordings.
 
     Returns:
         The draws, with the users who have `size` images for both in every one of them.
@@ -92,10 +93,11 @@ def draw_sessions(
     gallery, probe = gallery[by_user], probe[by_user]
     user, first = np.unique(compared.user[gallery], return_index=True)
     generator = np.random.default_rng(seed)
-    number = compared.session.max(initial=0) + 1
+    order_of = compared.session if _have_other_images(compared) else np.arange(len(viewed))
+    number = order_of.max(initial=0) + 1
     chosen = np.zeros((len(orders), len(user)), int)
     for of_draw in chosen:
-        place = generator.permutation(number)[compared.session]
+        place = generator.permutation(number)[order_of]
         key = place[gallery] * number + place[probe]
         if len(user):
             best = np.minimum.reduceat(key, first)
@@ -108,6 +110,16 @@ def draw_sessions(
     ]
     kept = (np.minimum(*number_of_images) >= size).all(axis=0)
     return SessionDraws(user[kept], galleries[:, kept], probes[:, kept], of_galleries)
+
+
+def _have_other_images(compared: RecordingRepresentations) -> bool:
+    """Whether two sessions of a user mostly share less than half of the images of the shorter."""
+    first, second = np.nonzero(np.triu(compared.user[:, None] == compared.user, k=1))
+    viewed = compared.viewed
+    shared = (viewed[first] & viewed[second]).sum()
+    return bool(
+        2 * shared < np.minimum(viewed[first].sum(axis=1), viewed[second].sum(axis=1)).sum()
+    )
 
 
 def halve_images(
@@ -257,7 +269,7 @@ def score_sessions(
             first ones are taken that a recording has.
         size: number of images of a gallery and of a probe.
         across: whether gallery and probe are of different recordings.
-        seed: seed of the order of sessions, and of the permutations of a method that permutes.
+        seed: seed of the choice of recordings, and of the permutations of a method that permutes.
 
     Returns:
         The scores, with the users that are compared: those who have so many images for both. MAP@R
