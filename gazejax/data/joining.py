@@ -54,8 +54,8 @@ def join_datasets(datasets: Sequence[Dataset], copies: Sequence[Sequence[str]]) 
     number = np.arange(len(datasets))
     return Dataset(
         name=",".join(one.name for one in datasets),
-        user_ids=tuple(_prefixed(one.name, name) for one in datasets for name in one.user_ids),
-        image_ids=tuple(_prefixed(one.name, name) for one in datasets for name in one.image_ids),
+        user_ids=tuple(with_prefix(one.name, name) for one in datasets for name in one.user_ids),
+        image_ids=tuple(with_prefix(one.name, name) for one in datasets for name in one.image_ids),
         images={
             key: _join_rows([one.images[key] for one in datasets]) for key in datasets[0].images
         },
@@ -72,7 +72,8 @@ def join_datasets(datasets: Sequence[Dataset], copies: Sequence[Sequence[str]]) 
     )
 
 
-def _prefixed(dataset: str, name: str) -> str:
+def with_prefix(dataset: str, name: str) -> str:
+    """The name of a user or an image among joined data sets."""
     return f"{dataset}:{name}"
 
 
@@ -150,15 +151,15 @@ def _join_recordings(
     )
 
 
-def find_copies(names: Sequence[str], data_dir: str | Path | None) -> list[list[str]]:
+def find_copies(data_dirs: Mapping[str, str | Path | None]) -> list[list[str]]:
     """Finds images that are copies of each other, within prepared data sets and across them.
 
     The comparison is that of the builders, see `tfds_builders.common.near_copies`. Every image is
     decoded once, on all cores: some 10 ms each.
 
     Args:
-        names: names and configurations of the data sets.
-        data_dir: folder of prepared data sets; None is the default of TFDS.
+        data_dirs: of each data set, by its name and configuration, the folder of prepared data
+            sets; None is the default of TFDS.
 
     Returns:
         Groups of prefixed names of images.
@@ -179,9 +180,9 @@ def find_copies(names: Sequence[str], data_dir: str | Path | None) -> list[list[
                 f"{source.folder}: image {image_id!r} does not decode: {error}; "
                 "build the data set again"
             ) from error
-        return _prefixed(name, image_id), signature
+        return with_prefix(name, image_id), signature
 
-    sources = [(name, open_source(name, data_dir)) for name in names]
+    sources = [(name, open_source(name, folder)) for name, folder in data_dirs.items()]
     every = [(name, one, at) for name, one in sources for at in range(len(one.records))]
     with ThreadPoolExecutor() as pool:
         image_ids, signatures = zip(*pool.map(read, every), strict=True)

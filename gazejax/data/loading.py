@@ -88,7 +88,7 @@ def read_dataset(config: ConfigDict) -> Dataset:
         distributed.log(
             f"the durations of {', '.join(without)} are unknown: the run reads no durations"
         )
-    return join_datasets(datasets, find_copies(names, config.data.data_dir))
+    return join_datasets(datasets, find_copies(dict.fromkeys(names, config.data.data_dir)))
 
 
 def apply_image_overlap(config: ConfigDict, dataset: Dataset) -> Dataset:

@@ -1,6 +1,7 @@
 """Evaluates a workdir: runs the protocols on every fold it holds and writes the metrics."""
 
 import datetime
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from jaxtyping import Float
 
 from gazejax.config.derived import ENCODER_STAGES, STAGES, dataset_names, fold_configs
 from gazejax.config.identity import fingerprint
-from gazejax.data.joining import rule_of
+from gazejax.data.joining import find_copies, rule_of
 from gazejax.data.loading import load_dataset
 from gazejax.data.splits import Splits
 from gazejax.evaluation.few_shot.people import identify_users
@@ -146,8 +147,8 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
 
     Raises:
         FileNotFoundError: if the folder is no workdir, or the data set is not prepared.
-        ValueError: if the encoder was trained with an image of that data set, needs durations
-            that are unknown, or is not finished; or if several data sets are named.
+        ValueError: if the encoder was trained with an image of that data set or a copy of one,
+            needs durations that are unknown, or is not finished; or if several data sets are named.
     """
     if len(dataset_names(dataset_name)) > 1:
         raise ValueError(f"--dataset is {dataset_name!r}; allowed: one prepared data set")
@@ -158,6 +159,8 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
     # The users of the data set saw the images that they saw.
     config.split.update(train_image_overlap=None, test_image_overlap=None)
     dataset = load_dataset(config, load_projection(workdir))
+    trained_on = dict.fromkeys(dataset_names(trained_with.data.name), trained_with.data.data_dir)
+    copies = _find_copies(trained_on | {dataset_name: config.data.data_dir})
     users, images = np.arange(len(dataset.user_ids)), np.arange(len(dataset.image_ids))
     none = np.array([], int)
     used: tuple[str, ...] = ENCODER_STAGES
@@ -166,7 +169,7 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
     folds = []
     for folder, fold_config in fold_configs(config, workdir).items():
         check_finished(folder, used)
-        check_no_trained_images(folder, "encoder", dataset)
+        check_no_trained_images(folder, "encoder", dataset, copies)
         # All users contribute to universal maps, from which the own map is left out.
         splits = Splits(users, none, images, images)
         folds.append(represent_fold(folder, fold_config, dataset, splits, {"unseen": users}))
@@ -176,6 +179,15 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
     stem = f"evaluation_{dataset_name.replace('/', '_')}"
     write_result(workdir, stem, result, format_evaluation_on(result))
     return result
+
+
+def _find_copies(data_dirs: Mapping[str, str | None]) -> list[list[str]]:
+    """Copies among the images of data sets; none, with a message, if one is not prepared."""
+    try:
+        return find_copies(data_dirs)
+    except FileNotFoundError as error:
+        print(f"copies of training images were not sought: {error}", file=sys.stderr)
+        return []
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, " resample"]]:

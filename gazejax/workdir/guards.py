@@ -1,5 +1,6 @@
 """Refuses another experiment, another encoder and leaks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from ml_collections import ConfigDict
 
 from gazejax.config.derived import STAGES, dataset_names
 from gazejax.config.identity import difference, not_part_of
-from gazejax.data.joining import without_prefix
+from gazejax.data.joining import with_prefix, without_prefix
 from gazejax.data.splits import Splits, named_splits
 from gazejax.runtime import distributed
 from gazejax.types import Dataset
@@ -105,18 +106,34 @@ def check_no_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) 
     check_same_splits(workdir, stage, splits, dataset)
 
 
-def check_no_trained_images(workdir: Path, stage: str, dataset: Dataset) -> None:
-    """Refuses a data set that has an image, by name, that a stage was trained with.
+def check_no_trained_images(
+    workdir: Path, stage: str, dataset: Dataset, copies: Sequence[Sequence[str]]
+) -> None:
+    """Refuses a data set that has an image that a stage was trained with, or a copy of it.
 
-    The name is that in its data set, also if the stage was trained on several.
+    The same are images of one name, in whatever data set, and copies.
+
+    Args:
+        workdir: of the stage.
+        stage: the stage.
+        dataset: the data set.
+        copies: groups of images that are copies of each other, of the data set and of those of the
+            training, by prefixed names; see `find_copies`.
 
     Raises:
         ValueError: naming the first of them.
     """
     metadata = checkpoints.read_metadata(checkpoint_folder(workdir, stage))
-    names = dataset_names(metadata["config"]["data"]["name"])
-    trained = {without_prefix(name, names) for name in metadata["splits"]["train_images"]}
-    leaked = sorted(set(dataset.image_ids) & trained)
+    names, images = dataset_names(metadata["config"]["data"]["name"]), metadata["splits"]
+    trained = {without_prefix(name, names) for name in images["train_images"]}
+    prefixed = set(images["train_images"])
+    if len(names) == 1:
+        prefixed = {with_prefix(names[0], name) for name in prefixed}
+    own = {with_prefix(dataset.name, name): name for name in dataset.image_ids}
+    copied = {
+        own[name] for group in copies if prefixed & set(group) for name in group if name in own
+    }
+    leaked = sorted(set(dataset.image_ids) & trained | copied)
     if leaked:
         raise ValueError(
             f"{workdir}: stage {stage} was trained with {len(leaked)} images of {dataset.name}, "

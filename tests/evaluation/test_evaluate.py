@@ -17,6 +17,7 @@ from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
 from gazejax.evaluation.verification import protocol
 from gazejax.types import Recordings
 from gazejax.workdir.layout import load_config, read_resources, write_resources
+from tests.joined_data import build_both
 from tests.tiny import tiny_config
 
 
@@ -263,6 +264,13 @@ def test_what_moves_all_embeddings_of_a_data_set_changes_no_score(
         for name in ("roc_auc", "rank1"):
             values = [table[method]["5"][name] for table in (plain, found)]
             assert values[1] == pytest.approx(values[0], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_copies_of_trained_images_under_other_names_are_refused(tiny_run, made_once):
+    other = made_once("joined_data", build_both)
+    with pytest.raises(ValueError, match=r"with \d+ images of mine, such as 'exact_\d\d.png'"):
+        evaluate_on(tiny_run, "mine", other)
 
 
 def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
