@@ -42,6 +42,7 @@ def test_a_goal_is_reached_between_two_numbers_of_images():
     assert _first_reaching([1, 2, 4], values, 0.9) is None
 
 
+@pytest.mark.slow
 def test_selected_images_are_compared_with_random_images(tiny_run, capsys):
     assert main(["select-images", str(tiny_run), "--budget", "2"]) == 0
     result = json.loads((tiny_run / "selected_images.json").read_text())

@@ -50,6 +50,7 @@ def test_a_planted_trait_of_unseen_users_is_predicted_at_any_scale(scale):
     assert _p_value([predicted], [shuffled], generator) > 0.02
 
 
+@pytest.mark.slow
 def test_traits_of_a_run_are_reported_and_drawn(tiny_run, capsys):
     assert main(["probe", str(tiny_run)]) == 0
     result = json.loads((tiny_run / "trait_probes.json").read_text())

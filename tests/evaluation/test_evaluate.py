@@ -132,6 +132,7 @@ def test_tables_and_plots_are_written(tiny_run, result):
             assert min(picture.size) > 300
 
 
+@pytest.mark.slow
 def test_figures_depend_on_neither_the_batch_nor_the_devices(
     tiny_run, result, tmp_path, monkeypatch
 ):
@@ -155,6 +156,7 @@ def test_figures_depend_on_neither_the_batch_nor_the_devices(
             assert one == pytest.approx(other, abs=tolerance), path
 
 
+@pytest.mark.slow
 def test_without_the_control_stages_their_rows_are_left_out(tiny_run, tmp_path):
     workdir = shutil.copytree(tiny_run, tmp_path / "run")
     for stage in ("universal", "permuted_encoder"):
