@@ -226,7 +226,11 @@ def _permutes_most(
     """
     if not known.permuted:
         return True
-    of_several = known.viewed[:, known.viewed.sum(axis=0) >= 2].sum()
+    # A user with two recordings of an image is one viewer.
+    is_viewer = np.zeros((len(known.users), known.viewed.shape[1]), bool)
+    user = known.user if isinstance(known, RecordingRepresentations) else np.arange(len(is_viewer))
+    np.logical_or.at(is_viewer, user, known.viewed)
+    of_several = known.viewed[:, is_viewer.sum(axis=0) >= 2].sum()
     if 2 * of_several >= known.viewed.sum():
         return True
     print(

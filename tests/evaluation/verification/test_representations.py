@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from gazejax.evaluation.verification.protocol import at_any_size
-from gazejax.evaluation.verification.representations import Representation, represent_users
+from gazejax.evaluation.verification.representations import (
+    Representation,
+    represent_recordings,
+    represent_users,
+)
 from gazejax.metrics import verification
+from gazejax.types import Recordings
 
 
 @pytest.mark.parametrize(("shared", "is_left_out"), [(1, True), (2, False)])
@@ -21,3 +26,15 @@ def test_labels_that_no_permutation_changes_are_no_control(capsys, shared, is_le
     assert "encoder" in found
     message = "permuted_labels left out: 2 of 6 viewings are of test images with two viewers"
     assert (message in capsys.readouterr().err) == is_left_out
+
+
+@pytest.mark.parametrize(("half", "is_left_out"), [((0, 0, 1, 1), True), ((0, 1, 0, 1), False)])
+def test_two_recordings_of_one_user_are_one_viewer(tiny_dataset, half, is_left_out):
+    length = np.repeat(5 * np.eye(2, dtype=int)[list(half)], 3, axis=1)
+    known = Representation(
+        np.zeros((4, 6, 1)), length, at_any_size(verification.negative_distance), permuted=True
+    )
+    user = np.array([0, 0, 1, 1])
+    recordings = Recordings(user, ("a", "b", "a", "b"), tiny_dataset.gaze)
+    found = represent_recordings({"permuted_labels": known}, recordings, np.arange(2), np.arange(6))
+    assert (not found) == is_left_out
