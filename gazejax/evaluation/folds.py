@@ -217,9 +217,10 @@ def fewest_images(folds: Sequence[Fold], method: str) -> int:
     """Test images that every user of every fold and group saw at least, as the method counts.
 
     The same for seen and unseen users: all can enrol with n images and be compared on n others.
+    A group without the method, a control that is left out, counts as the encoder does.
     """
     return min(
-        int(np.min(methods[method].viewed.sum(axis=1)))
+        int(np.min(methods.get(method, methods["encoder"]).viewed.sum(axis=1)))
         for fold in folds
         for methods in fold.compared.values()
     )

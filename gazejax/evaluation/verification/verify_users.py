@@ -1,6 +1,7 @@
 """Stage 1 on folds: verification and identification, with intervals."""
 
 import functools
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -51,15 +52,16 @@ def verify_users(
     users_of: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {}
     weight_of = functools.cache(functools.partial(resample_users_of, run=run))
     # A method that one fold lacks says nothing about all of them.
-    methods = [
-        method
-        for method in folds[0].compared[group]
-        if all(method in fold.compared[group] for fold in folds)
-    ]
+    represented = [[*fold.compared[group]] for fold in folds]
+    if compares_sessions(run):
+        represented += [[*fold.recorded[group]] for fold in folds]
+    methods = [method for method in represented[0] if all(method in known for known in represented)]
     variants = [
         (method, variant) for method in methods for variant in _variants(method, group, run, orders)
     ]
     for method, variant in variants:
+        if method != "encoder" and variant.table not in tables:
+            continue  # Shorter scanpaths may leave out so many users that few others are most.
         rows = tables.setdefault(variant.table, {})[method] = {}
         values_of = resampled.setdefault(variant.table, {})[method] = {}
         for size in variant.sizes:
@@ -89,6 +91,13 @@ def verify_users(
                     [len(one.users) for one in scores],
                     samples_per_user=scores[0].samples_per_user,
                 )
+        if not rows:
+            print(
+                f"control {method} left out of table {variant.table} of {group} users: it compares "
+                "other users than the encoder",
+                file=sys.stderr,
+            )
+            del tables[variant.table][method], resampled[variant.table][method]
     differences = {
         f"{key}_differences": {
             f"encoder_minus_{method}": {
@@ -171,8 +180,15 @@ def _orders(run: Run) -> Int[np.ndarray, "draw image"]:
 
 
 def _recorded(run: Run, method: str) -> list[sessions.RecordingRepresentations]:
-    """The recordings of each fold and group, so that all are compared by equally many images."""
-    return [compared[method] for fold in run.folds for compared in fold.recorded.values()]
+    """The recordings of each fold and group, so that all are compared by equally many images.
+
+    A group without the method, a control that is left out, counts as the encoder does.
+    """
+    return [
+        compared.get(method, compared["encoder"])
+        for fold in run.folds
+        for compared in fold.recorded.values()
+    ]
 
 
 def with_intervals(
