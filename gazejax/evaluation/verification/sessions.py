@@ -85,41 +85,60 @@ def draw_sessions(
         seed: seed of the choice of recordings.
 
     Returns:
-        The draws, with the users who have `size` images for both in every one of them.
+        The draws, with the users who have `size` images for both in every one of them. A pair with
+        fewer in one draw is taken in none, so that one short session does not leave out its user.
     """
     viewed = compared.viewed
-    gallery, probe = np.nonzero(_largest_sizes(compared, across=across) >= size)
-    by_user = np.argsort(compared.user[gallery], kind="stable")
-    gallery, probe = gallery[by_user], probe[by_user]
-    user, first = np.unique(compared.user[gallery], return_index=True)
-    generator = np.random.default_rng(seed)
+    pairs = _pairs_of(compared, across=across)
+    gallery, probe, _ = (values[_largest_sizes(compared, pairs) >= size] for values in pairs)
     order_of = compared.session if _have_other_images(compared) else np.arange(len(viewed))
-    number = order_of.max(initial=0) + 1
-    chosen = np.zeros((len(orders), len(user)), int)
-    for of_draw in chosen:
-        place = generator.permutation(number)[order_of]
-        key = place[gallery] * number + place[probe]
-        if len(user):
-            best = np.minimum.reduceat(key, first)
-            of_draw[:] = np.flatnonzero(key == best[np.searchsorted(user, compared.user[gallery])])
-    galleries, probes = gallery[chosen], probe[chosen]
-    of_galleries = halve_images(viewed, galleries, probes, orders)
-    number_of_images = [
-        np.stack([(viewed[rows] & images).sum(axis=1) for rows, images in zip(*side, strict=True)])
-        for side in ((galleries, of_galleries), (probes, ~of_galleries))
-    ]
-    kept = (np.minimum(*number_of_images) >= size).all(axis=0)
-    return SessionDraws(user[kept], galleries[:, kept], probes[:, kept], of_galleries)
+    while True:
+        of_user = compared.user[gallery]
+        chosen = _choose_pairs(gallery, probe, of_user, order_of, number=len(orders), seed=seed)
+        galleries, probes = gallery[chosen], probe[chosen]
+        of_galleries = halve_images(viewed, galleries, probes, orders)
+        num_images = np.stack(
+            [
+                [(viewed[rows] & images).sum(axis=1) for rows, images in zip(*side, strict=True)]
+                for side in ((galleries, of_galleries), (probes, ~of_galleries))
+            ]
+        )
+        dropped = np.unique(chosen[num_images.min(axis=0) < size])
+        if not len(dropped):
+            return SessionDraws(np.unique(of_user), galleries, probes, of_galleries)
+        # A user's only pair may have enough images once other pairs are not taken.
+        has_other = np.bincount(of_user)[of_user[dropped]] > 1
+        dropped = dropped[has_other] if has_other.any() else dropped
+        gallery, probe = np.delete(gallery, dropped), np.delete(probe, dropped)
+
+
+def _choose_pairs(
+    gallery: Int[np.ndarray, " pair"],
+    probe: Int[np.ndarray, " pair"],
+    of_user: Int[np.ndarray, " pair"],
+    order_of: Int[np.ndarray, " recording"],
+    *,
+    number: int,
+    seed: int,
+) -> Int[np.ndarray, "draw user"]:
+    """The first pair of each user in each of `number` random orders of what recordings are of."""
+    user, first = np.unique(of_user, return_index=True)
+    generator = np.random.default_rng(seed)
+    num_places = order_of.max(initial=0) + 1
+    chosen = np.zeros((number, len(user)), int)
+    for of_draw in chosen if len(user) else ():
+        place = generator.permutation(num_places)[order_of]
+        key = place[gallery] * num_places + place[probe]
+        best = np.minimum.reduceat(key, first)
+        of_draw[:] = np.flatnonzero(key == best[np.searchsorted(user, of_user)])
+    return chosen
 
 
 def _have_other_images(compared: RecordingRepresentations) -> bool:
     """Whether two sessions of a user mostly share less than half of the images of the shorter."""
-    first, second = np.nonzero(np.triu(compared.user[:, None] == compared.user, k=1))
-    viewed = compared.viewed
-    shared = (viewed[first] & viewed[second]).sum()
-    return bool(
-        2 * shared < np.minimum(viewed[first].sum(axis=1), viewed[second].sum(axis=1)).sum()
-    )
+    gallery, probe, shared = _pairs_of(compared, across=True)
+    number = compared.viewed.sum(axis=1)
+    return bool(2 * shared.sum() < np.minimum(number[gallery], number[probe]).sum())
 
 
 def halve_images(
@@ -165,25 +184,39 @@ def halve_images(
     return of_galleries
 
 
-def _largest_sizes(
-    compared: RecordingRepresentations, *, across: bool
-) -> Int[np.ndarray, "recording recording"]:
-    """The largest n for which each recording could be the gallery and each other one the probe.
+class _Pairs(NamedTuple):
+    """Pairs of recordings of one user, those of the first user first.
 
-    Args:
-        compared: the recordings.
-        across: True: of pairs of different recordings of a user. False: of a recording with itself.
-
-    Returns:
-        n by gallery and probe, if only the images of both counted; 0 for the pairs that are not
-        asked for.
+    Attributes:
+        gallery: recording that could be the gallery.
+        probe: likewise the probe.
+        shared: number of images of both.
     """
-    viewed = compared.viewed.astype(np.int64)
-    number = viewed.sum(axis=1)
-    every = number[:, None] + number - viewed @ viewed.T
-    asked = np.eye(len(viewed), dtype=bool) != across
-    asked &= compared.user[:, None] == compared.user
-    return np.where(asked, np.minimum(np.minimum(number[:, None], number), every // 2), 0)
+
+    gallery: Int[np.ndarray, " pair"]
+    probe: Int[np.ndarray, " pair"]
+    shared: Int[np.ndarray, " pair"]
+
+
+def _pairs_of(compared: RecordingRepresentations, *, across: bool) -> _Pairs:
+    """All pairs of different recordings of a user, or of each recording with itself."""
+    by_user = np.argsort(compared.user, kind="stable")
+    first = np.flatnonzero(np.diff(compared.user[by_user])) + 1
+    found = []
+    for rows in np.split(by_user, first):
+        gallery, probe = np.nonzero(np.eye(len(rows), dtype=bool) != across)
+        viewed = compared.viewed[rows].astype(np.float32)  # Fast, and exact for whole numbers.
+        shared = (viewed @ viewed.T)[gallery, probe].astype(np.int64)
+        found.append(_Pairs(rows[gallery], rows[probe], shared))
+    return _Pairs(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def _largest_sizes(compared: RecordingRepresentations, pairs: _Pairs) -> Int[np.ndarray, " pair"]:
+    """The largest n of each pair, if only the images of both counted."""
+    number = compared.viewed.sum(axis=1)
+    of_gallery, of_probe = number[pairs.gallery], number[pairs.probe]
+    every = of_gallery + of_probe - pairs.shared
+    return np.minimum(np.minimum(of_gallery, of_probe), every // 2)
 
 
 def usable_size(
@@ -196,6 +229,9 @@ def usable_size(
 ) -> int:
     """The largest n, up to `size`, at which most users of each group can be compared.
 
+    Found by halving, as if fewer users could be compared the larger n is. Chance makes exceptions,
+    where n is an image or two smaller than the largest.
+
     Args:
         recorded: the recordings of each group.
         orders: as of `draw_sessions`.
@@ -206,15 +242,23 @@ def usable_size(
     Returns:
         n; 0 if there is none. Most users: half of those who have a possible pair, and two.
     """
-    size = min(size, available_images(recorded, across=across) // 2)
     ends = [_largest_of_users(compared, across=across) for compared in recorded]
-    while size > 0 and not all(
-        2 * len(draw_sessions(compared, orders, size=size, across=across, seed=seed).users)
-        >= max(int(np.count_nonzero(largest)), 3)
-        for compared, largest in zip(recorded, ends, strict=True)
-    ):
-        size -= 1
-    return size
+
+    def is_usable(size: int) -> bool:
+        return all(
+            2 * len(draw_sessions(compared, orders, size=size, across=across, seed=seed).users)
+            >= max(int(np.count_nonzero(largest)), 3)
+            for compared, largest in zip(recorded, ends, strict=True)
+        )
+
+    size = min(size, available_images(recorded, across=across) // 2)
+    if size < 1 or is_usable(size):
+        return size
+    usable, too_large = 0, size
+    while too_large - usable > 1:
+        middle = (usable + too_large) // 2
+        usable, too_large = (middle, too_large) if is_usable(middle) else (usable, middle)
+    return usable
 
 
 def available_images(recorded: Sequence[RecordingRepresentations], *, across: bool) -> int:
@@ -232,7 +276,8 @@ def _largest_of_users(
     compared: RecordingRepresentations, *, across: bool
 ) -> Int[np.ndarray, " user"]:
     largest = np.zeros(len(compared.users), int)
-    np.maximum.at(largest, compared.user, _largest_sizes(compared, across=across).max(axis=1))
+    pairs = _pairs_of(compared, across=across)
+    np.maximum.at(largest, compared.user[pairs.gallery], _largest_sizes(compared, pairs))
     return largest
 
 

@@ -116,3 +116,23 @@ def test_one_short_session_does_not_limit_all_users():
     compared = compared._replace(viewed=viewed)
     assert usable_size(compared, across=True) == 12
     assert metrics_of(compared, across=True, size=12)[1].users.tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_a_short_session_more_leaves_out_no_user_at_any_n(across):
+    # A session of 8 images seldom has enough of both halves for n = 4 or n = 8.
+    generator = np.random.default_rng(0)
+    viewed = np.zeros((36, 100), bool)
+    for row, is_seen in enumerate(viewed):
+        is_seen[generator.permutation(100)[: 8 if row % 3 == 2 else 60]] = True
+    compared = recordings_of(1.0, 0.0, users=12, sessions=3, images=100, viewed=viewed)
+    orders = protocol.sample_image_orders(100, 30, 0)
+    for size in (2, 4, 8, 10):
+        drawn = sessions.draw_sessions(compared, orders, size=size, across=across, seed=0)
+        assert len(drawn.users) == 12
+        for rows, images in zip(drawn.gallery, drawn.of_galleries, strict=True):
+            assert (viewed[rows] & images).sum(axis=1).min() >= size
+        for rows, images in zip(drawn.probe, drawn.of_galleries, strict=True):
+            assert (viewed[rows] & ~images).sum(axis=1).min() >= size
+    assert usable_size(compared, 10, across=across) == 10
+    assert 20 <= usable_size(compared, across=across) < 30
