@@ -34,6 +34,8 @@ _CORE_COLUMNS = (
     "norm_pos_y",
     "on_surf",
 )
+# Their names in older exports, which have one row for each fixation.
+_OLD_CORE_NAMES = {"fixation_id": "id", "on_surf": "on_srf"}
 _CORE_SCENE = {"id", "start_timestamp", "duration", "start_frame_index", "norm_pos_x"}
 _FRAME_TIME, _DISPERSION = "world_timestamp", "dispersion"
 _SURFACE = re.compile(r"fixations_on_surface_(.+)")
@@ -240,12 +242,20 @@ def _order(codes: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 def recognise_pupil_core(opened: Opened) -> Role:
     """Recognises the fixations of an export of Pupil Player by their columns."""
-    columns = set(opened.columns)
-    if set(_CORE_COLUMNS) <= columns:
+    columns, names = set(opened.columns), _core_names(opened)
+    if columns >= set(names.values()):
         return "fixations"
     if columns >= _CORE_SCENE:
         return "scene"
-    return "beside" if {"gaze_timestamp", "on_surf"} <= columns else ""
+    return "beside" if columns >= {"gaze_timestamp", names["on_surf"]} else ""
+
+
+def _core_names(opened: Opened) -> dict[str, str]:
+    """Returns the name in the file of each column of `_CORE_COLUMNS`."""
+    return {
+        name: name if name in opened.columns else _OLD_CORE_NAMES.get(name, name)
+        for name in _CORE_COLUMNS
+    }
 
 
 def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
@@ -268,14 +278,16 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     if recognise_pupil_core(opened) != "fixations":
         raise _scene_error(path, "the surface tracker (fixations_on_surface_NAME.csv)")
     person = people.column_of_person(opened)
-    texts = ["fixation_id", "on_surf", *([] if person is None else [person])]
-    table = containers.read_table(opened, {*_CORE_COLUMNS, _FRAME_TIME, *texts}, names_in=texts)
+    core = _core_names(opened)
+    number, on_surface = core["fixation_id"], core["on_surf"]
+    texts = [number, on_surface, *([] if person is None else [person])]
+    table = containers.read_table(opened, {*core.values(), _FRAME_TIME, *texts}, names_in=texts)
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
         for name in (*_CORE_COLUMNS[1:5], _FRAME_TIME)
         if name in table.column_names
     }
-    is_on = _truths(path, table, "on_surf")
+    is_on = _truths(path, table, on_surface)
     for name, column in numbers.items():
         _refuse(
             path,
@@ -284,8 +296,8 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
                 f"{name} is {table[name][row].as_py()!r}, expected a number"
             ),
         )
-    fixation = rows.names_of(table["fixation_id"]).codes
-    _refuse(path, fixation < 0, lambda _: "fixation_id is empty, expected a number")
+    fixation = rows.names_of(table[number]).codes
+    _refuse(path, fixation < 0, lambda _: f"{number} is empty, expected a number")
     # Each person has fixations of the same numbers.
     user = people.names_of_people(table, person, _recording(path))
     _, fixation = np.unique(np.column_stack([user.codes, fixation]), axis=0, return_inverse=True)
@@ -311,9 +323,9 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
         taken=(
             f"image from {'the name of the surface' if surface else 'nowhere'}, "
             f"{people.in_words(person, 'the folder')}, x and y from the median of 'norm_pos_x' and "
-            "'norm_pos_y' over the frames of a fixation with 'on_surf' True (fractions of the "
-            f"surface, y up), duration from 'duration' ({'s' if is_in_s else 'ms'}), start from "
-            "'start_timestamp' (s)"
+            f"'norm_pos_y' over the frames of a fixation with {on_surface!r} True (fractions of "
+            "the surface, y up), duration from 'duration' "
+            f"({'s' if is_in_s else 'ms'}), start from 'start_timestamp' (s)"
         ),
     )
     for name in ("start_timestamp", "duration"):

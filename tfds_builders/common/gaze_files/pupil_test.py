@@ -231,6 +231,30 @@ def test_a_surface_without_its_name_has_no_image(tmp_path: Path) -> None:
     assert pupil.read_pupil_core(write(tmp_path / "s.csv", SURFACE), How()).image is None
 
 
+def test_old_exports_have_other_names_and_a_row_for_each_fixation(tmp_path: Path) -> None:
+    header = "id\tstart_timestamp\tduration\tstart_frame\tend_frame\tnorm_pos_x\tnorm_pos_y\t"
+    text = f"{header}x_scaled\ty_scaled\ton_srf\n8\t70.05\t180.5\t5\t7\t.3\t.8\t1\t1\tTrue\n"
+    text += "9\t70.35\t220\t8\t9\t.9\t1.7\t1\t1\tFalse\n"
+    path = tmp_path / "ann" / "fixations_on_surface_a.csv"
+    found = pupil.read_pupil_core(write(path, text), How())
+    assert (numbers(found.x), numbers(found.y)) == ([0.3], [0.8])
+    assert (numbers(found.duration_ms), dict(found.left_out)) == (
+        [180.5],
+        {"not on the surface": 1},
+    )
+    assert "with 'on_srf' True" in found.taken
+    gaze = write(tmp_path / "gaze.csv", "world_timestamp\tgaze_timestamp\tx_norm\ty_norm\ton_srf\n")
+    assert pupil.recognise_pupil_core(gaze) == "beside"
+    for old, new, message in (
+        ("\tFalse", "\t0", "row 2: on_srf is '0', expected true, false"),
+        ("\n9\t", "\n\t", "row 2: id is empty, expected a number"),
+        # The oldest ones have seconds.
+        ("180.5", "0.1805", r"nothing says whether the durations are milli.* \(median 0\.1805"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pupil.read_pupil_core(write(path, text.replace(old, new)), How())
+
+
 def test_durations_in_seconds_are_found_by_the_frames(tmp_path: Path) -> None:
     # Neon Player 4: the same header without the dispersion, and seconds.
     in_ms = SURFACE.replace("dispersion,", "").replace(",1.1,", ",")
