@@ -466,6 +466,20 @@ def test_a_folder_leaves_other_files_out_and_says_so(tmp_path: Path) -> None:
     ]
 
 
+def test_files_left_out_for_one_reason_have_one_note(tmp_path: Path) -> None:
+    (tmp_path / "gaze.csv").write_text(text_of())
+    for number in range(1, 31):
+        (tmp_path / f"log{number:02}.csv").write_text("event,value\nstart,1\n")
+        (tmp_path / f"page{number:02}.txt").write_text("<html></html>")
+    found, _ = gaze_files.read([tmp_path], Options())
+    assert found is not None
+    assert found.notes[1:] == [
+        f"{tmp_path / 'log01.csv'} and 29 more left out: not a file of gaze in a known format",
+        f"{tmp_path / 'page01.txt'} and 29 more left out, not a table or text: is a web page "
+        "(HTML): fetch the file itself, or save its table as .csv",
+    ]
+
+
 def test_only_hidden_parts_below_a_folder_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -682,7 +696,7 @@ def test_a_file_that_is_named_is_not_left_out(tmp_path: Path) -> None:
         gaze_files.read([first, text], Options())
     found, _ = gaze_files.read([tmp_path], Options())  # A folder may hold other files.
     assert found is not None
-    assert f"{other} left out: not a file of gaze in a known format" in found.notes
+    assert f"{other} and 1 more left out: not a file of gaze in a known format" in found.notes
 
 
 @pytest.mark.parametrize(

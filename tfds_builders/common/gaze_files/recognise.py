@@ -194,7 +194,7 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
         options: how to read the files.
     """
     is_folder = any(map(Path.is_dir, paths))
-    notes: list[str] = []
+    notes: list[tuple[Path, str]] = []
     unknown: list[Opened] = []
     roles: dict[str, dict[Role, list[Opened]]] = {}
     all_opened = []
@@ -204,10 +204,11 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
         except ValueError as error:
             if path in paths:
                 raise
-            notes.append(f"{path} left out, not a table or text: {error}")
+            reason = str(error).removeprefix(f"{path} ")
+            notes.append((path, f" left out, not a table or text: {reason}"))
             continue
         one, note = _choose_sheet(sheets, options, is_folder=path not in paths)
-        notes += note
+        notes += [(path, note)] if note else []
         all_opened.append(one)
         name, role = _recognise_file(one, options)
         if role:
@@ -215,7 +216,7 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
         elif path in paths:
             unknown.append(one)
         else:
-            notes.append(f"{path} left out: not a file of gaze in a known format")
+            notes.append((path, " left out: not a file of gaze in a known format"))
     with_gaze = [name for name, found in roles.items() if _WITH_GAZE & found.keys()]
     # A folder may hold tables of other things beside the files of the tracker.
     if len(with_gaze) > 1:
@@ -224,7 +225,8 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
         )
         raise ValueError(f"--table has files of several formats ({shown}): choose one by --format")
     if not with_gaze:
-        return _without_format(all_opened, options, is_folder=is_folder), all_opened, notes
+        name = _without_format(all_opened, options, is_folder=is_folder)
+        return name, all_opened, _one_for_each_reason(notes)
     [name] = with_gaze
     found = roles[name]
     chosen = _gaze_files(found)
@@ -236,14 +238,25 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
             f"{chosen[0].path} is: leave it out"
         )
     for one in found.get("beside", []):
-        notes.append(f"{one.path} belongs to the export and holds no gaze of its own")
+        notes.append((one.path, " left out: part of the export that holds no gaze of its own"))
     if "fixations" in found:
         for one in found.get("samples", []):
-            notes.append(f"{one.path} left out: samples of gaze, whose fixations are given")
+            notes.append((one.path, " left out: samples of gaze, whose fixations are given"))
     if chosen is not found.get("scene"):
         for one in found.get("scene", []):
-            notes.append(f"{one.path} left out: in the picture of a scene camera")
-    return name, chosen, notes
+            notes.append((one.path, " left out: in the picture of a scene camera"))
+    return name, chosen, _one_for_each_reason(notes)
+
+
+def _one_for_each_reason(notes: Sequence[tuple[Path, str]]) -> list[str]:
+    """Returns one note for all files with the same words: the first file, and how many more."""
+    paths: dict[str, list[Path]] = {}
+    for path, words in notes:
+        paths.setdefault(words, []).append(path)
+    return [
+        f"{path}{f' and {len(others)} more' if others else ''}{words}"
+        for words, (path, *others) in paths.items()
+    ]
 
 
 def check_taken(name: str, opened: Sequence[Opened], options: Options) -> None:
@@ -317,10 +330,10 @@ def _by_content(one: Opened, options: Options) -> Opened:
 
 def _choose_sheet(
     sheets: Sequence[Opened], options: Options, *, is_folder: bool
-) -> tuple[Opened, list[str]]:
-    """Returns the one sheet of an Excel file that holds gaze, and a note."""
+) -> tuple[Opened, str]:
+    """Returns the one sheet of an Excel file that holds gaze, and a note; "": none."""
     if len(sheets) == 1:
-        return sheets[0], []
+        return sheets[0], ""
     path = sheets[0].path
     roles = [_recognise_file(one, options)[1] for one in sheets]
     tables = [one for one, role in zip(sheets, roles, strict=True) if role in _WITH_GAZE]
@@ -332,9 +345,9 @@ def _choose_sheet(
         )
     if tables:
         others = ", ".join(repr(one.sheet) for one in sheets if one is not tables[0])
-        return tables[0], [f"{path}: sheet {names} read, sheets left out: {others}"]
+        return tables[0], f": sheet {names} read, sheets left out: {others}"
     if is_folder:
-        return sheets[0], []
+        return sheets[0], ""
     raise ValueError(
         f"{path} has {len(sheets)} sheets ({names}), and the first row of none of them has the "
         "columns of a known format: save the one with the gaze as a file of its own, or give "
