@@ -228,9 +228,10 @@ def _session(path: Path, entities: Mapping[str, str]) -> str | None:
 def _detect(samples: Samples, shown: Shown | None, how: How) -> Rows:
     """Detects fixations in samples, within each showing of a picture."""
     if how.detection is None:
+        events = bids_samples.in_place_of_fixations(samples.path) or "physioevents"
         raise ValueError(
-            f"{samples.path} holds samples without fixations (physioevents): "
-            "--detect-fixations detects fixations"
+            f"{samples.path} holds samples without fixations ({events}): --detect-fixations "
+            "detects fixations"
         )
     time_ms = samples.time * samples.ms_per_unit
     group = np.zeros(len(time_ms), np.int64)

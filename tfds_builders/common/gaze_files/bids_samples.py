@@ -18,6 +18,8 @@ _MS_PER_UNIT = {
 }
 # Part of the distance of two samples within which times are equal.
 _STEP_TOLERANCE = 1e-3
+_FIXATION, _OTHER_KINDS = "fixation", ("saccade", "blink")
+_MAX_KINDS = 4
 # Of the fixations, which may end after the next one begins.
 _LARGEST_SHARE_LATE = 0.01
 
@@ -142,8 +144,10 @@ def read_fixations(path: Path, sidecar: Mapping[str, Any]) -> tuple[Samples, Row
     onset, duration = (numbers(events, table, one) for one in ("onset", "duration"))
     kind = rows.names_of(table["trial_type"])
     is_fixation = np.isin(
-        kind.codes, [code for code, one in enumerate(kind.names) if one.lower() == "fixation"]
+        kind.codes, [code for code, one in enumerate(kind.names) if one.casefold() == _FIXATION]
     )
+    unknown = _unknown_kinds(kind)
+    is_unknown = np.isin(kind.codes, [kind.names.index(one) for one in unknown])
     is_known = np.isfinite(onset) & np.isfinite(duration)
     chosen = np.flatnonzero(is_fixation & is_known)
     start_ms = onset[chosen] * samples.ms_per_unit
@@ -153,7 +157,8 @@ def read_fixations(path: Path, sidecar: Mapping[str, Any]) -> tuple[Samples, Row
     has_samples = np.isfinite(xy).all(axis=1)
     left_out = {
         "fixations without an onset or a duration": int((is_fixation & ~is_known).sum()),
-        "events that are no fixation": int((~is_fixation).sum()),
+        "events that are no fixation": int((~is_fixation & ~is_unknown).sum()),
+        f"events of an unknown trial_type ({_shown(unknown)})": int(is_unknown.sum()),
         "fixations without a sample of gaze": int((~has_samples).sum()),
     }
     source = described.get("OnsetSource")
@@ -173,6 +178,37 @@ def read_fixations(path: Path, sidecar: Mapping[str, Any]) -> tuple[Samples, Row
             f"({unit})"
         ),
     )
+
+
+def in_place_of_fixations(path: Path) -> str:
+    """Says of the samples of an eye which physioevents of an unknown kind are beside them, if any.
+
+    Args:
+        path: file of the samples.
+    """
+    events = bids_names.find_events_of_samples(path)
+    name = bids_names.parse(path)
+    if events is None or name is None:
+        return ""
+    columns = bids_names.read_sidecar(events, name.entities, "physioevents").get("Columns")
+    if not isinstance(columns, list) or "trial_type" not in columns:
+        return ""
+    opened, columns = containers.open_file(events), [str(one) for one in columns]
+    table = containers.read_table(opened, {"trial_type"}, columns=columns, delimiter="\t")
+    unknown = _unknown_kinds(rows.names_of(table["trial_type"]))
+    shown = f"{events.name} has the trial_type {_shown(unknown)}, expected {_FIXATION!r}"
+    return shown if unknown else ""
+
+
+def _unknown_kinds(kind: rows.Names) -> list[str]:
+    known = (_FIXATION, *_OTHER_KINDS)
+    unknown = [one for one in kind.names if one.casefold() not in known]
+    return sorted(set(unknown) - rows.MISSING)
+
+
+def _shown(kinds: list[str]) -> str:
+    more = f" and {len(kinds) - _MAX_KINDS} more" if len(kinds) > _MAX_KINDS else ""
+    return ", ".join(f"{one!r:.40}" for one in kinds[:_MAX_KINDS]) + more
 
 
 def _unit_of_durations(

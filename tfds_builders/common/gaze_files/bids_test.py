@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfds_builders.common import gaze_files
 from tfds_builders.common.gaze_files import bids
 from tfds_builders.common.gaze_files.containers import open_file
 from tfds_builders.common.gaze_files.how import Detection, How
+from tfds_builders.common.gaze_files.recognise import Options
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
 RUN = "sub-07/ses-02/beh/sub-07_ses-02_task-view_run-03"
@@ -139,6 +141,36 @@ def test_one_file_stands_for_a_run(tmp_path: Path) -> None:
 
 def write_events(root: Path, lines: list[str], label: str = "eye1") -> None:
     write(root, f"{RUN}_recording-{label}_physioevents.tsv.gz", lines)
+
+
+def test_kinds_of_events_in_other_letters_and_languages(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    for label in ("eye1", "eye2"):
+        kinds = ("Fixation", "Sakkade", "BLINK", "Lidschlag")
+        lines = [f"5{n}00\t50\t{kind}\t0\tn/a" for n, kind in enumerate(kinds, start=1)]
+        write_events(tmp_path, lines, label)
+    found = read(tmp_path)
+    assert found.place.tolist() == [1]
+    assert found.left_out == {
+        "events that are no fixation": 1,
+        "events of an unknown trial_type ('Lidschlag', 'Sakkade')": 2,
+    }
+    run = tmp_path / f"{RUN}_recording-eye1_physio.tsv.gz"
+    for label in ("eye1", "eye2"):
+        write_events(tmp_path, ["5100\t50\tFixierung\t0\tn/a", "5200\t5\tn/a\t0\t+"], label)
+    assert bids.recognise_bids(open_file(run)) == "samples"
+    with pytest.raises(
+        ValueError,
+        match=r"without fixations \(.*_recording-eye2_physioevents\.tsv\.gz has the trial_type "
+        r"'Fixierung', expected 'fixation'\): --detect-fixations detects",
+    ):
+        bids.read_bids(open_file(run), How())
+    # A message names a fixation, no event is one.
+    for label in ("eye1", "eye2"):
+        write_events(tmp_path, ["5100\t50\tFixierung\t0\tfixation cross"], label)
+    _, [error] = gaze_files.read([tmp_path], Options(image_from="a.png"))
+    assert "physioevents.tsv.gz has no row, expected one for each fixation (left out: " in error
+    assert "1 events of an unknown trial_type ('Fixierung'))" in error
 
 
 @pytest.mark.parametrize(
