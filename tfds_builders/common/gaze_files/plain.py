@@ -10,7 +10,7 @@ import numpy as np
 from tfds_builders.common.gaze_files import containers, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import Role
-from tfds_builders.common.gaze_files.rows import Rows
+from tfds_builders.common.gaze_files.rows import Numbers, Rows
 
 REQUIRED = ("image", "user", "x", "y")
 OPTIONAL = ("duration_ms", "trial", "t_ms", "session")
@@ -114,11 +114,16 @@ def read_plain(opened: Opened, plain: Plain) -> Rows:
     )
     cells = {name: table[column] for name, column in found.items()}
     scale = {"duration_ms": _FACTOR_MS[plain.durations], "t_ms": _FACTOR_MS[plain.times]}
-    numbers = {
+    numbers: dict[str, Numbers] = {
         name: rows.numbers_of(cells[name], decimal_comma=decimal_comma, scale=scale.get(name, 1.0))
         for name in ("x", "y", "duration_ms", "t_ms", "trial")
         if name in cells
     }
+    if decimal_comma:
+        for name, is_thousands in rows.thousands_by_other_columns(
+            {name: cells[name] for name in numbers}
+        ).items():
+            numbers[name] = numbers[name]._replace(is_wrong=numbers[name].is_wrong | is_thousands)
     taken = [f"{name} from {column!r}" for name, column in found.items() if name != column]
     left_out = [name for name in (*unknown, *_INDEX_NAMES) if name in opened.columns]
     return Rows(

@@ -593,6 +593,32 @@ def test_thousands_are_refused_by_row_and_column(mark: str, tmp_path: Path) -> N
     assert f"--where 'n < 2000': {path} row 2: n is '1{mark}204', expected" in found
 
 
+@pytest.mark.parametrize(
+    ("cells", "place"),
+    [
+        ([("1.204", "512,5"), ("1.300", "3,5")], "row 1: x is '1.204'"),
+        ([("1,204", "512.5"), ("1,300", "3.5")], "row 1: x is '1,204'"),
+        ([("7", "1.204"), ("3,5", "1.300")], "row 1: y is '1.204'"),
+        # Within one column.
+        ([("1.204,5", "5"), ("12,5", "6")], "row 1: x is '1.204,5'"),
+        # A zero first, or another number of digits: decimals.
+        ([("0.204", "512,5"), ("1.300", "3,5")], ""),
+        ([("1.2", "512,5"), ("1.300", "3,5")], ""),
+    ],
+)
+def test_other_columns_say_which_mark_is_decimal(
+    cells: list[tuple[str, str]], place: str, tmp_path: Path
+) -> None:
+    text = "image\tuser\tx\ty\n" + "".join(f"a\tP\t{x}\t{y}\n" for x, y in cells)
+    if place:
+        assert f"{place}, expected a number without marks between thousands" in errors_of(
+            tmp_path / "t.tsv", text
+        )
+    else:
+        (tmp_path / "t.tsv").write_text(text)
+        assert read(tmp_path / "t.tsv").xy[0, 1] == 512.5
+
+
 SAMPLE = "\ufeff" + text_of("\t", decimal=",")
 
 

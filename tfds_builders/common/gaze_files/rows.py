@@ -257,6 +257,53 @@ def separated_thousands(column: pa.Array) -> np.ndarray:
     return found
 
 
+def thousands_by_other_columns(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, np.ndarray]:
+    """Finds columns of numbers such as 1.204 beside a column of numbers such as 512,5.
+
+    The decimal mark is the same in all columns of a table. The other mark then parts thousands, if
+    each number with it has groups of three digits.
+
+    Args:
+        columns: columns of numbers of one table, by name; texts may have such marks.
+
+    Returns:
+        Name -> bool [n], the cells with marks between thousands, for the columns that have any.
+    """
+    found: dict[str, np.ndarray] = {}
+    of_texts = {
+        name: column
+        for name, column in columns.items()
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    }
+    for mark in ",.":  # Most tables have one of the two.
+        if not any(pc.any(pc.match_substring(one, mark)).as_py() for one in of_texts.values()):
+            return found
+    texts = {
+        name: pc.fill_null(pc.utf8_trim_whitespace(_combined(column)), "")
+        for name, column in of_texts.items()
+    }
+    for mark, decimal in ((".", ","), (",", ".")):
+        if not any(_has_decimals(text, decimal) for text in texts.values()):
+            continue
+        for name, text in texts.items():
+            is_marked = pc.match_substring_regex(text, rf"^[+-]?\d*[{mark}]\d+$")
+            is_group = pc.match_substring_regex(text, _GROUPED[mark])
+            if pc.any(is_marked).as_py() and pc.all(pc.or_(is_group, pc.invert(is_marked))).as_py():
+                found[name] = is_marked.to_numpy(zero_copy_only=False)
+    return found
+
+
+def _has_decimals(column: pa.Array, mark: str) -> bool:
+    """Whether a text is a number where a mark cannot part thousands, such as 512,5."""
+    # A few cells show it of most columns.
+    for part in (column[:_NUM_FIRST], column):
+        is_marked = pc.match_substring_regex(part, rf"^[+-]?\d*[{mark}]\d+$")
+        is_group = pc.match_substring_regex(part, _GROUPED[mark])
+        if pc.any(pc.and_(is_marked, pc.invert(is_group))).as_py():
+            return True
+    return False
+
+
 def is_grouped(cell: str) -> bool:
     """Whether a cell is a number that may have marks between thousands, such as 1,204."""
     return any(re.match(form, cell.strip()) for form in _GROUPED.values())
