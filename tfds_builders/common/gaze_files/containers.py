@@ -10,7 +10,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +45,8 @@ _OTHER_FILES = (
     (b"\x00\x00\xfe\xff", "a text in UTF-32: save it as UTF-8"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file: fetch it with git lfs pull"),
     (b"<!doctype html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
+    (b'{"', "JSON: give it the suffix .json, or .jsonl if each line is an object"),
+    (b"[{", "JSON: give it the suffix .json"),
     (b"<html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
 )
 _MAX_HEADER_LINES = 20
@@ -122,7 +124,8 @@ def _open(path: Path, suffix: str) -> Opened:
         case ".parquet":
             return Opened(path, suffix, "", "", "", tuple(_parquet_schema(path).names))
         case ".jsonl":
-            return Opened(path, suffix, "utf-8", "", "", tuple(_read_json_lines(path).column_names))
+            columns = tuple(_read_json_lines(path).column_names)
+            return Opened(path, suffix, "utf-8-sig", "", "", columns)
         case _ if suffix in _ARROW_SUFFIXES:
             return Opened(path, suffix, "", "", "", tuple(_read_arrow(path).column_names))
         case ".json":
@@ -235,11 +238,28 @@ def read_json(opened: Opened) -> Any:
     return parse_json(opened.path, _read_bytes(opened.path))
 
 
-def parse_json(path: Path, content: str | bytes) -> Any:
+def read_json_lines(opened: Opened) -> list[Mapping[str, Any]]:
+    """Reads a file of JSON lines, each an object, as it is: objects may have different keys.
+
+    Raises:
+        ValueError: a line is not a JSON object; the message has the file and the line.
+    """
+    found: list[Mapping[str, Any]] = []
+    for number, line in enumerate(split_lines(read_text(opened)), start=1):
+        if not line.strip():
+            continue
+        value = parse_json(f"{opened.path} line {number}", line)
+        if not isinstance(value, dict):
+            raise ValueError(f"{opened.path} line {number} is not a JSON object")
+        found.append(value)
+    return found
+
+
+def parse_json(path: Path | str, content: str | bytes) -> Any:
     """Reads JSON whose objects have each key once.
 
     Args:
-        path: the file, for messages.
+        path: the file, or the file and the line, for messages.
         content: the JSON.
 
     Raises:
@@ -263,7 +283,13 @@ def parse_json(path: Path, content: str | bytes) -> Any:
     try:
         found = json.loads(content, object_pairs_hook=read_object)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {raw_files.one_line(error)}") from error
+        more = ""
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            more = (
+                "; give it the suffix .jsonl if each line is an object, and export lists as files "
+                "of their own"
+            )
+        raise ValueError(f"{path} is not JSON: {raw_files.one_line(error)}{more}") from error
     for number, what in twice[:1]:
         # Objects within others are counted too: only flat ones have a number that says where.
         is_flat = isinstance(found, list) and len(found) == num_objects
@@ -480,7 +506,7 @@ def _read_json_lines(path: Path) -> pa.Table:
         return pyarrow.json.read_json(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"{path} is not a table of JSON lines: {raw_files.one_line(error)}"
+            f"{path} is not a table of JSON lines, one object a line: {raw_files.one_line(error)}"
         ) from error
 
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import containers, detection, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
@@ -138,6 +139,8 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
 
 
 def _read_trials(opened: Opened) -> list[Mapping[str, Any]]:
+    if opened.suffix == ".jsonl":  # As a table, all objects would have the same keys.
+        return containers.read_json_lines(opened)
     if opened.suffix != ".json":
         known = (_GAZE, _TARGETS, "stimulus", "trial_type")
         names = {name for name in opened.columns if name in known or _plain(name) in _PEOPLE}
@@ -190,7 +193,10 @@ def _decoded(where: str, name: str, value: Any) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: {name} is {_shown(value)}, expected JSON") from error
+        raise ValueError(
+            f"{where}: {name} is {_shown(value)}, expected JSON, which may be cut "
+            f"({raw_files.one_line(error)})"
+        ) from error
 
 
 def _number(where: str, value: Any) -> float:

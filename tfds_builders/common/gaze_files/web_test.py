@@ -54,6 +54,11 @@ def write_json(path: Path, value: Any) -> Opened:
     return open_file(path)
 
 
+def write_lines(path: Path, values: list[Any]) -> Opened:
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+    return open_file(path)
+
+
 def write_csv(path: Path, values: list[dict[str, Any]]) -> Opened:
     names = list(dict.fromkeys(name for one in values for name in one))
     with path.open("w", newline="") as file:
@@ -73,11 +78,15 @@ def names(column: Names | None) -> list[str]:
     return [column.names[code] for code in column.codes]
 
 
-@pytest.mark.parametrize("form", ["json", "csv", "data"])
+@pytest.mark.parametrize("form", ["json", "csv", "data", "jsonl"])
 def test_trials_give_fixations_on_pictures(form: str, tmp_path: Path) -> None:
     values = trials(subject="7")
     if form == "csv":
         opened = write_csv(tmp_path / "a.csv", values)
+    elif form == "jsonl":
+        # Another trial has its place by another selector.
+        values[2]["webgazer_targets"] = {"img": values[2]["webgazer_targets"][SELECTOR]}
+        opened = write_lines(tmp_path / "a.jsonl", values)
     else:
         opened = write_json(tmp_path / "a.json", values if form == "json" else {"data": values})
     assert web.recognise_jspsych(opened) == "samples"
@@ -210,6 +219,45 @@ def test_refuses(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message) as error:
         web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("webgazer_data", '[{"x": 300, "y": 10', r"JSON, which may be cut \(.* column 20 \(char"),
+        ("webgazer_data", '{"x": 300}', "a list of samples"),
+        ("webgazer_data", "7", "a list of samples"),
+        ("webgazer_targets", '{"img": {"x"', r"JSON, which may be cut \(.* column 13 \(char"),
+        ("webgazer_targets", "[7]", "an object"),
+    ],
+)
+def test_cells_of_a_table_that_are_cut_or_of_another_form(
+    column: str, cell: str, message: str, tmp_path: Path
+) -> None:
+    values = trials()
+    values[1] |= {column: cell}
+    with pytest.raises(
+        ValueError, match=rf"a\.csv row 2: {column} is .*, expected {message}"
+    ) as error:
+        web.read_jspsych(write_csv(tmp_path / "a.csv", values), HOW)
+    assert "\n" not in str(error.value)
+
+
+def test_json_of_several_values_says_which_suffix_is_read(tmp_path: Path) -> None:
+    opened = write_lines(tmp_path / "a.json", trials())
+    assert web.recognise_jspsych(opened) == "samples"
+    with pytest.raises(ValueError, match=r"a\.json is not JSON: Extra data: .* suffix \.jsonl if"):
+        web.read_jspsych(opened, HOW)
+    for values in (trials(), [trials(subject=1), trials(subject=2)]):
+        with pytest.raises(ValueError, match=r"a\.txt is JSON: give it the suffix \.json"):
+            write_lines(tmp_path / "a.txt", values)
+    with pytest.raises(ValueError, match=r"a\.jsonl is not a table of JSON lines, one object a"):
+        write_lines(tmp_path / "a.jsonl", [trials(subject=1), trials(subject=2)])
+    # A sample of a line does not get the keys of the others.
+    values = trials()
+    del values[2]["webgazer_data"][0]["x"]
+    with pytest.raises(ValueError, match=r"b\.jsonl row 3: sample 1 .* expected an object of x, y"):
+        web.read_jspsych(write_lines(tmp_path / "b.jsonl", values), HOW)
 
 
 def test_needs_a_detection_and_gaze(tmp_path: Path) -> None:
