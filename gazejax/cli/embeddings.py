@@ -31,8 +31,10 @@ def read_embedding(path: Path) -> tuple[np.ndarray, str]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is no such embedding, or does not name its encoder.
+        ValueError: if the file is no such embedding, or does not name its encoder, or is a folder.
     """
+    if path.is_dir():
+        raise ValueError(f"embedding {path} is a folder; allowed: a file that gazejax embed wrote")
     if not path.is_file():
         raise FileNotFoundError(f"embedding {path} does not exist; make it with: gazejax embed")
     try:

@@ -88,6 +88,22 @@ def test_an_embedding_of_another_encoder_is_refused(tiny_run, pictures, capsys):
     assert main(predict) == 0
 
 
+def test_an_embedding_that_is_a_folder_or_absurd_is_refused(tiny_run, pictures, capsys):
+    predict = ["predict", str(tiny_run), "--image", str(pictures / "a.png")]
+    predict += ["--out", str(pictures / "map.npy"), "--embedding"]
+    assert main([*predict, str(pictures)]) == 1
+    message = f"error: embedding {pictures} is a folder; allowed: a file that gazejax embed wrote\n"
+    assert capsys.readouterr().err == message
+    path, digest = pictures / "e.npz", load(tiny_run).encoder_digest
+    for value in (1e30, -1e30, 1e300):
+        np.savez(path, embedding=np.full(6, value), encoder_digest=digest)
+        assert main([*predict, str(path)]) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith("error: embedding holds ")
+        assert printed.count("\n") == 1
+    assert not (pictures / "map.npy").exists()
+
+
 def test_embed_reads_coordinates_as_the_training_did(tiny_run, pictures, monkeypatch, capsys):
     """Options that the training was given hold, but for those that are given or that differ."""
 
