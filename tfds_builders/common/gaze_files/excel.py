@@ -9,7 +9,8 @@ from typing import Any
 
 from tfds_builders.common import raw_files
 
-_BOOK = "xl/workbook.xml"
+_BOOK, _SHEETS = "xl/workbook.xml", "xl/worksheets/"
+_HIDDEN = re.compile(rb"""<(\w+:)?row\s[^>]*\bhidden=["'](1|true)""")
 
 
 def is_workbook(path: Path) -> bool:
@@ -42,6 +43,34 @@ def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[str, ...]]:
         ValueError: the file is not an Excel file, or the library that reads it is missing.
     """
     return (row for _, row in _rows(path, sheet))
+
+
+def num_hidden_rows(path: Path, sheet: str) -> int:
+    """Counts the rows below the first one that are hidden, as by a filter, and that are not empty.
+
+    Raises:
+        ValueError: the library cannot say which rows are hidden.
+    """
+    with zipfile.ZipFile(path) as file:
+        parts = [name for name in file.namelist() if name.startswith(_SHEETS)]
+        if not any(_HIDDEN.search(file.read(name)) for name in parts):
+            return 0
+    import openpyxl
+
+    try:
+        found = openpyxl.load_workbook(io.BytesIO(path.read_bytes()), data_only=True)[sheet]
+        _, *filled = (
+            number
+            for number, values in enumerate(found.iter_rows(values_only=True), start=1)
+            if any(map(_cell_text, values))
+        )
+        hidden = {number for number, one in found.row_dimensions.items() if one.hidden}
+        return len(hidden.intersection(filled))
+    except Exception as error:  # The library raises many types of errors for damaged files.
+        raise ValueError(
+            f"{path} has hidden rows that cannot be counted ({raw_files.one_line(error)}): save it "
+            "as .csv"
+        ) from error
 
 
 def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[str, ...]]]:

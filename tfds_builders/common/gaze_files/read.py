@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, plain, rows, user_from
+from tfds_builders.common.gaze_files import containers, excel, plain, rows, user_from
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.fixations import Fixations, join
 from tfds_builders.common.gaze_files.recognise import (
@@ -60,9 +60,22 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     if name not in _IMAGE_IN_PATH and options.user_from is None:
         _check_names_of_files(parts)
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
+    notes += _note_hidden_rows(opened)
     notes += note_unread(paths)
     notes += user_from.count_people(parts, origins)
     return join(name, user_from.with_sessions(parts, origins), notes)
+
+
+def _note_hidden_rows(opened: Sequence[Opened]) -> list[str]:
+    """Says how many rows that Excel does not show are read."""
+    of_sheets = [one for one in opened if one.suffix == ".xlsx"]
+    number = {one.path: excel.num_hidden_rows(one.path, one.sheet) for one in of_sheets}
+    hidden = [path for path, count in number.items() if count]
+    if not hidden:
+        return []
+    more = f" and {len(hidden) - 1} more" if len(hidden) > 1 else ""
+    total = sum(number.values())
+    return [f"{hidden[0]}{more}: {total} hidden rows of the sheet read like the others"]
 
 
 def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:

@@ -128,6 +128,22 @@ def test_the_one_sheet_with_gaze_is_read(tmp_path: Path) -> None:
     assert found.notes == [f"{path} read as table"]
 
 
+def test_hidden_rows_of_a_sheet_are_counted(tmp_path: Path) -> None:
+    rows = [("image", "user", "x", "y"), *(("a", f"P{n}", n, 2) for n in range(6))]
+    path = write_sheets(tmp_path / "t.xlsx", free=[], day=[(), *rows], notes=[("a", 1), ("b", 2)])
+    book = openpyxl.load_workbook(path)
+    book["notes"].row_dimensions[2].hidden = True
+    book.save(path)
+    assert not any("hidden rows" in note for note in read(path).notes)
+    # Row 1 is empty, row 2 the header, and there is no row 99.
+    for row in (1, 2, 4, 5, 99):
+        book["day"].row_dimensions[row].hidden = True
+    book.save(path)
+    found = read(path)
+    assert len(found.xy) == 6
+    assert f"{path}: 2 hidden rows of the sheet read like the others" in found.notes
+
+
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_several_sheets_with_gaze_are_refused(is_folder: bool, tmp_path: Path) -> None:
     path = write_sheets(tmp_path / "t.xlsx", notes=[("a", 1)], P1=GAZE_OF["P1"], P2=GAZE_OF["P2"])
