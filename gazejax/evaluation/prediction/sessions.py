@@ -3,7 +3,8 @@
 The maps of a target recording are predicted. Within a session, the user enrols with n images of the
 target recording, and across sessions with n images of the other one. Images of both recordings come
 first in both enrolments. Thus the same maps are predicted within and across, and the enrolment
-alone differs. A user with one recording takes part within a session.
+alone differs. A user with one recording takes part within a session. Sessions are taken in an order
+that is the same for all users, so that users who are swapped enrol in the same sessions.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,11 @@ from jaxtyping import Bool, Float, Int
 from gazejax.evaluation.prediction.calibration import Calibration
 from gazejax.evaluation.prediction.protocol import PredictionRequest, conditions_of, derangements
 from gazejax.evaluation.verification.protocol import mean_representations
-from gazejax.evaluation.verification.sessions import RecordingRepresentations, of_most
+from gazejax.evaluation.verification.sessions import (
+    RecordingRepresentations,
+    of_most,
+    session_places,
+)
 
 
 def images_to_predict(recorded: RecordingRepresentations, *, across: bool) -> int:
@@ -72,7 +77,7 @@ def enrol(
             images are left out at every size.
         across: whether users enrol in another recording than the one that is predicted. Users
             without two of them are left out.
-        seed: seed of the choice of recordings. A user with the same possible pairs gets the same
+        seed: seed of the order of sessions. A user with the same possible pairs gets the same
             pair for each size and either value of `across`.
 
     Raises:
@@ -91,12 +96,10 @@ def enrol(
             f"{len(kept)} users have {'two recordings' if across else 'a recording'} to enrol with "
             f"{largest} images and to predict as many; allowed: at least 2 users"
         )
-    generator = np.random.default_rng(seed)
     drawn = []
-    for _ in orders:
-        # One number for every user, so that the choice of one does not depend on the others.
-        at = generator.random(len(pairs))
-        drawn.append([pairs[user][int(at[user] * len(pairs[user]))] for user in kept])
+    for place in session_places(recorded.session, len(orders), seed):
+        # The first pair in the order of sessions of the draw.
+        drawn.append([min(pairs[user], key=lambda pair: tuple(place[pair])) for user in kept])
     other, target = np.moveaxis(np.array(drawn), -1, 0)
     seen_in = recorded.viewed[other], recorded.viewed[target]
     in_other, in_target = (_first_images(viewed, seen_in, orders, size) for viewed in seen_in)

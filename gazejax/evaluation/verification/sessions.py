@@ -72,10 +72,9 @@ def draw_sessions(
 ) -> SessionDraws:
     """Draws the recordings of each user, and which images are for galleries and which for probes.
 
-    Each user takes a random pair. Where the sessions of a user have few images in common, sessions
-    are put in a random order, the same for all users, and each user takes the first possible pair:
-    if the users' first sessions have some images and their second ones others, the galleries are
-    thus of the same images, as are the probes.
+    Sessions are put in a random order, the same for all users, and each user takes the first
+    possible pair. Thus galleries are of one session, and probes of one: what users have in common
+    in a session, such as its images or the practice of a second session, makes no two users alike.
 
     Args:
         compared: the recordings.
@@ -91,10 +90,10 @@ def draw_sessions(
     viewed = compared.viewed
     pairs = _pairs_of(compared, across=across)
     gallery, probe, _ = (values[_largest_sizes(compared, pairs) >= size] for values in pairs)
-    order_of = compared.session if _have_other_images(compared) else np.arange(len(viewed))
+    places = session_places(compared.session, len(orders), seed)
     while True:
         of_user = compared.user[gallery]
-        chosen = _choose_pairs(gallery, probe, of_user, order_of, number=len(orders), seed=seed)
+        chosen = _first_pairs(gallery, probe, of_user, places)
         galleries, probes = gallery[chosen], probe[chosen]
         of_galleries = halve_images(viewed, galleries, probes, orders)
         num_images = np.stack(
@@ -112,33 +111,34 @@ def draw_sessions(
         gallery, probe = np.delete(gallery, dropped), np.delete(probe, dropped)
 
 
-def _choose_pairs(
+def session_places(
+    session: Int[np.ndarray, " recording"], num_draws: int, seed: int
+) -> Int[np.ndarray, "draw recording"]:
+    """The place of the session of each recording in an order of the sessions of each draw.
+
+    An order is random, and is rotated in the next draws, so that each session is first as often.
+    """
+    generator, number = np.random.default_rng(seed), int(session.max(initial=0)) + 1
+    blocks = -(-num_draws // number)
+    orders = np.stack([generator.permutation(number) for _ in range(blocks)])
+    rotated = (orders[:, None] + np.arange(number)[:, None]) % number
+    return rotated.reshape(-1, number)[:num_draws, session]
+
+
+def _first_pairs(
     gallery: Int[np.ndarray, " pair"],
     probe: Int[np.ndarray, " pair"],
     of_user: Int[np.ndarray, " pair"],
-    order_of: Int[np.ndarray, " recording"],
-    *,
-    number: int,
-    seed: int,
+    places: Int[np.ndarray, "draw recording"],
 ) -> Int[np.ndarray, "draw user"]:
-    """The first pair of each user in each of `number` random orders of what recordings are of."""
+    """The first pair of each user in the order of each draw; pairs of a user follow each other."""
     user, first = np.unique(of_user, return_index=True)
-    generator = np.random.default_rng(seed)
-    num_places = order_of.max(initial=0) + 1
-    chosen = np.zeros((number, len(user)), int)
-    for of_draw in chosen if len(user) else ():
-        place = generator.permutation(num_places)[order_of]
-        key = place[gallery] * num_places + place[probe]
-        best = np.minimum.reduceat(key, first)
-        of_draw[:] = np.flatnonzero(key == best[np.searchsorted(user, of_user)])
-    return chosen
-
-
-def _have_other_images(compared: RecordingRepresentations) -> bool:
-    """Whether two sessions of a user mostly share less than half of the images of the shorter."""
-    gallery, probe, shared = _pairs_of(compared, across=True)
-    number = compared.viewed.sum(axis=1)
-    return bool(2 * shared.sum() < np.minimum(number[gallery], number[probe]).sum())
+    if not len(user):
+        return np.zeros((len(places), 0), int)
+    key = places[:, gallery] * places.max(initial=0) + places[:, gallery] + places[:, probe]
+    best = np.minimum.reduceat(key, first, axis=1)
+    is_best = key == best[:, np.searchsorted(user, of_user)]
+    return np.nonzero(is_best)[1].reshape(len(places), len(user))
 
 
 def halve_images(
@@ -230,7 +230,7 @@ def usable_size(
     """The largest n, up to `size`, at which most users of each group can be compared.
 
     Found by halving, as if fewer users could be compared the larger n is. Chance makes exceptions,
-    where n is an image or two smaller than the largest.
+    where n is a few images smaller than the largest.
 
     Args:
         recorded: the recordings of each group.

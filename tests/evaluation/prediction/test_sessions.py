@@ -39,7 +39,7 @@ def recorded(viewed=VIEWED, user=USER, representations=None):
     return RecordingRepresentations(
         users=np.unique(user) + 3,
         user=user,
-        session=np.zeros(len(user), int),
+        session=np.arange(len(user)) - np.searchsorted(user, user),  # Users follow each other.
         representations=representations,
         viewed=viewed,
         similarity=lambda probe, gallery, size: probe @ gallery.T,
@@ -91,6 +91,20 @@ def test_users_who_cannot_enrol_with_the_most_images_are_left_out_at_every_size(
     found = sessions.enrol(recorded(), orders, size=2, largest=3, across=False, seed=0)
     assert found.users.tolist() == [0, 1]
     assert (found.is_enrolled.sum(axis=-1) == 2).all()
+
+
+def test_users_enrol_in_the_same_session_as_those_whose_embeddings_they_are_given():
+    user = np.repeat(np.arange(4), 3)
+    known = recorded(np.ones((12, 8), bool), user)
+    orders = sample_image_orders(8, 9, 0)
+    for across in (False, True):
+        found = sessions.enrol(known, orders, size=2, largest=2, across=across, seed=0)
+        for rows in (found.enrolled, found.target):
+            of_draw = known.session[rows]
+            assert (of_draw == of_draw[:, :1]).all()
+            # Each session is first equally often.
+            if not across:
+                assert np.bincount(of_draw[:, 0]).tolist() == [3, 3, 3]
 
 
 def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():

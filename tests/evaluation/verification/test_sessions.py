@@ -109,6 +109,18 @@ def test_what_is_of_the_image_alone_is_not_known(across, share):
     assert abs(np.mean(found) - 0.5) < 0.04
 
 
+@pytest.mark.parametrize("across", [False, True])
+def test_what_all_users_have_in_common_in_a_session_is_not_known(across):
+    """As the practice of a second session: no person has an effect."""
+    found = []
+    for seed in range(6):
+        compared = recordings_of(0.0, 0.0, seed=seed, sessions=3)
+        of_session = 2 * np.random.default_rng(seed).normal(size=(3, 1, 16))[compared.session]
+        compared = compared._replace(representations=compared.representations + of_session)
+        found.append(metrics_of(compared, across=across)[0]["roc_auc"])
+    assert abs(np.mean(found) - 0.5) < 0.04
+
+
 def test_one_short_session_does_not_limit_all_users():
     compared = recordings_of(2.0, 0.2, users=4)
     viewed = compared.viewed.copy()
