@@ -200,7 +200,7 @@ def represent_recordings(
         images: the images that `methods` represents.
     """
     rows = recordings_of(users, recordings.user)
-    _, session = np.unique(recordings.session_ids, return_inverse=True)
+    session = _number_sessions(recordings)
     position = {one: number for number, one in enumerate(users.tolist())}
     found = {
         method: RecordingRepresentations(
@@ -215,6 +215,22 @@ def represent_recordings(
         for method, known in methods.items()
     }
     return {method: known for method, known in found.items() if _permutes_most(method, known)}
+
+
+def _number_sessions(recordings: Recordings) -> Int[np.ndarray, " recording"]:
+    """A number of each session, the same for sessions of one name.
+
+    Where no name is that of two recordings, as of files that are named by user and session, the
+    first sessions of the users have one number, as have the second ones.
+    """
+    names, number, times = np.unique(
+        recordings.session_ids, return_inverse=True, return_counts=True
+    )
+    if len(names) and times.max() > 1:
+        return number
+    # Recordings of a user follow each other.
+    _, first, user = np.unique(recordings.user, return_index=True, return_inverse=True)
+    return np.arange(len(number)) - first[user]
 
 
 def _permutes_most(

@@ -11,6 +11,7 @@ from gazejax.evaluation.verification.representations import (
 )
 from gazejax.metrics import verification
 from gazejax.types import Recordings
+from tests import made_gaze
 
 
 @pytest.mark.parametrize(("shared", "is_left_out"), [(1, True), (2, False)])
@@ -38,3 +39,19 @@ def test_two_recordings_of_one_user_are_one_viewer(tiny_dataset, half, is_left_o
     recordings = Recordings(user, ("a", "b", "a", "b"), tiny_dataset.gaze)
     found = represent_recordings({"permuted_labels": known}, recordings, np.arange(2), np.arange(6))
     assert (not found) == is_left_out
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (("b", "a", "b", "a", "c"), [1, 0, 1, 0, 2]),
+        # Names of their own: by the place among the sessions of the user.
+        (("ann_1", "ann_2", "bob_1", "bob_2", "bob_3"), [0, 1, 0, 1, 2]),
+    ],
+)
+def test_sessions_of_users_correspond_by_name_or_by_place(names, numbers):
+    length = np.ones((5, 4), int)
+    known = Representation(np.zeros((5, 4, 1)), length, at_any_size(verification.negative_distance))
+    recordings = Recordings(np.array([0, 0, 1, 1, 1]), names, made_gaze.gaze_of(length))
+    found = represent_recordings({"encoder": known}, recordings, np.arange(2), np.arange(4))
+    assert found["encoder"].session.tolist() == numbers
