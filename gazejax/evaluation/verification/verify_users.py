@@ -53,11 +53,14 @@ def verify_users(
     weight_of = functools.cache(functools.partial(resample_users_of, run=run))
     # A method that one fold lacks says nothing about all of them.
     represented = [[*fold.compared[group]] for fold in folds]
-    if compares_sessions(run):
+    apart = compares_sessions(run)
+    if apart:
         represented += [[*fold.recorded[group]] for fold in folds]
     methods = [method for method in represented[0] if all(method in known for known in represented)]
     variants = [
-        (method, variant) for method in methods for variant in _variants(method, group, run, orders)
+        (method, variant)
+        for method in methods
+        for variant in _variants(method, group, run, orders, apart=apart)
     ]
     for method, variant in variants:
         if method != "encoder" and variant.table not in tables:
@@ -121,11 +124,11 @@ def verify_users(
 
 
 def _variants(
-    method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"]
+    method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"], *, apart: bool
 ) -> list[_Variant]:
-    """What a method is scored by: all viewings, or those within a session and across sessions."""
+    """What a method is scored by: all viewings, or, apart, those within and across sessions."""
     folds, options = run.folds, run.config.eval
-    if not compares_sessions(run):
+    if not apart:
         fewest = fewest_images(folds, method)
 
         def score(size: int) -> list[protocol.VerificationScores]:
