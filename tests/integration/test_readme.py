@@ -33,6 +33,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs/develop").glob("*.md")),
     *RESULTS,
 ]
+GENERATED = tuple(f"docs/reference/{name}" for name in ("config.md", "cli.md", "api/", "datasets/"))
 
 COMMANDS = next(action.choices for action in make_parser()._actions if action.choices)
 
@@ -195,6 +196,5 @@ def code_of(path):
 
 def is_generated(path, target):
     """Whether only `make docs` writes a page."""
-    generated = ("docs/reference/config.md", "docs/reference/cli.md", "docs/reference/api/")
     resolved = (path.parent / target).resolve()
-    return str(resolved.relative_to(ROOT.resolve())).startswith(generated)
+    return str(resolved.relative_to(ROOT.resolve())).startswith(GENERATED)
