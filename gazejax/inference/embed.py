@@ -1,7 +1,7 @@
 """Embeddings of viewings, and what one costs."""
 
+import functools
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from gazejax.inference.networks import Network
+from gazejax.inputs.maps import MapSpec
 from gazejax.inputs.pairs import gather_pairs
 from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.inputs.streaming import iterate_chunks
@@ -40,14 +41,14 @@ def embed_viewings(
         devices: the devices to use.
         batch_size: viewings in a batch of all devices.
     """
-    embed = _make_embed(network, inputs)
     embeddings = np.zeros((len(users), len(images), embedding_size), np.float32)
     for chunk, part, rows in iterate_chunks(inputs.arrays, images):
         row, column = np.nonzero(np.asarray(chunk.gaze.viewing_length)[np.ix_(users, rows)] > 0)
         batches = map_rows(
-            embed,
+            _embed_rows,
             (params, chunk),
             (users[row], rows[column]),
+            static=(network, inputs.spec),
             devices=devices,
             batch_size=batch_size,
         )
@@ -59,12 +60,11 @@ def embed_viewings(
     return embeddings
 
 
-def _make_embed(network: Network, inputs: StageInputs) -> Callable[[Any, Array, Array], Array]:
-    def embed(constants: Any, user: Array, image: Array) -> Array:
-        params, arrays = constants
-        return network.embed(params, gather_pairs(arrays, user, image, inputs.spec))
-
-    return embed
+def _embed_rows(
+    network: Network, spec: MapSpec, constants: Any, user: Array, image: Array
+) -> Array:
+    params, arrays = constants
+    return network.embed(params, gather_pairs(arrays, user, image, spec))
 
 
 class EmbeddingCost(NamedTuple):
@@ -89,7 +89,8 @@ def measure_embedding(
     row, column = np.nonzero(np.asarray(chunk.gaze.viewing_length)[:, rows] > 0)
     users, images = np.resize(row, batch_size), np.resize(rows[column], batch_size)
     constants = jax.device_put((params, chunk), jax.local_devices()[0])
-    embed = jax.jit(_make_embed(network, inputs)).lower(constants, users, images).compile()
+    embed_rows = functools.partial(_embed_rows, network, inputs.spec)
+    embed = jax.jit(embed_rows).lower(constants, users, images).compile()
     seconds = []
     for _ in range(_NUM_MEASURED):
         began = time.perf_counter()

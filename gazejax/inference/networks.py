@@ -2,7 +2,8 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +24,11 @@ OF_DATASET = "of_dataset"
 PARAMS_OF_DATASET = ("log_gain", "center_weight")
 
 
-class Network(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Network:
     """A network as pure functions.
+
+    One config makes one network: what was compiled for it is found again, in another fold too.
 
     Attributes:
         init: random key -> parameters, a nested dictionary.
@@ -44,12 +48,27 @@ class Network(NamedTuple):
             raise TypeError("only an encoder embeds pairs")
         return self.apply(params).encoder(*self.prepare(pairs))
 
+    def predict(self, params: Any, *inputs: Any) -> Any:
+        """What the network returns."""
+        return self.apply(params)(*inputs)
+
 
 def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
     """The encoder, and its classifier of `num_users` seen users."""
-    options = {key: config.encoder.model[key] for key in config.encoder.model}
+    return _encoder_network(
+        tuple(config.encoder.model.items()),
+        sum(embedding_layout(config)),
+        num_users,
+        config.training.compute_dtype,
+    )
+
+
+@functools.cache
+def _encoder_network(
+    model: tuple[tuple[str, Any], ...], embedding_size: int, num_users: int, dtype: str
+) -> Network:
+    options = dict(model)
     architecture, inputs = options.pop("architecture"), options["inputs"]
-    size = sum(embedding_layout(config))
     encoder: Callable[..., nnx.Module]
     prepare: Callable[..., tuple[Any, ...]]
     match architecture:
@@ -64,10 +83,12 @@ def encoder_network(config: ConfigDict, *, num_users: int) -> Network:
             raise ValueError(f"encoder.model.architecture is {other!r}; see gazejax.config.schema")
 
     def make(rngs: nnx.Rngs) -> EncoderWithClassifier:
-        module = encoder(**options, dtype=jnp.dtype(config.training.compute_dtype), rngs=rngs)
-        return EncoderWithClassifier(module, embedding_size=size, users=num_users, rngs=rngs)
+        module = encoder(**options, dtype=jnp.dtype(dtype), rngs=rngs)
+        return EncoderWithClassifier(
+            module, embedding_size=embedding_size, users=num_users, rngs=rngs
+        )
 
-    return _functional(make)._replace(prepare=prepare)
+    return replace(_functional(make), prepare=prepare)
 
 
 def saliency_network(config: ConfigDict, *, num_users: int, num_datasets: int = 1) -> Network:
@@ -98,15 +119,23 @@ def saliency_network(config: ConfigDict, *, num_users: int, num_datasets: int = 
             }
         case other:
             raise ValueError(f"saliency.model.architecture is {other!r}; see gazejax.config.schema")
-    dtype = jnp.dtype(config.training.compute_dtype)
-    network = _functional(lambda rngs: make_module(**options, dtype=dtype, rngs=rngs))
+    options["dtype"] = jnp.dtype(config.training.compute_dtype)
+    return _saliency_network(make_module, tuple(options.items()), num_datasets)
+
+
+@functools.cache
+def _saliency_network(
+    make_module: Callable[..., nnx.Module], options: tuple[tuple[str, Any], ...], num_datasets: int
+) -> Network:
+    network = _functional(lambda rngs: make_module(**dict(options), rngs=rngs))
     if num_datasets == 1:
         return network
 
     def init_own() -> dict[str, dict[str, Array]]:
         return {OF_DATASET: {name: jnp.zeros(num_datasets) for name in PARAMS_OF_DATASET}}
 
-    return network._replace(
+    return replace(
+        network,
         init=lambda key: network.init(key) | init_own(),
         apply=lambda params: network.apply(without_datasets(params)),
         abstract_params=network.abstract_params | jax.eval_shape(init_own),

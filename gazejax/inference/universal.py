@@ -1,5 +1,6 @@
 """Universal maps that are predicted from the image."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from ml_collections import ConfigDict
 
 from gazejax.config.derived import embedding_layout
-from gazejax.inference.networks import OF_DATASET, saliency_network, without_datasets
+from gazejax.inference.networks import OF_DATASET, Network, saliency_network, without_datasets
 from gazejax.inputs.maps import to_relative_density
 from gazejax.inputs.stage_arrays import StageArrays, center_prior, center_priors
 from gazejax.inputs.streaming import iterate_chunks
@@ -25,9 +26,11 @@ def make_universal_predictor(config: ConfigDict) -> Callable[..., Array]:
     or spreads its maps, and `center_weight` moves them toward its center prior or away from it. An
     image of none of the data sets has the mean of their parameters, and of their center priors.
     """
-    network = saliency_network(config, num_users=0)
-    embedding_size = sum(embedding_layout(config))
+    return _predictor(saliency_network(config, num_users=0), sum(embedding_layout(config)))
 
+
+@functools.cache
+def _predictor(network: Network, embedding_size: int) -> Callable[..., Array]:
     def predict(
         params: Any,
         images: Shaped[Array, "image height width channel"],
@@ -87,24 +90,27 @@ def predict_universal_maps(
     predict, prior = make_universal_predictor(config), center_prior(arrays)
     dataset = arrays.dataset_of_image
     priors, prior_of_image = center_priors(arrays)
-
-    def of_images(constants: Any, image: Array, *of_dataset: Array) -> Array:
-        params, images, prior = constants
-        if not of_dataset:
-            return predict(params, images[image], prior)
-        dataset, number = of_dataset
-        return predict(params, images[image], prior[number], dataset)
-
     found: list[np.ndarray] = []
     for chunk, part, rows in iterate_chunks(arrays, images):
         of_rows = [rows]
         if dataset is not None:
             of_rows += [np.asarray(dataset)[images[part]], prior_of_image[images[part]]]
         found += map_rows(
-            of_images,
+            _predict_rows,
             (params, chunk.images, prior if dataset is None else priors),
             of_rows,
+            static=(predict,),
             devices=devices,
             batch_size=config.eval.batch_size,
         )
     return np.concatenate(found)
+
+
+def _predict_rows(
+    predict: Callable[..., Array], constants: Any, image: Array, *of_dataset: Array
+) -> Array:
+    params, images, prior = constants
+    if not of_dataset:
+        return predict(params, images[image], prior)
+    dataset, number = of_dataset
+    return predict(params, images[image], prior[number], dataset)

@@ -1,5 +1,6 @@
 """The arrays that a stage reads, with universal maps and preference vectors."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -165,22 +166,22 @@ def _sum_maps(
     dataset: Dataset, images: Any, spec: MapSpec, users: Int[np.ndarray, " user"]
 ) -> LeaveOneOutMaps:
     """Sums the maps of the seen users, in chunks of images where images are lazy rows."""
-
-    @jax.jit
-    def of_images(gaze: Gaze, images: Array, members: Array) -> LeaveOneOutMaps:
-        return sum_maps(gaze_on(gaze, images), members, spec)
-
     every = np.arange(len(dataset.image_ids))
     chunks = np.split(every, range(IMAGES_PER_CHUNK, len(every), IMAGES_PER_CHUNK))
     gaze = jax.device_put(dataset.gaze)
     sums = [
-        jax.device_get(of_images(gaze, chunk, users))
+        jax.device_get(_sum_maps_on(spec, gaze, chunk, users))
         for chunk in (chunks if isinstance(images, LazyRows) else [every])
     ]
     return sums[0]._replace(
         total=np.concatenate([chunk.total for chunk in sums]),
         num_viewers=np.concatenate([chunk.num_viewers for chunk in sums]),
     )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _sum_maps_on(spec: MapSpec, gaze: Gaze, images: Array, members: Array) -> LeaveOneOutMaps:
+    return sum_maps(gaze_on(gaze, images), members, spec)
 
 
 def _as_sums(
@@ -205,16 +206,6 @@ def _preference_vectors(
     joined: JoinedGaze | None,
 ) -> Float[np.ndarray, "user image preference"]:
     """The preference vector of every viewing: for each image one matrix product for all users."""
-    users = jnp.arange(len(gaze.viewing_length))
-
-    @jax.jit
-    def of_image(
-        features: Array, gaze: Gaze, universal: LeaveOneOutMaps, joined: JoinedGaze | None
-    ) -> Array:
-        at = jnp.zeros_like(users)
-        personal, others = personal_and_universal_maps(gaze, universal, users, at, spec, joined)
-        return preference_vector(features[None], personal - others)
-
     gaze = gaze._replace(xy_frac=jax.device_put(gaze.xy_frac))
     if joined is not None:
         on_device = joined.gaze._replace(xy_frac=jax.device_put(joined.gaze.xy_frac))
@@ -226,5 +217,21 @@ def _preference_vectors(
             total=universal.total[only], num_viewers=universal.num_viewers[only]
         )
         of_users = None if joined is None else joined._replace(gaze=gaze_on(joined.gaze, only))
-        found.append(of_image(image_features[image], gaze_on(gaze, only), of_it, of_users))
+        features = image_features[image]
+        found.append(_preferences_on(spec, features, gaze_on(gaze, only), of_it, of_users))
     return np.stack(jax.device_get(found), axis=1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _preferences_on(
+    spec: MapSpec,
+    features: Array,
+    gaze: Gaze,
+    universal: LeaveOneOutMaps,
+    joined: JoinedGaze | None,
+) -> Array:
+    """The preference vectors of all users on one image, which is all that is given."""
+    users = jnp.arange(len(gaze.viewing_length))
+    at = jnp.zeros_like(users)
+    personal, others = personal_and_universal_maps(gaze, universal, users, at, spec, joined)
+    return preference_vector(features[None], personal - others)

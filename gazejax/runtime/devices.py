@@ -93,15 +93,20 @@ def map_rows(
     constants: Any,
     rows: Sequence[np.ndarray],
     *,
+    static: tuple[Any, ...] = (),
     devices: Sequence[jax.Device],
     batch_size: int,
 ) -> Iterator[Any]:
     """Applies a function to rows in batches spread over the devices of this process.
 
+    It is compiled once for each `static`, devices and shapes, if it is the same function.
+
     Args:
-        function: (constants, *rows) -> arrays with one entry per row; rows are independent.
+        function: (*static, constants, *rows) -> arrays with one entry per row; rows are
+            independent.
         constants: arguments of all batches, such as parameters and images.
         rows: arrays of equal length.
+        static: what the function is compiled for, such as a network; hashable.
         devices: the devices to use; devices of other processes are ignored.
         batch_size: rows in a batch; rounded up to a multiple of the devices. The last batch is
             padded with its last row, and the padding is removed from the result.
@@ -114,7 +119,7 @@ def map_rows(
         return
     per_device = -(-min(batch_size, num_rows) // len(devices))
     size = per_device * len(devices)
-    step = jax.pmap(function, in_axes=(None, *[0] * len(rows)), devices=devices)
+    step = _on_devices(function, static, len(rows), tuple(devices))
     constants = jax.device_put(constants, replicated(devices))
     for start in range(0, num_rows, size):
         index = np.minimum(np.arange(start, start + size), num_rows - 1)
@@ -122,3 +127,15 @@ def map_rows(
         result = jax.device_get(step(constants, *batch))
         keep = min(size, num_rows - start)
         yield jax.tree.map(lambda value: value.reshape(size, *value.shape[2:])[:keep], result)  # noqa: B023
+
+
+@functools.lru_cache(maxsize=64)
+def _on_devices(
+    function: Callable[..., Any],
+    static: tuple[Any, ...],
+    num_arrays: int,
+    devices: tuple[jax.Device, ...],
+) -> Callable[..., Any]:
+    """A function of constants and arrays of rows, each of which is spread over the devices."""
+    in_axes = (None, *[0] * num_arrays)
+    return jax.pmap(functools.partial(function, *static), in_axes=in_axes, devices=list(devices))

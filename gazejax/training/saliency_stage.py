@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -56,7 +57,7 @@ def make_saliency_stage(
     check_even_shares("saliency.batch", sizes.num_images, devices)
     network = saliency_network(config, num_users=len(pool.users))
     start = _init_from_seen_users(embeddings, pool.viewed, embedding_layout(config))
-    network = network._replace(init=with_initial_values(network.init, start))
+    network = replace(network, init=with_initial_values(network.init, start))
     has_memory = model.architecture == "readout" and model.memory.kind != "none"
     # No weight decay: these parts hold statistics of the seen users.
     decay_of_part = dict.fromkeys(start, 0.0)

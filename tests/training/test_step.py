@@ -1,5 +1,7 @@
 """The train step: its gradient, what it does with one that is not finite, and its devices."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,7 +133,7 @@ def test_training_stops_when_updates_stay_not_finite(tiny, tmp_path):
     def poisoned(params, *_):
         return params["w"].sum() * jnp.nan, {}
 
-    small = stage.network._replace(init=lambda _: {"w": jnp.ones(3)})
+    small = replace(stage.network, init=lambda _: {"w": jnp.ones(3)})
     stage = stage._replace(network=small, loss=poisoned, optimizer=optax.sgd(0.1))
     with pytest.raises(FloatingPointError, match=r"not finite in 10 updates in a row \(step 10\)"):
         train(stage, OPTIONS, tmp_path, metadata={}, devices=devices)

@@ -3,6 +3,7 @@
 It fits the spread of the user's gaze, a gain and the weight of the center prior.
 """
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -89,30 +90,36 @@ def calibration_likelihoods(
     The best setting of a user has the highest mean over the enrolment images. `users` are
     recordings where `joined` is given; see `maps.universal_maps`.
     """
+    found = [
+        _likelihoods_on(spec, universal_maps, gaze, joined, np.asarray(users), prior, grid, image)
+        for image in images
+    ]
+    return np.stack(jax.device_get(found)).transpose(2, 0, 1)
 
-    @jax.jit
-    def of_image(
-        universal_maps: LeaveOneOutMaps, gaze: Gaze, joined: JoinedGaze | None, image: Array
-    ) -> Array:
-        at = jnp.broadcast_to(image, users.shape)
-        personal, universal = personal_and_universal_maps(
-            gaze, universal_maps, jnp.asarray(users), at, spec, joined
-        )
-        aspect_ratio = jnp.asarray(gaze.aspect_ratio)[image]
 
-        def of_setting(setting: Calibration) -> Array:
-            def of_user(universal: Array, personal: Array) -> Array:
-                calibrated = calibrate(
-                    universal, jnp.asarray(prior), setting, aspect_ratio=aspect_ratio
-                )
-                return (personal * jnp.log(calibrated + 1e-12)).sum()
+@functools.partial(jax.jit, static_argnums=0)
+def _likelihoods_on(
+    spec: MapSpec,
+    universal_maps: LeaveOneOutMaps,
+    gaze: Gaze,
+    joined: JoinedGaze | None,
+    users: Array,
+    prior: Array,
+    grid: Calibration,
+    image: Array,
+) -> Array:
+    at = jnp.broadcast_to(image, users.shape)
+    personal, universal = personal_and_universal_maps(gaze, universal_maps, users, at, spec, joined)
+    aspect_ratio = jnp.asarray(gaze.aspect_ratio)[image]
 
-            return jax.vmap(of_user)(universal, personal)
+    def of_setting(setting: Calibration) -> Array:
+        def of_user(universal: Array, personal: Array) -> Array:
+            calibrated = calibrate(universal, prior, setting, aspect_ratio=aspect_ratio)
+            return (personal * jnp.log(calibrated + 1e-12)).sum()
 
-        return jax.lax.map(of_setting, Calibration(*map(jnp.asarray, grid)))
+        return jax.vmap(of_user)(universal, personal)
 
-    found = [np.asarray(of_image(universal_maps, gaze, joined, image)) for image in images]
-    return np.stack(found).transpose(2, 0, 1)
+    return jax.lax.map(of_setting, grid)
 
 
 def _blur(

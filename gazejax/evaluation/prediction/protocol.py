@@ -8,6 +8,7 @@ users, or the embedding of another user. Only own above mean and own above swapp
 network uses what is particular to a user, because the network also corrects the universal map.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -167,57 +168,14 @@ def predict_maps(
         all fixations of a user who is not requested.
     """
     _, num_conditions, num_users, _ = request.embeddings.shape
-    height, width = spec.size
-
-    def predict_row(
-        constants: Any, image: Array, column: Array, enrolment: Array, is_requested: Array
-    ) -> dict[str, Array]:
-        params, pixels, gaze, universals, users, recordings, embeddings, calibration = constants
-        if recordings is not None:
-            users = recordings[enrolment]
-        at = jnp.broadcast_to(image, (num_users,))
-        truth, universal = personal_and_universal_maps(
-            gaze, universals.leave_one_out, users, at, spec, universals.joined
-        )
-        network_universal = universal
-        if universals.replacement is not None:
-            network_universal = jnp.broadcast_to(universals.replacement[column], universal.shape)
-        predicted = network(
-            params,
-            pixels[image][None],
-            jnp.tile(network_universal, (num_conditions, 1, 1))[None],
-            embeddings[enrolment].reshape(1, num_conditions * num_users, -1),
-        ).reshape(num_conditions, num_users, height, width)
-        settings = jax.tree.map(lambda values: values[enrolment], calibration)
-        calibrated = jax.vmap(
-            lambda universal, setting: calibrate(
-                universal,
-                universals.center_prior,
-                setting,
-                aspect_ratio=gaze.aspect_ratio[image],
-            )
-        )(universal, settings)
-        fixed = [universals.center_prior, universals.predicted[column]]
-        baselines = [
-            universal,
-            *(jnp.broadcast_to(map_, universal.shape) for map_ in fixed),
-            calibrated,
-        ]
-        scanpaths = viewing_scanpaths(gaze, users, at, max_fixations=spec.max_fixations)
-        return {
-            "maps": jnp.concatenate([jnp.stack(baselines), predicted]),
-            "truth": truth,
-            "xy_px": scanpaths.xy_frac * jnp.array([width, height]),
-            "mask": scanpaths.mask & is_requested[:, None],
-        }
-
     check_no_enrolled_queries(request)
     asked = request.users, request.recordings, request.embeddings, request.calibration
     enrolment, column = np.nonzero(request.is_query.any(axis=1))
     batches = map_rows(
-        jax.vmap(predict_row, in_axes=(None, 0, 0, 0, 0)),
+        _predict_rows,
         (params, pixels, gaze, universals, *asked),
         (request.images[column], column, enrolment, request.is_query[enrolment, :, column]),
+        static=(network, spec),
         devices=devices,
         batch_size=max(batch_size // (num_conditions * num_users), 1),
     )
@@ -226,6 +184,62 @@ def predict_maps(
         rows = slice(done, done + len(batch["mask"]))
         yield {"enrolment": enrolment[rows], "image": column[rows], **batch}
         done = rows.stop
+
+
+def _predict_rows(network: Any, spec: MapSpec, constants: Any, *rows: Array) -> dict[str, Array]:
+    predict_row = functools.partial(_predict_row, network, spec)
+    return jax.vmap(predict_row, in_axes=(None, 0, 0, 0, 0))(constants, *rows)
+
+
+def _predict_row(
+    network: Callable[[Any, Array, Array, Array], Array],
+    spec: MapSpec,
+    constants: Any,
+    image: Array,
+    column: Array,
+    enrolment: Array,
+    is_requested: Array,
+) -> dict[str, Array]:
+    params, pixels, gaze, universals, users, recordings, embeddings, calibration = constants
+    if recordings is not None:
+        users = recordings[enrolment]
+    num_conditions, num_users, _ = embeddings.shape[1:]
+    height, width = spec.size
+    at = jnp.broadcast_to(image, (num_users,))
+    truth, universal = personal_and_universal_maps(
+        gaze, universals.leave_one_out, users, at, spec, universals.joined
+    )
+    network_universal = universal
+    if universals.replacement is not None:
+        network_universal = jnp.broadcast_to(universals.replacement[column], universal.shape)
+    predicted = network(
+        params,
+        pixels[image][None],
+        jnp.tile(network_universal, (num_conditions, 1, 1))[None],
+        embeddings[enrolment].reshape(1, num_conditions * num_users, -1),
+    ).reshape(num_conditions, num_users, height, width)
+    settings = jax.tree.map(lambda values: values[enrolment], calibration)
+    calibrated = jax.vmap(
+        lambda universal, setting: calibrate(
+            universal,
+            universals.center_prior,
+            setting,
+            aspect_ratio=gaze.aspect_ratio[image],
+        )
+    )(universal, settings)
+    fixed = [universals.center_prior, universals.predicted[column]]
+    baselines = [
+        universal,
+        *(jnp.broadcast_to(map_, universal.shape) for map_ in fixed),
+        calibrated,
+    ]
+    scanpaths = viewing_scanpaths(gaze, users, at, max_fixations=spec.max_fixations)
+    return {
+        "maps": jnp.concatenate([jnp.stack(baselines), predicted]),
+        "truth": truth,
+        "xy_px": scanpaths.xy_frac * jnp.array([width, height]),
+        "mask": scanpaths.mask & is_requested[:, None],
+    }
 
 
 def score_maps(

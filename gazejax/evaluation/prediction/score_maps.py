@@ -291,9 +291,6 @@ def predicted_batches(
         predicted = np.broadcast_to(prior, (len(asked.images), *prior.shape))
     replacement = None if fold.replacement is None else fold.replacement[asked.images]
 
-    def predict(params: Any, *inputs: jax.Array) -> jax.Array:
-        return network.apply(params)(*inputs)
-
     for chunk, part, rows in iterate_chunks(arrays, asked.images):
         of_part = asked._replace(
             images=rows,
@@ -301,7 +298,7 @@ def predicted_batches(
             is_query=asked.is_query[:, :, part],
         )
         for batch in protocol.predict_maps(
-            predict,
+            network.predict,
             params,
             chunk.images,
             chunk.gaze,

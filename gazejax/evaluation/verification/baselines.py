@@ -4,6 +4,8 @@ They compare users by residual maps, or by fixation statistics: the number and t
 fixations.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,21 +44,25 @@ def residual_maps(
     joined: JoinedGaze | None = None,
 ) -> Float[np.ndarray, "user image cell"]:
     """Personal minus universal map of every viewing, flattened; a baseline without learning."""
-
-    @jax.jit
-    def of_user(
-        universal_maps: LeaveOneOutMaps,
-        gaze: Gaze,
-        joined: JoinedGaze | None,
-        image: Array,
-        user: Array,
-    ) -> Array:
-        user = jnp.broadcast_to(user, image.shape)
-        personal, universal = personal_and_universal_maps(
-            gaze, universal_maps, user, image, spec, joined
-        )
-        return (personal - universal).reshape(len(image), -1)
-
     return np.stack(
-        [np.asarray(of_user(universal_maps, gaze, joined, images, user)) for user in users]
+        [
+            np.asarray(_residual_maps_of(spec, universal_maps, gaze, joined, images, user))
+            for user in users
+        ]
     )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _residual_maps_of(
+    spec: MapSpec,
+    universal_maps: LeaveOneOutMaps,
+    gaze: Gaze,
+    joined: JoinedGaze | None,
+    image: Array,
+    user: Array,
+) -> Array:
+    user = jnp.broadcast_to(user, image.shape)
+    personal, universal = personal_and_universal_maps(
+        gaze, universal_maps, user, image, spec, joined
+    )
+    return (personal - universal).reshape(len(image), -1)
