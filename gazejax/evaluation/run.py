@@ -24,6 +24,7 @@ from gazejax.evaluation.folds import (
     represent_fold,
 )
 from gazejax.evaluation.prediction.score_maps import score_predictions
+from gazejax.evaluation.prediction.variants import prediction_variants
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
 from gazejax.evaluation.verification.verify_users import compares_sessions, verify_users
 from gazejax.inference.embed import measure_embedding
@@ -103,8 +104,15 @@ def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np
             show(number, f"{group} users")
     examples: list[dict[str, Any]] = []
     if all(fold.saliency_is_trained() for fold in folds):
-        for group in GROUPS:
-            tables, examples, resampled = score_predictions(group, run)
+        variants = prediction_variants(run)
+        if not variants:
+            print(
+                "evaluation, stage 2, left out: fewer than two users of a group, or of half of it, "
+                "have a test image to enrol with and another one to predict",
+                file=sys.stderr,
+            )
+        for group in GROUPS if variants else ():
+            tables, examples, resampled = score_predictions(group, run, variants)
             for key, values in resampled.items():
                 resamples |= _named(f"{key}/{group}", values)
             for key, table in tables.items():

@@ -253,7 +253,7 @@ def score_maps(
     Args:
         batch: a batch of `predict_maps`.
         center_prior: baseline of the information gain.
-        other_counts: output of `other_fixation_counts`.
+        other_counts: output of `score_maps.other_fixation_counts`.
 
     Returns:
         The scores; NaN for a user who is not requested for an image.
@@ -301,25 +301,6 @@ def positive_density(
     """
     share = maps / maps.sum(axis=(-2, -1), keepdims=True)
     return 0.99 * share + 0.01 / np.prod(maps.shape[-2:])
-
-
-def other_fixation_counts(
-    gaze: Gaze,
-    images: Int[np.ndarray, " image"],
-    *,
-    map_size: tuple[int, int],
-) -> Float[np.ndarray, "image height width"]:
-    """For each image, the number of fixations of all users on the *other* images in each cell."""
-    height, width = map_size
-    counts = np.zeros((len(images), height, width))
-    for row, image in enumerate(images):
-        for user in np.flatnonzero(np.asarray(gaze.viewing_length)[:, image]):
-            start = gaze.viewing_offset[user, image]
-            xy = np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[user, image]]
-            # Computed in float32, as in `predict_maps`.
-            column, line = np.floor(xy * np.array([width, height], np.float32)).astype(int).T
-            np.add.at(counts[row], (line, column), 1)
-    return counts.sum(axis=0) - counts
 
 
 class PredictionScores(NamedTuple):

@@ -1,16 +1,16 @@
 """Stage 2 on folds: predicted maps and their scores, with intervals."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
+from gazejax.evaluation.folds import Fold, Run, resample_users_of
 from gazejax.evaluation.prediction import calibration, protocol, sessions
-from gazejax.evaluation.report import ACROSS
-from gazejax.evaluation.verification.protocol import sample_image_orders, usable_sizes
+from gazejax.evaluation.prediction.variants import PredictionVariant
+from gazejax.evaluation.verification.protocol import sample_image_orders
 from gazejax.evaluation.verification.sessions import RecordingRepresentations, joined_recordings
 from gazejax.evaluation.verification.verify_users import with_intervals
 from gazejax.inference.networks import saliency_network
@@ -21,7 +21,7 @@ from gazejax.inputs.stage_arrays import StageInputs, center_prior
 from gazejax.inputs.streaming import iterate_chunks
 from gazejax.metrics import bootstrap
 from gazejax.runtime.progress import track
-from gazejax.types import Dataset, Recordings, longest_viewing, rows_of
+from gazejax.types import Dataset, Gaze, Recordings, longest_viewing, rows_of
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 
@@ -37,23 +37,8 @@ _DIFFERENCES = (
 )
 
 
-class PredictionVariant(NamedTuple):
-    """A table of stage 2.
-
-    Attributes:
-        name: its key.
-        sizes: numbers of enrolment images.
-        across: None: sessions are not kept apart. Else whether users enrol in another session than
-            the predicted one.
-    """
-
-    name: str
-    sizes: list[int]
-    across: bool | None
-
-
 def score_predictions(
-    group: str, run: Run
+    group: str, run: Run, variants: Sequence[PredictionVariant]
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Stage 2 for the seen or the unseen users.
 
@@ -64,7 +49,7 @@ def score_predictions(
         Tables of metrics, paired differences and single users; some maps of the first fold to look
         at; for each table of metrics, the resampled metrics of each condition.
     """
-    folds, options, variants = run.folds, run.config.eval, prediction_variants(run)
+    folds, options = run.folds, run.config.eval
     num_images = len(folds[0].splits.test_images)
     generator = np.random.default_rng(options.seed)
     image_weight = bootstrap.resample(
@@ -82,29 +67,6 @@ def score_predictions(
         found, resamples[variant.name] = _tables(of_variant, run, user_weight, image_weight)
         tables |= {variant.name + ending: table for ending, table in found.items()}
     return tables, examples[0], resamples
-
-
-def prediction_variants(run: Run) -> list[PredictionVariant]:
-    """All viewings together, or within a session and across sessions where sessions are known."""
-    folds, num_images = run.folds, run.config.eval.saliency_num_images
-
-    def available(across: bool) -> int:
-        return min(
-            sessions.images_to_predict(compared["encoder"], across=across)
-            for fold in folds
-            for compared in fold.recorded.values()
-        )
-
-    if run.dataset.recordings is None or not available(across=False):
-        fewest = fewest_images(folds, "encoder")
-        sizes = usable_sizes(num_images, fewest)
-        return [PredictionVariant("saliency", sizes, None)]
-    found = []
-    for across in (False, True):
-        if fewest := available(across):
-            sizes = usable_sizes(num_images, fewest)
-            found.append(PredictionVariant("saliency" + (ACROSS if across else ""), sizes, across))
-    return found
 
 
 def _tables(
@@ -176,7 +138,8 @@ def _score_fold(
         recordings = fold.recordings
     inputs = _of_recordings(fold.inputs["saliency"], recordings)
     prior = center_prior(inputs.arrays)
-    known, seen = (_represented(fold, name, recordings) for name in (group, "seen"))
+    known = _represented(fold, group, recordings)
+    seen = known if group == "seen" else _represented(fold, "seen", recordings)
     rows = rows_of(known.users, recordings)
     grid = calibration.calibration_grid(**options.calibration)
     likelihoods = calibration.calibration_likelihoods(
@@ -189,7 +152,7 @@ def _score_fold(
         spec=inputs.spec,
         joined=inputs.arrays.joined,
     )
-    counts = protocol.other_fixation_counts(
+    counts = other_fixation_counts(
         fold.inputs["saliency"].arrays.gaze, images, map_size=prior.shape
     )
     scored: dict[str, dict[int, protocol.PredictionScores]] = {}
@@ -374,3 +337,22 @@ def _single_users(
         )
         for user in sorted(metrics)
     }
+
+
+def other_fixation_counts(
+    gaze: Gaze,
+    images: Int[np.ndarray, " image"],
+    *,
+    map_size: tuple[int, int],
+) -> Float[np.ndarray, "image height width"]:
+    """For each image, the number of fixations of all users on the *other* images in each cell."""
+    height, width = map_size
+    counts = np.zeros((len(images), height, width))
+    for row, image in enumerate(images):
+        for user in np.flatnonzero(np.asarray(gaze.viewing_length)[:, image]):
+            start = gaze.viewing_offset[user, image]
+            xy = np.asarray(gaze.xy_frac)[start : start + gaze.viewing_length[user, image]]
+            # Computed in float32, as in `predict_maps`.
+            column, line = np.floor(xy * np.array([width, height], np.float32)).astype(int).T
+            np.add.at(counts[row], (line, column), 1)
+    return counts.sum(axis=0) - counts

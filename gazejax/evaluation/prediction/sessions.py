@@ -1,10 +1,12 @@
 """Stage 2 where sessions are known: within a session, and across sessions.
 
 The maps of a target recording are predicted. Within a session, the user enrols with n images of the
-target recording, and across sessions with n images of the other one. Images of both recordings come
-first in both enrolments. Thus the same maps are predicted within and across, and the enrolment
-alone differs. A user with one recording takes part within a session. Sessions are taken in an order
-that is the same for all users, so that users who are swapped enrol in the same sessions.
+target recording, and across sessions with n images of the other one. The sessions of a draw are the
+same for all users, so that users who are swapped enrol in the same session. Where all users saw the
+same images, images of both recordings come first in both enrolments. Elsewhere the images of each
+draw are divided among enrolment and prediction, for all users alike: the embedding of another user
+would else be of the very image that is predicted. Either way the same maps are predicted within and
+across, and the enrolment alone differs.
 """
 
 from collections.abc import Sequence
@@ -16,11 +18,15 @@ from jaxtyping import Bool, Float, Int
 from gazejax.evaluation.prediction.calibration import Calibration
 from gazejax.evaluation.prediction.protocol import PredictionRequest, conditions_of, derangements
 from gazejax.evaluation.verification.protocol import mean_representations
-from gazejax.evaluation.verification.sessions import (
-    RecordingRepresentations,
+from gazejax.evaluation.verification.session_pairs import (
+    common_pairs,
+    draw_pairs,
+    halve_images,
+    is_most,
+    largest_usable,
     of_most,
-    session_places,
 )
+from gazejax.evaluation.verification.sessions import RecordingRepresentations, recording_table
 
 
 def images_to_predict(recorded: RecordingRepresentations, *, across: bool) -> int:
@@ -32,12 +38,38 @@ def images_to_predict(recorded: RecordingRepresentations, *, across: bool) -> in
         recorded: the recordings.
         across: whether users enrol in another recording than the one that is predicted.
     """
-    best = np.zeros(len(recorded.users), int)
-    for user in range(len(best)):
-        number = recorded.viewed[recorded.user == user].sum(axis=1)
-        size = np.minimum(number[:, None], number[None, :] // 2)
-        best[user] = size[np.eye(len(number), dtype=bool) != across].max(initial=0)
-    return 2 * of_most(best)
+    return 2 * of_most(_largest_sizes(recorded, across=across).max(axis=(1, 2)))
+
+
+def usable_size(
+    groups: Sequence[tuple[RecordingRepresentations, RecordingRepresentations]],
+    orders: Int[np.ndarray, "draw image"],
+    size: int,
+    *,
+    across: bool,
+    seed: int,
+) -> int:
+    """The largest n, up to `size`, with which most users of each group can enrol; 0: there is none.
+
+    Args:
+        groups: recordings of users, and those of the seen users, as of `make_request`.
+        orders: as of `enrol`.
+        size: number of images that is asked for.
+        across: as of `enrol`.
+        seed: likewise.
+    """
+
+    def is_usable(size: int) -> bool:
+        for known, seen in groups:
+            everyone = join_groups(known, seen)
+            users = _draw(everyone, orders, size=size, across=across, seed=seed).users
+            largest = _largest_sizes(known, across=across).max(axis=(1, 2))
+            if not is_most(int(np.count_nonzero(users < len(known.users))), largest):
+                return False
+        return True
+
+    fewest = min(images_to_predict(known, across=across) for known, _ in groups)
+    return largest_usable(min(size, fewest // 2), is_usable)
 
 
 class Enrolments(NamedTuple):
@@ -72,62 +104,106 @@ def enrol(
     Args:
         recorded: the recordings.
         orders: orders of the test images; a user enrols with the first ones of the recording.
-        size: number of images of an enrolment; at least as many are predicted.
+        size: number of images of an enrolment.
         largest: largest size that the users are compared at. Those who cannot enrol with so many
             images are left out at every size.
         across: whether users enrol in another recording than the one that is predicted. Users
             without two of them are left out.
-        seed: seed of the order of sessions. A user with the same possible pairs gets the same
-            pair for each size and either value of `across`.
+        seed: seed of the order of sessions.
 
     Raises:
         ValueError: if fewer than two users have recordings of so many images.
     """
-    number = recorded.viewed.sum(axis=1)
-    of_users = (np.flatnonzero(recorded.user == user) for user in range(len(recorded.users)))
-    pairs, is_kept = [], []
-    for rows in of_users:
-        possible = _target_pairs(rows, number[rows], largest)
-        is_kept.append(len(possible) > 0 and not (across and possible[0, 0] == possible[0, 1]))
-        pairs.append(_target_pairs(rows, number[rows], size))
-    kept = np.flatnonzero(is_kept)
-    if len(kept) < 2:
+    drawn = _draw(recorded, orders, size=largest, across=across, seed=seed)
+    if len(drawn.users) < 2:
         raise ValueError(
-            f"{len(kept)} users have {'two recordings' if across else 'a recording'} to enrol with "
-            f"{largest} images and to predict as many; allowed: at least 2 users"
+            f"{len(drawn.users)} users have {'two recordings' if across else 'a recording'} to "
+            f"enrol with {largest} images and to predict as many; allowed: at least 2 users"
         )
-    drawn = []
-    for place in session_places(recorded.session, len(orders), seed):
-        # The first pair in the order of sessions of the draw.
-        drawn.append([min(pairs[user], key=lambda pair: tuple(place[pair])) for user in kept])
-    other, target = np.moveaxis(np.array(drawn), -1, 0)
-    seen_in = recorded.viewed[other], recorded.viewed[target]
-    in_other, in_target = (_first_images(viewed, seen_in, orders, size) for viewed in seen_in)
-    is_enrolled = in_other if across else in_target
+    seen_in = recorded.viewed[drawn.other], recorded.viewed[drawn.target]
+    allowed = drawn.of_enrolment[:, None]
+    in_other, in_target = (
+        _first_images(viewed & allowed, seen_in, orders, size) for viewed in seen_in
+    )
+    is_query = seen_in[1] & ~in_target & ~(in_other if across else in_target)
     return Enrolments(
-        users=kept,
-        enrolled=other if across else target,
-        target=target,
-        is_enrolled=is_enrolled,
-        is_query=recorded.viewed[target] & ~in_target & ~is_enrolled,
+        users=drawn.users,
+        enrolled=drawn.other if across else drawn.target,
+        target=drawn.target,
+        is_enrolled=in_other if across else in_target,
+        is_query=is_query & drawn.of_prediction[:, None],
     )
 
 
-def _target_pairs(
-    recordings: Int[np.ndarray, " recording"], number: Int[np.ndarray, " recording"], size: int
-) -> Int[np.ndarray, "pair 2"]:
-    """(other, target) recordings of a user: two different ones if possible, else twice the same.
+class _Draws(NamedTuple):
+    """Recordings and images of each draw.
 
-    Args:
-        recordings: of the user.
-        number: images of each.
-        size: number of images of an enrolment.
+    Attributes:
+        users: position of each user in `RecordingRepresentations.users`.
+        other: recording in which each user enrols across sessions; the target where the user need
+            have no other one.
+        target: recording of each user whose maps are predicted.
+        of_enrolment: images with which users may enrol.
+        of_prediction: images that may be predicted; where all users saw the same images, each image
+            may be either.
     """
-    other, target = np.nonzero(np.minimum(number[:, None], number[None, :] // 2) >= size)
-    is_across = other != target
-    if is_across.any():
-        other, target = other[is_across], target[is_across]
-    return np.stack([recordings[other], recordings[target]], axis=1)
+
+    users: Int[np.ndarray, " user"]
+    other: Int[np.ndarray, "draw user"]
+    target: Int[np.ndarray, "draw user"]
+    of_enrolment: Bool[np.ndarray, "draw image"]
+    of_prediction: Bool[np.ndarray, "draw image"]
+
+
+def _draw(
+    recorded: RecordingRepresentations,
+    orders: Int[np.ndarray, "draw image"],
+    *,
+    size: int,
+    across: bool,
+    seed: int,
+) -> _Draws:
+    """Draws sessions, the same for all users, until each user can enrol with `size` images."""
+    recording, viewed = recording_table(recorded), recorded.viewed
+    is_possible = _largest_sizes(recorded, across=True) >= size
+    if not across:
+        within = _largest_sizes(recorded, across=False) >= size
+        # The pairs of the table across sessions, unless most users have one session only.
+        if 2 * is_possible.sum(axis=0).max() < within.sum(axis=0).max():
+            is_possible = within
+    while True:
+        users, pairs = common_pairs(is_possible)
+        chosen = draw_pairs(pairs, recording.shape[1], len(orders), seed)
+        other, target = (recording[users][:, session].T for session in chosen.T)
+        everywhere = np.ones(orders.shape, bool)
+        drawn = _Draws(users, other, target, everywhere, everywhere)
+        if not len(users):
+            return drawn
+        seen_in = viewed[other], viewed[target]
+        if not all((seen == seen[:, :1]).all() for seen in seen_in):
+            of_enrolment = halve_images(
+                viewed,
+                np.concatenate([other, target], axis=1),
+                np.concatenate([target, target], axis=1),
+                orders,
+            )
+            drawn = drawn._replace(of_enrolment=of_enrolment, of_prediction=~of_enrolment)
+        number = [(seen & drawn.of_enrolment[:, None]).sum(axis=-1) for seen in seen_in]
+        to_predict = (seen_in[1] & drawn.of_prediction[:, None]).sum(axis=-1)
+        draw, user = np.nonzero((np.minimum(*number) < size) | (to_predict < 1))
+        if not len(draw):
+            return drawn
+        is_possible[users[user], *chosen[draw].T] = False
+
+
+def _largest_sizes(
+    recorded: RecordingRepresentations, *, across: bool
+) -> Int[np.ndarray, "user session session"]:
+    """The largest n of each user to enrol in one session, and to predict n maps of another one."""
+    recording = recording_table(recorded)
+    number = np.where(recording < 0, 0, recorded.viewed.sum(axis=1)[recording])
+    largest = np.minimum(number[:, :, None], number[:, None, :] // 2)
+    return np.where(np.eye(number.shape[1], dtype=bool) != across, largest, 0)
 
 
 def _first_images(
@@ -189,12 +265,15 @@ def make_request(
     Raises:
         ValueError: as `enrol`.
     """
+    everyone = join_groups(known, seen)
     found, embeddings = [], []
     for size in sizes:
-        of_known, of_seen = (
-            enrol(one, orders, size=size, largest=max(sizes), across=across, seed=seed)
-            for one in (known, seen)
-        )
+        of_all = enrol(everyone, orders, size=size, largest=max(sizes), across=across, seed=seed)
+        is_known = of_all.users < len(known.users)
+        of_known = _of_users(of_all, is_known)
+        of_seen = of_known
+        if known is not seen:
+            of_seen = _of_users(of_all, ~is_known, len(known.users), len(known.user))
         swaps = derangements(len(of_known.users), num_swaps, seed)
         own = mean_of_enrolled(known.representations, of_known)
         of_others = mean_of_enrolled(seen.representations, of_seen)
@@ -212,4 +291,35 @@ def make_request(
         embeddings=np.stack(embeddings),
         calibration=Calibration(*(values[settings] for values in grid)),
         recordings=None if rows is None else rows[np.concatenate([one.target for one in found])],
+    )
+
+
+def join_groups(
+    known: RecordingRepresentations, seen: RecordingRepresentations
+) -> RecordingRepresentations:
+    """Users and the seen users together, so that both enrol in the same sessions."""
+    if known is seen:
+        return known
+    return known._replace(
+        users=np.concatenate([known.users, seen.users]),
+        user=np.concatenate([known.user, seen.user + len(known.users)]),
+        session=np.concatenate([known.session, seen.session]),
+        representations=np.concatenate([known.representations, seen.representations]),
+        viewed=np.concatenate([known.viewed, seen.viewed]),
+    )
+
+
+def _of_users(
+    enrolments: Enrolments,
+    is_of: Bool[np.ndarray, " user"],
+    first_user: int = 0,
+    first_recording: int = 0,
+) -> Enrolments:
+    """The enrolments of one of two groups that were joined."""
+    return Enrolments(
+        users=enrolments.users[is_of] - first_user,
+        enrolled=enrolments.enrolled[:, is_of] - first_recording,
+        target=enrolments.target[:, is_of] - first_recording,
+        is_enrolled=enrolments.is_enrolled[:, is_of],
+        is_query=enrolments.is_query[:, is_of],
     )

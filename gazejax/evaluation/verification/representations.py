@@ -220,17 +220,22 @@ def represent_recordings(
 def _number_sessions(recordings: Recordings) -> Int[np.ndarray, " recording"]:
     """A number of each session, the same for sessions of one name.
 
-    Where no name is that of two recordings, as of files that are named by user and session, the
-    first sessions of the users have one number, as have the second ones.
+    Where no two names (no name, where users have one session) are those of most users who have so
+    many, as of files that are named by user and session, or of dates, the first sessions of the
+    users have one number, as have the second ones.
     """
-    names, number, times = np.unique(
-        recordings.session_ids, return_inverse=True, return_counts=True
-    )
-    if len(names) and times.max() > 1:
-        return number
+    _, number = np.unique(recordings.session_ids, return_inverse=True)
     # Recordings of a user follow each other.
     _, first, user = np.unique(recordings.user, return_index=True, return_inverse=True)
-    return np.arange(len(number)) - first[user]
+    place = np.arange(len(number)) - first[user]
+    has_session = np.zeros((len(first), number.max(initial=-1) + 1), np.float32)
+    has_session[user, number] = 1
+    num_users = has_session.T @ has_session  # Of each pair of names, and of each name.
+    has_two = has_session.sum(axis=1) > 1
+    if has_two.any():
+        np.fill_diagonal(num_users, 0)
+    num_compared = max(np.count_nonzero(has_two) or len(first), 3)
+    return number if 2 * num_users.max(initial=0) >= num_compared else place
 
 
 def _permutes_most(

@@ -1,11 +1,9 @@
 """Stage 1 where sessions are known: within a session, and across sessions.
 
 Within a session, calibration, posture and the day are the same, so that the metrics of one session
-are an upper bound of what is known of the person. In each draw, every user gets a recording, or a
-pair of different recordings.
-
-Gallery and probe are of one recording, or of two, the same for all methods. Both have n images.
-Those of galleries and those of probes are different ones, for all users.
+are an upper bound of what is known of the person. In each draw, gallery and probe are of one
+session, or of two, the same for all users and methods. Both have n images. The images of galleries
+are other ones than those of probes, for all users.
 """
 
 from collections.abc import Sequence
@@ -19,6 +17,14 @@ from gazejax.evaluation.verification.protocol import (
     UserRepresentations,
     VerificationScores,
     enrolment_weights,
+)
+from gazejax.evaluation.verification.session_pairs import (
+    common_pairs,
+    draw_pairs,
+    halve_images,
+    is_most,
+    largest_usable,
+    of_most,
 )
 from gazejax.inputs import perturbations
 from gazejax.metrics import verification
@@ -69,12 +75,13 @@ def draw_sessions(
     size: int,
     across: bool,
     seed: int,
-) -> SessionDraws:
+) -> list[SessionDraws]:
     """Draws the recordings of each user, and which images are for galleries and which for probes.
 
-    Sessions are put in a random order, the same for all users, and each user takes the first
-    possible pair. Thus galleries are of one session, and probes of one: what users have in common
-    in a session, such as its images or the practice of a second session, makes no two users alike.
+    In each draw, the galleries of all users are of one session, and the probes are of one: what
+    users have in common in a session, such as its images or the practice of a second session, makes
+    no two users alike. Users without one of these sessions form other groups, which are compared
+    among themselves, where they are at least two, and half as many as the first group.
 
     Args:
         compared: the recordings.
@@ -84,17 +91,35 @@ def draw_sessions(
         seed: seed of the choice of recordings.
 
     Returns:
-        The draws, with the users who have `size` images for both in every one of them. A pair with
-        fewer in one draw is taken in none, so that one short session does not leave out its user.
+        The draws of each group, with the users who have `size` images for both in each of them.
     """
-    viewed = compared.viewed
-    pairs = _pairs_of(compared, across=across)
-    gallery, probe, _ = (values[_largest_sizes(compared, pairs) >= size] for values in pairs)
-    places = session_places(compared.session, len(orders), seed)
+    is_possible = _largest_sizes(compared, across=across) >= size
+    groups: list[SessionDraws] = []
     while True:
-        of_user = compared.user[gallery]
-        chosen = _first_pairs(gallery, probe, of_user, places)
-        galleries, probes = gallery[chosen], probe[chosen]
+        drawn = _draw_group(compared, orders, is_possible.copy(), size=size, seed=seed)
+        if len(drawn.users) < max(2, len(groups[0].users) / 2 if groups else 0):
+            return groups
+        groups.append(drawn)
+        is_possible[drawn.users] = False
+        # Who has these sessions, with too few images, is left out.
+        of_group = compared.session[drawn.gallery[:, 0]], compared.session[drawn.probe[:, 0]]
+        is_possible[:, *of_group] = False
+
+
+def _draw_group(
+    compared: RecordingRepresentations,
+    orders: Int[np.ndarray, "draw image"],
+    is_possible: Bool[np.ndarray, "user session session"],
+    *,
+    size: int,
+    seed: int,
+) -> SessionDraws:
+    """Draws the pairs of sessions that most users have; `is_possible` is narrowed."""
+    viewed, recording = compared.viewed, recording_table(compared)
+    while True:
+        users, pairs = common_pairs(is_possible)
+        chosen = draw_pairs(pairs, recording.shape[1], len(orders), seed)
+        galleries, probes = (recording[users][:, session].T for session in chosen.T)
         of_galleries = halve_images(viewed, galleries, probes, orders)
         num_images = np.stack(
             [
@@ -102,121 +127,36 @@ def draw_sessions(
                 for side in ((galleries, of_galleries), (probes, ~of_galleries))
             ]
         )
-        dropped = np.unique(chosen[num_images.min(axis=0) < size])
-        if not len(dropped):
-            return SessionDraws(np.unique(of_user), galleries, probes, of_galleries)
-        # A user's only pair may have enough images once other pairs are not taken.
-        has_other = np.bincount(of_user)[of_user[dropped]] > 1
-        dropped = dropped[has_other] if has_other.any() else dropped
-        gallery, probe = np.delete(gallery, dropped), np.delete(probe, dropped)
+        draw, user = np.nonzero(num_images.min(axis=0) < size)
+        if not len(draw):
+            return SessionDraws(users, galleries, probes, of_galleries)
+        is_possible[users[user], *chosen[draw].T] = False
 
 
-def session_places(
-    session: Int[np.ndarray, " recording"], num_draws: int, seed: int
-) -> Int[np.ndarray, "draw recording"]:
-    """The place of the session of each recording in an order of the sessions of each draw.
-
-    An order is random, and is rotated in the next draws, so that each session is first as often.
-    """
-    generator, number = np.random.default_rng(seed), int(session.max(initial=0)) + 1
-    blocks = -(-num_draws // number)
-    orders = np.stack([generator.permutation(number) for _ in range(blocks)])
-    rotated = (orders[:, None] + np.arange(number)[:, None]) % number
-    return rotated.reshape(-1, number)[:num_draws, session]
+def recording_table(compared: RecordingRepresentations) -> Int[np.ndarray, "user session"]:
+    """The recording of each user in each session; -1: there is none."""
+    table = np.full((len(compared.users), int(compared.session.max(initial=0)) + 1), -1)
+    table[compared.user, compared.session] = np.arange(len(compared.user))
+    return table
 
 
-def _first_pairs(
-    gallery: Int[np.ndarray, " pair"],
-    probe: Int[np.ndarray, " pair"],
-    of_user: Int[np.ndarray, " pair"],
-    places: Int[np.ndarray, "draw recording"],
-) -> Int[np.ndarray, "draw user"]:
-    """The first pair of each user in the order of each draw; pairs of a user follow each other."""
-    user, first = np.unique(of_user, return_index=True)
-    if not len(user):
-        return np.zeros((len(places), 0), int)
-    key = places[:, gallery] * places.max(initial=0) + places[:, gallery] + places[:, probe]
-    best = np.minimum.reduceat(key, first, axis=1)
-    is_best = key == best[:, np.searchsorted(user, of_user)]
-    return np.nonzero(is_best)[1].reshape(len(places), len(user))
-
-
-def halve_images(
-    viewed: Bool[np.ndarray, "recording image"],
-    galleries: Int[np.ndarray, "draw user"],
-    probes: Int[np.ndarray, "draw user"],
-    orders: Int[np.ndarray, "draw image"],
-) -> Bool[np.ndarray, "draw image"]:
-    """Divides the images of each draw among galleries and probes, for all users alike.
-
-    Gallery and probe of one user never share an image. If those of two users did, two users would
-    be alike because of an image where one user cannot be.
-
-    Args:
-        viewed: in which recording which image was seen.
-        galleries: recording of each user that is the gallery.
-        probes: likewise the probe.
-        orders: order of the images. In this order, an image goes where it adds most to the sum of
-            log(1 + number of images), over the galleries and probes of all users.
-
-    Returns:
-        True for the images of galleries, False for those of probes.
-
-    Example:
-        >>> # A user with two sessions of other images, and one who saw all images in one session.
-        >>> viewed = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]], bool)
-        >>> orders = np.array([[0, 1, 2, 3]])
-        >>> halve_images(viewed, np.array([[0]]), np.array([[1]]), orders).tolist()
-        [[True, True, False, False]]
-        >>> halve_images(viewed, np.array([[2]]), np.array([[2]]), orders).tolist()
-        [[True, False, True, False]]
-    """
-    draws = np.arange(len(orders))
-    of_galleries = np.zeros(orders.shape, bool)
-    of_gallery, of_probe = np.ones(galleries.shape), np.ones(galleries.shape)
-    for images in orders.T:
-        in_gallery, in_probe = (viewed[rows, images[:, None]] for rows in (galleries, probes))
-        gain = np.log1p(in_gallery / of_gallery) - np.log1p(in_probe / of_probe)
-        to_gallery = gain.sum(axis=1) >= 0
-        of_galleries[draws, images] = to_gallery
-        of_gallery += in_gallery & to_gallery[:, None]
-        of_probe += in_probe & ~to_gallery[:, None]
-    return of_galleries
-
-
-class _Pairs(NamedTuple):
-    """Pairs of recordings of one user, those of the first user first.
-
-    Attributes:
-        gallery: recording that could be the gallery.
-        probe: likewise the probe.
-        shared: number of images of both.
-    """
-
-    gallery: Int[np.ndarray, " pair"]
-    probe: Int[np.ndarray, " pair"]
-    shared: Int[np.ndarray, " pair"]
-
-
-def _pairs_of(compared: RecordingRepresentations, *, across: bool) -> _Pairs:
-    """All pairs of different recordings of a user, or of each recording with itself."""
-    by_user = np.argsort(compared.user, kind="stable")
-    first = np.flatnonzero(np.diff(compared.user[by_user])) + 1
-    found = []
-    for rows in np.split(by_user, first):
-        gallery, probe = np.nonzero(np.eye(len(rows), dtype=bool) != across)
+def _largest_sizes(
+    compared: RecordingRepresentations, *, across: bool
+) -> Int[np.ndarray, "user session session"]:
+    """The largest n of each user and pair of sessions, if only the images of both counted."""
+    number = int(compared.session.max(initial=0)) + 1
+    largest = np.zeros((len(compared.users), number, number), np.int32)
+    for user, of_user in enumerate(largest):
+        rows = np.flatnonzero(compared.user == user)
         viewed = compared.viewed[rows].astype(np.float32)  # Fast, and exact for whole numbers.
-        shared = (viewed @ viewed.T)[gallery, probe].astype(np.int64)
-        found.append(_Pairs(rows[gallery], rows[probe], shared))
-    return _Pairs(*map(np.concatenate, zip(*found, strict=True)))
-
-
-def _largest_sizes(compared: RecordingRepresentations, pairs: _Pairs) -> Int[np.ndarray, " pair"]:
-    """The largest n of each pair, if only the images of both counted."""
-    number = compared.viewed.sum(axis=1)
-    of_gallery, of_probe = number[pairs.gallery], number[pairs.probe]
-    every = of_gallery + of_probe - pairs.shared
-    return np.minimum(np.minimum(of_gallery, of_probe), every // 2)
+        shared = (viewed @ viewed.T).astype(np.int32)
+        of_gallery, of_probe = np.diag(shared)[:, None], np.diag(shared)
+        either = of_gallery + of_probe - shared
+        session = compared.session[rows]
+        of_user[np.ix_(session, session)] = np.minimum(
+            np.minimum(of_gallery, of_probe), either // 2
+        )
+    return np.where(np.eye(number, dtype=bool) != across, largest, 0)
 
 
 def usable_size(
@@ -229,8 +169,8 @@ def usable_size(
 ) -> int:
     """The largest n, up to `size`, at which most users of each group can be compared.
 
-    Found by halving, as if fewer users could be compared the larger n is. Chance makes exceptions,
-    where n is a few images smaller than the largest.
+    Found as if fewer users could be compared the larger n is. Chance makes exceptions, where n is a
+    few images smaller than the largest.
 
     Args:
         recorded: the recordings of each group.
@@ -242,23 +182,23 @@ def usable_size(
     Returns:
         n; 0 if there is none. Most users: half of those who have a possible pair, and two.
     """
-    ends = [_largest_of_users(compared, across=across) for compared in recorded]
+    largest = [_largest_of_users(compared, across=across) for compared in recorded]
 
     def is_usable(size: int) -> bool:
         return all(
-            2 * len(draw_sessions(compared, orders, size=size, across=across, seed=seed).users)
-            >= max(int(np.count_nonzero(largest)), 3)
-            for compared, largest in zip(recorded, ends, strict=True)
+            is_most(
+                sum(
+                    len(group.users)
+                    for group in draw_sessions(
+                        compared, orders, size=size, across=across, seed=seed
+                    )
+                ),
+                of_users,
+            )
+            for compared, of_users in zip(recorded, largest, strict=True)
         )
 
-    size = min(size, available_images(recorded, across=across) // 2)
-    if size < 1 or is_usable(size):
-        return size
-    usable, too_large = 0, size
-    while too_large - usable > 1:
-        middle = (usable + too_large) // 2
-        usable, too_large = (middle, too_large) if is_usable(middle) else (usable, middle)
-    return usable
+    return largest_usable(min(size, available_images(recorded, across=across) // 2), is_usable)
 
 
 def available_images(recorded: Sequence[RecordingRepresentations], *, across: bool) -> int:
@@ -275,27 +215,7 @@ def available_images(recorded: Sequence[RecordingRepresentations], *, across: bo
 def _largest_of_users(
     compared: RecordingRepresentations, *, across: bool
 ) -> Int[np.ndarray, " user"]:
-    largest = np.zeros(len(compared.users), int)
-    pairs = _pairs_of(compared, across=across)
-    np.maximum.at(largest, compared.user[pairs.gallery], _largest_sizes(compared, pairs))
-    return largest
-
-
-def of_most(largest: Int[np.ndarray, " user"]) -> int:
-    """The largest n that most users reach, so that one short session does not limit all.
-
-    Args:
-        largest: the largest n that each user reaches; 0: the user is not compared.
-
-    Returns:
-        The n that half of the compared users reach, and at least two. 0 of fewer than two.
-
-    Example:
-        >>> of_most(np.array([0, 1, 50, 60, 60]))
-        60
-    """
-    reached = np.sort(largest[largest > 0])[::-1]
-    return 0 if len(reached) < 2 else int(reached[max((len(reached) + 1) // 2, 2) - 1])
+    return _largest_sizes(compared, across=across).max(axis=(1, 2))
 
 
 def score_sessions(
@@ -305,7 +225,7 @@ def score_sessions(
     size: int,
     across: bool,
     seed: int,
-) -> VerificationScores:
+) -> list[VerificationScores]:
     """Scores users by the mean representations of `size` images of one recording, or of two.
 
     Args:
@@ -317,18 +237,28 @@ def score_sessions(
         seed: seed of the choice of recordings, and of the permutations of a method that permutes.
 
     Returns:
-        The scores, with the users that are compared: those who have so many images for both. MAP@R
-        is that of the gallery and the probe.
+        The scores of each group of `draw_sessions`. MAP@R is that of the gallery and the probe.
 
     Raises:
         ValueError: if fewer than two users have recordings of so many images.
     """
-    drawn = draw_sessions(compared, orders, size=size, across=across, seed=seed)
-    if len(drawn.users) < 2:
+    groups = draw_sessions(compared, orders, size=size, across=across, seed=seed)
+    if not groups:
         raise ValueError(
-            f"{len(drawn.users)} users have {'two recordings' if across else 'a recording'} with "
+            f"fewer than two users have {'two sessions' if across else 'a session'} in common with "
             f"{size} images for gallery and probe each; allowed: at least 2 users"
         )
+    return [_score_group(compared, orders, drawn, size=size, seed=seed) for drawn in groups]
+
+
+def _score_group(
+    compared: RecordingRepresentations,
+    orders: Int[np.ndarray, "draw image"],
+    drawn: SessionDraws,
+    *,
+    size: int,
+    seed: int,
+) -> VerificationScores:
     num_users = len(drawn.users)
     permuter = np.random.default_rng(seed)
     owner = np.tile(np.arange(num_users), 2)

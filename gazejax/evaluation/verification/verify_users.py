@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from gazejax.evaluation.folds import Run, fewest_images, resample_users_of
+from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
 from gazejax.evaluation.report import ACROSS
 from gazejax.evaluation.verification import protocol, sessions
 from gazejax.metrics import bootstrap, verification
@@ -54,13 +54,18 @@ def verify_users(
     # A method that one fold lacks says nothing about all of them.
     represented = [[*fold.compared[group]] for fold in folds]
     apart = compares_sessions(run)
+    by_draws = not apart and saw_same_images(run)
     if apart:
         represented += [[*fold.recorded[group]] for fold in folds]
     methods = [method for method in represented[0] if all(method in known for known in represented)]
     variants = [
         (method, variant)
         for method in methods
-        for variant in _variants(method, group, run, orders, apart=apart)
+        for variant in (
+            [_all_viewings(method, group, run, orders)]
+            if by_draws
+            else _divided(method, group, run, orders, apart=apart)
+        )
     ]
     for method, variant in variants:
         if method != "encoder" and variant.table not in tables:
@@ -123,32 +128,53 @@ def verify_users(
     return with_chance | differences, curves, of_encoder
 
 
-def _variants(
+def _all_viewings(
+    method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"]
+) -> _Variant:
+    """What a method is scored by where all users saw the same images, and no sessions are known."""
+    folds, options = run.folds, run.config.eval
+    fewest = fewest_images(folds, method)
+
+    def score(size: int) -> list[protocol.VerificationScores]:
+        return [
+            protocol.score_draws(
+                fold.compared[group][method],
+                orders,
+                size=size,
+                samples_per_user=min(fewest // size, options.samples_per_user),
+                seed=options.seed,
+            )
+            for fold in folds
+        ]
+
+    sizes = protocol.usable_sizes(options.num_images, fewest)
+    return _Variant("encoder", sizes, orders.shape[1], score)
+
+
+def _divided(
     method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"], *, apart: bool
 ) -> list[_Variant]:
-    """What a method is scored by: all viewings, or, apart, those within and across sessions."""
+    """What a method is scored by where the images are divided among galleries and probes.
+
+    Args:
+        method: one of the methods.
+        group: of users.
+        run: the run.
+        orders: orders of the test images.
+        apart: whether sessions are kept apart; else each user has one.
+    """
     folds, options = run.folds, run.config.eval
-    if not apart:
-        fewest = fewest_images(folds, method)
 
-        def score(size: int) -> list[protocol.VerificationScores]:
-            return [
-                protocol.score_draws(
-                    fold.compared[group][method],
-                    orders,
-                    size=size,
-                    samples_per_user=min(fewest // size, options.samples_per_user),
-                    seed=options.seed,
-                )
-                for fold in folds
-            ]
+    def recordings_of(fold: Fold, group: str) -> sessions.RecordingRepresentations:
+        # A group without the method, a control that is left out, counts as the encoder does.
+        if apart:
+            return fold.recorded[group].get(method, fold.recorded[group]["encoder"])
+        known = fold.compared[group]
+        return sessions.joined_recordings(known.get(method, known["encoder"]))
 
-        sizes = protocol.usable_sizes(options.num_images, fewest)
-        return [_Variant("encoder", sizes, orders.shape[1], score)]
-
+    recorded = [recordings_of(fold, one) for fold in folds for one in fold.compared]
     variants = []
-    for across in (False, True):
-        recorded = _recorded(run, method)
+    for across in (False, True) if apart else (False,):
         which: dict[str, Any] = {"across": across, "seed": options.seed}
         usable = {
             sessions.usable_size(recorded, orders, size, **which) for size in options.num_images
@@ -160,8 +186,11 @@ def _variants(
             size: int, which: dict[str, Any] = which
         ) -> list[protocol.VerificationScores]:
             return [
-                sessions.score_sessions(fold.recorded[group][method], orders, size=size, **which)
+                of_group
                 for fold in folds
+                for of_group in sessions.score_sessions(
+                    recordings_of(fold, group), orders, size=size, **which
+                )
             ]
 
         table = "encoder" + (ACROSS if across else "")
@@ -172,26 +201,22 @@ def _variants(
 
 def compares_sessions(run: Run) -> bool:
     """Whether sessions are kept apart; not if they are not known, or too short to be compared."""
-    options = run.config.eval
-    recorded = _recorded(run, "encoder")
-    return sessions.usable_size(recorded, _orders(run), 1, across=False, seed=options.seed) > 0
+    recorded = [known["encoder"] for fold in run.folds for known in fold.recorded.values()]
+    usable = sessions.usable_size(
+        recorded, _orders(run), 1, across=False, seed=run.config.eval.seed
+    )
+    return usable > 0
+
+
+def saw_same_images(run: Run) -> bool:
+    """Whether all users of every fold and group saw the same test images."""
+    viewed = [known["encoder"].viewed for fold in run.folds for known in fold.compared.values()]
+    return all((one == one[:1]).all() for one in viewed)
 
 
 def _orders(run: Run) -> Int[np.ndarray, "draw image"]:
     num_images, options = len(run.folds[0].splits.test_images), run.config.eval
     return protocol.sample_image_orders(num_images, options.num_draws, options.seed)
-
-
-def _recorded(run: Run, method: str) -> list[sessions.RecordingRepresentations]:
-    """The recordings of each fold and group, so that all are compared by equally many images.
-
-    A group without the method, a control that is left out, counts as the encoder does.
-    """
-    return [
-        compared.get(method, compared["encoder"])
-        for fold in run.folds
-        for compared in fold.recorded.values()
-    ]
 
 
 def with_intervals(

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gazejax.data.splits import Splits
 from gazejax.evaluation.folds import Fold, Run
-from gazejax.evaluation.prediction import protocol, sessions
+from gazejax.evaluation.prediction import protocol, score_maps, sessions
 from gazejax.evaluation.prediction.calibration import calibration_grid
-from gazejax.evaluation.prediction.score_maps import prediction_variants
+from gazejax.evaluation.prediction.variants import prediction_variants
 from gazejax.evaluation.verification.protocol import (
     UserRepresentations,
     enrolment_weights,
@@ -48,32 +49,38 @@ def recorded(viewed=VIEWED, user=USER, representations=None):
 
 def test_recordings_and_images_by_hand():
     orders = np.array([np.arange(8), np.arange(8)[::-1]] * 10)
+    # As user 3, all of them.
+    known = recorded(np.tile(VIEWED[:2], (3, 1)), np.repeat(np.arange(3), 2))
     within, across = (
-        sessions.enrol(recorded(), orders, size=2, largest=2, across=one, seed=0)
+        sessions.enrol(known, orders, size=2, largest=2, across=one, seed=0)
         for one in (False, True)
     )
-    # User 4 has one session. Of user 5, only the second session has 2 images beside 2 enrolled.
-    assert within.users.tolist() == [0, 1, 2]
-    assert across.users.tolist() == [0, 2]
-    assert set(map(tuple, within.target.tolist())) == {(0, 2, 4), (1, 2, 4)}
+    assert within.users.tolist() == across.users.tolist() == [0, 1, 2]
+    assert set(map(tuple, within.target.tolist())) == {(0, 2, 4), (1, 3, 5)}
     np.testing.assert_array_equal(within.enrolled, within.target)
-    np.testing.assert_array_equal(across.target, within.target[:, [0, 2]])
-    np.testing.assert_array_equal(across.enrolled[:, 0], 1 - across.target[:, 0])
-    np.testing.assert_array_equal(across.enrolled[:, 1], 3)
+    np.testing.assert_array_equal(across.target, within.target)
+    np.testing.assert_array_equal(across.enrolled + across.target, [[1, 5, 9]] * 20)
     for draw, target in enumerate(across.target[:, 0]):
         for one in (within, across):
-            assert np.flatnonzero(one.is_enrolled[draw, 0]).tolist() == [2, 3]
-            assert np.flatnonzero(one.is_query[draw, 0]).tolist() == (
-                [4, 5, 6, 7] if target else [0, 1]
-            )
-    # Image 1 was seen in both sessions of user 5, then the order decides: forwards, backwards.
-    for draw, (in_target, in_other, queries) in enumerate(
-        [([0, 1], [1, 2], [4, 5]), ([1, 5], [1, 3], [0, 4])]
-    ):
-        assert np.flatnonzero(within.is_enrolled[draw, 2]).tolist() == in_target
-        assert np.flatnonzero(across.is_enrolled[draw, 1]).tolist() == in_other
-        for is_query in (within.is_query[draw, 2], across.is_query[draw, 1]):
-            assert np.flatnonzero(is_query).tolist() == queries
+            for is_enrolled, is_query in zip(
+                one.is_enrolled[draw], one.is_query[draw], strict=True
+            ):
+                assert np.flatnonzero(is_enrolled).tolist() == [2, 3]
+                assert np.flatnonzero(is_query).tolist() == ([4, 5, 6, 7] if target else [0, 1])
+
+
+def test_the_sessions_of_a_draw_are_those_that_most_users_have():
+    orders = np.array([np.arange(8), np.arange(8)[::-1]] * 10)
+    for across in (False, True):
+        found = sessions.enrol(recorded(), orders, size=1, largest=1, across=across, seed=0)
+        # User 4 has one session.
+        assert found.users.tolist() == [0, 2]
+        assert set(map(tuple, found.target.tolist())) == {(0, 3), (1, 4)}
+        of_target = found.target if not across else np.array([[1, 7]]) - found.target
+        np.testing.assert_array_equal(found.enrolled, of_target)
+        # No user enrols with an image that is predicted for any of them.
+        is_enrolled, is_query = found.is_enrolled.any(axis=1), found.is_query.any(axis=1)
+        assert not (is_enrolled & is_query).any()
 
 
 def test_the_largest_enrolment_leaves_as_many_images_to_predict():
@@ -87,9 +94,11 @@ def test_the_largest_enrolment_leaves_as_many_images_to_predict():
 
 
 def test_users_who_cannot_enrol_with_the_most_images_are_left_out_at_every_size():
-    orders = np.arange(8)[None]
-    found = sessions.enrol(recorded(), orders, size=2, largest=3, across=False, seed=0)
-    assert found.users.tolist() == [0, 1]
+    viewed = np.ones((3, 8), bool)
+    viewed[1, 5:] = False
+    known, orders = recorded(viewed, np.arange(3)), np.arange(8)[None]
+    found = sessions.enrol(known, orders, size=2, largest=3, across=False, seed=0)
+    assert found.users.tolist() == [0, 2]
     assert (found.is_enrolled.sum(axis=-1) == 2).all()
 
 
@@ -113,7 +122,8 @@ def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
     for share in (0.3, 0.7, 1.0):
         known = recorded(generator.random((18, 40)) < share, user)
         orders = sample_image_orders(40, 8, 1)
-        size = sessions.images_to_predict(known, across=True) // 2
+        size = sessions.usable_size([(known, known)], orders, 40, across=True, seed=0)
+        assert size >= 3
         within, across = (
             sessions.enrol(known, orders, size=size, largest=size, across=one, seed=0)
             for one in (False, True)
@@ -122,25 +132,54 @@ def test_no_enrolled_image_is_predicted_and_both_tables_predict_the_same_maps():
         assert (within.enrolled == within.target).all()
         assert (across.enrolled != across.target).all()
         for one in (within, across):
-            assert not (one.is_enrolled & one.is_query).any()
+            assert not (one.is_enrolled.any(axis=1) & one.is_query.any(axis=1)).any()
             assert (one.is_enrolled <= known.viewed[one.enrolled]).all()
             assert (one.is_query <= known.viewed[one.target]).all()
             assert (one.is_enrolled.sum(axis=-1) == size).all()
-            assert (one.is_query.sum(axis=-1) >= size).all()
+            assert (one.is_query.sum(axis=-1) >= 1).all()
             assert (known.user[one.enrolled] == one.users).all()
 
 
 def test_without_sessions_users_enrol_with_the_first_images_of_an_order():
-    viewed = np.random.default_rng(3).random((5, 30)) < 0.7
-    known = joined_recordings(
-        UserRepresentations(np.arange(5), np.zeros((5, 30, 1)), viewed, lambda *_: np.zeros(1))
-    )
     orders = sample_image_orders(30, 4, 0)
-    found = sessions.enrol(known, orders, size=7, largest=7, across=False, seed=0)
-    for order, is_enrolled, is_query in zip(orders, found.is_enrolled, found.is_query, strict=True):
-        weight = enrolment_weights(viewed, order, start=0, size=7)
-        np.testing.assert_array_equal(is_enrolled, weight > 0)
-        np.testing.assert_array_equal(is_query, viewed & (weight == 0))
+    for viewed in (np.ones((5, 30), bool), np.random.default_rng(3).random((5, 30)) < 0.7):
+        known = joined_recordings(
+            UserRepresentations(np.arange(5), np.zeros((5, 30, 1)), viewed, lambda *_: np.zeros(1))
+        )
+        found = sessions.enrol(known, orders, size=7, largest=7, across=False, seed=0)
+        for order, is_enrolled, is_query in zip(
+            orders, found.is_enrolled, found.is_query, strict=True
+        ):
+            # Where users saw different images, an image is for the enrolment of all, or of none.
+            allowed = viewed if viewed.all() else viewed & ~is_query.any(axis=0)
+            weight = enrolment_weights(allowed, order, start=0, size=7)
+            np.testing.assert_array_equal(is_enrolled, weight > 0)
+            assert not (is_query & (is_enrolled | ~viewed)).any()
+            if viewed.all():
+                assert (is_query | is_enrolled).all()
+
+
+def test_a_swapped_embedding_is_never_of_the_image_that_is_predicted():
+    """With an effect of the image alone, the own embedding is no better than another one."""
+    generator = np.random.default_rng(0)
+    differences = []
+    for _ in range(20):
+        viewed = np.stack([generator.permutation(20) < 8 for _ in range(6)])
+        of_image = generator.normal(size=(20, 1))
+        values = np.broadcast_to(of_image, (6, 20, 1)) + 0.1 * generator.normal(size=(6, 20, 1))
+        known = recorded(viewed, np.arange(6), values)
+        orders = sample_image_orders(20, 10, 0)
+        size = sessions.usable_size([(known, known)], orders, 2, across=False, seed=0)
+        found = sessions.enrol(known, orders, size=size, largest=size, across=False, seed=0)
+        means = sessions.mean_of_enrolled(values, found)[..., 0]
+        for draw, own in enumerate(means):
+            swapped = np.roll(own, 1)
+            for user, is_query in zip(found.users, found.is_query[draw], strict=True):
+                row = np.flatnonzero(found.users == user)[0]
+                truth = values[user, is_query, 0]
+                score = [-np.abs(one[row] - truth).mean() for one in (own, swapped)]
+                differences.append(score[0] - score[1])
+    assert abs(np.mean(differences)) < 0.05
 
 
 NUM_USERS, NUM_IMAGES, WIDTH = 4, 6, 32
@@ -209,7 +248,7 @@ def own_minus_swapped(column, across):
         scores = protocol.score_maps(
             batch,
             center_prior=prior,
-            other_counts=protocol.other_fixation_counts(joined, images, map_size=(2, WIDTH)),
+            other_counts=score_maps.other_fixation_counts(joined, images, map_size=(2, WIDTH)),
         )[..., protocol.MAP_METRICS.index("nss")]
         gains.append(scores[:, 4] - scores[:, 6:].mean(axis=1))
         maps.append(batch["maps"][:, 0])
@@ -258,7 +297,9 @@ def test_the_table_across_sessions_needs_two_users_with_two_sessions(
     known = recorded(viewed, np.repeat(np.arange(4), 2))
     apart = Recordings(known.user, ("a", "b") * 4, tiny_dataset.gaze)
     config = read_config("synthetic_gaze")
-    fold = Fold(None, config, None, {}, None, None, {}, {"seen": {"encoder": known}})
+    every = np.arange(12)
+    splits = Splits(np.arange(4), np.arange(0), every, every)
+    fold = Fold(None, config, splits, {}, None, None, {}, {"seen": {"encoder": known}})
     found = prediction_variants(Run(None, config, tiny_dataset._replace(recordings=apart), [fold]))
     assert [variant.name for variant in found] == names
     assert [variant.sizes for variant in found] == [[6]] * len(names)

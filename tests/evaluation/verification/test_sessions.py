@@ -34,8 +34,12 @@ def usable_size(compared, size=1000, *, across):
 
 def metrics_of(compared, *, across, size=6):
     orders = protocol.sample_image_orders(compared.viewed.shape[1], 30, 0)
-    scores = sessions.score_sessions(compared, orders, size=size, across=across, seed=0)
-    return protocol.verification_metrics([scores]), scores
+    groups = sessions.score_sessions(compared, orders, size=size, across=across, seed=0)
+    return protocol.verification_metrics(groups), groups
+
+
+def users_of(groups):
+    return [one.users.tolist() for one in groups]
 
 
 def test_what_is_of_the_session_alone_is_known_within_and_not_across():
@@ -66,8 +70,8 @@ def test_gallery_and_probe_share_no_image(across):
     )
     size = usable_size(compared, across=across)
     assert size >= 2
-    _, scores = metrics_of(compared, across=across, size=size)
-    assert scores.similarity.sum() == 0
+    _, groups = metrics_of(compared, across=across, size=size)
+    assert [one.similarity.sum() for one in groups] == [0]
 
 
 def test_users_without_two_sessions_are_left_out_of_comparisons_across():
@@ -75,14 +79,14 @@ def test_users_without_two_sessions_are_left_out_of_comparisons_across():
     viewed = compared.viewed.copy()
     viewed[3] = False  # The second session of the second user.
     compared = compared._replace(viewed=viewed)
-    assert metrics_of(compared, across=False)[1].users.tolist() == [3, 4, 5, 6]
-    assert metrics_of(compared, across=True)[1].users.tolist() == [3, 5, 6]
+    assert users_of(metrics_of(compared, across=False)[1]) == [[3, 4, 5, 6]]
+    assert users_of(metrics_of(compared, across=True)[1]) == [[3, 5, 6]]
     assert usable_size(compared, across=True) == 12
     viewed[5] = viewed[7] = False
     compared = compared._replace(viewed=viewed)
     assert usable_size(compared, across=True) == 0
     with pytest.raises(
-        ValueError, match=r"1 users have two recordings with 6 images .* at least 2"
+        ValueError, match=r"fewer than two users have two sessions .* 6 images .* at least 2"
     ):
         metrics_of(compared, across=True)
 
@@ -121,13 +125,52 @@ def test_what_all_users_have_in_common_in_a_session_is_not_known(across):
     assert abs(np.mean(found) - 0.5) < 0.04
 
 
+@pytest.mark.parametrize("across", [False, True])
+def test_nor_is_it_where_users_have_different_numbers_of_sessions(across):
+    found = []
+    for seed in range(6):
+        compared = recordings_of(0.0, 0.0, seed=seed, users=12, sessions=4)
+        of_session = 2 * np.random.default_rng(seed).normal(size=(4, 1, 16))[compared.session]
+        # User 0 has one session, users 1 to 4 have two, and so on.
+        is_there = compared.session <= (compared.user + 3) // 4
+        of_there = {
+            name: getattr(compared, name)[is_there] for name in ("user", "session", "viewed")
+        }
+        values = (compared.representations + of_session)[is_there]
+        metrics, groups = metrics_of(
+            compared._replace(representations=values, **of_there), across=across
+        )
+        assert [len(one.users) for one in groups] == [11 if across else 12]
+        found.append(metrics["roc_auc"])
+    assert abs(np.mean(found) - 0.5) < 0.04
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_users_who_have_other_sessions_are_compared_among_themselves(across):
+    found = []
+    for seed in range(6):
+        compared = recordings_of(0.0, 0.0, seed=seed, users=12, sessions=3)
+        of_session = 2 * np.random.default_rng(seed).normal(size=(3, 1, 16))[compared.session]
+        # Each user has two of three sessions.
+        is_there = compared.session != compared.user % 3
+        compared = compared._replace(
+            representations=(compared.representations + of_session)[is_there],
+            **{name: getattr(compared, name)[is_there] for name in ("user", "session", "viewed")},
+        )
+        assert usable_size(compared, 6, across=across) == 6
+        metrics, groups = metrics_of(compared, across=across)
+        assert [len(one.users) for one in groups] == ([4, 4, 4] if across else [8, 4])
+        found.append(metrics["roc_auc"])
+    assert abs(np.mean(found) - 0.5) < 0.04
+
+
 def test_one_short_session_does_not_limit_all_users():
     compared = recordings_of(2.0, 0.2, users=4)
     viewed = compared.viewed.copy()
     viewed[7, 2:] = False
     compared = compared._replace(viewed=viewed)
     assert usable_size(compared, across=True) == 12
-    assert metrics_of(compared, across=True, size=12)[1].users.tolist() == [3, 4, 5]
+    assert users_of(metrics_of(compared, across=True, size=12)[1]) == [[3, 4, 5]]
 
 
 @pytest.mark.parametrize("across", [False, True])
@@ -140,11 +183,11 @@ def test_a_short_session_more_leaves_out_no_user_at_any_n(across):
     compared = recordings_of(1.0, 0.0, users=12, sessions=3, images=100, viewed=viewed)
     orders = protocol.sample_image_orders(100, 30, 0)
     for size in (2, 4, 8, 10):
-        drawn = sessions.draw_sessions(compared, orders, size=size, across=across, seed=0)
+        [drawn] = sessions.draw_sessions(compared, orders, size=size, across=across, seed=0)
         assert len(drawn.users) == 12
         for rows, images in zip(drawn.gallery, drawn.of_galleries, strict=True):
             assert (viewed[rows] & images).sum(axis=1).min() >= size
         for rows, images in zip(drawn.probe, drawn.of_galleries, strict=True):
             assert (viewed[rows] & ~images).sum(axis=1).min() >= size
     assert usable_size(compared, 10, across=across) == 10
-    assert 20 <= usable_size(compared, across=across) < 30
+    assert 20 <= usable_size(compared, across=across) <= 30
