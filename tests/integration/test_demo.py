@@ -1,4 +1,4 @@
-"""The demo's training, in a third of its steps, and whether it learnt users that it never saw."""
+"""The demo's training, in a quarter of its steps, and whether it learnt users that it never saw."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def demo(tmp_path_factory) -> Path:
         sys.executable,
         "train.py",
         "--config=configs/synthetic_gaze.py",
-        *("--config.encoder.num_steps=200", "--config.saliency.num_steps=160"),
+        *("--config.encoder.num_steps=150", "--config.saliency.num_steps=100"),
         f"--workdir={folder / 'run'}",
         f"--config.data.data_dir={folder / 'data'}",
         "--config.controls.train_permuted_encoder=False",  # As `make demo`.

@@ -154,6 +154,7 @@ def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
     """A few steps only: that every part fits the real data, not that anything is learnt."""
     overrides = {
         "data.data_dir": osie_dir,
+        "features.image_size": "(144, 192)",
         "encoder.num_steps": 4,
         "encoder.optimizer.warmup_steps": 1,
         "saliency.num_steps": 4,
@@ -184,7 +185,7 @@ def test_train_py_runs_from_release_to_table(osie_dir, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        env=compiling.program_environment(),
+        env=compiling.program_environment(is_long=True),
     )
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
