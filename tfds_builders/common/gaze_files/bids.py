@@ -62,6 +62,13 @@ def recognise_bids(opened: Opened) -> Role:
     return "fixations" if opened.path.absolute() == first else "beside"
 
 
+def recordings_of_bids(opened: Opened) -> set[tuple[str, str]]:
+    """Returns the run of a file, and no recording: all files of a run are of one."""
+    name = bids_names.parse(opened.path)
+    entities = {} if name is None else bids_names.without_recording(name.entities)
+    return {("_".join(f"{key}-{label}" for key, label in entities.items()), "")}
+
+
 def read_bids(opened: Opened, how: How) -> Rows:
     """Reads the fixations of one eye in one run.
 

@@ -404,3 +404,17 @@ def test_samples_without_their_columns_are_refused_by_name(tmp_path: Path) -> No
     assert bids.recognise_bids(open_file(old)) == "samples"
     with pytest.raises(ValueError, match="has the suffix '_eyetrack' of drafts of BIDS, expected"):
         bids.read_bids(open_file(old), NO_OPTIONS)
+
+
+def test_a_run_of_an_unknown_kind_is_not_left_out_beside_others(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    other = RUN.replace("07", "08")
+    for path in (tmp_path / RUN).parent.glob("*eye2*"):
+        content = path.read_bytes()
+        if "physioevents" in path.name:
+            content = gzip.compress(gzip.decompress(content).replace(b"fixation", b"Fixatie"))
+        copy = (tmp_path / other).parent / path.name.replace("sub-07", "sub-08")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+    with pytest.raises(ValueError, match=r"_physio\.tsv\.gz holds .*not given \(.*'Fixatie', exp"):
+        gaze_files.read([tmp_path], Options())

@@ -58,6 +58,15 @@ def _repeats_fixations(opened: Opened) -> bool:
     return any(one == other for one, other in itertools.pairwise(keys))
 
 
+def recordings_of_gazepoint(opened: Opened) -> set[tuple[str, str]]:
+    """Returns each person of a file, and no recording."""
+    person = people.column_of_person(opened, own=[_MARK])
+    if person is None:
+        return {(rows.normalize(_person(opened.path)), "")}
+    table = containers.read_table(opened, {person}, names_in={person})
+    return {(name, "") for name in people.names_of_people(table, person, "").names}
+
+
 def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     """Reads the fixations of an export, in fractions of the screen.
 

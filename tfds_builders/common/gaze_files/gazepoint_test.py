@@ -93,6 +93,11 @@ def test_all_gaze_beside_its_fixations_is_not_read_twice(tmp_path: Path) -> None
     for file in ("p_all_gaze.csv", "renamed.csv"):
         opened = write(tmp_path / file, ALL_GAZE)
         assert gazepoint.recognise_gazepoint(opened) == "samples"
+    with pytest.raises(
+        ValueError, match=r"renamed\.csv holds .* of 'renamed', whose fixations are"
+    ):
+        read([tmp_path], Options())
+    (tmp_path / "renamed.csv").unlink()
     write(tmp_path / "q_all_gaze.csv", ALL_GAZE)  # Has no fixations of its own.
     found, errors = read([tmp_path], Options())
     assert errors == []
@@ -100,7 +105,7 @@ def test_all_gaze_beside_its_fixations_is_not_read_twice(tmp_path: Path) -> None
     assert found.user_ids == ["p", "q"]
     assert np.bincount(found.user).tolist() == [2, 5]
     [note] = [note for note in found.notes if "left out: samples of gaze" in note]
-    assert "p_all_gaze.csv and 1 more" in note
+    assert "p_all_gaze.csv left out" in note
     assert found.format == "gazepoint"
 
 

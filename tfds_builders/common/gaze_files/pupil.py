@@ -247,7 +247,16 @@ def recognise_pupil_core(opened: Opened) -> Role:
         return "fixations"
     if columns >= _CORE_SCENE:
         return "scene"
-    return "beside" if columns >= {"gaze_timestamp", names["on_surf"]} else ""
+    if columns >= {"gaze_timestamp", names["on_surf"]}:
+        # Of a recording whose fixations are not exported, it is the only gaze.
+        has_fixations = any(opened.path.parent.glob("fixations_on_surface_*"))
+        return "beside" if has_fixations else "samples"
+    return ""
+
+
+def recordings_of_core(opened: Opened) -> set[tuple[str, str]]:
+    """Returns the name of the recording, and nothing else."""
+    return {(_recording(opened.path), "")}
 
 
 def _core_names(opened: Opened) -> dict[str, str]:
@@ -275,7 +284,13 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
             the file, and the row where it is one row.
     """
     path = opened.path
-    if recognise_pupil_core(opened) != "fixations":
+    role = recognise_pupil_core(opened)
+    if role == "samples":
+        raise ValueError(
+            f"{path} holds samples of gaze on a surface, not fixations: export the fixations on "
+            "the surface (fixations_on_surface_NAME.csv)"
+        )
+    if role != "fixations":
         raise _scene_error(path, "the surface tracker (fixations_on_surface_NAME.csv)")
     person = people.column_of_person(opened)
     core = _core_names(opened)

@@ -244,8 +244,10 @@ def test_old_exports_have_other_names_and_a_row_for_each_fixation(tmp_path: Path
         {"not on the surface": 1},
     )
     assert "with 'on_srf' True" in found.taken
-    gaze = write(tmp_path / "gaze.csv", "world_timestamp\tgaze_timestamp\tx_norm\ty_norm\ton_srf\n")
-    assert pupil.recognise_pupil_core(gaze) == "beside"
+    for folder, role in ((tmp_path / "ann", "beside"), (tmp_path / "bob", "samples")):
+        header = "world_timestamp\tgaze_timestamp\tx_norm\ty_norm\ton_srf\n"
+        gaze = write(folder / "gaze_positions_on_surface_a.csv", header)
+        assert pupil.recognise_pupil_core(gaze) == role
     for old, new, message in (
         ("\tFalse", "\t0", "row 2: on_srf is '0', expected true, false"),
         ("\n9\t", "\n\t", "row 2: id is empty, expected a number"),

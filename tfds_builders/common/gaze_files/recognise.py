@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import (
     bids,
+    bids_samples,
     containers,
     eyelink,
     eyelink_asc,
@@ -48,11 +49,14 @@ class Format(NamedTuple):
         recognise: returns what a file is in this format.
         read: reads a file.
         takes: the options that only some formats look at; those of `PLAIN` are its own.
+        recordings: returns the person and the recording of the rows of a file, "": not known; None:
+            of a format without files of samples beside those of fixations.
     """
 
     recognise: Callable[[Opened], Role]
     read: Callable[[Opened, How], Rows]
     takes: frozenset[str] = frozenset()
+    recordings: Callable[[Opened], set[tuple[str, str]]] | None = None
 
 
 # In the order in which a file is tried; each file is of one format at most.
@@ -66,18 +70,26 @@ FORMATS: dict[str, Format] = {
     "eyelink-asc": Format(
         eyelink_asc.recognise_eyelink_asc, eyelink_asc.read_eyelink_asc, _TAKES_EYE
     ),
-    "smi": Format(smi.recognise_smi, smi.read_smi, _TAKES_BOTH),
+    "smi": Format(smi.recognise_smi, smi.read_smi, _TAKES_BOTH, smi.recordings_of_smi),
     "jspsych": Format(web.recognise_jspsych, web.read_jspsych, _TAKES_DETECT),
     "gorilla": Format(gorilla.recognise_gorilla, gorilla.read_gorilla, _TAKES_DETECT),
-    "gazepoint": Format(gazepoint.recognise_gazepoint, gazepoint.read_gazepoint),
+    "gazepoint": Format(
+        gazepoint.recognise_gazepoint,
+        gazepoint.read_gazepoint,
+        recordings=gazepoint.recordings_of_gazepoint,
+    ),
     "pupil-cloud": Format(pupil.recognise_pupil_cloud, pupil.read_pupil_cloud),
-    "pupil-core": Format(pupil.recognise_pupil_core, pupil.read_pupil_core),
-    "tobii": Format(tobii.recognise_tobii, tobii.read_tobii, _TAKES_DETECT),
+    "pupil-core": Format(
+        pupil.recognise_pupil_core, pupil.read_pupil_core, recordings=pupil.recordings_of_core
+    ),
+    "tobii": Format(
+        tobii.recognise_tobii, tobii.read_tobii, _TAKES_DETECT, tobii.recordings_of_tobii
+    ),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
     "massvis": Format(published.recognise_massvis, published.read_massvis),
     "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
     "scene": Format(published.recognise_scene, published.read_scene),
-    "bids": Format(bids.recognise_bids, bids.read_bids, _TAKES_BOTH),
+    "bids": Format(bids.recognise_bids, bids.read_bids, _TAKES_BOTH, bids.recordings_of_bids),
     "coco-json": Format(scanpaths.recognise_coco_json, scanpaths.read_coco_json),
     "pymovements": Format(scanpaths.recognise_pymovements, scanpaths.read_pymovements, _TAKES_EYE),
     # Recognised to be refused, with what to export instead.
@@ -240,12 +252,37 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
     for one in found.get("beside", []):
         notes.append((one.path, " left out: part of the export that holds no gaze of its own"))
     if "fixations" in found:
+        _check_given(name, found)
         for one in found.get("samples", []):
             notes.append((one.path, " left out: samples of gaze, whose fixations are given"))
     if chosen is not found.get("scene"):
         for one in found.get("scene", []):
             notes.append((one.path, " left out: in the picture of a scene camera"))
     return name, chosen, _one_for_each_reason(notes)
+
+
+def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
+    """Checks that fixations are given of each recording of which samples are given.
+
+    Raises:
+        ValueError: a file of samples has a person or a recording without fixations.
+    """
+    recordings_of = FORMATS[name].recordings if name in FORMATS else None
+    samples = found.get("samples", [])
+    if recordings_of is None or not samples:
+        return
+    given = set[tuple[str, str]]().union(*map(recordings_of, found["fixations"]))
+    known = given | {(user, "") for user, _ in given}
+    for one in samples:
+        for user, recording in sorted(recordings_of(one)):
+            if not {(user, recording), (user, "")} & (known if not recording else given):
+                what = " ".join(filter(None, (user, recording)))
+                why = bids_samples.in_place_of_fixations(one.path) if name == "bids" else ""
+                raise ValueError(
+                    f"{one.path} holds samples of gaze of {what!r}, whose fixations are not given"
+                    f"{f' ({why})' if why else ''}, expected the fixations of each recording: give "
+                    "them too, or leave the file out of the folder"
+                )
 
 
 def _one_for_each_reason(notes: Sequence[tuple[Path, str]]) -> list[str]:

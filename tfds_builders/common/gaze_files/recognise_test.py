@@ -167,3 +167,27 @@ def test_an_option_of_the_format_is_taken(
     except ValueError as error:  # One sample is no fixation.
         assert name == "eyelink-samples"
         assert "--detect-fixations finds none in 1 samples with gaze" in str(error)  # noqa: PT017
+
+
+SAMPLES = (
+    "Recording timestamp [ms]\tSensor\tParticipant name\tRecording name\tPresented Media name\t"
+    "Gaze point X [DACS px]\tGaze point Y [DACS px]\n1000\tEye Tracker\t{}\t{}\ta.jpg\t660\t337\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("user", "recording", "is_given"),
+    [("P1", "R1", True), ("P2", "R1", False), ("P1", "R2", False)],
+)
+def test_samples_are_left_out_only_where_the_fixations_of_their_recording_are_given(
+    user: str, recording: str, is_given: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.tsv").write_text(EXAMPLES["tobii"][1])
+    (tmp_path / "b.tsv").write_text(SAMPLES.format(user, recording))
+    if is_given:
+        found, _ = gaze_files.read([tmp_path], Options())
+        assert found is not None
+        assert f"{tmp_path / 'b.tsv'} left out: samples of gaze, whose" in "\n".join(found.notes)
+        return
+    with pytest.raises(ValueError, match=f"of '{user} {recording}', whose fixations are not given"):
+        gaze_files.read([tmp_path], Options())

@@ -18,6 +18,7 @@ _EVENTS = "Table Header for Fixations:"
 _EVENT_COLUMNS = ("Trial", "Start", "End", "Duration", "Location X", "Location Y")
 _MESSAGE = re.compile(r"#\s*Message:\s*(.*\S)")
 _SUBJECT = re.compile(r"^(?:##[ \t]*)?Subject:[ \t]*(\S.*)$", re.M)
+_CONVERTED = re.compile(r"^(?:##[ \t]*)?Converted from:[ \t]*(\S.*)$", re.M)
 _STIMULUS = re.compile(r"^Stimulus:[ \t]*(\S.*)$", re.M)
 
 _START, _END = "Event Start Trial Time [ms]", "Event End Trial Time [ms]"
@@ -43,6 +44,18 @@ def recognise_smi(opened: Opened) -> Role:
     if "Category" in columns and _positions(opened.columns):
         return "fixations"
     return "samples" if _SAMPLES.search(opened.head) else ""
+
+
+def recordings_of_smi(opened: Opened) -> set[tuple[str, str]]:
+    """Returns each person and the name of the converted recording, "" where it is not named."""
+    if "Participant" in opened.columns and "Category" in opened.columns:
+        table = containers.read_table(opened, {"Participant"}, names_in={"Participant"})
+        names = rows.names_of(table["Participant"], missing=rows.MISSING).names
+        return {(name, "") for name in names}
+    subject = _SUBJECT.search(opened.head)
+    user = rows.normalize(subject[1]) if subject else _name_of_file(opened.path)
+    recording = _CONVERTED.search(opened.head)
+    return {(user, re.split(r"[\\/]", recording[1].strip())[-1] if recording else "")}
 
 
 def read_smi(opened: Opened, how: How) -> Rows:

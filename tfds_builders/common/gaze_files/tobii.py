@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tfds_builders.common.gaze_files import (
+    containers,
     people,
     rows,
     tobii_events,
@@ -38,6 +39,36 @@ def recognise_tobii(opened: Opened) -> Role:
     if any(map(_MAPPED.match, opened.columns)) or {"fixation point x", "eye movement type"} & named:
         return "fixations"
     return "samples" if "gaze point x" in named else ""
+
+
+def recordings_of_tobii(opened: Opened) -> set[tuple[str, str]]:
+    """Returns each person and recording of a file, "" where there is no column of recordings."""
+    if stated := tobii_studio.stated_recording(opened):
+        return {stated}
+    named = tobii_events.by_name(opened.columns)
+    user, session = (
+        pick(named, f"{name} name", "") or pick(named, f"{name}name", "")
+        for name in ("participant", "recording")
+    )
+    user = user or people.column_of_person(opened)
+    sensor = pick(named, "sensor", "")
+    kind = pick(named, "eye movement type", "") or pick(named, "gazeeventtype", "")
+    wanted = {name for name in (user, session, sensor, kind) if name is not None}
+    if not wanted:
+        return {(rows.normalize(rows.stem(opened.path)), "")}
+    table = containers.read_table(opened, wanted, names_in=wanted)
+    columns = []
+    for name, otherwise in ((user, rows.stem(opened.path)), (session, "")):
+        names = rows.one_name(otherwise, table.num_rows)
+        names = names if name is None else rows.names_of(table[name])
+        columns.append(np.array([*names.names, ""])[names.codes])
+    is_used = np.ones(table.num_rows, bool)
+    if sensor is not None:
+        is_used &= tobii_events.is_name(table, sensor, "Eye Tracker")
+    if kind is not None and recognise_tobii(opened) == "fixations":
+        is_used &= tobii_events.is_name(table, kind, "Fixation")
+    pairs = {(str(one), str(two)) for one, two in zip(*(c[is_used] for c in columns), strict=True)}
+    return {pair for pair in pairs if pair[0]}
 
 
 def read_tobii(opened: Opened, how: How) -> Rows:

@@ -44,6 +44,25 @@ def read_studio(opened: Opened, how: How) -> Rows:
     return _read_version_3(opened, how) if number is None else _read_version_2(opened, number)
 
 
+def stated_recording(opened: Opened) -> tuple[str, str] | None:
+    """Returns the person and the recording that version 2 has in lines before the table."""
+    number = _header_line(opened)
+    if number is None:
+        return None
+    stated = _stated(opened, number)
+    user = stated.get("Subject") or rows.stem(opened.path)
+    return rows.normalize(user), rows.normalize(stated.get("Recording", ""))
+
+
+def _stated(opened: Opened, number: int) -> dict[str, str]:
+    """Returns what the lines before the table say, by their names."""
+    stated = {}
+    for line in containers.split_lines(opened.head)[:number]:
+        name, _, value = line.partition(":")
+        stated[name.strip()] = value.strip()
+    return stated
+
+
 def _read_version_3(opened: Opened, how: How) -> Rows:
     """Reads places in pixels of the image as it was shown."""
     given = set(opened.columns)
@@ -132,11 +151,7 @@ def _names_at(opened: Opened, number: int) -> list[str]:
 def _read_version_2(opened: Opened, number: int) -> Rows:
     """Reads one row a fixation of one recording, without images."""
     path = opened.path
-    lines = containers.split_lines(opened.head)
-    stated = {}
-    for line in lines[:number]:
-        name, _, value = line.partition(":")
-        stated[name.strip()] = value.strip()
+    stated = _stated(opened, number)
     unit = stated.get("Coordinate unit", "Pixels")
     if unit != "Pixels":
         raise ValueError(f"{path}: Coordinate unit is {unit!r}, expected Pixels")
