@@ -150,6 +150,10 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         reason = f"not {condition}"
         found = rows.take(found, fits[found.place - 1], reason)
         found = found._replace(left_out={reason: 0, **found.left_out})
+    found = found._replace(
+        image=None if found.image is None else rows.without_markers(found.image),
+        user=None if found.user is None else rows.without_markers(found.user),
+    )
     found = _name_image(found, one, options.image_from)
     if options.drop_missing:
         is_missing = found.x.is_missing | found.y.is_missing
@@ -189,7 +193,7 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
             value = rows.stem(one.path) if field == "file" else one.path.parent.name
             texts[field] = [value] * len(found.place)
         elif field in one.columns:
-            column = rows.names_of(containers.read_table(one, {field})[field])
+            column = rows.names_of(containers.read_table(one, {field})[field], rows.MISSING)
             texts[field] = _texts(rows.take_names(column, found.place - 1))
         elif field == "trial" and found.trial is not None:
             texts[field] = [f"{value:g}" for value in found.trial.values]
@@ -208,7 +212,7 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         name = template
         for field, value in zip(texts, values, strict=True):
             name = name.replace(f"{{{field}}}", value)
-        named.append(name)
+        named.append(name if all(values) else "")
     return found._replace(image=rows.names_of(named))
 
 

@@ -318,7 +318,9 @@ def test_missing_columns_are_offered(tmp_path: Path) -> None:
     assert "--columns image=picture,user=subject,x=fix_x,y=fix_y,duration_ms=dur" in found
 
 
-@pytest.mark.parametrize("marker", ["NA", "nan", ".", "UNDEFINED", "None", " n/a "])
+@pytest.mark.parametrize(
+    "marker", ["NA", "nan", ".", "UNDEFINED", "None", " n/a ", "#N/A", "<NA>", "(null)", "NaT"]
+)
 @pytest.mark.parametrize("column", ["image", "user"])
 def test_a_marker_of_missing_values_is_no_name(column: str, marker: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
@@ -330,6 +332,14 @@ def test_a_marker_of_missing_values_is_no_name(column: str, marker: str, tmp_pat
     assert (found.image_ids, found.user_ids) == (["a"], ["P"])
     assert found.xy.tolist() == [[1, 2], [5, 6]]
     assert f"1 rows left out: without a name of the {column}" in found.notes
+
+
+def test_a_name_of_an_image_is_not_made_of_a_marker(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("k,user,x,y\na,P,1,2\n#REF!,P,3,4\n")
+    options = Options(columns=(("image", "k"),), image_from="{k}.png")
+    _, errors = gaze_files.read([path], options)
+    assert errors == [f"{path} row 2: image is '#REF!', expected a name"]
 
 
 def test_a_recording_of_data_viewer_without_a_name_is_no_person(tmp_path: Path) -> None:

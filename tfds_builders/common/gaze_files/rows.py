@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from tfds_builders.common.coordinates import Units, YAxis
 
-# What exporters write where there is no value.
+# What exporters, data frames, databases and spreadsheets write where there is no value.
 MISSING = frozenset(
     [
         "",
@@ -31,6 +31,9 @@ MISSING = frozenset(
         "UNDEFINED",
         "UNDEFINEDnull",
         "undefined",
+        *("NaT", "<NA>", "<null>", "<NULL>", "(null)", "(NULL)", "\\N"),
+        *("#N/A", "#VALUE!", "#REF!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"),
+        *("#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!"),
     ]
 )
 
