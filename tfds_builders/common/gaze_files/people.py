@@ -14,8 +14,13 @@ from tfds_builders.common.gaze_files.rows import Names
 _NAMES = frozenset(
     name + ending
     for name in ("participant", "subject", "subj", "user", "person", "observer")
-    for ending in ("", "id")
+    for ending in ("", "id", "nr", "no", "num", "number", "code", "name")
 )
+
+
+def names_person(column: str) -> bool:
+    """Whether a column is called like those that users add for the person."""
+    return re.sub(r"[\W_]", "", column).lower() in _NAMES
 
 
 def column_of_person(opened: Opened, own: Collection[str] = ()) -> str | None:
@@ -26,16 +31,13 @@ def column_of_person(opened: Opened, own: Collection[str] = ()) -> str | None:
         own: columns of the tracker that hold something else.
 
     Returns:
-        The name of the column; None: there is no such column.
+        The name of the column; None: there is no such column. Of columns that divide the rows
+        alike, such as a number and a name of each person, the first one.
 
     Raises:
-        ValueError: two columns could be the person and differ.
+        ValueError: two columns could be the person and do not divide the rows alike.
     """
-    columns = [
-        name
-        for name in opened.columns
-        if name not in own and re.sub(r"[\s_]", "", name).lower() in _NAMES
-    ]
+    columns = [name for name in opened.columns if name not in own and names_person(name)]
     if not columns:
         return None
     table = containers.read_table(opened, set(columns), names_in=set(columns))
@@ -44,9 +46,14 @@ def column_of_person(opened: Opened, own: Collection[str] = ()) -> str | None:
     if not found:
         return None
     first, *others = found
-    texts = np.array([*found[first].names, ""])[found[first].codes]
+    codes = found[first].codes
     for other in others:
-        differs = texts != np.array([*found[other].names, ""])[found[other].codes]
+        # Each person has the name of its first row in the other column, and the other way round.
+        pairs = (codes, found[other].codes), (found[other].codes, codes)
+        differs = np.zeros(len(codes), bool)
+        for one, two in pairs:
+            _, first_row, number = np.unique(one, return_index=True, return_inverse=True)
+            differs |= two != two[first_row][number.reshape(-1)]
         for row in np.flatnonzero(differs)[:1]:
             cells = [table[name][int(row)].as_py() for name in (first, other)]
             raise ValueError(

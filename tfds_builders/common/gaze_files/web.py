@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
+import pyarrow as pa
 
 from tfds_builders.common import raw_files
-from tfds_builders.common.gaze_files import containers, detection, plain, rows, samples
+from tfds_builders.common.gaze_files import containers, detection, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Rows
@@ -20,14 +21,15 @@ _ADVICE = "a webcam gives no fixations of its own"
 
 _GAZE, _TARGETS = "webgazer_data", "webgazer_targets"
 _JSPSYCH_KEYS = frozenset(("trial_type", "trial_index"))
-# Columns that experimenters add for the person, in small letters and without signs.
+# Further columns that experimenters add for the person, in small letters and without signs.
 _PEOPLE = frozenset(
     [
-        *("subject", "subjectid", "subjectnr", "subj", "subjid"),
-        *("participant", "participantid", "participantcode", "pid"),
-        *("user", "userid", "prolificid", "prolificpid", "sonaid", "workerid", "runid"),
+        *("sub", "subid", "subnr", "subnum", "subnumber", "ppid", "ppt", "pptid", "pid"),
+        *("prolificid", "prolificpid", "sonaid", "workerid", "runid"),
     ]
 )
+# What counts the trials of one run of the experiment, in the order of trust.
+_ORDERS = ("trial_index", "time_elapsed")
 _SESSIONS = frozenset(("session", "sessionid"))
 _IMG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 
@@ -68,7 +70,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
 
     Raises:
         ValueError: no detection is asked for, a sample is no object of x, y and t, several columns
-            could name the person, or only some pictures have a place.
+            could name the person, several runs name none, or only some pictures have a place.
     """
     path = opened.path
     samples.check_detection(path, how, advice=_ADVICE)
@@ -103,7 +105,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
             "trials have: choose trials by --where"
         )
     lengths = [len(trial.samples) for trial in trials]
-    column, user = _person(path, trials, kind)
+    column, user = _person(path, values, trials, kind)
     session = _column(trials, _SESSIONS)
     joined = np.concatenate([trial.samples for trial in trials] or [np.zeros((0, 3))])
     place = np.repeat([trial.place for trial in trials], lengths).astype(np.int64)
@@ -142,16 +144,22 @@ def _read_trials(opened: Opened) -> list[Mapping[str, Any]]:
     if opened.suffix == ".jsonl":  # As a table, all objects would have the same keys.
         return containers.read_json_lines(opened)
     if opened.suffix != ".json":
-        known = (_GAZE, _TARGETS, "stimulus", "trial_type")
-        names = {name for name in opened.columns if name in known or _plain(name) in _PEOPLE}
+        known = (_GAZE, _TARGETS, "stimulus", "trial_type", *_ORDERS)
+        names = {name for name in opened.columns if name in known or _is_person(name)}
         names |= {name for name in opened.columns if _plain(name) in _SESSIONS}
         return containers.read_table(opened, names).to_pylist()
     values = containers.read_json(opened)
+    of_all: dict[str, Any] = {}
     if isinstance(values, dict):  # Some servers add an object around the list.
+        of_all = {
+            key: value
+            for key, value in values.items()
+            if _is_person(key) or _plain(key) in _SESSIONS
+        }
         values = next((values[key] for key in ("data", "trials") if key in values), None)
     if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
         raise ValueError(f"{opened.path} is not JSON of jsPsych, expected a list of objects")
-    return values
+    return [{**of_all, **one} for one in values] if of_all else values
 
 
 def _trial(where: str, place: int, values: Mapping[str, Any]) -> _Trial | None:
@@ -283,6 +291,10 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
+def _is_person(name: str) -> bool:
+    return people.names_person(name) or _plain(name) in _PEOPLE
+
+
 def _column(trials: Sequence[_Trial], names: frozenset[str]) -> tuple[str, list[str]] | None:
     """Returns the first column of one of the names that has a value in a trial."""
     for column in dict.fromkeys(name for trial in trials for name in trial.values):
@@ -293,16 +305,55 @@ def _column(trials: Sequence[_Trial], names: frozenset[str]) -> tuple[str, list[
     return None
 
 
-def _person(path: Path, trials: Sequence[_Trial], kind: str) -> tuple[str, Names | None]:
-    """Returns the column of the person and the person of each trial.
+def _runs(values: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Numbers the runs of an experiment: int64 [number of trials].
 
-    Columns that divide the trials alike mean the same; the first one is taken.
+    Trials are counted through a run: where the count does not rise, another run begins.
+    """
+    for name in _ORDERS:
+        texts = [_text(one.get(name)) for one in values]
+        order = rows.numbers_of(pa.chunked_array([pa.array(texts, pa.string())])).values
+        given = np.flatnonzero(np.isfinite(order))
+        if len(given):
+            starts = np.zeros(len(values), np.int64)
+            starts[given[1:][np.diff(order[given]) <= 0]] = 1
+            return np.cumsum(starts)
+    return np.zeros(len(values), np.int64)
+
+
+def _person(
+    path: Path, values: Sequence[Mapping[str, Any]], trials: Sequence[_Trial], kind: str
+) -> tuple[str, Names | None]:
+    """Returns the column of the person and the person of each trial with gaze.
+
+    Columns that divide the trials alike mean the same; the first one is taken. A column that stands
+    only in trials without gaze, such as those before, is the person of all trials of a run.
+
+    Args:
+        path: the file, for messages.
+        values: of all trials of the file.
+        trials: with gaze.
+        kind: of the place of a trial, for messages.
     """
     found: dict[str, Names] = {}
-    for column in dict.fromkeys(name for trial in trials for name in trial.values):
-        if _plain(column) not in _PEOPLE:
+    run = _runs(values)
+    of_gaze = np.array([trial.place - 1 for trial in trials], np.int64)
+    for column in dict.fromkeys(name for one in values for name in one):
+        if not _is_person(column):
             continue
-        names = rows.names_of([_text(trial.values.get(column)) for trial in trials])
+        texts = np.array([_text(one.get(column)) for one in values], object)
+        for number in np.unique(run[of_gaze]):
+            at, here = np.flatnonzero(run == number), of_gaze[run[of_gaze] == number]
+            named = dict.fromkeys(filter(None, texts[at]))
+            if any(texts[here]) or not named:
+                continue
+            if len(named) > 1:
+                raise ValueError(
+                    f"{path}: {column!r} is {' and '.join(map(repr, list(named)[:2]))} in trials "
+                    f"without gaze before {kind} {at[-1] + 1}, expected one person in a run"
+                )
+            texts[here] = next(iter(named))
+        names = rows.names_of(list(texts[of_gaze]))
         lacking = np.flatnonzero(names.codes < 0)
         if len(lacking) == len(trials):
             continue
@@ -313,6 +364,12 @@ def _person(path: Path, trials: Sequence[_Trial], kind: str) -> tuple[str, Names
             )
         found[column] = names
     if not found:
+        for again in of_gaze[run[of_gaze] > run[of_gaze[:1]]][:1]:
+            raise ValueError(
+                f"{path} {kind} {again + 1}: {_shown_order(values, again)} begins anew, as in "
+                "another run of the experiment, and no column names the person, expected a column "
+                "such as 'subject', or a file for each person"
+            )
         return "", None
     first = next(iter(found))
     for column, names in found.items():
@@ -323,6 +380,11 @@ def _person(path: Path, trials: Sequence[_Trial], kind: str) -> tuple[str, Names
                 "leave one out of the file"
             )
     return first, found[first]
+
+
+def _shown_order(values: Sequence[Mapping[str, Any]], place: int) -> str:
+    name = next((name for name in _ORDERS if name in values[place]), _ORDERS[0])
+    return f"{name} ({values[place].get(name)})"
 
 
 def _text(value: Any) -> str:

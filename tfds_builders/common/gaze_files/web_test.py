@@ -199,6 +199,33 @@ def test_the_person_is_from_columns_that_agree(tmp_path: Path) -> None:
         web.read_jspsych(write_json(tmp_path / "c.json", values), HOW)
 
 
+@pytest.mark.parametrize("column", ["observer", "person_id", "subject_number"])
+def test_the_person_of_a_run_may_stand_in_a_trial_without_gaze(column: str, tmp_path: Path) -> None:
+    values = [value for user in "AB" for value in trials(**{column: user})]
+    for number in (1, 2, 4, 5):
+        del values[number][column]
+    for write in (write_json, write_lines, write_csv):
+        suffix = {write_json: "json", write_lines: "jsonl", write_csv: "csv"}[write]
+        found = web.read_jspsych(write(tmp_path / f"a.{suffix}", values), HOW)
+        assert names(found.user) == ["A"] * 3 + ["B"] * 3
+    found = web.read_jspsych(write_json(tmp_path / "b.json", {"data": trials(), column: "A"}), HOW)
+    assert names(found.user) == ["A"] * 3
+
+
+def test_runs_without_a_person_are_refused(tmp_path: Path) -> None:
+    for write, file in ((write_json, "a.json"), (write_csv, "a.csv")):
+        with pytest.raises(ValueError, match=r" 5: trial_index \(1\) begins anew, .* 'subject'"):
+            web.read_jspsych(write(tmp_path / file, [*trials(), *trials()]), HOW)
+    values = [*trials(subject="A"), *trials(subject="B")]
+    values[3]["trial_index"] = 3
+    values[4]["trial_index"] = 4
+    values[5]["trial_index"] = 5
+    for number in (1, 2, 4, 5):
+        del values[number]["subject"]
+    with pytest.raises(ValueError, match="'subject' is 'A' and 'B' in trials without gaze"):
+        web.read_jspsych(write_json(tmp_path / "b.json", values), HOW)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
