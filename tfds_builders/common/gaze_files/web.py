@@ -262,9 +262,13 @@ def _selector(selectors: Sequence[str], tag: str) -> str | None:
             for one, name in names.items()
             if name.endswith("-stimulus") and not name.endswith("slider-response-stimulus")
         ]
-        is_own = len(selectors) == 1 and not names[selectors[0]].startswith("#jspsych-")
-        if not found and is_own:
-            found = list(selectors)
+        # Of another element, such as a logo, the place is not that of the picture.
+        if not found and len(selectors) == 1:
+            found = [
+                one
+                for one, name in names.items()
+                if not name.startswith("#jspsych-") and rows.PICTURE_VARIABLE.search(name)
+            ]
     return found[0] if len(found) == 1 else None
 
 

@@ -134,6 +134,7 @@ def test_samples_without_gaze_out_of_order_and_repeated(tmp_path: Path) -> None:
     [
         ("a.png", "#jspsych-image-keyboard-response-stimulus", True),
         ("a.png", "#my-picture", True),
+        ("a.png", "#logo", False),
         ("a.png", "img", True),
         ("a.png", "#jspsych-image-slider-response-stimulus", False),
         ("a.png", "#jspsych-image-slider-response-stimulus img", True),
