@@ -119,6 +119,15 @@ def _clock_of_events(path: Path, start_ms: np.ndarray, samples: Samples) -> tupl
             f"{path}: no picture is shown between the first and the last sample of "
             f"{samples.path.name}, expected onsets from the first sample (s)"
         )
+    is_outside = (start_ms + clocks[clock] < first_ms) | (start_ms + clocks[clock] > last_ms)
+    if 2 * is_outside.sum() > len(start_ms):
+        onset = start_ms[np.argmax(is_outside)] / 1000
+        raise ValueError(
+            f"{path}: {is_outside.sum()} of {len(start_ms)} pictures, the first with the onset "
+            f"{onset:g}, are shown before the first or after the last sample of "
+            f"{samples.path.name} ({(last_ms - first_ms) / 1000:g} s), expected 'onset' in seconds "
+            "(s)"
+        )
     return clocks[clock], clock
 
 

@@ -278,6 +278,10 @@ def test_sidecars_that_do_not_decide_are_refused(
     [
         (["0\tn/a\ta.jpg"], "row 1: onset is 0 and duration is nan, expected how long the picture"),
         (["0\t0.4\ta.jpg", "0.2\t0.4\tb.jpg"], "row 2: a picture is shown before the one of row 1"),
+        (
+            [f"{onset}\t300\ta.jpg" for onset in (0, 300, 600)],
+            r"2 of 3 pictures, the first with the onset 300, .* expected 'onset' in seconds \(s\)",
+        ),
         (["x\t0.4\ta.jpg"], "row 1: onset is 'x', expected a number or n/a"),
     ],
 )
