@@ -17,6 +17,7 @@ _NUMBERS = ("spreadsheet_row", "screen_index", "x_pred", "y_pred", "time_elapsed
 _NORMALISED = ("x_pred_normalised", "y_pred_normalised")
 _ZONE = ("zone_x", "zone_y", "zone_width", "zone_height")
 # Zones that Gorilla adds: the window of the browser, and the area of the experiment in it.
+_OTHER_KINDS = ("zone", "mark", "marker", "calibration", "validation", "new file")
 _FRAMES = ("screen", "gorilla")
 # Normalised places are a linear function of the pixels, up to the rounding of numbers.
 _LARGEST_MISFIT = 1e-3
@@ -67,6 +68,7 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
         frame="screen",
     )
     found = rows.take(found, kinds == "prediction")
+    found = found._replace(left_out=rows.unknown_kinds("type", kind, ["prediction"], _OTHER_KINDS))
     for condition in how.where:
         fits = plain.rows_where(opened, condition)
         found = rows.take(found, fits[found.place - 1], f"not {condition}")

@@ -490,3 +490,37 @@ def check_kinds(path: Path, column: str, kinds: Names, expected: Sequence[str]) 
         f"{path} has no row of a fixation: {column!r} is {shown}{more}, expected "
         f"{' or '.join(map(repr, expected))} in some rows"
     )
+
+
+def unknown_kinds(
+    column: str,
+    kinds: Names,
+    expected: Collection[str],
+    others: Collection[str],
+    is_used: np.ndarray | None = None,
+) -> dict[str, int]:
+    """Counts rows of kinds of events that are neither read nor known, such as in another language.
+
+    Args:
+        column: name of the column.
+        kinds: its cells.
+        expected: kinds that are read.
+        others: further known kinds, in small letters.
+        is_used: bool [n], the rows to look at; None: all.
+
+    Returns:
+        The reason, for `Rows.left_out`, and the number of rows; {}: there is no such row.
+    """
+    unknown = [
+        number
+        for number, name in enumerate(kinds.names)
+        if name not in (*expected, *MISSING) and name.casefold() not in others
+    ]
+    is_unknown = np.isin(kinds.codes, unknown)
+    is_unknown &= True if is_used is None else is_used
+    names = sorted({kinds.names[code] for code in kinds.codes[is_unknown]})
+    if not names:
+        return {}
+    more = f" and {len(names) - _MAX_KINDS} more" if len(names) > _MAX_KINDS else ""
+    shown = ", ".join(f"{name!r:.40}" for name in names[:_MAX_KINDS])
+    return {f"of an unknown {column!r} ({shown}{more})": int(is_unknown.sum())}

@@ -253,7 +253,14 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
             ]
         ),
     )
-    found = rows.take(found, is_fixation, "events that are no fixation")
+    of_fixations = [one for one in name.names if _is_fixation(one)]
+    others = [one.casefold() for one in name.names if _is_other_kind(one)]
+    unknown = rows.unknown_kinds("name", name, of_fixations, others, fits)
+    num_unknown = sum(unknown.values())
+    num_others = int((~is_fixation).sum()) - num_unknown
+    found = rows.take(found, is_fixation)._replace(
+        left_out=unknown | ({"events that are no fixation": num_others} if num_others else {})
+    )
     found = rows.take(found, is_of_eye[found.place - 1], "of the other eye")
     return rows.take(found, np.isfinite(xy[found.place - 1]).all(axis=1), "without a location")
 
@@ -261,6 +268,11 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
 def _is_fixation(name: str) -> bool:
     """Whether an event is a fixation, such as fixation, fixation_eyelink and fixation.ivt."""
     return re.split(r"[._]", name)[0] == "fixation"
+
+
+def _is_other_kind(name: str) -> bool:
+    kinds = ("saccade", "microsaccade", "blink", "glissade", "pso", "unclassified", "pursuit")
+    return re.split(r"[._]", name.casefold())[0] in kinds
 
 
 def _choose_eye(

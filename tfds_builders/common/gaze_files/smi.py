@@ -30,6 +30,15 @@ _SAMPLES = re.compile(r"^Time\tType\tTrial\t.*\b[LR] POR X \[px\].*$", re.M)
 # Endings of the names of exported files.
 _FILE_ENDINGS = re.compile(r"[ _-]*(events|samples|raw ?data)$", re.IGNORECASE)
 
+# Further categories of event statistics, in small letters.
+_OTHER_CATEGORIES = frozenset(
+    [
+        *("saccade", "blink", "user event", "userevent", "separator", "information", "annotation"),
+        *("left click", "right click", "mouse click", "mouse", "scroll", "keyboard", "key press"),
+    ]
+)
+_EVENT_KIND = re.compile(r"(?!(?:Fixation|Saccade|Blink) [LR]\b)(\w+ [LRB])[\t,]")
+
 _NO_PLACE = "without a place"
 _OTHER_EYE = "of the other eye"
 _SEVERAL = "several images in the trial"
@@ -143,6 +152,8 @@ def _read_events(opened: Opened, how: How) -> Rows:
     kept = one_eye.choose(is_left, ~is_left, group, how.eye)
     taken_eye = one_eye.in_words(kept, is_left, ~is_left, how.eye)
     found = found._replace(taken=found.taken + taken_eye)
+    unknown = rows.names_of([match[1] for match in map(_EVENT_KIND.match, lines) if match])
+    found = found._replace(left_out=rows.unknown_kinds(names[0], unknown, (), ()))
     found, is_several = rows.take(found, kept, _OTHER_EYE), is_several[kept]
     found = rows.take(found, ~is_several, _SEVERAL)
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
@@ -203,6 +214,9 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
     rows.check_kinds(path, "Category", categories, list(positions))
     category = np.array([*categories.names, ""])[categories.codes]
     length = table.num_rows
+    is_used = np.ones(length, bool)
+    for condition in how.where:
+        is_used &= plain.rows_where(opened, condition)
     x, y = rows.exact(np.full(length, np.nan)), rows.exact(np.full(length, np.nan))
     is_fixation = np.zeros(length, bool)
     for kind, name in positions.items():
@@ -249,6 +263,9 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
                 "no duration" if duration is None else f"{taken_duration} (ms)",
             ]
         ),
+        left_out=rows.unknown_kinds(
+            "Category", categories, list(positions), _OTHER_CATEGORIES, is_used
+        ),
         cells={"t_ms": table[_START]} if _START in times else {},
     )
     viewing = [user.codes, np.zeros(length) if image is None else image.codes]
@@ -261,9 +278,6 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         eyes = rows.names_of(table["Eye L/R"])
         side = np.array([*(name.lower() for name in eyes.names), ""])[eyes.codes][at]
         is_left, is_right = np.isin(side, ("left", "l")), np.isin(side, ("right", "r"))
-        is_used = np.ones(length, bool)
-        for condition in how.where:
-            is_used &= plain.rows_where(opened, condition)
         used = is_used[at]
         of_used = rows.take_names(user, at[used])
         one_eye.check(path, is_left[used], is_right[used], how.eye, of_used)

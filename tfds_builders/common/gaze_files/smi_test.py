@@ -65,6 +65,18 @@ def samples_text(places: list[tuple[str, str]]) -> str:
     return text
 
 
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        (STATISTICS.replace("\tFixation\t3", "\tFixatie\t3"), "'Category' ('Fixatie')"),
+        (EVENTS.replace("Fixation R,3,1", "Fixation B,3,1"), "'Event Type' ('Fixation B')"),
+    ],
+)
+def test_unknown_kinds_are_named_and_counted(text: str, kinds: str, tmp_path: Path) -> None:
+    found = smi.read_smi(write(tmp_path / "x.txt", text), How())
+    assert found.left_out[f"of an unknown {kinds}"] == 1
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_events_are_microseconds_of_one_eye(tmp_path: Path, delimiter: str) -> None:
     opened = write(tmp_path / "x_Events.txt", EVENTS.replace(",", delimiter))

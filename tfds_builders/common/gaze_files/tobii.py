@@ -190,6 +190,7 @@ def _read_screen(opened: Opened, how: How) -> Rows:
         x,
         y,
         trial=trial,
+        left_out=events.unknown,
         units="frac" if is_on_image else "px",
         frame="image" if is_on_image else "screen",
         screen_px=None if is_on_image else tobii_events.screen_of(opened, table, screen, row),
@@ -237,8 +238,10 @@ def _read_snapshots(opened: Opened, snapshots: Sequence[str], how: How) -> Rows:
         everything.append(_columns(opened, {**named, **keys})._replace(durations=()))
     table = tobii_events.read_columns(opened, everything[0], mapped)
     parts, at_row, on_snapshot = [], [], []
+    left_out: dict[str, int] = {}
     for name, columns in zip(snapshots, everything, strict=True):
         events = tobii_events.find(opened, table, columns, how)
+        left_out |= events.unknown
         axes = [f"Mapped fixation {axis} [{name}]" for axis in "XY"]
         xy = np.column_stack(
             [tobii_events.numbers_at(opened, table, axis, events.row).values for axis in axes]
@@ -275,4 +278,5 @@ def _read_snapshots(opened: Opened, snapshots: Sequence[str], how: How) -> Rows:
     num_beside = 0
     if of_gaze:  # The fixations have the same numbers for all snapshots.
         num_beside = len(np.unique(events.fixation)) - len(np.unique(np.concatenate(on_snapshot)))
-    return found._replace(left_out={"not on a snapshot": num_beside} if num_beside else {})
+    left_out |= {"not on a snapshot": num_beside} if num_beside else {}
+    return found._replace(left_out=left_out)

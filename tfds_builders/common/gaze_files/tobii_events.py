@@ -24,6 +24,9 @@ TIMES = ("recording timestamp", "eyetracker timestamp")
 _MICROSECONDS = unicodedata.normalize("NFKC", "\N{MICRO SIGN}s")
 FACTOR_MS = {"ms": 1.0, _MICROSECONDS: 0.001}
 
+# Kinds of eye movements besides fixations, in small letters.
+_OTHER_KINDS = ("saccade", "unclassified", "eyesnotfound", "eyes not found", "gap", "blink")
+
 _UNIT = re.compile(r"^(.*?)\s*[\[(]([^\[\]()]*)[\])]$")
 _VIDEO = re.compile(r".*\.(mp4|avi|wmv|mov|mkv|webm|mpe?g|flv)", re.IGNORECASE)
 _TOLERANCE_MS = 1.0
@@ -66,12 +69,14 @@ class Events(NamedTuple):
         fixation: int64 [m], number of the fixation in the file, from 0.
         is_eye: bool [m], whether the row is of the eye tracker, not of a mouse or another sensor.
         time_factor: from the times to milliseconds; None: no times, or of an unknown unit.
+        unknown: rows of unknown eye movements, see `rows.unknown_kinds`.
     """
 
     row: np.ndarray
     fixation: np.ndarray
     is_eye: np.ndarray
     time_factor: float | None
+    unknown: Mapping[str, int]
 
 
 def by_name(columns: Sequence[str]) -> dict[Key, str]:
@@ -148,10 +153,11 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
     """
     kinds = rows.names_of(table[columns.kind])
     rows.check_kinds(opened.path, columns.kind, kinds, ["Fixation"])
-    is_used = _is_named(kinds, "Fixation")
+    is_used = np.ones(table.num_rows, bool)
     for condition in how.where:
         is_used &= plain.rows_where(opened, condition)
-    row = np.flatnonzero(is_used)
+    unknown = rows.unknown_kinds(columns.kind, kinds, ["Fixation"], _OTHER_KINDS, is_used)
+    row = np.flatnonzero(is_used & _is_named(kinds, "Fixation"))
     index = numbers_at(opened, table, columns.number, row).values
     for wrong in np.flatnonzero(~(np.abs(index) < 2**53) | (index != np.round(index)))[:1]:
         cell = table[columns.number][int(row[wrong])].as_py()
@@ -170,7 +176,7 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
     is_eye = np.ones(len(row), bool)
     if columns.sensor is not None:
         is_eye = is_name(table, columns.sensor, "Eye Tracker")[row]
-    found = Events(row, fixation, is_eye, columns.time_factor)
+    found = Events(row, fixation, is_eye, columns.time_factor, unknown)
     duration = _durations(opened, table, columns, row)
     if duration is not None:
         name = " or ".join(repr(column) for column, _ in columns.durations)

@@ -107,6 +107,7 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
         x,
         y,
         trial=trial,
+        left_out=events.unknown,
         units="frac",
         taken=[
             f"image from {media!r}" if media else "no column of the image",

@@ -281,6 +281,13 @@ def test_rows_that_cannot_be_fixations_are_refused(
     assert read(tmp_path, table(NEW, lines), how).place.tolist() == [3, 6]
 
 
+def test_unknown_eye_movements_are_named_and_counted(tmp_path: Path) -> None:
+    lines = [*LINES_MS, {**OTHER, "time": "1200", "number": "3", "kind": "Fijación"}]
+    lines.append({**OTHER, "time": "1300", "number": "4", "kind": "fixation"})
+    found = read(tmp_path, table(NEW, lines))
+    assert found.left_out == {"of an unknown 'Eye movement type' ('Fijación', 'fixation')": 2}
+
+
 def test_recordings_need_names(tmp_path: Path) -> None:
     again = [*LINES_MS, {**FIXATION, "session": "R2", "time": "5"}]
     with pytest.raises(ValueError, match="row 8: 'Eye movement type index' goes back to 1, and"):
