@@ -129,7 +129,9 @@ def _read_events(opened: Opened, how: How) -> Rows:
     is_left = np.array([name == "Fixation L" for name in kinds.names] + [False])[kinds.codes]
     _, group = np.unique(trial.values, return_inverse=True)
     subject = _SUBJECT.search(text)
-    image, is_several, taken_image = _images_of_events(path, lines, delimiter, trial.values)
+    image, shown_us, is_several, taken_image = _images_of_events(
+        path, lines, delimiter, trial.values
+    )
     taken_user = "'Subject'" if subject else "the name of the file"
     found = Rows(
         place=place,
@@ -154,36 +156,44 @@ def _read_events(opened: Opened, how: How) -> Rows:
     found = found._replace(taken=found.taken + taken_eye)
     unknown = rows.names_of([match[1] for match in map(_EVENT_KIND.match, lines) if match])
     found = found._replace(left_out=rows.unknown_kinds(names[0], unknown, (), ()))
+    is_early = (end.values < shown_us)[kept]
     found, is_several = rows.take(found, kept, _OTHER_EYE), is_several[kept]
-    found = rows.take(found, ~is_several, _SEVERAL)
+    found, is_early = rows.take(found, ~is_several, _SEVERAL), is_early[~is_several]
+    found = rows.take(found, ~is_early, "before the trial's picture (# Message)")
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
 
 
 def _images_of_events(
     path: Path, lines: Sequence[str], delimiter: str, trial: np.ndarray
-) -> tuple[Names | None, np.ndarray, str]:
+) -> tuple[Names | None, np.ndarray, np.ndarray, str]:
     """Finds the image of each fixation from the messages of its trial.
 
     Returns:
-        The images; bool [n], whether the trial has several images; and where they are from.
+        The images; float64 [n] time of the first message with the image, in microseconds, NaN where
+        it is not known; bool [n], whether the trial has several images; and where they are from.
     """
-    of_trial: dict[float, dict[str, None]] = {}
+    of_trial: dict[float, dict[str, float]] = {}
     for line in lines:
         fields = line.split(delimiter, 4)
         if fields[0] != "UserEvent" or len(fields) < 5:
             continue
         message = _MESSAGE.match(fields[4])
         if message and rows.is_picture(message[1]) and re.fullmatch(r"\d{1,9}", fields[1]):
-            of_trial.setdefault(float(fields[1]), {})[message[1]] = None
+            time = float(fields[3]) if re.fullmatch(r"\d{1,18}", fields[3].strip()) else np.nan
+            of_trial.setdefault(float(fields[1]), {}).setdefault(message[1], time)
     is_several = np.array([len(of_trial.get(one, {})) > 1 for one in trial], bool)
     if of_trial:
         texts = [next(iter(of_trial.get(one, {})), "") for one in trial]
         names = rows.without_folders(path, rows.names_of(texts))
-        return names, is_several, "image from the messages of user events"
+        first_us = [next(iter(of_trial.get(one, {}).values()), np.nan) for one in trial]
+        shown_us = np.array(first_us, np.float64)
+        return names, shown_us, is_several, "image from the messages of user events"
+    shown_us = np.full(len(trial), np.nan)
     stimulus = _STIMULUS.search("\n".join(lines[:40]))
     if stimulus and rows.is_picture(stimulus[1].strip()):
-        return rows.one_name(stimulus[1], len(trial)), is_several, "image from 'Stimulus'"
-    return None, is_several, "no message names an image"
+        image = rows.one_name(stimulus[1], len(trial))
+        return image, shown_us, is_several, "image from 'Stimulus'"
+    return None, shown_us, is_several, "no message names an image"
 
 
 def _positions(columns: Sequence[str]) -> Mapping[str, str]:

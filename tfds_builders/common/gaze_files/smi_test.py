@@ -77,6 +77,15 @@ def test_unknown_kinds_are_named_and_counted(text: str, kinds: str, tmp_path: Pa
     assert found.left_out[f"of an unknown {kinds}"] == 1
 
 
+def test_fixations_before_the_picture_of_a_trial_are_left_out(tmp_path: Path) -> None:
+    # The first one ends before the message, the second one after it.
+    text = EVENTS.replace("UserEvent,3,1,167700000000", "UserEvent,3,1,167700200000")
+    text += "Fixation R,3,3,167700150000,167700250000,100000,7.00,6.00,47,-,-\n"
+    found = smi.read_smi(write(tmp_path / "x.txt", text), How())
+    assert numbers(found.x) == [951.83, 7.0]
+    assert found.left_out["before the trial's picture (# Message)"] == 1
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t"])
 def test_events_are_microseconds_of_one_eye(tmp_path: Path, delimiter: str) -> None:
     opened = write(tmp_path / "x_Events.txt", EVENTS.replace(",", delimiter))
