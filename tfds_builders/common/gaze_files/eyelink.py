@@ -72,9 +72,11 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     texts = {*variables, *own} - {_X, _Y, _START, _END, _DURATION, _INDEX}
     table = containers.read_table(opened, {*own, *variables}, names_in=texts)
     length = table.num_rows
+    numbers_in = [name for name in known if name != _LABEL]
+    rows.check_decimal_marks(path, table, numbers_in, opened.delimiter)
     user, taken_user = _person(path, table, person)
     image, taken_image = _image(path, table, variables, user, trial_column)
-    numbers = {name: _numbers(opened, table, name) for name in known if name != _LABEL}
+    numbers = {name: _numbers(opened, table, name) for name in numbers_in}
     start, end = numbers.get(_START), numbers.get(_END)
     trial, taken_trial = _trial(path, table, trial_column, user, image, start)
     duration, taken_duration = numbers.get(_DURATION), f"duration from {_DURATION!r} (ms)"
@@ -174,6 +176,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
     table = containers.read_table(
         opened, {*own, *places, *variables}, names_in=texts, numbers={"TIMESTAMP"}
     )
+    rows.check_decimal_marks(path, table, [*places, "TIMESTAMP"], opened.delimiter)
     user, taken_user = _person(path, table, person)
     image, taken_image = _image(path, table, variables, user, trial_column)
     time = rows.exact(np.arange(table.num_rows, dtype=np.float64))

@@ -92,6 +92,7 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     person = people.column_of_person(opened, own=[_MARK])
     texts = {*media_names, *(name for name in (person, _MARK) if name in columns)}
     table = containers.read_table(opened, {*needed, *texts}, numbers=needed, names_in=texts)
+    rows.check_decimal_marks(path, table, needed, opened.delimiter)
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",") for name in needed
     }

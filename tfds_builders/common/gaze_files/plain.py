@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from tfds_builders.common.gaze_files import containers, rows
 from tfds_builders.common.gaze_files.containers import Opened
@@ -213,12 +214,28 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
                 f"expected numbers, or a text to compare with, such as {name!r} {operator} "
                 f"{cells[0]!r}{more}"
             )
+        _check_marks(opened, condition, name, column)
         # Comparisons with NaN, no value, are false; only != is true.
         return _COMPARE[operator](numbers.values, number)
     codes, names = rows.names_of(column)
     wanted = rows.normalize(text)
     is_equal = codes == (names.index(wanted) if wanted in names else -2)
     return is_equal if operator == "==" else ~is_equal
+
+
+def _check_marks(opened: Opened, condition: str, name: str, column: pa.ChunkedArray) -> None:
+    """Checks that a column has the decimal mark of the other columns; most have no marks."""
+    if opened.delimiter == "," or not rows.may_be_grouped(column):
+        return
+    table = containers.read_table(opened)
+    columns = {one: table[one] for one in table.column_names}
+    is_thousands = rows.thousands_by_other_columns(columns).get(name, np.zeros(0, bool))
+    for row in np.flatnonzero(is_thousands)[:1]:
+        raise ValueError(
+            f"--where {condition!r}: {opened.path} row {row + 1}: {name} is "
+            f"{column[int(row)].as_py()!r}, and another column has the other mark for its "
+            "decimals, expected a number without marks between thousands"
+        )
 
 
 def check_text(opened: Sequence[Opened], condition: str) -> str:

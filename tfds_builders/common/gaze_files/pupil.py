@@ -93,6 +93,7 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     ids = [name for name in (_SECTION, _RECORDING, person) if name is not None and name in columns]
     wanted = {mapped, x_name, y_name, _START, _END, _DURATION, *ids}
     table = containers.read_table(opened, wanted, names_in=[mapped, *ids])
+    rows.check_decimal_marks(path, table, [x_name, y_name, _DURATION], opened.delimiter)
     x, y, duration = (
         rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
         for name in (x_name, y_name, _DURATION)
@@ -297,6 +298,7 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     number, on_surface = core["fixation_id"], core["on_surf"]
     texts = [number, on_surface, *([] if person is None else [person])]
     table = containers.read_table(opened, {*core.values(), _FRAME_TIME, *texts}, names_in=texts)
+    rows.check_decimal_marks(path, table, [*_CORE_COLUMNS[1:5], _FRAME_TIME], opened.delimiter)
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
         for name in (*_CORE_COLUMNS[1:5], _FRAME_TIME)

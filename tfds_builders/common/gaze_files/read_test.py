@@ -645,6 +645,35 @@ def test_other_columns_say_which_mark_is_decimal(
         assert read(tmp_path / "t.tsv").xy[0, 1] == 512.5
 
 
+@pytest.mark.parametrize(
+    ("head", "cells", "where", "message"),
+    [
+        (
+            "RECORDING_SESSION_LABEL;TRIAL_INDEX;CURRENT_FIX_X;CURRENT_FIX_Y;CURRENT_FIX_DURATION;p",
+            "p1;1;512,5;384,1;1.204;a.jpg",
+            (),
+            "row 1: 'CURRENT_FIX_DURATION' is '1.204'",
+        ),
+        (
+            "Stimulus;Participant;Category;Event Duration [ms];Fixation Position X [px];"
+            "Fixation Position Y [px]",
+            "a.jpg;p1;Fixation;1.204,5;512,5;1.204",
+            (),
+            "row 1: 'Fixation Position Y [px]' is '1.204'",
+        ),
+        ("image;user;x;y;k", "a;P;5,5;38;1.204", ("k < 5",), "row 1: k is '1.204'"),
+    ],
+)
+def test_other_columns_say_the_decimal_mark_of_any_format_and_condition(
+    head: str, cells: str, where: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "t.txt").write_text(f"{head}\n{cells}\n")
+    options = Options(where=where, columns=(("image", "image"),) if where else ())
+    with pytest.raises(ValueError, match="expected a number without marks") as error:
+        gaze_files.read([tmp_path / "t.txt"], options)
+    assert message in str(error.value)
+
+
 SAMPLE = "\ufeff" + text_of("\t", decimal=",")
 
 

@@ -296,6 +296,35 @@ def thousands_by_other_columns(columns: Mapping[str, pa.ChunkedArray]) -> dict[s
     return found
 
 
+def check_decimal_marks(
+    path: Path, table: pa.Table, columns: Collection[str | None], delimiter: str
+) -> None:
+    """Checks that the columns of numbers of a table have one decimal mark.
+
+    Args:
+        path: the file, for messages.
+        table: the table; its rows are those of the file.
+        columns: names of columns of numbers; of those that the table lacks, nothing is checked.
+        delimiter: of the file; in a table with commas between its cells, commas are no marks.
+
+    Raises:
+        ValueError: the numbers of a column have marks between thousands, since another column has
+            the other mark for its decimals.
+    """
+    if delimiter == ",":
+        return
+    names = [name for name in dict.fromkeys(columns) if name in table.column_names]
+    found = thousands_by_other_columns({name: table[name] for name in names if name is not None})
+    for name, is_thousands in found.items():
+        row = int(np.argmax(is_thousands))
+        more = f" ({int(is_thousands.sum())} such rows)" if is_thousands.sum() > 1 else ""
+        raise ValueError(
+            f"{path} row {row + 1}: {name!r} is {table[name][row].as_py()!r}, and another column "
+            f"has the other mark for its decimals, expected a number without marks between "
+            f"thousands{more}"
+        )
+
+
 def _has_decimals(column: pa.Array, mark: str) -> bool:
     """Whether a text is a number where a mark cannot part thousands, such as 512,5."""
     # A few cells show it of most columns.
@@ -305,6 +334,15 @@ def _has_decimals(column: pa.Array, mark: str) -> bool:
         if pc.any(pc.and_(is_marked, pc.invert(is_group))).as_py():
             return True
     return False
+
+
+def may_be_grouped(column: pa.ChunkedArray) -> bool:
+    """Whether a text of a column is a number that may have marks between thousands."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    text = pc.utf8_trim_whitespace(column)
+    forms = _GROUPED.values()
+    return any(pc.any(pc.match_substring_regex(text, form)).as_py() for form in forms)
 
 
 def is_grouped(cell: str) -> bool:

@@ -104,6 +104,7 @@ def _read_events(opened: Opened, how: How) -> Rows:
         [row for row, line in enumerate(lines, 1) if re.match(r"Fixation [LR]\b", line)], np.int64
     )
     table = _table_of_lines(path, [lines[row - 1] for row in place], place, names, delimiter)
+    rows.check_decimal_marks(path, table, _EVENT_COLUMNS, delimiter)
     trial, start, end, duration, x, y = (
         rows.numbers_of(table[name], decimal_comma=delimiter != ",") for name in _EVENT_COLUMNS
     )
@@ -220,6 +221,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
     times = [name for name in (_START, _END, _DURATION) if name in opened.columns]
     axes = [f"{name} {axis} [px]" for name in positions.values() for axis in "XY"]
     table = containers.read_table(opened, {*known, *times, *axes}, names_in=set(known))
+    rows.check_decimal_marks(path, table, [*times, *axes], opened.delimiter)
     categories = rows.names_of(table["Category"])
     rows.check_kinds(path, "Category", categories, list(positions))
     category = np.array([*categories.names, ""])[categories.codes]
@@ -329,6 +331,8 @@ def _read_samples(opened: Opened, how: How) -> Rows:
         np.int64,
     )
     table = _table_of_lines(path, [lines[row - 1] for row in place], place, names, "\t")
+    of_numbers = [name for name in names if name == "Time" or "POR" in name]
+    rows.check_decimal_marks(path, table, of_numbers, "\t")
     time, trial = (rows.numbers_of(table[name], decimal_comma=True) for name in ("Time", "Trial"))
     image = None
     keys = [trial.values]

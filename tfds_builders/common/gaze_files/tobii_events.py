@@ -109,7 +109,9 @@ def read_columns(opened: Opened, columns: Columns, others: Sequence[str | None])
     texts = {columns.kind, columns.user, columns.session, columns.sensor, columns.media} - {None}
     numbers = {columns.number, columns.time, *(name for name, _ in columns.durations)}
     wanted = {name for name in (*texts, *numbers, *others) if name is not None}
-    return containers.read_table(opened, wanted, names_in={name for name in texts if name})
+    table = containers.read_table(opened, wanted, names_in={name for name in texts if name})
+    rows.check_decimal_marks(opened.path, table, wanted - texts, opened.delimiter)
+    return table
 
 
 def numbers_at(opened: Opened, table: pa.Table, column: str, row: np.ndarray) -> Numbers:

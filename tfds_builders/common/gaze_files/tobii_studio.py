@@ -163,6 +163,7 @@ def _read_version_2(opened: Opened, number: int) -> Rows:
         columns=_names_at(opened, number),
         delimiter="\t",
     )
+    rows.check_decimal_marks(path, table, sorted(_COLUMNS_2), "\t")
     row = np.arange(table.num_rows)
     opened = opened._replace(delimiter="\t")
     x, y, duration, t = (
