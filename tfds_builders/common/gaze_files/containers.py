@@ -4,6 +4,7 @@ A file is opened in two steps. `open_file` reads the start of the file, which is
 the format. `read_table` and `read_text` read the whole file.
 """
 
+import contextlib
 import csv
 import gzip
 import io
@@ -23,6 +24,7 @@ import pyarrow.parquet
 
 from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import excel
+from tfds_builders.common.gaze_files.rows import MISSING
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
 _ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
@@ -197,7 +199,7 @@ def read_table(
             table = _read_json_objects(opened)
         case ".xlsx":
             header, *rows = list(excel.sheet_rows(opened.path, opened.sheet)) or [()]
-            table = _as_table(header, rows)
+            table = _table_of_cells(tuple(map(str, header)), rows)
         case _:
             return _read_delimited(
                 opened,
@@ -388,6 +390,24 @@ def _read_delimited(
 def _as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> pa.Table:
     cells = zip(*rows, strict=True) if rows else [()] * len(header)
     arrays = [pa.array(values, pa.string()) for values in cells]
+    return pa.Table.from_arrays(arrays, names=list(header))
+
+
+def _table_of_cells(header: Sequence[str], rows: Sequence[Sequence[excel.Cell]]) -> pa.Table:
+    """Makes a table of the cells of a sheet.
+
+    A column of numbers, empty cells and markers of missing values has numbers, so that no mark of
+    theirs parts thousands. Other columns have texts.
+    """
+    arrays = []
+    for cells in zip(*rows, strict=True) if rows else [()] * len(header):
+        texts = {cell for cell in cells if isinstance(cell, str)}
+        array = pa.array([str(cell) for cell in cells], pa.string())
+        if texts <= MISSING and len(texts) < len(set(cells)):
+            # Large numbers stay as they are.
+            with contextlib.suppress(pa.ArrowException, OverflowError):
+                array = pa.array([None if isinstance(cell, str) else cell for cell in cells])
+        arrays.append(array)
     return pa.Table.from_arrays(arrays, names=list(header))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from tfds_builders.common import raw_files
 
+Cell = str | int | float
+
 _BOOK, _SHEETS = "xl/workbook.xml", "xl/worksheets/"
 _HIDDEN = re.compile(rb"""<(\w+:)?row\s[^>]*\bhidden=["'](1|true)""")
 
@@ -30,14 +32,15 @@ def sheets(path: Path) -> dict[str, tuple[str, ...]]:
     """
     found: dict[str, tuple[str, ...]] = {}
     for name, row in _rows(path, None):
-        found.setdefault(name, row)
+        found.setdefault(name, tuple(map(str, row)))
     return found
 
 
-def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[str, ...]]:
-    """Gives the rows of a sheet that are not empty, as texts of the width of the first one.
+def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[Cell, ...]]:
+    """Gives the rows of a sheet that are not empty, of the width of the first one.
 
-    Whole numbers have no decimal point, and the first row no line breaks.
+    The first row has texts without line breaks. A number is a number, an empty cell is "", and any
+    other cell is a text. Whole numbers are integers.
 
     Raises:
         ValueError: the file is not an Excel file, or the library that reads it is missing.
@@ -62,7 +65,7 @@ def num_hidden_rows(path: Path, sheet: str) -> int:
         _, *filled = (
             number
             for number, values in enumerate(found.iter_rows(values_only=True), start=1)
-            if any(map(_cell_text, values))
+            if any(_cell(value) != "" for value in values)
         )
         hidden = {number for number, one in found.row_dimensions.items() if one.hidden}
         return len(hidden.intersection(filled))
@@ -73,7 +76,7 @@ def num_hidden_rows(path: Path, sheet: str) -> int:
         ) from error
 
 
-def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[Cell, ...]]]:
     """Gives the name of the sheet and each row of a sheet; None: the first row of each sheet."""
     try:
         import openpyxl  # An extra: only Excel files need it.
@@ -90,11 +93,11 @@ def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[str, ...]]
                 continue
             width = 0
             for values in one.iter_rows(values_only=True):
-                row = tuple(map(_cell_text, values))
-                if not any(row):
+                row = tuple(map(_cell, values))
+                if all(cell == "" for cell in row):
                     continue
                 if not width:
-                    row = tuple(map(raw_files.without_breaks, row))
+                    row = tuple(raw_files.without_breaks(str(cell)) for cell in row)
                     width = len(row)
                 yield one.title, row[:width] + ("",) * (width - len(row))
                 if sheet is None:
@@ -105,11 +108,10 @@ def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[str, ...]]
         ) from error
 
 
-def _cell_text(value: Any) -> str:
+def _cell(value: Any) -> Cell:
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    text = str(value).strip()
-    # A number of Excel has no marks between thousands: 1.204 would look like one.
-    return f"{text}0" if isinstance(value, float) and re.search(r"\.\d{3}$", text) else text
+        return int(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number else str(value).strip()

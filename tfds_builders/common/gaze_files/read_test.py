@@ -602,6 +602,15 @@ def test_numbers_of_excel_have_no_marks_between_thousands(tmp_path: Path) -> Non
     assert read(tmp_path / "t.xlsx").xy.tolist() == [[1.204, 5], [500, 6]]
 
 
+def test_numbers_of_excel_that_are_names_get_no_zero(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (("image", "user", "x", "y"), (2.25, 1.101, 1, 5), (7.0, 1.2, 2, 6), ("N", 3, 4, 5)):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    found = read(tmp_path / "t.xlsx")
+    assert (found.user_ids, found.image_ids) == (["1.101", "1.2", "3"], ["2.25", "7", "N"])
+
+
 @pytest.mark.parametrize("mark", [",", "."])
 def test_thousands_are_refused_by_row_and_column(mark: str, tmp_path: Path) -> None:
     rows = "a\tP\t500\t3\t4\na\tP\t1,204\t4\t5\na\tP\t1,512\t4\t5\n".replace(",", mark)
