@@ -232,6 +232,20 @@ def test_a_surface_without_its_name_has_no_image(tmp_path: Path) -> None:
     assert pupil.read_pupil_core(write(tmp_path / "s.csv", SURFACE), How()).image is None
 
 
+def test_a_file_off_the_surface_is_left_out_beside_others(tmp_path: Path) -> None:
+    header = "id,start_timestamp,duration,norm_pos_x,norm_pos_y,on_srf\n"
+    for user, is_on in (("ann", "True"), ("bob", "False")):
+        text = f"{header}8,70.05,180.5,.3,.8,{is_on}\n"
+        write(tmp_path / user / "fixations_on_surface_a.csv", text)
+    found, _ = read([tmp_path], Options())
+    assert found is not None
+    assert found.user_ids == ["ann"]
+    path = tmp_path / "bob" / "fixations_on_surface_a.csv"
+    assert f"{path} left out: no row is left (1 not on the surface)" in found.notes
+    _, errors = read([path], Options())
+    assert errors[0].endswith("expected one for each fixation (left out: 1 not on the surface)")
+
+
 def test_old_exports_have_other_names_and_a_row_for_each_fixation(tmp_path: Path) -> None:
     header = "id\tstart_timestamp\tduration\tstart_frame\tend_frame\tnorm_pos_x\tnorm_pos_y\t"
     text = f"{header}x_scaled\ty_scaled\ton_srf\n8\t70.05\t180.5\t5\t7\t.3\t.8\t1\t1\tTrue\n"

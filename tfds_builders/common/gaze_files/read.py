@@ -23,6 +23,8 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 # Here a person has a file for each image, of the same name in several folders.
 _IMAGE_IN_PATH = ("fixatons", "massvis")
+# Reasons for rows that are left out: not on the surface, not of a condition.
+_NOT = ("not ", "beside the image")
 _FIRST_INEXACT = 2.0**53  # As float64, this may also be 2**53 + 1.
 
 
@@ -45,18 +47,25 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     check_options(options)
     name, opened, notes = recognise(paths, options)
     check_taken(name, opened, options)
-    parts, errors, origins = [], [], []
+    parts, errors, origins, empty = [], [], [], []
     for one in opened:
         part, found, origin = _read_file(name, one, options)
-        errors += found
+        if not len(part.place):
+            empty.append((one.path, part, found))
+        errors += found if len(part.place) or not _may_be_empty(part) else []
         parts.append((one.path, part))
         origins.append(origin)
+    if len(empty) == len(parts):
+        errors = [error for _, _, found in empty for error in found]
     for condition in options.where:
         num_left_out = sum(part.left_out.get(f"not {condition}", 0) for _, part in parts)
         if not num_left_out or not all(len(part.place) for _, part in parts):
             notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
         return None, errors
+    notes += _note_empty([(path, part) for path, part, _ in empty])
+    origins = [origin for origin, (_, part) in zip(origins, parts, strict=True) if len(part.place)]
+    parts = [(path, part) for path, part in parts if len(part.place)]
     if name not in _IMAGE_IN_PATH and options.user_from is None:
         _check_names_of_files(parts)
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
@@ -64,6 +73,31 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     notes += note_unread(paths)
     notes += user_from.count_people(parts, origins)
     return join(name, user_from.with_sessions(parts, origins), notes)
+
+
+def _may_be_empty(part: Rows) -> bool:
+    """Whether a file without a row left may be left out beside others, with a note.
+
+    So may a file of gaze off the image, and one that conditions empty. Of other reasons, such as
+    kinds of events that are not known, the file may be read wrongly.
+    """
+    counts = part.left_out.items()
+    num_not = sum(count for reason, count in counts if reason.startswith(_NOT))
+    is_unknown = any(" unknown " in f" {reason}" for reason, _ in counts)
+    return not is_unknown and 2 * num_not > sum(count for _, count in counts)
+
+
+def _note_empty(empty: Sequence[tuple[Path, Rows]]) -> list[str]:
+    """Says which files have no row left, and why."""
+    if not empty:
+        return []
+    total: dict[str, int] = {}
+    for _, part in empty:
+        for reason, count in part.left_out.items():
+            total[reason] = total.get(reason, 0) + count
+    reasons = "; ".join(f"{count} {reason}" for reason, count in total.items() if count)
+    more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+    return [f"{empty[0][0]}{more} left out: no row is left ({reasons})"]
 
 
 def _note_hidden_rows(opened: Sequence[Opened]) -> list[str]:
