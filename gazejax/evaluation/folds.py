@@ -1,6 +1,7 @@
 """A trained fold, opened for evaluation: what each method knows of the users."""
 
 import functools
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -127,8 +128,34 @@ def open_fold(workdir: Path, config: ConfigDict, dataset: Dataset, number: int =
     if "saliency" in trained:
         check_same_encoder(workdir, load_params(workdir, "encoder"))
     splits, dataset = select_splits(dataset, splits, number), select_dataset(dataset, number)
+    splits = splits._replace(test_images=without_copies(dataset, splits.test_images))
     groups = {"seen": splits.seen_users, "unseen": splits.unseen_users}
     return represent_fold(workdir, config, dataset, splits, groups)
+
+
+def without_copies(dataset: Dataset, images: Int[np.ndarray, " image"]) -> Int[np.ndarray, " kept"]:
+    """Images without copies: of those that are copies of each other, the one most users saw.
+
+    Gallery and probe, or an enrolment and a predicted map, would else be of one picture.
+
+    Args:
+        dataset: with the copies.
+        images: data-set indices.
+    """
+    number_of = {dataset.image_ids[image]: image for image in images.tolist()}
+    num_viewers = np.count_nonzero(np.asarray(dataset.gaze.viewing_length), axis=0)
+    left_out: set[int] = set()
+    for names in dataset.copies:
+        members = sorted(number_of[name] for name in names if name in number_of)
+        if members:
+            left_out |= {*members} - {max(members, key=lambda image: num_viewers[image])}
+    if left_out:
+        print(
+            f"evaluation: {len(left_out)} of {len(images)} test images are copies of others, such "
+            f"as {dataset.image_ids[min(left_out)]!r}, and are left out",
+            file=sys.stderr,
+        )
+    return images[~np.isin(images, [*left_out])]
 
 
 def represent_fold(

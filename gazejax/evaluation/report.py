@@ -78,6 +78,12 @@ _METRICS = {
 _FEW_SHOT_METRICS = {"rank1": "rank-1", "rank3": "rank-3", "mrr": "MRR"}
 
 
+_COPIES_ARE_UNKNOWN = (
+    " **Copies of trained images were not sought**: the data set of the training is not prepared. "
+    "No image has the name of a trained image."
+)
+
+
 def format_evaluation_on(result: Mapping[str, Any]) -> str:
     """Formats the result of `run.evaluate_on` as Markdown."""
     compared = result["compared"]
@@ -88,7 +94,8 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
             f"{first['num_users']} users of `{compared['data']}`, {first['num_images']} images; "
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
-            f"{compared['commit']}, {compared['date']}. In brackets: 95 % interval over users.",
+            f"{compared['commit']}, {compared['date']}. In brackets: 95 % interval over users and "
+            f"images.{'' if compared['copies_are_known'] else _COPIES_ARE_UNKNOWN}",
             *_tables_of_stage_1(result, compared),
         ]
     )

@@ -22,6 +22,7 @@ from gazejax.evaluation.folds import (
     Run,
     open_runs,
     represent_fold,
+    without_copies,
 )
 from gazejax.evaluation.prediction.score_maps import score_predictions
 from gazejax.evaluation.prediction.variants import prediction_variants
@@ -179,23 +180,24 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
         check_finished(folder, used)
         check_no_trained_images(folder, "encoder", dataset, copies)
         # All users contribute to universal maps, from which the own map is left out.
-        splits = Splits(users, none, images, images)
+        splits = Splits(users, none, images, without_copies(dataset, images))
         folds.append(represent_fold(folder, fold_config, dataset, splits, {"unseen": users}))
     run = Run(workdir, config, dataset, folds)
     tables, *_ = verify_users("unseen", run)
-    result = tables | {"compared": _describe(run) | {"trained_on": trained_with.data.name}}
+    known = {"trained_on": trained_with.data.name, "copies_are_known": copies is not None}
+    result = tables | {"compared": _describe(run) | known}
     stem = f"evaluation_{dataset_name.replace('/', '_')}"
     write_result(workdir, stem, result, format_evaluation_on(result))
     return result
 
 
-def _find_copies(data_dirs: Mapping[str, str | None]) -> list[list[str]]:
-    """Copies among the images of data sets; none, with a message, if one is not prepared."""
+def _find_copies(data_dirs: Mapping[str, str | None]) -> list[list[str]] | None:
+    """Copies among the images of data sets; None, with a message, if one is not prepared."""
     try:
         return find_copies(data_dirs)
     except FileNotFoundError as error:
         print(f"copies of training images were not sought: {error}", file=sys.stderr)
-        return []
+        return None
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, " resample"]]:

@@ -107,18 +107,20 @@ def check_no_leaks(workdir: Path, stage: str, splits: Splits, dataset: Dataset) 
 
 
 def check_no_trained_images(
-    workdir: Path, stage: str, dataset: Dataset, copies: Sequence[Sequence[str]]
+    workdir: Path, stage: str, dataset: Dataset, copies: Sequence[Sequence[str]] | None
 ) -> None:
     """Refuses a data set that has an image that a stage was trained with, or a copy of it.
 
-    The same are images of one name, in whatever data set, and copies.
+    The same are images of one name in one data set, and copies. Other data sets may have other
+    images of that name.
 
     Args:
         workdir: of the stage.
         stage: the stage.
         dataset: the data set.
         copies: groups of images that are copies of each other, of the data set and of those of the
-            training, by prefixed names; see `find_copies`.
+            training, by prefixed names; see `find_copies`. None: not known, and images of one name
+            are the same, in whatever data set.
 
     Raises:
         ValueError: naming the first of them.
@@ -130,10 +132,13 @@ def check_no_trained_images(
     if len(names) == 1:
         prefixed = {with_prefix(names[0], name) for name in prefixed}
     own = {with_prefix(dataset.name, name): name for name in dataset.image_ids}
-    copied = {
-        own[name] for group in copies if prefixed & set(group) for name in group if name in own
-    }
-    leaked = sorted(set(dataset.image_ids) & trained | copied)
+    same = {own[name] for name in prefixed & own.keys()}
+    if copies is None:
+        same |= set(dataset.image_ids) & trained
+    else:
+        groups = [group for group in copies if prefixed & set(group)]
+        same |= {own[name] for group in groups for name in group if name in own}
+    leaked = sorted(same)
     if leaked:
         raise ValueError(
             f"{workdir}: stage {stage} was trained with {len(leaked)} images of {dataset.name}, "

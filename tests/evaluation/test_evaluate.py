@@ -16,6 +16,7 @@ from gazejax.evaluation.report import DETAILS, format_evaluation, headline
 from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
 from gazejax.evaluation.verification import protocol
 from gazejax.types import Recordings
+from gazejax.workdir.guards import check_no_trained_images
 from gazejax.workdir.layout import load_config, read_resources, write_resources
 from tests.joined_data import build_both
 from tests.tiny import tiny_config
@@ -273,6 +274,31 @@ def test_copies_of_trained_images_under_other_names_are_refused(tiny_run, made_o
     other = made_once("joined_data", build_both)
     with pytest.raises(ValueError, match=r"with \d+ images of mine, such as 'exact_\d\d.png'"):
         evaluate_on(tiny_run, "mine", other)
+
+
+def test_other_pictures_may_have_the_names_of_trained_images(tiny_run, tiny_dataset):
+    other = tiny_dataset._replace(name="other")
+    check_no_trained_images(tiny_run, "encoder", other, copies=[])
+    # Where copies cannot be sought, a name is all that is known.
+    with pytest.raises(ValueError, match=r"trained with 35 images of other, such as"):
+        check_no_trained_images(tiny_run, "encoder", other, copies=None)
+    with pytest.raises(ValueError, match=r"trained with 35 images of synthetic_gaze/tiny"):
+        check_no_trained_images(tiny_run, "encoder", tiny_dataset, copies=[])
+
+
+def test_of_copies_the_image_that_most_users_saw_is_evaluated(tiny_dataset, capsys):
+    names = tiny_dataset.image_ids
+    length = np.array(tiny_dataset.gaze.viewing_length)
+    length[:3, 4] = 0
+    dataset = tiny_dataset._replace(
+        gaze=tiny_dataset.gaze._replace(viewing_length=length),
+        # The last group has one image among those that are asked for.
+        copies=((names[4], names[7], names[9]), (names[1], names[2]), (names[5], names[30])),
+    )
+    assert folds.without_copies(dataset, np.arange(10)).tolist() == [0, 1, 3, 5, 6, 7, 8]
+    said = f"evaluation: 3 of 10 test images are copies of others, such as {names[2]!r}, and are"
+    assert said in capsys.readouterr().err
+    assert folds.without_copies(tiny_dataset, np.arange(10)).tolist() == list(range(10))
 
 
 def test_users_of_another_data_set_are_verified_but_never_on_trained_images(
