@@ -52,7 +52,7 @@ def plot_evaluation(
     _plot_embeddings(folder / "embeddings.png", fold, dataset)
     if not examples:
         return
-    largest = list(result["saliency_users"]["seen"])[-1]
+    largest = list(next(iter(result["saliency_users"].values())))[-1]
     plots.plot_user_bars(
         folder / "own_minus_swapped.png",
         per_user={

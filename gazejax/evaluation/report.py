@@ -202,7 +202,8 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
 def _tables_of_stage_2(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Group and key of each table, those of a group one after the other."""
     keys = [key for key in ("saliency", "saliency" + ACROSS) if key in result]
-    return [(group, key) for group in result.get("saliency", {}) for key in keys]
+    groups = result.get("saliency", {})
+    return [(group, key) for group in groups for key in keys if group in result[key]]
 
 
 def _where(key: str, compared: Mapping[str, Any]) -> str:

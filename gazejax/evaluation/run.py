@@ -113,7 +113,8 @@ def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np
                 file=sys.stderr,
             )
         for group in GROUPS if variants else ():
-            tables, examples, resampled = score_predictions(group, run, variants)
+            tables, found, resampled = score_predictions(group, run, variants)
+            examples = found or examples
             for key, values in resampled.items():
                 resamples |= _named(f"{key}/{group}", values)
             for key, table in tables.items():

@@ -119,7 +119,7 @@ def headline_metrics(variants: Variants) -> list[ReportedMetric]:
     if not all("saliency" in run.evaluation for run in runs):
         return found
     for users in GROUPS:
-        for size in _common(run.evaluation["saliency"][users] for run in runs):
+        for size in _common(run.evaluation["saliency"].get(users, {}) for run in runs):
             path = f"saliency/{users}/{size}"
             for name in ("cc", "information_gain"):
                 own = f"{path}/own/{name}"

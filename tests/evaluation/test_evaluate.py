@@ -236,6 +236,35 @@ def test_maps_are_predicted_within_and_across_sessions(tiny_run, tmp_path, monke
     assert "### Prediction, across sessions: 2 unseen users" in text
 
 
+@pytest.mark.slow
+def test_maps_of_images_that_no_other_seen_user_saw_are_not_scored(
+    tiny_run, result, tmp_path, monkeypatch, capsys
+):
+    load_dataset, splits_of = folds.load_dataset, folds.make_config_splits
+
+    def load(config, projection):
+        """One test image was seen by one seen user, and all others by no seen user."""
+        dataset = load_dataset(config, projection)
+        splits = splits_of(config, dataset)
+        monkeypatch.setattr(folds, "make_config_splits", lambda *_: splits)
+        length = np.array(dataset.gaze.viewing_length)
+        length[np.ix_(splits.seen_users[num_viewers:], splits.test_images[-1:])] = 0
+        return dataset._replace(gaze=dataset.gaze._replace(viewing_length=length))
+
+    monkeypatch.setattr(folds, "load_dataset", load)
+    for num_viewers in (1, 0):
+        found = evaluate(shutil.copytree(tiny_run, tmp_path / f"run{num_viewers}"))
+        line = "evaluation, stage 2, {} users: maps not scored: "
+        printed = capsys.readouterr().err
+        assert (line.format("seen") in printed) == (num_viewers == 1)
+        assert (line.format("unseen") in printed) == (num_viewers == 0)
+        for group in ("seen", "unseen"):
+            for rows in found["saliency"][group].values():
+                for row in rows.values():
+                    assert all(np.isfinite(row[metric]) for metric in MAP_METRICS)
+    assert found["encoder"].keys() == result["encoder"].keys()
+
+
 def test_sessions_are_compared_within_and_across(tiny_run, data_dir, monkeypatch, capsys):
     read_other_images(monkeypatch, lambda dataset: with_sessions(dataset, np.arange(40) < 20))
     result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gazejax.evaluation.folds import Fold, Run, resample_users_of
-from gazejax.evaluation.prediction import calibration, protocol, sessions
+from gazejax.evaluation.prediction import calibration, protocol, queries, sessions
 from gazejax.evaluation.prediction.variants import PredictionVariant
 from gazejax.evaluation.verification.protocol import sample_image_orders
 from gazejax.evaluation.verification.sessions import RecordingRepresentations, joined_recordings
@@ -43,19 +43,29 @@ def score_predictions(
     """Stage 2 for the seen or the unseen users.
 
     Where sessions are known, `saliency` enrols users in the predicted session, and
-    `saliency_across_sessions` in another one.
+    `saliency_across_sessions` in another one. Maps without a universal map are not scored.
 
     Returns:
         Tables of metrics, paired differences and single users; some maps of the first fold to look
-        at; for each table of metrics, the resampled metrics of each condition.
+        at; for each table of metrics, the resampled metrics of each condition. All empty where
+        fewer than two users of a fold are left with a map to score.
     """
     folds, options = run.folds, run.config.eval
+    asked = [_ask(group, fold, variants) for fold in folds]
+    if not queries.are_enough(group, [one for of_fold in asked for one in of_fold.values()]):
+        return {}, [], {}
     num_images = len(folds[0].splits.test_images)
     generator = np.random.default_rng(options.seed)
     image_weight = bootstrap.resample(
         num_images, num_images, num_resamples=options.num_resamples, generator=generator
     )
-    scored, examples = zip(*(_score_fold(group, fold, variants) for fold in folds), strict=True)
+    scored, examples = zip(
+        *(
+            _score_fold(group, fold, variants, of_fold)
+            for fold, of_fold in zip(folds, asked, strict=True)
+        ),
+        strict=True,
+    )
     tables: dict[str, dict[str, Any]] = {}
     resamples: dict[str, dict[str, Any]] = {}
     for variant in variants:
@@ -122,22 +132,17 @@ def _by_metric(values: Float[np.ndarray, "metric *resample"]) -> dict[str, Any]:
     return dict(zip(protocol.MAP_METRICS, plain, strict=True))
 
 
-def _score_fold(
+def _ask(
     group: str, fold: Fold, variants: Sequence[PredictionVariant]
-) -> tuple[dict[str, dict[int, protocol.PredictionScores]], list[dict[str, Any]]]:
-    """Enrols every user with n test images, predicts the user's other ones and scores the maps.
+) -> dict[str, queries.KnownMaps]:
+    """What each table asks for: every user enrols with n test images, the other ones are predicted.
 
-    Returns:
-        The scores of each table and n, and the maps of a few users and images, of the first table
-        at the last n.
+    Maps without a universal map are left out.
     """
-    config, options, images = fold.config, fold.config.eval, fold.splits.test_images
+    options, images = fold.config.eval, fold.splits.test_images
     orders = sample_image_orders(len(images), options.num_draws, options.seed)
-    recordings = None
-    if variants[0].across is not None:
-        recordings = fold.recordings
+    recordings = _recordings(fold, variants)
     inputs = _of_recordings(fold.inputs["saliency"], recordings)
-    prior = center_prior(inputs.arrays)
     known = _represented(fold, group, recordings)
     seen = known if group == "seen" else _represented(fold, "seen", recordings)
     rows = rows_of(known.users, recordings)
@@ -145,20 +150,16 @@ def _score_fold(
     likelihoods = calibration.calibration_likelihoods(
         inputs.arrays.universal,
         inputs.arrays.gaze,
-        prior,
+        center_prior(inputs.arrays),
         grid,
         users=rows,
         images=images,
         spec=inputs.spec,
         joined=inputs.arrays.joined,
     )
-    counts = other_fixation_counts(
-        fold.inputs["saliency"].arrays.gaze, images, map_size=prior.shape
-    )
-    scored: dict[str, dict[int, protocol.PredictionScores]] = {}
-    examples: list[dict[str, Any]] = []
+    asked = {}
     for variant in variants:
-        asked = sessions.make_request(
+        request = sessions.make_request(
             known,
             seen,
             orders[: options.saliency_num_draws],
@@ -171,10 +172,46 @@ def _score_fold(
             num_swaps=options.num_swaps,
             seed=options.seed,
         )
+        arrays = fold.inputs["saliency"].arrays
+        asked[variant.name] = queries.with_known_maps(
+            request,
+            queries.has_universal_map(arrays.universal, arrays.gaze, request.users, images),
+            len(variant.sizes),
+        )
+    return asked
+
+
+def _recordings(fold: Fold, variants: Sequence[PredictionVariant]) -> Recordings | None:
+    """The recordings of a fold; None where sessions are joined."""
+    return None if variants[0].across is None else fold.recordings
+
+
+def _score_fold(
+    group: str,
+    fold: Fold,
+    variants: Sequence[PredictionVariant],
+    requests: Mapping[str, queries.KnownMaps],
+) -> tuple[dict[str, dict[int, protocol.PredictionScores]], list[dict[str, Any]]]:
+    """Predicts the maps that each table asks for, and scores them.
+
+    Returns:
+        The scores of each table and n, and the maps of a few users and images, of the first table
+        at the last n.
+    """
+    inputs = _of_recordings(fold.inputs["saliency"], _recordings(fold, variants))
+    prior = center_prior(inputs.arrays)
+    num_images = len(fold.splits.test_images)
+    counts = other_fixation_counts(
+        fold.inputs["saliency"].arrays.gaze, fold.splits.test_images, map_size=prior.shape
+    )
+    scored: dict[str, dict[int, protocol.PredictionScores]] = {}
+    examples: list[dict[str, Any]] = []
+    for variant in variants:
+        asked = requests[variant.name].request
         scores = np.full(
             (
                 len(asked.is_query),
-                len(images),
+                num_images,
                 # The conditions without an embedding, then those with one.
                 len(protocol.CONDITIONS) - 3 + asked.embeddings.shape[1],
                 len(asked.users),
@@ -182,7 +219,7 @@ def _score_fold(
             ),
             np.nan,
         )
-        description = f"evaluation, stage 2, {group} users, fold {config.split.fold}"
+        description = f"evaluation, stage 2, {group} users, fold {fold.config.split.fold}"
         if variant.across:
             description += ", across sessions"
         with track(description, int(asked.is_query.any(axis=1).sum())) as show:
@@ -281,8 +318,8 @@ def predicted_batches(
 
 
 def _examples(batch: Mapping[str, Any], asked: protocol.PredictionRequest) -> list[dict[str, Any]]:
-    """Of the last enrolment, maps of a few images in even steps, each of another user."""
-    last = len(asked.is_query) - 1
+    """Of the last enrolment with maps, those of a few images in even steps, of other users each."""
+    last = int(np.flatnonzero(asked.is_query.any(axis=(1, 2)))[-1])
     columns = np.flatnonzero(asked.is_query[last].any(axis=0))
     chosen = columns[np.linspace(0, len(columns) - 1, _NUM_EXAMPLES).astype(int)].tolist()
     found = []
