@@ -165,6 +165,7 @@ def test_few_plausible_rows_get_no_warning(text: str) -> None:
         (["01", "1", "2"], "nearly the same"),
         (["José", "Jose\u0301"], "nearly the same"),
         (["p07", "p 07"], "nearly the same"),
+        (["ann", "\u0430nn"], "nearly the same"),
         (["1e5", "100000"], "nearly the same"),
         (["1.2E+05", "120000"], "nearly the same"),
     ],

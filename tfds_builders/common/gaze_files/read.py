@@ -25,6 +25,7 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 _IMAGE_IN_PATH = ("fixatons", "massvis")
 # Reasons for rows that are left out: not on the surface, not of a condition.
 _NOT = ("not ", "beside the image")
+_ROUNDED = re.compile(r"[+-]?\d([.,]\d+)?[eE]\+\d{2,3}$")
 _FIRST_INEXACT = 2.0**53  # As float64, this may also be 2**53 + 1.
 
 
@@ -206,9 +207,28 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         )
         error = f"{one.path} has no row, expected one for each fixation"
         return found, [error + (f" (left out: {left_out})" if left_out else "")], None
+    errors = _names_without_digits(found, one)
     found, origin = user_from.name_user(found, one, options.user_from)
-    errors = _errors(found, one.path)
+    errors += _errors(found, one.path)
     return found._replace(cells={}), errors, origin
+
+
+def _names_without_digits(found: Rows, one: Opened) -> list[str]:
+    """Finds names that a spreadsheet wrote as rounded numbers, so that people may become one."""
+    errors = []
+    for name in ("user", "session", "image"):
+        names = getattr(found, name)
+        if names is None or not one.delimiter:
+            continue
+        rounded = [number for number, text in enumerate(names.names) if _ROUNDED.match(text)]
+        for row in np.flatnonzero(np.isin(names.codes, rounded))[:1]:
+            where = rows.place_in_words(found, int(found.place[row]))
+            errors.append(
+                f"{one.path} {where}: {name} is {names.names[names.codes[row]]!r}, a number "
+                "without its last digits as a spreadsheet writes it, expected a name: export it as "
+                "a text"
+            )
+    return errors
 
 
 def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:

@@ -602,6 +602,12 @@ def test_numbers_of_excel_have_no_marks_between_thousands(tmp_path: Path) -> Non
     assert read(tmp_path / "t.xlsx").xy.tolist() == [[1.204, 5], [500, 6]]
 
 
+@pytest.mark.parametrize("name", ["1.23457E+11", "1,2E+11", "1e+05"])
+def test_names_that_a_spreadsheet_rounded_are_refused(name: str, tmp_path: Path) -> None:
+    error = errors_of(tmp_path / "t.csv", f"image;user;x;y\na;12e10;1,5;2\na;{name};3,5;4\n")
+    assert error.startswith(f"{tmp_path / 't.csv'} row 2: user is {name!r}, a number without its")
+
+
 def test_numbers_of_excel_that_are_names_get_no_zero(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     for row in (("image", "user", "x", "y"), (2.25, 1.101, 1, 5), (7.0, 1.2, 2, 6), ("N", 3, 4, 5)):

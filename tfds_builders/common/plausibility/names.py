@@ -97,6 +97,16 @@ def check_names(user_ids: Sequence[str]) -> list[str]:
     return [*_check_twins(user_ids), *_check_sessions(user_ids)]
 
 
+# Cyrillic and Greek letters that look like Latin ones, small or capital; no two of one alphabet are
+# alike.
+_LOOK_ALIKES = str.maketrans(
+    "\u0430\u0432\u0435\u043a\u043c\u043d\u043e\u0440\u0441\u0442\u0443\u0445\u0456\u0458"
+    "\u0455"
+    "\u03b1\u03b2\u03b5\u03b6\u03b7\u03b9\u03ba\u03bc\u03bd\u03bf\u03c1\u03c4\u03c5\u03c7",
+    "abekmhopctyxijsabezhikmnoptyx",
+)
+
+
 def check_names_of_sessions(
     user_ids: Sequence[str], session_ids: Sequence[Sequence[str]]
 ) -> list[str]:
@@ -117,8 +127,8 @@ def check_names_of_sessions(
     more = f"; and {len(users) - 3} more users" if len(users) > 3 else ""
     return [
         "names of sessions of one user are nearly the same, as if one session had several: "
-        f"{shown}{more} differ only in case, blanks, punctuation, accents, leading zeros or the "
-        "form of a number; write one name for one session"
+        f"{shown}{more} differ only in case, blanks, punctuation, accents, letters that look "
+        "alike, leading zeros or the form of a number; write one name for one session"
     ]
 
 
@@ -126,6 +136,7 @@ def _folded(name: str) -> str:
     """Returns what is left of a name without case, blanks, accents, leading zeros."""
     text = unicodedata.normalize("NFKD", name).casefold()
     text = "".join(letter for letter in text if not unicodedata.combining(letter))
+    text = text.translate(_LOOK_ALIKES)
     text = _SUFFIX.sub("", text.strip())
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     # A spreadsheet writes 100000 as 1E+05.
@@ -150,8 +161,9 @@ def _check_twins(user_ids: Sequence[str]) -> list[str]:
         return []
     return [
         "names of users are nearly the same, as if one person had several: "
-        f"{_shown(twins)} differ only in case, blanks, punctuation, accents, leading zeros or the "
-        "form of a number; write one name for one person, or --user-from"
+        f"{_shown(twins)} differ only in case, blanks, punctuation, accents, letters that look "
+        "alike, leading zeros or the form of a number; write one name for one person, or "
+        "--user-from"
     ]
 
 
