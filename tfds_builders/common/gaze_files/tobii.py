@@ -26,6 +26,7 @@ _DETECTS = "; or give --detect-fixations, which detects fixations in samples of 
 
 # Pixels are whole numbers, and fractions have four digits.
 _TOLERANCE_PX = 2.0
+_TOLERANCE = 0.002
 
 
 def recognise_tobii(opened: Opened) -> Role:
@@ -190,7 +191,17 @@ def _read_screen(opened: Opened, how: How) -> Rows:
         x,
         y,
         trial=trial,
-        left_out=events.unknown,
+        left_out={
+            **events.unknown,
+            **tobii_events.count_elsewhere(
+                opened,
+                table,
+                columns,
+                events,
+                norm if None in px else px,
+                _TOLERANCE if None in px else _TOLERANCE_PX,
+            ),
+        },
         units="frac" if is_on_image else "px",
         frame="image" if is_on_image else "screen",
         screen_px=None if is_on_image else tobii_events.screen_of(opened, table, screen, row),

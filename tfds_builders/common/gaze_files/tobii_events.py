@@ -229,6 +229,42 @@ def check_repeated(
         )
 
 
+def count_elsewhere(
+    opened: Opened,
+    table: pa.Table,
+    columns: Columns,
+    events: Events,
+    places: Sequence[str | None],
+    tolerance: float,
+) -> dict[str, int]:
+    """Counts rows of fixations that are at another place than the row that is read.
+
+    Args:
+        opened: the file.
+        table: its columns.
+        columns: their names.
+        events: rows of fixations.
+        places: columns of the place; None: there is no such column.
+        tolerance: largest difference.
+
+    Returns:
+        The reason, for `Rows.left_out`, and the number of rows; {}: there is no such row.
+    """
+    first = np.zeros(int(events.fixation.max(initial=-1)) + 1, np.int64)
+    at = first_of(events)
+    first[events.fixation[at]] = at
+    other = first[events.fixation]
+    differs = np.zeros(len(other), bool)
+    for name in filter(None, places):
+        values = numbers_at(opened, table, name, events.row).values
+        differs |= np.abs(values - values[other]) > tolerance
+    if columns.media is not None:  # Of another image, the place is another one.
+        media = rows.names_of(table[columns.media]).codes[events.row]
+        differs &= media == media[other]
+    reason = f"of a fixation that is read, with the same {columns.number!r}, at another place"
+    return {reason: int(differs.sum())} if differs.any() else {}
+
+
 def make_rows(
     opened: Opened,
     table: pa.Table,

@@ -11,6 +11,7 @@ from tfds_builders.common.gaze_files.tobii_events import Columns
 
 _COLUMNS = frozenset(("FixationIndex", "GazeEventType", "GazeEventDuration", "RecordingTimestamp"))
 _XY = ("FixationPointX (MCSpx)", "FixationPointY (MCSpx)")
+_TOLERANCE_PX = 2.0
 _SIZE = ("MediaWidth", "MediaHeight")
 
 _X_2, _Y_2 = "MappedFixationPointX", "MappedFixationPointY"
@@ -107,7 +108,10 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
         x,
         y,
         trial=trial,
-        left_out=events.unknown,
+        left_out={
+            **events.unknown,
+            **tobii_events.count_elsewhere(opened, table, columns, events, _XY, _TOLERANCE_PX),
+        },
         units="frac",
         taken=[
             f"image from {media!r}" if media else "no column of the image",

@@ -288,6 +288,16 @@ def test_unknown_eye_movements_are_named_and_counted(tmp_path: Path) -> None:
     assert found.left_out == {"of an unknown 'Eye movement type' ('Fijación', 'fixation')": 2}
 
 
+def test_a_second_place_of_a_fixation_is_counted(tmp_path: Path) -> None:
+    norm = dict.fromkeys("uv", "")
+    lines = [{**line, **norm} for line in LINES_MS]
+    lines.append({**OTHER, **norm, "time": "1060", "x": "400"})
+    found = read(tmp_path, table(NEW, lines))
+    assert len(found.place) == 2
+    [(reason, count)] = found.left_out.items()
+    assert (count, reason[-17:]) == (1, " at another place")
+
+
 def test_recordings_need_names(tmp_path: Path) -> None:
     again = [*LINES_MS, {**FIXATION, "session": "R2", "time": "5"}]
     with pytest.raises(ValueError, match="row 8: 'Eye movement type index' goes back to 1, and"):
