@@ -179,6 +179,14 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     if name == PLAIN:
         found = plain.read_plain(one, plain_of(options))
     else:
+        of_rows = [plain.rows_where(one, condition) for condition in options.where]
+        if of_rows and len(of_rows[0]) and not np.all(of_rows, axis=0).any():
+            # Some formats refuse a file of which they find no row.
+            none = rows.exact(np.zeros(0))
+            conditions = " and ".join(options.where)
+            counts = {f"not {conditions}": len(of_rows[0])}
+            found = Rows(np.zeros(0, np.int64), None, None, none, none, left_out=counts)
+            return found, [_no_row(found, one.path)], None
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
     for condition in options.where:
         fits = plain.rows_where(one, condition)
@@ -202,15 +210,17 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     if name != PLAIN and found.image is not None:
         found = rows.take(found, found.image.codes >= 0, "without an image")
     if not len(found.place):
-        left_out = "; ".join(
-            f"{count} {reason}" for reason, count in found.left_out.items() if count
-        )
-        error = f"{one.path} has no row, expected one for each fixation"
-        return found, [error + (f" (left out: {left_out})" if left_out else "")], None
+        return found, [_no_row(found, one.path)], None
     errors = _names_without_digits(found, one)
     found, origin = user_from.name_user(found, one, options.user_from)
     errors += _errors(found, one.path)
     return found._replace(cells={}), errors, origin
+
+
+def _no_row(found: Rows, path: Path) -> str:
+    left_out = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items() if count)
+    error = f"{path} has no row, expected one for each fixation"
+    return error + (f" (left out: {left_out})" if left_out else "")
 
 
 def _names_without_digits(found: Rows, one: Opened) -> list[str]:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfds_builders.common.gaze_files import web
+from tfds_builders.common import gaze_files
+from tfds_builders.common.gaze_files import Options, web
 from tfds_builders.common.gaze_files.containers import Opened, open_file
 from tfds_builders.common.gaze_files.how import Detection, How
 from tfds_builders.common.gaze_files.rows import Names
@@ -184,6 +185,17 @@ def test_conditions_choose_trials(tmp_path: Path) -> None:
     opened = write_json(tmp_path / "a.json", trials())
     found = web.read_jspsych(opened, HOW._replace(where=("trial_index == 2",)))
     assert found.place.tolist() == [3]
+
+
+def test_a_file_that_conditions_empty_is_left_out_beside_others(tmp_path: Path) -> None:
+    write_json(tmp_path / "ann.json", trials())
+    write_json(tmp_path / "bob.json", trials()[:2])
+    options = Options(where=("trial_index == 2",), how=HOW)
+    found, _ = gaze_files.read([tmp_path], options)
+    assert found is not None
+    assert found.user_ids == ["ann"]
+    note = f"{tmp_path / 'bob.json'} left out: no row is left (2 not trial_index == 2)"
+    assert note in found.notes
 
 
 def test_the_person_is_from_columns_that_agree(tmp_path: Path) -> None:
