@@ -260,7 +260,8 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
             column = rows.names_of(containers.read_table(one, {field})[field], rows.MISSING)
             texts[field] = _texts(rows.take_names(column, found.place - 1))
         elif field == "trial" and found.trial is not None:
-            texts[field] = [f"{value:g}" for value in found.trial.values]
+            numbers = found.trial.values
+            texts[field] = [f"{value:g}" if np.isfinite(value) else "" for value in numbers]
         elif field == "image" and found.image is not None:
             texts[field] = _texts(found.image)
         else:

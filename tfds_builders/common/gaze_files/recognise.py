@@ -228,7 +228,9 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
         elif path in paths:
             unknown.append(one)
         else:
-            notes.append((path, " left out: not a file of gaze in a known format"))
+            other = _recognise_any(one)[0] if options.format in FORMATS else ""
+            what = f"of the format {other}, not {options.format}" if other else "in a known format"
+            notes.append((path, f" left out: {'' if other else 'not '}a file of gaze {what}"))
     with_gaze = [name for name, found in roles.items() if _WITH_GAZE & found.keys()]
     # A folder may hold tables of other things beside the files of the tracker.
     if len(with_gaze) > 1:

@@ -169,6 +169,15 @@ def test_an_option_of_the_format_is_taken(
         assert "--detect-fixations finds none in 1 samples with gaze" in str(error)  # noqa: PT017
 
 
+def test_a_file_of_another_format_than_the_chosen_one_is_named(tmp_path: Path) -> None:
+    for name in ("eyelink-report", "eyelink-samples"):
+        (tmp_path / EXAMPLES[name][0]).write_text(EXAMPLES[name][1])
+    found, _ = gaze_files.read([tmp_path], Options(format="eyelink-report"))
+    assert found is not None
+    note = "left out: a file of gaze of the format eyelink-samples, not eyelink-report"
+    assert f"{tmp_path / 'samples.txt'} {note}" in found.notes
+
+
 SAMPLES = (
     "Recording timestamp [ms]\tSensor\tParticipant name\tRecording name\tPresented Media name\t"
     "Gaze point X [DACS px]\tGaze point Y [DACS px]\n1000\tEye Tracker\t{}\t{}\ta.jpg\t660\t337\n"

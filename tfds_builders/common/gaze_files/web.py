@@ -106,7 +106,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         )
     lengths = [len(trial.samples) for trial in trials]
     column, user = _person(path, values, trials, kind)
-    session = _column(trials, _SESSIONS)
+    session = _session(path, values, trials, kind)
     joined = np.concatenate([trial.samples for trial in trials] or [np.zeros((0, 3))])
     place = np.repeat([trial.place for trial in trials], lengths).astype(np.int64)
     image = rows.without_folders(path, rows.names_of([trial.image for trial in trials]))
@@ -299,14 +299,44 @@ def _is_person(name: str) -> bool:
     return people.names_person(name) or _plain(name) in _PEOPLE
 
 
-def _column(trials: Sequence[_Trial], names: frozenset[str]) -> tuple[str, list[str]] | None:
-    """Returns the first column of one of the names that has a value in a trial."""
-    for column in dict.fromkeys(name for trial in trials for name in trial.values):
-        if _plain(column) in names:
-            texts = [_text(trial.values.get(column)) for trial in trials]
+def _session(
+    path: Path, values: Sequence[Mapping[str, Any]], trials: Sequence[_Trial], kind: str
+) -> tuple[str, list[str]] | None:
+    """Returns the first column of the session that has a value; arguments as of `_person`."""
+    for column in dict.fromkeys(name for one in values for name in one):
+        if _plain(column) in _SESSIONS:
+            texts = _texts_of_runs(path, values, trials, column, kind)
             if any(texts):
                 return column, texts
     return None
+
+
+def _texts_of_runs(
+    path: Path,
+    values: Sequence[Mapping[str, Any]],
+    trials: Sequence[_Trial],
+    column: str,
+    kind: str,
+) -> list[str]:
+    """Returns the texts of a column in trials with gaze, "" where there is none.
+
+    Of a run whose trials with gaze have none, other trials say it; arguments as of `_person`.
+    """
+    run = _runs(values)
+    of_gaze = np.array([trial.place - 1 for trial in trials], np.int64)
+    texts = np.array([_text(one.get(column)) for one in values], object)
+    for number in np.unique(run[of_gaze]):
+        at, here = np.flatnonzero(run == number), of_gaze[run[of_gaze] == number]
+        named = dict.fromkeys(filter(None, texts[at]))
+        if any(texts[here]) or not named:
+            continue
+        if len(named) > 1:
+            raise ValueError(
+                f"{path}: {column!r} is {' and '.join(map(repr, list(named)[:2]))} in trials "
+                f"without gaze before {kind} {at[-1] + 1}, expected one value in a run"
+            )
+        texts[here] = next(iter(named))
+    return list(texts[of_gaze])
 
 
 def _runs(values: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -340,24 +370,10 @@ def _person(
         kind: of the place of a trial, for messages.
     """
     found: dict[str, Names] = {}
-    run = _runs(values)
-    of_gaze = np.array([trial.place - 1 for trial in trials], np.int64)
     for column in dict.fromkeys(name for one in values for name in one):
         if not _is_person(column):
             continue
-        texts = np.array([_text(one.get(column)) for one in values], object)
-        for number in np.unique(run[of_gaze]):
-            at, here = np.flatnonzero(run == number), of_gaze[run[of_gaze] == number]
-            named = dict.fromkeys(filter(None, texts[at]))
-            if any(texts[here]) or not named:
-                continue
-            if len(named) > 1:
-                raise ValueError(
-                    f"{path}: {column!r} is {' and '.join(map(repr, list(named)[:2]))} in trials "
-                    f"without gaze before {kind} {at[-1] + 1}, expected one person in a run"
-                )
-            texts[here] = next(iter(named))
-        names = rows.names_of(list(texts[of_gaze]))
+        names = rows.names_of(_texts_of_runs(path, values, trials, column, kind))
         lacking = np.flatnonzero(names.codes < 0)
         if len(lacking) == len(trials):
             continue
@@ -368,6 +384,7 @@ def _person(
             )
         found[column] = names
     if not found:
+        run, of_gaze = _runs(values), np.array([trial.place - 1 for trial in trials], np.int64)
         for again in of_gaze[run[of_gaze] > run[of_gaze[:1]]][:1]:
             raise ValueError(
                 f"{path} {kind} {again + 1}: {_shown_order(values, again)} begins anew, as in "

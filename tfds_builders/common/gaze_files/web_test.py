@@ -217,10 +217,13 @@ def test_the_person_of_a_run_may_stand_in_a_trial_without_gaze(column: str, tmp_
     values = [value for user in "AB" for value in trials(**{column: user})]
     for number in (1, 2, 4, 5):
         del values[number][column]
+    values[0]["session"] = 2
     for write in (write_json, write_lines, write_csv):
         suffix = {write_json: "json", write_lines: "jsonl", write_csv: "csv"}[write]
         found = web.read_jspsych(write(tmp_path / f"a.{suffix}", values), HOW)
         assert names(found.user) == ["A"] * 3 + ["B"] * 3
+        assert found.session is not None
+        assert found.session.codes.tolist() == [0] * 3 + [-1] * 3
     found = web.read_jspsych(write_json(tmp_path / "b.json", {"data": trials(), column: "A"}), HOW)
     assert names(found.user) == ["A"] * 3
 
