@@ -95,7 +95,8 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
             f"{compared['commit']}, {compared['date']}. In brackets: 95 % interval over users and "
-            f"images.{'' if compared['copies_are_known'] else _COPIES_ARE_UNKNOWN}",
+            f"images.{'' if compared['copies_are_known'] else _COPIES_ARE_UNKNOWN}"
+            + _of_few(first["num_users"]),
             *_tables_of_stage_1(result, compared),
         ]
     )
@@ -113,7 +114,9 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
 
 
 def _headlines(result: Mapping[str, Any]) -> list[str]:
-    parts = [_what_was_compared(result["compared"]), _headline_of_stage_1(result)]
+    rows = [row for methods in result["encoder"].values() for row in methods["encoder"].values()]
+    of_few = _of_few(min(row["num_users"] for row in rows))
+    parts = [_what_was_compared(result["compared"]) + of_few, _headline_of_stage_1(result)]
     if "saliency" in result:
         parts.append(_headline_of_stage_2(result))
     if "few_shot" in result:
@@ -148,6 +151,10 @@ def _details(result: Mapping[str, Any]) -> list[str]:
 def headline(evaluation: str) -> str:
     """The part of the text of `format_evaluation` before the details."""
     return evaluation.split(DETAILS)[0].strip()
+
+
+def _of_few(num_users: int) -> str:
+    return f" Intervals over {num_users} users are too narrow." if num_users < 5 else ""
 
 
 def _what_was_compared(compared: Mapping[str, Any]) -> str:
