@@ -139,7 +139,8 @@ def check_enough_to_compare(splits: Splits, dataset: Dataset) -> None:
         number = len(getattr(splits, name))
         if number < 2:
             raise ValueError(
-                f"the split gives {number} {name} of {dataset.name}; allowed: at least 2 to compare"
+                f"the split gives {number} {name} of {dataset.name}; allowed: at least 2 to "
+                "compare, so add users: split.folds of 3 needs five"
             )
     users = np.union1d(splits.seen_users, splits.unseen_users)
     lengths = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, splits.test_images)]

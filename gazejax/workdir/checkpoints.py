@@ -301,7 +301,8 @@ def _required(folder: Path, step: int | None, passed_over: list[str], *, num_ste
         )
     if passed_over:
         raise ValueError(f"no checkpoint in {folder} verifies: {'; '.join(passed_over)}")
-    raise FileNotFoundError(f"no checkpoint in {folder}; train the stage first")
+    remedy = "train the stage first: gazejax train with the same workdir and --config.stage=all"
+    raise FileNotFoundError(f"no checkpoint in {folder}; {remedy}")
 
 
 def _complete(response: Any, checkpoint: Path) -> None:

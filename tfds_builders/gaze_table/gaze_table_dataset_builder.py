@@ -216,8 +216,8 @@ def _on_full_screen(
 ) -> coordinates.Convention:
     """Takes the images for as large as the screen where nothing contradicts it, or raises."""
     needed = (
-        "x and y are on the screen: give --screen WxH with --fit, or --shown-at X,Y,WxH, the place "
-        "of the images on the screen"
+        "x and y are on the screen: give --screen WxH with --fit native, centre or stretch, or "
+        "--shown-at X,Y,WxH, the place of the images on the screen"
     )
     sizes = {pictures.read_size(path, exif) for path in paths.values()}
     if len(sizes) != 1:
