@@ -58,13 +58,15 @@ def usable_size(
         across: as of `enrol`.
         seed: likewise.
     """
+    joined = [
+        (join_groups(known, seen), _largest_sizes(known, across=across).max(axis=(1, 2)))
+        for known, seen in groups
+    ]
 
     def is_usable(size: int) -> bool:
-        for known, seen in groups:
-            everyone = join_groups(known, seen)
+        for everyone, largest in joined:
             users = _draw(everyone, orders, size=size, across=across, seed=seed).users
-            largest = _largest_sizes(known, across=across).max(axis=(1, 2))
-            if not is_most(int(np.count_nonzero(users < len(known.users))), largest):
+            if not is_most(int(np.count_nonzero(users < len(largest))), largest):
                 return False
         return True
 

@@ -220,22 +220,25 @@ def represent_recordings(
 def _number_sessions(recordings: Recordings) -> Int[np.ndarray, " recording"]:
     """A number of each session, the same for sessions of one name.
 
-    Where no two names (no name, where users have one session) are those of most users who have so
-    many, as of files that are named by user and session, or of dates, the first sessions of the
+    Where fewer than half of the users share two names with another user (one, where users have one
+    session), as of files that are named by user and session, or of dates, the first sessions of the
     users have one number, as have the second ones.
     """
     _, number = np.unique(recordings.session_ids, return_inverse=True)
     # Recordings of a user follow each other.
     _, first, user = np.unique(recordings.user, return_index=True, return_inverse=True)
-    place = np.arange(len(number)) - first[user]
     has_session = np.zeros((len(first), number.max(initial=-1) + 1), np.float32)
     has_session[user, number] = 1
     num_users = has_session.T @ has_session  # Of each pair of names, and of each name.
     has_two = has_session.sum(axis=1) > 1
     if has_two.any():
         np.fill_diagonal(num_users, 0)
-    num_compared = max(np.count_nonzero(has_two) or len(first), 3)
-    return number if 2 * num_users.max(initial=0) >= num_compared else place
+        has_session = has_session[has_two]
+    is_shared = [
+        num_users[np.ix_(names, names)].max() > 1 for names in map(np.flatnonzero, has_session)
+    ]
+    place = np.arange(len(number)) - first[user]
+    return number if 2 * sum(is_shared) >= len(is_shared) else place
 
 
 def _permutes_most(

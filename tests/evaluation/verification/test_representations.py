@@ -45,13 +45,19 @@ def test_two_recordings_of_one_user_are_one_viewer(tiny_dataset, half, is_left_o
     ("names", "numbers"),
     [
         (("b", "a", "b", "a", "c"), [1, 0, 1, 0, 2]),
-        # Names of their own: by the place among the sessions of the user.
-        (("ann_1", "ann_2", "bob_1", "bob_2", "bob_3"), [0, 1, 0, 1, 2]),
+        # Two of three names.
+        (("a", "b", "b", "c", "a", "b", "b", "c"), [0, 1, 1, 2, 0, 1, 1, 2]),
+        # Names of their own, and dates: by the place among the sessions of the user.
+        (("ann_1", "ann_2", "bob_1", "bob_2", "eve_1", "eve_2"), [0, 1, 0, 1, 0, 1]),
+        (("05-01", "05-02", "05-02", "05-03", "05-03", "05-04"), [0, 1, 0, 1, 0, 1]),
     ],
 )
 def test_sessions_of_users_correspond_by_name_or_by_place(names, numbers):
-    length = np.ones((5, 4), int)
-    known = Representation(np.zeros((5, 4, 1)), length, at_any_size(verification.negative_distance))
-    recordings = Recordings(np.array([0, 0, 1, 1, 1]), names, made_gaze.gaze_of(length))
-    found = represent_recordings({"encoder": known}, recordings, np.arange(2), np.arange(4))
+    length = np.ones((len(names), 4), int)
+    scores = at_any_size(verification.negative_distance)
+    known = Representation(np.zeros((*length.shape, 1)), length, scores)
+    user = np.repeat(np.arange(4), 2)[: len(names)]
+    recordings = Recordings(user, names, made_gaze.gaze_of(length))
+    users = np.unique(user)
+    found = represent_recordings({"encoder": known}, recordings, users, np.arange(4))
     assert found["encoder"].session.tolist() == numbers
