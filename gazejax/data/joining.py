@@ -162,7 +162,7 @@ def find_copies(data_dirs: Mapping[str, str | Path | None]) -> list[list[str]]:
             sets; None is the default of TFDS.
 
     Returns:
-        Groups of prefixed names of images.
+        Groups of prefixed names of images; none of a data set without pictures, `has_pictures`.
 
     Raises:
         FileNotFoundError: if a data set is not prepared there.
@@ -183,10 +183,21 @@ def find_copies(data_dirs: Mapping[str, str | Path | None]) -> list[list[str]]:
         return with_prefix(name, image_id), signature
 
     sources = [(name, open_source(name, folder)) for name, folder in data_dirs.items()]
-    every = [(name, one, at) for name, one in sources for at in range(len(one.records))]
+    every = [
+        (name, one, at)
+        for name, one in sources
+        for at in range(len(one.records) if has_pictures(one) else 0)
+    ]
+    if not every:
+        return []
     with ThreadPoolExecutor() as pool:
         image_ids, signatures = zip(*pool.map(read, every), strict=True)
     return near_copies.group(image_ids, signatures)
+
+
+def has_pictures(source: Source) -> bool:
+    """Whether a data set has pictures; if not, its images are plain and tell nothing of copies."""
+    return bool(source.metadata.get("has_images", True))
 
 
 def split_joined(

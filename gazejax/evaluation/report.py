@@ -79,8 +79,8 @@ _FEW_SHOT_METRICS = {"rank1": "rank-1", "rank3": "rank-3", "mrr": "MRR"}
 
 
 _COPIES_ARE_UNKNOWN = (
-    " **Copies of trained images were not sought**: the data set of the training is not prepared. "
-    "No image has the name of a trained image."
+    " **Copies of trained images were not sought**: a data set of the training is not prepared, or "
+    "there are no pictures. No image has the name of a trained image."
 )
 
 

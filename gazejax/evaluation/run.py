@@ -12,8 +12,9 @@ from jaxtyping import Float
 
 from gazejax.config.derived import ENCODER_STAGES, STAGES, dataset_names, fold_configs
 from gazejax.config.identity import fingerprint
-from gazejax.data.joining import find_copies, rule_of
+from gazejax.data.joining import find_copies, has_pictures, rule_of
 from gazejax.data.loading import load_dataset
+from gazejax.data.reader import open_source
 from gazejax.data.splits import Splits
 from gazejax.evaluation.few_shot.people import identify_users
 from gazejax.evaluation.figures import plot_evaluation
@@ -193,12 +194,20 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
 
 
 def _find_copies(data_dirs: Mapping[str, str | None]) -> list[list[str]] | None:
-    """Copies among the images of data sets; None, with a message, if one is not prepared."""
+    """Copies among the images of data sets; None, with a message, if one cannot be compared."""
     try:
-        return find_copies(data_dirs)
+        without = [
+            name
+            for name, folder in data_dirs.items()
+            if not has_pictures(open_source(name, folder))
+        ]
+        if not without:
+            return find_copies(data_dirs)
+        reason = f"{without[0]} has no pictures"
     except FileNotFoundError as error:
-        print(f"copies of training images were not sought: {error}", file=sys.stderr)
-        return None
+        reason = str(error)
+    print(f"copies of training images were not sought: {reason}", file=sys.stderr)
+    return None
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, Float[np.ndarray, " resample"]]:

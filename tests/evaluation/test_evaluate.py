@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from gazejax.config.derived import STAGES, embedding_layout
-from gazejax.data import loading
+from gazejax.data import joining, loading
+from gazejax.data.reader import open_source
 from gazejax.evaluation import folds, run
 from gazejax.evaluation.prediction.protocol import CONDITIONS, MAP_METRICS
 from gazejax.evaluation.report import DETAILS, format_evaluation, headline
@@ -313,6 +314,18 @@ def test_other_pictures_may_have_the_names_of_trained_images(tiny_run, tiny_data
         check_no_trained_images(tiny_run, "encoder", other, copies=None)
     with pytest.raises(ValueError, match=r"trained with 35 images of synthetic_gaze/tiny"):
         check_no_trained_images(tiny_run, "encoder", tiny_dataset, copies=[])
+
+
+def test_plain_images_of_a_data_set_without_pictures_are_no_copies(data_dir, monkeypatch, capsys):
+    name = "synthetic_gaze/tiny"
+    source = open_source(name, data_dir)
+    plain = source._replace(metadata={**source.metadata, "has_images": False})
+    for module in (run, joining):
+        monkeypatch.setattr(module, "open_source", lambda *_: plain)
+    assert joining.find_copies({name: data_dir}) == []
+    assert run._find_copies({name: str(data_dir)}) is None
+    said = f"copies of training images were not sought: {name} has no pictures\n"
+    assert capsys.readouterr().err == said
 
 
 def test_of_copies_the_image_that_most_users_saw_is_evaluated(tiny_dataset, capsys):
