@@ -346,6 +346,8 @@ def select_dataset(dataset: Dataset, number: int) -> Dataset:
     users, images = (np.flatnonzero(of_row == number) for of_row in numbers_of(dataset))
     source: Mapping[str, Any] = dataset.gaze_source["datasets"][name]
     image_ids = tuple(dataset.image_ids[image] for image in images)
+    own = {*image_ids}
+    of_dataset = (tuple(one for one in members if one in own) for members in dataset.copies)
     recordings = dataset.recordings
     if recordings is not None:
         kept = recordings_of(users, recordings.user)
@@ -364,7 +366,7 @@ def select_dataset(dataset: Dataset, number: int) -> Dataset:
         features=None if dataset.features is None else _rows(dataset.features, images),
         digest=dataset.digest[name],
         gaze_source={key: value for key, value in source.items() if key != "has_durations"},
-        copies=tuple(members for members in dataset.copies if {*members} <= {*image_ids}),
+        copies=tuple(members for members in of_dataset if len(members) > 1),
         recordings=recordings if source["has_sessions"] else None,
         dataset_of_user=None,
         dataset_of_image=numbers_of(dataset)[1][images],

@@ -84,6 +84,10 @@ def test_users_and_images_stand_side_by_side():
     assert parts[1].recordings.user.tolist() == [0, 0]
     assert parts[1].image_ids == ("b:0.png",)
     assert parts[1].dataset_of_image.tolist() == [1]
+    # Copies within a data set stay known, also where another one has one too.
+    copied = joined._replace(copies=(("a:0.png", "a:1.png", "b:0.png"),))
+    assert select_dataset(copied, 0).copies == (("a:0.png", "a:1.png"),)
+    assert select_dataset(copied, 1).copies == ()
 
 
 def test_lazy_rows_are_joined_without_being_read():

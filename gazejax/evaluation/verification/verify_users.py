@@ -54,7 +54,7 @@ def verify_users(
     # A method that one fold lacks says nothing about all of them.
     represented = [[*fold.compared[group]] for fold in folds]
     apart = compares_sessions(run)
-    by_draws = not apart and saw_same_images(run)
+    by_draws = not apart and not divides_images(run)
     if apart:
         represented += [[*fold.recorded[group]] for fold in folds]
     methods = [method for method in represented[0] if all(method in known for known in represented)]
@@ -134,6 +134,11 @@ def _all_viewings(
     """What a method is scored by where all users saw the same images, and no sessions are known."""
     folds, options = run.folds, run.config.eval
     fewest = fewest_images(folds, method)
+    if fewest < 2:
+        raise ValueError(
+            f"{run.dataset.name}: a user saw {fewest} of the test images that count; allowed: at "
+            "least 2, to enrol with one and to compare with another one"
+        )
 
     def score(size: int) -> list[protocol.VerificationScores]:
         return [
@@ -208,10 +213,18 @@ def compares_sessions(run: Run) -> bool:
     return usable > 0
 
 
-def saw_same_images(run: Run) -> bool:
-    """Whether all users of every fold and group saw the same test images."""
-    viewed = [known["encoder"].viewed for fold in run.folds for known in fold.compared.values()]
-    return all((one == one[:1]).all() for one in viewed)
+def divides_images(run: Run) -> bool:
+    """Whether images are divided among galleries and probes, where sessions are joined.
+
+    Not where all users of every fold and group saw the same test images, which needs no division,
+    nor where users saw so few that most could not be compared.
+    """
+    known = [of_group["encoder"] for fold in run.folds for of_group in fold.compared.values()]
+    if all((one.viewed == one.viewed[:1]).all() for one in known):
+        return False
+    joined = [sessions.joined_recordings(one) for one in known]
+    seed = run.config.eval.seed
+    return sessions.usable_size(joined, _orders(run), 1, across=False, seed=seed) > 0
 
 
 def _orders(run: Run) -> Int[np.ndarray, "draw image"]:
