@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from gazejax.data.splits import Splits
 from gazejax.evaluation.verification import baselines, protocol
-from gazejax.evaluation.verification.sessions import RecordingRepresentations
+from gazejax.evaluation.verification.sessions import LEAST_USERS, RecordingRepresentations
 from gazejax.inputs import perturbations
 from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.stage_arrays import StageInputs
@@ -220,9 +220,9 @@ def represent_recordings(
 def _number_sessions(recordings: Recordings) -> Int[np.ndarray, " recording"]:
     """A number of each session, the same for sessions of one name.
 
-    Where fewer than half of the users share two names with another user (one, where users have one
-    session), as of files that are named by user and session, or of dates, the first sessions of the
-    users have one number, as have the second ones.
+    Where fewer than half of the users share two names with three others (one, where users have one
+    session), or with all, as of files that are named by user and session, or of dates, the first
+    sessions of the users have one number, as have the second ones.
     """
     _, number = np.unique(recordings.session_ids, return_inverse=True)
     # Recordings of a user follow each other.
@@ -235,7 +235,8 @@ def _number_sessions(recordings: Recordings) -> Int[np.ndarray, " recording"]:
         np.fill_diagonal(num_users, 0)
         has_session = has_session[has_two]
     is_shared = [
-        num_users[np.ix_(names, names)].max() > 1 for names in map(np.flatnonzero, has_session)
+        num_users[np.ix_(names, names)].max() >= max(min(LEAST_USERS, len(has_session)), 2)
+        for names in map(np.flatnonzero, has_session)
     ]
     place = np.arange(len(number)) - first[user]
     return number if 2 * sum(is_shared) >= len(is_shared) else place

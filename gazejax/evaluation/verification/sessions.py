@@ -29,6 +29,9 @@ from gazejax.evaluation.verification.session_pairs import (
 from gazejax.inputs import perturbations
 from gazejax.metrics import verification
 
+# Of a group beside the first one.
+LEAST_USERS = 4
+
 
 class RecordingRepresentations(NamedTuple):
     """Representations by one method of the recordings of the users of one fold.
@@ -81,7 +84,8 @@ def draw_sessions(
     In each draw, the galleries of all users are of one session, and the probes are of one: what
     users have in common in a session, such as its images or the practice of a second session, makes
     no two users alike. Users without one of these sessions form other groups, which are compared
-    among themselves, where they are at least two, and half as many as the first group.
+    among themselves, where they are at least four, a tenth of all, and half of the first group:
+    resamples of users seldom have two of each of many small groups.
 
     Args:
         compared: the recordings.
@@ -97,7 +101,9 @@ def draw_sessions(
     groups: list[SessionDraws] = []
     while True:
         drawn = _draw_group(compared, orders, is_possible.copy(), size=size, seed=seed)
-        if len(drawn.users) < max(2, len(groups[0].users) / 2 if groups else 0):
+        first = len(groups[0].users) if groups else 0
+        fewest = max(LEAST_USERS, first / 2, len(compared.users) / 10) if groups else 2
+        if len(drawn.users) < fewest:
             return groups
         groups.append(drawn)
         is_possible[drawn.users] = False
