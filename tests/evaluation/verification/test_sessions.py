@@ -113,14 +113,23 @@ def test_what_is_of_the_image_alone_is_not_known(across, share):
     assert abs(np.mean(found) - 0.5) < 0.04
 
 
+def with_effects_of_sessions(compared, seed):
+    """What all users have in common in a session, as the practice of a second session."""
+    number = compared.session.max() + 1
+    of_session = 2 * np.random.default_rng(seed).normal(size=(number, 1, 16))[compared.session]
+    return compared._replace(representations=compared.representations + of_session)
+
+
+def recordings_at(compared, is_there):
+    names = ("user", "session", "viewed", "representations")
+    return compared._replace(**{name: getattr(compared, name)[is_there] for name in names})
+
+
 @pytest.mark.parametrize("across", [False, True])
 def test_what_all_users_have_in_common_in_a_session_is_not_known(across):
-    """As the practice of a second session: no person has an effect."""
     found = []
     for seed in range(6):
-        compared = recordings_of(0.0, 0.0, seed=seed, sessions=3)
-        of_session = 2 * np.random.default_rng(seed).normal(size=(3, 1, 16))[compared.session]
-        compared = compared._replace(representations=compared.representations + of_session)
+        compared = with_effects_of_sessions(recordings_of(0.0, 0.0, seed=seed, sessions=3), seed)
         found.append(metrics_of(compared, across=across)[0]["roc_auc"])
     assert abs(np.mean(found) - 0.5) < 0.04
 
@@ -130,16 +139,10 @@ def test_nor_is_it_where_users_have_different_numbers_of_sessions(across):
     found = []
     for seed in range(6):
         compared = recordings_of(0.0, 0.0, seed=seed, users=12, sessions=4)
-        of_session = 2 * np.random.default_rng(seed).normal(size=(4, 1, 16))[compared.session]
+        compared = with_effects_of_sessions(compared, seed)
         # User 0 has one session, users 1 to 4 have two, and so on.
-        is_there = compared.session <= (compared.user + 3) // 4
-        of_there = {
-            name: getattr(compared, name)[is_there] for name in ("user", "session", "viewed")
-        }
-        values = (compared.representations + of_session)[is_there]
-        metrics, groups = metrics_of(
-            compared._replace(representations=values, **of_there), across=across
-        )
+        compared = recordings_at(compared, compared.session <= (compared.user + 3) // 4)
+        metrics, groups = metrics_of(compared, across=across)
         assert [len(one.users) for one in groups] == [11 if across else 12]
         found.append(metrics["roc_auc"])
     assert abs(np.mean(found) - 0.5) < 0.04
@@ -150,13 +153,9 @@ def test_users_who_have_other_sessions_are_compared_among_themselves(across):
     found = []
     for seed in range(6):
         compared = recordings_of(0.0, 0.0, seed=seed, users=12, sessions=3)
-        of_session = 2 * np.random.default_rng(seed).normal(size=(3, 1, 16))[compared.session]
+        compared = with_effects_of_sessions(compared, seed)
         # Each user has two of three sessions.
-        is_there = compared.session != compared.user % 3
-        compared = compared._replace(
-            representations=(compared.representations + of_session)[is_there],
-            **{name: getattr(compared, name)[is_there] for name in ("user", "session", "viewed")},
-        )
+        compared = recordings_at(compared, compared.session != compared.user % 3)
         assert usable_size(compared, 6, across=across) == 6
         metrics, groups = metrics_of(compared, across=across)
         assert [len(one.users) for one in groups] == ([4, 4, 4] if across else [8, 4])

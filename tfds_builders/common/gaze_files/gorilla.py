@@ -16,8 +16,9 @@ _CALIBRATION = "point_x"
 _NUMBERS = ("spreadsheet_row", "screen_index", "x_pred", "y_pred", "time_elapsed")
 _NORMALISED = ("x_pred_normalised", "y_pred_normalised")
 _ZONE = ("zone_x", "zone_y", "zone_width", "zone_height")
-# Zones that Gorilla adds: the window of the browser, and the area of the experiment in it.
+# Types of rows that hold no gaze, in small letters.
 _OTHER_KINDS = ("zone", "mark", "marker", "calibration", "validation", "new file")
+# Zones that Gorilla adds: the window of the browser, and the area of the experiment in it.
 _FRAMES = ("screen", "gorilla")
 # Normalised places are a linear function of the pixels, up to the rounding of numbers.
 _LARGEST_MISFIT = 1e-3
