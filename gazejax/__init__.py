@@ -3,10 +3,10 @@
 import importlib
 from types import ModuleType
 
-from gazejax.api import Model, load
+from gazejax.api import Embedding, Model, load
 from gazejax.runtime.files import package_version
 
-__all__ = ["Model", "load"]
+__all__ = ["Embedding", "Model", "load"]
 
 __version__ = package_version()
 

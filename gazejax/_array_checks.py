@@ -1,10 +1,56 @@
 """Checks of the arguments of `api`, and what checks of arrays share."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
+
+
+class Viewings(NamedTuple):
+    """Checked arguments of `Model.embed`: what a user looked at, an entry for each image.
+
+    Attributes:
+        user: name of the user in an error; empty: none.
+        images: uint8 [height, width, 3].
+        xy_frac: positions, as fractions of the image.
+        duration_ms: durations; zeros if the encoder needs none.
+    """
+
+    user: str
+    images: list[UInt8[np.ndarray, "_height _width 3"]]
+    xy_frac: list[Float[np.ndarray, "_fixation 2"]]
+    duration_ms: list[Float[np.ndarray, " _fixation"]]
+
+    def name_of(self, number: int) -> str:
+        """Name of the fixations on an image in an error."""
+        return f"{_of(self.user)}fixations[{number}]"
+
+
+def _of(user: str) -> str:
+    return f"users[{user!r}]: " if user else ""
+
+
+def checked_viewings(
+    images: Any, fixations: Any, durations_ms: Any, *, user: str, needs_durations: bool
+) -> Viewings:
+    """Checks what a user looked at; see `Model.embed`."""
+    images = checked_list(images, f"{_of(user)}images")
+    fixations = checked_list(fixations, f"{_of(user)}fixations")
+    if len(images) == 0 or len(images) != len(fixations):
+        raise ValueError(
+            f"{_of(user)}images has {len(images)} entries and fixations {len(fixations)}; "
+            "allowed: equally many, at least one"
+        )
+    found = Viewings(user, [], [], [])
+    for number, (image, xy_px) in enumerate(zip(images, fixations, strict=True)):
+        image = checked_image(image, f"{_of(user)}images[{number}]")
+        found.images.append(image)
+        found.xy_frac.append(check_fixations(xy_px, image, found.name_of(number)))
+    found.duration_ms.extend(
+        _checked_durations(durations_ms, found.xy_frac, user, is_needed=needs_durations)
+    )
+    return found
 
 
 def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarray, "fixation 2"]:
@@ -40,24 +86,25 @@ def checked_list(values: Any, name: str) -> list[Any]:
     return list(values)
 
 
-def checked_durations(
-    durations_ms: Any, fixations: Sequence[np.ndarray], *, is_needed: bool
+def _checked_durations(
+    durations_ms: Any, fixations: Sequence[np.ndarray], user: str, *, is_needed: bool
 ) -> list[Float[np.ndarray, " fixation"]]:
     """Durations of the fixations of each image; zeros if the encoder needs none."""
     if not is_needed:
         return [np.zeros(len(xy_frac)) for xy_frac in fixations]
     if durations_ms is None:
         raise ValueError(
-            "durations_ms is missing; this encoder was trained on the durations of fixations"
+            f"{_of(user)}durations_ms is missing; this encoder was trained on the durations of "
+            "fixations"
         )
-    durations = checked_list(durations_ms, "durations_ms")
+    durations = checked_list(durations_ms, f"{_of(user)}durations_ms")
     if len(durations) != len(fixations):
         raise ValueError(
-            f"durations_ms has {len(durations)} entries; allowed: one for each of the "
+            f"{_of(user)}durations_ms has {len(durations)} entries; allowed: one for each of the "
             f"{len(fixations)} images"
         )
     return [
-        _checked_duration(duration_ms, len(xy_frac), f"durations_ms[{number}]")
+        _checked_duration(duration_ms, len(xy_frac), f"{_of(user)}durations_ms[{number}]")
         for number, (duration_ms, xy_frac) in enumerate(zip(durations, fixations, strict=True))
     ]
 
@@ -111,11 +158,17 @@ def checked_gaze(
     return xy_frac, trial, times
 
 
-def checked_users(gaze_by_user: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(gaze_by_user, Mapping):
-        found = type(gaze_by_user).__name__
-        raise TypeError(f"{name} is of type {found}; allowed: a mapping, user to PersonalGaze")
-    return gaze_by_user
+def checked_users(of_users: Any, name: str, what: str) -> Mapping[str, Any]:
+    if not isinstance(of_users, Mapping):
+        found = type(of_users).__name__
+        raise TypeError(f"{name} is of type {found}; allowed: a mapping, user to {what}")
+    return of_users
+
+
+def checked_sessions(sessions: Any) -> tuple[str, ...]:
+    if isinstance(sessions, str) or not all(isinstance(name, str) and name for name in sessions):
+        raise TypeError(f"sessions is {sessions!r}; allowed: a list of names, none of them empty")
+    return tuple(dict.fromkeys(sessions))
 
 
 def finite_embeddings(
@@ -131,15 +184,16 @@ def finite_embeddings(
     return found
 
 
-def finite_map(
-    found: Float[np.ndarray, "height width"], embedding: Any
-) -> Float[np.ndarray, "height width"]:
-    """Refuses a map that is not finite."""
+def finite_maps(
+    found: Float[np.ndarray, "user height width"],
+    embeddings: Float[np.ndarray, "user embedding"] | None,
+) -> Float[np.ndarray, "user height width"]:
+    """Refuses maps that are not finite; embeddings are None for a universal map."""
     if not np.isfinite(found).all():
         name, values = (
             ("universal", "values")
-            if embedding is None
-            else ("embedding", f"values up to {np.abs(np.asarray(embedding)).max():g}")
+            if embeddings is None
+            else ("embedding", f"values up to {np.abs(embeddings).max():g}")
         )
         raise ValueError(
             f"{name} holds {values} that give no finite map; allowed: the result of `embed`, and a "
@@ -169,10 +223,10 @@ def checked_map(saliency: Any, name: str) -> Float[np.ndarray, "height width"]:
     return saliency
 
 
-def checked_embedding(embedding: Any, size: int) -> Float[np.ndarray, " embedding"]:
-    embedding = checked_numbers(embedding, "embedding")
+def checked_embedding(embedding: Any, size: int, name: str) -> Float[np.ndarray, " embedding"]:
+    embedding = checked_numbers(embedding, name)
     if embedding.shape != (size,):
-        raise ValueError(f"embedding has shape {embedding.shape}; allowed: ({size},)")
+        raise ValueError(f"{name} has shape {embedding.shape}; allowed: ({size},)")
     return embedding.astype(np.float32)
 
 

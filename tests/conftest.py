@@ -53,7 +53,7 @@ LONGEST = (
     "integration/test_several_datasets.py",
     "experiments/test_comparison.py",
     "config/test_schema.py",
-    "test_api.py",
+    "api/test_model.py",
     "training/test_loop.py",
     "runtime/test_preemption.py",
     "integration/test_wheel.py",

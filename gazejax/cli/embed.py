@@ -4,12 +4,14 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gazejax.api import PersonalGaze, load
+from gazejax.api.embedding import is_embedding
 from gazejax.cli.data import (
     add_coordinate_options,
     add_exif,
@@ -17,7 +19,6 @@ from gazejax.cli.data import (
     convention_options,
     reading_options,
 )
-from gazejax.cli.embeddings import is_embedding, write_embedding
 from gazejax.cli.paths import as_path, check_output, run_files
 from gazejax.workdir.layout import load_gaze_source
 from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, plausibility
@@ -112,17 +113,14 @@ def _embed(arguments: argparse.Namespace) -> None:
             _log(f"{message}: left out")
     if arguments.all:
         arguments.out.mkdir(parents=True, exist_ok=True)
-    for user, (embedding, num_images) in found.items():
+    sessions = dict(zip(fixations.user_ids, fixations.session_ids, strict=False))
+    for user, embedding in found.items():
         path = arguments.out / names[user] if arguments.all else arguments.out
-        write_embedding(
-            path,
-            embedding,
-            user=user,
-            num_images=num_images,
-            encoder_digest=model.encoder_digest,
-        )
+        named_sessions = sessions.get(user, [])
+        is_known = all(named_sessions)  # A row without a session is of one without a name.
+        replace(embedding, user=user, sessions=named_sessions if is_known else ()).save(path)
         if not arguments.all:
-            print(f"embedded {user} from {num_images} images: {path}")
+            print(f"embedded {user} from {embedding.num_images} images: {path}")
     if arguments.all:
         print(f"embedded {len(found)} users: {arguments.out}")
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from gazejax.api import load
+from gazejax.api import Embedding, load
+from gazejax.api.embedding import check_encoder
 from gazejax.cli.data import add_exif
-from gazejax.cli.embeddings import check_encoder, read_embedding
 from gazejax.cli.paths import as_path, check_output, run_files
 from gazejax.runtime.files import write_arrays, write_bytes
 from tfds_builders.common import pictures
@@ -58,10 +58,9 @@ def _predict(arguments: argparse.Namespace) -> None:
     image = pictures.read_pixels(arguments.image, exif=arguments.exif)
     embedding = None
     if arguments.embedding is not None:
-        embedding, encoder_digest = read_embedding(arguments.embedding)
+        embedding = Embedding.load(arguments.embedding)
     model = load(arguments.workdir)
-    if embedding is not None:
-        check_encoder(arguments.embedding, encoder_digest, arguments.workdir, model.encoder_digest)
+    check_encoder(embedding, model.encoder_digest, str(arguments.embedding))
     saliency = model.predict(image, embedding)
     if out is not None:
         _write(out, saliency)

@@ -34,19 +34,27 @@ class Network:
         init: random key -> parameters, a nested dictionary.
         apply: parameters -> the network, ready to be called.
         prepare: pairs -> what an encoder is called with; of an encoder only.
+        apply_encoder: parameters of the encoder alone, without those of its classifier -> the
+            encoder; of an encoder only.
         abstract_params: the parameters with shapes and dtypes as leaves.
     """
 
     init: Callable[[Array], Any]
     apply: Callable[[Any], Any]
     prepare: Callable[[Pairs], tuple[Any, ...]] | None = None
+    apply_encoder: Callable[[Any], Any] | None = None
     abstract_params: Any = None
 
     def embed(self, params: Any, pairs: Pairs) -> Array:
-        """The embedding of each pair, float32 [pair, embedding]; of an encoder only."""
-        if self.prepare is None:
+        """The embedding of each pair, float32 [pair, embedding]; of an encoder only.
+
+        Args:
+            params: parameters of the network; `encoder` alone is used.
+            pairs: what to embed.
+        """
+        if self.prepare is None or self.apply_encoder is None:
             raise TypeError("only an encoder embeds pairs")
-        return self.apply(params).encoder(*self.prepare(pairs))
+        return self.apply_encoder(params["encoder"])(*self.prepare(pairs))
 
     def predict(self, params: Any, *inputs: Any) -> Any:
         """What the network returns."""
@@ -82,13 +90,16 @@ def _encoder_network(
         case other:
             raise ValueError(f"encoder.model.architecture is {other!r}; see gazejax.config.schema")
 
+    def make_encoder(rngs: nnx.Rngs) -> nnx.Module:
+        return encoder(**options, dtype=jnp.dtype(dtype), rngs=rngs)
+
     def make(rngs: nnx.Rngs) -> EncoderWithClassifier:
-        module = encoder(**options, dtype=jnp.dtype(dtype), rngs=rngs)
         return EncoderWithClassifier(
-            module, embedding_size=embedding_size, users=num_users, rngs=rngs
+            make_encoder(rngs), embedding_size=embedding_size, users=num_users, rngs=rngs
         )
 
-    return replace(_functional(make), prepare=prepare)
+    alone = _functional(make_encoder)
+    return replace(_functional(make), prepare=prepare, apply_encoder=alone.apply)
 
 
 def saliency_network(config: ConfigDict, *, num_users: int, num_datasets: int = 1) -> Network:

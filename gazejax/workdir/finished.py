@@ -39,11 +39,10 @@ def load_finished(workdir: Path) -> dict[str, Any]:
         workdir: of a run without folds, or of a fold.
 
     Returns:
-        Parameters of `encoder` and `saliency`, and of `universal` if the run trains it.
+        Parameters of `encoder`, and of `saliency` and `universal` if the run trains them.
 
     Raises:
-        FileNotFoundError: if one of the first two, or a stage that the run trains, has no
-            checkpoint.
+        FileNotFoundError: if `encoder`, or a stage that the run trains, has no checkpoint.
         ValueError: if a stage has none of its last step that verifies, or it does not load.
     """
     num_steps = _num_steps(workdir)
@@ -58,7 +57,7 @@ def load_finished(workdir: Path) -> dict[str, Any]:
                     f"no checkpoint in {folder}, and the run trains stage {stage}; copy the "
                     "workdir whole, or finish the training: gazejax train with the same workdir"
                 )
-            if stage == "universal":
+            if stage != "encoder":
                 continue
         loaded[stage] = load_params(workdir, stage, num_steps=num_steps[stage])
     return loaded

@@ -76,7 +76,10 @@ def test_an_embedding_of_another_encoder_is_refused(tiny_run, pictures, capsys):
     embedding = np.zeros(6, np.float32)
     for other, message in (
         ({"encoder_digest": "0123456789abcdef"}, "e.npz is an embedding by the encoder 0123456789"),
-        ({"encoder_digest": "0123456789abcdef"}, f"the one of {tiny_run} is {digest[:12]}; make"),
+        (
+            {"encoder_digest": "0123456789abcdef"},
+            f"by the encoder of this model, {digest[:12]}; make",
+        ),
         ({}, "e.npz does not name its encoder"),
     ):
         np.savez(path, embedding=embedding, **other)

@@ -49,6 +49,79 @@ def test_embedding_is_the_mean_over_pairs_however_many(model):
     np.testing.assert_allclose(many, both, atol=1e-5)
 
 
+def test_many_users_are_embedded_as_one_by_one(model):
+    other = IMAGE[::-1, :60]
+    given = {
+        "ann": ([IMAGE, other], [FIXATIONS, FIXATIONS[2:]]),
+        "bob": ((other.copy(),), [FIXATIONS[1:] / 2]),
+        **{
+            f"user {n}": ([IMAGE], [FIXATIONS[:1] + n / 9]) for n in range(33)
+        },  # Two calls and more.
+    }
+    found = model.embed_many(given, sessions={"bob": ["monday"]})
+    assert list(found) == list(given)
+    for user, (images, fixations) in given.items():
+        expected = model.embed(images, fixations)
+        np.testing.assert_allclose(found[user], expected, atol=1e-5)
+        assert found[user].num_images == len(images)
+    assert found["bob"].sessions == ("monday",)
+    assert found["ann"].sessions == ()
+
+
+@pytest.mark.parametrize(
+    ("users", "error", "message"),
+    [
+        ([IMAGE], TypeError, "users is of type list; allowed: a mapping"),
+        ({"ann": IMAGE}, TypeError, r"users\['ann'\] is a ndarray; allowed: a tuple of images"),
+        ({"ann": ([IMAGE], [])}, ValueError, r"^users\['ann'\]: images has 1 entries and fix"),
+        (
+            {"ann": ([IMAGE], [[[1, 99]]])},
+            ValueError,
+            r"^users\['ann'\]: fixations\[0\]\[0\] is .*99",
+        ),
+    ],
+)
+def test_embed_many_names_the_user_and_the_bad_argument(model, users, error, message):
+    with pytest.raises(error, match=message):
+        model.embed_many(users)
+
+
+def test_many_maps_are_those_of_single_calls(model):
+    users = np.random.default_rng(2).normal(size=(35, model.embedding_size)).astype(np.float32)
+    images = [IMAGE, IMAGE[::-1, :9]]
+    found = model.predict_many(iter(images), list(users))
+    for image, maps in zip(images, found, strict=True):
+        assert maps.shape == (35, *image.shape[:2])
+        assert maps.dtype == np.float32
+        for user in (0, 7, 8, 31, 34):
+            np.testing.assert_allclose(
+                maps[user], model.predict(image, users[user]), rtol=1e-4, atol=1e-9
+            )
+    with pytest.raises(ValueError, match="embeddings has 0 entries; allowed: at least one"):
+        model.predict_many([IMAGE], [])
+    with pytest.raises(ValueError, match=r"embeddings\[1\] has shape \(3,\)"):
+        model.predict_many([IMAGE], [users[0], np.zeros(3)])
+    with pytest.raises(TypeError, match=r"images\[1\] has dtype float64"):
+        list(model.predict_many([IMAGE, IMAGE / 255], users))
+
+
+def test_a_run_of_stage_1_alone_embeds(tiny_run, tmp_path, model):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    for stage in ("saliency", "universal"):
+        shutil.rmtree(run / stage)
+    resources = json.loads((run / "resources.json").read_text())
+    (run / "resources.json").write_text(json.dumps({"encoder": resources["encoder"]}))
+    stored = json.loads((run / "config.json").read_text())
+    stored["config"]["stage"] = "encoder"
+    (run / "config.json").write_text(json.dumps(stored))
+    alone = gazejax.load(run)
+    embedding = alone.embed([IMAGE], [FIXATIONS])
+    assert embedding.encoder_digest == model.encoder_digest
+    assert alone.predict(IMAGE).shape == IMAGE.shape[:2]  # The mean training map.
+    with pytest.raises(ValueError, match="has no stage saliency, which predicts the maps of user"):
+        alone.predict(IMAGE, embedding)
+
+
 def test_another_number_of_fixations_is_not_compiled_anew(model):
     import jax
 
@@ -192,9 +265,9 @@ def test_the_filters_of_the_training_apply_to_new_gaze(tiny_run, tmp_path, model
     gaze = gazejax.api.PersonalGaze(points, [0, 0, 1, 1, 2, 2], None)
     for added in (0, np.uint64(2**40), -7):  # Of trials their order counts, not their numbers.
         trials = gaze._replace(trial=np.array(gaze.trial, type(added)) + added)
-        [(embedding, num_images)] = filtered.embed_people([(IMAGE, {"ann": trials})]).values()
+        [embedding] = filtered.embed_people([(IMAGE, {"ann": trials})]).values()
         np.testing.assert_array_equal(embedding, expected)
-        assert num_images == 1
+        assert embedding.num_images == 1
 
 
 def test_embed_warns_of_other_units(model, recwarn):

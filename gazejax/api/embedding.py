@@ -1,0 +1,194 @@
+"""A user embedding, and what must be known of it to use it: its encoder, images and sessions."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+from jaxtyping import Float
+
+from gazejax.runtime.files import write_arrays, write_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
+    """The embedding of a user, as `Model.embed` returns it.
+
+    Where numbers are expected, an embedding is its vector: `np.asarray`, arithmetic, `shape`,
+    `ndim`, `dtype`, `len` and indexing are those of the vector, and results are plain arrays.
+
+    Attributes:
+        vector: float32 [embedding], read-only.
+        encoder_digest: SHA-256 of the encoder that made the embedding; see `Model`.
+        num_images: number of images behind the embedding.
+        sessions: names of the recording sessions behind it; empty: not known.
+        has_durations: whether the encoder was given the durations of the fixations.
+        user: name of the user; empty: none.
+    """
+
+    vector: Float[np.ndarray, " embedding"]
+    encoder_digest: str
+    num_images: int
+    sessions: tuple[str, ...] = ()
+    has_durations: bool = False
+    user: str = ""
+
+    def __post_init__(self) -> None:
+        with np.errstate(over="ignore"):
+            vector = np.array(self.vector, np.float32)
+        if vector.ndim != 1:
+            raise ValueError(f"vector has shape {vector.shape}; allowed: (n,)")
+        if not np.isfinite(vector).all():
+            raise ValueError(
+                "embedding holds a NaN, an infinite value or one beyond float32; allowed: finite "
+                "numbers"
+            )
+        vector.flags.writeable = False
+        object.__setattr__(self, "vector", vector)
+        object.__setattr__(self, "sessions", tuple(self.sessions))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the vector."""
+        return self.vector.shape
+
+    @property
+    def ndim(self) -> int:
+        """1."""
+        return 1
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self.vector.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32."""
+        return self.vector.dtype
+
+    def __len__(self) -> int:
+        return len(self.vector)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.vector[index]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.vector, dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        arrays = [one.vector if isinstance(one, Embedding) else one for one in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the embedding, whole or not at all.
+
+        Args:
+            path: a file that ends with `.npz` or `.safetensors`.
+
+        Raises:
+            ValueError: if the path ends otherwise.
+            OSError: if the file cannot be written.
+        """
+        path = Path(path)
+        known = {
+            "user": self.user,
+            "num_images": self.num_images,
+            "encoder_digest": self.encoder_digest,
+            "sessions": self.sessions,
+            "has_durations": self.has_durations,
+        }
+        match path.suffix.lower():
+            case ".npz":
+                arrays = known | {"sessions": np.array(self.sessions, str)}
+                write_arrays(path, {"embedding": self.vector} | arrays)
+            case ".safetensors":
+                metadata = {name: json.dumps(value) for name, value in known.items()}
+                write_bytes(path, safetensors.numpy.save({"embedding": self.vector}, metadata))
+            case _:
+                raise ValueError(
+                    f"path is {path}; allowed: a file that ends with .npz or .safetensors"
+                )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Embedding":
+        """Reads what `save` or `gazejax embed` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the path is a folder, or the file is no embedding or does not name its
+                encoder.
+        """
+        path = Path(path)
+        if path.is_dir():
+            raise ValueError(
+                f"embedding {path} is a folder; allowed: a file that gazejax embed wrote"
+            )
+        if not path.is_file():
+            raise FileNotFoundError(f"embedding {path} does not exist; make it with: gazejax embed")
+        try:
+            found = _read(path)
+            vector = found["embedding"]
+            if vector.ndim != 1 or vector.dtype.kind != "f":
+                raise ValueError("no vector of numbers")
+            num_images = int(found.get("num_images", 0))
+            sessions = tuple(map(str, found.get("sessions", ())))
+        except Exception as error:  # The readers of the two formats raise errors of many classes.
+            raise ValueError(f"{path} is not an embedding written by gazejax embed") from error
+        if "encoder_digest" not in found:
+            raise ValueError(
+                f"{path} does not name its encoder: an older version of gazejax, or another "
+                "program, wrote it; make it anew with: gazejax embed"
+            )
+        return cls(
+            vector,
+            str(found["encoder_digest"]),
+            num_images,
+            sessions,
+            bool(found.get("has_durations", False)),
+            str(found.get("user", "")),
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The entries of a file, as they were saved."""
+    if path.suffix.lower() == ".safetensors":
+        with safetensors.safe_open(path, "numpy") as stored:
+            metadata = stored.metadata() or {}
+            entries = {name: json.loads(text) for name, text in metadata.items()}
+            return entries | {"embedding": stored.get_tensor("embedding")}
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def is_embedding(path: Path) -> bool:
+    """Whether `Embedding.save` wrote a file, of this version or an older one."""
+    try:
+        return {"embedding", "user", "num_images"} <= _read(path).keys()
+    except Exception:  # The readers of the two formats raise errors of many classes.
+        return False
+
+
+def check_encoder(embedding: Any, encoder_digest: str, name: str) -> None:
+    """Refuses an embedding of another encoder: its numbers would mean nothing here.
+
+    A plain array does not name its encoder, and is accepted.
+
+    Args:
+        embedding: an `Embedding`, or an array.
+        encoder_digest: digest of the encoder that is used.
+        name: name of the embedding in an error, or its file.
+
+    Raises:
+        ValueError: if the digests differ.
+    """
+    if isinstance(embedding, Embedding) and embedding.encoder_digest != encoder_digest:
+        raise ValueError(
+            f"{name} is an embedding by the encoder {embedding.encoder_digest[:12]}; allowed: by "
+            f"the encoder of this model, {encoder_digest[:12]}; make it anew with this model"
+        )

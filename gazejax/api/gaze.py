@@ -1,0 +1,132 @@
+"""What users looked at, as programs give it: checked, filtered as in the training, and as pairs."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Int
+
+from gazejax import _array_checks
+from gazejax._array_checks import Viewings, checked_gaze, checked_image, checked_users
+from gazejax.data.looks import warn_of_units
+from gazejax.data.reader import kept_fixations
+from gazejax.inference.images import ReadImage
+from gazejax.inference.serving import Pair
+
+
+class PersonalGaze(NamedTuple):
+    """The gaze of one user on one image, for `Model.embed_people`.
+
+    Attributes:
+        xy_px: [fixation, 2], see `Model.embed`; trials one after the other.
+        trial: [fixation], integers, number of the viewing.
+        duration_ms: [fixation], milliseconds; None: not known.
+    """
+
+    xy_px: npt.ArrayLike
+    trial: npt.ArrayLike
+    duration_ms: npt.ArrayLike | None
+
+
+class GazeRules(NamedTuple):
+    """What the training read of gaze; the filters are those of `config.data`.
+
+    Attributes:
+        needs_durations: whether the encoder reads durations.
+        first_trial_only: see `reader.kept_fixations`, as the other two.
+        drop_first_fixation: likewise.
+        subsample_every: likewise.
+    """
+
+    needs_durations: bool
+    first_trial_only: bool
+    drop_first_fixation: bool
+    subsample_every: int
+
+
+def checked_viewings(
+    rules: GazeRules, images: Any, fixations: Any, durations_ms: Any, *, user: str = ""
+) -> Viewings:
+    """Checks the arguments of `Model.embed`, and keeps what the filters of the training leave.
+
+    Args:
+        rules: of the run.
+        images: see `Model.embed`, as the other two.
+        fixations: likewise.
+        durations_ms: likewise.
+        user: name of the user in an error; empty: none.
+
+    Raises:
+        TypeError, ValueError: see `Model.embed`.
+    """
+    viewings = _array_checks.checked_viewings(
+        images, fixations, durations_ms, user=user, needs_durations=rules.needs_durations
+    )
+    warn_of_units(
+        viewings.xy_frac,
+        [image.shape for image in viewings.images],
+        viewings.duration_ms,
+        has_durations=rules.needs_durations,
+    )
+    kept = [_kept(rules, np.zeros(len(xy_frac), np.int64)) for xy_frac in viewings.xy_frac]
+    for number, rows in enumerate(kept):
+        if not len(rows):
+            raise ValueError(
+                f"{viewings.name_of(number)} has {len(viewings.xy_frac[number])} fixations, of "
+                "which the filters of the training leave none (config.data); allowed: leave this "
+                "image out"
+            )
+    return viewings._replace(
+        xy_frac=[xy_frac[rows] for xy_frac, rows in zip(viewings.xy_frac, kept, strict=True)],
+        duration_ms=[times[rows] for times, rows in zip(viewings.duration_ms, kept, strict=True)],
+    )
+
+
+def make_pair(viewings: Viewings, number: int, image: ReadImage) -> Pair:
+    """The pair of an image of `viewings`, by its number, and the gaze of the user on it."""
+    gaze = viewings.xy_frac[number], viewings.duration_ms[number]
+    return Pair(viewings.user, viewings.name_of(number), image, *gaze)
+
+
+def make_pairs_of_image(
+    rules: GazeRules,
+    read: Callable[[np.ndarray], ReadImage],
+    number: int,
+    image: Any,
+    gaze_by_user: Any,
+) -> Iterator[Pair]:
+    """The pairs of one image of a stream; see `Model.embed_people`.
+
+    Args:
+        rules: of the run.
+        read: an image -> what networks read of it.
+        number: of the image, for errors.
+        image: uint8 [height, width, 3].
+        gaze_by_user: `PersonalGaze` of each user.
+
+    Raises:
+        TypeError, ValueError: see `Model.embed_people`.
+    """
+    image = checked_image(image, f"images[{number}]")
+    seen = read(image)
+    users = checked_users(gaze_by_user, f"gaze on image {number}", "PersonalGaze")
+    for user, gaze in users.items():
+        name = f"gaze of {user!r} on image {number}"
+        xy_frac, trial, duration_ms = checked_gaze(
+            gaze, image, name, needs_durations=rules.needs_durations
+        )
+        kept = _kept(rules, trial)
+        if len(kept):
+            yield Pair(user, name, seen, xy_frac[kept], duration_ms[kept])
+
+
+def _kept(rules: GazeRules, trial: Int[np.ndarray, " fixation"]) -> Int[np.ndarray, " kept"]:
+    """Fixations on an image that the filters of the training leave, by their indices."""
+    return kept_fixations(
+        np.zeros(len(trial), np.int64),
+        trial,
+        first_trial_only=rules.first_trial_only,
+        drop_first_fixation=rules.drop_first_fixation,
+        subsample_every=rules.subsample_every,
+    )

@@ -1,0 +1,370 @@
+"""Use of a trained run: `load` it, `embed` users, `predict` the maps of users."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float, Shaped
+
+from gazejax._array_checks import (
+    Viewings,
+    checked_embedding,
+    checked_image,
+    checked_list,
+    checked_map,
+    checked_sessions,
+    checked_users,
+    finite_maps,
+)
+from gazejax.api.embedding import Embedding, check_encoder
+from gazejax.api.gaze import (
+    GazeRules,
+    PersonalGaze,
+    checked_viewings,
+    make_pair,
+    make_pairs_of_image,
+)
+from gazejax.config.derived import (
+    INPUTS,
+    embedding_layout,
+    has_preference_vector,
+    input_sizes,
+    map_size,
+)
+from gazejax.data import pretrained
+from gazejax.data.reader import resize_map
+from gazejax.inference.enlarging import enlarge_maps
+from gazejax.inference.images import ReadImage, image_digest, make_image_reader
+from gazejax.inference.networks import encoder_network, saliency_network
+from gazejax.inference.serving import (
+    FIXATIONS,
+    Pair,
+    embed_pairs,
+    make_embed,
+    make_predict,
+    predict_maps,
+)
+from gazejax.inference.universal import make_universal_predictor
+from gazejax.inputs.maps import MapSpec
+from gazejax.models.scanpath_encoder import TIMED_FEATURES
+from gazejax.runtime.devices import check_not_forked, in_32_bits
+from gazejax.runtime.files import expand_home
+from gazejax.workdir.trained import Trained, read_workdir
+
+
+def load(folder: str | Path) -> "Model":
+    """Loads a trained model: the workdir of a finished training.
+
+    Args:
+        folder: the workdir, or a fold of it; a leading `~` is the home folder.
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir, or a stage that it trains has no checkpoint.
+        ValueError: if a stage is not finished or its last checkpoint damaged, the encoder is not
+            that of stage 2, the folder holds several folds, or this process was forked after JAX
+            had started.
+    """
+    check_not_forked()
+    path = Path(expand_home(folder)).absolute()
+    return Model(read_workdir(path), path)
+
+
+def _load_same(folder: str, digest: str) -> "Model":
+    """Loads a pickled model again; refuses a folder that has changed since."""
+    model = load(folder)
+    if model.digest != digest:
+        raise ValueError(
+            f"{folder} has changed since the model was pickled: its digest was "
+            f"{digest[:12]} and is now {model.digest[:12]}; pickle the model again"
+        )
+    return model
+
+
+class Model:
+    """A trained encoder and saliency network; make it with `load`.
+
+    A pickled model is the path of its folder and a digest; unpickling loads the folder again.
+
+    Attributes:
+        folder: absolute path of what was loaded.
+        digest: SHA-256 of all that embeddings and maps depend on.
+        config: the config of the training.
+        embedding_size: number of entries of an embedding.
+        needs_durations: whether the encoder was trained on the durations of fixations.
+        encoder_digest: SHA-256 of the encoder's parameters: embeddings of one encoder only can be
+            compared, and given to `predict`.
+    """
+
+    @in_32_bits
+    def __init__(self, trained: Trained, folder: Path) -> None:
+        config = self.config = trained.config
+        self.folder, self.digest = folder, trained.digest
+        self.encoder_digest = trained.encoder_digest
+        self.embedding_size = sum(embedding_layout(config))
+        self.needs_durations = bool(TIMED_FEATURES & set(config.encoder.model.inputs))
+        filters = {name: config.data[name] for name in GazeRules._fields[1:]}
+        self._rules = GazeRules(self.needs_durations, **filters)
+        self._trained = trained
+        backbone = None
+        if trained.projection is not None:
+            params = pretrained.load_parameters()["backbone"]
+            backbone = params, config.features.strides, trained.projection
+        map_sizes = {name: map_size(config, name) for name in INPUTS}
+        self._universal = jax.jit(make_universal_predictor(config))
+        self._read_image = make_image_reader(
+            image_sizes=input_sizes(config),
+            map_sizes=map_sizes,
+            backbone=backbone,
+            predict_universal=self._predict_universal,
+        )
+        spec = MapSpec(map_sizes["encoder"], config.data.sigma_frac, FIXATIONS)
+        # The classifier of seen users is not used: any number of them will do.
+        encoder = encoder_network(config, num_users=1)
+        self._embed_pairs = make_embed(encoder, spec, has_preference=has_preference_vector(config))
+        self._predict_maps = make_predict(
+            saliency_network(config, num_users=trained.num_seen_users)
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_same, (str(self.folder), self.digest)
+
+    def embed(
+        self,
+        images: Sequence[npt.ArrayLike],
+        fixations: Sequence[npt.ArrayLike],
+        universal: Sequence[npt.ArrayLike] | None = None,
+        durations_ms: Sequence[npt.ArrayLike] | None = None,
+        *,
+        sessions: Sequence[str] = (),
+    ) -> Embedding:
+        """Embeds one user from images that the user looked at.
+
+        Args:
+            images: uint8 [height, width, 3], any sizes; at least one.
+            fixations: of each image, [fixation, 2], x then y in pixels of that image. The top left
+                corner is (0, 0), and the center of the first pixel (0.5, 0.5). In the order of
+                looking.
+            universal: the universal map of each image, [height, width] at any size and any positive
+                scale. None: a predicted map.
+            durations_ms: duration of each fixation in milliseconds, [fixation]; for an encoder
+                with `needs_durations`, others ignore it.
+            sessions: names of the recording sessions that the gaze is of; empty: not known.
+
+        The filters of the training (`config.data`) apply to the fixations of each image as to one
+        trial. A UserWarning says if the fixations or durations look like other units.
+
+        Returns:
+            The user embedding: the mean over the pairs, float32.
+
+        Raises:
+            TypeError: if an image is not uint8, or fixations are not numbers.
+            ValueError: if shapes or counts are wrong, a scanpath is empty, a fixation is not finite
+                or outside, or durations are missing or not above 0; the argument is named.
+        """
+        viewings = checked_viewings(self._rules, images, fixations, durations_ms)
+        read = [self._read(image) for image in viewings.images]
+        if universal is not None:
+            universal = checked_list(universal, "universal")
+            if len(universal) != len(read):
+                raise ValueError(
+                    f"universal has {len(universal)} entries; allowed: one for each of the "
+                    f"{len(read)} images"
+                )
+            for number, one in enumerate(universal):
+                given = checked_map(one, f"universal[{number}]")
+                size = map_size(self.config, "encoder")
+                read[number] = read[number]._replace(encoder_universal=resize_map(given, size))
+        pairs = (make_pair(viewings, number, image) for number, image in enumerate(read))
+        return self._embedding(self._embed(pairs)[""], sessions)
+
+    def embed_many(
+        self,
+        users: Mapping[str, Sequence[Any]],
+        *,
+        sessions: Mapping[str, Sequence[str]] | None = None,
+    ) -> dict[str, Embedding]:
+        """Embeds many users; the networks see an image once, for all users who looked at it.
+
+        Args:
+            users: of each user a tuple: the images, the fixations and, for an encoder with
+                `needs_durations`, the durations, as `embed` takes them. Images are the same where
+                their pixels are.
+            sessions: names of the recording sessions of each user; None: not known.
+
+        Returns:
+            The embedding of each user, as `embed` returns it.
+
+        Raises:
+            TypeError, ValueError: see `embed`; the message names the user and the argument.
+        """
+        checked: dict[str, Viewings] = {}
+        for user, given in checked_users(users, "users", "a tuple of images and gaze").items():
+            if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+                raise TypeError(
+                    f"users[{user!r}] is a {type(given).__name__}; allowed: a tuple of images, "
+                    "fixations and, if the encoder needs them, durations"
+                )
+            images, fixations, durations_ms = (*given, None)[:3]
+            checked[user] = checked_viewings(
+                self._rules, images, fixations, durations_ms, user=user
+            )
+        # Image by image: what is read of one need not be kept until the last user.
+        digests: dict[int, bytes] = {}  # Of arrays, which users may share.
+        by_image: dict[bytes, list[tuple[Viewings, int]]] = {}
+        for viewings in checked.values():
+            for number, image in enumerate(viewings.images):
+                if id(image) not in digests:
+                    digests[id(image)] = image_digest(image)
+                by_image.setdefault(digests[id(image)], []).append((viewings, number))
+        pairs = (
+            make_pair(viewings, number, read)
+            for shared in by_image.values()
+            for read in [self._read(shared[0][0].images[shared[0][1]])]
+            for viewings, number in shared
+        )
+        found = self._embed(pairs)
+        of_user = sessions or {}
+        return {user: self._embedding(found[user], of_user.get(user, ())) for user in checked}
+
+    def embed_people(
+        self, viewings: Iterable[tuple[npt.ArrayLike, Mapping[str, PersonalGaze]]]
+    ) -> dict[str, Embedding]:
+        """Embeds many users from a stream of images, of which one at a time is in memory.
+
+        Args:
+            viewings: of each image, the image, uint8 [height, width, 3], and the gaze of each user
+                on it.
+
+        Returns:
+            The embedding of each user, as `embed` returns it. Without: users of whom the filters
+            of the training leave no fixation.
+
+        Raises:
+            TypeError, ValueError: see `embed`; the message names the user and the argument.
+        """
+        pairs = (
+            pair
+            for number, (image, gaze) in enumerate(viewings)
+            for pair in make_pairs_of_image(self._rules, self._read, number, image, gaze)
+        )
+        return {user: self._embedding(found, ()) for user, found in self._embed(pairs).items()}
+
+    @in_32_bits
+    def _read(self, image: np.ndarray) -> ReadImage:
+        check_not_forked()
+        return self._read_image(image)
+
+    def _predict_universal(
+        self, saliency_input: Shaped[np.ndarray, "_height _width _channel"]
+    ) -> Float[np.ndarray, "map_height map_width"]:
+        """Predicts a universal map; the mean training map where networks were given that one."""
+        prior, params = self._trained.center_prior["saliency"], self._trained.universal
+        if params is None or self.config.data.universal_map == "center_prior":
+            return prior
+        return np.asarray(self._universal(params, saliency_input[None], prior))[0]
+
+    def _embed(self, pairs: Iterable[Pair]) -> dict[str, np.ndarray]:
+        return embed_pairs(self._embed_pairs, self._trained.encoder, pairs)
+
+    def _embedding(self, pairs: np.ndarray, sessions: Sequence[str]) -> Embedding:
+        return Embedding(
+            pairs.mean(axis=0),
+            self.encoder_digest,
+            len(pairs),
+            checked_sessions(sessions),
+            self.needs_durations,
+        )
+
+    def predict(
+        self,
+        image: npt.ArrayLike,
+        embedding: Embedding | npt.ArrayLike | None = None,
+        universal: npt.ArrayLike | None = None,
+    ) -> Float[np.ndarray, "height width"]:
+        """Predicts where a user looks in an image.
+
+        Args:
+            image: uint8 [height, width, 3], any size.
+            embedding: of the user, as `embed` returns it, or its vector. None: the universal map is
+                returned.
+            universal: the universal map of the image, [height, width] at any size and any positive
+                scale. None: a predicted map.
+
+        Returns:
+            A map of the image's size that sums to 1, float32.
+
+        Raises:
+            TypeError: if the image is not uint8, or another argument is not of numbers.
+            ValueError: if a shape is wrong, a value is NaN, infinite or (in a map) negative, the
+                embedding is of another encoder, or stage `saliency` was not trained.
+        """
+        image = checked_image(image, "image")
+        given = None if universal is None else checked_map(universal, "universal")
+        if embedding is None:
+            if given is None:
+                return enlarge_maps(self._read(image).universal[None], image.shape[:2])[0]
+            return finite_maps(resize_map(given, image.shape[:2])[None], None)[0]
+        return self._predict(image, self._vectors([embedding]), given)[0]
+
+    def predict_many(
+        self,
+        images: Iterable[npt.ArrayLike],
+        embeddings: Sequence[Embedding | npt.ArrayLike],
+    ) -> Iterator[Float[np.ndarray, "user height width"]]:
+        """Predicts where each of many users looks in each of many images.
+
+        An image passes the backbone once for all users. Beside the result for one image, the
+        memory does not grow with the number of users.
+
+        Args:
+            images: uint8 [height, width, 3], any sizes; one at a time is read.
+            embeddings: of each user, at least one; see `predict`.
+
+        Returns:
+            An iterator over the images: a map of each user, of the image's size and summing to 1,
+            float32. Images are checked as their turn comes.
+
+        Raises:
+            TypeError, ValueError: see `predict`; the message names the argument.
+        """
+        vectors = self._vectors(checked_list(embeddings, "embeddings"))
+        return (
+            self._predict(checked_image(image, f"images[{number}]"), vectors, None)
+            for number, image in enumerate(images)
+        )
+
+    def _vectors(self, embeddings: Sequence[Any]) -> Float[np.ndarray, "user embedding"]:
+        """Checks the embeddings that maps are to be predicted for."""
+        if self._trained.saliency is None:
+            raise ValueError(
+                f"{self.folder} has no stage saliency, which predicts the maps of users; allowed: "
+                "an embedding of None, or train stage saliency in this workdir"
+            )
+        if not embeddings:
+            raise ValueError("embeddings has 0 entries; allowed: at least one")
+        vectors = []
+        for number, embedding in enumerate(embeddings):
+            name = "embedding" if len(embeddings) == 1 else f"embeddings[{number}]"
+            check_encoder(embedding, self.encoder_digest, name)
+            vectors.append(checked_embedding(embedding, self.embedding_size, name))
+        return np.stack(vectors)
+
+    def _predict(
+        self,
+        image: np.ndarray,
+        vectors: Float[np.ndarray, "user embedding"],
+        universal: Float[np.ndarray, "_map_height _map_width"] | None,
+    ) -> Float[np.ndarray, "user height width"]:
+        read = self._read(image)
+        return predict_maps(
+            self._predict_maps,
+            self._trained.saliency,
+            read,
+            vectors,
+            read.universal if universal is None else universal,
+            map_size=self.config.saliency.map_size,
+            size=image.shape[:2],
+        )

@@ -1,0 +1,50 @@
+"""Predicted maps at the size of a picture."""
+
+import functools
+
+import numpy as np
+from jaxtyping import Float
+from scipy import ndimage
+
+from gazejax.data.reader import resize_map
+
+
+def enlarge_maps(
+    maps: Float[np.ndarray, "user map_height map_width"], size: tuple[int, int]
+) -> Float[np.ndarray, "user height width"]:
+    """Resizes maps and makes each sum to 1.
+
+    The logarithm of a map is interpolated by cubic splines. The result is smooth and above zero,
+    where linear interpolation of a map shows the grid of the map. A picture with fewer rows or
+    columns than the map is given the mean of what falls on each of its pixels.
+
+    Args:
+        maps: values of at least 0, some above.
+        size: (height, width) of the results.
+
+    Returns:
+        float32.
+
+    Source: Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Processing
+    Magazine 1999; of the logarithm, ours.
+    """
+    if size[0] < maps.shape[1] or size[1] < maps.shape[2]:
+        return np.stack([resize_map(one, size) for one in maps])
+    rows, columns = (_interpolation(*pair) for pair in zip(maps.shape[1:], size, strict=True))
+    # Relative to the largest value, so that float32 holds the exponentials of all.
+    relative = maps / maps.max(axis=(1, 2), keepdims=True)
+    logs = np.log(np.maximum(relative, np.finfo(np.float32).tiny)).astype(np.float32)
+    enlarged = np.empty((len(maps), *size), np.float32)
+    for one, log in zip(enlarged, logs, strict=True):
+        np.matmul(rows @ log, columns.T, out=one)
+        np.exp(one, out=one)
+        one /= one.sum(dtype=np.float64)
+    return enlarged
+
+
+@functools.lru_cache(maxsize=64)
+def _interpolation(length: int, new_length: int) -> Float[np.ndarray, "new_length length"]:
+    """Weights of a signal in each entry of the enlarged one; the signal is mirrored at its ends."""
+    return ndimage.zoom(
+        np.eye(length), (new_length / length, 1.0), order=3, mode="reflect", grid_mode=True
+    ).astype(np.float32)
