@@ -12,9 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import grain
 import numpy as np
-import tensorflow_datasets as tfds
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
@@ -146,6 +144,8 @@ def num_images(name: str, data_dir: str | Path | None) -> int:
 
 def open_source(name: str, data_dir: str | Path | None) -> Source:
     """Opens a prepared data set; raises the errors of `read_records`."""
+    import tensorflow_datasets as tfds  # Imported here: who only uses a trained model needs none.
+
     folder = prepared_folder(name, data_dir)
     open_folder(name, folder)
     builder = tfds.builder_from_directory(folder)
@@ -196,6 +196,8 @@ def prefetch(
         num_threads: number of threads.
         num_prefetched: number of steps to make ahead.
     """
+    import grain  # Imported here: most trainings need none, and its import takes .3 s.
+
     dataset = grain.MapDataset.range(steps.start, steps.stop, steps.step).map(make)
     options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_prefetched)
     return iter(dataset.to_iter_dataset(options))

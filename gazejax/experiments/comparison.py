@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import special
 
 from gazejax.evaluation.folds import GROUPS
 from gazejax.evaluation.report import ACROSS
@@ -219,7 +219,8 @@ def mean_interval(
     means = resampled.mean(axis=0)
     if number > 1:
         # Evenly spaced quantiles, not random samples.
-        quantiles = special.stdtrit(number - 1, (np.arange(num_resamples) + 0.5) / num_resamples)
+        evenly = (np.arange(num_resamples) + 0.5) / num_resamples
+        quantiles = scipy.special.stdtrit(number - 1, evenly)
         error = values.std(ddof=1) / np.sqrt(number)
         means = means + error * np.random.default_rng(seed).permutation(quantiles)
     return bootstrap.interval(means)

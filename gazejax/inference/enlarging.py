@@ -3,8 +3,8 @@
 import functools
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import ndimage
 
 from gazejax.data.reader import resize_map
 
@@ -45,6 +45,6 @@ def enlarge_maps(
 @functools.lru_cache(maxsize=64)
 def _interpolation(length: int, new_length: int) -> Float[np.ndarray, "new_length length"]:
     """Weights of a signal in each entry of the enlarged one; the signal is mirrored at its ends."""
-    return ndimage.zoom(
+    return scipy.ndimage.zoom(
         np.eye(length), (new_length / length, 1.0), order=3, mode="reflect", grid_mode=True
     ).astype(np.float32)

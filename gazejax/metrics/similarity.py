@@ -2,8 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 from jaxtyping import Float, Integer, Num
-from scipy.spatial import distance
 
 from gazejax.metrics._checks import host_numbers, require
 
@@ -41,11 +41,11 @@ def negative_distance(
     probe, enrolled = _in_float(one), _in_float(other)
     largest = float(max(np.abs(probe).max(initial=0), np.abs(enrolled).max(initial=0)))
     if largest == 0 or 1e-100 < largest < 1e100:
-        return -distance.cdist(probe, enrolled)
+        return -scipy.spatial.distance.cdist(probe, enrolled)
     # By a power of two, so that squares stay inside float64.
     exponent = int(np.frexp(largest)[1])
     probe, enrolled = (np.ldexp(side.astype(np.float64), -exponent) for side in (probe, enrolled))
-    return -np.ldexp(distance.cdist(probe, enrolled), exponent)
+    return -np.ldexp(scipy.spatial.distance.cdist(probe, enrolled), exponent)
 
 
 def cosine(probe: npt.ArrayLike, enrolled: npt.ArrayLike) -> Float[np.ndarray, "sample other"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
+import scipy
 
 # MATLAB counts pixels from 1: the centre of the first pixel is (1, 1) there and (0.5, 0.5) here.
 MATLAB_TO_CORNER_ORIGIN_PX = -0.5

@@ -27,7 +27,7 @@ import colorsys
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy
 
 WIDTH_PX = 160
 HEIGHT_PX = 120
@@ -361,8 +361,8 @@ def gaze_density(scene: Scene, observer: Observer, height: int, width: int) -> n
     weights, means_px, sds_px = gaze_mixture(scene, observer)
     x_edges_px = np.linspace(0.0, WIDTH_PX, width + 1)
     y_edges_px = np.linspace(0.0, HEIGHT_PX, height + 1)
-    x_mass = np.diff(special.ndtr((x_edges_px - means_px[:, :1]) / sds_px[:, :1]), axis=1)
-    y_mass = np.diff(special.ndtr((y_edges_px - means_px[:, 1:]) / sds_px[:, 1:]), axis=1)
+    x_mass = np.diff(scipy.special.ndtr((x_edges_px - means_px[:, :1]) / sds_px[:, :1]), axis=1)
+    y_mass = np.diff(scipy.special.ndtr((y_edges_px - means_px[:, 1:]) / sds_px[:, 1:]), axis=1)
     density = np.einsum("k,ky,kx->yx", weights, y_mass, x_mass)
     return density / density.sum()
 

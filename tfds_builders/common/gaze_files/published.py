@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import scipy.io
+import scipy
 
 from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import containers, rows
