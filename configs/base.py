@@ -103,6 +103,9 @@ def get_config() -> ConfigDict:
                         "scale_spread": 0.06,
                         "duration_spread": 0.1,
                         "shift_frac": 0.02,
+                        # Share of them whose durations the encoder is not given. Above 0, the
+                        # encoder also embeds gaze whose durations are not known.
+                        "without_durations": 0.0,
                     },
                 },
                 "loss": {

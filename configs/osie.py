@@ -62,7 +62,13 @@ ABLATIONS = {
             "scale_spread": 0.0,
             "duration_spread": 0.0,
             "shift_frac": 0.0,
+            "without_durations": 0.0,
         },
+    },
+    # A share of the virtual sessions without durations.
+    **{
+        f"without_durations_{share}": {"encoder.batch.virtual_sessions.without_durations": share}
+        for share in (0.25, 0.5)
     },
     "sessions_joined": {"encoder.batch.split_sessions": False},
     "compared_by_distance": {"encoder.comparison.kind": "distance"},

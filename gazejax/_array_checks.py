@@ -14,7 +14,7 @@ class Viewings(NamedTuple):
         user: name of the user in an error; empty: none.
         images: uint8 [height, width, 3].
         xy_frac: positions, as fractions of the image.
-        duration_ms: durations; zeros if the encoder needs none.
+        duration_ms: durations; zeros where they are not known or not read.
     """
 
     user: str
@@ -34,7 +34,7 @@ def _of(user: str) -> str:
 def checked_viewings(
     images: Any, fixations: Any, durations_ms: Any, *, user: str, needs_durations: bool
 ) -> Viewings:
-    """Checks what a user looked at; see `Model.embed`."""
+    """Checks what a user looked at; see `Model.embed`. Durations may be None if none are needed."""
     images = checked_list(images, f"{_of(user)}images")
     fixations = checked_list(fixations, f"{_of(user)}fixations")
     if len(images) == 0 or len(images) != len(fixations):
@@ -47,9 +47,10 @@ def checked_viewings(
         image = checked_image(image, f"{_of(user)}images[{number}]")
         found.images.append(image)
         found.xy_frac.append(check_fixations(xy_px, image, found.name_of(number)))
-    found.duration_ms.extend(
-        _checked_durations(durations_ms, found.xy_frac, user, is_needed=needs_durations)
-    )
+    if durations_ms is None and not needs_durations:
+        found.duration_ms.extend(np.zeros(len(xy_frac)) for xy_frac in found.xy_frac)
+    else:
+        found.duration_ms.extend(_checked_durations(durations_ms, found.xy_frac, user))
     return found
 
 
@@ -87,11 +88,9 @@ def checked_list(values: Any, name: str) -> list[Any]:
 
 
 def _checked_durations(
-    durations_ms: Any, fixations: Sequence[np.ndarray], user: str, *, is_needed: bool
+    durations_ms: Any, fixations: Sequence[np.ndarray], user: str
 ) -> list[Float[np.ndarray, " fixation"]]:
-    """Durations of the fixations of each image; zeros if the encoder needs none."""
-    if not is_needed:
-        return [np.zeros(len(xy_frac)) for xy_frac in fixations]
+    """Durations of the fixations of each image."""
     if durations_ms is None:
         raise ValueError(
             f"{_of(user)}durations_ms is missing; this encoder was trained on the durations of "
@@ -132,7 +131,7 @@ def checked_gaze(
 
     Returns:
         Positions as fractions of the image; the order of the trials by their number, from 0;
-        durations, zeros if the encoder needs none.
+        durations, zeros where they are None and none are needed.
     """
     if not all(hasattr(gaze, field) for field in ("xy_px", "trial", "duration_ms")):
         raise TypeError(f"{name} is of type {type(gaze).__name__}; allowed: PersonalGaze")
@@ -147,9 +146,9 @@ def checked_gaze(
         )
     # Ranks, which the filters hold however large the numbers of the trials are.
     trial = np.unique(trial, return_inverse=True)[1]
-    if not needs_durations:
-        return xy_frac, trial, np.zeros(len(xy_frac))
     if gaze.duration_ms is None:
+        if not needs_durations:
+            return xy_frac, trial, np.zeros(len(xy_frac))
         raise ValueError(
             f"duration_ms of {name} is missing; this encoder was trained on the durations of "
             "fixations"

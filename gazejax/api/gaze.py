@@ -1,5 +1,6 @@
 """What users looked at, as programs give it: checked, filtered as in the training, and as pairs."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -33,12 +34,14 @@ class GazeRules(NamedTuple):
     """What the training read of gaze; the filters are those of `config.data`.
 
     Attributes:
-        needs_durations: whether the encoder reads durations.
+        reads_durations: whether the encoder reads durations; if not, they are not even checked.
+        needs_durations: whether it can do without them nowhere.
         first_trial_only: see `reader.kept_fixations`, as the other two.
         drop_first_fixation: likewise.
         subsample_every: likewise.
     """
 
+    reads_durations: bool
     needs_durations: bool
     first_trial_only: bool
     drop_first_fixation: bool
@@ -60,14 +63,22 @@ def checked_viewings(
     Raises:
         TypeError, ValueError: see `Model.embed`.
     """
+    known = durations_ms if rules.reads_durations else None
     viewings = _array_checks.checked_viewings(
-        images, fixations, durations_ms, user=user, needs_durations=rules.needs_durations
+        images, fixations, known, user=user, needs_durations=rules.needs_durations
     )
+    if rules.reads_durations and known is None:
+        warnings.warn(
+            "durations_ms is missing: the embedding is made without the durations of fixations, "
+            "and knows less of the user",
+            UserWarning,
+            stacklevel=3,
+        )
     warn_of_units(
         viewings.xy_frac,
         [image.shape for image in viewings.images],
         viewings.duration_ms,
-        has_durations=rules.needs_durations,
+        has_durations=known is not None,
     )
     kept = [_kept(rules, np.zeros(len(xy_frac), np.int64)) for xy_frac in viewings.xy_frac]
     for number, rows in enumerate(kept):
@@ -113,6 +124,8 @@ def make_pairs_of_image(
     users = checked_users(gaze_by_user, f"gaze on image {number}", "PersonalGaze")
     for user, gaze in users.items():
         name = f"gaze of {user!r} on image {number}"
+        if not rules.reads_durations and isinstance(gaze, PersonalGaze):
+            gaze = gaze._replace(duration_ms=None)
         xy_frac, trial, duration_ms = checked_gaze(
             gaze, image, name, needs_durations=rules.needs_durations
         )

@@ -29,6 +29,7 @@ from gazejax.api.gaze import (
 )
 from gazejax.config.derived import (
     INPUTS,
+    duration_use,
     embedding_layout,
     has_preference_vector,
     input_sizes,
@@ -49,7 +50,6 @@ from gazejax.inference.serving import (
 )
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import MapSpec
-from gazejax.models.scanpath_encoder import TIMED_FEATURES
 from gazejax.runtime.devices import check_not_forked, in_32_bits
 from gazejax.runtime.files import expand_home
 from gazejax.workdir.trained import Trained, read_workdir
@@ -93,7 +93,8 @@ class Model:
         digest: SHA-256 of all that embeddings and maps depend on.
         config: the config of the training.
         embedding_size: number of entries of an embedding.
-        needs_durations: whether the encoder was trained on the durations of fixations.
+        reads_durations: whether the encoder reads the durations of fixations.
+        needs_durations: whether it embeds no gaze without them.
         encoder_digest: SHA-256 of the encoder's parameters: embeddings of one encoder only can be
             compared, and given to `predict`.
     """
@@ -104,9 +105,12 @@ class Model:
         self.folder, self.digest = folder, trained.digest
         self.encoder_digest = trained.encoder_digest
         self.embedding_size = sum(embedding_layout(config))
-        self.needs_durations = bool(TIMED_FEATURES & set(config.encoder.model.inputs))
-        filters = {name: config.data[name] for name in GazeRules._fields[1:]}
-        self._rules = GazeRules(self.needs_durations, **filters)
+        self.reads_durations, self.needs_durations = duration_use(
+            config.encoder.model.inputs,
+            without_durations=config.encoder.batch.virtual_sessions.without_durations,
+        )
+        filters = {name: config.data[name] for name in GazeRules._fields[2:]}
+        self._rules = GazeRules(self.reads_durations, self.needs_durations, **filters)
         self._trained = trained
         backbone = None
         if trained.projection is not None:
@@ -149,12 +153,13 @@ class Model:
                 looking.
             universal: the universal map of each image, [height, width] at any size and any positive
                 scale. None: a predicted map.
-            durations_ms: duration of each fixation in milliseconds, [fixation]; for an encoder
-                with `needs_durations`, others ignore it.
+            durations_ms: duration of each fixation in milliseconds, [fixation]. An encoder without
+                `reads_durations` ignores them; one with `needs_durations` embeds nothing without.
             sessions: names of the recording sessions that the gaze is of; empty: not known.
 
         The filters of the training (`config.data`) apply to the fixations of each image as to one
-        trial. A UserWarning says if the fixations or durations look like other units.
+        trial. A UserWarning says if the fixations or durations look like other units, or if
+        durations are missing that the encoder would read.
 
         Returns:
             The user embedding: the mean over the pairs, float32.
@@ -178,7 +183,7 @@ class Model:
                 size = map_size(self.config, "encoder")
                 read[number] = read[number]._replace(encoder_universal=resize_map(given, size))
         pairs = (make_pair(viewings, number, image) for number, image in enumerate(read))
-        return self._embedding(self._embed(pairs)[""], sessions)
+        return self._embed(pairs, {"": sessions})[""]
 
     def embed_many(
         self,
@@ -189,9 +194,8 @@ class Model:
         """Embeds many users; the networks see an image once, for all users who looked at it.
 
         Args:
-            users: of each user a tuple: the images, the fixations and, for an encoder with
-                `needs_durations`, the durations, as `embed` takes them. Images are the same where
-                their pixels are.
+            users: of each user a tuple: the images, the fixations and, if known, the durations, as
+                `embed` takes them. Images are the same where their pixels are.
             sessions: names of the recording sessions of each user; None: not known.
 
         Returns:
@@ -205,7 +209,7 @@ class Model:
             if not isinstance(given, tuple | list) or len(given) not in (2, 3):
                 raise TypeError(
                     f"users[{user!r}] is a {type(given).__name__}; allowed: a tuple of images, "
-                    "fixations and, if the encoder needs them, durations"
+                    "fixations and, if known, durations"
                 )
             images, fixations, durations_ms = (*given, None)[:3]
             checked[user] = checked_viewings(
@@ -225,9 +229,8 @@ class Model:
             for read in [self._read(shared[0][0].images[shared[0][1]])]
             for viewings, number in shared
         )
-        found = self._embed(pairs)
-        of_user = sessions or {}
-        return {user: self._embedding(found[user], of_user.get(user, ())) for user in checked}
+        found = self._embed(pairs, sessions or {})
+        return {user: found[user] for user in checked}
 
     def embed_people(
         self, viewings: Iterable[tuple[npt.ArrayLike, Mapping[str, PersonalGaze]]]
@@ -250,7 +253,7 @@ class Model:
             for number, (image, gaze) in enumerate(viewings)
             for pair in make_pairs_of_image(self._rules, self._read, number, image, gaze)
         )
-        return {user: self._embedding(found, ()) for user, found in self._embed(pairs).items()}
+        return self._embed(pairs, {})
 
     @in_32_bits
     def _read(self, image: np.ndarray) -> ReadImage:
@@ -266,17 +269,30 @@ class Model:
             return prior
         return np.asarray(self._universal(params, saliency_input[None], prior))[0]
 
-    def _embed(self, pairs: Iterable[Pair]) -> dict[str, np.ndarray]:
-        return embed_pairs(self._embed_pairs, self._trained.encoder, pairs)
+    def _embed(
+        self, pairs: Iterable[Pair], sessions: Mapping[str, Sequence[str]]
+    ) -> dict[str, Embedding]:
+        """Embeds the users of pairs, each with the names of the sessions of the user."""
+        has_durations: dict[str, bool] = {}
 
-    def _embedding(self, pairs: np.ndarray, sessions: Sequence[str]) -> Embedding:
-        return Embedding(
-            pairs.mean(axis=0),
-            self.encoder_digest,
-            len(pairs),
-            checked_sessions(sessions),
-            self.needs_durations,
-        )
+        def noted() -> Iterator[Pair]:
+            for pair in pairs:
+                known = has_durations.get(pair.user, True)
+                has_durations[pair.user] = known and bool(pair.duration_ms.any())
+                yield pair
+
+        return {
+            user: Embedding(
+                found.mean(axis=0),
+                self.encoder_digest,
+                len(found),
+                checked_sessions(sessions.get(user, ())),
+                has_durations[user],
+            )
+            for user, found in embed_pairs(
+                self._embed_pairs, self._trained.encoder, noted()
+            ).items()
+        }
 
     def predict(
         self,

@@ -104,6 +104,11 @@ def _embed(arguments: argparse.Namespace) -> None:
             f"{', '.join(map(str, source.tables))} has no column duration_ms; the encoder of "
             f"{arguments.workdir} was trained on the durations of fixations"
         )
+    if model.reads_durations and fixations.duration_ms is None:
+        _log(
+            "warning: the files hold no durations: the embeddings are made without them, and know "
+            "less of the users"
+        )
     found = model.embed_people(_viewings(source, fixations, paths))
     for user in fixations.user_ids:
         if user not in found:

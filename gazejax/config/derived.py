@@ -1,6 +1,7 @@
 """Values that are derived from a config: stages to train, sizes, folds."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from ml_collections import ConfigDict
 
 from gazejax.config.schema import WITHOUT_IMAGES
 from gazejax.models import feature_projection
+from gazejax.models.scanpath_encoder import TIMED_FEATURES
 
 STAGES = ("encoder", "saliency", "universal", "permuted_encoder")
 
@@ -61,6 +63,33 @@ def has_preference_vector(config: ConfigDict) -> bool:
     A valid config has a backbone for both or for neither.
     """
     return config.features.backbone != "none"
+
+
+class DurationUse(NamedTuple):
+    """How an encoder uses the durations of fixations.
+
+    Attributes:
+        is_read: whether it reads them.
+        is_needed: whether it embeds no gaze without them.
+    """
+
+    is_read: bool
+    is_needed: bool
+
+
+def duration_use(inputs: Sequence[str], *, without_durations: float) -> DurationUse:
+    """How an encoder uses durations.
+
+    Args:
+        inputs: of the encoder, `encoder.model.inputs`.
+        without_durations: share of its training without them, `encoder.batch.virtual_sessions`.
+
+    Example:
+        >>> duration_use(("position", "duration"), without_durations=0.25)
+        DurationUse(is_read=True, is_needed=False)
+    """
+    is_read = bool(TIMED_FEATURES & set(inputs))
+    return DurationUse(is_read, is_read and without_durations == 0)
 
 
 def embedding_layout(config: ConfigDict) -> EmbeddingLayout:

@@ -137,6 +137,7 @@ RULES: dict[str, Any] = {
                 "scale_spread": number(0.0),
                 "duration_spread": number(0.0),
                 "shift_frac": number(0.0),
+                "without_durations": number(0.0, 1.0),
             },
         },
         "loss": {

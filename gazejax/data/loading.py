@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import (
     INPUTS,
     dataset_names,
+    duration_use,
     embedding_layout,
     has_preference_vector,
     input_sizes,
@@ -75,16 +76,21 @@ def read_dataset(config: ConfigDict) -> Dataset:
         )
         for name in names
     ]
-    asked = sorted(TIMED_FEATURES & set(config.encoder.model.inputs))
+    durations = duration_use(
+        config.encoder.model.inputs,
+        without_durations=config.encoder.batch.virtual_sessions.without_durations,
+    )
     without = [one.name for one in datasets if not one.has_durations]
-    if asked and without:
+    if without and durations.is_needed:
+        timed = sorted(TIMED_FEATURES & set(config.encoder.model.inputs))
         raise ValueError(
-            f"config.encoder.model.inputs has {asked[0]!r}, but the durations of "
-            f"{without[0]!r} are unknown; allowed: the inputs without 'duration' and 'order'"
+            f"config.encoder.model.inputs has {timed[0]!r}, but the durations of "
+            f"{without[0]!r} are unknown; allowed: the inputs without 'duration' and 'order', or "
+            "encoder.batch.virtual_sessions.without_durations above 0"
         )
     if len(datasets) == 1:
         return datasets[0]
-    if 0 < len(without) < len(names):
+    if 0 < len(without) < len(names) and not durations.is_read:
         distributed.log(
             f"the durations of {', '.join(without)} are unknown: the run reads no durations"
         )

@@ -75,6 +75,16 @@ def identity_transforms(number: int) -> GazeTransform:
     )
 
 
+def without_durations(transforms: GazeTransform, is_known: Bool[Array, " row"]) -> GazeTransform:
+    """Transforms after which durations are 0, which stands for not known, where they are not known.
+
+    Args:
+        transforms: of sessions.
+        is_known: whether the durations of each are known.
+    """
+    return transforms._replace(duration_factor=transforms.duration_factor * is_known)
+
+
 def then(first: GazeTransform, second: GazeTransform) -> GazeTransform:
     """One transform in place of two, row by row; the second one does not mirror.
 

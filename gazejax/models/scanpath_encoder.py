@@ -38,7 +38,8 @@ def fixation_features(
     """Describes each fixation by features of about one.
 
     Args:
-        scanpaths: the fixations of pairs, durations in milliseconds.
+        scanpaths: the fixations of pairs, durations in milliseconds. Where a duration is 0, which
+            stands for not known, features of it and of the onset are 0, their typical value.
         density: universal map at each fixation, relative to a uniform density.
         aspect_ratio: width of each image divided by its height.
         inputs: names of `FEATURES`: `position`, relative to the center of the image; `duration`;
@@ -56,16 +57,20 @@ def fixation_features(
     step_x, step_y = (side - _one_before(side) for side in (x, y))
     length = jnp.sqrt(step_x**2 + step_y**2)
     duration = scanpaths.duration_ms
+    is_known = duration > 0
     onset = jnp.cumsum(duration, axis=-1) - duration
     number = jnp.broadcast_to(jnp.arange(x.shape[-1], dtype=x.dtype), x.shape)
     log_density = jnp.log(density + 0.05)
     parts: dict[str, list[Array]] = {
         "position": [3 * x, 4 * y],
         "duration": [
-            duration / _DURATION_MS - 1,
-            jnp.log(jnp.maximum(duration, 20.0) / _DURATION_MS),
+            jnp.where(is_known, duration / _DURATION_MS - 1, 0.0),
+            jnp.where(is_known, jnp.log(jnp.maximum(duration, 20.0) / _DURATION_MS), 0.0),
         ],
-        "order": [2 * number / _FIXATIONS - 1, onset / _ONSET_MS - 1],
+        "order": [
+            2 * number / _FIXATIONS - 1,
+            jnp.where(is_known, onset / _ONSET_MS - 1, 0.0),
+        ],
         "step": [4 * step_x, 4 * step_y, jnp.log(length + 0.02) + 1.5],
         "density": [log_density, _one_before(log_density)],
     }

@@ -18,6 +18,7 @@ from gazejax.inputs.augmentation import (
     sample_transforms,
     then,
     transform_pairs,
+    without_durations,
 )
 from gazejax.inputs.maps import MapSpec
 from gazejax.inputs.pairs import gather_pairs
@@ -34,6 +35,8 @@ from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
 from gazejax.training.stage import Stage
 from gazejax.training.step import LossFunction
+
+_WITHOUT = "without_durations"  # The one key of virtual sessions that is no spread.
 
 
 def make_encoder_stage(
@@ -102,6 +105,8 @@ def _encoder_loss(
     if prepare is None:
         raise TypeError("network is no encoder")
     has_sessions = any(virtual_sessions.values())
+    spreads = {name: value for name, value in virtual_sessions.items() if name != _WITHOUT}
+    share_with_durations = 1 - virtual_sessions[_WITHOUT]
 
     def loss(
         params: Any, constants: StageArrays, batch: StreamedBatch | None, key: Array, device: Array
@@ -126,12 +131,18 @@ def _encoder_loss(
         if sizes.num_virtual or has_sessions:
             transforms = _repeat(transforms, sizes.images_per_user)
             if has_sessions:
+                num_sessions = sizes.num_pairs // pairs_per_mean
                 sessions = sample_transforms(
                     jax.random.fold_in(transform_key, 1),
-                    number=sizes.num_pairs // pairs_per_mean,
+                    number=num_sessions,
                     mirror=False,
-                    **virtual_sessions,
+                    **spreads,
                 )
+                if share_with_durations < 1:
+                    is_known = jax.random.bernoulli(
+                        jax.random.fold_in(transform_key, 2), share_with_durations, (num_sessions,)
+                    )
+                    sessions = without_durations(sessions, is_known)
                 transforms = then(transforms, _repeat(sessions, pairs_per_mean))
             pairs = transform_pairs(jax.tree.map(share, transforms), pairs, spec)
         model = network.apply(params)
