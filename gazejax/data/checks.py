@@ -1,5 +1,7 @@
 """Whether the data can fill a batch and be compared, and what to warn about."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Int
 from ml_collections import ConfigDict
@@ -7,6 +9,7 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import stages_to_train
 from gazejax.data.joining import numbers_of
 from gazejax.data.splits import Splits, users_left_out
+from gazejax.metrics import bootstrap
 from gazejax.runtime import distributed
 from gazejax.types import Dataset
 
@@ -152,3 +155,28 @@ def check_enough_to_compare(splits: Splits, dataset: Dataset) -> None:
             f"{len(splits.test_images)} test images; allowed: at least 2, one to enrol and one to "
             "compare with (config.split.min_images leaves such users out)"
         )
+
+
+def check_folds_are_large(
+    unseen_users: Sequence[Int[np.ndarray, " user"]], *, num_users: int
+) -> None:
+    """Refuses, before anything is trained, folds so small that no interval could be computed.
+
+    Args:
+        unseen_users: positions of the unseen users of each fold.
+        num_users: number of users of the data set.
+
+    Raises:
+        ValueError: naming the number of folds and of users.
+    """
+    generator = np.random.default_rng(0)
+    try:
+        bootstrap.resample_users(
+            unseen_users, num_users=num_users, num_resamples=1000, generator=generator
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"config.split.folds is {len(unseen_users)}, which gives folds of "
+            f"{min(map(len, unseen_users))} unseen users, too few for intervals over users; "
+            "allowed: fewer folds, of at least 3 users each"
+        ) from error

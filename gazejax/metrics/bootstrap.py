@@ -20,6 +20,9 @@ _PERCENTILES = (2.5, 97.5)
 
 _EXACT_UP_TO = 20_000
 
+# Resamples that are tried at least, and the share of them with two users of each group.
+_FIRST_TRIES, _LEAST_SHARE = 200_000, 1 / 5000
+
 
 def resample_users(
     groups: Sequence[npt.ArrayLike],
@@ -41,7 +44,8 @@ def resample_users(
         different users is sampled again, since it has no impostor pair.
 
     Raises:
-        ValueError: if a group has fewer than two users, or its members are no indices of users.
+        ValueError: if a group has fewer than two users, or its members are no indices of users, or
+            the groups are so many and small that hardly any resample has two users of each.
 
     Example:
         >>> options = {"num_users": 4, "num_resamples": 5, "generator": np.random.default_rng(0)}
@@ -53,13 +57,26 @@ def resample_users(
     if min((len(np.unique(group)) for group in arrays), default=0) < 2:
         raise ValueError("a group has fewer than two users; allowed: at least two to compare")
     members = np.unique(np.concatenate(arrays))
+    in_group = np.zeros((num_users, len(arrays)), np.float32)
+    for number, group in enumerate(arrays):
+        in_group[group, number] = 1
     found: list[np.ndarray] = []
-    while len(found) < num_resamples:
-        sampled = generator.choice(members, len(members))
-        weight = np.bincount(sampled, minlength=num_users)
-        if all((weight[group] > 0).sum() >= 2 for group in arrays):
-            found.append(weight)
-    return np.stack(found)
+    num_found = num_tried = 0
+    while num_found < num_resamples:
+        if num_tried >= _FIRST_TRIES and num_found < _LEAST_SHARE * num_tried:
+            raise ValueError(
+                f"{num_found} of {num_tried} resamples of {len(members)} users have two different "
+                f"users of each of the {len(arrays)} groups; allowed: larger groups, as of fewer "
+                "folds"
+            )
+        num_tried += num_resamples
+        sampled = generator.choice(members, (num_resamples, len(members)))
+        weight = np.zeros((num_resamples, num_users), np.int64)
+        np.add.at(weight, (np.arange(num_resamples)[:, None], sampled), 1)
+        is_kept = ((weight > 0) @ in_group >= 2).all(axis=1)
+        found.append(weight[is_kept][: num_resamples - num_found])
+        num_found += len(found[-1])
+    return np.concatenate(found)
 
 
 def _members(group: npt.ArrayLike, name: str, num_users: int) -> Int[np.ndarray, " member"]:

@@ -22,6 +22,7 @@ from gazejax.config.validation import validate
 from gazejax.data.checks import (
     check_batches_fit,
     check_enough_to_compare,
+    check_folds_are_large,
     warn_excluded_users,
     warn_missing_universal_maps,
 )
@@ -125,6 +126,7 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
     dataset = read_dataset(config)
     folds = fold_configs(config, workdir)
     check_same_folds(workdir, config)
+    unseen: list[np.ndarray] = []
     for folder, fold_config in folds.items():
         of_fold = apply_image_overlap(fold_config, dataset)
         splits = make_config_splits(fold_config, of_fold)
@@ -134,6 +136,8 @@ def train_folds(config: ConfigDict, workdir: Path) -> None:
             )
         check_batches_fit(fold_config, of_fold, splits)
         check_same_experiment(folder, fold_config, splits, of_fold)
+        unseen.append(splits.unseen_users)
+    check_folds_are_large(unseen, num_users=len(dataset.user_ids))
     warn_excluded_users(config, splits, dataset)
     if config.data.universal_map == "seen_users":
         warn_missing_universal_maps(splits, of_fold)

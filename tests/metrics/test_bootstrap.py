@@ -23,6 +23,14 @@ def test_every_group_keeps_two_users():
         )
 
 
+def test_groups_too_small_to_resample_are_refused_at_once():
+    pairs = list(np.arange(20).reshape(10, 2))  # 20! / 20^20: no resample has all users.
+    with pytest.raises(ValueError, match=r"^0 of 200000 resamples of 20 users .* 10 groups; allow"):
+        bootstrap.resample_users(pairs, num_users=20, num_resamples=1000, generator=generator())
+    few = bootstrap.resample_users(pairs[:4], num_users=8, num_resamples=100, generator=generator())
+    assert (few == 1).all()  # Two different users of each pair leave no choice.
+
+
 @pytest.mark.parametrize("group", [[0, 7], [-1, 0], [0.0, 1.0], [True, False], [[0, 1]], ["a"]])
 def test_a_group_holds_indices_of_users(group):
     with pytest.raises(ValueError, match=r"^groups\[1\] .*; allowed: "):

@@ -51,6 +51,9 @@ def usable_size(
 ) -> int:
     """The largest n, up to `size`, with which most users of each group can enrol; 0: there is none.
 
+    Most of the seen users must be able to enrol in the same sessions too: their mean embedding
+    would else be that of a few.
+
     Args:
         groups: recordings of users, and those of the seen users, as of `make_request`.
         orders: as of `enrol`.
@@ -59,14 +62,22 @@ def usable_size(
         seed: likewise.
     """
     joined = [
-        (join_groups(known, seen), _largest_sizes(known, across=across).max(axis=(1, 2)))
+        (
+            join_groups(known, seen),
+            [_largest_sizes(one, across=across).max(axis=(1, 2)) for one in (known, seen)],
+        )
         for known, seen in groups
     ]
 
     def is_usable(size: int) -> bool:
-        for everyone, largest in joined:
+        for everyone, (largest, largest_of_seen) in joined:
             users = _draw(everyone, orders, size=size, across=across, seed=seed).users
-            if not is_most(int(np.count_nonzero(users < len(largest))), largest):
+            is_known = users < len(largest)
+            if not is_most(int(np.count_nonzero(is_known)), largest):
+                return False
+            if len(everyone.users) > len(largest) and not is_most(
+                int(np.count_nonzero(~is_known)), largest_of_seen
+            ):
                 return False
         return True
 

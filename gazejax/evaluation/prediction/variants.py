@@ -32,7 +32,8 @@ class PredictionVariant(NamedTuple):
 def prediction_variants(run: Run) -> list[PredictionVariant]:
     """All viewings together, or within a session and across sessions where sessions are known.
 
-    No table where too few users can enrol: none of the numbers of enrolment images is usable.
+    No table where too few users can enrol: none of the numbers of enrolment images is usable. Known
+    sessions are then not joined: users who were recorded in other sessions differ by them.
     """
     options, num_images = run.config.eval, len(run.folds[0].splits.test_images)
     orders = sample_image_orders(num_images, options.num_draws, options.seed)
@@ -53,12 +54,11 @@ def prediction_variants(run: Run) -> list[PredictionVariant]:
     if compares_sessions(run):
         recorded = _groups(fold.recorded for fold in run.folds)
         sizes = {across: sizes_of(recorded, across=across) for across in (False, True)}
-        if sizes[False]:
-            return [
-                PredictionVariant("saliency" + (ACROSS if across else ""), of_table, across)
-                for across, of_table in sizes.items()
-                if of_table
-            ]
+        return [
+            PredictionVariant("saliency" + (ACROSS if across else ""), of_table, across)
+            for across, of_table in sizes.items()
+            if of_table and sizes[False]
+        ]
     joined = _groups(
         {
             group: {"encoder": joined_recordings(known["encoder"])}

@@ -93,6 +93,23 @@ def test_the_largest_enrolment_leaves_as_many_images_to_predict():
         sessions.enrol(without, np.arange(8)[None], size=2, largest=2, across=True, seed=0)
 
 
+def test_a_mean_embedding_is_of_most_seen_users():
+    def cohort(number, session):
+        one = recorded(np.ones((2 * number, 8), bool), np.repeat(np.arange(number), 2))
+        return one._replace(session=one.session + session)
+
+    orders = np.tile(np.arange(8), (2, 1))
+    unseen = cohort(4, 0)
+    few = cohort(5, 2)
+    few = few._replace(session=np.where(few.user == 0, few.session - 2, few.session))
+    for seen, size in ((cohort(5, 0), 4), (cohort(5, 2), 0), (few, 0)):
+        for across in (False, True):
+            found = sessions.usable_size(
+                [(unseen, seen), (seen, seen)], orders, 4, across=across, seed=0
+            )
+            assert found == size
+
+
 def test_users_who_cannot_enrol_with_the_most_images_are_left_out_at_every_size():
     viewed = np.ones((3, 8), bool)
     viewed[1, 5:] = False
@@ -303,3 +320,16 @@ def test_the_table_across_sessions_needs_two_users_with_two_sessions(
     found = prediction_variants(Run(None, config, tiny_dataset._replace(recordings=apart), [fold]))
     assert [variant.name for variant in found] == names
     assert [variant.sizes for variant in found] == [[6]] * len(names)
+
+
+def test_sessions_that_too_few_users_share_are_not_joined(tiny_dataset):
+    known = recorded(np.ones((30, 12), bool), np.repeat(np.arange(15), 2))
+    group = np.repeat([0, 1, 2], [6, 5, 4])[known.user]  # None of them is half of the users.
+    known = known._replace(session=known.session + 2 * group)
+    apart = Recordings(known.user, ("a", "b") * 15, tiny_dataset.gaze)
+    every = np.arange(12)
+    splits = Splits(np.arange(15), np.arange(0), every, every)
+    config = read_config("synthetic_gaze")
+    fold = Fold(None, config, splits, {}, None, None, {}, {"seen": {"encoder": known}})
+    dataset = tiny_dataset._replace(recordings=apart)
+    assert prediction_variants(Run(None, config, dataset, [fold])) == []
