@@ -19,7 +19,7 @@ FLOORS = [
     {"inference"},
     {"workdir"},
     {"training", "evaluation", "api"},
-    {"experiments", "analysis"},
+    {"experiments", "analysis", "export"},
     {"cli"},
     {"__main__"},
 ]

@@ -27,6 +27,7 @@ from gazejax.api.gaze import (
     make_pair,
     make_pairs_of_image,
 )
+from gazejax.api.shipped import find_model
 from gazejax.config.derived import (
     INPUTS,
     duration_use,
@@ -51,25 +52,29 @@ from gazejax.inference.serving import (
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import MapSpec
 from gazejax.runtime.devices import check_not_forked, in_32_bits
-from gazejax.runtime.files import expand_home
+from gazejax.workdir.exported import is_exported, read_exported
 from gazejax.workdir.trained import Trained, read_workdir
 
 
-def load(folder: str | Path) -> "Model":
-    """Loads a trained model: the workdir of a finished training.
+def load(name_or_folder: str | Path) -> "Model":
+    """Loads a trained model.
 
     Args:
-        folder: the workdir, or a fold of it; a leading `~` is the home folder.
+        name_or_folder: name of a shipped model (see `shipped_models`), the folder of an exported
+            model, the workdir of a finished training, or a fold of it. A folder has precedence
+            over a shipped model of the same name, and a UserWarning says so. A leading `~` is the
+            home folder.
 
     Raises:
-        FileNotFoundError: if the folder is no workdir, or a stage that it trains has no checkpoint.
+        FileNotFoundError: if there is neither such a folder nor such a model, the folder is no
+            workdir, or a stage that it trains has no checkpoint.
         ValueError: if a stage is not finished or its last checkpoint damaged, the encoder is not
-            that of stage 2, the folder holds several folds, or this process was forked after JAX
-            had started.
+            that of stage 2, the folder holds several folds, an exported file is damaged or foreign,
+            or this process was forked after JAX had started.
     """
     check_not_forked()
-    path = Path(expand_home(folder)).absolute()
-    return Model(read_workdir(path), path)
+    folder = find_model(name_or_folder)
+    return Model(read_exported(folder) if is_exported(folder) else read_workdir(folder), folder)
 
 
 def _load_same(folder: str, digest: str) -> "Model":

@@ -1,0 +1,42 @@
+"""The trained models that are part of the package, and how a model is found by its name."""
+
+import warnings
+from pathlib import Path
+
+from gazejax.runtime.files import expand_home
+from gazejax.workdir.exported import is_exported
+
+_SHIPPED = Path(__file__).parents[1] / "shipped"
+
+
+def shipped_models() -> dict[str, Path]:
+    """Folder of each shipped model, by its name."""
+    folders = sorted(_SHIPPED.iterdir()) if _SHIPPED.is_dir() else []
+    return {folder.name: folder for folder in folders if is_exported(folder)}
+
+
+def find_model(name_or_folder: str | Path) -> Path:
+    """Finds the folder of a model; see `load`.
+
+    Raises:
+        FileNotFoundError: if there is neither such a folder nor such a shipped model.
+        ValueError: if the folder is to be in a home folder that is not known.
+    """
+    folder, shipped = Path(expand_home(name_or_folder)).absolute(), shipped_models()
+    found = shipped.get(str(name_or_folder))
+    if folder.exists():
+        if found is not None:
+            warnings.warn(
+                f"{folder} is loaded, not the shipped model {str(name_or_folder)!r} of the same "
+                "name; for the shipped model, call from another folder",
+                UserWarning,
+                stacklevel=3,
+            )
+        return folder
+    if found is None:
+        names = ", ".join(map(repr, shipped)) or "none is in this copy of the package"
+        raise FileNotFoundError(
+            f"{folder} does not exist, and no shipped model has this name; allowed: a folder, or a "
+            f"shipped model: {names}"
+        )
+    return found

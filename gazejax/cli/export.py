@@ -1,0 +1,56 @@
+"""The commands `gazejax export` and `gazejax models`."""
+
+import argparse
+from typing import Any
+
+from gazejax.api.shipped import shipped_models
+from gazejax.cli.paths import as_path
+from gazejax.export import export_folder
+from gazejax.workdir.exported import CARD_FILE
+
+
+def add_parsers(commands: Any) -> None:
+    """Adds the commands.
+
+    Args:
+        commands: what `argparse` gave for the commands of `gazejax`.
+    """
+    exporting = commands.add_parser(
+        "export",
+        help="write a trained model as plain files for other programs",
+        description="Writes the model of an evaluated run as a folder of plain files: parameters "
+        "(safetensors), config and model card. gazejax.load reads the folder. Nothing is pickled.",
+    )
+    exporting.add_argument("workdir", type=as_path)
+    exporting.add_argument("--to", choices=["safetensors"], default="safetensors")
+    exporting.add_argument("--out", type=as_path, required=True, metavar="DIR")
+    exporting.add_argument(
+        "--name", metavar="NAME", help="name of the model in its card; default: that of --out"
+    )
+    exporting.add_argument(
+        "--about",
+        type=as_path,
+        metavar="FILE",
+        help="Markdown for the model card: the data and their licence",
+    )
+    exporting.set_defaults(run=_export)
+
+    listing = commands.add_parser("models", help="list the models that are part of the package")
+    listing.set_defaults(run=_list_models)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    about = "The licence of the data was not stated when the model was exported."
+    if arguments.about is not None:
+        about = arguments.about.read_text()
+    export_folder(
+        arguments.workdir, arguments.out, name=arguments.name or arguments.out.name, about=about
+    )
+    print(f"exported {arguments.workdir}: {arguments.out}")
+
+
+def _list_models(arguments: argparse.Namespace) -> None:  # noqa: ARG001
+    for name, folder in shipped_models().items():
+        num_bytes = sum(one.stat().st_size for one in folder.iterdir())
+        about = (folder / CARD_FILE).read_text().split("\n\n")[2].replace("\n", " ")
+        print(f"{name:<12} {num_bytes / 1e6:.1f} MB  {about}")

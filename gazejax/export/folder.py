@@ -1,0 +1,45 @@
+"""Exports a run as a folder of plain files: parameters, config and model card."""
+
+import json
+from pathlib import Path
+
+from gazejax.export.card import make_card
+from gazejax.workdir.exported import ARRAYS_FILE, CARD_FILE, CONFIG_FILE, write_exported
+from gazejax.workdir.trained import read_workdir
+
+_FILES = {ARRAYS_FILE, CARD_FILE, CONFIG_FILE}
+
+
+def export_folder(workdir: Path, out: Path, *, name: str, about: str) -> None:
+    """Writes the model of a run into a folder that `gazejax.load` reads.
+
+    Args:
+        workdir: an evaluated run, without folds or one of them.
+        out: the folder; made if it does not exist. An exported model in it is replaced.
+        name: of the model, in its card.
+        about: of the data and their licence, Markdown, in its card.
+
+    Raises:
+        FileNotFoundError: if the folder is no workdir, a stage is missing, or the run has not been
+            evaluated: a model card without metrics helps nobody.
+        ValueError: as `trained.read_workdir`, or if `out` holds other files.
+    """
+    others = {one.name for one in out.iterdir()} - _FILES if out.is_dir() else set()
+    if others:
+        raise ValueError(
+            f"--out {out} holds {sorted(others)[0]!r}; allowed: a new folder, an empty one, or one "
+            "of an exported model"
+        )
+    trained = read_workdir(workdir)
+    path = workdir / "evaluation.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist, and the model card has the metrics; run: gazejax evaluate "
+            f"{workdir}"
+        )
+    elsewhere = {}
+    for one in sorted(workdir.glob("evaluation_*.json")):
+        result = json.loads(one.read_text())
+        elsewhere[result["compared"]["data"]] = result
+    card = make_card(name, trained, json.loads(path.read_text()), elsewhere, about)
+    write_exported(trained, out, card)

@@ -1,0 +1,186 @@
+"""A trained model as a folder of three plain files, which needs neither its workdir nor Orbax.
+
+config.json           the config, how the gaze of the training was read, digests
+model.safetensors     all arrays, by names such as encoder/head/kernel
+README.md             the model card
+
+The files and their names are those that model hubs expect. Nothing is pickled.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import safetensors.numpy
+from ml_collections import ConfigDict
+
+from gazejax.config.derived import INPUTS, has_preference_vector, map_size
+from gazejax.config.errors import ConfigError
+from gazejax.config.validation import validate
+from gazejax.inference.networks import encoder_network, saliency_network
+from gazejax.inference.two_covariance import TwoCovariance
+from gazejax.models.feature_projection import FeatureProjection
+from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
+from gazejax.workdir.layout import with_tuples
+from gazejax.workdir.trained import Trained
+
+ARRAYS_FILE, CONFIG_FILE, CARD_FILE = "model.safetensors", "config.json", "README.md"
+
+# Increased with any change of the names of the arrays.
+_FORMAT = 1
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds an exported model, whole or not."""
+    return (folder / ARRAYS_FILE).is_file()
+
+
+def write_exported(trained: Trained, folder: Path, card: str) -> None:
+    """Writes a trained model into a folder, and makes the folder.
+
+    Args:
+        trained: the model.
+        folder: without an exported model, or with one, which is replaced.
+        card: text of the model card, Markdown.
+    """
+    parts: dict[str, Any] = {
+        "encoder": trained.encoder,
+        "saliency": trained.saliency,
+        "universal": trained.universal,
+        "center_prior": trained.center_prior,
+    }
+    for name, part in (("projection", trained.projection), ("comparison", trained.comparison)):
+        parts[name] = None if part is None else part._asdict()
+    content = safetensors.numpy.save(_flat(parts))
+    config = trained.config.to_dict()
+    config["data"]["data_dir"] = None  # A folder of the machine of the training.
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / ARRAYS_FILE, content)
+    write_text(folder / CARD_FILE, card)
+    # Last: without it, the folder is no whole model.
+    write_json(
+        folder / CONFIG_FILE,
+        {
+            "format": _FORMAT,
+            "gazejax": package_version(),
+            "encoder_digest": trained.encoder_digest,
+            "arrays_sha256": hashlib.sha256(content).hexdigest(),
+            "num_seen_users": trained.num_seen_users,
+            "gaze_source": trained.gaze_source,
+            "config": config,
+        },
+    )
+
+
+def read_exported(folder: Path) -> Trained:
+    """Reads what `write_exported` wrote, and compares every byte with its digest.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ConfigError: if the config is not one of this version.
+        ValueError: if a file is damaged, foreign or of another format.
+    """
+    for name in (CONFIG_FILE, ARRAYS_FILE):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder / name} does not exist; copy the model whole")
+    try:
+        stored = json.loads((folder / CONFIG_FILE).read_text())
+        found, values = stored["format"], stored["config"]
+        digest, encoder_digest = stored["arrays_sha256"], stored["encoder_digest"]
+        num_seen_users, gaze_source = int(stored["num_seen_users"]), dict(stored["gaze_source"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _foreign(folder / CONFIG_FILE) from error
+    if found != _FORMAT:
+        raise ValueError(f"{folder / CONFIG_FILE} has format {found!r}; allowed: {_FORMAT}")
+    config = ConfigDict(with_tuples(values))
+    try:
+        validate(config)
+    except ConfigError as error:
+        text = f"{folder} does not fit this version of gazejax: {error}"
+        raise ConfigError(error.key, error.value, error.allowed, text) from error
+    content = (folder / ARRAYS_FILE).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(
+            f"{folder / ARRAYS_FILE} is damaged, or not the one of {CONFIG_FILE}: its SHA-256 is "
+            "another one; allowed: the file as it was exported: copy it again"
+        )
+    try:
+        flat = safetensors.numpy.load(content)
+    except safetensors.SafetensorError as error:
+        raise _foreign(folder / ARRAYS_FILE) from error
+    abstract = {"encoder": encoder_network(config, num_users=1).abstract_params["encoder"]}
+    for name, num_users in (("saliency", num_seen_users), ("universal", 0)):
+        if any(path.startswith(f"{name}/") for path in flat):
+            abstract[name] = saliency_network(config, num_users=num_users).abstract_params
+    abstract["center_prior"] = {
+        name: jax.ShapeDtypeStruct(map_size(config, name), np.float32) for name in INPUTS
+    }
+    try:
+        parts = {name: _filled(tree, flat, name) for name, tree in abstract.items()}
+        projection = None
+        if has_preference_vector(config):
+            projection = _projection(flat, len(config.features.strides))
+        trained = Trained(
+            config,
+            parts["encoder"],
+            parts.get("saliency"),
+            parts.get("universal"),
+            parts["center_prior"],
+            projection,
+            _comparison(flat),
+            gaze_source,
+            num_seen_users,
+        )
+    except KeyError as error:
+        raise _foreign(folder / ARRAYS_FILE) from error
+    if trained.encoder_digest != encoder_digest:
+        raise _foreign(folder / ARRAYS_FILE)
+    return trained
+
+
+def _filled(abstract: Any, flat: Mapping[str, np.ndarray], path: str) -> Any:
+    """The arrays of a tree of which the names and shapes are known; a KeyError if one differs."""
+    if isinstance(abstract, Mapping):
+        return {name: _filled(part, flat, f"{path}/{name}") for name, part in abstract.items()}
+    array = flat[path]
+    if (array.shape, array.dtype) != (abstract.shape, abstract.dtype):
+        raise KeyError(path)
+    return array
+
+
+def _projection(flat: Mapping[str, np.ndarray], num_levels: int) -> FeatureProjection:
+    return FeatureProjection(
+        *(
+            tuple(flat[f"projection/{name}/{level}"] for level in range(num_levels))
+            for name in FeatureProjection._fields
+        )
+    )
+
+
+def _comparison(flat: Mapping[str, np.ndarray]) -> TwoCovariance | None:
+    names = [f"comparison/{name}" for name in TwoCovariance._fields]
+    return TwoCovariance(*(flat[name] for name in names)) if names[0] in flat else None
+
+
+def _flat(tree: Any, path: str = "") -> dict[str, np.ndarray]:
+    """Arrays by their path in nested dictionaries and tuples; what is None is left out."""
+    if tree is None:
+        return {}
+    if isinstance(tree, tuple):
+        tree = dict(enumerate(tree))
+    if not isinstance(tree, Mapping):
+        return {path: np.asarray(tree, order="C")}
+    flat: dict[str, np.ndarray] = {}
+    for name, part in tree.items():
+        flat |= _flat(part, f"{path}/{name}" if path else str(name))
+    return flat
+
+
+def _foreign(path: Path) -> ValueError:
+    return ValueError(
+        f"{path} is not a file of an exported model; allowed: as gazejax export wrote it"
+    )

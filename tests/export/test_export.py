@@ -1,0 +1,108 @@
+"""An exported model is the run's model, in plain files; a damaged or foreign file is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import gazejax
+from gazejax.cli.main import main
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
+FIXATIONS = np.array([[10.5, 40.0], [69.9, 0.0], [35.0, 25.0]])
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "mine"
+    about = folder.with_name("about.md")
+    about.write_text("Trained on generated gaze.\n")
+    options = ["--out", str(folder), "--about", str(about)]
+    assert main(["export", str(tiny_run), *options]) == 0
+    return folder
+
+
+def test_maps_and_embeddings_are_those_of_the_run(exported, tiny_run):
+    model, expected = gazejax.load(exported), gazejax.load(tiny_run)
+    assert (model.digest, model.encoder_digest) == (expected.digest, expected.encoder_digest)
+    embedding = model.embed([IMAGE], [FIXATIONS])
+    np.testing.assert_array_equal(embedding, expected.embed([IMAGE], [FIXATIONS]))
+    np.testing.assert_array_equal(
+        model.predict(IMAGE, embedding), expected.predict(IMAGE, embedding)
+    )
+    np.testing.assert_array_equal(model.predict(IMAGE), expected.predict(IMAGE))
+
+
+def test_the_files_say_what_they_are_and_of_no_user(exported):
+    assert {one.name for one in exported.iterdir()} == {
+        *("config.json", "model.safetensors", "README.md")
+    }
+    card = (exported / "README.md").read_text()
+    assert card.startswith("# mine\n")
+    assert "Trained on generated gaze." in card
+    row, *_ = [line for line in card.splitlines() if line.startswith("| synthetic_gaze/tiny |")]
+    assert row.startswith("| synthetic_gaze/tiny | 2 | not known | 1 | ")
+    arrays = safetensors.numpy.load_file(exported / "model.safetensors")
+    assert {name.split("/")[0] for name in arrays} == {
+        *("encoder", "saliency", "universal", "center_prior")
+    }
+    assert not [name for name in arrays if "classifier" in name]
+    assert json.loads((exported / "config.json").read_text())["config"]["data"]["data_dir"] is None
+
+
+def test_a_second_export_replaces_the_first_and_nothing_else(exported, tiny_run, tmp_path, capsys):
+    copy = shutil.copytree(exported, tmp_path / "copy")
+    (copy / "model.safetensors").write_bytes(b"")
+    assert main(["export", str(tiny_run), "--out", str(copy)]) == 0
+    assert gazejax.load(copy).digest == gazejax.load(exported).digest
+    (copy / "notes.txt").write_text("mine")
+    assert main(["export", str(tiny_run), "--out", str(copy)]) == 1
+    assert "holds 'notes.txt'; allowed: a new folder" in capsys.readouterr().err
+    bare = shutil.copytree(tiny_run, tmp_path / "bare")
+    (bare / "evaluation.json").unlink()
+    assert main(["export", str(bare), "--out", str(tmp_path / "new")]) == 1
+    assert "and the model card has the metrics; run: gazejax evaluate" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def _flip(content: bytes) -> bytes:
+    return content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("model.safetensors", _flip, "model.safetensors is damaged, or not the one of config.json"),
+        ("model.safetensors", lambda _: b"", "is damaged, or not"),
+        ("config.json", lambda _: b"{}", "config.json is not a file of an exported model; allowed"),
+        ("config.json", lambda _: b"[1", "config.json is not a file of an exported model; allowed"),
+        ("config.json", lambda text: text.replace(b'"format": 1', b'"format": 9'), "has format 9"),
+        (
+            "config.json",
+            lambda text: text.replace(b'"margin": 0.2', b'"margin": "x"'),
+            "does not fit this version of gazejax: config.encoder.loss.margin is 'x'",
+        ),
+        (
+            "config.json",
+            lambda text: text.replace(b'"embedding_size": 6', b'"embedding_size": 7'),
+            "model.safetensors is not a file of an exported model",
+        ),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused(exported, tmp_path, name, change, message):
+    copy = shutil.copytree(exported, tmp_path / "copy")
+    content = (copy / name).read_bytes()
+    assert change(content) != content
+    (copy / name).write_bytes(change(content))
+    with pytest.raises(ValueError, match=message) as refusal:
+        gazejax.load(copy)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_is_missing_is_named(exported, tmp_path):
+    copy = shutil.copytree(exported, tmp_path / "copy")
+    (copy / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"config\.json does not exist; copy"):
+        gazejax.load(copy)
