@@ -2,7 +2,18 @@
 
 from gazejax.api.embedding import Embedding
 from gazejax.api.gaze import PersonalGaze
-from gazejax.api.model import Model, load
+from gazejax.api.loading import load
+from gazejax.api.model import Model
+from gazejax.api.recognition import Comparison, Identification, Match
 from gazejax.api.shipped import shipped_models
 
-__all__ = ["Embedding", "Model", "PersonalGaze", "load", "shipped_models"]
+__all__ = [
+    "Comparison",
+    "Embedding",
+    "Identification",
+    "Match",
+    "Model",
+    "PersonalGaze",
+    "load",
+    "shipped_models",
+]

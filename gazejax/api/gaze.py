@@ -1,7 +1,7 @@
 """What users looked at, as programs give it: checked, filtered as in the training, and as pairs."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from gazejax import _array_checks
 from gazejax._array_checks import Viewings, checked_gaze, checked_image, checked_users
 from gazejax.data.looks import warn_of_units
 from gazejax.data.reader import kept_fixations
-from gazejax.inference.images import ReadImage
+from gazejax.inference.images import ReadImage, image_digest
 from gazejax.inference.serving import Pair
 
 
@@ -98,6 +98,29 @@ def make_pair(viewings: Viewings, number: int, image: ReadImage) -> Pair:
     """The pair of an image of `viewings`, by its number, and the gaze of the user on it."""
     gaze = viewings.xy_frac[number], viewings.duration_ms[number]
     return Pair(viewings.user, viewings.name_of(number), image, *gaze)
+
+
+def make_pairs_by_image(
+    users: Sequence[Viewings], read: Callable[[np.ndarray], ReadImage]
+) -> Iterator[Pair]:
+    """The pairs of many users, image by image: what is read of one need not be kept for long.
+
+    Args:
+        users: what each looked at. Images are the same where their pixels are.
+        read: an image -> what networks read of it.
+    """
+    digests: dict[int, bytes] = {}  # Of arrays, which users may share.
+    by_image: dict[bytes, list[tuple[Viewings, int]]] = {}
+    for viewings in users:
+        for number, image in enumerate(viewings.images):
+            if id(image) not in digests:
+                digests[id(image)] = image_digest(image)
+            by_image.setdefault(digests[id(image)], []).append((viewings, number))
+    for shared in by_image.values():
+        viewings, number = shared[0]
+        seen = read(viewings.images[number])
+        for viewings, number in shared:
+            yield make_pair(viewings, number, seen)
 
 
 def make_pairs_of_image(

@@ -1,4 +1,4 @@
-"""Use of a trained run: `load` it, `embed` users, `predict` the maps of users."""
+"""Use of a trained model: embed users, predict their maps, compare and identify users."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,9 +25,15 @@ from gazejax.api.gaze import (
     PersonalGaze,
     checked_viewings,
     make_pair,
+    make_pairs_by_image,
     make_pairs_of_image,
 )
-from gazejax.api.shipped import find_model
+from gazejax.api.recognition import (
+    Comparison,
+    Identification,
+    compare_embeddings,
+    identify_embedding,
+)
 from gazejax.config.derived import (
     INPUTS,
     duration_use,
@@ -39,7 +45,7 @@ from gazejax.config.derived import (
 from gazejax.data import pretrained
 from gazejax.data.reader import resize_map
 from gazejax.inference.enlarging import enlarge_maps
-from gazejax.inference.images import ReadImage, image_digest, make_image_reader
+from gazejax.inference.images import ReadImage, make_image_reader
 from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.serving import (
     FIXATIONS,
@@ -52,46 +58,13 @@ from gazejax.inference.serving import (
 from gazejax.inference.universal import make_universal_predictor
 from gazejax.inputs.maps import MapSpec
 from gazejax.runtime.devices import check_not_forked, in_32_bits
-from gazejax.workdir.exported import is_exported, read_exported
-from gazejax.workdir.trained import Trained, read_workdir
-
-
-def load(name_or_folder: str | Path) -> "Model":
-    """Loads a trained model.
-
-    Args:
-        name_or_folder: name of a shipped model (see `shipped_models`), the folder of an exported
-            model, the workdir of a finished training, or a fold of it. A folder has precedence
-            over a shipped model of the same name, and a UserWarning says so. A leading `~` is the
-            home folder.
-
-    Raises:
-        FileNotFoundError: if there is neither such a folder nor such a model, the folder is no
-            workdir, or a stage that it trains has no checkpoint.
-        ValueError: if a stage is not finished or its last checkpoint damaged, the encoder is not
-            that of stage 2, the folder holds several folds, an exported file is damaged or foreign,
-            or this process was forked after JAX had started.
-    """
-    check_not_forked()
-    folder = find_model(name_or_folder)
-    return Model(read_exported(folder) if is_exported(folder) else read_workdir(folder), folder)
-
-
-def _load_same(folder: str, digest: str) -> "Model":
-    """Loads a pickled model again; refuses a folder that has changed since."""
-    model = load(folder)
-    if model.digest != digest:
-        raise ValueError(
-            f"{folder} has changed since the model was pickled: its digest was "
-            f"{digest[:12]} and is now {model.digest[:12]}; pickle the model again"
-        )
-    return model
+from gazejax.workdir.trained import Trained
 
 
 class Model:
     """A trained encoder and saliency network; make it with `load`.
 
-    A pickled model is the path of its folder and a digest; unpickling loads the folder again.
+    A pickled model is the path of its folder and a digest: it is loaded again.
 
     Attributes:
         folder: absolute path of what was loaded.
@@ -136,9 +109,6 @@ class Model:
         self._predict_maps = make_predict(
             saliency_network(config, num_users=trained.num_seen_users)
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _load_same, (str(self.folder), self.digest)
 
     def embed(
         self,
@@ -220,20 +190,7 @@ class Model:
             checked[user] = checked_viewings(
                 self._rules, images, fixations, durations_ms, user=user
             )
-        # Image by image: what is read of one need not be kept until the last user.
-        digests: dict[int, bytes] = {}  # Of arrays, which users may share.
-        by_image: dict[bytes, list[tuple[Viewings, int]]] = {}
-        for viewings in checked.values():
-            for number, image in enumerate(viewings.images):
-                if id(image) not in digests:
-                    digests[id(image)] = image_digest(image)
-                by_image.setdefault(digests[id(image)], []).append((viewings, number))
-        pairs = (
-            make_pair(viewings, number, read)
-            for shared in by_image.values()
-            for read in [self._read(shared[0][0].images[shared[0][1]])]
-            for viewings, number in shared
-        )
+        pairs = make_pairs_by_image(list(checked.values()), self._read)
         found = self._embed(pairs, sessions or {})
         return {user: found[user] for user in checked}
 
@@ -356,6 +313,58 @@ class Model:
             self._predict(checked_image(image, f"images[{number}]"), vectors, None)
             for number, image in enumerate(images)
         )
+
+    def compare(self, a: Embedding, b: Embedding) -> Comparison:
+        """How likely two embeddings are of one person.
+
+        Args:
+            a: an embedding, by the encoder of this model.
+            b: another one.
+
+        Returns:
+            The calibrated probability, the score and the distance, and what the probability holds
+            for; see `Comparison`.
+
+        Raises:
+            TypeError: if one is no `Embedding`: the number of its images must be known.
+            ValueError: if one is of another encoder, or the model is not calibrated: it has not
+                been evaluated, or with fewer than four unseen users.
+        """
+        return compare_embeddings(self._trained, self.encoder_digest, (a, b), ("a", "b"))
+
+    def identify(
+        self,
+        probe: Embedding,
+        gallery: Mapping[str, Embedding],
+        k: int = 5,
+        *,
+        in_gallery: float = 0.5,
+    ) -> Identification:
+        """Whose embedding it is, if it is of a user of a gallery at all.
+
+        Args:
+            probe: the embedding of an unknown user.
+            gallery: the embedding of each known user, at least one.
+            k: largest number of users to return.
+            in_gallery: how probable it is, before, that the probe is of a user of the gallery.
+
+        Raises:
+            TypeError: if one is no `Embedding`.
+            ValueError: as `compare`, or if the gallery is empty, k is below 1, or `in_gallery` is
+                not between 0 and 1.
+        """
+        users = checked_users(gallery, "gallery", "Embedding")
+        if not users:
+            raise ValueError("gallery has 0 users; allowed: at least one")
+        if k < 1 or not 0 <= in_gallery <= 1:
+            raise ValueError(
+                f"k is {k} and in_gallery {in_gallery}; allowed: at least 1, and 0 to 1"
+            )
+        compared = {}
+        for user, enrolled in users.items():
+            pair, names = (probe, enrolled), ("probe", f"gallery[{user!r}]")
+            compared[user] = compare_embeddings(self._trained, self.encoder_digest, pair, names)
+        return identify_embedding(compared, k, in_gallery=in_gallery)
 
     def _vectors(self, embeddings: Sequence[Any]) -> Float[np.ndarray, "user embedding"]:
         """Checks the embeddings that maps are to be predicted for."""

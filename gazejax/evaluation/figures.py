@@ -35,6 +35,7 @@ def plot_evaluation(
     """
     from gazejax import plots  # Imported here: matplotlib takes a second that `api` does not need.
     from gazejax.plots.maps import MapRow
+    from gazejax.plots.verification import plot_reliability
 
     folder.mkdir(exist_ok=True)
     kind = result["compared"].get("sessions")
@@ -49,6 +50,8 @@ def plot_evaluation(
         plots.plot_metrics_against_size(
             folder / f"{metric}_against_images.png", table=panels(result), metric=metric
         )
+    if result["same_person"]:
+        plot_reliability(folder / "reliability.png", tables=result["same_person"])
     _plot_embeddings(folder / "embeddings.png", fold, dataset)
     if not examples:
         return

@@ -28,6 +28,7 @@ from gazejax.evaluation.folds import (
 from gazejax.evaluation.prediction.score_maps import score_predictions
 from gazejax.evaluation.prediction.variants import prediction_variants
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
+from gazejax.evaluation.verification.same_person import calibrate_scores, format_calibration
 from gazejax.evaluation.verification.verify_users import compares_sessions, verify_users
 from gazejax.inference.embed import measure_embedding
 from gazejax.inference.networks import encoder_network
@@ -41,7 +42,13 @@ from gazejax.runtime.files import (
 from gazejax.runtime.progress import track
 from gazejax.workdir.finished import check_finished
 from gazejax.workdir.guards import check_no_trained_images
-from gazejax.workdir.layout import latest_step, load_config, load_projection, write_resources
+from gazejax.workdir.layout import (
+    latest_step,
+    load_config,
+    load_projection,
+    write_calibration,
+    write_resources,
+)
 from gazejax.workdir.parameters import load_params
 
 # The values behind the intervals of a workdir's metrics.
@@ -76,9 +83,12 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             resamples |= {f"datasets/{name}/{key}": values for key, values in resampled.items()}
         else:
             result, resamples, seconds = found, resampled, cost
+            for fold in run.folds:
+                write_calibration(fold.workdir, found["same_person"])
     # The resamples first: where `evaluation.json` is, all is.
     write_arrays(workdir / RESAMPLES, resamples)
-    write_result(workdir, "evaluation", result, format_evaluation(result))
+    text = format_evaluation(result) + format_calibration(result["same_person"])
+    write_result(workdir, "evaluation", result, text)
     write_resources(workdir, "embedding", seconds=seconds)
     write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
     return result
@@ -104,6 +114,7 @@ def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np
             for key, table in tables.items():
                 result.setdefault(key, {})[group] = table
             show(number, f"{group} users")
+    result["same_person"] = calibrate_scores(run)
     examples: list[dict[str, Any]] = []
     if all(fold.saliency_is_trained() for fold in folds):
         variants = prediction_variants(run)

@@ -1,6 +1,6 @@
 """ROC curves, and metrics against the number of images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,49 @@ def plot_roc_curves(
         for label, style in styles.items()
     }
     handles["chance"] = Line2D([], [], color=GRAY, linestyle=":", linewidth=1.2)
+    legend_below(drawing, handles)
+    save_png(drawing, path)
+
+
+def plot_reliability(
+    path: Path, *, tables: Mapping[str, Mapping[str, Mapping[str, Sequence[float | None]]]]
+) -> None:
+    """Draws how often pairs are of one person over how likely they were said to be.
+
+    Args:
+        path: the PNG file to write.
+        tables: for each table ("within", "across") and n, `predicted` and `observed` of each bin;
+            None for an empty one.
+
+    Raises:
+        ValueError: if there is no table.
+    """
+    titles = {"within": "within a session:\nunseen", "across": "across sessions:\nunseen"}
+    if list(tables) == ["within"]:
+        titles["within"] = "unseen"
+    drawing, panels = make_panels(
+        [titles[table] for table in tables],
+        title="Are two embeddings of one person? Probabilities and truth",
+        sharey=True,
+    )
+    sizes = list(dict.fromkeys(n for rows in tables.values() for n in rows))
+    styles = {n: numbered_style(number) for number, n in enumerate(sizes)}
+    for table, rows in tables.items():
+        panel = panels[titles[table]]
+        panel.plot([0, 1], [0, 1], color=GRAY, linestyle=":", linewidth=1.2)
+        for n, row in rows.items():
+            style = styles[n]
+            values = [np.array(row[name], float) for name in ("predicted", "observed")]
+            panel.plot(*values, color=style.color, marker=style.marker, markersize=4, linewidth=1.2)
+        panel.set_xlim(0, 1)
+        panel.set_ylim(0, 1)
+        panel.set_xlabel("probability of one person", fontsize=TEXT)
+    first_panel(panels).set_ylabel("share of pairs of one person", fontsize=TEXT)
+    handles: dict[str, Artist] = {
+        f"n = {n}": Line2D([], [], color=style.color, marker=style.marker, markersize=4)
+        for n, style in styles.items()
+    }
+    handles["calibrated"] = Line2D([], [], color=GRAY, linestyle=":", linewidth=1.2)
     legend_below(drawing, handles)
     save_png(drawing, path)
 

@@ -22,6 +22,7 @@ from gazejax.config.derived import INPUTS, has_preference_vector, map_size
 from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
 from gazejax.inference.networks import encoder_network, saliency_network
+from gazejax.inference.same_person import curves_of
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
@@ -71,6 +72,13 @@ def write_exported(trained: Trained, folder: Path, card: str) -> None:
             "arrays_sha256": hashlib.sha256(content).hexdigest(),
             "num_seen_users": trained.num_seen_users,
             "gaze_source": trained.gaze_source,
+            "calibration": {
+                table: {
+                    str(n): {"slope": float(slope), "intercept": float(intercept)}
+                    for n, slope, intercept in zip(*curves, strict=True)
+                }
+                for table, curves in trained.calibration.items()
+            },
             "config": config,
         },
     )
@@ -92,7 +100,8 @@ def read_exported(folder: Path) -> Trained:
         found, values = stored["format"], stored["config"]
         digest, encoder_digest = stored["arrays_sha256"], stored["encoder_digest"]
         num_seen_users, gaze_source = int(stored["num_seen_users"]), dict(stored["gaze_source"])
-    except (ValueError, KeyError, TypeError) as error:
+        calibration = {table: curves_of(rows) for table, rows in stored["calibration"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _foreign(folder / CONFIG_FILE) from error
     if found != _FORMAT:
         raise ValueError(f"{folder / CONFIG_FILE} has format {found!r}; allowed: {_FORMAT}")
@@ -133,6 +142,7 @@ def read_exported(folder: Path) -> Trained:
             projection,
             _comparison(flat),
             gaze_source,
+            calibration,
             num_seen_users,
         )
     except KeyError as error:

@@ -9,6 +9,7 @@ features.npz                the projection of backbone features, if the config h
 <stage>/metrics.jsonl       the training curve
 <stage>/comparison.npz      how embeddings are compared, of an encoder; see `two_covariance`
 evaluation.json, .md        metrics
+calibration.json            how likely two embeddings are of one person; see `same_person`
 evaluation_resamples.npz    their values in every resample, under the same names
 resources.json              wall time and peak memory of each stage and of the evaluation
 plots/                      the metrics as pictures
@@ -36,6 +37,7 @@ from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
 from gazejax.data.reader import absolute_data_dir
 from gazejax.data.splits import Splits, named_splits, users_left_out
+from gazejax.inference.same_person import ScoreCalibration, curves_of
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import source_commit, write_arrays, write_json
@@ -49,6 +51,8 @@ CENTER_PRIOR_FILE = "center_prior.npz"
 PROJECTION_FILE = "features.npz"
 
 COMPARISON_FILE = "comparison.npz"
+
+CALIBRATION_FILE = "calibration.json"
 
 DATA_FILE = "data.json"
 
@@ -192,6 +196,26 @@ def load_comparison(workdir: Path, stage: str) -> TwoCovariance:
     if set(stored) != set(TwoCovariance._fields):
         raise _damaged(path, f"has the arrays {sorted(stored)}")
     return TwoCovariance(**stored)
+
+
+def write_calibration(workdir: Path, rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Writes how likely two embeddings are of one person; see `same_person.calibrate_scores`."""
+    write_json(workdir / CALIBRATION_FILE, rows)
+
+
+def load_calibration(workdir: Path) -> dict[str, ScoreCalibration]:
+    """Reads the curves of `within` and `across` sessions; empty before a run is evaluated.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = workdir / CALIBRATION_FILE
+    if not path.is_file():
+        return {}
+    try:
+        return {table: curves_of(rows) for table, rows in _read_object(path).items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"has no curves, {error}") from None
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from numpy import ndarray
 
 from gazejax.config.derived import INPUTS, has_preference_vector, map_size
+from gazejax.inference.same_person import ScoreCalibration
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.workdir import checkpoints
@@ -15,6 +16,7 @@ from gazejax.workdir.finished import load_finished
 from gazejax.workdir.guards import check_same_encoder
 from gazejax.workdir.layout import (
     COMPARISON_FILE,
+    load_calibration,
     load_center_prior,
     load_comparison,
     load_config,
@@ -36,6 +38,8 @@ class Trained(NamedTuple):
         projection: of the frozen features; None: the run has none.
         comparison: how embeddings are compared; None: it is not known.
         gaze_source: how the gaze of the training was read; see `layout.load_gaze_source`.
+        calibration: how likely embeddings are of one person, `within` a session and `across`;
+            empty: not known.
         num_seen_users: number of users of the training, of whom the saliency network may know more
             than of others.
     """
@@ -48,6 +52,7 @@ class Trained(NamedTuple):
     projection: FeatureProjection | None
     comparison: TwoCovariance | None
     gaze_source: dict[str, Any]
+    calibration: dict[str, ScoreCalibration]
     num_seen_users: int
 
     @property
@@ -103,5 +108,6 @@ def read_workdir(workdir: Path) -> Trained:
         projection,
         comparison,
         load_gaze_source(workdir),
+        load_calibration(workdir),
         params["encoder"]["classifier"]["bias"].shape[0],
     )

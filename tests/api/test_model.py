@@ -419,7 +419,7 @@ def test_a_model_is_pickled_as_its_workdir(tiny_run, tmp_path, model, monkeypatc
     with pytest.raises(FileNotFoundError, match="run trains stage universal; copy the workdir who"):
         pickle.loads(pickled)
     shutil.rmtree(run)
-    with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"run does not exist"):
         pickle.loads(pickled)
 
 

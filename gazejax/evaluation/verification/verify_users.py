@@ -15,7 +15,7 @@ from gazejax.evaluation.verification import protocol, sessions
 from gazejax.metrics import bootstrap, verification
 
 
-class _Variant(NamedTuple):
+class Variant(NamedTuple):
     """A method, with gallery and probe of one session or of two where sessions are known.
 
     Attributes:
@@ -43,31 +43,14 @@ def verify_users(
         the encoder, of each table.
     """
     folds, options = run.folds, run.config.eval
-    orders = _orders(run)
-    num_images = orders.shape[1]
+    num_images = len(folds[0].splits.test_images)
     tables: dict[str, dict[str, Any]] = {}
     chance: dict[str, dict[str, Any]] = defaultdict(dict)
     resampled: dict[str, dict[str, dict[str, dict[str, np.ndarray]]]] = {}
     curves: dict[str, dict[str, verification.RocCurve]] = defaultdict(dict)
     users_of: dict[tuple[str, int], tuple[tuple[int, ...], ...]] = {}
     weight_of = functools.cache(functools.partial(resample_users_of, run=run))
-    # A method that one fold lacks says nothing about all of them.
-    represented = [[*fold.compared[group]] for fold in folds]
-    apart = compares_sessions(run)
-    by_draws = not apart and not divides_images(run)
-    if apart:
-        represented += [[*fold.recorded[group]] for fold in folds]
-    methods = [method for method in represented[0] if all(method in known for known in represented)]
-    variants = [
-        (method, variant)
-        for method in methods
-        for variant in (
-            [_all_viewings(method, group, run, orders)]
-            if by_draws
-            else _divided(method, group, run, orders, apart=apart)
-        )
-    ]
-    for method, variant in variants:
+    for method, variant in variants_of(group, run):
         if method != "encoder" and variant.table not in tables:
             continue  # Shorter scanpaths may leave out so many users that few others are most.
         rows = tables.setdefault(variant.table, {})[method] = {}
@@ -128,9 +111,30 @@ def verify_users(
     return with_chance | differences, curves, of_encoder
 
 
+def variants_of(group: str, run: Run) -> list[tuple[str, Variant]]:
+    """What the seen or the unseen users are scored by: each method, with each table it is in."""
+    folds, orders = run.folds, _orders(run)
+    # A method that one fold lacks says nothing about all of them.
+    represented = [[*fold.compared[group]] for fold in folds]
+    apart = compares_sessions(run)
+    by_draws = not apart and not divides_images(run)
+    if apart:
+        represented += [[*fold.recorded[group]] for fold in folds]
+    methods = [method for method in represented[0] if all(method in known for known in represented)]
+    return [
+        (method, variant)
+        for method in methods
+        for variant in (
+            [_all_viewings(method, group, run, orders)]
+            if by_draws
+            else _divided(method, group, run, orders, apart=apart)
+        )
+    ]
+
+
 def _all_viewings(
     method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"]
-) -> _Variant:
+) -> Variant:
     """What a method is scored by where all users saw the same images, and no sessions are known."""
     folds, options = run.folds, run.config.eval
     fewest = fewest_images(folds, method)
@@ -153,12 +157,12 @@ def _all_viewings(
         ]
 
     sizes = protocol.usable_sizes(options.num_images, fewest)
-    return _Variant("encoder", sizes, orders.shape[1], score)
+    return Variant("encoder", sizes, orders.shape[1], score)
 
 
 def _divided(
     method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"], *, apart: bool
-) -> list[_Variant]:
+) -> list[Variant]:
     """What a method is scored by where the images are divided among galleries and probes.
 
     Args:
@@ -200,7 +204,7 @@ def _divided(
 
         table = "encoder" + (ACROSS if across else "")
         available = sessions.available_images(recorded, across=across)
-        variants.append(_Variant(table, sorted(usable - {0}), available, score_sessions))
+        variants.append(Variant(table, sorted(usable - {0}), available, score_sessions))
     return variants
 
 
