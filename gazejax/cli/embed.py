@@ -1,6 +1,7 @@
 """The command `gazejax embed`: users from files of gaze, by the reader of `gazejax data build`."""
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +13,7 @@ import numpy as np
 
 from gazejax.api import PersonalGaze, load
 from gazejax.api.embedding import is_embedding
+from gazejax.api.shipped import find_model
 from gazejax.cli.data import (
     add_coordinate_options,
     add_exif,
@@ -19,8 +21,8 @@ from gazejax.cli.data import (
     convention_options,
     reading_options,
 )
-from gazejax.cli.paths import as_path, check_output, run_files
-from gazejax.workdir.layout import load_gaze_source
+from gazejax.cli.paths import add_json, add_model, as_path, check_output, run_files
+from gazejax.workdir.exported import load_gaze_source
 from tfds_builders.common import coordinates, gaze_files, gaze_schema, pictures, plausibility
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.gaze_table.gaze_table_dataset_builder import Source
@@ -42,7 +44,7 @@ def add_parser(commands: Any) -> None:
         "build. For files of the format of the training, an option of the coordinates that is not "
         "given is that of the training, where the files do not say it themselves.",
     )
-    embedding.add_argument("workdir", type=as_path)
+    add_model(embedding)
     embedding.add_argument(
         "--table",
         type=as_path,
@@ -61,6 +63,7 @@ def add_parser(commands: Any) -> None:
     add_exif(embedding)
     add_coordinate_options(embedding)
     add_reading_options(embedding)
+    add_json(embedding)
     embedding.set_defaults(run=_embed)
 
 
@@ -77,7 +80,8 @@ def _embed(arguments: argparse.Namespace) -> None:
     fixations, errors = gaze_files.read(source.tables, source.options)
     if fixations is None:
         raise ValueError(errors[0])
-    stored = load_gaze_source(arguments.workdir)
+    folder = find_model(arguments.model)
+    stored = load_gaze_source(folder)
     if fixations.format == stored.get("format"):
         source = _as_in_training(source, fixations, stored)
     image_ids = fixations.image_ids  # All of them are inputs, also where one user is read.
@@ -94,15 +98,15 @@ def _embed(arguments: argparse.Namespace) -> None:
     named = paths
     if arguments.user is not None:
         named, _ = pictures.match_images(image_ids, source.images_dir)
-    inputs = [*_inputs(source, named.values()), *run_files(arguments.workdir)]
+    inputs = [*_inputs(source, named.values()), *run_files(folder)]
     for output in outputs:
         if not arguments.all or output.exists():
             check_output("--out", output, inputs, [".npz"], is_embedding)
-    model = load(arguments.workdir)
+    model = load(arguments.model)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(
             f"{', '.join(map(str, source.tables))} has no column duration_ms; the encoder of "
-            f"{arguments.workdir} was trained on the durations of fixations"
+            f"{arguments.model} was trained on the durations of fixations"
         )
     if model.reads_durations and fixations.duration_ms is None:
         _log(
@@ -124,9 +128,12 @@ def _embed(arguments: argparse.Namespace) -> None:
         named_sessions = sessions.get(user, [])
         is_known = all(named_sessions)  # A row without a session is of one without a name.
         replace(embedding, user=user, sessions=named_sessions if is_known else ()).save(path)
-        if not arguments.all:
+        if arguments.json:
+            row = {"user": user, "num_images": embedding.num_images, "path": str(path)}
+            print(json.dumps(row | {"sessions": list(named_sessions) if is_known else []}))
+        elif not arguments.all:
             print(f"embedded {user} from {embedding.num_images} images: {path}")
-    if arguments.all:
+    if arguments.all and not arguments.json:
         print(f"embedded {len(found)} users: {arguments.out}")
 
 

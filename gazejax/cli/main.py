@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from gazejax.analysis.image_selection import select_images
 from gazejax.analysis.trait_probes import probe
-from gazejax.cli import embed, export, predict, train
+from gazejax.cli import embed, export, predict, recognize, train
 from gazejax.cli.data import add_parsers
 from gazejax.cli.paths import as_path, as_path_or_name
 from gazejax.config.derived import batch_divisor
@@ -123,6 +123,8 @@ def make_parser() -> argparse.ArgumentParser:
     embed.add_parser(commands)
 
     predict.add_parser(commands)
+
+    recognize.add_parsers(commands)
 
     export.add_parsers(commands)
     return parser

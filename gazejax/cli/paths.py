@@ -24,6 +24,21 @@ def as_path_or_name(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument of the model to be used."""
+    parser.add_argument(
+        "model",
+        type=as_path_or_name,
+        metavar="MODEL",
+        help="a workdir, the folder of an exported model, or the name of a shipped one",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Adds the option by which other programs read what is printed."""
+    parser.add_argument("--json", action="store_true", help="print JSON, an object a line")
+
+
 def run_files(workdir: Path) -> list[Path]:
     """Returns the files of a run that nothing may be written over.
 

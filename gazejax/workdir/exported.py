@@ -26,6 +26,7 @@ from gazejax.inference.same_person import curves_of
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
+from gazejax.workdir import layout
 from gazejax.workdir.layout import with_tuples
 from gazejax.workdir.trained import Trained
 
@@ -82,6 +83,24 @@ def write_exported(trained: Trained, folder: Path, card: str) -> None:
             "config": config,
         },
     )
+
+
+def load_gaze_source(folder: Path) -> dict[str, Any]:
+    """How the gaze of the training of a model was read; see `layout.load_gaze_source`.
+
+    Args:
+        folder: a workdir, or the folder of an exported model.
+
+    Raises:
+        FileNotFoundError: as of `layout.load_gaze_source`.
+        ValueError: likewise.
+    """
+    if not is_exported(folder):
+        return layout.load_gaze_source(folder)
+    try:
+        return dict(json.loads((folder / CONFIG_FILE).read_text())["gaze_source"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _foreign(folder / CONFIG_FILE) from error
 
 
 def read_exported(folder: Path) -> Trained:

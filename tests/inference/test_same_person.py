@@ -53,5 +53,5 @@ def test_between_two_curves_and_beyond_them():
     curves = same_person.ScoreCalibration(
         np.array([1, 100]), np.array([1.0, 3.0]), np.array([0.0, 1.0])
     )
-    found = [same_person.log_odds(curves, 2.0, number) for number in (0.5, 1.0, 10.0, 100.0, 1000.0)]
+    found = [same_person.log_odds(curves, 2.0, number) for number in (0.5, 1.0, 10.0, 1e2, 1e3)]
     np.testing.assert_allclose(found, [2, 2, 4.5, 7, 7])
