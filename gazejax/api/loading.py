@@ -6,6 +6,7 @@ from typing import Any
 
 from gazejax.api.model import Model
 from gazejax.api.shipped import find_model
+from gazejax.runtime.cache import keep_compiled
 from gazejax.runtime.devices import check_not_forked
 from gazejax.workdir.exported import is_exported, read_exported
 from gazejax.workdir.trained import read_workdir
@@ -20,6 +21,8 @@ def load(name_or_folder: str | Path) -> Model:
             over a shipped model of the same name, and a UserWarning says so. A leading `~` is the
             home folder.
 
+    What JAX compiles is kept in the user's cache folder from here on; see `cache.keep_compiled`.
+
     Raises:
         FileNotFoundError: if there is neither such a folder nor such a model, the folder is no
             workdir, or a stage that it trains has no checkpoint.
@@ -28,6 +31,7 @@ def load(name_or_folder: str | Path) -> Model:
             or this process was forked after JAX had started.
     """
     check_not_forked()
+    keep_compiled()
     folder = find_model(name_or_folder)
     return Model(read_exported(folder) if is_exported(folder) else read_workdir(folder), folder)
 

@@ -15,6 +15,7 @@ from gazejax.config.derived import batch_divisor
 from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
 from gazejax.experiments.sweep import print_commands, run_sweep
+from gazejax.runtime import allocator, cache
 from gazejax.runtime.errors import one_line_errors
 from gazejax.runtime.files import package_version
 from gazejax.training.devices import configure_host_devices
@@ -35,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     # Tracing makes many small objects that live: looking for garbage every 700 of them, as Python
     # does, takes an eighth of a short training.
     gc.set_threshold(50_000)
+    allocator.keep_freed_memory()
+    cache.keep_compiled()
     parser = make_parser()
     arguments, others = parser.parse_known_args(argv)
     if "config_values" in arguments:
