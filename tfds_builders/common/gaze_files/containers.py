@@ -24,7 +24,7 @@ import pyarrow.parquet
 
 from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import excel
-from tfds_builders.common.gaze_files.rows import MISSING
+from tfds_builders.common.gaze_files.rows import with_power
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
 _ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
@@ -396,17 +396,17 @@ def _as_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> pa.Table:
 def _table_of_cells(header: Sequence[str], rows: Sequence[Sequence[excel.Cell]]) -> pa.Table:
     """Makes a table of the cells of a sheet.
 
-    A column of numbers, empty cells and markers of missing values has numbers, so that no mark of
-    theirs parts thousands. Other columns have texts.
+    A column of numbers and empty cells has numbers. Other columns have texts, in which the point of
+    a number is no mark between thousands.
     """
     arrays = []
     for cells in zip(*rows, strict=True) if rows else [()] * len(header):
-        texts = {cell for cell in cells if isinstance(cell, str)}
-        array = pa.array([str(cell) for cell in cells], pa.string())
-        if texts <= MISSING and len(texts) < len(set(cells)):
+        texts = [cell if isinstance(cell, str) else with_power(str(cell)) for cell in cells]
+        array = pa.array(texts, pa.string())
+        if not any(isinstance(cell, str) and cell for cell in cells) and any(texts):
             # Large numbers stay as they are.
             with contextlib.suppress(pa.ArrowException, OverflowError):
-                array = pa.array([None if isinstance(cell, str) else cell for cell in cells])
+                array = pa.array([None if cell == "" else cell for cell in cells])
         arrays.append(array)
     return pa.Table.from_arrays(arrays, names=list(header))
 

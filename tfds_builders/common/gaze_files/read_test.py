@@ -2,6 +2,7 @@
 
 import gzip
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_an_excel_file_is_a_table(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
-def write_sheets(path: Path, **sheets: list[tuple[object, ...]]) -> Path:
+def write_sheets(path: Path, **sheets: Sequence[tuple[object, ...]]) -> Path:
     """Writes an Excel file with several sheets."""
     book = openpyxl.Workbook()
     book.remove(book.active)
@@ -594,12 +595,28 @@ def test_marks_between_thousands_are_no_decimal_marks(cells: list[str], wrong: l
     assert (np.flatnonzero(many.is_wrong) - 2000).tolist() == wrong
 
 
-def test_numbers_of_excel_have_no_marks_between_thousands(tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    for row in (("image", "user", "x", "y"), ("a", "b", 1.204, 5), ("a", "b", 500, 6)):
-        book.active.append(row)
-    book.save(tmp_path / "t.xlsx")
-    assert read(tmp_path / "t.xlsx").xy.tolist() == [[1.204, 5], [500, 6]]
+@pytest.mark.parametrize("third", [7, "7", "lost"])
+def test_numbers_of_excel_have_no_marks_between_thousands(third: object, tmp_path: Path) -> None:
+    rows = [(1.204, 5), (500, 6), (third, 7)]
+    head = ("image", "user", "x", "y")
+    path = write_sheets(tmp_path / "t.xlsx", day=[head, *(("a", 1.125, *row) for row in rows)])
+    options = {"where": ("y < 7",)} if third == "lost" else {}
+    found = read(path, **options)
+    assert found.xy.tolist() == [[1.204, 5], [500, 6], [7, 7]][: 2 if options else 3]
+    assert found.user_ids == ["1.125"]
+
+
+@pytest.mark.parametrize("marker", ["NA", ".", "-"])
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_conditions_find_markers_beside_numbers(marker: str, suffix: str, tmp_path: Path) -> None:
+    rows = [("image", "user", "x", "y", "k"), ("a", "P", 1, 2, marker), ("a", "P", 3, 4, 1.125)]
+    path = write_sheets(tmp_path / "t.xlsx", day=rows)
+    if suffix == "csv":
+        path = tmp_path / "t.csv"
+        path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+    options: dict[str, Any] = {"ignored_columns": ("k",)}
+    for condition, x in ((f"k == {marker}", 1), (f"k != {marker}", 3), ("k == '1.125'", 3)):
+        assert read(path, where=(condition,), **options).xy[:, 0].tolist() == [x]
 
 
 @pytest.mark.parametrize("name", ["1.23457E+11", "1,2E+11", "1e+05"])

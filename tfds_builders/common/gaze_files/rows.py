@@ -49,6 +49,7 @@ _GROUPED = {
     ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$",
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$",
 }
+_POWER = "e0"  # Of 512.125e0, where the point is no mark between thousands.
 _NUM_FIRST = 1000
 _MAX_KINDS = 6
 
@@ -140,6 +141,16 @@ def normalize(name: str) -> str:
         'Ann B.'
     """
     return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def with_power(number: str) -> str:
+    """Writes a number with three decimals so that its point cannot part thousands.
+
+    Example:
+        >>> with_power("512.125"), with_power("512.5")
+        ('512.125e0', '512.5')
+    """
+    return f"{number}{_POWER}" if re.match(_GROUPED["."], number) else number
 
 
 def names_of(column: pa.ChunkedArray | Sequence[str], missing: Collection[str] = ("",)) -> Names:
@@ -499,6 +510,8 @@ def _combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, str) and with_power(value.removesuffix(_POWER)) == value:
+        return value.removesuffix(_POWER)
     if isinstance(value, float):
         if not np.isfinite(value):
             return ""
