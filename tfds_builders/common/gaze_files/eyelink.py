@@ -73,7 +73,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     table = containers.read_table(opened, {*own, *variables}, names_in=texts)
     length = table.num_rows
     numbers_in = [name for name in known if name != _LABEL]
-    rows.check_decimal_marks(path, table, numbers_in, opened.delimiter)
+    table = plain.with_one_mark(opened, table, numbers_in, how.where)
     user, taken_user = _person(path, table, person)
     image, taken_image = _image(path, table, variables, user, trial_column)
     numbers = {name: _numbers(opened, table, name) for name in numbers_in}
@@ -176,7 +176,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
     table = containers.read_table(
         opened, {*own, *places, *variables}, names_in=texts, numbers={"TIMESTAMP"}
     )
-    rows.check_decimal_marks(path, table, [*places, "TIMESTAMP"], opened.delimiter)
+    table = plain.with_one_mark(opened, table, [*places, "TIMESTAMP"], how.where)
     user, taken_user = _person(path, table, person)
     image, taken_image = _image(path, table, variables, user, trial_column)
     time = rows.exact(np.arange(table.num_rows, dtype=np.float64))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfds_builders.common.gaze_files import containers, people, rows
+from tfds_builders.common.gaze_files import containers, people, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Rows
@@ -67,7 +67,7 @@ def recordings_of_gazepoint(opened: Opened) -> set[tuple[str, str]]:
     return {(name, "") for name in people.names_of_people(table, person, "").names}
 
 
-def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
+def read_gazepoint(opened: Opened, how: How) -> Rows:
     """Reads the fixations of an export, in fractions of the screen.
 
     In an export of all gaze, each row of a fixation has its place and duration so far: the last
@@ -92,7 +92,7 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     person = people.column_of_person(opened, own=[_MARK])
     texts = {*media_names, *(name for name in (person, _MARK) if name in columns)}
     table = containers.read_table(opened, {*needed, *texts}, numbers=needed, names_in=texts)
-    rows.check_decimal_marks(path, table, needed, opened.delimiter)
+    table = plain.with_one_mark(opened, table, needed, how.where)
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",") for name in needed
     }

@@ -65,8 +65,13 @@ def recognise_plain(opened: Opened, plain: Plain) -> Role:
     return "fixations" if names <= set(opened.columns) else ""
 
 
-def read_plain(opened: Opened, plain: Plain) -> Rows:
+def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
     """Reads a table of fixations.
+
+    Args:
+        opened: the table.
+        plain: how the table is read.
+        where: conditions whose columns say the decimal mark, too.
 
     Raises:
         ValueError: a required column is missing, or a column is unknown; the message has the file.
@@ -113,6 +118,7 @@ def read_plain(opened: Opened, plain: Plain) -> Rows:
     table = containers.read_table(
         opened, set(found.values()), numbers=of_numbers, names_in=of_names
     )
+    table = with_one_mark(opened, table, set(found.values()) - of_names, where)
     cells = {name: table[column] for name, column in found.items()}
     scale = {"duration_ms": _FACTOR_MS[plain.durations], "t_ms": _FACTOR_MS[plain.times]}
     numbers: dict[str, Numbers] = {
@@ -120,11 +126,6 @@ def read_plain(opened: Opened, plain: Plain) -> Rows:
         for name in ("x", "y", "duration_ms", "t_ms", "trial")
         if name in cells
     }
-    if decimal_comma:
-        for name, is_thousands in rows.thousands_by_other_columns(
-            {name: cells[name] for name in numbers}
-        ).items():
-            numbers[name] = numbers[name]._replace(is_wrong=numbers[name].is_wrong | is_thousands)
     taken = [f"{name} from {column!r}" for name, column in found.items() if name != column]
     left_out = [name for name in (*unknown, *_INDEX_NAMES) if name in opened.columns]
     return Rows(
@@ -214,7 +215,6 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
                 f"expected numbers, or a text to compare with, such as {name!r} {operator} "
                 f"{cells[0]!r}{more}"
             )
-        _check_marks(opened, condition, name, column)
         # Comparisons with NaN, no value, are false; only != is true.
         return _COMPARE[operator](numbers.values, number)
     codes, names = rows.names_of(column)
@@ -223,19 +223,46 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
     return is_equal if operator == "==" else ~is_equal
 
 
-def _check_marks(opened: Opened, condition: str, name: str, column: pa.ChunkedArray) -> None:
-    """Checks that a column has the decimal mark of the other columns; most have no marks."""
-    if opened.delimiter == "," or not rows.may_be_grouped(column):
-        return
-    table = containers.read_table(opened)
-    columns = {one: table[one] for one in table.column_names}
-    is_thousands = rows.thousands_by_other_columns(columns).get(name, np.zeros(0, bool))
-    for row in np.flatnonzero(is_thousands)[:1]:
+def with_one_mark(
+    opened: Opened, table: pa.Table, columns: Collection[str | None], where: Sequence[str]
+) -> pa.Table:
+    """Reads the decimal marks of columns of numbers by each other, see `rows.with_one_mark`.
+
+    Args:
+        opened: the file; if commas part its cells, they are no marks.
+        table: the table; its rows are those of the file.
+        columns: names of columns of numbers; the table may lack some.
+        where: conditions; the columns that they compare with a number say the mark, too.
+
+    Returns:
+        The table, in which a decimal mark is none between thousands.
+
+    Raises:
+        ValueError: the numbers of a column have marks between thousands, since another column has
+            the other mark for its decimals.
+    """
+    if opened.delimiter == ",":
+        return table
+    cells = {name: table[name] for name in table.column_names if name in columns}
+    conditions = [split_condition(condition) for condition in where]
+    compared = {name for name, _, value in conditions if _value_of(value)[1] is not None}
+    compared &= set(opened.columns)
+    if compared:
+        others = containers.read_table(opened, compared)
+        cells = {**{name: others[name] for name in others.column_names}, **cells}
+    instead, found = rows.with_one_mark(cells)
+    for name, is_thousands in found.items():
+        row = int(np.argmax(is_thousands))
+        more = f" ({int(is_thousands.sum())} such rows)" if is_thousands.sum() > 1 else ""
         raise ValueError(
-            f"--where {condition!r}: {opened.path} row {row + 1}: {name} is "
-            f"{column[int(row)].as_py()!r}, and another column has the other mark for its "
-            "decimals, expected a number without marks between thousands"
+            f"{opened.path} row {row + 1}: {name!r} is {cells[name][row].as_py()!r}, and another "
+            "column has the other mark for its decimals, expected a number without marks between "
+            f"thousands{more}"
         )
+    for name, column in instead.items():
+        if name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, column)
+    return table
 
 
 def check_text(opened: Sequence[Opened], condition: str) -> str:

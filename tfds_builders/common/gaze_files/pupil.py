@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfds_builders.common.gaze_files import containers, people, rows
+from tfds_builders.common.gaze_files import containers, people, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -69,7 +69,7 @@ def recognise_pupil_cloud(opened: Opened) -> Role:
     return "beside" if is_gaze or any(other <= columns for other in others) else ""
 
 
-def read_pupil_cloud(opened: Opened, how: How) -> Rows:  # noqa: ARG001
+def read_pupil_cloud(opened: Opened, how: How) -> Rows:
     """Reads the fixations of an enrichment: in fractions of a surface, or pixels of an image.
 
     Args:
@@ -93,7 +93,7 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     ids = [name for name in (_SECTION, _RECORDING, person) if name is not None and name in columns]
     wanted = {mapped, x_name, y_name, _START, _END, _DURATION, *ids}
     table = containers.read_table(opened, wanted, names_in=[mapped, *ids])
-    rows.check_decimal_marks(path, table, [x_name, y_name, _DURATION], opened.delimiter)
+    table = plain.with_one_mark(opened, table, [x_name, y_name, _DURATION], how.where)
     x, y, duration = (
         rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
         for name in (x_name, y_name, _DURATION)
@@ -268,7 +268,7 @@ def _core_names(opened: Opened) -> dict[str, str]:
     }
 
 
-def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
+def read_pupil_core(opened: Opened, how: How) -> Rows:
     """Reads the fixations on a surface, in fractions of the surface with y up.
 
     A fixation has a row for each frame of the scene camera, with its place on the surface as it was
@@ -298,7 +298,8 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:  # noqa: ARG001
     number, on_surface = core["fixation_id"], core["on_surf"]
     texts = [number, on_surface, *([] if person is None else [person])]
     table = containers.read_table(opened, {*core.values(), _FRAME_TIME, *texts}, names_in=texts)
-    rows.check_decimal_marks(path, table, [*_CORE_COLUMNS[1:5], _FRAME_TIME], opened.delimiter)
+    of_numbers = [*_CORE_COLUMNS[1:5], _FRAME_TIME]
+    table = plain.with_one_mark(opened, table, of_numbers, how.where)
     numbers = {
         name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
         for name in (*_CORE_COLUMNS[1:5], _FRAME_TIME)

@@ -177,7 +177,7 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         The rows, the errors, and what `--user-from` took the persons from.
     """
     if name == PLAIN:
-        found = plain.read_plain(one, plain_of(options))
+        found = plain.read_plain(one, plain_of(options), options.where)
     else:
         of_rows = [plain.rows_where(one, condition) for condition in options.where]
         if of_rows and len(of_rows[0]) and not np.all(of_rows, axis=0).any():

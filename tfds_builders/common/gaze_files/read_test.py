@@ -654,12 +654,14 @@ def test_thousands_are_refused_by_row_and_column(mark: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("cells", "place"),
     [
-        ([("1.204", "512,5"), ("1.300", "3,5")], "row 1: x is '1.204'"),
-        ([("1,204", "512.5"), ("1,300", "3.5")], "row 1: x is '1,204'"),
-        ([("7", "1.204"), ("3,5", "1.300")], "row 1: y is '1.204'"),
+        ([("1.204", "512,5"), ("1.300", "3,5")], "row 1: 'x' is '1.204'"),
+        ([("1,204", "512.5"), ("1,300", "3.5")], "row 1: 'x' is '1,204'"),
+        ([("7", "1.204"), ("3,5", "1.300")], "row 1: 'y' is '1.204'"),
         # Within one column.
         ([("1.204,5", "5"), ("12,5", "6")], "row 1: x is '1.204,5'"),
-        # A zero first, or another number of digits: decimals.
+        # A zero first, or another number of digits: decimals. So are the marks of other columns.
+        ([("512,125", "512,5"), ("300", "3,5")], ""),
+        ([("512.125", "512.5"), ("300", "3.5")], ""),
         ([("0.204", "512,5"), ("1.300", "3,5")], ""),
         ([("1.2", "512,5"), ("1.300", "3,5")], ""),
     ],
@@ -669,12 +671,21 @@ def test_other_columns_say_which_mark_is_decimal(
 ) -> None:
     text = "image\tuser\tx\ty\n" + "".join(f"a\tP\t{x}\t{y}\n" for x, y in cells)
     if place:
-        assert f"{place}, expected a number without marks between thousands" in errors_of(
-            tmp_path / "t.tsv", text
-        )
+        error = errors_of(tmp_path / "t.tsv", text)
+        assert f"t.tsv {place}, " in error
+        assert "expected a number without marks between thousands" in error
     else:
         (tmp_path / "t.tsv").write_text(text)
-        assert read(tmp_path / "t.tsv").xy[0, 1] == 512.5
+        found = read(tmp_path / "t.tsv").xy
+        assert found[0, 1] == 512.5
+        assert found[0, 0] in (0.204, 1.2, 512.125)
+
+
+def test_columns_that_are_not_read_do_not_say_the_decimal_mark(tmp_path: Path) -> None:
+    text = "image;user;x;y;rt;answers\na;P;5.5;38.5;1.204;2,4\nb;P;5.5;3.5;2.204;1,3\n"
+    (tmp_path / "t.csv").write_text(text)
+    options: dict[str, Any] = {"ignored_columns": ("rt", "answers")}
+    assert read(tmp_path / "t.csv", where=("rt < 2",), **options).image_ids == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -693,7 +704,7 @@ def test_other_columns_say_which_mark_is_decimal(
             (),
             "row 1: 'Fixation Position Y [px]' is '1.204'",
         ),
-        ("image;user;x;y;k", "a;P;5,5;38;1.204", ("k < 5",), "row 1: k is '1.204'"),
+        ("image;user;x;y;k", "a;P;5,5;38;1.204", ("k < 5",), "row 1: 'k' is '1.204'"),
     ],
 )
 def test_other_columns_say_the_decimal_mark_of_any_format_and_condition(

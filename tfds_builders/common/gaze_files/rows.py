@@ -271,69 +271,50 @@ def separated_thousands(column: pa.Array) -> np.ndarray:
     return found
 
 
-def thousands_by_other_columns(columns: Mapping[str, pa.ChunkedArray]) -> dict[str, np.ndarray]:
-    """Finds columns of numbers such as 1.204 beside a column of numbers such as 512,5.
+def with_one_mark(
+    columns: Mapping[str, pa.ChunkedArray],
+) -> tuple[dict[str, pa.ChunkedArray], dict[str, np.ndarray]]:
+    """Reads the marks of columns of numbers by each other: a table has one decimal mark.
 
-    The decimal mark is the same in all columns of a table. The other mark then parts thousands, if
-    each number with it has groups of three digits.
+    Beside a number such as 500,5, the comma of 512,125 stands before decimals, and the point of
+    1.204 parts thousands, if each number with a point has groups of three digits after it.
 
     Args:
         columns: columns of numbers of one table, by name; texts may have such marks.
 
     Returns:
-        Name -> bool [n], the cells with marks between thousands, for the columns that have any.
+        The columns to read instead, by name, whose decimals are none but decimals; and name -> bool
+        [n], the cells with marks between thousands, for the columns that have any.
     """
-    found: dict[str, np.ndarray] = {}
-    of_texts = {
-        name: column
+    texts = {
+        name: pc.fill_null(pc.utf8_trim_whitespace(_combined(column)), "")
         for name, column in columns.items()
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     }
-    for mark in ",.":  # Most tables have one of the two.
-        if not any(pc.any(pc.match_substring(one, mark)).as_py() for one in of_texts.values()):
-            return found
-    texts = {
-        name: pc.fill_null(pc.utf8_trim_whitespace(_combined(column)), "")
-        for name, column in of_texts.items()
-    }
+    doubtful = [name for name, text in texts.items() if separated_thousands(text).any()]
+    given = [
+        mark
+        for mark in ",."
+        if any(pc.any(pc.match_substring(text, mark)).as_py() for text in texts.values())
+    ]
+    if not doubtful and len(given) < 2:  # As in most tables.
+        return {}, {}
+    proven = [mark for mark in given if any(_has_decimals(one, mark) for one in texts.values())]
+    found: dict[str, np.ndarray] = {}
     for mark, decimal in ((".", ","), (",", ".")):
-        if not any(_has_decimals(text, decimal) for text in texts.values()):
-            continue
-        for name, text in texts.items():
+        for name, text in texts.items() if decimal in proven else ():
             is_marked = pc.match_substring_regex(text, rf"^[+-]?\d*[{mark}]\d+$")
             is_group = pc.match_substring_regex(text, _GROUPED[mark])
             if pc.any(is_marked).as_py() and pc.all(pc.or_(is_group, pc.invert(is_marked))).as_py():
                 found[name] = is_marked.to_numpy(zero_copy_only=False)
-    return found
-
-
-def check_decimal_marks(
-    path: Path, table: pa.Table, columns: Collection[str | None], delimiter: str
-) -> None:
-    """Checks that the columns of numbers of a table have one decimal mark.
-
-    Args:
-        path: the file, for messages.
-        table: the table; its rows are those of the file.
-        columns: names of columns of numbers; of those that the table lacks, nothing is checked.
-        delimiter: of the file; in a table with commas between its cells, commas are no marks.
-
-    Raises:
-        ValueError: the numbers of a column have marks between thousands, since another column has
-            the other mark for its decimals.
-    """
-    if delimiter == ",":
-        return
-    names = [name for name in dict.fromkeys(columns) if name in table.column_names]
-    found = thousands_by_other_columns({name: table[name] for name in names if name is not None})
-    for name, is_thousands in found.items():
-        row = int(np.argmax(is_thousands))
-        more = f" ({int(is_thousands.sum())} such rows)" if is_thousands.sum() > 1 else ""
-        raise ValueError(
-            f"{path} row {row + 1}: {name!r} is {table[name][row].as_py()!r}, and another column "
-            f"has the other mark for its decimals, expected a number without marks between "
-            f"thousands{more}"
-        )
+    if len(proven) != 1:
+        return {}, found
+    form = rf"^([+-]?[1-9]\d{{0,2}})[{proven[0]}](\d{{3}})$"
+    instead = {
+        name: pa.chunked_array([pc.replace_substring_regex(texts[name], form, rf"\1.\2{_POWER}")])
+        for name in doubtful
+    }
+    return instead, found
 
 
 def _has_decimals(column: pa.Array, mark: str) -> bool:
@@ -345,15 +326,6 @@ def _has_decimals(column: pa.Array, mark: str) -> bool:
         if pc.any(pc.and_(is_marked, pc.invert(is_group))).as_py():
             return True
     return False
-
-
-def may_be_grouped(column: pa.ChunkedArray) -> bool:
-    """Whether a text of a column is a number that may have marks between thousands."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return False
-    text = pc.utf8_trim_whitespace(column)
-    forms = _GROUPED.values()
-    return any(pc.any(pc.match_substring_regex(text, form)).as_py() for form in forms)
 
 
 def is_grouped(cell: str) -> bool:

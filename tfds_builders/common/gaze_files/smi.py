@@ -104,7 +104,8 @@ def _read_events(opened: Opened, how: How) -> Rows:
         [row for row, line in enumerate(lines, 1) if re.match(r"Fixation [LR]\b", line)], np.int64
     )
     table = _table_of_lines(path, [lines[row - 1] for row in place], place, names, delimiter)
-    rows.check_decimal_marks(path, table, _EVENT_COLUMNS, delimiter)
+    opened = opened._replace(delimiter=delimiter)
+    table = plain.with_one_mark(opened, table, _EVENT_COLUMNS, ())
     trial, start, end, duration, x, y = (
         rows.numbers_of(table[name], decimal_comma=delimiter != ",") for name in _EVENT_COLUMNS
     )
@@ -221,7 +222,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
     times = [name for name in (_START, _END, _DURATION) if name in opened.columns]
     axes = [f"{name} {axis} [px]" for name in positions.values() for axis in "XY"]
     table = containers.read_table(opened, {*known, *times, *axes}, names_in=set(known))
-    rows.check_decimal_marks(path, table, [*times, *axes], opened.delimiter)
+    table = plain.with_one_mark(opened, table, [*times, *axes], how.where)
     categories = rows.names_of(table["Category"])
     rows.check_kinds(path, "Category", categories, list(positions))
     category = np.array([*categories.names, ""])[categories.codes]
@@ -332,7 +333,7 @@ def _read_samples(opened: Opened, how: How) -> Rows:
     )
     table = _table_of_lines(path, [lines[row - 1] for row in place], place, names, "\t")
     of_numbers = [name for name in names if name == "Time" or "POR" in name]
-    rows.check_decimal_marks(path, table, of_numbers, "\t")
+    table = plain.with_one_mark(opened._replace(delimiter="\t"), table, of_numbers, ())
     time, trial = (rows.numbers_of(table[name], decimal_comma=True) for name in ("Time", "Trial"))
     image = None
     keys = [trial.values]

@@ -146,7 +146,7 @@ def _read_screen(opened: Opened, how: How) -> Rows:
     corner = [pick(named, f"presented media position {axis}", "dacspx", "px", "") for axis in "xy"]
     size = [pick(named, f"presented media {side}", "px", "") for side in ("width", "height")]
     screen = [pick(named, f"recording resolution {side}", "px", "") for side in ("width", "height")]
-    table = tobii_events.read_columns(opened, columns, [*norm, *px, *corner, *size, *screen])
+    table = tobii_events.read_columns(opened, columns, [*norm, *px, *corner, *size, *screen], how)
     events = tobii_events.find(opened, table, columns, how)
     row = events.row[tobii_events.first_of(events)]
     image, trial = tobii_events.images_of(table, columns, row)
@@ -247,7 +247,7 @@ def _read_snapshots(opened: Opened, snapshots: Sequence[str], how: How) -> Rows:
         keys = {("eye movement type", ""): kind, ("eye movement type index", ""): number}
         # Durations are those of fixations of the gaze, not of mapped ones.
         everything.append(_columns(opened, {**named, **keys})._replace(durations=()))
-    table = tobii_events.read_columns(opened, everything[0], mapped)
+    table = tobii_events.read_columns(opened, everything[0], mapped, how)
     parts, at_row, on_snapshot = [], [], []
     left_out: dict[str, int] = {}
     for name, columns in zip(snapshots, everything, strict=True):

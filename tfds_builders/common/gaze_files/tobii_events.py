@@ -104,14 +104,15 @@ def time_of(named: Mapping[Key, str]) -> tuple[str | None, float | None]:
     return None, None
 
 
-def read_columns(opened: Opened, columns: Columns, others: Sequence[str | None]) -> pa.Table:
+def read_columns(
+    opened: Opened, columns: Columns, others: Sequence[str | None], how: How
+) -> pa.Table:
     """Reads the columns of the fixations and others."""
     texts = {columns.kind, columns.user, columns.session, columns.sensor, columns.media} - {None}
     numbers = {columns.number, columns.time, *(name for name, _ in columns.durations)}
     wanted = {name for name in (*texts, *numbers, *others) if name is not None}
     table = containers.read_table(opened, wanted, names_in={name for name in texts if name})
-    rows.check_decimal_marks(opened.path, table, wanted - texts, opened.delimiter)
-    return table
+    return plain.with_one_mark(opened, table, wanted - texts, how.where)
 
 
 def numbers_at(opened: Opened, table: pa.Table, column: str, row: np.ndarray) -> Numbers:

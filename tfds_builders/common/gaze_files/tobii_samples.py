@@ -55,7 +55,7 @@ def read_samples(opened: Opened, how: How) -> Rows:
     texts = {name for name in (user, session, sensor, media, *validity) if name is not None}
     others = {name for name in (*place.values(), *screen) if name is not None}
     table = containers.read_table(opened, {*texts, *others, time}, names_in=texts)
-    rows.check_decimal_marks(path, table, [*others, time], opened.delimiter)
+    table = plain.with_one_mark(opened, table, [*others, time], how.where)
     row = _rows_of_samples(opened, table, sensor, validity, place, how)
     names, sessions = tobii_events.people_of(opened, table, user, session)
     image = None if media is None else rows.names_of(table[media])

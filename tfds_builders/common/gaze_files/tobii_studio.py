@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, people, rows, tobii_events
+from tfds_builders.common.gaze_files import containers, people, plain, rows, tobii_events
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -90,7 +90,7 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
         sensor=None,
         media=media,
     )
-    table = tobii_events.read_columns(opened, columns, [*_XY, *_SIZE])
+    table = tobii_events.read_columns(opened, columns, [*_XY, *_SIZE], how)
     events = tobii_events.find(opened, table, columns, how)
     row = events.row[tobii_events.first_of(events)]
     image, trial = tobii_events.images_of(table, columns, row)
@@ -167,9 +167,9 @@ def _read_version_2(opened: Opened, number: int) -> Rows:
         columns=_names_at(opened, number),
         delimiter="\t",
     )
-    rows.check_decimal_marks(path, table, sorted(_COLUMNS_2), "\t")
-    row = np.arange(table.num_rows)
     opened = opened._replace(delimiter="\t")
+    table = plain.with_one_mark(opened, table, sorted(_COLUMNS_2), ())
+    row = np.arange(table.num_rows)
     x, y, duration, t = (
         tobii_events.numbers_at(opened, table, name, row)
         for name in (_X_2, _Y_2, "FixationDuration", "Timestamp")
