@@ -222,7 +222,7 @@ GOOD = "image,user,x,y,duration_ms,t_ms\na.jpg,u,1,2,100,0\na.jpg,u,3,4,100,150\
         (GOOD.replace("150", "0"), "t.csv row 2: user 'u' has t_ms 0 on 'a.jpg' again"),
         (GOOD.replace("a.jpg,u,3", ",u,3"), "t.csv row 2: image is '', expected a name"),
         (GOOD.replace("a.jpg,u,3", "a.jpg,,3"), "t.csv row 2: user is '', expected a name"),
-        ("image,user,x,y,trial\na.jpg,u,1,2,1.5\n", "row 1: trial is 1.5, expected an integer"),
+        ("image,user,x,y,trial\na.jpg,u,1,2,1.5\n", "row 1: trial is '1.5', expected an integer"),
         (GOOD.replace("\na.jpg", "\nz.jpg"), "images lacks 1 of 1 images: 'z.jpg'"),
         (GOOD.replace(",1,", ",a,").replace(",3,", ",b,"), r"x is 'a', .* \(2 such rows\)$"),
         (

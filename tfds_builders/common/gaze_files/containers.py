@@ -24,7 +24,7 @@ import pyarrow.parquet
 
 from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import excel
-from tfds_builders.common.gaze_files.rows import with_power
+from tfds_builders.common.gaze_files.rows import as_text, with_power
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
 _ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
@@ -401,7 +401,7 @@ def _table_of_cells(header: Sequence[str], rows: Sequence[Sequence[excel.Cell]])
     """
     arrays = []
     for cells in zip(*rows, strict=True) if rows else [()] * len(header):
-        texts = [cell if isinstance(cell, str) else with_power(str(cell)) for cell in cells]
+        texts = [cell if isinstance(cell, str) else with_power(as_text(cell)) for cell in cells]
         array = pa.array(texts, pa.string())
         if not any(isinstance(cell, str) and cell for cell in cells) and any(texts):
             # Large numbers stay as they are.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfds_builders.common import raw_files
+from tfds_builders.common.gaze_files.rows import FIRST_LONG
 
 Cell = str | int | float
 
@@ -40,7 +41,7 @@ def sheet_rows(path: Path, sheet: str) -> Iterator[tuple[Cell, ...]]:
     """Gives the rows of a sheet that are not empty, of the width of the first one.
 
     The first row has texts without line breaks. A number is a number, an empty cell is "", and any
-    other cell is a text. Whole numbers are integers.
+    other cell is a text. Whole numbers of up to 15 digits are integers.
 
     Raises:
         ValueError: the file is not an Excel file, or the library that reads it is missing.
@@ -111,7 +112,8 @@ def _rows(path: Path, sheet: str | None) -> Iterator[tuple[str, tuple[Cell, ...]
 def _cell(value: Any) -> Cell:
     if value is None:
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number else str(value).strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value).strip()
+    if abs(value) >= FIRST_LONG:
+        return float(value)  # As Excel holds it.
+    return int(value) if float(value).is_integer() else value

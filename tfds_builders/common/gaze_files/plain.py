@@ -114,11 +114,15 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
     of_names = {found[name] for name in ("image", "user", "session") if name in found}
     decimal_comma = opened.delimiter != ","
     # Marks between thousands, such as 1.204, can only be found in texts.
-    of_numbers = set() if decimal_comma else set(found.values()) - of_names
+    of_numbers = set(found.values()) - of_names
     table = containers.read_table(
-        opened, set(found.values()), numbers=of_numbers, names_in=of_names
+        opened,
+        set(found.values()),
+        # Digits that a trial lacks can only be missed in a text, too.
+        numbers=set() if decimal_comma else of_numbers - {found.get("trial")},
+        names_in=of_names,
     )
-    table = with_one_mark(opened, table, set(found.values()) - of_names, where)
+    table = with_one_mark(opened, table, of_numbers, where)
     cells = {name: table[column] for name, column in found.items()}
     scale = {"duration_ms": _FACTOR_MS[plain.durations], "t_ms": _FACTOR_MS[plain.times]}
     numbers: dict[str, Numbers] = {

@@ -25,8 +25,6 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 _IMAGE_IN_PATH = ("fixatons", "massvis")
 # Reasons for rows that are left out: not on the surface, not of a condition.
 _NOT = ("not ", "beside the image")
-_ROUNDED = re.compile(r"[+-]?\d([.,]\d+)?[eE]\+\d{2,3}$")
-_FIRST_INEXACT = 2.0**53  # As float64, this may also be 2**53 + 1.
 
 
 def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
@@ -211,8 +209,11 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         found = rows.take(found, found.image.codes >= 0, "without an image")
     if not len(found.place):
         return found, [_no_row(found, one.path)], None
-    errors = _names_without_digits(found, one)
+    found, errors = _with_all_digits(found, one.path)
     found, origin = user_from.name_user(found, one, options.user_from)
+    if origin is not None:
+        found, more = _with_all_digits(found, one.path)
+        errors = errors or more
     errors += _errors(found, one.path)
     return found._replace(cells={}), errors, origin
 
@@ -223,22 +224,34 @@ def _no_row(found: Rows, path: Path) -> str:
     return error + (f" (left out: {left_out})" if left_out else "")
 
 
-def _names_without_digits(found: Rows, one: Opened) -> list[str]:
-    """Finds names that a spreadsheet wrote as rounded numbers, so that people may become one."""
-    errors = []
-    for name in ("user", "session", "image"):
-        names = getattr(found, name)
-        if names is None or not one.delimiter:
-            continue
-        rounded = [number for number, text in enumerate(names.names) if _ROUNDED.match(text)]
-        for row in np.flatnonzero(np.isin(names.codes, rounded))[:1]:
-            where = rows.place_in_words(found, int(found.place[row]))
-            errors.append(
-                f"{one.path} {where}: {name} is {names.names[names.codes[row]]!r}, a number "
-                "without its last digits as a spreadsheet writes it, expected a name: export it as "
-                "a text"
-            )
-    return errors
+def _with_all_digits(found: Rows, path: Path) -> tuple[Rows, list[str]]:
+    """Writes names such as 1e+05 in digits, and finds those without their last digits.
+
+    People, trials or images with such a name may become one.
+    """
+    named = {name: getattr(found, name) for name in ("user", "session", "image")}
+    named = {name: names for name, names in named.items() if names is not None}
+    errors = [error for name in named for error in _without_digits(found, path, name, named[name])]
+    if "trial" in found.cells:
+        cells = rows.names_of(found.cells["trial"])
+        cells = Names(cells.codes[found.place - 1], cells.names)
+        errors += _without_digits(found, path, "trial", cells)
+    in_digits = {
+        name: rows.renamed(names, [rows.all_digits(text) or text for text in names.names])
+        for name, names in named.items()
+    }
+    return found._replace(**in_digits), errors  # type: ignore[arg-type]
+
+
+def _without_digits(found: Rows, path: Path, name: str, names: Names) -> list[str]:
+    """Finds the first row whose name is a number without its last digits."""
+    lacking = [number for number, text in enumerate(names.names) if rows.all_digits(text) is None]
+    return [
+        f"{path} {rows.place_in_words(found, int(found.place[row]))}: {name} is "
+        f"{names.names[names.codes[row]]!r}, a number without its last digits, expected all of its "
+        "digits: export it as a text"
+        for row in np.flatnonzero(np.isin(names.codes, lacking))[:1]
+    ]
 
 
 def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
@@ -258,7 +271,10 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
             texts[field] = [value] * len(found.place)
         elif field in one.columns:
             column = rows.names_of(containers.read_table(one, {field})[field], rows.MISSING)
-            texts[field] = _texts(rows.take_names(column, found.place - 1))
+            column = Names(column.codes[found.place - 1], column.names)
+            for error in _without_digits(found, one.path, field, column):
+                raise ValueError(error)
+            texts[field] = _texts(column)
         elif field == "trial" and found.trial is not None:
             numbers = found.trial.values
             texts[field] = [f"{value:g}" if np.isfinite(value) else "" for value in numbers]
@@ -336,7 +352,7 @@ def _errors(found: Rows, path: Path) -> list[str]:
         trial = found.trial.values
         add_error(np.isfinite(trial) & (trial != np.round(trial)), "trial", "an integer")
         add_error(
-            np.isfinite(trial) & (np.abs(trial) >= _FIRST_INEXACT),
+            np.isfinite(trial) & (np.abs(trial) >= rows.FIRST_INEXACT),
             "trial",
             "an integer below 2**53, since larger ones are rounded: number the trials anew",
         )

@@ -619,10 +619,47 @@ def test_conditions_find_markers_beside_numbers(marker: str, suffix: str, tmp_pa
         assert read(path, where=(condition,), **options).xy[:, 0].tolist() == [x]
 
 
-@pytest.mark.parametrize("name", ["1.23457E+11", "1,2E+11", "1e+05"])
-def test_names_that_a_spreadsheet_rounded_are_refused(name: str, tmp_path: Path) -> None:
-    error = errors_of(tmp_path / "t.csv", f"image;user;x;y\na;12e10;1,5;2\na;{name};3,5;4\n")
-    assert error.startswith(f"{tmp_path / 't.csv'} row 2: user is {name!r}, a number without its")
+@pytest.mark.parametrize("column", ["user", "session", "trial", "image"])
+@pytest.mark.parametrize("name", ["1.23457E+11", "1,2E+11", "1E+05", "1.2346e+11"])
+def test_names_without_their_last_digits_are_refused(
+    name: str, column: str, tmp_path: Path
+) -> None:
+    row = {"image": "a", "user": "12e10", "x": "1,5", "y": "2", "session": "1", "trial": "1"}
+    rows = [row, {**row, column: name}]
+    text = "".join(";".join(one) + "\n" for one in (list(row), *(list(r.values()) for r in rows)))
+    error = errors_of(tmp_path / "t.csv", text)
+    assert error.startswith(f"{tmp_path / 't.csv'} row 2: {column} is {name!r}, a number without")
+
+
+def test_names_without_their_last_digits_are_refused_in_any_file(tmp_path: Path) -> None:
+    head = ("image", "user", "x", "y")
+    long = 1234567890123456789
+    users: list[list[object]] = [[long], [1, long], ["NA", long], ["1.2E+11"], [4e15 + 10]]
+    for cells in users:
+        path = write_sheets(tmp_path / "t.xlsx", day=[head, *(("a", one, 1, 2) for one in cells)])
+        _, [error] = gaze_files.read([path], Options(drop_missing=True))
+        assert "a number without its last digits" in error, cells
+    (tmp_path / "c.json").write_text('[{"name":"a","subject":"1.2E+11","X":[1],"Y":[2]}]')
+    assert "user is '1.2E+11', a" in gaze_files.read([tmp_path / "c.json"], Options())[1][0]
+    error = errors_of(
+        tmp_path / "t.csv", "id,user,x,y\n1.2E+11,P,1,2\n", image_from="{id}.png", format="table",
+        columns=(("image", "id"),),
+    )  # fmt: skip
+    assert "row 1: id is '1.2E+11', a number without its last digits" in error
+    error = errors_of(tmp_path / "t.csv", "image,user,x,y\na,p_1.2E+11,1,2\n", user_from="p_(.+)")
+    assert "row 1: user is '1.2E+11', a number without its last digits" in error
+
+
+def test_numbers_with_a_power_and_all_digits_are_names(tmp_path: Path) -> None:
+    names = ["99999", "1e+05", "1.25e+06", "1.001000e+03", "2E10", "5e+3"]
+    text = "image,user,x,y\n" + "".join(f"a,{name},1,2\n" for name in names)
+    (tmp_path / "t.csv").write_text(text)
+    known = {"99999", "100000", "1250000", "1001", "2E10", "5e+3"}
+    assert set(read(tmp_path / "t.csv").user_ids) == known
+    path = write_sheets(
+        tmp_path / "t.xlsx", day=[("image", "user", "x", "y"), ("a", 1234567890123456, 1, 2)]
+    )
+    assert read(path).user_ids == ["1234567890123456"]
 
 
 def test_numbers_of_excel_that_are_names_get_no_zero(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -49,6 +50,10 @@ _GROUPED = {
     ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$",
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$",
 }
+_WITH_POWER = re.compile(r"[+-]?\d(?:[.,](\d+))?([eE])\+(\d{2,3})")
+_MAX_FEW_DECIMALS = 2
+FIRST_LONG = 1e15  # Spreadsheets hold 15 digits.
+FIRST_INEXACT = 2.0**53  # As float64, this may also be 2**53 + 1.
 _POWER = "e0"  # Of 512.125e0, where the point is no mark between thousands.
 _NUM_FIRST = 1000
 _MAX_KINDS = 6
@@ -173,7 +178,7 @@ def names_of(column: pa.ChunkedArray | Sequence[str], missing: Collection[str] =
     names: dict[str, int] = {}
     code_of = np.full(len(values) + 1, -1, np.int32)
     for number, value in enumerate(values):
-        name = normalize("" if value is None else _as_text(value))
+        name = normalize("" if value is None else as_text(value))
         if name not in missing:
             code_of[number] = names.setdefault(name, len(names))
     codes = [
@@ -189,6 +194,12 @@ def without_markers(names: Names) -> Names:
     code_of = np.full(len(names.names) + 1, -1, np.int32)
     code_of[kept] = np.arange(len(kept))
     return Names(code_of[names.codes], [names.names[number] for number in kept])
+
+
+def renamed(names: Names, texts: Sequence[str]) -> Names:
+    """Gives each name another text; two names may get the same, and "" is none."""
+    of_text = names_of(list(texts))
+    return Names(np.append(of_text.codes, -1)[names.codes].astype(np.int32), of_text.names)
 
 
 def one_name(name: str, length: int) -> Names:
@@ -481,14 +492,44 @@ def _combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     return column
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Returns a value as the text of a name; a whole number has no decimal point.
+
+    A number of 16 digits and more has a power, since the type may not hold the last ones.
+
+    Example:
+        >>> as_text(12.0), as_text(1234567890123456789.0)
+        ('12', '1.2345678901234568e+18')
+    """
     if isinstance(value, str) and with_power(value.removesuffix(_POWER)) == value:
         return value.removesuffix(_POWER)
     if isinstance(value, float):
         if not np.isfinite(value):
             return ""
+        if abs(value) >= FIRST_LONG:
+            return str(np.format_float_scientific(value, trim="-"))
         return str(int(value)) if value.is_integer() else str(value)
     return str(value)
+
+
+def all_digits(name: str) -> str | None:
+    """Returns a name in which a whole number with a power, such as 1e+05, has all its digits.
+
+    Spreadsheets write `E`, and leave out digits that do not fit. Programs write `e`, and few digits
+    if the others are 0.
+
+    Returns:
+        The name; None: digits are missing, as in 1.23457E+11.
+    """
+    match = _WITH_POWER.fullmatch(name)
+    if match is None:
+        return name
+    number = Decimal(name.replace(",", "."))
+    num_decimals = len(match[1] or "")
+    is_whole = num_decimals >= int(match[3]) and abs(number) < FIRST_INEXACT
+    if not is_whole and (match[2] == "E" or num_decimals > _MAX_FEW_DECIMALS):
+        return None
+    return str(int(number)) if number == int(number) else name
 
 
 def check_kinds(path: Path, column: str, kinds: Names, expected: Sequence[str]) -> None:

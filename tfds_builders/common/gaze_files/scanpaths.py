@@ -112,8 +112,8 @@ def _check_scanpath(one: Any, keys: Sequence[str], place: str) -> None:
 
 def _text(value: Any) -> str:
     """Returns a name; a whole number has no decimal point."""
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return text.encode(errors="replace").decode()  # Half of a surrogate pair is no text.
+    # Half of a surrogate pair is no text.
+    return rows.as_text(value).encode(errors="replace").decode()
 
 
 def _trials(path: str, scanpaths: Sequence[Any], fits: np.ndarray) -> np.ndarray:

@@ -47,10 +47,10 @@ def name_user(found: Rows, one: Opened, pattern: str | None) -> tuple[Rows, Name
             )
         users.append(user)
         sessions.append(groups.get("session") or "")
-    found = found._replace(user=_renamed(names, users))
+    found = found._replace(user=rows.renamed(names, users))
     if any(sessions):
         cells = {name: cell for name, cell in found.cells.items() if name != "session"}
-        found = found._replace(session=_renamed(names, sessions), cells=cells)
+        found = found._replace(session=rows.renamed(names, sessions), cells=cells)
     return found, names
 
 
@@ -139,10 +139,3 @@ def count_people(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | N
         more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
         note += f", such as {', '.join(map(repr, shown[:3]))}{more} for {user!r}"
     return [note]
-
-
-def _renamed(names: Names, texts: Sequence[str]) -> Names:
-    """Gives each name another text; two names may get the same."""
-    of_text = rows.names_of(list(texts))
-    codes = np.append(of_text.codes, -1)[names.codes].astype(np.int32)
-    return Names(codes, of_text.names)

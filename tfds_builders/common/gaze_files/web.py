@@ -412,8 +412,7 @@ def _text(value: Any) -> str:
     """Returns a name; "" for a value that is none."""
     if value is None or isinstance(value, bool | dict | list):
         return ""
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    text = text.encode(errors="replace").decode()
+    text = rows.as_text(value).encode(errors="replace").decode()
     return "" if text.strip() in rows.MISSING else text
 
 
