@@ -13,6 +13,9 @@ from tfds_builders.common.gaze_files.rows import Names
 
 _IMAGE = re.compile(r".+\.(jpe?g|png|bmp|tiff?|gif|webp)", re.IGNORECASE)
 
+# Milliseconds of a picture are at least 50, which as seconds are rare.
+_LONG_MS = 50_000
+
 
 class Shown(NamedTuple):
     """Pictures that were shown in a run, in the order of time.
@@ -80,7 +83,7 @@ def read_shown(path: Path, entities: Mapping[str, str], samples: Samples) -> Sho
             f"{events} row {chosen[row + 1] + 1}: a picture is shown before the one of row "
             f"{chosen[row] + 1} ends, expected one at a time"
         )
-    offset_ms, clock = _clock_of_events(events, start_ms, samples)
+    offset_ms, clock = _clock_of_events(events, start_ms, duration_ms, samples)
     start_ms = start_ms + offset_ms
     codes = image.codes[chosen]
     number = np.array([int((codes[:place] == code).sum()) for place, code in enumerate(codes)])
@@ -93,7 +96,9 @@ def read_shown(path: Path, entities: Mapping[str, str], samples: Samples) -> Sho
     )
 
 
-def _clock_of_events(path: Path, start_ms: np.ndarray, samples: Samples) -> tuple[float, str]:
+def _clock_of_events(
+    path: Path, start_ms: np.ndarray, duration_ms: np.ndarray, samples: Samples
+) -> tuple[float, str]:
     """Returns what the onsets of events need to be on the clock of the samples, in ms.
 
     BIDS counts from the first sample; some files have the seconds of the tracker instead.
@@ -114,21 +119,27 @@ def _clock_of_events(path: Path, start_ms: np.ndarray, samples: Samples) -> tupl
         for clock, offset in clocks.items()
     }
     clock = max(shares, key=shares.__getitem__)  # The first one of equal shares.
+    offset_ms = clocks[clock]
     if shares[clock] == 0:
         raise ValueError(
             f"{path}: no picture is shown between the first and the last sample of "
             f"{samples.path.name}, expected onsets from the first sample (s)"
         )
-    is_outside = (start_ms + clocks[clock] < first_ms) | (start_ms + clocks[clock] > last_ms)
-    if 2 * is_outside.sum() > len(start_ms):
-        onset = start_ms[np.argmax(is_outside)] / 1000
+    start_ms = start_ms + offset_ms
+    num_outside = int(((start_ms < first_ms) | (start_ms > last_ms)).sum())
+    # Milliseconds read as seconds make pictures that outlast the recording.
+    long_ms = max(np.median(duration_ms), np.median(np.diff(start_ms)) if len(start_ms) > 1 else 0)
+    is_long = long_ms > 2 * (last_ms - first_ms) or 2 * num_outside > len(start_ms)
+    if long_ms >= _LONG_MS and is_long:
         raise ValueError(
-            f"{path}: {is_outside.sum()} of {len(start_ms)} pictures, the first with the onset "
-            f"{onset:g}, are shown before the first or after the last sample of "
-            f"{samples.path.name} ({(last_ms - first_ms) / 1000:g} s), expected 'onset' in seconds "
-            "(s)"
+            f"{path}: pictures last {np.median(duration_ms) / 1000:g} s and follow each other "
+            f"within {long_ms / 1000:g} s, {num_outside} of {len(start_ms)} are shown before the "
+            f"first or after the last sample, and {samples.path.name} lasts "
+            f"{(last_ms - first_ms) / 1000:g} s, expected 'onset' and 'duration' in seconds (s)"
         )
-    return clocks[clock], clock
+    if num_outside:
+        clock += ", some pictures outside the time of the samples"
+    return offset_ms, clock
 
 
 def showing_at(time_ms: np.ndarray, shown: Shown) -> np.ndarray:

@@ -278,10 +278,12 @@ def test_sidecars_that_do_not_decide_are_refused(
     [
         (["0\tn/a\ta.jpg"], "row 1: onset is 0 and duration is nan, expected how long the picture"),
         (["0\t0.4\ta.jpg", "0.2\t0.4\tb.jpg"], "row 2: a picture is shown before the one of row 1"),
-        (
-            [f"{onset}\t300\ta.jpg" for onset in (0, 300, 600)],
-            r"2 of 3 pictures, the first with the onset 300, .* expected 'onset' in seconds \(s\)",
-        ),
+        # Milliseconds, microseconds, and seconds beside milliseconds; the samples last 0.99 s.
+        ([f"{onset}\t300\ta.jpg" for onset in (0, 300, 600)], "pictures last 300 s and .* 2 of 3"),
+        (["0\t400\ta.jpg", "400\t600\tb.png"], "pictures last 500 s .* lasts 0.99 s, expected 'on"),
+        (["0\t400000\ta.jpg", "400000\t590000\tb.png"], "pictures last 495000 s"),
+        (["0\t990\ta.jpg"], "pictures last 990 s"),
+        (["0\t0.4\ta.jpg", "400\t0.6\tb.png"], "follow each other within 400 s"),
         (["x\t0.4\ta.jpg"], "row 1: onset is 'x', expected a number or n/a"),
     ],
 )
@@ -292,6 +294,17 @@ def test_pictures_that_cannot_be_right_are_refused(
     write(tmp_path, EVENTS, ["onset\tduration\tstim_file", *lines])
     with pytest.raises(ValueError, match=message):
         read(tmp_path)
+
+
+def test_a_tracker_may_run_for_few_of_the_pictures(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    lines = [
+        f"{onset}\t0.9\t{name}.jpg" for onset, name in ((0, "a"), (2, "b"), (4, "c"), (6, "d"))
+    ]
+    write(tmp_path, EVENTS, ["onset\tduration\tstim_file", *lines])
+    found = read(tmp_path)
+    assert names(found.image) == ["a.jpg", "a.jpg", ""]
+    assert "some pictures outside the time of the samples" in found.taken
 
 
 class Detected(NamedTuple):
