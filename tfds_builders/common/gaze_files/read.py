@@ -191,10 +191,8 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         reason = f"not {condition}"
         found = rows.take(found, fits[found.place - 1], reason)
         found = found._replace(left_out={reason: 0, **found.left_out})
-    found = found._replace(
-        image=None if found.image is None else rows.without_markers(found.image),
-        user=None if found.user is None else rows.without_markers(found.user),
-    )
+    if found.image is not None:
+        found = found._replace(image=rows.without_markers(found.image))
     found = _name_image(found, one, options.image_from)
     if options.drop_missing:
         is_missing = found.x.is_missing | found.y.is_missing
@@ -204,7 +202,8 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         for name in ("image", "user"):
             names = getattr(found, name)
             if names is not None:
-                found = rows.take(found, names.codes >= 0, f"without a name of the {name}")
+                has_name = rows.without_markers(names).codes >= 0
+                found = rows.take(found, has_name, f"without a name of the {name}")
     if name != PLAIN and found.image is not None:
         found = rows.take(found, found.image.codes >= 0, "without an image")
     if not len(found.place):
@@ -314,21 +313,26 @@ def _errors(found: Rows, path: Path) -> list[str]:
         place = int(found.place[broken_rows[0]])
         more = f" ({len(broken_rows)} such rows)" if len(broken_rows) > 1 else ""
         where = rows.place_in_words(found, place)
-        if name in found.cells:
+        given = getattr(found, name)
+        if isinstance(given, Names) and given.codes[broken_rows[0]] >= 0:
+            value = repr(given.names[given.codes[broken_rows[0]]])
+        elif name in found.cells:
             cell = found.cells[name][place - 1].as_py()
             value = f"{cell:g}" if isinstance(cell, float) else repr(cell)
+            value = "not given" if cell is None else value
         else:
-            numbers = getattr(found, name)
-            value = (
-                repr(float(numbers.values[broken_rows[0]]))
-                if isinstance(numbers, Numbers) and not numbers.is_wrong[broken_rows[0]]
-                else "not given"
+            is_number = isinstance(given, Numbers) and not given.is_wrong[broken_rows[0]]
+            value = repr(float(given.values[broken_rows[0]])) if is_number else "not given"
+        if rule == "a name" and value[1:-1] in rows.MISSING - {""}:
+            rule += (
+                f", and {value} stands for no value: name the {name} otherwise, or leave such rows "
+                "out by --drop-missing"
             )
         errors.append(f"{path} {where}: {name} is {value}, expected {rule}{more}")
 
     for name in ("image", "user"):
         names = getattr(found, name)
-        add_error(names.codes < 0, name, "a name")
+        add_error(rows.without_markers(names).codes < 0, name, "a name")
     if found.session is not None and "session" in found.cells and found.user is not None:
         # People without any session may be beside people with several.
         is_named = found.session.codes >= 0

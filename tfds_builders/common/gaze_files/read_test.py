@@ -340,7 +340,8 @@ def test_a_name_of_an_image_is_not_made_of_a_marker(tmp_path: Path) -> None:
     path.write_text("k,user,x,y\na,P,1,2\n#REF!,P,3,4\n")
     options = Options(columns=(("image", "k"),), image_from="{k}.png")
     _, errors = gaze_files.read([path], options)
-    assert errors == [f"{path} row 2: image is '#REF!', expected a name"]
+    [error] = errors
+    assert error.startswith(f"{path} row 2: image is '#REF!', expected a name, and '#REF!' stands")
 
 
 def test_a_recording_of_data_viewer_without_a_name_is_no_person(tmp_path: Path) -> None:
@@ -669,6 +670,20 @@ def test_numbers_of_excel_that_are_names_get_no_zero(tmp_path: Path) -> None:
     book.save(tmp_path / "t.xlsx")
     found = read(tmp_path / "t.xlsx")
     assert (found.user_ids, found.image_ids) == (["1.101", "1.2", "3"], ["2.25", "7", "N"])
+
+
+def test_people_called_like_a_missing_value_are_refused_by_name(tmp_path: Path) -> None:
+    head = "MEDIA_ID,MEDIA_NAME,CNT,TIME(2022/09/19 13:34:49.156),FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,"
+    text = f"{head}FPOGV\n0,a.jpg,1,.5,.4,.5,.1,.4,1,1\n"
+    rule = "expected a name, and 'NA' stands for no value: name the user otherwise"
+    assert f"row 1: user is 'NA', {rule}" in errors_of(tmp_path / "NA_fixations.csv", text)
+    text = "image,user,x,y\na,sub-01,1,2\nb,sub-NA,1,2\n"
+    error = errors_of(tmp_path / "t.csv", text, user_from="sub-(.*)")
+    assert f"row 2: user is 'NA', {rule}" in error
+    # Names of rows that are left out need not fit.
+    options: dict[str, Any] = {"user_from": "sub-(.*)", "ignored_columns": ("k",)}
+    (tmp_path / "t.csv").write_text("image,user,x,y,k\na,sub-01,1,2,1\nb,NA,1,2,2\nb,test,1,2,2\n")
+    assert read(tmp_path / "t.csv", where=("k == 1",), **options).user_ids == ["01"]
 
 
 @pytest.mark.parametrize("mark", [",", "."])

@@ -188,6 +188,14 @@ def names_of(column: pa.ChunkedArray | Sequence[str], missing: Collection[str] =
     return Names(np.concatenate(codes), list(names))
 
 
+def only_used(names: Names) -> Names:
+    """Leaves out the names that no row has."""
+    used = np.unique(names.codes[names.codes >= 0])
+    code_of = np.full(len(names.names) + 1, -1, np.int32)
+    code_of[used] = np.arange(len(used))
+    return Names(code_of[names.codes], [names.names[number] for number in used])
+
+
 def without_markers(names: Names) -> Names:
     """Takes the texts that stand for no value, such as NA, for no names."""
     kept = [number for number, name in enumerate(names.names) if name not in MISSING]

@@ -22,8 +22,8 @@ def name_user(found: Rows, one: Opened, pattern: str | None) -> tuple[Rows, Name
         if found.user is None:
             return found._replace(user=rows.one_name(rows.stem(one.path), len(found.place))), None
         return found, None
-    is_in_path = found.user is None or len(found.user.names) < 2
-    names = found.user
+    names = None if found.user is None else rows.only_used(found.user)
+    is_in_path = names is None or len(names.names) < 2
     if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
         # A folder may have a name of the same form as the file.
         is_in_name = re.search(pattern, one.path.name)
