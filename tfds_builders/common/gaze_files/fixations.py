@@ -135,7 +135,11 @@ def join(
             for reason, count in _total([part.doubtful for _, part in parts]).items()
         ],
     )
-    errors = _in_two_files(fixations, parts) or _repeated_times(fixations, parts)
+    errors = (
+        _without_session(fixations, parts)
+        or _in_two_files(fixations, parts)
+        or _repeated_times(fixations, parts)
+    )
     return (None, errors) if errors else (fixations, [])
 
 
@@ -247,6 +251,25 @@ def _in_two_files(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> l
         f"{fixations.image_ids[fixations.image[row]]!r} in {other} too, expected each viewing in "
         "one file: give recordings of one user apart, in a column session or trial, or with "
         "--user-from and its group session"
+    ]
+
+
+def _without_session(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
+    """A person has a session in all rows or in none; other people may have none."""
+    without = [ids.index("") if "" in ids and len(ids) > 1 else -1 for ids in fixations.session_ids]
+    if max(without, default=-1) < 0:
+        return []
+    lacks = fixations.session == np.array(without)[fixations.user]
+    row = int(np.argmax(lacks))
+    path, place, part = _place_of(parts, row)
+    given = "not given"
+    if part.session is not None:
+        code = part.session.codes[int(np.argmax(part.place == place))]
+        given = repr(part.session.names[code]) if code >= 0 else given
+    more = f" ({int(lacks.sum())} such rows)" if lacks.sum() > 1 else ""
+    return [
+        f"{path} {rows.place_in_words(part, place)}: session is {given}, expected a name, which "
+        f"other rows of user {fixations.user_ids[fixations.user[row]]!r} have{more}"
     ]
 
 

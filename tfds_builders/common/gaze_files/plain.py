@@ -136,7 +136,7 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
         place=rows.places(table.num_rows),
         image=rows.names_of(cells["image"], rows.MISSING),
         user=rows.names_of(cells["user"], rows.MISSING),
-        session=rows.names_of(cells["session"], rows.MISSING) if "session" in cells else None,
+        session=rows.names_of(cells["session"]) if "session" in cells else None,
         taken=", ".join([*taken, *(f"column {name!r} left out" for name in left_out)]),
         cells=cells,
         **numbers,  # type: ignore[arg-type]

@@ -333,12 +333,6 @@ def _errors(found: Rows, path: Path) -> list[str]:
     for name in ("image", "user"):
         names = getattr(found, name)
         add_error(rows.without_markers(names).codes < 0, name, "a name")
-    if found.session is not None and "session" in found.cells and found.user is not None:
-        # People without any session may be beside people with several.
-        is_named = found.session.codes >= 0
-        with_session = np.unique(found.user.codes[is_named])
-        lacks = ~is_named & np.isin(found.user.codes, with_session)
-        add_error(lacks, "session", "a name, which other rows of this user have")
     for name in ("x", "y", *plain.OPTIONAL):
         numbers = getattr(found, name)
         if not isinstance(numbers, Numbers):

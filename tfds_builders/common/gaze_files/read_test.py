@@ -425,7 +425,26 @@ def test_a_session_that_is_not_given_is_no_session(marker: str, tmp_path: Path) 
     assert found.session_ids == [[""], ["9", "10"]]
     assert found.session.tolist() == [0, 0, 1, 0]
     error = errors_of(path, head + f"a,u,1,1,A\na,v,2,2,A\nb,u,3,3,{marker}\n")
-    assert f"t.csv row 3: session is {marker!r}, expected a name, which other rows" in error
+    value = repr(marker) if marker.strip() else "not given"
+    assert (
+        f"t.csv row 3: session is {value}, expected a name, which other rows of user 'u'" in error
+    )
+
+
+def test_a_person_has_a_session_in_all_rows_of_any_file_and_format(tmp_path: Path) -> None:
+    tobii = (
+        "Recording timestamp [ms]\tParticipant name\tRecording name\tPresented Media name\t"
+        "Eye movement type\tGaze event duration [ms]\tEye movement type index\t"
+        "Fixation point X [MCS norm]\tFixation point Y [MCS norm]\n"
+    )
+    lines = [f"1\tP\t{name}\ta.png\tFixation\t100\t1\t0.5\t0.5\n" for name in ("R2", "NA")]
+    error = errors_of(tmp_path / "t.tsv", tobii + "".join(lines))
+    assert "t.tsv row 2: session is 'NA', expected a name, which other rows of user 'P'" in error
+    paths = [tmp_path / name for name in ("a.csv", "b.csv")]
+    paths[0].write_text("image,user,x,y,session\na,P,1,2,1\n")
+    paths[1].write_text("image,user,x,y\na,P,1,2\n")
+    _, [error] = gaze_files.read(paths, Options())
+    assert error.startswith(f"{paths[1]} row 1: session is not given, expected a name")
 
 
 def test_recordings_of_one_person_are_not_mixed_by_a_pattern(tmp_path: Path) -> None:
