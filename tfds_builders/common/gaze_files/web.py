@@ -31,6 +31,15 @@ _PEOPLE = frozenset(
 # What counts the trials of one run of the experiment, in the order of trust.
 _ORDERS = ("trial_index", "time_elapsed")
 _SESSIONS = frozenset(("session", "sessionid"))
+# A selector of the picture has words of the first kind, and further ones of the second. Elements
+# around the picture may have those of the third.
+_WORDS_OF_PICTURES = frozenset(
+    ("img", "image", "picture", "pic", "photo", "scene", "stim", "stimulus")
+)
+_WORDS = _WORDS_OF_PICTURES | {"my", "the", "main", "target", "current", "trial", "task", "test"}
+_WORDS_OF_BOXES = frozenset(("div", "box", "container", "wrapper", "display", "content", "body"))
+_OF_JSPSYCH = re.compile(r"[#.]jspsych-(([\w-]+-)?stimulus|(content|display|target)[\w-]*)")
+_COMBINATORS = r"[\s>+~]+"
 _IMG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 
 
@@ -43,6 +52,7 @@ class _Trial(NamedTuple):
         samples: float64 [n, 3] x, y, t; x and y are NaN without gaze.
         image: name of the picture; "": there is none.
         shown_px: x, y, width and height of the picture in the window; None: not known.
+        selector: CSS selector of the picture; "": not known.
     """
 
     place: int
@@ -50,6 +60,7 @@ class _Trial(NamedTuple):
     samples: np.ndarray
     image: str
     shown_px: tuple[float, ...] | None
+    selector: str
 
 
 def recognise_jspsych(opened: Opened) -> Role:
@@ -111,6 +122,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     place = np.repeat([trial.place for trial in trials], lengths).astype(np.int64)
     image = rows.without_folders(path, rows.names_of([trial.image for trial in trials]))
     has_places = bool(trials) and not lacking
+    selectors = ", ".join(dict.fromkeys(repr(trial.selector) for trial in trials))
     found = Rows(
         place=place,
         image=_repeat(image, lengths) if has_pictures else None,
@@ -128,7 +140,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
             + (f", person from {column!r}" if column else ", person from the name of the file")
             + (f", session from {session[0]!r}" if session else "")
             + f", samples from {_GAZE!r} (pixels of the browser's window, ms)"
-            + (f", place of the picture from {_TARGETS!r}" if has_places else "")
+            + (f", place of the picture from {_TARGETS!r} ({selectors})" if has_places else "")
             + f", {detection.in_words(how.detection)}"  # type: ignore[arg-type]
         ),
         place_text=lambda number: f"{kind} {number}",
@@ -187,9 +199,9 @@ def _trial(where: str, place: int, values: Mapping[str, Any]) -> _Trial | None:
     if not isinstance(targets, dict):
         raise ValueError(f"{where}: {_TARGETS} is {_shown(targets)}, expected an object")
     image, tag = _picture(values.get("stimulus"))
-    selector = _selector(list(targets), tag)
-    shown = None if selector is None else _rectangle(f"{where}: {_TARGETS}", targets[selector])
-    return _Trial(place, values, samples_, image, shown)
+    selector = _selector(where, targets, tag) if image else ""
+    shown = _rectangle(f"{where}: {_TARGETS}", targets[selector]) if selector else None
+    return _Trial(place, values, samples_, image, shown, selector)
 
 
 def _decoded(where: str, name: str, value: Any) -> Any:
@@ -242,34 +254,42 @@ def _attribute(tag: str, name: str) -> str:
     return html.unescape(next(filter(None, match.groups()), "")) if match else ""
 
 
-def _selector(selectors: Sequence[str], tag: str) -> str | None:
-    """Returns the CSS selector of the picture; None: not known.
+def _selector(where: str, targets: Mapping[str, Any], tag: str) -> str:
+    """Returns the CSS selector of the picture; "": not known.
 
     Args:
-        selectors: of the elements whose places were noted.
+        where: the trial, for messages.
+        targets: places by the selectors of the elements.
         tag: HTML of the picture; "": the stimulus is the path of the picture.
     """
-    names = {one: (re.split(r"[\s>]+", one.strip()) or [""])[-1] for one in selectors}
-    found = [one for one, name in names.items() if re.match(r"img\b", name, re.IGNORECASE)]
-    if tag:
-        marks = {f"#{_attribute(tag, 'id')}"}
-        marks |= {f".{name}" for name in _attribute(tag, "class").split()}
-        found += [one for one, name in names.items() if len(name) > 1 and name in marks]
-    elif not found:
-        # The stimulus of a slider is a box around the picture.
-        found = [
-            one
-            for one, name in names.items()
-            if name.endswith("-stimulus") and not name.endswith("slider-response-stimulus")
-        ]
-        # Of another element, such as a logo, the place is not that of the picture.
-        if not found and len(selectors) == 1:
-            found = [
-                one
-                for one, name in names.items()
-                if not name.startswith("#jspsych-") and rows.PICTURE_VARIABLE.search(name)
-            ]
-    return found[0] if len(found) == 1 else None
+    marks = {f"#{_attribute(tag, 'id')}", *(f".{one}" for one in _attribute(tag, "class").split())}
+    ends = {one: (re.split(_COMBINATORS, one.strip()) or [""])[-1] for one in targets}
+    found = [one for one, end in ends.items() if len(end) > 1 and end in marks]
+    found = found or [one for one in targets if _may_be_picture(one, is_html=bool(tag))]
+    for other in found[1:]:
+        if targets[other] != targets[found[0]]:
+            raise ValueError(
+                f"{where}: {_TARGETS} has {found[0]!r} and {other!r} at different places, and both "
+                "could be the picture, expected one selector of a picture"
+            )
+    return found[0] if found else ""
+
+
+def _may_be_picture(selector: str, *, is_html: bool) -> bool:
+    """Whether all words of a selector fit a picture: of a logo, the place is another one."""
+    *outer, own = re.split(_COMBINATORS, selector.strip())
+    fits = [_OF_JSPSYCH.fullmatch(one) or _words(one) <= _WORDS | _WORDS_OF_BOXES for one in outer]
+    words = _words(own)
+    if is_html and not re.match(r"img\b", own, re.IGNORECASE):
+        return False  # A stimulus of HTML is a box around the picture, and so is one of a slider.
+    is_stimulus = _OF_JSPSYCH.fullmatch(own) and own.endswith("-stimulus") and "slider" not in words
+    is_named = words <= _WORDS and not words.isdisjoint(_WORDS_OF_PICTURES)
+    return all(fits) and bool(is_named or is_stimulus)
+
+
+def _words(selector: str) -> set[str]:
+    """Returns the words of a selector: of "#myPicture-2", my and picture."""
+    return {one.lower() for one in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", selector)}
 
 
 def _rectangle(where: str, target: Any) -> tuple[float, ...]:

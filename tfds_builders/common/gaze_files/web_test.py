@@ -136,6 +136,15 @@ def test_samples_without_gaze_out_of_order_and_repeated(tmp_path: Path) -> None:
         ("a.png", "#jspsych-image-keyboard-response-stimulus", True),
         ("a.png", "#my-picture", True),
         ("a.png", "#logo", False),
+        ("a.png", "#profile", False),
+        ("a.png", "#company-img", False),
+        ("a.png", "#logo img", False),
+        ("a.png", "img.logo", False),
+        ("a.png", "#file-upload", False),
+        ("a.png", "#stimulus-next-button", False),
+        ("a.png", "#jspsych-image-button-response-btngroup img", False),
+        ("a.png", "#mainImage2", True),
+        ("a.png", "#display-div > img", True),
         ("a.png", "img", True),
         ("a.png", "#jspsych-image-slider-response-stimulus", False),
         ("a.png", "#jspsych-image-slider-response-stimulus img", True),
@@ -155,6 +164,22 @@ def test_only_the_place_of_the_picture_is_taken(
     found = web.read_jspsych(write_json(tmp_path / "a.json", [one]), HOW)
     assert names(found.image) == ["a.png"]
     assert (found.shown_px is not None) == is_known
+    assert (
+        f"place of the picture from 'webgazer_targets' ({selector!r})" in found.taken
+    ) == is_known
+    one["webgazer_targets"]["#other"] = {"x": 0, "y": 0, "width": 9, "height": 9}
+    with_other = web.read_jspsych(write_json(tmp_path / "a.json", [one]), HOW)
+    assert np.array_equal(with_other.shown_px, found.shown_px)  # type: ignore[arg-type]
+
+
+def test_several_places_of_a_picture_are_refused(tmp_path: Path) -> None:
+    one = trial(0, "a.png", gaze((300, 100)))
+    targets = one["webgazer_targets"]
+    targets["#picture"] = targets[SELECTOR]
+    assert web.read_jspsych(write_json(tmp_path / "a.json", [one]), HOW).shown_px is not None
+    targets["#picture"] = {"x": 0, "y": 0, "width": 9, "height": 9}
+    with pytest.raises(ValueError, match=f"object 1: .* has '{SELECTOR}' and '#picture' at differ"):
+        web.read_jspsych(write_json(tmp_path / "a.json", [one]), HOW)
 
 
 def test_trials_without_a_picture_are_left_out(tmp_path: Path) -> None:
