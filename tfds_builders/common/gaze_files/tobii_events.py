@@ -259,9 +259,6 @@ def count_elsewhere(
     for name in filter(None, places):
         values = numbers_at(opened, table, name, events.row).values
         differs |= np.abs(values - values[other]) > tolerance
-    if columns.media is not None:  # Of another image, the place is another one.
-        media = rows.names_of(table[columns.media]).codes[events.row]
-        differs &= media == media[other]
     reason = f"of a fixation that is read, with the same {columns.number!r}, at another place"
     return {reason: int(differs.sum())} if differs.any() else {}
 

@@ -288,10 +288,12 @@ def test_unknown_eye_movements_are_named_and_counted(tmp_path: Path) -> None:
     assert found.left_out == {"of an unknown 'Eye movement type' ('Fijación', 'fixation')": 2}
 
 
-def test_a_second_place_of_a_fixation_is_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("image", ["", "z.png"])
+def test_a_second_place_of_a_fixation_is_counted(image: str, tmp_path: Path) -> None:
     norm = dict.fromkeys("uv", "")
     lines = [{**line, **norm} for line in LINES_MS]
     lines.append({**OTHER, **norm, "time": "1060", "x": "400"})
+    lines[-1]["media"] = image or lines[-1]["media"]
     found = read(tmp_path, table(NEW, lines))
     assert len(found.place) == 2
     [(reason, count)] = found.left_out.items()
