@@ -134,6 +134,11 @@ def _read_events(opened: Opened, how: How) -> Rows:
     image, shown_us, is_several, taken_image = _images_of_events(
         path, lines, delimiter, trial.values
     )
+    is_known = np.isfinite(shown_us) & ~is_several
+    # Where no trial has a fixation after its message, messages name pictures that were shown.
+    if len(np.unique(trial.values[is_known])) > 1 and (start.values < shown_us)[is_known].all():
+        shown_us = np.full(len(shown_us), np.nan)
+        taken_image += " at the end of the trials"
     taken_user = "'Subject'" if subject else "the name of the file"
     found = Rows(
         place=place,
@@ -175,14 +180,19 @@ def _images_of_events(
         it is not known; bool [n], whether the trial has several images; and where they are from.
     """
     of_trial: dict[float, dict[str, float]] = {}
-    for line in lines:
+    for number, line in enumerate(lines, start=1):
         fields = line.split(delimiter, 4)
         if fields[0] != "UserEvent" or len(fields) < 5:
             continue
         message = _MESSAGE.match(fields[4])
         if message and rows.is_picture(message[1]) and re.fullmatch(r"\d{1,9}", fields[1]):
-            time = float(fields[3]) if re.fullmatch(r"\d{1,18}", fields[3].strip()) else np.nan
-            of_trial.setdefault(float(fields[1]), {}).setdefault(message[1], time)
+            time = fields[3].strip().replace(",", ".")
+            if not re.fullmatch(r"\d{1,18}(\.\d*)?", time):
+                raise ValueError(
+                    f"{path} line {number}: the time of the message {message[1]!r} is "
+                    f"{fields[3]!r}, expected a number"
+                )
+            of_trial.setdefault(float(fields[1]), {}).setdefault(message[1], float(time))
     is_several = np.array([len(of_trial.get(one, {})) > 1 for one in trial], bool)
     if of_trial:
         texts = [next(iter(of_trial.get(one, {})), "") for one in trial]

@@ -77,13 +77,28 @@ def test_unknown_kinds_are_named_and_counted(text: str, kinds: str, tmp_path: Pa
     assert found.left_out[f"of an unknown {kinds}"] == 1
 
 
-def test_fixations_before_the_picture_of_a_trial_are_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("decimals", ["", ".0", ".5"])
+def test_fixations_before_the_picture_of_a_trial_are_left_out(
+    decimals: str, tmp_path: Path
+) -> None:
     # The first one ends before the message, the second one after it.
-    text = EVENTS.replace("UserEvent,3,1,167700000000", "UserEvent,3,1,167700200000")
+    text = EVENTS.replace("UserEvent,3,1,167700000000", f"UserEvent,3,1,167700200000{decimals}")
     text += "Fixation R,3,3,167700150000,167700250000,100000,7.00,6.00,47,-,-\n"
     found = smi.read_smi(write(tmp_path / "x.txt", text), How())
     assert numbers(found.x) == [951.83, 7.0]
     assert found.left_out["before the trial's picture (# Message)"] == 1
+    wrong = text.replace(f"200000{decimals},", "x,", 1)
+    with pytest.raises(ValueError, match=r"line 21: the time of the message 'd.jpg' is '1677\d*x'"):
+        smi.read_smi(write(tmp_path / "x.txt", wrong), How())
+
+
+def test_messages_with_pictures_may_be_at_the_end_of_trials(tmp_path: Path) -> None:
+    text = EVENTS.replace("UserEvent,3,1,167700000000", "UserEvent,3,1,167700300000")
+    text = text.replace("UserEvent,1,1,167531284088", "UserEvent,1,1,167531700000")
+    found = smi.read_smi(write(tmp_path / "x.txt", text), How())
+    assert numbers(found.x) == [951.83, 5]
+    assert "user events at the end of the trials" in found.taken
+    assert not any("before" in reason for reason in found.left_out)
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
