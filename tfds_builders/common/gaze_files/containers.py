@@ -488,10 +488,24 @@ def _read_arrow(path: Path) -> pa.Table:
         raise ValueError(f"{path} is not an Arrow file: {raw_files.one_line(error)}") from error
 
 
+def json_objects(values: Any) -> Any:
+    """Returns a JSON list; of an object around a list, as some servers write, its objects.
+
+    Each object then has the values of the outer one, too, which are neither lists nor objects.
+    """
+    if not isinstance(values, dict):
+        return values
+    objects = next((values[key] for key in ("data", "trials") if key in values), None)
+    of_all = {key: one for key, one in values.items() if not isinstance(one, list | dict)}
+    if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
+        return objects
+    return [{**of_all, **one} for one in objects]
+
+
 def _json_keys(path: Path) -> tuple[str, ...]:
     """Returns the keys of a list of objects whose values are neither lists nor objects."""
     try:
-        objects = json.loads(_read_bytes(path))
+        objects = json_objects(json.loads(_read_bytes(path)))
     except (ValueError, RecursionError):
         return ()  # Who reads the file says so.
     if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
@@ -504,7 +518,7 @@ def _json_keys(path: Path) -> tuple[str, ...]:
 
 
 def _read_json_objects(opened: Opened) -> pa.Table:
-    objects = read_json(opened) if opened.columns else []
+    objects = json_objects(read_json(opened)) if opened.columns else []
     columns = {}
     for name in opened.columns:
         values = [one.get(name) for one in objects]

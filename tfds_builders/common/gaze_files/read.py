@@ -186,9 +186,11 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
             found = Rows(np.zeros(0, np.int64), None, None, none, none, left_out=counts)
             return found, [_no_row(found, one.path)], None
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
+    num_not = {}
     for condition in options.where:
         fits = plain.rows_where(one, condition)
         reason = f"not {condition}"
+        num_not[reason] = int((~fits).sum())
         found = rows.take(found, fits[found.place - 1], reason)
         found = found._replace(left_out={reason: 0, **found.left_out})
     if found.image is not None:
@@ -208,6 +210,9 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         found = rows.take(found, found.image.codes >= 0, "without an image")
     if not len(found.place):
         return found, [_no_row(found, one.path)], None
+    # Some formats leave these rows out themselves, before they are counted.
+    counts = {reason: found.left_out.get(reason, 0) or num for reason, num in num_not.items()}
+    found = found._replace(left_out={**found.left_out, **counts})
     found, errors = _with_all_digits(found, one.path)
     found, origin = user_from.name_user(found, one, options.user_from)
     if origin is not None:

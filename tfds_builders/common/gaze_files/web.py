@@ -116,10 +116,13 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
             "trials have: choose trials by --where"
         )
     lengths = [len(trial.samples) for trial in trials]
-    column, user = _person(path, values, trials, kind)
     session = _session(path, values, trials, kind)
+    column, user = _person(path, values, trials, kind, session[1] if session else [])
     joined = np.concatenate([trial.samples for trial in trials] or [np.zeros((0, 3))])
     place = np.repeat([trial.place for trial in trials], lengths).astype(np.int64)
+    # Trials may be sorted otherwise than in time.
+    rank = np.zeros(len(values))
+    rank[np.lexsort((_order(values), _runs(values)))] = np.arange(1.0, len(values) + 1)
     image = rows.without_folders(path, rows.names_of([trial.image for trial in trials]))
     has_places = bool(trials) and not lacking
     selectors = ", ".join(dict.fromkeys(repr(trial.selector) for trial in trials))
@@ -131,7 +134,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         x=rows.exact(joined[:, 0]),
         y=rows.exact(joined[:, 1]),
         t_ms=rows.exact(joined[:, 2]),
-        trial=rows.exact(place.astype(np.float64)),
+        trial=rows.exact(rank[place - 1]),
         shown_px=np.repeat(np.array(shown, float), lengths, axis=0) if has_places else None,
         frame="screen",
         left_out=left_out,
@@ -160,18 +163,10 @@ def _read_trials(opened: Opened) -> list[Mapping[str, Any]]:
         names = {name for name in opened.columns if name in known or _is_person(name)}
         names |= {name for name in opened.columns if _plain(name) in _SESSIONS}
         return containers.read_table(opened, names).to_pylist()
-    values = containers.read_json(opened)
-    of_all: dict[str, Any] = {}
-    if isinstance(values, dict):  # Some servers add an object around the list.
-        of_all = {
-            key: value
-            for key, value in values.items()
-            if _is_person(key) or _plain(key) in _SESSIONS
-        }
-        values = next((values[key] for key in ("data", "trials") if key in values), None)
+    values = containers.json_objects(containers.read_json(opened))
     if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
         raise ValueError(f"{opened.path} is not JSON of jsPsych, expected a list of objects")
-    return [{**of_all, **one} for one in values] if of_all else values
+    return values
 
 
 def _trial(where: str, place: int, values: Mapping[str, Any]) -> _Trial | None:
@@ -362,21 +357,40 @@ def _texts_of_runs(
 def _runs(values: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Numbers the runs of an experiment: int64 [number of trials].
 
-    Trials are counted through a run: where the count does not rise, another run begins.
+    Trials are counted through a run: where the count does not rise, another run begins. Numbers
+    that are all different are of one run, in any order.
     """
+    order = _order(values)
+    given = np.flatnonzero(np.isfinite(order))
+    starts = np.zeros(len(values), np.int64)
+    if len(np.unique(order[given])) < len(given):
+        starts[given[1:][np.diff(order[given]) <= 0]] = 1
+    return np.cumsum(starts)
+
+
+def _order(values: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Returns the numbers of the trials in their run: float64 [number of trials]."""
     for name in _ORDERS:
         texts = [_text(one.get(name)) for one in values]
         order = rows.numbers_of(pa.chunked_array([pa.array(texts, pa.string())])).values
-        given = np.flatnonzero(np.isfinite(order))
-        if len(given):
-            starts = np.zeros(len(values), np.int64)
-            starts[given[1:][np.diff(order[given]) <= 0]] = 1
-            return np.cumsum(starts)
-    return np.zeros(len(values), np.int64)
+        if np.isfinite(order).any():
+            return order
+    return np.full(len(values), np.nan)
+
+
+def _are_counted(sessions: Sequence[str], run: np.ndarray) -> bool:
+    """Whether each run has a session of its own such as 1 and 2, as one person has them."""
+    pairs = set(zip(sessions, run.tolist(), strict=True))
+    numbers = {session for session, _ in pairs if re.fullmatch(r"\d{1,2}", session)}
+    return len(numbers) == len(pairs) == len(np.unique(run))
 
 
 def _person(
-    path: Path, values: Sequence[Mapping[str, Any]], trials: Sequence[_Trial], kind: str
+    path: Path,
+    values: Sequence[Mapping[str, Any]],
+    trials: Sequence[_Trial],
+    kind: str,
+    sessions: Sequence[str],
 ) -> tuple[str, Names | None]:
     """Returns the column of the person and the person of each trial with gaze.
 
@@ -388,6 +402,7 @@ def _person(
         values: of all trials of the file.
         trials: with gaze.
         kind: of the place of a trial, for messages.
+        sessions: of each trial with gaze; []: not known.
     """
     found: dict[str, Names] = {}
     for column in dict.fromkeys(name for one in values for name in one):
@@ -405,11 +420,12 @@ def _person(
         found[column] = names
     if not found:
         run, of_gaze = _runs(values), np.array([trial.place - 1 for trial in trials], np.int64)
-        for again in of_gaze[run[of_gaze] > run[of_gaze[:1]]][:1]:
+        is_one = bool(sessions) and _are_counted(sessions, run[of_gaze])
+        for again in of_gaze[run[of_gaze] > run[of_gaze[:1]]][: 0 if is_one else 1]:
             raise ValueError(
                 f"{path} {kind} {again + 1}: {_shown_order(values, again)} begins anew, as in "
                 "another run of the experiment, and no column names the person, expected a column "
-                "such as 'subject', or a file for each person"
+                "such as 'subject', 'session' 1, 2, ... of one person, or a file for each run"
             )
         return "", None
     first = next(iter(found))

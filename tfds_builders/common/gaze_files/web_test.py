@@ -253,6 +253,34 @@ def test_the_person_of_a_run_may_stand_in_a_trial_without_gaze(column: str, tmp_
     assert names(found.user) == ["A"] * 3
 
 
+def test_a_file_of_one_person_may_be_in_any_order_and_have_sessions(tmp_path: Path) -> None:
+    first, *others = trials()
+    found = web.read_jspsych(write_json(tmp_path / "a.json", [first, *others[::-1]]), HOW)
+    assert names(found.image) == ["c.png", "a b.jpg", "a b.jpg"]
+    assert found.trial is not None
+    assert found.trial.values.tolist() == [3, 2, 2]
+    values = [*trials(session=1), *trials(session=2)]
+    found = web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
+    assert found.user is None
+    assert names(found.session) == ["1"] * 3 + ["2"] * 3
+    # One session of two people, and names of runs.
+    for sessions in ((1, 1), ("k3jd", "x82s")):
+        values = [one for session in sessions for one in trials(session=session)]
+        with pytest.raises(ValueError, match="no column names the person, expected a column"):
+            web.read_jspsych(write_json(tmp_path / "b.json", values), HOW)
+
+
+def test_conditions_read_the_objects_of_servers(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"subject": "A", "data": trials()})
+    for condition in ("trial_index != 2", "subject == A"):
+        options = Options(where=(condition,), how=HOW)
+        found, _ = gaze_files.read([tmp_path / "a.json"], options)
+        assert found is not None
+        assert found.user_ids == ["A"]
+        number = int("trial" in condition)
+        assert f"{number} rows left out: not {condition}" in found.notes
+
+
 def test_runs_without_a_person_are_refused(tmp_path: Path) -> None:
     for write, file in ((write_json, "a.json"), (write_csv, "a.csv")):
         with pytest.raises(ValueError, match=r" 5: trial_index \(1\) begins anew, .* 'subject'"):
