@@ -331,7 +331,7 @@ def _errors(found: Rows, path: Path) -> list[str]:
         if rule == "a name" and value[1:-1] in rows.MISSING - {""}:
             rule += (
                 f", and {value} stands for no value: name the {name} otherwise, or leave such rows "
-                "out by --drop-missing"
+                "out (--drop-missing, --where)"
             )
         errors.append(f"{path} {where}: {name} is {value}, expected {rule}{more}")
 
