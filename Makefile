@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # What a module's tests share is made once, so a module stays in one process. The order is that of
 # tests/conftest.py.
-BOTH_CORES := -n 2 --dist loadfile --no-loadscope-reorder
+# The third process works while another one waits for a file or a program.
+BOTH_CORES := -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test types tests test-real test-tensorflow bench bench-check results docs clean
+.PHONY: demo test types tests test-real test-tensorflow models bench bench-check results docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
@@ -31,6 +32,17 @@ test-real: $(VENV)/installed-dev
 # TFDS's own test case of a builder, in an environment of its own: nothing else needs TensorFlow.
 test-tensorflow: .venv-tensorflow/installed
 	.venv-tensorflow/bin/python -m pytest --noconftest -W ignore tests/with_tensorflow.py
+
+# The shipped models, trained anew, and their cards: make models RAW=DIR, the folder of OSIE's
+# release. About an hour on two cores.
+MODELS := runs/models
+models: $(VENV)/installed
+	$(BIN)/gazejax data build osie/gaze --raw $(RAW) --data-dir $(MODELS)/data
+	$(BIN)/gazejax data build osie/mouse_amt --raw $(RAW) --data-dir $(MODELS)/data
+	$(BIN)/gazejax train --config osie:shipped --workdir $(MODELS)/osie --config.data.data_dir=$(MODELS)/data
+	$(BIN)/gazejax train --config osie_mouse:shipped --workdir $(MODELS)/osie_mouse --config.data.data_dir=$(MODELS)/data
+	$(BIN)/gazejax export $(MODELS)/osie/fold_1 --name osie --about docs/models/osie.md --out gazejax/shipped/osie
+	$(BIN)/gazejax export $(MODELS)/osie_mouse --name osie_mouse --about docs/models/osie_mouse.md --out gazejax/shipped/osie_mouse
 
 # The tables in docs/results and in the README, from the evaluations of the runs that are named here.
 results: $(VENV)/installed

@@ -22,6 +22,13 @@ LOSS = {
     # Not squared: far pairs pull less.
     "euclidean": {"encoder.loss.distance": "euclidean"},
 }
+# A model for others: no parameter is of a single user, and maps have four times as many positions.
+SHIPPED = {
+    "saliency.model.memory.kind": "none",
+    "encoder.map_size": (72, 96),
+    "saliency.map_size": (72, 96),
+    "controls.train_permuted_encoder": False,
+}
 # Without the unseen users and test images of the reported metrics, to choose a config by. Of ten
 # seen users, six or seven are left to train with.
 VALIDATION = {

@@ -94,6 +94,12 @@ ABLATIONS = {
     # Positions and their order, without durations: durations alone separate users.
     "durations_off": {"encoder.model.inputs": ("position", "order", "step", "density")},
     **{f"width_{width}": {"encoder.model.width": width} for width in (32, 64, 256)},
+    # The shipped model (`make models`), which also embeds gaze without durations.
+    "shipped": {
+        **shared.SHIPPED,
+        "encoder.batch.virtual_sessions.without_durations": 0.25,
+        "split.cross_validate": True,
+    },
     # Stage 2 without a memory of seen users, or with weights of features in place of FiLM.
     "memory_off": {"saliency.model.memory.kind": "none"},
     "feature_weights": {"saliency.model.memory.kind": "feature_weights"},

@@ -17,7 +17,7 @@ from gazejax.configs import osie
 ABLATIONS = {
     name: changes
     for name, changes in osie.ABLATIONS.items()
-    if not name.startswith("overlap_") and name != "short"
+    if not name.startswith("overlap_") and name not in ("short", "shipped")
 }
 
 
