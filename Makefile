@@ -41,8 +41,8 @@ models: $(VENV)/installed
 	$(BIN)/gazejax data build osie/mouse_amt --raw $(RAW) --data-dir $(MODELS)/data
 	$(BIN)/gazejax train --config osie:shipped --workdir $(MODELS)/osie --config.data.data_dir=$(MODELS)/data
 	$(BIN)/gazejax train --config osie_mouse:shipped --workdir $(MODELS)/osie_mouse --config.data.data_dir=$(MODELS)/data
-	$(BIN)/gazejax export $(MODELS)/osie/fold_1 --name osie --about docs/models/osie.md --out gazejax/shipped/osie
-	$(BIN)/gazejax export $(MODELS)/osie_mouse --name osie_mouse --about docs/models/osie_mouse.md --out gazejax/shipped/osie_mouse
+	$(BIN)/gazejax export $(MODELS)/osie/fold_1 --name osie --about gazejax/shipped/osie.md --out gazejax/shipped/osie
+	$(BIN)/gazejax export $(MODELS)/osie_mouse --name osie_mouse --about gazejax/shipped/osie_mouse.md --out gazejax/shipped/osie_mouse
 
 # The tables in docs/results and in the README, from the evaluations of the runs that are named here.
 results: $(VENV)/installed

@@ -24,6 +24,8 @@ DATASETS = (
 )
 # Published sets that the builder `gaze_table` reads; each has a page too.
 TABLES = ("mit1003", "scene")
+# Shipped models; their cards are pages.
+MODELS = ("osie", "osie_mouse")
 # Pages that are copies of files outside of `docs/`.
 PAGES = {
     "CHANGELOG.md": "docs/project/changelog.md",
@@ -37,6 +39,7 @@ PAGES = {
         f"tfds_builders/gaze_table/{name}.md": f"docs/reference/datasets/{name}.md"
         for name in TABLES
     },
+    **{f"gazejax/shipped/{name}/README.md": f"docs/reference/models/{name}.md" for name in MODELS},
 }
 # Modules with a page of their own, beside the packages that name their public functions.
 MODULES = (
@@ -56,7 +59,8 @@ def write_pages(docs: Path) -> None:
         docs: the folder `docs/`.
     """
     reference = docs / "reference"
-    for folder in (reference / "api", reference / "datasets", docs / "project"):
+    folders = (*(reference / name for name in ("api", "datasets", "models")), docs / "project")
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
     for source, page in PAGES.items():
@@ -69,6 +73,10 @@ def write_pages(docs: Path) -> None:
         "# Data sets\n\nOne page for each builder in `tfds_builders/`, and for each published set "
         f"that `gaze_table` reads: {', '.join(TABLES)}.\n\n"
         f"```{{toctree}}\n{names}\n```\n"
+    )
+    (reference / "models" / "index.md").write_text(
+        "# Shipped models\n\nModels that come with the package, by the names that `gazejax.load` "
+        "takes. `make models` trains them anew.\n\n```{toctree}\n" + "\n".join(MODELS) + "\n```\n"
     )
     write_api(reference / "api")
     (reference / "cli.md").write_text(describe_commands())
