@@ -31,14 +31,17 @@ def export_folder(workdir: Path, out: Path, *, name: str, about: str) -> None:
             "of an exported model"
         )
     trained = read_workdir(workdir)
-    path = workdir / "evaluation.json"
+    evaluated = workdir
+    if (workdir.parent / "config.json").is_file():  # A fold: all of them are evaluated together.
+        evaluated = workdir.parent
+    path = evaluated / "evaluation.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} does not exist, and the model card has the metrics; run: gazejax evaluate "
-            f"{workdir}"
+            f"{evaluated}"
         )
     elsewhere = {}
-    for one in sorted(workdir.glob("evaluation_*.json")):
+    for one in sorted(evaluated.glob("evaluation_*.json")):
         result = json.loads(one.read_text())
         elsewhere[result["compared"]["data"]] = result
     card = make_card(name, trained, json.loads(path.read_text()), elsewhere, about)

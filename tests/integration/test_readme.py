@@ -33,7 +33,9 @@ DOCUMENTS = [
     *sorted((ROOT / "docs/develop").glob("*.md")),
     *RESULTS,
 ]
-GENERATED = tuple(f"docs/reference/{name}" for name in ("config.md", "cli.md", "api/", "datasets/", "models/"))
+GENERATED = tuple(
+    f"docs/reference/{name}" for name in ("config.md", "cli.md", "api/", "datasets/", "models/")
+)
 
 COMMANDS = next(action.choices for action in make_parser()._actions if action.choices)
 
