@@ -25,7 +25,7 @@ DATASETS = (
 # Published sets that the builder `gaze_table` reads; each has a page too.
 TABLES = ("mit1003", "scene")
 # Shipped models; their cards are pages.
-MODELS = ("osie", "osie_mouse")
+MODELS = sorted(one.parent.name for one in (ROOT / "gazejax/shipped").glob("*/README.md"))
 # Pages that are copies of files outside of `docs/`.
 PAGES = {
     "CHANGELOG.md": "docs/project/changelog.md",
@@ -115,6 +115,7 @@ def write_api(folder: Path) -> None:
     rows, pages = [], []
     for name in ["gazejax", *names]:
         directive = f".. automodule:: {name}\n   :members:\n   :special-members: __call__\n"
+        directive += "   :no-index:\n" * (name == "gazejax")  # What `gazejax.api` describes too.
         (folder / f"{name}.md").write_text(f"# {name}\n\n```{{eval-rst}}\n{directive}```\n")
         first = _docstring(name).partition("\n")[0]
         rows.append(f"| [{name}]({name}.md) | {first} |")

@@ -70,6 +70,7 @@ def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
         gazejax.load("osiee")
 
 
+@pytest.mark.slow
 def test_the_guide_does_what_it_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     guide = (ROOT / "docs/guides/use-a-model.md").read_text()
