@@ -21,7 +21,7 @@ def export_folder(workdir: Path, out: Path, *, name: str, about: str) -> None:
 
     Raises:
         FileNotFoundError: if the folder is no workdir, a stage is missing, or the run has not been
-            evaluated: a model card without metrics helps nobody.
+            evaluated: the model card has the metrics.
         ValueError: as `trained.read_workdir`, or if `out` holds other files.
     """
     others = {one.name for one in out.iterdir()} - _FILES if out.is_dir() else set()
