@@ -1,6 +1,6 @@
 """Checks of the arguments of `api`, and what checks of arrays share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,10 +164,23 @@ def checked_users(of_users: Any, name: str, what: str) -> Mapping[str, Any]:
     return of_users
 
 
-def checked_sessions(sessions: Any) -> tuple[str, ...]:
-    if isinstance(sessions, str) or not all(isinstance(name, str) and name for name in sessions):
-        raise TypeError(f"sessions is {sessions!r}; allowed: a list of names, none of them empty")
-    return tuple(dict.fromkeys(sessions))
+def checked_sessions(sessions: Any, name: str = "sessions") -> tuple[str, ...]:
+    names: list[Any] = list(sessions) if isinstance(sessions, Iterable) else [None]
+    if isinstance(sessions, str) or not all(isinstance(one, str) and one for one in names):
+        raise TypeError(f"{name} is {sessions!r}; allowed: a list of names, none of them empty")
+    return tuple(dict.fromkeys(names))
+
+
+def checked_sessions_of_users(
+    sessions: Any, users: Mapping[str, Any]
+) -> dict[str, tuple[str, ...]]:
+    of_users = checked_users({} if sessions is None else sessions, "sessions", "names of sessions")
+    unknown = next((user for user in of_users if user not in users), None)
+    if unknown is not None:
+        raise ValueError(f"sessions has the user {unknown!r}; allowed: users of `users`")
+    return {
+        user: checked_sessions(names, f"sessions[{user!r}]") for user, names in of_users.items()
+    }
 
 
 def finite_embeddings(

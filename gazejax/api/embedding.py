@@ -2,7 +2,8 @@
 
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Float
 
+from gazejax._array_checks import checked_sessions
 from gazejax.runtime.files import write_arrays, write_bytes
+
+SUFFIXES = (".npz", ".safetensors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +24,8 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
     """The embedding of a user, as `Model.embed` returns it.
 
     Where numbers are expected, an embedding is its vector: `np.asarray`, arithmetic, `shape`,
-    `ndim`, `dtype`, `len` and indexing are those of the vector, and results are plain arrays.
+    `ndim`, `dtype`, `len` and indexing are those of the vector, and results are plain arrays. JAX
+    takes `jnp.asarray(embedding)`.
 
     Attributes:
         vector: float32 [embedding], read-only.
@@ -34,7 +39,7 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
     vector: Float[np.ndarray, " embedding"]
     encoder_digest: str
     num_images: int
-    sessions: tuple[str, ...] = ()
+    sessions: Sequence[str] = ()
     has_durations: bool = False
     user: str = ""
 
@@ -50,7 +55,12 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
             )
         vector.flags.writeable = False
         object.__setattr__(self, "vector", vector)
-        object.__setattr__(self, "sessions", tuple(self.sessions))
+        object.__setattr__(self, "sessions", checked_sessions(self.sessions))
+        if not isinstance(self.num_images, int | np.integer) or self.num_images < 0:
+            raise ValueError(
+                f"num_images is {self.num_images!r}; allowed: a whole number of at least 0"
+            )
+        object.__setattr__(self, "num_images", int(self.num_images))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,7 +91,14 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.vector, dtype, copy=copy)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Embedding, tuple(getattr(self, field.name) for field in fields(self))
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(one, Embedding) for one in options.get("out", ())):
+            raise ValueError(
+                "an embedding is read-only; allowed: np.array(embedding) as the output"
+            )
         arrays = [one.vector if isinstance(one, Embedding) else one for one in inputs]
         return getattr(ufunc, method)(*arrays, **options)
 

@@ -7,11 +7,12 @@ from typing import Any
 from gazejax.api.model import Model
 from gazejax.api.shipped import find_model
 from gazejax.runtime.cache import keep_compiled
-from gazejax.runtime.devices import check_not_forked
+from gazejax.runtime.devices import check_not_forked, in_32_bits
 from gazejax.workdir.exported import is_exported, read_exported
 from gazejax.workdir.trained import read_workdir
 
 
+@in_32_bits
 def load(name_or_folder: str | Path) -> Model:
     """Loads a trained model.
 

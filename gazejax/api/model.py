@@ -15,7 +15,7 @@ from gazejax._array_checks import (
     checked_image,
     checked_list,
     checked_map,
-    checked_sessions,
+    checked_sessions_of_users,
     checked_users,
     finite_maps,
 )
@@ -33,6 +33,7 @@ from gazejax.api.recognition import (
     Identification,
     compare_embeddings,
     identify_embedding,
+    make_comparer,
 )
 from gazejax.config.derived import (
     INPUTS,
@@ -90,6 +91,7 @@ class Model:
         filters = {name: config.data[name] for name in GazeRules._fields[2:]}
         self._rules = GazeRules(self.reads_durations, self.needs_durations, **filters)
         self._trained = trained
+        self._comparer = make_comparer(trained, self.encoder_digest, self.embedding_size)
         backbone = None
         if trained.projection is not None:
             params = pretrained.load_parameters()["backbone"]
@@ -190,8 +192,9 @@ class Model:
             checked[user] = checked_viewings(
                 self._rules, images, fixations, durations_ms, user=user
             )
+        of_users = checked_sessions_of_users(sessions, checked)
         pairs = make_pairs_by_image(list(checked.values()), self._read)
-        found = self._embed(pairs, sessions or {})
+        found = self._embed(pairs, of_users)
         return {user: found[user] for user in checked}
 
     def embed_people(
@@ -243,17 +246,13 @@ class Model:
                 has_durations[pair.user] = known and bool(pair.duration_ms.any())
                 yield pair
 
+        found = embed_pairs(self._embed_pairs, self._trained.encoder, noted())
+        digest = self.encoder_digest
         return {
             user: Embedding(
-                found.mean(axis=0),
-                self.encoder_digest,
-                len(found),
-                checked_sessions(sessions.get(user, ())),
-                has_durations[user],
+                rows.mean(axis=0), digest, len(rows), sessions.get(user, ()), has_durations[user]
             )
-            for user, found in embed_pairs(
-                self._embed_pairs, self._trained.encoder, noted()
-            ).items()
+            for user, rows in found.items()
         }
 
     def predict(
@@ -294,8 +293,7 @@ class Model:
     ) -> Iterator[Float[np.ndarray, "user height width"]]:
         """Predicts where each of many users looks in each of many images.
 
-        An image passes the backbone once for all users. Beside the result for one image, the
-        memory does not grow with the number of users.
+        An image passes the backbone once. Beside the result, memory is that of a few users.
 
         Args:
             images: uint8 [height, width, 3], any sizes; one at a time is read.
@@ -330,7 +328,7 @@ class Model:
             ValueError: if one is of another encoder, or the model is not calibrated: it has not
                 been evaluated, or with fewer than four unseen users.
         """
-        return compare_embeddings(self._trained, self.encoder_digest, (a, b), ("a", "b"))
+        return compare_embeddings(self._comparer, (a, b), ("a", "b"))
 
     def identify(
         self,
@@ -360,10 +358,10 @@ class Model:
             raise ValueError(
                 f"k is {k} and in_gallery {in_gallery}; allowed: at least 1, and 0 to 1"
             )
-        compared = {}
-        for user, enrolled in users.items():
-            pair, names = (probe, enrolled), ("probe", f"gallery[{user!r}]")
-            compared[user] = compare_embeddings(self._trained, self.encoder_digest, pair, names)
+        compared = {
+            user: compare_embeddings(self._comparer, (probe, one), ("probe", f"gallery[{user!r}]"))
+            for user, one in users.items()
+        }
         return identify_embedding(compared, k, in_gallery=in_gallery)
 
     def _vectors(self, embeddings: Sequence[Any]) -> Float[np.ndarray, "user embedding"]:

@@ -1,16 +1,20 @@
 """Who is it? Calibrated comparison of embeddings, of one encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy import special
 
+from gazejax._array_checks import checked_embedding
 from gazejax.api.embedding import Embedding, check_encoder
-from gazejax.inference.same_person import log_odds
+from gazejax.inference.same_person import ScoreCalibration, log_odds
 from gazejax.inference.two_covariance import log_likelihood_ratios
 from gazejax.workdir.trained import Trained
+
+# Ten thousand to one: pairs of a few users cannot show that a pair is more certain than that.
+_MOST_LOG_ODDS = float(np.log(1e4))
 
 
 class Comparison(NamedTuple):
@@ -18,7 +22,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         probability: that they are of one person, if one person and two were equally likely before.
-        log_odds: logarithm of the odds of that probability.
+        log_odds: logarithm of the odds of that probability, at most of ten thousand to one.
         score: log likelihood ratio or minus the distance, as the run compares embeddings; more is
             more alike.
         distance: Euclidean distance of the vectors.
@@ -57,14 +61,43 @@ class Identification(NamedTuple):
     none_probability: float
 
 
+class Comparer(NamedTuple):
+    """What embeddings are compared with.
+
+    Attributes:
+        encoder_digest: of the encoder of the model.
+        embedding_size: number of entries of an embedding.
+        calibration: see `Trained`.
+        score: (a, b [1, embedding], images of a, images of b) -> score [1, 1]; None: not known.
+    """
+
+    encoder_digest: str
+    embedding_size: int
+    calibration: Mapping[str, ScoreCalibration]
+    score: Callable[[np.ndarray, np.ndarray, int, int], np.ndarray] | None
+
+
+def make_comparer(trained: Trained, encoder_digest: str, embedding_size: int) -> Comparer:
+    """What the embeddings of a model are compared with."""
+    score: Callable[..., np.ndarray] | None = _minus_distance
+    if trained.config.encoder.comparison.kind == "two_covariance":
+        score = None
+        if trained.comparison is not None:
+            score = log_likelihood_ratios(trained.comparison)
+    return Comparer(encoder_digest, embedding_size, trained.calibration, score)
+
+
+def _minus_distance(a: np.ndarray, b: np.ndarray, *_: int) -> np.ndarray:
+    return np.array([[-np.linalg.norm(a - b)]])
+
+
 def compare_embeddings(
-    trained: Trained, encoder_digest: str, pair: tuple[Any, Any], names: tuple[str, str]
+    comparer: Comparer, pair: tuple[Any, Any], names: tuple[str, str]
 ) -> Comparison:
     """Compares two embeddings; see `Model.compare`.
 
     Args:
-        trained: the model.
-        encoder_digest: of its encoder.
+        comparer: of the model.
         pair: the embeddings.
         names: of the two in an error.
 
@@ -72,7 +105,7 @@ def compare_embeddings(
         TypeError: if one is no `Embedding`.
         ValueError: if one is of another encoder, or the model is not calibrated.
     """
-    if not trained.calibration:
+    if not comparer.calibration:
         raise ValueError(
             "the model is not calibrated: too few unseen users were compared, or it was not "
             "evaluated; allowed: a run after gazejax evaluate, with four unseen users"
@@ -80,33 +113,32 @@ def compare_embeddings(
     for name, embedding in zip(names, pair, strict=True):
         if not isinstance(embedding, Embedding):
             raise TypeError(f"{name} is of type {type(embedding).__name__}; allowed: Embedding")
-        check_encoder(embedding, encoder_digest, name)
+        check_encoder(embedding, comparer.encoder_digest, name)
+        checked_embedding(embedding, comparer.embedding_size, name)
         if embedding.num_images < 1:
             raise ValueError(f"{name} is of {embedding.num_images} images; allowed: at least 1")
     a, b = pair
     one, other = (embedding.vector.astype(np.float64) for embedding in (a, b))
     distance = float(np.linalg.norm(one - other))
-    score = -distance
-    if trained.config.encoder.comparison.kind == "two_covariance":
-        if trained.comparison is None:
-            raise ValueError(
-                "the model does not say how its embeddings are compared; allowed: a run with the "
-                "file encoder/comparison.npz, copied whole"
-            )
-        ratios = log_likelihood_ratios(trained.comparison)
-        score = float(ratios(one[None], other[None], a.num_images, b.num_images)[0, 0])
-    table = _table(trained, a, b)
+    if comparer.score is None:
+        raise ValueError(
+            "the model does not say how its embeddings are compared; allowed: a run with the file "
+            "encoder/comparison.npz, copied whole"
+        )
+    score = float(comparer.score(one[None], other[None], a.num_images, b.num_images)[0, 0])
+    table = _table(comparer, a, b)
     # The embedding of n images varies as 1 / n.
     number = 2 / (1 / a.num_images + 1 / b.num_images)
-    found = log_odds(trained.calibration[table], score, number)
+    found = log_odds(comparer.calibration[table], score, number)
+    found = min(max(found, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
     return Comparison(
         float(special.expit(found)), found, score, distance, (a.num_images, b.num_images), table
     )
 
 
-def _table(trained: Trained, a: Embedding, b: Embedding) -> Literal["within", "across"]:
+def _table(comparer: Comparer, a: Embedding, b: Embedding) -> Literal["within", "across"]:
     is_shared = bool(set(a.sessions) & set(b.sessions))
-    return "across" if "across" in trained.calibration and not is_shared else "within"
+    return "across" if "across" in comparer.calibration and not is_shared else "within"
 
 
 def identify_embedding(

@@ -19,9 +19,14 @@ def find_model(name_or_folder: str | Path) -> Path:
     """Finds the folder of a model; see `load`.
 
     Raises:
+        TypeError: if it is neither a text nor a path, or empty.
         FileNotFoundError: if there is neither such a folder nor such a shipped model.
         ValueError: if the folder is to be in a home folder that is not known.
     """
+    if not isinstance(name_or_folder, str | Path) or str(name_or_folder) == "":
+        raise TypeError(
+            f"name_or_folder is {name_or_folder!r}; allowed: the path of a folder, or a name"
+        )
     folder, shipped = Path(expand_home(name_or_folder)).absolute(), shipped_models()
     found = shipped.get(str(name_or_folder))
     if folder.exists():

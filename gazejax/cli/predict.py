@@ -107,7 +107,7 @@ def _outputs_of_many(out: Path | None, overlay: Path | None, embeddings: list[Pa
         raise ValueError("--overlay is of one map; allowed: one --embedding, or --out alone")
     if out is None:
         raise ValueError("--out is missing; allowed with several embeddings: a folder")
-    if out.exists() and not out.is_dir():
+    if (out.exists() and not out.is_dir()) or out.suffix.lower() in (".npy", ".npz", ".png"):
         raise ValueError(f"--out {out} is a file; allowed with several embeddings: a folder")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"--out is {out}; the folder {out.parent} does not exist")

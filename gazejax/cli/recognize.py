@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gazejax.api import Comparison, Embedding, load
-from gazejax.api.embedding import check_encoder, is_embedding
+from gazejax.api.embedding import SUFFIXES, check_encoder
 from gazejax.cli.paths import add_json, add_model, as_path
 
 _HOLDS_FOR = {"within": "embeddings of one session", "across": "embeddings of two sessions"}
@@ -94,16 +94,17 @@ def _identify(arguments: argparse.Namespace) -> None:
 
 
 def _gallery(paths: list[Path]) -> dict[Path, Embedding]:
-    """Reads embeddings; of folders, those of their files that are embeddings."""
-    files: list[Path] = []
+    """Reads embeddings; of folders, all files with the suffixes of embeddings."""
+    files: dict[Path, Path] = {}
     for path in paths:
         inside = [path]
         if path.is_dir():
-            inside = [one for one in sorted(path.iterdir()) if is_embedding(one)]
+            inside = [one for one in sorted(path.iterdir()) if one.suffix.lower() in SUFFIXES]
             if not inside:
                 raise ValueError(f"--gallery {path} holds no embedding; allowed: at least one")
-        files += inside
-    return {path: Embedding.load(path) for path in files}
+        for one in inside:
+            files.setdefault(one.resolve(), one)  # One file is one user, by whatever path.
+    return {path: Embedding.load(path) for path in files.values()}
 
 
 def _basis(found: Comparison) -> str:

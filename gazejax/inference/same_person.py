@@ -94,13 +94,13 @@ def curves_of(rows: Mapping[str, Mapping[str, Any]]) -> ScoreCalibration:
         KeyError, TypeError, ValueError: if there is none, or a row is of another form.
     """
     sizes = sorted(rows, key=int)
-    if not sizes:
-        raise ValueError("no row")
-    return ScoreCalibration(
-        np.array([int(size) for size in sizes]),
-        np.array([float(rows[size]["slope"]) for size in sizes]),
-        np.array([float(rows[size]["intercept"]) for size in sizes]),
+    number = np.array([int(size) for size in sizes])
+    slope, intercept = (
+        np.array([float(rows[size][name]) for size in sizes]) for name in ("slope", "intercept")
     )
+    if not sizes or number[0] < 1 or not np.isfinite([slope, intercept]).all() or min(slope) < 0:
+        raise ValueError("no row, or a value that is negative or not finite")
+    return ScoreCalibration(number, slope, intercept)
 
 
 class Reliability(NamedTuple):

@@ -38,7 +38,12 @@ _FORMAT = 1
 
 def is_exported(folder: Path) -> bool:
     """Whether a folder holds an exported model, whole or not."""
-    return (folder / ARRAYS_FILE).is_file()
+    if (folder / ARRAYS_FILE).is_file():
+        return True
+    try:
+        return "arrays_sha256" in json.loads((folder / CONFIG_FILE).read_text())
+    except (OSError, ValueError):
+        return False
 
 
 def write_exported(trained: Trained, folder: Path, card: str) -> None:
@@ -64,25 +69,23 @@ def write_exported(trained: Trained, folder: Path, card: str) -> None:
     write_bytes(folder / ARRAYS_FILE, content)
     write_text(folder / CARD_FILE, card)
     # Last: without it, the folder is no whole model.
-    write_json(
-        folder / CONFIG_FILE,
-        {
-            "format": _FORMAT,
-            "gazejax": package_version(),
-            "encoder_digest": trained.encoder_digest,
-            "arrays_sha256": hashlib.sha256(content).hexdigest(),
-            "num_seen_users": trained.num_seen_users,
-            "gaze_source": trained.gaze_source,
-            "calibration": {
-                table: {
-                    str(n): {"slope": float(slope), "intercept": float(intercept)}
-                    for n, slope, intercept in zip(*curves, strict=True)
-                }
-                for table, curves in trained.calibration.items()
-            },
-            "config": config,
+    described = {
+        "format": _FORMAT,
+        "gazejax": package_version(),
+        "encoder_digest": trained.encoder_digest,
+        "arrays_sha256": hashlib.sha256(content).hexdigest(),
+        "num_seen_users": trained.num_seen_users,
+        "gaze_source": trained.gaze_source,
+        "calibration": {
+            table: {
+                str(n): {"slope": float(slope), "intercept": float(intercept)}
+                for n, slope, intercept in zip(*curves, strict=True)
+            }
+            for table, curves in trained.calibration.items()
         },
-    )
+        "config": config,
+    }
+    write_json(folder / CONFIG_FILE, described | {"sha256": _digest(described)})
 
 
 def load_gaze_source(folder: Path) -> dict[str, Any]:
@@ -116,6 +119,7 @@ def read_exported(folder: Path) -> Trained:
             raise FileNotFoundError(f"{folder / name} does not exist; copy the model whole")
     try:
         stored = json.loads((folder / CONFIG_FILE).read_text())
+        described_sha256 = stored.pop("sha256")
         found, values = stored["format"], stored["config"]
         digest, encoder_digest = stored["arrays_sha256"], stored["encoder_digest"]
         num_seen_users, gaze_source = int(stored["num_seen_users"]), dict(stored["gaze_source"])
@@ -124,6 +128,11 @@ def read_exported(folder: Path) -> Trained:
         raise _foreign(folder / CONFIG_FILE) from error
     if found != _FORMAT:
         raise ValueError(f"{folder / CONFIG_FILE} has format {found!r}; allowed: {_FORMAT}")
+    if _digest(stored) != described_sha256:
+        raise ValueError(
+            f"{folder / CONFIG_FILE} is damaged or was changed: its SHA-256 is another one; "
+            "allowed: the file as it was exported: copy it again"
+        )
     config = ConfigDict(with_tuples(values))
     try:
         validate(config)
@@ -169,6 +178,10 @@ def read_exported(folder: Path) -> Trained:
     if trained.encoder_digest != encoder_digest:
         raise _foreign(folder / ARRAYS_FILE)
     return trained
+
+
+def _digest(described: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def _filled(abstract: Any, flat: Mapping[str, np.ndarray], path: str) -> Any:

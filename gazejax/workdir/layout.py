@@ -213,7 +213,10 @@ def load_calibration(workdir: Path) -> dict[str, ScoreCalibration]:
     if not path.is_file():
         return {}
     try:
-        return {table: curves_of(rows) for table, rows in _read_object(path).items()}
+        found = {table: curves_of(rows) for table, rows in _read_object(path).items()}
+        if not found.keys() <= {"within", "across"} or (found and "within" not in found):
+            raise ValueError(f"tables {', '.join(found)}")
+        return found
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"has no curves, {error}") from None
 

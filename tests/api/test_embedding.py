@@ -34,6 +34,10 @@ def test_behaves_as_its_vector():
 def test_cannot_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         np.asarray(EMBEDDING.vector)[0] = 1
+    with pytest.raises(ValueError, match="an embedding is read-only"):
+        np.add(EMBEDDING, 1, out=EMBEDDING)
+    with pytest.raises(ValueError, match="read-only"):
+        pickle.loads(pickle.dumps(EMBEDDING)).vector[0] = 1
     mutable = VECTOR.copy()
     embedding = Embedding(mutable, "abc", 1)
     mutable[0] = 9
@@ -74,6 +78,18 @@ def test_a_foreign_or_damaged_file_is_refused(tmp_path, suffix):
 def test_a_vector_that_is_none_is_refused(vector, message):
     with pytest.raises(ValueError, match=message):
         Embedding(vector, "abc", 1)
+
+
+@pytest.mark.parametrize("num_images", ["3", 2.5, -1, np.nan])
+def test_a_number_of_images_is_whole(num_images):
+    with pytest.raises(ValueError, match=r"^num_images is .*; allowed: a whole number of at least"):
+        Embedding(VECTOR, "abc", num_images)
+
+
+@pytest.mark.parametrize("sessions", ["monday", [1], [""], 3])
+def test_sessions_are_names(sessions):
+    with pytest.raises(TypeError, match=r"^sessions is .*; allowed: a list of names"):
+        Embedding(VECTOR, "abc", 1, sessions)
 
 
 def test_another_encoder_is_refused_and_an_array_accepted(tiny_run):

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import gazejax
+from gazejax.inference import networks
 from gazejax.runtime.devices import without_x64
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
@@ -66,6 +67,14 @@ def test_many_users_are_embedded_as_one_by_one(model):
         assert found[user].num_images == len(images)
     assert found["bob"].sessions == ("monday",)
     assert found["ann"].sessions == ()
+    sessions = (name for name in ["monday"])
+    assert model.embed([IMAGE], [FIXATIONS], sessions=sessions).sessions == ("monday",)
+    with pytest.raises(ValueError, match=r"^sessions has the user 'eve'; allowed: users of"):
+        model.embed_many(given, sessions={"eve": ["monday"]})
+    with pytest.raises(
+        TypeError, match=r"^sessions\['ann'\] is 'monday'; allowed: a list of names"
+    ):
+        model.embed_many(given, sessions={"ann": "monday"})
 
 
 @pytest.mark.parametrize(
@@ -358,6 +367,14 @@ def test_predict_names_the_bad_argument(model, arguments, error, message):
         model.predict(**arguments)
 
 
+@pytest.mark.parametrize("name", ["", None, 3])
+def test_a_name_is_a_text_or_a_path(name):
+    with pytest.raises(
+        TypeError, match=r"^name_or_folder is .*; allowed: the path of a folder, or"
+    ):
+        gazejax.load(name)
+
+
 def test_a_folder_that_is_no_workdir_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
         gazejax.load(tmp_path)
@@ -366,6 +383,8 @@ def test_a_folder_that_is_no_workdir_is_named(tmp_path):
 def test_64_bits_change_nothing(tiny_run, model):
     expected = model.embed([IMAGE], [FIXATIONS])
     with jax.enable_x64(True):
+        for cached in (networks._encoder_network, networks._saliency_network):
+            cached.cache_clear()  # As in a process that has these bits from its start.
         other = gazejax.load(tiny_run)
         assert other.digest == model.digest
         for one in (model, other):

@@ -64,7 +64,10 @@ def test_users_of_a_gallery_and_none_of_them(model):
     assert closed.matches[0].probability == pytest.approx(odds["near"] / sum(odds.values()))
     assert model.identify(probe, gallery, in_gallery=0).none_probability == 1
     far = model.identify(probe, {"far": embedding(model, 1e6)})
-    assert (far.none_probability, far.matches[0].probability) == (1, 0)
+    # No pair is more certain than ten thousand to one.
+    assert far.matches[0].probability == pytest.approx(1 / 10_001)
+    with pytest.raises(ValueError, match=r"^b has shape \(3,\); allowed: \(6,\)"):
+        model.compare(probe, Embedding(np.zeros(3), model.encoder_digest, 1))
 
 
 def test_what_cannot_be_compared_is_refused(model, tiny_run, tmp_path):
@@ -85,6 +88,11 @@ def test_what_cannot_be_compared_is_refused(model, tiny_run, tmp_path):
     (run / "calibration.json").unlink(missing_ok=True)
     with pytest.raises(ValueError, match=r"^the model is not calibrated: "):
         gazejax.load(run).compare(one, one)
-    (run / "calibration.json").write_text('{"within": {"1": {"slope": 2}}}')
-    with pytest.raises(ValueError, match=r"calibration.json has no curves, 'intercept'; allowed"):
-        gazejax.load(run)
+    for text, message in (
+        ('{"within": {"1": {"slope": 2}}}', "'intercept'"),
+        ('{"within": {"1": {"slope": -2, "intercept": 0}}}', "no row, or a value that is negative"),
+        ('{"other": {"1": {"slope": 2, "intercept": 0}}}', "tables other"),
+    ):
+        (run / "calibration.json").write_text(text)
+        with pytest.raises(ValueError, match=rf"calibration.json has no curves, {message}"):
+            gazejax.load(run)

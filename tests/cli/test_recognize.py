@@ -64,6 +64,10 @@ def test_a_person_is_found_in_a_gallery_or_is_none_of_it(run, people, tmp_path, 
     best, none = printed(capsys)
     assert best["user"].endswith("bob.npz")
     assert none["user"] is None
+    content = (gallery / "bob.npz").read_bytes()
+    (gallery / "bob.npz").write_bytes(content[:99])
+    assert main(probe) == 1  # Whom the file is of would be none of the gallery.
+    assert "bob.npz is not an embedding written by gazejax embed" in capsys.readouterr().err
     (gallery / "bob.npz").unlink()
     (gallery / "eve.npz").unlink()
     assert main(probe) == 1

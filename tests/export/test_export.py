@@ -81,13 +81,8 @@ def _flip(content: bytes) -> bytes:
         ("config.json", lambda text: text.replace(b'"format": 1', b'"format": 9'), "has format 9"),
         (
             "config.json",
-            lambda text: text.replace(b'"margin": 0.2', b'"margin": "x"'),
-            "does not fit this version of gazejax: config.encoder.loss.margin is 'x'",
-        ),
-        (
-            "config.json",
-            lambda text: text.replace(b'"embedding_size": 6', b'"embedding_size": 7'),
-            "model.safetensors is not a file of an exported model",
+            lambda text: text.replace(b'"sigma_frac": 0.03', b'"sigma_frac": 0.3'),
+            "config.json is damaged or was changed: its SHA-256 is another one",
         ),
     ],
 )
@@ -103,6 +98,10 @@ def test_a_damaged_or_foreign_file_is_refused(exported, tmp_path, name, change, 
 
 def test_a_file_that_is_missing_is_named(exported, tmp_path):
     copy = shutil.copytree(exported, tmp_path / "copy")
+    (copy / "model.safetensors").rename(tmp_path / "kept")
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors does not exist; copy"):
+        gazejax.load(copy)
+    (tmp_path / "kept").rename(copy / "model.safetensors")
     (copy / "config.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"config\.json does not exist; copy"):
         gazejax.load(copy)
