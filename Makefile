@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # What a module's tests share is made once, so a module stays in one process. The order is that of
 # tests/conftest.py.
-# The third process works while another one waits for a file or a program.
-BOTH_CORES := -n 3 --dist loadfile --no-loadscope-reorder
+BOTH_CORES := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test types tests test-real test-tensorflow models bench bench-check results docs clean
 

@@ -1,7 +1,7 @@
 """What users looked at, as programs give it: checked, filtered as in the training, and as pairs."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +98,36 @@ def make_pair(viewings: Viewings, number: int, image: ReadImage) -> Pair:
     """The pair of an image of `viewings`, by its number, and the gaze of the user on it."""
     gaze = viewings.xy_frac[number], viewings.duration_ms[number]
     return Pair(viewings.user, viewings.name_of(number), image, *gaze)
+
+
+class Tally:
+    """What was embedded of each user, counted as pairs come.
+
+    Attributes:
+        has_durations: whether the durations of all pairs of a user are known.
+    """
+
+    def __init__(self) -> None:
+        self.has_durations: dict[str, bool] = {}
+        self._sums: dict[str, np.ndarray] = {}
+
+    def count(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Yields the pairs as they are."""
+        for pair in pairs:
+            known = bool(pair.duration_ms.any())
+            self.has_durations[pair.user] = known and self.has_durations.get(pair.user, True)
+            sums = self._sums.setdefault(pair.user, np.zeros(3))
+            sums += 1, len(pair.xy_frac), pair.duration_ms.sum() / 1000
+            yield pair
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        """Number of viewings of each user, and the mean fixations and seconds of one."""
+        found = {}
+        for user, (viewings, fixations, seconds) in self._sums.items():
+            found[user] = {"viewings": viewings, "fixations": fixations / viewings}
+            if self.has_durations[user]:
+                found[user]["seconds"] = seconds / viewings
+        return found
 
 
 def make_pairs_by_image(

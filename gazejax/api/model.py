@@ -23,6 +23,7 @@ from gazejax.api.embedding import Embedding, check_encoder
 from gazejax.api.gaze import (
     GazeRules,
     PersonalGaze,
+    Tally,
     checked_viewings,
     make_pair,
     make_pairs_by_image,
@@ -44,6 +45,7 @@ from gazejax.config.derived import (
     map_size,
 )
 from gazejax.data import pretrained
+from gazejax.data.looks import warn_of_length
 from gazejax.data.reader import resize_map
 from gazejax.inference.enlarging import enlarge_maps
 from gazejax.inference.images import ReadImage, make_image_reader
@@ -135,8 +137,9 @@ class Model:
             sessions: names of the recording sessions that the gaze is of; empty: not known.
 
         The filters of the training (`config.data`) apply to the fixations of each image as to one
-        trial. A UserWarning says if the fixations or durations look like other units, or if
-        durations are missing that the encoder would read.
+        trial. A UserWarning says if the fixations or durations look like other units, if durations
+        are missing that the encoder would read, or if viewings are longer or shorter than in the
+        training.
 
         Returns:
             The user embedding: the mean over the pairs, float32.
@@ -238,19 +241,17 @@ class Model:
         self, pairs: Iterable[Pair], sessions: Mapping[str, Sequence[str]]
     ) -> dict[str, Embedding]:
         """Embeds the users of pairs, each with the names of the sessions of the user."""
-        has_durations: dict[str, bool] = {}
-
-        def noted() -> Iterator[Pair]:
-            for pair in pairs:
-                known = has_durations.get(pair.user, True)
-                has_durations[pair.user] = known and bool(pair.duration_ms.any())
-                yield pair
-
-        found = embed_pairs(self._embed_pairs, self._trained.encoder, noted())
+        tally = Tally()
+        found = embed_pairs(self._embed_pairs, self._trained.encoder, tally.count(pairs))
+        warn_of_length(self._trained.gaze_source.get("viewings", {}), tally.measure())
         digest = self.encoder_digest
         return {
             user: Embedding(
-                rows.mean(axis=0), digest, len(rows), sessions.get(user, ()), has_durations[user]
+                rows.mean(axis=0),
+                digest,
+                len(rows),
+                sessions.get(user, ()),
+                tally.has_durations[user],
             )
             for user, rows in found.items()
         }

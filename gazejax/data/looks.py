@@ -2,15 +2,19 @@
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Int
 
+from gazejax.types import Gaze
 from tfds_builders.common import plausibility
 
 # The advice after it names options of the command line.
 _OTHER_UNIT = re.compile(r"^(x and y|durations) look like [\w ]+, not (pixels|milliseconds)")
 _LEVEL_OF_CALLER = 3
+# Viewings that are longer by a quarter than those of any user of the training, or shorter.
+_SPREADS, _TOLERANCE = 4.0, 1.25
 
 
 def warn_of_units(
@@ -49,3 +53,65 @@ def warn_of_units(
                 "milliseconds",
                 stacklevel=_LEVEL_OF_CALLER,
             )
+
+
+def describe_viewings(
+    gaze: Gaze,
+    users: Int[np.ndarray, " user"],
+    images: Int[np.ndarray, " image"],
+    *,
+    has_durations: bool,
+) -> dict[str, dict[str, float]]:
+    """How long the viewings of a training are: an embedding depends on it.
+
+    Args:
+        gaze: of the data set.
+        users: the seen users.
+        images: the training images.
+        has_durations: whether the durations are known.
+
+    Returns:
+        `fixations` and, if known, `seconds` of a viewing: the `least` and the `most` mean of a
+        user, and the `spread`, the standard deviation of the viewings of a user.
+    """
+    length = np.asarray(gaze.viewing_length)[np.ix_(users, images)]
+    start = np.asarray(gaze.viewing_offset)[np.ix_(users, images)].astype(np.int64)
+    total_ms = np.append(0, np.cumsum(np.asarray(gaze.duration_ms, np.float64)))
+    quantities = {"fixations": length.astype(np.float64)}
+    if has_durations:
+        quantities["seconds"] = (total_ms[start + length] - total_ms[start]) / 1000
+    viewed = length > 0
+    found = {}
+    for name, values in quantities.items():
+        of_users = [row[seen] for row, seen in zip(values, viewed, strict=True) if seen.any()]
+        means = [float(row.mean()) for row in of_users]
+        spread = float(np.sqrt(np.mean([row.var() for row in of_users])))
+        found[name] = {"least": min(means), "most": max(means), "spread": spread}
+    return found
+
+
+def warn_of_length(
+    described: Mapping[str, Mapping[str, float]], measured: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Warns (UserWarning) if the viewings of users are longer or shorter than in the training.
+
+    Args:
+        described: from `describe_viewings`; empty: not known.
+        measured: of each user `viewings`, their number, and the mean `fixations` and, if known,
+            `seconds` of a viewing.
+    """
+    for user, means in measured.items():
+        for name, known in described.items():
+            # The mean of a few viewings scatters.
+            margin = _SPREADS * known["spread"] / means["viewings"] ** 0.5
+            least, most = known["least"] / _TOLERANCE, known["most"] * _TOLERANCE
+            if name in means and not least - margin <= means[name] <= most + margin:
+                of_user = f" of {user!r}" if user else ""
+                warnings.warn(
+                    f"viewings{of_user} have {means[name]:.1f} {name} on average, and those of "
+                    f"the training {known['least']:.1f} to {known['most']:.1f}: an embedding of "
+                    "other viewings differs for that alone; give the first part of longer ones",
+                    UserWarning,
+                    stacklevel=_LEVEL_OF_CALLER + 1,
+                )
+                return

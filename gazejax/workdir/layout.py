@@ -35,6 +35,7 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import STAGES, fold_configs
 from gazejax.config.errors import ConfigError
 from gazejax.config.validation import validate
+from gazejax.data.looks import describe_viewings
 from gazejax.data.reader import absolute_data_dir
 from gazejax.data.splits import Splits, named_splits, users_left_out
 from gazejax.inference.same_person import ScoreCalibration, curves_of
@@ -284,6 +285,12 @@ def write_description(
             "name": config.data.name,
             "digest": dataset.digest,
             "has_durations": dataset.has_durations,
+            "viewings": describe_viewings(
+                dataset.gaze,
+                splits.seen_users,
+                splits.train_images,
+                has_durations=dataset.has_durations,
+            ),
             **dataset.gaze_source,
         },
     )

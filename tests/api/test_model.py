@@ -22,6 +22,10 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
 FIXATIONS = np.array([[10.5, 40.0], [69.9, 0.0], [35.0, 25.0]])
 
 
+# Viewings have about ten fixations in the training.
+of_any_length = pytest.mark.filterwarnings("ignore:viewings have:UserWarning")
+
+
 @pytest.fixture(scope="module")
 def model(tiny_run):
     return gazejax.load(tiny_run)
@@ -40,6 +44,7 @@ def test_embeds_and_predicts_at_any_size(model, shape):
     assert saliency.sum(dtype=np.float64) == pytest.approx(1.0, abs=1e-5)
 
 
+@of_any_length
 def test_embedding_is_the_mean_over_pairs_however_many(model):
     other = IMAGE[::-1, :60]
     points = [FIXATIONS, FIXATIONS[2:]]
@@ -131,6 +136,7 @@ def test_a_run_of_stage_1_alone_embeds(tiny_run, tmp_path, model):
         alone.predict(IMAGE, embedding)
 
 
+@of_any_length
 def test_another_number_of_fixations_is_not_compiled_anew(model):
     import jax
 
@@ -284,6 +290,17 @@ def test_embed_warns_of_other_units(model, recwarn):
     assert not recwarn
     with pytest.warns(UserWarning, match="^x and y look like fractions, not pixels; "):
         model.embed([IMAGE], [FIXATIONS / 70])
+
+
+def test_embed_warns_of_viewings_of_another_length(model, recwarn):
+    ten = np.tile(FIXATIONS, (4, 1))[:10]
+    model.embed([IMAGE] * 9, [ten] * 9)
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"^viewings have 40.0 fixations on average, and those of"):
+        model.embed([IMAGE] * 9, [np.tile(ten, (4, 1))] * 9)
+    gaze = gazejax.api.PersonalGaze(np.tile(ten, (4, 1)), [0] * 40, None)
+    with pytest.warns(UserWarning, match=r"^viewings of 'ann' have 40.0 fixations on average, and"):
+        model.embed_people([(IMAGE, {"ann": gaze})] * 9)
 
 
 @pytest.mark.parametrize(

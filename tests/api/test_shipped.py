@@ -12,7 +12,7 @@ from gazejax.cli.main import main
 from tests.tiny import ROOT
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
-FIXATIONS = [[40.0, 30.0], [20.5, 10.0]]
+FIXATIONS = np.linspace((40.0, 30.0), (20.5, 10.0), 9)  # Nine in 2 s, as in the training.
 MODELS = shipped_models()
 MOST_BYTES = 5_000_000
 
@@ -42,7 +42,7 @@ def test_a_shipped_model_knows_no_user_of_its_training(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_shipped_model_embeds_and_predicts_with_and_without_durations(name):
     model = gazejax.load(name)
-    known = {"durations_ms": [[200.0, 300.0]]} if model.reads_durations else {}
+    known = {"durations_ms": [[220.0] * 9]} if model.reads_durations else {}
     embedding = model.embed([IMAGE], [FIXATIONS], **known)
     assert embedding.has_durations == model.reads_durations
     assert not model.needs_durations

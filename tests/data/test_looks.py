@@ -1,8 +1,12 @@
-"""Units of gaze that a program gives, from the numbers alone."""
+"""Units and length of gaze that a program gives, from the numbers alone."""
+
+import warnings
 
 import numpy as np
+import pytest
 
-from gazejax.data.looks import warn_of_units
+from gazejax.data.looks import describe_viewings, warn_of_length, warn_of_units
+from gazejax.types import Gaze
 
 
 def test_other_units_are_warned_of(recwarn):
@@ -22,3 +26,51 @@ def test_other_units_are_warned_of(recwarn):
         wrong = [factor * one for one in times]
         assert messages(points, wrong) == [f"durations look like {unit}, not milliseconds"]
         assert messages(points, wrong, has_durations=False) == []
+
+
+# Fixations of users 0, 1 and 2 on three images.
+LENGTH = np.array([[2, 4, 0], [1, 1, 1], [9, 9, 9]], np.int32)
+
+
+def gaze():
+    number = int(LENGTH.sum())
+    return Gaze(
+        np.full((number, 2), 0.5, np.float32),
+        np.full(number, 500, np.float32),
+        (np.cumsum(LENGTH.ravel()) - LENGTH.ravel()).reshape(LENGTH.shape).astype(np.int32),
+        LENGTH,
+        np.ones(3, np.float32),
+    )
+
+
+def test_means_of_users_and_spread_of_viewings_by_hand():
+    users, images = np.array([0, 1]), np.arange(3)  # User 2 is not in the training.
+    found = describe_viewings(gaze(), users, images, has_durations=True)
+    # User 0 has 2 and 4, of variance 1, and user 1 always 1.
+    assert found["fixations"] == {"least": 1.0, "most": 3.0, "spread": pytest.approx(0.5**0.5)}
+    assert found["seconds"] == {"least": 0.5, "most": 1.5, "spread": pytest.approx(0.5**1.5)}
+    assert set(describe_viewings(gaze(), users, images, has_durations=False)) == {"fixations"}
+
+
+def test_only_users_beyond_the_training_are_warned_of():
+    described = {"fixations": {"least": 8.0, "most": 10.0, "spread": 2.0}}
+
+    def warned(fixations, viewings):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_of_length(
+                described, {"ann": {"viewings": float(viewings), "fixations": fixations}}
+            )
+        return [str(one.message) for one in caught]
+
+    # From 8 / 1.25 to 10 * 1.25, and a margin of four standard deviations of the mean: 8 of one
+    # viewing, 2 of sixteen.
+    assert not warned(20.0, 1)
+    assert not warned(14.0, 16)
+    assert not warned(5.0, 16)
+    [message] = warned(15.0, 16)
+    assert message.startswith("viewings of 'ann' have 15.0 fixations on average, and those of ")
+    assert "8.0 to 10.0" in message
+    assert warned(4.0, 16)
+    described.clear()  # As in a run of an earlier version.
+    assert not warned(99.0, 16)

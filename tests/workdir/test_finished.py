@@ -62,6 +62,6 @@ def test_a_stage_that_was_never_trained_is_not_missed(run):
     costs = json.loads((run / "resources.json").read_text())
     del costs["universal"]
     (run / "resources.json").write_text(json.dumps(costs))
-    assert gazejax.load(run)._universal_params is None
+    assert gazejax.load(run)._trained.universal is None
     assert check_finished(run) == ["encoder", "saliency"]
     assert check_finished(run, ("universal",)) == []
