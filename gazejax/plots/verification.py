@@ -1,6 +1,6 @@
 """ROC curves, and metrics against the number of images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,13 @@ def plot_roc_curves(
     save_png(drawing, path)
 
 
-def plot_reliability(
-    path: Path, *, tables: Mapping[str, Mapping[str, Mapping[str, Sequence[float | None]]]]
-) -> None:
+def plot_reliability(path: Path, *, tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     """Draws how often pairs are of one person over how likely they were said to be.
 
     Args:
         path: the PNG file to write.
-        tables: for each table ("within", "across") and n, `predicted` and `observed` of each bin;
-            None for an empty one.
+        tables: for each table ("within", "across") and n, a row with `predicted` and `observed` of
+            each bin; None for an empty one.
 
     Raises:
         ValueError: if there is no table.

@@ -45,6 +45,11 @@ def draw_sizes(path):
     plots.plot_metrics_against_size(path, table=table(), metric="roc_auc", chance=None)
 
 
+def draw_reliability(path):
+    row = {"slope": 1.0, "predicted": [0.1, None, 0.9], "observed": [0.2, None, 1.0]}
+    verification.plot_reliability(path, tables={"within": {"1": row, "10": row}, "across": {}})
+
+
 def draw_scatter(path, num_users=5):
     generator = np.random.default_rng(0)
     plots.plot_embedding_scatter(
