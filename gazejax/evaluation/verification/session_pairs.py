@@ -25,8 +25,8 @@ def common_pairs(
         [[0, 1, 2], [[0, 1]]]
     """
     number = is_possible.sum(axis=0)
-    best = np.unravel_index(number.argmax(), number.shape)
-    users = np.flatnonzero(is_possible[:, *best])
+    one, other = np.unravel_index(number.argmax(), number.shape)
+    users = np.flatnonzero(is_possible[:, one, other])
     if not len(users):
         return users, np.zeros((0, 2), int)
     return users, np.argwhere(is_possible[users].all(axis=0))
