@@ -102,7 +102,7 @@ def _embed(arguments: argparse.Namespace) -> None:
     for output in outputs:
         if not arguments.all or output.exists():
             check_output("--out", output, inputs, [".npz"], is_embedding)
-    model = load(arguments.model)
+    model = load(folder)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(
             f"{', '.join(map(str, source.tables))} has no column duration_ms; the encoder of "

@@ -36,14 +36,14 @@ def main(argv: list[str] | None = None) -> int:
     # Tracing makes many small objects that live: looking for garbage every 700 of them, as Python
     # does, takes an eighth of a short training.
     gc.set_threshold(50_000)
-    allocator.keep_freed_memory()
-    cache.keep_compiled()
     parser = make_parser()
     arguments, others = parser.parse_known_args(argv)
     if "config_values" in arguments:
         arguments.config_values = others
     elif others:
         parser.error(f"unknown argument {others[0]!r}; see gazejax {arguments.command} --help")
+    allocator.keep_freed_memory()
+    cache.keep_compiled()
     arguments.run(arguments)
     return 0
 

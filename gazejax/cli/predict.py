@@ -64,7 +64,8 @@ def add_parser(commands: Any) -> None:
 def _predict(arguments: argparse.Namespace) -> None:
     paths = arguments.embedding or []
     is_folder, overlay = len(paths) > 1, arguments.overlay
-    inputs = [arguments.image, *paths, *run_files(find_model(arguments.model))]
+    folder = find_model(arguments.model)
+    inputs = [arguments.image, *paths, *run_files(folder)]
     outputs = [arguments.out]
     if is_folder:
         outputs = _outputs_of_many(arguments.out, overlay, paths)
@@ -73,7 +74,7 @@ def _predict(arguments: argparse.Namespace) -> None:
             _check_outputs(out, overlay, inputs)
     image = pictures.read_pixels(arguments.image, exif=arguments.exif)
     embeddings = [Embedding.load(path) for path in paths]
-    model = load(arguments.model)
+    model = load(folder)
     for path, embedding in zip(paths, embeddings, strict=True):
         check_encoder(embedding, model.encoder_digest, str(path))
     if not is_folder:

@@ -87,12 +87,23 @@ def log_odds(calibration: ScoreCalibration, score: float, num_images: float) -> 
     return float(slope * score + intercept)
 
 
-def curves_of(rows: Mapping[str, Mapping[str, Any]]) -> ScoreCalibration:
-    """The curves of rows with `slope` and `intercept`, by n as text.
+def read_curves(
+    tables: Mapping[str, Mapping[str, Mapping[str, Any]]],
+) -> dict[str, ScoreCalibration]:
+    """The curves of stored tables, `within` a session and `across` sessions; empty of none.
+
+    Args:
+        tables: of each table, rows with `slope` and `intercept`, by n as text.
 
     Raises:
-        KeyError, TypeError, ValueError: if there is none, or a row is of another form.
+        KeyError, TypeError, ValueError: if a table or a row is of another form.
     """
+    if not tables.keys() <= {"within", "across"} or (tables and "within" not in tables):
+        raise ValueError(f"tables {', '.join(tables)}")
+    return {table: _curves_of(rows) for table, rows in tables.items()}
+
+
+def _curves_of(rows: Mapping[str, Mapping[str, Any]]) -> ScoreCalibration:
     sizes = sorted(rows, key=int)
     number = np.array([int(size) for size in sizes])
     slope, intercept = (

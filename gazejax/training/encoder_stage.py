@@ -36,8 +36,6 @@ from gazejax.training.optimizer import make_optimizer
 from gazejax.training.stage import Stage
 from gazejax.training.step import LossFunction
 
-_WITHOUT = "without_durations"  # The one key of virtual sessions that is no spread.
-
 
 def make_encoder_stage(
     name: str, config: ConfigDict, inputs: StageInputs, devices: list[jax.Device]
@@ -105,8 +103,8 @@ def _encoder_loss(
     if prepare is None:
         raise TypeError("network is no encoder")
     has_sessions = any(virtual_sessions.values())
-    spreads = {name: value for name, value in virtual_sessions.items() if name != _WITHOUT}
-    share_with_durations = 1 - virtual_sessions[_WITHOUT]
+    spreads = {**virtual_sessions}
+    share_with_durations = 1 - spreads.pop("without_durations")
 
     def loss(
         params: Any, constants: StageArrays, batch: StreamedBatch | None, key: Array, device: Array

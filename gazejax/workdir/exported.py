@@ -16,18 +16,14 @@ from typing import Any
 import jax
 import numpy as np
 import safetensors.numpy
-from ml_collections import ConfigDict
 
 from gazejax.config.derived import INPUTS, has_preference_vector, map_size
-from gazejax.config.errors import ConfigError
-from gazejax.config.validation import validate
 from gazejax.inference.networks import encoder_network, saliency_network
-from gazejax.inference.same_person import curves_of
+from gazejax.inference.same_person import read_curves
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
 from gazejax.workdir import layout
-from gazejax.workdir.layout import with_tuples
 from gazejax.workdir.trained import Trained
 
 ARRAYS_FILE, CONFIG_FILE, CARD_FILE = "model.safetensors", "config.json", "README.md"
@@ -123,7 +119,7 @@ def read_exported(folder: Path) -> Trained:
         found, values = stored["format"], stored["config"]
         digest, encoder_digest = stored["arrays_sha256"], stored["encoder_digest"]
         num_seen_users, gaze_source = int(stored["num_seen_users"]), dict(stored["gaze_source"])
-        calibration = {table: curves_of(rows) for table, rows in stored["calibration"].items()}
+        calibration = read_curves(stored["calibration"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _foreign(folder / CONFIG_FILE) from error
     if found != _FORMAT:
@@ -133,12 +129,7 @@ def read_exported(folder: Path) -> Trained:
             f"{folder / CONFIG_FILE} is damaged or was changed: its SHA-256 is another one; "
             "allowed: the file as it was exported: copy it again"
         )
-    config = ConfigDict(with_tuples(values))
-    try:
-        validate(config)
-    except ConfigError as error:
-        text = f"{folder} does not fit this version of gazejax: {error}"
-        raise ConfigError(error.key, error.value, error.allowed, text) from error
+    config = layout.validated_config(values, folder)
     content = (folder / ARRAYS_FILE).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(

@@ -38,7 +38,7 @@ from gazejax.config.validation import validate
 from gazejax.data.looks import describe_viewings
 from gazejax.data.reader import absolute_data_dir
 from gazejax.data.splits import Splits, named_splits, users_left_out
-from gazejax.inference.same_person import ScoreCalibration, curves_of
+from gazejax.inference.same_person import ScoreCalibration, read_curves
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import source_commit, write_arrays, write_json
@@ -87,11 +87,24 @@ def load_config(workdir: Path) -> ConfigDict:
     values = _read_object(path).get("config")
     if not isinstance(values, dict):
         raise _damaged(path, "has no entry 'config' of keys and values")
+    return validated_config(values, workdir)
+
+
+def validated_config(values: Mapping[str, Any], folder: Path) -> ConfigDict:
+    """The config of values that were read from JSON.
+
+    Args:
+        values: every key of the config.
+        folder: where they were read, for the error.
+
+    Raises:
+        ConfigError: if the config is not one of this version.
+    """
     config = ConfigDict(with_tuples(values))
     try:
         validate(config)
     except ConfigError as error:
-        text = f"{workdir} does not fit this version of gazejax: {error}"
+        text = f"{folder} does not fit this version of gazejax: {error}"
         raise ConfigError(error.key, error.value, error.allowed, text) from error
     return config
 
@@ -214,10 +227,7 @@ def load_calibration(workdir: Path) -> dict[str, ScoreCalibration]:
     if not path.is_file():
         return {}
     try:
-        found = {table: curves_of(rows) for table, rows in _read_object(path).items()}
-        if not found.keys() <= {"within", "across"} or (found and "within" not in found):
-            raise ValueError(f"tables {', '.join(found)}")
-        return found
+        return read_curves(_read_object(path))
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"has no curves, {error}") from None
 
