@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gazejax.evaluation.report import format_value, headline, markdown_table
+from gazejax.evaluation.formats import format_value, markdown_table
+from gazejax.evaluation.report import headline
 
 END = "<!-- end of results -->"
 _CONTROLS = {

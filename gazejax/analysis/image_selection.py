@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gazejax.evaluation.folds import Fold, Run, open_run, resample_users_of
-from gazejax.evaluation.report import format_value, markdown_table
+from gazejax.evaluation.formats import format_value, markdown_table
 from gazejax.evaluation.verification import protocol
 from gazejax.evaluation.verification.verify_users import difference, with_intervals
 from gazejax.metrics import verification

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from gazejax.data import reader
 from gazejax.evaluation.folds import GROUPS, Fold, open_run
-from gazejax.evaluation.report import markdown_table
+from gazejax.evaluation.formats import markdown_table
 from gazejax.evaluation.verification import protocol
 from gazejax.inference.networks import saliency_network
 from gazejax.inputs.maps import to_density

@@ -5,8 +5,11 @@ after `DETAILS`. Brackets contain the 95 % interval. The part before `DETAILS` i
 README.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from gazejax.evaluation.few_shot.tables import few_shot_users, format_few_shot
+from gazejax.evaluation.formats import format_count, format_value, markdown_table
 
 DETAILS = "## Details"
 
@@ -75,9 +78,6 @@ _METRICS = {
     "information_gain": "IG over the center prior, bits",
 }
 
-_FEW_SHOT_METRICS = {"rank1": "rank-1", "rank3": "rank-3", "mrr": "MRR"}
-
-
 _COPIES_ARE_UNKNOWN = (
     " **Copies of trained images were not sought**: a data set of the training is not prepared, or "
     "there are no pictures. No image has the name of a trained image."
@@ -87,16 +87,20 @@ _COPIES_ARE_UNKNOWN = (
 def format_evaluation_on(result: Mapping[str, Any]) -> str:
     """Formats the result of `run.evaluate_on` as Markdown."""
     compared = result["compared"]
-    first = next(iter(result["encoder"]["encoder"].values()))
+    tables = [result[table]["encoder"] for table in _TABLES_OF_STAGE_1 if table in result]
+    users = format_count(_num_users(tables[0]))
+    if len(tables) > 1:
+        users += f" ({format_count(_num_users(tables[1]))} across {compared['sessions']})"
+    first = next(iter(tables[0].values()))
     return "\n\n".join(
         [
             _SESSIONS[compared.get("sessions")],
-            f"{first['num_users']} users of `{compared['data']}`, {first['num_images']} images; "
+            f"{users} users of `{compared['data']}`, {first['num_images']} images; "
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
             f"{compared['commit']}, {compared['date']}. In brackets: 95 % interval over users and "
             f"images.{'' if compared['copies_are_known'] else _COPIES_ARE_UNKNOWN}"
-            + _of_few(first["num_users"]),
+            + _of_few(number for rows in tables for number in _num_users(rows)),
             *_tables_of_stage_1(result, compared),
         ]
     )
@@ -114,20 +118,29 @@ def format_evaluation(result: Mapping[str, Any]) -> str:
 
 
 def _headlines(result: Mapping[str, Any]) -> list[str]:
-    rows = [row for methods in result["encoder"].values() for row in methods["encoder"].values()]
-    of_few = _of_few(min(row["num_users"] for row in rows))
+    of_maps = [result[key][group] for group, key in _tables_of_stage_2(result)]
+    tables = [rows for of_table in _encoder_rows(result).values() for rows in of_table.values()]
+    of_few = _of_few(
+        number
+        for rows in (*tables, *({n: row["own"] for n, row in of.items()} for of in of_maps))
+        for number in _num_users(rows)
+    )
     parts = [_what_was_compared(result["compared"]) + of_few, _headline_of_stage_1(result)]
     if "saliency" in result:
         parts.append(_headline_of_stage_2(result))
     if "few_shot" in result:
-        parts.append(_few_shot(result["few_shot"]))
+        parts.append(format_few_shot(result["few_shot"], _METHODS))
     return parts
 
 
 def _details(result: Mapping[str, Any]) -> list[str]:
     parts = []
     for group, methods in result["encoder"].items():
-        parts.append(f"### Verification: {_users(group, methods['encoder'])}")
+        users = _users(group, methods["encoder"])
+        if across := result.get("encoder" + ACROSS, {}).get(group):
+            number = format_count(_num_users(across["encoder"]))
+            users += f"; {number} users across {result['compared']['sessions']}"
+        parts.append(f"### Verification: {users}")
         of_group = {
             key: result[key][group]
             for table in _TABLES_OF_STAGE_1
@@ -137,14 +150,14 @@ def _details(result: Mapping[str, Any]) -> list[str]:
         parts += _tables_of_stage_1(of_group, result["compared"])
     for group, key in _tables_of_stage_2(result):
         sizes = result[key][group]
-        users = _users(group, next(iter(sizes.values())))
+        users = _users(group, {n: rows["own"] for n, rows in sizes.items()})
         parts.append(f"### Prediction{_where(key, result['compared'])}: {users}")
         parts.append(_conditions_table(sizes))
         parts.append("Paired differences, and p-values of own better than swapped:")
         parts.append(_saliency_differences_table(result[f"{key}_differences"][group]))
     if "few_shot" in result:
         parts.append("### Few-shot identification: rank-1 of each user")
-        parts.append(_few_shot_users(result["few_shot"]))
+        parts.append(few_shot_users(result["few_shot"], _METHODS))
     return parts
 
 
@@ -153,8 +166,23 @@ def headline(evaluation: str) -> str:
     return evaluation.split(DETAILS)[0].strip()
 
 
-def _of_few(num_users: int) -> str:
-    return f" Intervals over {num_users} users are too narrow." if num_users < 5 else ""
+def _of_few(num_users: Iterable[int]) -> str:
+    few = [number for number in num_users if number < 5]
+    return f" Intervals over {format_count(few)} users are too narrow." if few else ""
+
+
+def _num_users(rows: Mapping[str, Any]) -> list[int]:
+    """How many users are compared, at each n."""
+    return [row["num_users"] for row in rows.values()]
+
+
+def _encoder_rows(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Rows of the encoder by n, of each table of stage 1 and group of users."""
+    return {
+        table: {group: methods["encoder"] for group, methods in result[table].items()}
+        for table in _TABLES_OF_STAGE_1
+        if table in result
+    }
 
 
 def _what_was_compared(compared: Mapping[str, Any]) -> str:
@@ -181,7 +209,9 @@ def _what_was_compared(compared: Mapping[str, Any]) -> str:
 
 def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
     compared, groups = result["compared"], result["encoder"]
-    sizes = list(next(iter(groups.values()))["encoder"])
+    of_encoder = _encoder_rows(result)
+    # Gallery and probe of one session divide its images: n may be smaller than across sessions.
+    sizes = sorted({n for of in of_encoder.values() for rows in of.values() for n in rows}, key=int)
     lines = []
     for group, methods in groups.items():
         for method in _in_order(methods):
@@ -197,8 +227,11 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
                             for size in sizes
                         ]
                         lines.append([name, STAGE_1_METRICS[metric], *values])
-    count = {group: rows["encoder"][sizes[0]]["num_users"] for group, rows in groups.items()}
-    users = ", ".join(f"{number} {group}" for group, number in count.items())
+    users = "; ".join(
+        ", ".join(f"{format_count(_num_users(rows))} {group}" for group, rows in of.items())
+        + _across(table, compared)
+        for table, of in of_encoder.items()
+    )
     return (
         f"**Verification.** Users ({users}) compared by n enrolment and n probe images. "
         f"{_SESSIONS[compared.get('sessions')]}\n\n"
@@ -261,54 +294,6 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
         "calibrated universal map (IG of `own` over the center prior):\n\n"
         + markdown_table(header, lines)
     )
-
-
-def _few_shot(few_shot: Mapping[str, Any]) -> str:
-    """Few-shot identification: one row for each method and metric, one column for each n."""
-    sizes = list(few_shot["one_viewing"]["encoder"])
-    lines = [
-        [title, _FEW_SHOT_METRICS[metric], *(format_value(rows[size], metric) for size in sizes)]
-        for title, rows, metrics in _few_shot_rows(few_shot)
-        for metric in metrics
-    ]
-    lines += [
-        ["chance", title, *[format_value(few_shot["chance"], metric)] * len(sizes)]
-        for metric, title in _FEW_SHOT_METRICS.items()
-    ]
-    return (
-        f"**Few-shot identification.** {few_shot['num_users']} unseen users enrol with n training "
-        f"images ({few_shot['num_draws']} draws). Probes are {few_shot['num_images']} test images: "
-        "one viewing, or all viewings of a user averaged; or one viewing, by which user's "
-        "predicted map gives its fixations the highest mean log density. Ties count as errors; the "
-        "intervals resample few users:\n\n"
-        + markdown_table(["probe: method", "metric", *(f"n = {size}" for size in sizes)], lines)
-    )
-
-
-def _few_shot_rows(
-    few_shot: Mapping[str, Any],
-) -> list[tuple[str, Mapping[str, Any], Sequence[str]]]:
-    """Title, rows by n and shown metrics of each kind of probe and method."""
-    found: list[tuple[str, Mapping[str, Any], Sequence[str]]] = [
-        (f"{probe}: {_METHODS[method]}", rows, ["rank1"])
-        for probe, key in (("one viewing", "one_viewing"), ("all viewings", "all_viewings"))
-        for method, rows in few_shot[key].items()
-    ]
-    if "own_map" in few_shot:
-        title = "one viewing: predicted map that fits best"
-        found.append((title, few_shot["own_map"], list(_FEW_SHOT_METRICS)))
-    return found
-
-
-def _few_shot_users(few_shot: Mapping[str, Any]) -> str:
-    rows_of = _few_shot_rows(few_shot)
-    names = next(iter(rows_of[0][1].values()))["users"]
-    lines = [
-        [title, size, *(format_value(row["users"][name], "rank1") for name in names)]
-        for title, rows, _ in rows_of
-        for size, row in rows.items()
-    ]
-    return markdown_table(["probe: method", "n", *(f"user {name}" for name in names)], lines)
 
 
 def _in_order(methods: Iterable[str]) -> list[str]:
@@ -377,23 +362,5 @@ def _saliency_differences_table(sizes: Mapping[str, Any]) -> str:
 
 
 def _users(group: str, rows: Mapping[str, Any]) -> str:
-    row = next(iter(rows.values()))
-    return f"{row['num_users']} {group} users, {row['num_images']} images, {row['num_draws']} draws"
-
-
-def format_value(row: Mapping[str, Any], key: str, *, signed: bool = False) -> str:
-    """Formats a metric with its interval; a dash if the metric is None."""
-    if row[key] is None:
-        return "-"
-    form = "+.3f" if signed else ".3f"
-    # A value that rounds to zero has no sign.
-    number, *interval = (
-        f"{round(value, 3) + 0.0:{form}}" for value in (row[key], *row.get(f"{key}_interval", []))
-    )
-    return f"{number} [{', '.join(interval)}]" if interval else number
-
-
-def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Formats a table in Markdown."""
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    row, users = next(iter(rows.values())), format_count(_num_users(rows))
+    return f"{users} {group} users, {row['num_images']} images, {row['num_draws']} draws"

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gazejax.evaluation.report import ACROSS, STAGE_1_METRICS, format_value, markdown_table
+from gazejax.evaluation.formats import format_value, markdown_table
+from gazejax.evaluation.report import ACROSS, STAGE_1_METRICS
 
 
 def format_comparison(
@@ -64,12 +65,12 @@ def _what_was_averaged(compared: Mapping[str, Any]) -> str:
 
 
 def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]], compared: Mapping[str, Any]) -> str:
-    sizes = sorted({row["n"] for row in rows if row["metric"] == "roc_auc"})
     titles = {
         metric + end: STAGE_1_METRICS[metric] + title
         for end, title in (("", ""), (ACROSS, f", across {compared['sessions']}"))
         for metric in ("roc_auc", "rank1")
     }
+    sizes = sorted({row["n"] for row in rows if row["metric"] in titles})
     lines = []
     for users in dict.fromkeys(row["users"] for row in rows):
         for metric, title in titles.items():

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gazejax.config.derived import duration_use
-from gazejax.evaluation.report import ACROSS, format_value, markdown_table
+from gazejax.evaluation.formats import format_value, markdown_table
+from gazejax.evaluation.report import ACROSS
 from gazejax.workdir.trained import Trained
 
 _CARD = """\
