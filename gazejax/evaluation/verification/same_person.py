@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from gazejax.evaluation.folds import Fold, Run
-from gazejax.evaluation.report import ACROSS, markdown_table
+from gazejax.evaluation.formats import markdown_table
+from gazejax.evaluation.report import ACROSS
 from gazejax.evaluation.verification import protocol
 from gazejax.evaluation.verification.verify_users import variants_of
 from gazejax.inference.same_person import fit_curve, reliability
@@ -33,7 +34,7 @@ def calibrate_scores(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
         `within` and, where users have two sessions, `across`: for each n `slope`, `intercept`,
         `num_users`, and of users whom a curve was not fitted on, `calibration_error`, `predicted`,
         `observed` and `weight` of ten bins; see `inference.same_person`. Empty with fewer than four
-        unseen users.
+        unseen users within a session, even if more have two sessions.
     """
     as_fitted = run._replace(folds=[_as_fitted(fold) for fold in run.folds])
     found: dict[str, dict[str, dict[str, Any]]] = {}
@@ -43,7 +44,7 @@ def calibrate_scores(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
             row = _calibrate(variant.score(size))
             if row:
                 found.setdefault(name, {})[str(size)] = row
-    return found
+    return found if "within" in found else {}
 
 
 def format_calibration(calibration: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:

@@ -4,8 +4,10 @@ import numpy as np
 
 from gazejax.evaluation.folds import Fold, Run
 from gazejax.evaluation.verification.protocol import UserRepresentations, at_any_size
+from gazejax.evaluation.verification.same_person import calibrate_scores
 from gazejax.evaluation.verification.sessions import RecordingRepresentations
 from gazejax.evaluation.verification.verify_users import verify_users
+from gazejax.inference.same_person import read_curves
 from gazejax.metrics import verification
 from tests.tiny import read_config
 
@@ -27,14 +29,19 @@ def represented(viewed, *, first=0, sessions=0):
     )
 
 
-def tables_of(group, tiny_dataset, compared, recorded=None):
+def made_run(group, tiny_dataset, compared, recorded=None, sizes=(2, 4)):
     config = read_config("synthetic_gaze")
-    config.eval.update(num_images=(2, 4), num_draws=20, num_resamples=20)
+    config.eval.update(num_images=sizes, num_draws=20, num_resamples=20)
+    config.encoder.comparison.kind = "distance"
     num_images = compared[group]["encoder"].viewed.shape[1]
     splits = type("Splits", (), {"test_images": np.arange(num_images)})
     fold = Fold(None, config, splits, {}, None, None, compared, recorded or {})
     dataset = tiny_dataset._replace(user_ids=tuple(map(str, range(20))))
-    return verify_users(group, Run(None, config, dataset, [fold]))[0]
+    return Run(None, config, dataset, [fold])
+
+
+def tables_of(group, *of_run):
+    return verify_users(group, made_run(group, *of_run))[0]
 
 
 def test_a_control_that_one_group_lacks_stands_in_the_table_of_the_other(tiny_dataset):
@@ -77,3 +84,18 @@ def test_a_control_of_other_users_than_those_of_the_encoder_is_left_out(tiny_dat
     for table in ("encoder", "encoder_across_sessions"):
         assert list(tables[table]) == ["encoder", "chance"]
         assert f"encoder_truncated left out of table {table} of unseen users" in printed
+
+
+def test_no_curve_across_sessions_is_written_without_one_within(tiny_dataset):
+    # All users have two sessions with other images each; three have a third one with all images.
+    viewed = np.zeros((18, 40), bool)
+    viewed[0::3, :20] = viewed[1::3, 20:] = viewed[2:9:3] = True
+    methods = {"unseen": {"encoder": represented(viewed, sessions=3)}}
+    joined = {"unseen": {"encoder": represented(np.ones((6, 40), bool))}}
+    for sizes, names in (((5, 20), {"within", "across"}), ((20,), set())):
+        run = made_run("unseen", tiny_dataset, joined, methods, sizes)
+        tables = verify_users("unseen", run)[0]
+        assert tables["encoder"]["encoder"]["20"]["num_users"] == 3
+        assert tables["encoder_across_sessions"]["encoder"]["20"]["num_users"] == 6
+        found = calibrate_scores(run)
+        assert found.keys() == read_curves(found).keys() == names
