@@ -51,7 +51,8 @@ def short_table(
 ) -> str:
     """The few rows of an evaluation that stand in the README, as Markdown.
 
-    The best control is the one with the highest ROC-AUC at the smallest n of the table.
+    The best control is the one with the highest ROC-AUC at the smallest n of the table. Truncated
+    scanpaths, which the same encoder embeds, are not among them.
 
     Args:
         evaluation: what `evaluation.json` holds, with both stages.
@@ -66,7 +67,7 @@ def short_table(
         best = max(controls, key=lambda method: methods[method][sizes[0]]["roc_auc"])
         for name, method in (
             ("**encoder**", "encoder"),
-            (f"best control: {_CONTROLS[best]}", best),
+            (f"best control but truncated scanpaths: {_CONTROLS[best]}", best),
         ):
             of_method = [methods[method].get(size, {"roc_auc": None}) for size in sizes]
             values = [format_value(row, "roc_auc") for row in of_method]

@@ -113,7 +113,8 @@ def test_the_short_table_names_the_best_control():
     assert lines[2] == model
     # 0.625 is above 0.5 at n = 10; it is not known at n = 50.
     assert lines[3] == (
-        "| ROC-AUC, best control: fixation statistics | seen | 0.625 [0.375, 0.875] | - |"
+        "| ROC-AUC, best control but truncated scanpaths: fixation statistics | seen "
+        "| 0.625 [0.375, 0.875] | - |"
     )
     assert lines[7].startswith("| IG, own - mean | seen | +0.000 [-0.250, +0.250] |")
     assert lines[-2:] == [
