@@ -88,9 +88,9 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
     """Formats the result of `run.evaluate_on` as Markdown."""
     compared = result["compared"]
     tables = [result[table]["encoder"] for table in _TABLES_OF_STAGE_1 if table in result]
-    users = format_count(_num_users(tables[0]))
-    if len(tables) > 1:
-        users += f" ({format_count(_num_users(tables[1]))} across {compared['sessions']})"
+    users, across = (format_count(_num_users(tables[place])) for place in (0, -1))
+    if across != users:
+        users += f" ({across} across {compared['sessions']})"
     first = next(iter(tables[0].values()))
     return "\n\n".join(
         [
@@ -137,8 +137,9 @@ def _details(result: Mapping[str, Any]) -> list[str]:
     parts = []
     for group, methods in result["encoder"].items():
         users = _users(group, methods["encoder"])
-        if across := result.get("encoder" + ACROSS, {}).get(group):
-            number = format_count(_num_users(across["encoder"]))
+        across = result.get("encoder" + ACROSS, {}).get(group, methods)["encoder"]
+        number = format_count(_num_users(across))
+        if number != format_count(_num_users(methods["encoder"])):
             users += f"; {number} users across {result['compared']['sessions']}"
         parts.append(f"### Verification: {users}")
         of_group = {
@@ -227,11 +228,13 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
                             for size in sizes
                         ]
                         lines.append([name, STAGE_1_METRICS[metric], *values])
-    users = "; ".join(
-        ", ".join(f"{format_count(_num_users(rows))} {group}" for group, rows in of.items())
-        + _across(table, compared)
+    counts = {
+        table: ", ".join(f"{format_count(_num_users(rows))} {group}" for group, rows in of.items())
         for table, of in of_encoder.items()
-    )
+    }
+    users = counts["encoder"]
+    if (across := counts.get("encoder" + ACROSS, users)) != users:
+        users += f"; {across}, across {compared['sessions']}"
     return (
         f"**Verification.** Users ({users}) compared by n enrolment and n probe images. "
         f"{_SESSIONS[compared.get('sessions')]}\n\n"
