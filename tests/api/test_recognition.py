@@ -82,7 +82,7 @@ def test_what_cannot_be_compared_is_refused(model, tiny_run, tmp_path):
         model.identify(one, {})
     with pytest.raises(ValueError, match=r"^gallery\['ann'\] is an embedding by the encoder 0123"):
         model.identify(one, {"ann": embedding(model, 0.0, digest="0123")})
-    with pytest.raises(ValueError, match=r"^k is 0 and in_gallery 0.5; allowed"):
+    with pytest.raises(ValueError, match=r"^k is 0; allowed: a whole number of at least 1"):
         model.identify(one, {"ann": one}, k=0)
     run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "calibration.json").unlink(missing_ok=True)

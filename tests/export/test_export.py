@@ -46,7 +46,7 @@ def test_the_files_say_what_they_are_and_of_no_user(exported):
     assert row.startswith("| synthetic_gaze/tiny | 2 | not known | 1 | ")
     arrays = safetensors.numpy.load_file(exported / "model.safetensors")
     assert {name.split("/")[0] for name in arrays} == {
-        *("encoder", "saliency", "universal", "center_prior")
+        *("encoder", "saliency", "universal", "center_prior", "probes")
     }
     assert not [name for name in arrays if "classifier" in name]
     assert json.loads((exported / "config.json").read_text())["config"]["data"]["data_dir"] is None
