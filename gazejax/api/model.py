@@ -345,9 +345,8 @@ class Model:
             in_gallery: how probable it is, before, that the probe is of a user of the gallery.
 
         Raises:
-            TypeError: if one is no `Embedding`.
-            ValueError: as `compare`, or if the gallery is empty, k is below 1, or `in_gallery` is
-                not between 0 and 1.
+            TypeError: if one is no `Embedding`, k is not whole, or `in_gallery` is no number.
+            ValueError: as `compare`, or if the gallery is empty or a number not in its range.
         """
         return identify_embedding(self._comparer, probe, gallery, k, in_gallery=in_gallery)
 

@@ -188,6 +188,7 @@ def fit_probes(run: Run) -> list[dict[str, TraitProbe]]:
         if all(_is_usable(known, name) for known in of_folds)
     ]
     probes: list[dict[str, TraitProbe]] = [{} for _ in of_folds]
+    num_images = float(np.mean([known["unseen"].num_images for known in of_folds]))
     for name in names:
         directions = [
             fit_direction(known["seen"].embeddings, known["seen"].traits[name])
@@ -210,7 +211,7 @@ def fit_probes(run: Run) -> list[dict[str, TraitProbe]]:
                 seen_correlation=_left_out_correlation(seen, name),
                 num_users=len(seen.embeddings),
                 num_unseen_users=together[0].shape[1],
-                num_images=float(np.mean([one.num_images for one in known.values()])),
+                num_images=num_images,
                 intercept=float(direction.mean - direction.center @ direction.weights),
                 weights=direction.weights,
             )

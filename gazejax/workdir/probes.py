@@ -25,7 +25,7 @@ class TraitProbe(NamedTuple):
         seen_correlation: likewise of users of the training, by probes that were fitted on others.
         num_users: number of users of the training.
         num_unseen_users: number of users behind `correlation`.
-        num_images: mean number of images behind an embedding of the correlations.
+        num_images: mean number of images behind an embedding of `correlation`.
         intercept: predicted trait of an embedding of zeros.
         weights: change of the predicted trait per unit of each entry of an embedding.
     """
