@@ -14,7 +14,7 @@ class Trait(NamedTuple):
     Traits are means over images. `duration_ms`: how long a fixation is. `saccade_length`, `spread`:
     how far consecutive fixations are apart, and fixations from their mean position. `center_share`:
     how many fixations are central, within 0.15 image widths. `fixations`: how many there are.
-    `fixated_brightness`, `fixated_contrast`, `fixated_colour`: of the places that the person looks
+    `fixated_brightness`, `fixated_contrast`, `fixated_color`: of the places that the person looks
     at, minus those that others look at in the same image; 0 to 1 is the whole range.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Traits of users, measured from their gaze, and linear probes that predict them from embeddings.
 
 How long, how far and how central a user looks are measures of the gaze alone. What a user prefers
-is measured from the pictures: how bright, how rich in contrast and how colourful the fixated places
+is measured from the pictures: how bright, how rich in contrast and how colorful the fixated places
 are, minus those that the other users fixate in the same picture.
 
 Probes are fitted on the seen users and the test images, which the encoder was not trained on. They
@@ -36,7 +36,7 @@ _OF_GAZE = {
     "spread": "image widths",
     "duration_ms": "ms",
 }
-_OF_PICTURES = ("fixated_brightness", "fixated_contrast", "fixated_colour")
+_OF_PICTURES = ("fixated_brightness", "fixated_contrast", "fixated_color")
 _UNITS = _OF_GAZE | dict.fromkeys(_OF_PICTURES, "share of the range, minus that of others")
 
 # Parts of the seen users: a probe that is fitted without one of them is tried on it.
@@ -115,7 +115,7 @@ def _measure_viewings(
 def describe_places(
     picture: UInt8[np.ndarray, "height width 3"],
 ) -> Float[np.ndarray, "height width 3"]:
-    """Brightness, contrast and colour around each pixel, each from 0 to 1.
+    """Brightness, contrast and color around each pixel, each from 0 to 1.
 
     Returns:
         Over a square of 0.05 image widths: mean luma, standard deviation of the luma, mean
@@ -124,12 +124,12 @@ def describe_places(
     rgb = picture / np.float32(255)
     luma = rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     size = max(3, round(_WINDOW_FRAC * picture.shape[1]))
-    brightness, of_squares, colour = (
+    brightness, of_squares, color = (
         ndimage.uniform_filter(values, size, mode="nearest")
         for values in (luma, luma**2, rgb.max(axis=-1) - rgb.min(axis=-1))
     )
     contrast = np.sqrt(np.maximum(of_squares - brightness**2, 0.0))
-    return np.stack([brightness, contrast, colour], axis=-1)
+    return np.stack([brightness, contrast, color], axis=-1)
 
 
 def measure_places(

@@ -19,9 +19,9 @@ def test_places_by_hand():
     picture = np.zeros((20, 40, 3), np.uint8)
     picture[:, 20:] = 255  # White beside black.
     picture[:, :5] = (255, 0, 0)
-    brightness, contrast, colour = np.moveaxis(traits.describe_places(picture), -1, 0)
+    brightness, contrast, color = np.moveaxis(traits.describe_places(picture), -1, 0)
     np.testing.assert_allclose(brightness[10, [0, 10, 30]], [0.2126, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(colour[10, [0, 10, 30]], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(color[10, [0, 10, 30]], [1, 0, 0], atol=1e-6)
     np.testing.assert_allclose(contrast[10, [10, 30]], 0, atol=1e-3)
     # One column of three is white: the standard deviation of (0, 0, 1).
     np.testing.assert_allclose(contrast[10, 19], np.sqrt(2) / 3, atol=1e-6)
