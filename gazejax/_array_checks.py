@@ -1,6 +1,7 @@
 """Checks of the arguments of `api`, and what checks of arrays share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,6 +156,48 @@ def checked_gaze(
         )
     times = _checked_duration(gaze.duration_ms, len(xy_frac), f"duration_ms of {name}")
     return xy_frac, trial, times
+
+
+def checked_count(value: Any, name: str, *, least: int) -> int:
+    allowed = f"allowed: a whole number of at least {least}"
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; {allowed}")
+    if value < least:
+        raise ValueError(f"{name} is {value}; {allowed}")
+    return int(value)
+
+
+def checked_share(value: Any, name: str) -> float:
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    if not is_number or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}; allowed: a number from 0 to 1")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; allowed: from 0 to 1")
+    return float(value)
+
+
+def checked_path(value: Any, name: str) -> Path:
+    if not isinstance(value, str | Path) or str(value) == "":
+        raise TypeError(f"{name} is {value!r}; allowed: the path of a file")
+    return Path(value)
+
+
+def checked_stream(values: Any, name: str, what: str) -> Iterable[Any]:
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        found = type(values).__name__
+        raise TypeError(f"{name} is of type {found}; allowed: {what}, one after the other")
+    return values
+
+
+def checked_viewing_stream(viewings: Any) -> Iterator[tuple[Any, Any]]:
+    stream = checked_stream(viewings, "viewings", "an image and the gaze of each user on it")
+    for number, viewing in enumerate(stream):
+        if not isinstance(viewing, tuple | list) or len(viewing) != 2:
+            raise TypeError(
+                f"viewings[{number}] is of type {type(viewing).__name__}; allowed: a tuple of an "
+                "image and the gaze of each user on it"
+            )
+        yield viewing[0], viewing[1]
 
 
 def checked_users(of_users: Any, name: str, what: str) -> Mapping[str, Any]:

@@ -8,123 +8,32 @@ maps of one image while an embedding moves in the direction of a trait.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from gazejax.data import reader
 from gazejax.evaluation.folds import GROUPS, Fold, open_run
 from gazejax.evaluation.formats import markdown_table
+from gazejax.evaluation.traits import correlation, measure
 from gazejax.evaluation.verification import protocol
 from gazejax.inference.networks import saliency_network
 from gazejax.inputs.maps import to_density
 from gazejax.inputs.streaming import iterate_chunks
+from gazejax.models.linear_probe import Direction, fit_direction
 from gazejax.runtime.files import source_commit, write_result
-from gazejax.types import Dataset, Gaze
+from gazejax.types import Dataset
 from gazejax.workdir.parameters import load_params
 
 NAME = "trait_probes"
 
-# Largest distance of a fixation that counts as central, from the center, in image widths.
-_CENTER_RADIUS_FRAC = 0.15
-
 # Shifts of an embedding in the direction of a trait, in standard deviations of the seen users.
 _STEPS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
-# Relative to the mean squared norm of the centered embeddings.
-_RIDGE = 0.1
-
 _NUM_PERMUTATIONS = 10_000
-
-
-def measure(
-    gaze: Gaze, users: Int[np.ndarray, " user"], images: Int[np.ndarray, " image"]
-) -> dict[str, Float[np.ndarray, " user"]]:
-    """Measures of the gaze of users, each a mean over the images that a user saw.
-
-    Args:
-        gaze: the fixations.
-        users: positions of the users to measure.
-        images: positions of the images to measure them on.
-
-    Returns:
-        For each measure the values of the users. `fixations`: number of fixations per image.
-        `center_share`: share of fixations within 0.15 image widths of the center. `saccade_length`:
-        mean distance between consecutive fixations, in image widths. `spread`: standard deviation
-        of the fixations around their mean position, in image widths. `duration_ms`: mean duration
-        of a fixation; left out if the durations are unknown.
-    """
-    names = ("fixations", "center_share", "saccade_length", "spread", "duration_ms")
-    table = np.full((len(users), len(images), len(names)), np.nan)
-    xy_frac, duration_ms = np.asarray(gaze.xy_frac), np.asarray(gaze.duration_ms)
-    for row, user in enumerate(users):
-        for column, image in enumerate(images):
-            start, number = gaze.viewing_offset[user, image], gaze.viewing_length[user, image]
-            if number == 0:
-                continue
-            at = slice(start, start + number)
-            # Image widths for x and y.
-            xy = xy_frac[at] / np.array([1.0, gaze.aspect_ratio[image]])
-            center = np.array([0.5, 0.5 / gaze.aspect_ratio[image]])
-            distance = np.linalg.norm(xy - center, axis=1)
-            steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-            table[row, column] = (
-                number,
-                (distance <= _CENTER_RADIUS_FRAC).mean(),
-                steps.mean() if len(steps) else np.nan,
-                np.sqrt(((xy - xy.mean(axis=0)) ** 2).sum(axis=1).mean()),
-                duration_ms[at].mean(),
-            )
-    means = np.nanmean(table, axis=1).T
-    return {name: mean for name, mean in zip(names, means, strict=True) if mean.any()}
-
-
-class Direction(NamedTuple):
-    """A fitted linear probe: the direction of a trait in the space of embeddings.
-
-    Attributes:
-        center: mean embedding of the users of the fit.
-        mean: mean trait of these users.
-        weights: change of the trait per unit of each entry of an embedding.
-        step: shift of an embedding along the weights by one standard deviation of these users.
-    """
-
-    center: Float[np.ndarray, " embedding"]
-    mean: float
-    weights: Float[np.ndarray, " embedding"]
-    step: Float[np.ndarray, " embedding"]
-
-    def predict(
-        self, embeddings: Float[np.ndarray, "user embedding"]
-    ) -> Float[np.ndarray, " user"]:
-        """Predicted traits of users, in the unit of the trait."""
-        return self.mean + (embeddings - self.center) @ self.weights
-
-
-def fit_direction(
-    embeddings: Float[np.ndarray, "user embedding"], trait: Float[np.ndarray, " user"]
-) -> Direction:
-    """Fits a linear probe: ridge regression of a trait on embeddings.
-
-    The ridge is a tenth of the mean squared norm of the centered embeddings. The fit is therefore
-    independent of the scale of the embeddings.
-
-    Args:
-        embeddings: embeddings of users with known traits.
-        trait: trait of each of these users.
-    """
-    center = embeddings.mean(axis=0)
-    centered = embeddings - center
-    gram = centered @ centered.T
-    # Dual form: users are fewer than entries of an embedding.
-    ridge = _RIDGE * np.trace(gram) / len(trait) * np.eye(len(trait))
-    weights = centered.T @ np.linalg.solve(gram + ridge, trait - trait.mean())
-    norm = max(float(np.linalg.norm(weights)), 1e-12)
-    step = weights / norm * (centered @ weights / norm).std()
-    return Direction(center, float(trait.mean()), weights, step)
 
 
 def probe(workdir: Path) -> dict[str, Any]:
@@ -180,13 +89,13 @@ def probe(workdir: Path) -> dict[str, Any]:
                 ).predict(embeddings["seen"][user][None])[0]
                 for user in range(len(trait))
             ]
-            seen_correlations.setdefault(name, []).append(_correlation(np.array(left_out), trait))
+            seen_correlations.setdefault(name, []).append(correlation(np.array(left_out), trait))
     generator = np.random.default_rng(config.eval.seed)
     result = {
         "data": dataset.name,
         "traits": {
             name: {
-                "correlation": _correlation(
+                "correlation": correlation(
                     np.concatenate(predicted_of[name]), np.concatenate(true)
                 ),
                 "p_value": _p_value(predicted_of[name], true, generator),
@@ -230,13 +139,6 @@ def _generating_traits(
     return traits
 
 
-def _correlation(one: Float[np.ndarray, " user"], other: Float[np.ndarray, " user"]) -> float:
-    """Pearson correlation; 0 if one of the two is constant."""
-    one, other = one - one.mean(), other - other.mean()
-    norm = np.sqrt((one**2).sum() * (other**2).sum())
-    return float(np.clip((one * other).sum() / norm, -1.0, 1.0)) if norm > 0 else 0.0
-
-
 def _p_value(
     predicted: Sequence[Float[np.ndarray, " user"]],
     true: Sequence[Float[np.ndarray, " user"]],
@@ -244,9 +146,9 @@ def _p_value(
 ) -> float:
     """One-sided p-value of a correlation, by permutation of the users within each fold."""
     all_true = np.concatenate(true)
-    observed = _correlation(np.concatenate(predicted), all_true)
+    observed = correlation(np.concatenate(predicted), all_true)
     num_reached = sum(
-        _correlation(np.concatenate([generator.permutation(one) for one in predicted]), all_true)
+        correlation(np.concatenate([generator.permutation(one) for one in predicted]), all_true)
         >= observed - 1e-12
         for _ in range(_NUM_PERMUTATIONS)
     )

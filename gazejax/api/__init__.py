@@ -4,6 +4,7 @@ from gazejax.api.embedding import Embedding
 from gazejax.api.gaze import PersonalGaze
 from gazejax.api.loading import load
 from gazejax.api.model import Model
+from gazejax.api.probing import Trait
 from gazejax.api.recognition import Comparison, Identification, Match
 from gazejax.api.shipped import shipped_models
 
@@ -14,6 +15,7 @@ __all__ = [
     "Match",
     "Model",
     "PersonalGaze",
+    "Trait",
     "load",
     "shipped_models",
 ]

@@ -1,8 +1,9 @@
 """A user embedding, and what must be known of it to use it: its encoder, images and sessions."""
 
+import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import safetensors
 import safetensors.numpy
 from jaxtyping import Float
 
-from gazejax._array_checks import checked_sessions
+from gazejax._array_checks import checked_count, checked_path, checked_sessions
 from gazejax.runtime.files import write_arrays, write_bytes
 
 SUFFIXES = (".npz", ".safetensors")
@@ -30,7 +31,8 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
     Attributes:
         vector: float32 [embedding], read-only.
         encoder_digest: SHA-256 of the encoder that made the embedding; see `Model`.
-        num_images: number of images behind the embedding.
+        num_images: number of images behind the embedding. Pictures of the same pixels count as one,
+            also where the user looked at them several times.
         sessions: names of the recording sessions behind it; empty: not known.
         has_durations: whether the encoder was given the durations of the fixations.
         user: name of the user; empty: none.
@@ -56,11 +58,12 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
         vector.flags.writeable = False
         object.__setattr__(self, "vector", vector)
         object.__setattr__(self, "sessions", checked_sessions(self.sessions))
-        if not isinstance(self.num_images, int | np.integer) or self.num_images < 0:
-            raise ValueError(
-                f"num_images is {self.num_images!r}; allowed: a whole number of at least 0"
-            )
-        object.__setattr__(self, "num_images", int(self.num_images))
+        object.__setattr__(
+            self, "num_images", checked_count(self.num_images, "num_images", least=0)
+        )
+        for name in ("encoder_digest", "user"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is {getattr(self, name)!r}; allowed: a text")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -112,7 +115,7 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
             ValueError: if the path ends otherwise.
             OSError: if the file cannot be written.
         """
-        path = Path(path)
+        path = checked_path(path, "path")
         known = {
             "user": self.user,
             "num_images": self.num_images,
@@ -120,6 +123,7 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
             "sessions": self.sessions,
             "has_durations": self.has_durations,
         }
+        known["sha256"] = _digest(self.vector, known)
         match path.suffix.lower():
             case ".npz":
                 arrays = known | {"sessions": np.array(self.sessions, str)}
@@ -141,7 +145,7 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
             ValueError: if the path is a folder, or the file is no embedding or does not name its
                 encoder.
         """
-        path = Path(path)
+        path = checked_path(path, "path")
         if path.is_dir():
             raise ValueError(
                 f"embedding {path} is a folder; allowed: a file that gazejax embed wrote"
@@ -155,8 +159,15 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
                 raise ValueError("no vector of numbers")
             num_images = int(found.get("num_images", 0))
             sessions = tuple(map(str, found.get("sessions", ())))
+            # Files of older versions have no digest.
+            is_whole = "sha256" not in found or str(found["sha256"]) == _digest(vector, found)
         except Exception as error:  # The readers of the two formats raise errors of many classes.
             raise ValueError(f"{path} is not an embedding written by gazejax embed") from error
+        if not is_whole:
+            raise ValueError(
+                f"{path} is damaged or was changed: its SHA-256 is another one; allowed: the file "
+                "as it was saved: copy it again, or make it anew with: gazejax embed"
+            )
         if "encoder_digest" not in found:
             raise ValueError(
                 f"{path} does not name its encoder: an older version of gazejax, or another "
@@ -170,6 +181,19 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
             bool(found.get("has_durations", False)),
             str(found.get("user", "")),
         )
+
+
+def _digest(vector: np.ndarray, known: Mapping[str, Any]) -> str:
+    """SHA-256 of a vector and of what is known of it, as saved or as read."""
+    described = [
+        str(known["user"]),
+        int(known["num_images"]),
+        str(known["encoder_digest"]),
+        [str(session) for session in known["sessions"]],
+        bool(known["has_durations"]),
+    ]
+    content = json.dumps(described).encode() + np.ascontiguousarray(vector).tobytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -9,9 +9,16 @@ import numpy.typing as npt
 from jaxtyping import Int
 
 from gazejax import _array_checks
-from gazejax._array_checks import Viewings, checked_gaze, checked_image, checked_users
+from gazejax._array_checks import (
+    Viewings,
+    checked_gaze,
+    checked_image,
+    checked_list,
+    checked_map,
+    checked_users,
+)
 from gazejax.data.looks import warn_of_units
-from gazejax.data.reader import kept_fixations
+from gazejax.data.reader import kept_fixations, resize_map
 from gazejax.inference.images import ReadImage, image_digest
 from gazejax.inference.serving import Pair
 
@@ -100,15 +107,42 @@ def make_pair(viewings: Viewings, number: int, image: ReadImage) -> Pair:
     return Pair(viewings.user, viewings.name_of(number), image, *gaze)
 
 
+def with_universal(
+    images: Sequence[ReadImage], universal: Any, size: tuple[int, int]
+) -> list[ReadImage]:
+    """Replaces the predicted universal maps of images; see `Model.embed`.
+
+    Args:
+        images: what networks read of each.
+        universal: the map of each image.
+        size: (height, width) of the maps of the encoder.
+
+    Raises:
+        TypeError, ValueError: see `Model.embed`.
+    """
+    given = checked_list(universal, "universal")
+    if len(given) != len(images):
+        raise ValueError(
+            f"universal has {len(given)} entries; allowed: one for each of the {len(images)} images"
+        )
+    maps = [checked_map(one, f"universal[{number}]") for number, one in enumerate(given)]
+    return [
+        image._replace(encoder_universal=resize_map(one, size))
+        for image, one in zip(images, maps, strict=True)
+    ]
+
+
 class Tally:
     """What was embedded of each user, counted as pairs come.
 
     Attributes:
         has_durations: whether the durations of all pairs of a user are known.
+        images: digests of the images that a user saw.
     """
 
     def __init__(self) -> None:
         self.has_durations: dict[str, bool] = {}
+        self.images: dict[str, set[bytes]] = {}
         self._sums: dict[str, np.ndarray] = {}
 
     def count(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
@@ -116,6 +150,7 @@ class Tally:
         for pair in pairs:
             known = bool(pair.duration_ms.any())
             self.has_durations[pair.user] = known and self.has_durations.get(pair.user, True)
+            self.images.setdefault(pair.user, set()).add(pair.image.digest)
             sums = self._sums.setdefault(pair.user, np.zeros(3))
             sums += 1, len(pair.xy_frac), pair.duration_ms.sum() / 1000
             yield pair

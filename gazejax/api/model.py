@@ -16,7 +16,9 @@ from gazejax._array_checks import (
     checked_list,
     checked_map,
     checked_sessions_of_users,
+    checked_stream,
     checked_users,
+    checked_viewing_stream,
     finite_maps,
 )
 from gazejax.api.embedding import Embedding, check_encoder
@@ -28,7 +30,9 @@ from gazejax.api.gaze import (
     make_pair,
     make_pairs_by_image,
     make_pairs_of_image,
+    with_universal,
 )
+from gazejax.api.probing import Prober, Trait, probe_embedding
 from gazejax.api.recognition import (
     Comparison,
     Identification,
@@ -93,6 +97,7 @@ class Model:
         filters = {name: config.data[name] for name in GazeRules._fields[2:]}
         self._rules = GazeRules(self.reads_durations, self.needs_durations, **filters)
         self._trained = trained
+        self._prober = Prober(trained.probes, self.encoder_digest, self.reads_durations)
         self._comparer = make_comparer(trained, self.encoder_digest, self.embedding_size)
         backbone = None
         if trained.projection is not None:
@@ -142,7 +147,7 @@ class Model:
         training.
 
         Returns:
-            The user embedding: the mean over the pairs, float32.
+            The user embedding: the mean over the pairs, float32; of how many different images.
 
         Raises:
             TypeError: if an image is not uint8, or fixations are not numbers.
@@ -152,16 +157,7 @@ class Model:
         viewings = checked_viewings(self._rules, images, fixations, durations_ms)
         read = [self._read(image) for image in viewings.images]
         if universal is not None:
-            universal = checked_list(universal, "universal")
-            if len(universal) != len(read):
-                raise ValueError(
-                    f"universal has {len(universal)} entries; allowed: one for each of the "
-                    f"{len(read)} images"
-                )
-            for number, one in enumerate(universal):
-                given = checked_map(one, f"universal[{number}]")
-                size = map_size(self.config, "encoder")
-                read[number] = read[number]._replace(encoder_universal=resize_map(given, size))
+            read = with_universal(read, universal, map_size(self.config, "encoder"))
         pairs = (make_pair(viewings, number, image) for number, image in enumerate(read))
         return self._embed(pairs, {"": sessions})[""]
 
@@ -218,7 +214,7 @@ class Model:
         """
         pairs = (
             pair
-            for number, (image, gaze) in enumerate(viewings)
+            for number, (image, gaze) in enumerate(checked_viewing_stream(viewings))
             for pair in make_pairs_of_image(self._rules, self._read, number, image, gaze)
         )
         return self._embed(pairs, {})
@@ -249,7 +245,7 @@ class Model:
             user: Embedding(
                 rows.mean(axis=0),
                 digest,
-                len(rows),
+                len(tally.images[user]),
                 sessions.get(user, ()),
                 tally.has_durations[user],
             )
@@ -308,9 +304,10 @@ class Model:
             TypeError, ValueError: see `predict`; the message names the argument.
         """
         vectors = self._vectors(checked_list(embeddings, "embeddings"))
+        stream = checked_stream(images, "images", "images")
         return (
             self._predict(checked_image(image, f"images[{number}]"), vectors, None)
-            for number, image in enumerate(images)
+            for number, image in enumerate(stream)
         )
 
     def compare(self, a: Embedding, b: Embedding) -> Comparison:
@@ -348,22 +345,26 @@ class Model:
             in_gallery: how probable it is, before, that the probe is of a user of the gallery.
 
         Raises:
-            TypeError: if one is no `Embedding`.
-            ValueError: as `compare`, or if the gallery is empty, k is below 1, or `in_gallery` is
-                not between 0 and 1.
+            TypeError: if one is no `Embedding`, k is not whole, or `in_gallery` is no number.
+            ValueError: as `compare`, or if the gallery is empty or a number not in its range.
         """
-        users = checked_users(gallery, "gallery", "Embedding")
-        if not users:
-            raise ValueError("gallery has 0 users; allowed: at least one")
-        if k < 1 or not 0 <= in_gallery <= 1:
-            raise ValueError(
-                f"k is {k} and in_gallery {in_gallery}; allowed: at least 1, and 0 to 1"
-            )
-        compared = {
-            user: compare_embeddings(self._comparer, (probe, one), ("probe", f"gallery[{user!r}]"))
-            for user, one in users.items()
-        }
-        return identify_embedding(compared, k, in_gallery=in_gallery)
+        return identify_embedding(self._comparer, probe, gallery, k, in_gallery=in_gallery)
+
+    def probe(self, embedding: Embedding | npt.ArrayLike) -> dict[str, Trait]:
+        """What an embedding says of a person, in plain units, beside the users of the training.
+
+        Args:
+            embedding: of the user; see `predict`.
+
+        Returns:
+            Each `Trait` by its name. Without `duration_ms`: an embedding for which an encoder that
+            reads durations was given none.
+
+        Raises:
+            TypeError: if the embedding is not of numbers.
+            ValueError: if it is of another encoder or shape, or the model was not evaluated.
+        """
+        return probe_embedding(self._prober, embedding)
 
     def _vectors(self, embeddings: Sequence[Any]) -> Float[np.ndarray, "user embedding"]:
         """Checks the embeddings that maps are to be predicted for."""

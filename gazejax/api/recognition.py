@@ -7,7 +7,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special
 
-from gazejax._array_checks import checked_embedding
+from gazejax._array_checks import (
+    checked_count,
+    checked_embedding,
+    checked_share,
+    checked_users,
+)
 from gazejax.api.embedding import Embedding, check_encoder
 from gazejax.inference.same_person import ScoreCalibration, log_odds
 from gazejax.inference.two_covariance import log_likelihood_ratios
@@ -142,15 +147,29 @@ def _table(comparer: Comparer, a: Embedding, b: Embedding) -> Literal["within", 
 
 
 def identify_embedding(
-    comparisons: Mapping[str, Comparison], k: int, *, in_gallery: float
+    comparer: Comparer, probe: Any, gallery: Any, k: Any, *, in_gallery: Any
 ) -> Identification:
     """Finds the most probable users of a gallery; see `Model.identify`.
 
     Args:
-        comparisons: of the probe with each user of the gallery.
-        k: number of users to return.
-        in_gallery: probability, before, that the probe is of a user of the gallery.
+        comparer: of the model.
+        probe: see `Model.identify`, as the others.
+        gallery: likewise.
+        k: likewise.
+        in_gallery: likewise.
+
+    Raises:
+        TypeError, ValueError: see `Model.identify`.
     """
+    users = checked_users(gallery, "gallery", "Embedding")
+    if not users:
+        raise ValueError("gallery has 0 users; allowed: at least one")
+    k = checked_count(k, "k", least=1)
+    in_gallery = checked_share(in_gallery, "in_gallery")
+    comparisons = {
+        user: compare_embeddings(comparer, (probe, one), ("probe", f"gallery[{user!r}]"))
+        for user, one in users.items()
+    }
     weights = _weights(np.array([one.log_odds for one in comparisons.values()]), in_gallery)
     matches = [
         Match(user, float(weight), comparison)

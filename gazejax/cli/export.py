@@ -1,6 +1,7 @@
 """The commands `gazejax export` and `gazejax models`."""
 
 import argparse
+import sys
 from typing import Any
 
 from gazejax.api.shipped import shipped_models
@@ -43,9 +44,11 @@ def _export(arguments: argparse.Namespace) -> None:
     about = "The licence of the data was not stated when the model was exported."
     if arguments.about is not None:
         about = arguments.about.read_text()
-    export_folder(
+    unknown = export_folder(
         arguments.workdir, arguments.out, name=arguments.name or arguments.out.name, about=about
     )
+    for missing in unknown:
+        print(f"warning: {missing}", file=sys.stderr)
     print(f"exported {arguments.workdir}: {arguments.out}")
 
 

@@ -28,6 +28,7 @@ from gazejax.evaluation.folds import (
 from gazejax.evaluation.prediction.score_maps import score_predictions
 from gazejax.evaluation.prediction.variants import prediction_variants
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
+from gazejax.evaluation.traits import describe_probes, fit_probes, format_traits
 from gazejax.evaluation.verification.same_person import calibrate_scores, format_calibration
 from gazejax.evaluation.verification.verify_users import compares_sessions, verify_users
 from gazejax.inference.embed import measure_embedding
@@ -50,6 +51,7 @@ from gazejax.workdir.layout import (
     write_resources,
 )
 from gazejax.workdir.parameters import load_params
+from gazejax.workdir.probes import write_probes
 
 # The values behind the intervals of a workdir's metrics.
 RESAMPLES = "evaluation_resamples.npz"
@@ -85,9 +87,14 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             result, resamples, seconds = found, resampled, cost
             for fold in run.folds:
                 write_calibration(fold.workdir, found["same_person"])
+            probes = fit_probes(run)
+            for fold, of_fold in zip(run.folds, probes, strict=True):
+                write_probes(fold.workdir, of_fold)
+            result["traits"] = describe_probes(probes)
     # The resamples first: where `evaluation.json` is, all is.
     write_arrays(workdir / RESAMPLES, resamples)
     text = format_evaluation(result) + format_calibration(result["same_person"])
+    text += format_traits(result["traits"])
     write_result(workdir, "evaluation", result, text)
     write_resources(workdir, "embedding", seconds=seconds)
     write_resources(workdir, "evaluation", seconds=time.monotonic() - started)

@@ -10,7 +10,7 @@ from gazejax.workdir.trained import read_workdir
 _FILES = {ARRAYS_FILE, CARD_FILE, CONFIG_FILE}
 
 
-def export_folder(workdir: Path, out: Path, *, name: str, about: str) -> None:
+def export_folder(workdir: Path, out: Path, *, name: str, about: str) -> list[str]:
     """Writes the model of a run into a folder that `gazejax.load` reads.
 
     Args:
@@ -18,6 +18,9 @@ def export_folder(workdir: Path, out: Path, *, name: str, about: str) -> None:
         out: the folder; made if it does not exist. An exported model in it is replaced.
         name: of the model, in its card.
         about: of the data and their licence, Markdown, in its card.
+
+    Returns:
+        What the model cannot do, a line each, for want of what an evaluation of the run adds.
 
     Raises:
         FileNotFoundError: if the folder is no workdir, a stage is missing, or the run has not been
@@ -46,3 +49,16 @@ def export_folder(workdir: Path, out: Path, *, name: str, about: str) -> None:
         elsewhere[result["compared"]["data"]] = result
     card = make_card(name, trained, json.loads(path.read_text()), elsewhere, about)
     write_exported(trained, out, card)
+    adding = f"run gazejax evaluate {evaluated}, and export again"
+    unknown = []
+    if not trained.calibration:
+        unknown.append(
+            "the model is not calibrated, and neither compares nor identifies people: fewer than "
+            f"four unseen users, or no calibration.json; {adding}"
+        )
+    if not trained.probes:
+        unknown.append(
+            "the model has no probes, and does not say what an embedding knows of a person: fewer "
+            f"than three users of the training, or no probes.json; {adding}"
+        )
+    return unknown

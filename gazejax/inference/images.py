@@ -23,6 +23,7 @@ class ReadImage(NamedTuple):
         saliency_input: what the saliency network reads of the image: frozen features, or pixels.
         universal: universal map at the size of the saliency network's maps.
         encoder_universal: universal map at the size of the encoder's maps, summing to 1.
+        digest: `image_digest` of the image.
     """
 
     pixels: UInt8[np.ndarray, "_height _width 3"] | None
@@ -30,6 +31,7 @@ class ReadImage(NamedTuple):
     saliency_input: Shaped[np.ndarray, "_height _width _channel"]
     universal: Float[np.ndarray, "map_height map_width"]
     encoder_universal: Float[np.ndarray, "_map_height _map_width"]
+    digest: bytes
 
 
 # What networks read of so many images is kept: of 96 x 128 positions and 65 features, 400 MB.
@@ -65,7 +67,7 @@ def make_image_reader(
     kept: OrderedDict[bytes, ReadImage] = OrderedDict()
     lock = threading.Lock()
 
-    def read(image: UInt8[np.ndarray, "height width 3"]) -> ReadImage:
+    def read(image: UInt8[np.ndarray, "height width 3"], digest: bytes) -> ReadImage:
         saliency_input: np.ndarray = resize_image(image, image_sizes["saliency"])
         if backbone is not None:
             params, strides, projection = backbone
@@ -78,6 +80,7 @@ def make_image_reader(
             saliency_input,
             universal,
             resize_map(universal, map_sizes["encoder"]),
+            digest,
         )
 
     def read_or_find(image: UInt8[np.ndarray, "height width 3"]) -> ReadImage:
@@ -86,7 +89,7 @@ def make_image_reader(
             if key in kept:
                 kept.move_to_end(key)
                 return kept[key]
-        found = read(image)
+        found = read(image, key)
         with lock:
             kept[key] = found
             if len(kept) > _MOST_KEPT:

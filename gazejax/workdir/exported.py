@@ -17,13 +17,14 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from gazejax.config.derived import INPUTS, has_preference_vector, map_size
+from gazejax.config.derived import INPUTS, embedding_layout, has_preference_vector, map_size
 from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.same_person import read_curves
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
 from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
 from gazejax.workdir import layout
+from gazejax.workdir.probes import TraitProbe, as_rows, read_rows
 from gazejax.workdir.trained import Trained
 
 ARRAYS_FILE, CONFIG_FILE, CARD_FILE = "model.safetensors", "config.json", "README.md"
@@ -58,6 +59,8 @@ def write_exported(trained: Trained, folder: Path, card: str) -> None:
     }
     for name, part in (("projection", trained.projection), ("comparison", trained.comparison)):
         parts[name] = None if part is None else part._asdict()
+    rows = as_rows(trained.probes)
+    parts["probes"] = {name: np.array(row.pop("weights")) for name, row in rows.items()}
     content = safetensors.numpy.save(_flat(parts))
     config = trained.config.to_dict()
     config["data"]["data_dir"] = None  # A folder of the machine of the training.
@@ -79,6 +82,7 @@ def write_exported(trained: Trained, folder: Path, card: str) -> None:
             }
             for table, curves in trained.calibration.items()
         },
+        "probes": rows,
         "config": config,
     }
     write_json(folder / CONFIG_FILE, described | {"sha256": _digest(described)})
@@ -120,6 +124,7 @@ def read_exported(folder: Path) -> Trained:
         digest, encoder_digest = stored["arrays_sha256"], stored["encoder_digest"]
         num_seen_users, gaze_source = int(stored["num_seen_users"]), dict(stored["gaze_source"])
         calibration = read_curves(stored["calibration"])
+        rows = dict(stored.get("probes", {}))  # Older versions exported none.
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _foreign(folder / CONFIG_FILE) from error
     if found != _FORMAT:
@@ -162,9 +167,10 @@ def read_exported(folder: Path) -> Trained:
             _comparison(flat),
             gaze_source,
             calibration,
+            _probes(rows, flat, sum(embedding_layout(config))),
             num_seen_users,
         )
-    except KeyError as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _foreign(folder / ARRAYS_FILE) from error
     if trained.encoder_digest != encoder_digest:
         raise _foreign(folder / ARRAYS_FILE)
@@ -197,6 +203,15 @@ def _projection(flat: Mapping[str, np.ndarray], num_levels: int) -> FeatureProje
 def _comparison(flat: Mapping[str, np.ndarray]) -> TwoCovariance | None:
     names = [f"comparison/{name}" for name in TwoCovariance._fields]
     return TwoCovariance(*(flat[name] for name in names)) if names[0] in flat else None
+
+
+def _probes(
+    rows: Mapping[str, Mapping[str, Any]], flat: Mapping[str, np.ndarray], embedding_size: int
+) -> dict[str, TraitProbe]:
+    weights = {name: flat[f"probes/{name}"] for name in rows}
+    if any(one.shape != (embedding_size,) for one in weights.values()):
+        raise KeyError("probes")
+    return read_rows({name: {**row, "weights": weights[name]} for name, row in rows.items()})
 
 
 def _flat(tree: Any, path: str = "") -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ features.npz                the projection of backbone features, if the config h
 <stage>/comparison.npz      how embeddings are compared, of an encoder; see `two_covariance`
 evaluation.json, .md        metrics
 calibration.json            how likely two embeddings are of one person; see `same_person`
+probes.json                 what an embedding says of a person; see `probes`
 evaluation_resamples.npz    their values in every resample, under the same names
 resources.json              wall time and peak memory of each stage and of the evaluation
 plots/                      the metrics as pictures
@@ -84,9 +85,9 @@ def load_config(workdir: Path) -> ConfigDict:
     path = workdir / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; is {workdir} the workdir of a training?")
-    values = _read_object(path).get("config")
+    values = read_object(path).get("config")
     if not isinstance(values, dict):
-        raise _damaged(path, "has no entry 'config' of keys and values")
+        raise damaged(path, "has no entry 'config' of keys and values")
     return validated_config(values, workdir)
 
 
@@ -159,7 +160,7 @@ def load_center_prior(
     for name, size in map_sizes.items():
         shape = stored[name].shape if name in stored else None
         if shape != tuple(size):
-            raise _damaged(path, f"has {name!r} of shape {shape}, not {tuple(size)}")
+            raise damaged(path, f"has {name!r} of shape {shape}, not {tuple(size)}")
     return {name: stored[name].astype(np.float32) for name in map_sizes}
 
 
@@ -182,7 +183,7 @@ def load_projection(workdir: Path, *, is_needed: bool = False) -> FeatureProject
     levels = range(len(stored) // 2)
     names = [f"{name}_{i}" for name in FeatureProjection._fields for i in levels]
     if not names or set(names) != set(stored):
-        raise _damaged(path, f"has the arrays {sorted(stored)}")
+        raise damaged(path, f"has the arrays {sorted(stored)}")
     return FeatureProjection(
         *(tuple(stored[f"{name}_{i}"] for i in levels) for name in FeatureProjection._fields)
     )
@@ -208,7 +209,7 @@ def load_comparison(workdir: Path, stage: str) -> TwoCovariance:
         )
     stored = _read_arrays(path)
     if set(stored) != set(TwoCovariance._fields):
-        raise _damaged(path, f"has the arrays {sorted(stored)}")
+        raise damaged(path, f"has the arrays {sorted(stored)}")
     return TwoCovariance(**stored)
 
 
@@ -227,19 +228,19 @@ def load_calibration(workdir: Path) -> dict[str, ScoreCalibration]:
     if not path.is_file():
         return {}
     try:
-        return read_curves(_read_object(path))
+        return read_curves(read_object(path))
     except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"has no curves, {error}") from None
+        raise damaged(path, f"has no curves, {error}") from None
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """Reads a JSON file of keys and values."""
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
-        raise _damaged(path, f"is no JSON text, {error}") from None
+        raise damaged(path, f"is no JSON text, {error}") from None
     if not isinstance(content, dict):
-        raise _damaged(path, f"holds a {type(content).__name__}, not keys and values")
+        raise damaged(path, f"holds a {type(content).__name__}, not keys and values")
     return content
 
 
@@ -255,14 +256,15 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = dict(stored)
     # What the readers of the two formats raise where bytes have changed.
     except (zipfile.BadZipFile, zlib.error, struct.error, *_READ_ERRORS) as error:
-        raise _damaged(path, f"is no whole .npz file, {error}") from None
+        raise damaged(path, f"is no whole .npz file, {error}") from None
     for name, array in arrays.items():
         if array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise _damaged(path, f"has {name!r} with a NaN or infinite value, or of no floats")
+            raise damaged(path, f"has {name!r} with a NaN or infinite value, or of no floats")
     return arrays
 
 
-def _damaged(path: Path, found: str) -> ValueError:
+def damaged(path: Path, found: str) -> ValueError:
+    """The error of a file of a run that was changed."""
     return ValueError(
         f"{path} {found}; allowed: the file as the training wrote it: copy it again, or train again"
     )
@@ -328,21 +330,21 @@ def load_gaze_source(workdir: Path) -> dict[str, Any]:
             f"{path} does not exist, so how the gaze of the training was read is not known; copy "
             "the workdir whole"
         )
-    stored = _read_object(path)
+    stored = read_object(path)
     of_table = ("convention",) if "format" in stored else ()
     for name in ("name", "digest", "has_durations", *of_table):
         if name not in stored:
-            raise _damaged(path, f"has no entry {name!r}")
+            raise damaged(path, f"has no entry {name!r}")
     for name in ("convention", "source"):
         if not isinstance(stored.get(name, {}), dict):
-            raise _damaged(path, f"has an entry {name!r} that is not keys and values")
+            raise damaged(path, f"has an entry {name!r} that is not keys and values")
     return stored
 
 
 def read_resources(workdir: Path) -> dict[str, dict[str, float]]:
     """What the stages and the evaluation of a run have cost; see `write_resources`."""
     path = workdir / RESOURCES_FILE
-    return _read_object(path) if path.is_file() else {}
+    return read_object(path) if path.is_file() else {}
 
 
 def write_resources(workdir: Path, name: str, *, seconds: float) -> None:

@@ -7,7 +7,12 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 from numpy import ndarray
 
-from gazejax.config.derived import INPUTS, has_preference_vector, map_size
+from gazejax.config.derived import (
+    INPUTS,
+    embedding_layout,
+    has_preference_vector,
+    map_size,
+)
 from gazejax.inference.same_person import ScoreCalibration
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
@@ -24,6 +29,7 @@ from gazejax.workdir.layout import (
     load_projection,
 )
 from gazejax.workdir.parameters import digest_of_run
+from gazejax.workdir.probes import TraitProbe, load_probes
 
 
 class Trained(NamedTuple):
@@ -40,6 +46,7 @@ class Trained(NamedTuple):
         gaze_source: how the gaze of the training was read; see `layout.load_gaze_source`.
         calibration: how likely embeddings are of one person, `within` a session and `across`;
             empty: not known.
+        probes: what an embedding says of a person, by the names of traits; empty: not known.
         num_seen_users: number of users of the training, of whom the saliency network may know more
             than of others.
     """
@@ -53,6 +60,7 @@ class Trained(NamedTuple):
     comparison: TwoCovariance | None
     gaze_source: dict[str, Any]
     calibration: dict[str, ScoreCalibration]
+    probes: dict[str, TraitProbe]
     num_seen_users: int
 
     @property
@@ -109,5 +117,6 @@ def read_workdir(workdir: Path) -> Trained:
         comparison,
         load_gaze_source(workdir),
         load_calibration(workdir),
+        load_probes(workdir, sum(embedding_layout(config))),
         params["encoder"]["classifier"]["bias"].shape[0],
     )

@@ -1,14 +1,17 @@
 """An embedding behaves as its vector, names its encoder, and is a file and back."""
 
 import copy
+import json
 import pickle
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import gazejax
 from gazejax import Embedding
+from gazejax.api.embedding import _read
 
 VECTOR = np.array([0.5, -1.0, 2.0], np.float32)
 EMBEDDING = Embedding(VECTOR, "abc", 7, ("monday", "friday"), has_durations=True, user="Ann")
@@ -71,6 +74,57 @@ def test_a_foreign_or_damaged_file_is_refused(tmp_path, suffix):
         EMBEDDING.save(tmp_path / "ann.npy")
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_changed_number_is_noticed_and_a_file_without_digest_read(tmp_path, suffix):
+    path = tmp_path / f"ann{suffix}"
+    changed = VECTOR + np.float32([0, 0, 1e-6])
+    for vector, num_images, has_digest in (
+        (VECTOR, 7, True),
+        (changed, 7, True),
+        (VECTOR, 8, True),
+        (changed, 8, False),
+    ):
+        EMBEDDING.save(path)
+        entries = _read(path) | {"embedding": vector, "num_images": num_images}
+        if not has_digest:
+            del entries["sha256"]
+        entries = {name: np.asarray(value) for name, value in entries.items()}
+        if suffix == ".npz":
+            np.savez(path, **entries)
+        else:
+            arrays = {"embedding": entries.pop("embedding")}
+            metadata = {name: json.dumps(value.tolist()) for name, value in entries.items()}
+            safetensors.numpy.save_file(arrays, path, metadata)
+        if has_digest and (vector is changed or num_images == 8):
+            with pytest.raises(ValueError, match=r"^\S* is damaged or was changed: its SHA-256 is"):
+                Embedding.load(path)
+        else:
+            assert Embedding.load(path).num_images == num_images
+
+
+def test_a_flipped_bit_of_a_file_is_noticed(tmp_path):
+    path = tmp_path / "ann.safetensors"
+    EMBEDDING.save(path)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^\S* is damaged or was changed"):
+        Embedding.load(path)
+
+
+@pytest.mark.parametrize("path", [None, 3, ""])
+def test_a_path_is_one(path):
+    for call in (EMBEDDING.save, Embedding.load):
+        with pytest.raises(TypeError, match=r"^path is .*; allowed: the path of a file$"):
+            call(path)
+
+
+@pytest.mark.parametrize("name", ["encoder_digest", "user"])
+def test_names_are_texts(name):
+    with pytest.raises(TypeError, match=rf"^{name} is 3; allowed: a text$"):
+        Embedding(**{"vector": VECTOR, "encoder_digest": "abc", "num_images": 1, name: 3})
+
+
 @pytest.mark.parametrize(
     ("vector", "message"),
     [(np.zeros((2, 2)), r"shape \(2, 2\)"), ([np.nan], "a NaN"), ([1e300], "beyond float32")],
@@ -82,7 +136,9 @@ def test_a_vector_that_is_none_is_refused(vector, message):
 
 @pytest.mark.parametrize("num_images", ["3", 2.5, -1, np.nan])
 def test_a_number_of_images_is_whole(num_images):
-    with pytest.raises(ValueError, match=r"^num_images is .*; allowed: a whole number of at least"):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^num_images is .*; allowed: a whole number of at least"
+    ):
         Embedding(VECTOR, "abc", num_images)
 
 

@@ -53,6 +53,10 @@ def test_embedding_is_the_mean_over_pairs_however_many(model):
     np.testing.assert_allclose(both, (one + two) / 2, atol=1e-5)
     many = model.embed([IMAGE, other] * 7, points * 7)
     np.testing.assert_allclose(many, both, atol=1e-5)
+    # A picture is one image, however often it is given, whichever array it is.
+    assert (both.num_images, many.num_images) == (2, 2)
+    again = model.embed_many({"ann": ([IMAGE, IMAGE.copy()], [FIXATIONS, FIXATIONS])})
+    assert again["ann"].num_images == 1
 
 
 def test_many_users_are_embedded_as_one_by_one(model):
@@ -98,6 +102,24 @@ def test_many_users_are_embedded_as_one_by_one(model):
 def test_embed_many_names_the_user_and_the_bad_argument(model, users, error, message):
     with pytest.raises(error, match=message):
         model.embed_many(users)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.predict_many(None, [np.zeros(6)]), "images is of type NoneType; allowed: im"),
+        (lambda m: m.predict_many("x.jpg", [np.zeros(6)]), "images is of type str; allowed: ima"),
+        (lambda m: m.embed_people(3), "viewings is of type int; allowed: an image and the gaze"),
+        (lambda m: m.embed_people([IMAGE]), r"viewings\[0\] is of type ndarray; allowed: a tuple"),
+        (lambda m: m.embed_many({}, sessions=3), "sessions is of type int; allowed: a mapping"),
+        (lambda m: m.embed([IMAGE], [FIXATIONS], sessions=3), "sessions is 3; allowed: a list of"),
+        (lambda m: m.predict(IMAGE, "ann"), "embedding has dtype <U3; allowed: float or integer"),
+    ],
+)
+def test_arguments_of_odd_types_are_named(model, call, message):
+    with pytest.raises(TypeError, match=f"^{message}") as refusal:
+        call(model)
+    assert "\n" not in str(refusal.value)
 
 
 def test_many_maps_are_those_of_single_calls(model):

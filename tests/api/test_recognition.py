@@ -82,8 +82,13 @@ def test_what_cannot_be_compared_is_refused(model, tiny_run, tmp_path):
         model.identify(one, {})
     with pytest.raises(ValueError, match=r"^gallery\['ann'\] is an embedding by the encoder 0123"):
         model.identify(one, {"ann": embedding(model, 0.0, digest="0123")})
-    with pytest.raises(ValueError, match=r"^k is 0 and in_gallery 0.5; allowed"):
+    with pytest.raises(ValueError, match=r"^k is 0; allowed: a whole number of at least 1"):
         model.identify(one, {"ann": one}, k=0)
+    for name, value in (("k", 2.5), ("k", True), ("k", None), ("in_gallery", "half")):
+        with pytest.raises(TypeError, match=rf"^{name} is {value!r}; allowed: a (whole )?number"):
+            model.identify(one, {"ann": one}, **{name: value})
+    with pytest.raises(ValueError, match=r"^in_gallery is nan; allowed: from 0 to 1$"):
+        model.identify(one, {"ann": one}, in_gallery=np.nan)
     run = shutil.copytree(tiny_run, tmp_path / "run")
     (run / "calibration.json").unlink(missing_ok=True)
     with pytest.raises(ValueError, match=r"^the model is not calibrated: "):

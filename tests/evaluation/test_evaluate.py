@@ -15,10 +15,12 @@ from gazejax.evaluation import folds, run
 from gazejax.evaluation.prediction.protocol import CONDITIONS, MAP_METRICS
 from gazejax.evaluation.report import DETAILS, format_evaluation, headline
 from gazejax.evaluation.run import RESAMPLES, evaluate, evaluate_on
+from gazejax.evaluation.traits import format_traits
 from gazejax.evaluation.verification import protocol
 from gazejax.types import Recordings
 from gazejax.workdir.guards import check_no_trained_images
 from gazejax.workdir.layout import load_config, read_resources, write_resources
+from gazejax.workdir.probes import load_probes
 from tests.joined_data import build_both
 from tests.tiny import tiny_config
 
@@ -124,7 +126,8 @@ def test_differences_are_those_of_the_figures(result):
 
 def test_tables_and_plots_are_written(tiny_run, result):
     text = (tiny_run / "evaluation.md").read_text()
-    assert text == format_evaluation(result)
+    assert text == format_evaluation(result) + format_traits(result["traits"])
+    assert result["traits"].keys() == load_probes(tiny_run, 6).keys() >= {"duration_ms", "spread"}
     row = result["encoder"]["unseen"]["encoder"]["1"]
     low, high = row["roc_auc_interval"]
     assert f"{row['roc_auc']:.3f} [{low:.3f}, {high:.3f}]" in headline(text)

@@ -33,6 +33,7 @@ def test_maps_and_embeddings_are_those_of_the_run(exported, tiny_run):
         model.predict(IMAGE, embedding), expected.predict(IMAGE, embedding)
     )
     np.testing.assert_array_equal(model.predict(IMAGE), expected.predict(IMAGE))
+    assert model.probe(embedding) == expected.probe(embedding)
 
 
 def test_the_files_say_what_they_are_and_of_no_user(exported):
@@ -46,7 +47,7 @@ def test_the_files_say_what_they_are_and_of_no_user(exported):
     assert row.startswith("| synthetic_gaze/tiny | 2 | not known | 1 | ")
     arrays = safetensors.numpy.load_file(exported / "model.safetensors")
     assert {name.split("/")[0] for name in arrays} == {
-        *("encoder", "saliency", "universal", "center_prior")
+        *("encoder", "saliency", "universal", "center_prior", "probes")
     }
     assert not [name for name in arrays if "classifier" in name]
     assert json.loads((exported / "config.json").read_text())["config"]["data"]["data_dir"] is None
@@ -65,6 +66,24 @@ def test_a_second_export_replaces_the_first_and_nothing_else(exported, tiny_run,
     assert main(["export", str(bare), "--out", str(tmp_path / "new")]) == 1
     assert "and the model card has the metrics; run: gazejax evaluate" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_what_an_export_lacks_is_said_in_a_line_each(tiny_run, tmp_path, capsys):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    (run / "calibration.json").write_text('{"within": {"1": {"slope": 2.0, "intercept": 3.0}}}')
+    assert main(["export", str(run), "--out", str(tmp_path / "all")]) == 0
+    assert capsys.readouterr().err == ""
+    for name in ("calibration", "probes"):
+        (run / f"{name}.json").unlink()
+    assert main(["export", str(run), "--out", str(tmp_path / "little")]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:30] for line in lines] == [
+        "warning: the model is not cali",
+        "warning: the model has no prob",
+    ]
+    assert all(f"run gazejax evaluate {run}, and export again" in line for line in lines)
+    with pytest.raises(ValueError, match=r"^the model has no probes: .* after gazejax evaluate$"):
+        gazejax.load(tmp_path / "little").probe(np.zeros(6))
 
 
 def _flip(content: bytes) -> bytes:

@@ -239,7 +239,7 @@ def test_each_data_set_is_evaluated_by_itself(run, dataset, tmp_path):
     other = result["datasets"]["mine"]
     # The second one alone names sessions.
     across = {key for key in other if "across_sessions" in key}
-    assert result.keys() - {"datasets"} == other.keys() - across
+    assert result.keys() - {"datasets", "traits"} == other.keys() - across
     assert len(across) == 5
     for one, name, numbers in ((result, "synthetic_gaze/tiny", (5, 3)), (other, "mine", (4, 2))):
         compared = one["compared"]
