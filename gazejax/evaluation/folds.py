@@ -53,6 +53,7 @@ class Fold(NamedTuple):
         replacement: universal maps of all images in place of the leave-one-out maps; None: none.
         compared: for the seen and the unseen users, the representations of each method of stage 1.
         recorded: likewise with the sessions of each user apart; empty if sessions are not known.
+        dataset: all users, with the images that the config leaves each of them.
     """
 
     workdir: Path
@@ -63,6 +64,7 @@ class Fold(NamedTuple):
     replacement: Float[np.ndarray, "all_images height width"] | None
     compared: dict[str, dict[str, protocol.UserRepresentations]]
     recorded: dict[str, dict[str, RecordingRepresentations]]
+    dataset: Dataset
 
     def saliency_is_trained(self) -> bool:
         """Whether the fold has a saliency network."""
@@ -228,7 +230,15 @@ def represent_fold(
             for group, users in groups.items()
         }
     return Fold(
-        workdir, config, splits, inputs, dataset.recordings, replacement, compared, recorded
+        workdir,
+        config,
+        splits,
+        inputs,
+        dataset.recordings,
+        replacement,
+        compared,
+        recorded,
+        dataset,
     )
 
 

@@ -16,6 +16,7 @@ from gazejax.data.joining import find_copies, has_pictures, rule_of
 from gazejax.data.loading import load_dataset
 from gazejax.data.reader import open_source
 from gazejax.data.splits import Splits
+from gazejax.evaluation.as_loaded import as_loaded
 from gazejax.evaluation.few_shot.people import identify_users
 from gazejax.evaluation.figures import plot_evaluation
 from gazejax.evaluation.folds import (
@@ -79,7 +80,8 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     for number, run in enumerate(open_runs(workdir)):
         name = run.dataset.name
         plots = workdir / "plots" / name.replace("/", "_") if number else workdir / "plots"
-        found, resampled, cost = _evaluate_users(run, plots)
+        loaded = as_loaded(run)
+        found, resampled, cost = _evaluate_users(run, loaded, plots)
         if number:
             result.setdefault("datasets", {})[name] = found
             resamples |= {f"datasets/{name}/{key}": values for key, values in resampled.items()}
@@ -87,7 +89,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             result, resamples, seconds = found, resampled, cost
             for fold in run.folds:
                 write_calibration(fold.workdir, found["same_person"])
-            probes = fit_probes(run)
+            probes = fit_probes(loaded)
             for fold, of_fold in zip(run.folds, probes, strict=True):
                 write_probes(fold.workdir, of_fold)
             result["traits"] = describe_probes(probes)
@@ -101,8 +103,15 @@ def evaluate(workdir: Path) -> dict[str, Any]:
     return result
 
 
-def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], float]:
+def _evaluate_users(
+    run: Run, loaded: Run, plots: Path
+) -> tuple[dict[str, Any], dict[str, np.ndarray], float]:
     """Evaluates the users of one data set, and draws the plots.
+
+    Args:
+        run: the run.
+        loaded: as a loaded model embeds its users, whose comparison is calibrated.
+        plots: the folder of the plots.
 
     Returns:
         Metrics, resampled metrics by their path, and seconds that an embedding takes.
@@ -121,7 +130,7 @@ def _evaluate_users(run: Run, plots: Path) -> tuple[dict[str, Any], dict[str, np
             for key, table in tables.items():
                 result.setdefault(key, {})[group] = table
             show(number, f"{group} users")
-    result["same_person"] = calibrate_scores(run)
+    result["same_person"] = calibrate_scores(loaded)
     examples: list[dict[str, Any]] = []
     if all(fold.saliency_is_trained() for fold in folds):
         variants = prediction_variants(run)

@@ -175,6 +175,9 @@ def minus_others(
 def fit_probes(run: Run) -> list[dict[str, TraitProbe]]:
     """Fits probes of the traits of users from the embeddings of each fold.
 
+    Args:
+        run: of `as_loaded`.
+
     Returns:
         For each fold the probe of each trait. The correlation of unseen users is that of the users
         of all folds together, each minus the mean of the seen users of the fold, since folds have

@@ -71,7 +71,7 @@ def planted_run(num_folds=2, num_users=24, num_images=12, size=4):
                 "encoder": UserRepresentations(users, embeddings, viewed, lambda *_: None)
             }
         splits = Splits(*groups.values(), np.array([], int), np.arange(num_images))
-        folds.append(Fold(Path(), None, splits, {}, None, None, compared, {}))
+        folds.append(Fold(Path(), None, splits, {}, None, None, compared, {}, None))
     return Run(Path(), None, dataset_of(gaze, pictures), folds), number
 
 

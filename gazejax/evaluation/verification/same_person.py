@@ -1,7 +1,6 @@
 """Calibrates how likely two embeddings are of one person, on unseen users.
 
-Where the embeddings of a run are compared later, the mean embedding of those users is not known.
-Scores are therefore those of the comparison as it was fitted, around the mean of the seen users.
+Embeddings are made and compared as a loaded model does; see `evaluation.as_loaded`.
 """
 
 from collections.abc import Mapping
@@ -11,15 +10,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import special
 
-from gazejax.evaluation.folds import Fold, Run
+from gazejax.evaluation.folds import Run
 from gazejax.evaluation.formats import markdown_table
 from gazejax.evaluation.report import ACROSS
 from gazejax.evaluation.verification import protocol
 from gazejax.evaluation.verification.verify_users import variants_of
 from gazejax.inference.same_person import fit_curve, reliability
-from gazejax.inference.two_covariance import log_likelihood_ratios
-from gazejax.metrics import verification
-from gazejax.workdir.layout import load_comparison
 
 # Parts of the users: a curve that is fitted without one of them is tried on it.
 _NUM_PARTS = 5
@@ -30,15 +26,17 @@ _LEAST_USERS = 4
 def calibrate_scores(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
     """Fits curves on the unseen users of all folds, and says how well they hold for others.
 
+    Args:
+        run: of `as_loaded`.
+
     Returns:
         `within` and, where users have two sessions, `across`: for each n `slope`, `intercept`,
         `num_users`, and of users whom a curve was not fitted on, `calibration_error`, `predicted`,
         `observed` and `weight` of ten bins; see `inference.same_person`. Empty with fewer than four
         unseen users within a session, even if more have two sessions.
     """
-    as_fitted = run._replace(folds=[_as_fitted(fold) for fold in run.folds])
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for _, variant in variants_of("unseen", as_fitted):
+    for _, variant in variants_of("unseen", run):
         name = "across" if variant.table.endswith(ACROSS) else "within"
         for size in variant.sizes:
             row = _calibrate(variant.score(size))
@@ -63,23 +61,6 @@ def format_calibration(calibration: Mapping[str, Mapping[str, Mapping[str, Any]]
     )
     header = ["sessions", "n", "calibration error", "users"]
     return f"\n{described}\n\n{markdown_table(header, rows)}\n"
-
-
-def _as_fitted(fold: Fold) -> Fold:
-    """A fold with the encoder alone, compared as it is where the mean of the users is not known."""
-    kind = fold.config.encoder.comparison.kind
-    if kind == "distance":
-        similarity = protocol.at_any_size(verification.negative_distance)
-    else:
-        similarity = log_likelihood_ratios(load_comparison(fold.workdir, "encoder"))
-
-    def changed(groups: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            group: {"encoder": methods["encoder"]._replace(similarity=similarity)}
-            for group, methods in groups.items()
-        }
-
-    return fold._replace(compared=changed(fold.compared), recorded=changed(fold.recorded))
 
 
 def _calibrate(folds: list[protocol.VerificationScores]) -> dict[str, Any]:

@@ -316,7 +316,7 @@ def test_the_table_across_sessions_needs_two_users_with_two_sessions(
     config = read_config("synthetic_gaze")
     every = np.arange(12)
     splits = Splits(np.arange(4), np.arange(0), every, every)
-    fold = Fold(None, config, splits, {}, None, None, {}, {"seen": {"encoder": known}})
+    fold = Fold(None, config, splits, {}, None, None, {}, {"seen": {"encoder": known}}, None)
     found = prediction_variants(Run(None, config, tiny_dataset._replace(recordings=apart), [fold]))
     assert [variant.name for variant in found] == names
     assert [variant.sizes for variant in found] == [[6]] * len(names)
@@ -330,6 +330,6 @@ def test_sessions_that_too_few_users_share_are_not_joined(tiny_dataset):
     every = np.arange(12)
     splits = Splits(np.arange(15), np.arange(0), every, every)
     config = read_config("synthetic_gaze")
-    fold = Fold(None, config, splits, {}, None, None, {}, {"seen": {"encoder": known}})
+    fold = Fold(None, config, splits, {}, None, None, {}, {"seen": {"encoder": known}}, None)
     dataset = tiny_dataset._replace(recordings=apart)
     assert prediction_variants(Run(None, config, dataset, [fold])) == []

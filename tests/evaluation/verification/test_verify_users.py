@@ -35,7 +35,7 @@ def made_run(group, tiny_dataset, compared, recorded=None, sizes=(2, 4)):
     config.encoder.comparison.kind = "distance"
     num_images = compared[group]["encoder"].viewed.shape[1]
     splits = type("Splits", (), {"test_images": np.arange(num_images)})
-    fold = Fold(None, config, splits, {}, None, None, compared, recorded or {})
+    fold = Fold(None, config, splits, {}, None, None, compared, recorded or {}, None)
     dataset = tiny_dataset._replace(user_ids=tuple(map(str, range(20))))
     return Run(None, config, dataset, [fold])
 
