@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
-from gazejax.api.shipped import shipped_models
-from gazejax.cli.paths import as_path
-from gazejax.export import export_folder
+from gazejax.api.shipped import find_model, shipped_models
+from gazejax.cli.paths import as_path, as_path_or_name
+from gazejax.export import export_folder, export_programs
+from gazejax.export.folder import FORMATS
 from gazejax.workdir.exported import CARD_FILE
 
 
@@ -19,11 +21,18 @@ def add_parsers(commands: Any) -> None:
     exporting = commands.add_parser(
         "export",
         help="write a trained model as plain files for other programs",
-        description="Writes the model of an evaluated run as a folder of plain files: parameters "
-        "(safetensors), config and model card. gazejax.load reads the folder. Nothing is pickled.",
+        description="Writes the model of an evaluated run as a folder of plain files with a model "
+        "card. safetensors: parameters and config, which gazejax.load reads. stablehlo, onnx: the "
+        "programs embed and predict, which need jax or onnxruntime and no gazejax; also of a model "
+        "that is exported or shipped. Nothing is pickled.",
     )
-    exporting.add_argument("workdir", type=as_path)
-    exporting.add_argument("--to", choices=["safetensors"], default="safetensors")
+    exporting.add_argument(
+        "workdir",
+        type=as_path_or_name,
+        help="a workdir; for stablehlo and onnx also the folder of an exported model, or the name "
+        "of a shipped one",
+    )
+    exporting.add_argument("--to", choices=FORMATS, default=FORMATS[0])
     exporting.add_argument("--out", type=as_path, required=True, metavar="DIR")
     exporting.add_argument(
         "--name", metavar="NAME", help="name of the model in its card; default: that of --out"
@@ -44,11 +53,13 @@ def _export(arguments: argparse.Namespace) -> None:
     about = "The licence of the data was not stated when the model was exported."
     if arguments.about is not None:
         about = arguments.about.read_text()
-    unknown = export_folder(
-        arguments.workdir, arguments.out, name=arguments.name or arguments.out.name, about=about
-    )
-    for missing in unknown:
-        print(f"warning: {missing}", file=sys.stderr)
+    named = {"name": arguments.name or arguments.out.name, "about": about}
+    if arguments.to == "safetensors":
+        for missing in export_folder(Path(arguments.workdir), arguments.out, **named):
+            print(f"warning: {missing}", file=sys.stderr)
+    else:
+        folder = find_model(arguments.workdir)
+        export_programs(folder, arguments.out, to=arguments.to, **named)
     print(f"exported {arguments.workdir}: {arguments.out}")
 
 

@@ -128,6 +128,26 @@ def project(
     return np.concatenate(parts)
 
 
+def frozen_features(
+    params: Any,
+    pixels: UInt8[Array, "image height width 3"],
+    *,
+    strides: Sequence[int],
+    projection: FeatureProjection,
+    size: tuple[int, int],
+) -> Float16[Array, "image map_height map_width feature"]:
+    """What `project` returns of `backbone_levels`, as one function that JAX can trace.
+
+    Args:
+        params: see `backbone_levels`, as the next two.
+        pixels: likewise; all at once.
+        strides: likewise.
+        projection: see `project`.
+        size: likewise.
+    """
+    return _project_frozen(size, projection, _run_backbone(tuple(strides), params, pixels))
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def _run_backbone(strides: tuple[int, ...], params: Any, pixels: Array) -> list[Array]:
     graph, _ = nnx.split(nnx.eval_shape(lambda: EfficientNetLite0(rngs=nnx.Rngs(0))), nnx.Param)

@@ -1,6 +1,7 @@
 """The model card of an exported model: what it was trained on, how well it does, what not to do."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gazejax.config.derived import duration_use
@@ -102,6 +103,24 @@ def make_card(
             for key in ("data", "seen_users", "train_images", "training_seed", "commit", "date")
         },
     )
+
+
+def replace_use(card: str, use: str, path: Path) -> str:
+    """Replaces the section "Use" of a model card.
+
+    Args:
+        card: text of the card.
+        use: text of the new section, without its title.
+        path: of the card, for the error.
+
+    Raises:
+        ValueError: if the card has no such section.
+    """
+    before, title, rest = card.partition("\n## Use\n")
+    if not title:
+        raise ValueError(f"{path} has no section 'Use'; allowed: the model card as exported")
+    _, following, after = rest.partition("\n## ")
+    return f"{before}{title}\n{use.strip()}\n{following}{after}"
 
 
 def _personal(trained: Trained) -> str:
