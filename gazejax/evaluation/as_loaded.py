@@ -1,4 +1,4 @@
-"""Embeddings as a loaded model makes them: on pictures of which nobody else's gaze is known."""
+"""Embeddings as a loaded model makes them: on pictures on which no other gaze is known."""
 
 from typing import Any
 
