@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -113,6 +115,12 @@ LEARNT = 4
 CENTERS = 3 * np.eye(SEEN, LEARNT, dtype=np.float32)
 
 
+@partial(nnx.jit, static_argnames="recognize")
+def predict(network, grid, universal, embedding, recognize=True):
+    return network(grid, universal, embedding, recognize=recognize)
+
+
+@partial(nnx.jit, static_argnames="memory_kind")
 def make_network(*, memory_kind):
     network = SaliencyReadout(
         num_features=NUM,
@@ -132,6 +140,7 @@ def make_network(*, memory_kind):
     return network
 
 
+@partial(nnx.jit, static_argnames="memory_kind")
 def trained_network(memory_kind):
     """A network whose weights are not zero, so that every term changes the map."""
     network = make_network(memory_kind=memory_kind)
@@ -154,26 +163,31 @@ def inputs(levels):
     universal /= universal.sum(axis=(2, 3), keepdims=True)
     embedding = generator.normal(size=(2, 3, LEARNT + NUM)).astype(np.float32)
     embedding[..., :LEARNT] = CENTERS  # The three users are the seen ones.
-    return jnp.asarray(grid), jnp.asarray(universal), jnp.asarray(embedding)
+    return np.asarray(grid), universal, embedding
 
 
 @pytest.mark.parametrize("memory_kind", MEMORY_KINDS)
 def test_untrained_the_universal_map_comes_back(inputs, memory_kind):
-    predicted = make_network(memory_kind=memory_kind)(*inputs)
+    predicted = predict(make_network(memory_kind=memory_kind), *inputs)
     np.testing.assert_allclose(predicted, (inputs[1] + 0.01 / 24) / 1.01, rtol=1e-4)
 
 
 def test_preference_raises_the_density_at_its_features(inputs):
     grid, universal, embedding = inputs
     network = make_network(memory_kind="none")
-    network.preference_weight[...] = jnp.zeros(NUM).at[1].set(1.0)
-    one_feature = jnp.zeros_like(embedding).at[..., LEARNT + 1].set(1.0)
-    gain = jnp.log(network(grid, universal, one_feature) / network(grid, universal, 0 * embedding))
+    network.preference_weight[...] = jnp.asarray(np.eye(NUM, dtype=np.float32)[1])
+    one_feature = np.zeros_like(embedding)
+    one_feature[..., LEARNT + 1] = 1.0
+    raised, plain = (
+        np.asarray(predict(network, grid, universal, one))
+        for one in (one_feature, np.zeros_like(embedding))
+    )
+    gain = np.log(raised / plain)
     for image in range(2):
         feature = np.asarray(grid[image, ..., 1], np.float32).ravel()
         for user in range(3):
             # log(own / that of a zero embedding) is the feature itself, up to a constant.
-            found = np.asarray(gain[image, user]).ravel()
+            found = gain[image, user].ravel()
             np.testing.assert_allclose(found - found.mean(), feature - feature.mean(), atol=1e-2)
 
 
@@ -184,7 +198,7 @@ def test_seen_users_are_recognized_within_the_rejection_distance_and_unseen_ones
     away[-1] = 1.0  # Orthogonal to all seen users.
     at_distance = CENTERS[0] + away * np.sqrt(0.35 * variance)
     learnt = np.stack([CENTERS[0], CENTERS[2], at_distance, CENTERS.mean(axis=0), 10 * away])
-    weight = network.recognizer(jnp.asarray(learnt)[None])[0]
+    weight = np.asarray(nnx.jit(lambda one, x: one(x))(network.recognizer, learnt[None])[0])
     assert weight[0, 0] > 0.99
     assert weight[1, 2] > 0.99
     np.testing.assert_allclose(weight[2], [0.5, 0, 0], atol=1e-4)  # As likely an unseen user.
@@ -195,27 +209,32 @@ def test_seen_users_are_recognized_within_the_rejection_distance_and_unseen_ones
 def test_memory_changes_maps_of_seen_users_and_not_of_unseen_ones(inputs, memory_kind):
     grid, universal, embedding = inputs
     network = trained_network(memory_kind)
-    unseen = network(grid, universal, embedding.at[..., :LEARNT].set(20.0))
-    others = network(grid, universal, embedding.at[..., :LEARNT].set(-20.0))
+
+    def of_learnt(values):
+        changed = embedding.copy()
+        changed[..., :LEARNT] = values
+        return np.asarray(predict(network, grid, universal, changed))
+
+    unseen, others = of_learnt(20.0), of_learnt(-20.0)
     np.testing.assert_allclose(unseen, others, rtol=1e-5)
     np.testing.assert_allclose(
-        unseen, network(grid, universal, embedding, recognize=False), rtol=1e-5
+        unseen, predict(network, grid, universal, embedding, recognize=False), rtol=1e-5
     )
-    seen = network(grid, universal, embedding)
+    seen = np.asarray(predict(network, grid, universal, embedding))
     if memory_kind == "none":
         np.testing.assert_allclose(seen, unseen, rtol=1e-5)
     else:
         assert (np.abs(seen - unseen).max(axis=(0, 2, 3)) > 1e-3).all()
         # The memory of each seen user is different.
-        swapped = embedding.at[..., :LEARNT].set(CENTERS[[1, 2, 0]])
-        assert (np.abs(seen - network(grid, universal, swapped)).max(axis=(0, 2, 3)) > 1e-3).all()
+        swapped = of_learnt(CENTERS[[1, 2, 0]])
+        assert (np.abs(seen - swapped).max(axis=(0, 2, 3)) > 1e-3).all()
 
 
 @pytest.mark.parametrize("memory_kind", MEMORY_KINDS)
 def test_each_user_is_predicted_as_if_alone(inputs, memory_kind):
     grid, universal, embedding = inputs
     network = trained_network(memory_kind)
-    together = network(grid, universal, embedding)
+    together = np.asarray(predict(network, grid, universal, embedding))
     np.testing.assert_allclose(together.sum(axis=(2, 3)), 1.0, rtol=1e-5)
-    alone = network(grid[1:], universal[1:, 2:], embedding[1:, 2:])
+    alone = predict(network, grid[1:], universal[1:, 2:], embedding[1:, 2:])
     np.testing.assert_allclose(alone[0, 0], together[1, 2], rtol=1e-4)

@@ -206,7 +206,7 @@ def test_users_of_a_batch_are_of_one_data_set_in_proportion_to_its_users():
         )
 
     keys = jax.random.split(jax.random.key(0), 400)
-    users, images = jax.vmap(lambda key: sample(key, of_user))(keys)
+    users, images = jax.jit(jax.vmap(lambda key: sample(key, of_user)))(keys)
     assert viewed[np.asarray(users)[..., None], np.asarray(images)].all()
     of_batch = of_user[np.asarray(users)]
     assert (of_batch == of_batch[:, :1]).all()
@@ -214,7 +214,7 @@ def test_users_of_a_batch_are_of_one_data_set_in_proportion_to_its_users():
     assert abs((of_batch[:, 0] == 0).mean() - 2 / 3) < 0.1
     assert all(len(set(row)) == 3 for row in users.tolist())
     assert {user for row in users.tolist() for user in row} == set(range(9))
-    mixed, images = jax.vmap(lambda key: sample(key, None))(keys)
+    mixed, images = jax.jit(jax.vmap(lambda key: sample(key, None)))(keys)
     assert viewed[np.asarray(mixed)[..., None], np.asarray(images)].all()
     assert (np.ptp(of_user[np.asarray(mixed)], axis=1) == 1).any()
 

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,8 +34,17 @@ def gaze() -> Gaze:
     )
 
 
+@jax.jit
 def personal(gaze, user, image):
     return personal_maps(gaze, jnp.array(user), jnp.array(image), SPEC)
+
+
+@jax.jit
+def universal_of_others(gaze, members, user, image):
+    """Maps of viewings, and of the others of a group of users."""
+    group = sum_maps(gaze, members, SPEC)
+    maps = personal_maps(gaze, user, image, SPEC)
+    return maps, leave_one_out_maps(group, gaze, user, image, maps)
 
 
 def test_a_fixation_peaks_in_its_own_cell_with_x_as_the_column():
@@ -76,9 +86,9 @@ def test_gathering_keeps_viewings_apart(gaze):
 
 
 def test_universal_map_is_the_mean_of_the_other_members(gaze):
-    group = sum_maps(gaze, jnp.array([0, 1]), SPEC)
-    maps = personal(gaze, [0, 1, 2], [0, 0, 0])
-    universal = leave_one_out_maps(group, gaze, jnp.array([0, 1, 2]), jnp.array([0, 0, 0]), maps)
+    maps, universal = universal_of_others(
+        gaze, np.array([0, 1]), np.array([0, 1, 2]), np.array([0, 0, 0])
+    )
     # Member 0 is left out of their own, so is 1; user 2 is no member and sees the mean of both.
     np.testing.assert_allclose(universal[0], maps[1], atol=1e-6)
     np.testing.assert_allclose(universal[1], maps[0], atol=1e-6)
@@ -86,29 +96,33 @@ def test_universal_map_is_the_mean_of_the_other_members(gaze):
 
 
 def test_universal_map_of_a_recording_leaves_all_sessions_of_its_user_out(gaze):
-    group = sum_maps(gaze, jnp.array([0, 1]), SPEC)
+    group = jax.jit(lambda: sum_maps(gaze, jnp.array([0, 1]), SPEC))()
     # Recordings 0 and 1 are of user 0; its viewing of image 0 is in recording 0 alone.
     offset, length = (np.asarray(one) for one in (gaze.viewing_offset, gaze.viewing_length))
     apart = gaze._replace(
         viewing_offset=offset[[0, 0, 1]], viewing_length=length[[0, 0, 1]] * [[1], [0], [1]]
     )
     joined = JoinedGaze(gaze, np.array([0, 0, 1]))
-    row, image = jnp.array([0, 1, 2]), jnp.array([0, 0, 0])
-    own, others = personal_and_universal_maps(apart, group, row, image, SPEC, joined)
-    maps = personal(gaze, [0, 1], [0, 0])
+    row, image = np.array([0, 1, 2]), np.array([0, 0, 0])
+    own, others = jax.jit(
+        lambda row, image: personal_and_universal_maps(apart, group, row, image, SPEC, joined)
+    )(row, image)
+    maps = np.asarray(personal(gaze, np.array([0, 1]), np.array([0, 0])))
     np.testing.assert_allclose(own, [maps[0], np.zeros_like(maps[0]), maps[1]], atol=1e-6)
     np.testing.assert_allclose(others, [maps[1], maps[1], maps[0]], atol=1e-6)
 
 
 def test_universal_map_counts_only_who_saw_the_image(gaze):
-    group = sum_maps(gaze, jnp.array([0, 2]), SPEC)
-    mine = personal(gaze, [1], [1])
-    universal = leave_one_out_maps(group, gaze, jnp.array([1]), jnp.array([1]), mine)
-    np.testing.assert_allclose(universal[0], personal(gaze, [0], [1])[0], atol=1e-6)
-    alone = sum_maps(gaze, jnp.array([1, 2]), SPEC)
-    assert (leave_one_out_maps(alone, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
-    of_none = sum_maps(gaze, jnp.array([2]), SPEC)
-    assert (leave_one_out_maps(of_none, gaze, jnp.array([1]), jnp.array([1]), mine) == 0).all()
+    one = np.array([1])
+
+    def universal(*members):
+        return np.asarray(universal_of_others(gaze, np.array(members), one, one)[1])
+
+    np.testing.assert_allclose(
+        universal(0, 2)[0], personal(gaze, np.array([0]), one)[0], atol=1e-6
+    )
+    assert (universal(1, 2) == 0).all()
+    assert (universal(2) == 0).all()
 
 
 def test_scaled_maps_by_hand():

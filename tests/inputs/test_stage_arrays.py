@@ -70,17 +70,26 @@ def test_a_batch_of_recordings_has_their_viewings_and_the_universal_maps_of_the_
     inputs = make_stage_inputs("encoder", config, dataset, splits, by_recording=True)
     arrays, (height, width) = inputs.arrays, inputs.spec.size
     sizes = EncoderBatchSizes(4, 0, images_per_user=4, pairs_per_set=2, same_images=True)
-    sampled, image = sample_encoder_batch(arrays.pool, jax.random.key(0), sizes=sizes)
-    row, _ = indices_of_pairs(arrays.pool, sampled, sizes)
+
+    @jax.jit
+    def sample(key):
+        sampled, image = sample_encoder_batch(arrays.pool, key, sizes=sizes)
+        return indices_of_pairs(arrays.pool, sampled, sizes)[0], image
+
+    row, image = map(np.asarray, sample(jax.random.key(0)))
     # Pairs of a set are of one session, and the sessions of a user alternate.
     sessions = (row % 2).reshape(4, 2, 2)
     assert (sessions[..., 0] == sessions[..., 1]).all()
     assert (sessions[:, 0] != sessions[:, 1]).all()
     np.testing.assert_array_equal(image % 2, row % 2)
-    pairs = gather_pairs(arrays, row, image, inputs.spec)
+
+    def gathered(of, row):
+        return jax.jit(gather_pairs, static_argnames="spec")(of.arrays, row, image, spec=of.spec)
+
+    pairs = gathered(inputs, row)
     assert pairs.personal.shape == (16, height, width)
     plain = make_stage_inputs("encoder", config, dataset, splits)
-    joined = gather_pairs(plain.arrays, row // 2, image, plain.spec)
+    joined = gathered(plain, row // 2)
     np.testing.assert_allclose(pairs.personal, joined.personal, atol=1e-6)
     np.testing.assert_allclose(pairs.universal, joined.universal, atol=1e-6)
 

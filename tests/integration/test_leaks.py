@@ -225,12 +225,12 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
     longest = longest_viewing(tiny_dataset.gaze)
     spec = MapSpec(config.saliency.map_size, config.data.sigma_frac, longest)
 
+    @jax.jit
     def universal_and_mean(gaze):
-        gaze = jax.tree.map(jnp.asarray, gaze)
         group = sum_maps(gaze, jnp.asarray(parts.seen_users), spec)
         personal = personal_maps(gaze, user, image, spec)
         universal = leave_one_out_maps(group, gaze, user, image, personal)
-        return np.asarray(universal), np.asarray(group.total[image])
+        return universal, group.total[image]
 
     before = universal_and_mean(tiny_dataset.gaze)
     after = universal_and_mean(altered_gaze(tiny_dataset.gaze, [user[0]], [image[0]]))
@@ -294,9 +294,8 @@ def leaked_weight(tiny, tiny_dataset):
     found = []
 
     def capture(images, universal, embedding):
-        target = np.searchsorted(np.asarray(train_images), np.asarray(images)[:, 0, 0, 0])
-        found.append(np.asarray(embedding)[np.arange(len(target)), :, target])
-        np.testing.assert_allclose(embedding.sum(axis=-1), 1.0, rtol=1e-5)
+        target = jnp.searchsorted(jnp.asarray(train_images), images[:, 0, 0, 0])
+        found.append((embedding[jnp.arange(len(target)), :, target], embedding.sum(axis=-1)))
         return universal
 
     sizes = config.saliency.batch
@@ -315,9 +314,15 @@ def leaked_weight(tiny, tiny_dataset):
     )
     arrays = jax.tree.map(jnp.asarray, inputs.arrays._replace(images=pixels))
     constants = (arrays, jnp.arange(number), jnp.asarray(embeddings, jnp.float32))
-    for seed in range(3):
-        loss({}, constants, None, jax.random.key(seed), jnp.int32(0))
-    return np.max(found)
+
+    @jax.jit
+    def weights(key):
+        loss({}, constants, None, key, jnp.int32(0))
+        return found.pop()
+
+    leaked, total = zip(*(weights(jax.random.key(seed)) for seed in range(3)), strict=True)
+    np.testing.assert_allclose(total, 1.0, rtol=1e-5)
+    return np.max(leaked)
 
 
 def test_a_training_target_is_never_in_its_own_embedding(tiny, tiny_dataset, monkeypatch):

@@ -100,7 +100,7 @@ def test_users_are_never_paired_with_images_of_another_data_set(inputs):
         sizes = EncoderBatchSizes(4, 1, 4, 2, same_images=True, one_dataset=one_dataset)
         keys = jax.random.split(jax.random.key(0), 50)
         sample = functools.partial(sample_encoder_batch, pool, sizes=sizes)
-        sampled, _ = jax.vmap(sample)(keys)
+        sampled, _ = jax.jit(jax.vmap(sample))(keys)
         of_user = np.asarray(pool.dataset)[sampled.users]
         np.testing.assert_array_equal(
             of_image[sampled.images], np.broadcast_to(of_user[..., None], sampled.images.shape)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ from gazejax.models.saliency_unet import (
 SIZE = 3
 
 
+@partial(nnx.jit, static_argnames="conditioning")
 def untrained_network(conditioning="film"):
     return SaliencyUNet(
         trunk_filters=(4, 4, 4),
@@ -25,6 +28,11 @@ def untrained_network(conditioning="film"):
         dtype=jnp.dtype("float32"),
         rngs=nnx.Rngs(0),
     )
+
+
+@nnx.jit
+def predict(network, images, universal, embedding):
+    return network(images, universal, embedding)
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +47,18 @@ def network():
 
 @pytest.fixture(scope="module")
 def inputs():
-    keys = jax.random.split(jax.random.key(0), 3)
-    images = jax.random.randint(keys[0], (2, 16, 24, 3), 0, 256).astype(jnp.uint8)
-    universal = jax.nn.softmax(jax.random.normal(keys[1], (2, 3, 24))).reshape(2, 3, 4, 6)
-    return images, universal, jax.random.normal(keys[2], (2, 3, SIZE))
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (2, 16, 24, 3), np.uint8)
+    universal = np.exp(generator.standard_normal((2, 3, 4, 6)))
+    universal /= universal.sum(axis=(2, 3), keepdims=True)
+    embedding = generator.standard_normal((2, 3, SIZE))
+    return images, universal.astype(np.float32), embedding.astype(np.float32)
 
 
 def test_an_untrained_network_returns_the_universal_map(inputs):
     fresh = untrained_network()
     images, universal, embedding = inputs
-    predicted = fresh(images, universal, embedding)
+    predicted = predict(fresh, images, universal, embedding)
     # Up to the floor of a hundredth of uniform that is put under the universal map.
     np.testing.assert_allclose(predicted, (universal + 0.01 / 24) / 1.01, rtol=1e-4)
 
@@ -58,25 +68,29 @@ def test_an_untrained_network_learns_from_whose_map_it_is(inputs, conditioning):
     """The weights of the embedding are zero at first, and their gradients must not be."""
     fresh = untrained_network(conditioning)
     fresh.head.kernel[...] += 0.5
-    images, universal, embedding = inputs
     graph, params = nnx.split(fresh, nnx.Param)
-    gradient = jax.grad(
-        lambda params: (nnx.merge(graph, params)(images, universal, embedding) ** 2).sum()
-    )(params)
+
+    @jax.jit
+    @jax.grad
+    def gradient_of(params, inputs):
+        return (nnx.merge(graph, params)(*inputs) ** 2).sum()
+
+    gradient = gradient_of(params, inputs)
     names = {"film": "films", "concatenation": "concatenations", "filters": "filters"}
     leaves = jax.tree.leaves(gradient[names[conditioning]])
     assert leaves
-    assert all(float(jnp.abs(leaf).max()) > 0 for leaf in leaves)
+    assert all(np.abs(leaf).max() > 0 for leaf in leaves)
 
 
 def test_each_user_on_an_image_is_predicted_as_if_alone(network, inputs):
     """The trunk runs once per image; the map of a user must not depend on other users."""
     images, universal, embedding = inputs
-    together = network(images, universal, embedding)
+    together = predict(network, images, universal, embedding)
     np.testing.assert_allclose(together.sum(axis=(2, 3)), 1.0, rtol=1e-5)
     for image in range(2):
         for user in range(3):
-            alone = network(
+            alone = predict(
+                network,
                 images[image][None],
                 universal[image, user][None, None],
                 embedding[image, user][None, None],
@@ -86,9 +100,9 @@ def test_each_user_on_an_image_is_predicted_as_if_alone(network, inputs):
 
 def test_the_embedding_and_the_image_both_reach_the_map(network, inputs):
     images, universal, embedding = inputs
-    predicted = network(images, universal, embedding)
-    assert np.abs(network(images, universal, embedding + 1.0) - predicted).max() > 1e-3
-    assert np.abs(network(images[::-1], universal, embedding) - predicted).max() > 1e-4
+    predicted = predict(network, images, universal, embedding)
+    assert np.abs(predict(network, images, universal, embedding + 1.0) - predicted).max() > 1e-3
+    assert np.abs(predict(network, images[::-1], universal, embedding) - predicted).max() > 1e-4
 
 
 @pytest.mark.parametrize("size", [(6, 8), (5, 8)])

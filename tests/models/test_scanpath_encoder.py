@@ -1,4 +1,3 @@
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -53,23 +52,31 @@ def test_the_order_of_looking_counts():
 
 
 def test_encoder_sums_over_real_fixations_of_each_pair_alone():
-    encoder = ScanpathEncoder(
-        inputs=("step",),
-        width=8,
-        embedding_size=5,
-        preference_scale=0.5,
-        dtype=jnp.dtype("float32"),
-        rngs=nnx.Rngs(0),
-    )
-    features = jax.random.normal(jax.random.key(0), (4, 6, 3))
-    mask = jnp.arange(6) < jnp.array([6, 3, 1, 2])[:, None]
-    together = encoder(features, mask, None)
+    @nnx.jit
+    def make():
+        return ScanpathEncoder(
+            inputs=("step",),
+            width=8,
+            embedding_size=5,
+            preference_scale=0.5,
+            dtype=jnp.dtype("float32"),
+            rngs=nnx.Rngs(0),
+        )
+
+    @nnx.jit
+    def embed(encoder, features, mask):
+        return encoder(features, mask, None)
+
+    encoder = make()
+    features = np.random.default_rng(0).standard_normal((4, 6, 3), np.float32)
+    mask = np.arange(6) < np.array([6, 3, 1, 2])[:, None]
+    together = embed(encoder, features, mask)
     assert together.shape == (4, 5)
     for pair, length in enumerate([6, 3, 1, 2]):
         # Neither the other pairs nor the padding, whatever it holds, nor the order of the set.
-        alone = encoder(
-            features[pair : pair + 1, :length][:, ::-1], jnp.ones((1, length), bool), None
+        alone = embed(
+            encoder, features[pair : pair + 1, :length][:, ::-1], np.ones((1, length), bool)
         )
         np.testing.assert_allclose(alone[0], together[pair], atol=1e-5)
-    twice = encoder(jnp.tile(features[2:3, :1], (1, 2, 1)), jnp.ones((1, 2), bool), None)
+    twice = embed(encoder, np.tile(features[2:3, :1], (1, 2, 1)), np.ones((1, 2), bool))
     assert np.abs(twice[0] - together[2]).max() > 1e-4  # The embedding depends on the number.
