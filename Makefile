@@ -14,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
 	$(BIN)/gazejax train --config=synthetic_gaze --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.train_permuted_encoder=False
 
-test: $(VENV)/installed-dev $(VENV)/installed-docs
+test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(MAKE) --no-print-directory -j 3 docs types tests
@@ -51,7 +51,7 @@ results: $(VENV)/installed
 		osie=runs/osie/evaluation.json,runs/ps/evaluation.json,runs/ps_overlap/evaluation.json
 
 # The documentation site, in docs/_build; warnings are errors.
-docs: $(VENV)/installed-docs
+docs: $(VENV)/installed-dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
 # The CPU table of docs/results/performance.md, next to PyTorch, scipy and pysaliency, in turns; at
@@ -80,18 +80,18 @@ bench-check: $(VENV)/installed .venv-peers/installed
 clean:
 	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build docs/_build *.egg-info
 
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(INSTALL) .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	touch $@
-
-$(VENV)/installed-docs: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
-	touch $@
+# All that the checks need at once: each installation by itself looks for every package again.
+$(VENV)/installed-dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) ".[dev,docs]"
+	touch $(VENV)/installed $@
 
 .venv-tensorflow/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-tensorflow

@@ -26,6 +26,7 @@ install_import_hook(CHECKED, "beartype.beartype").__enter__()
 import pytest
 
 from gazejax.data.loading import load_dataset
+from gazejax.evaluation import run as evaluation_run
 from gazejax.runtime import allocator
 from gazejax.training.run import train_folds
 from tests.tiny import ROOT, tiny_config, tiny_scanpath_config, train_and_evaluate
@@ -115,6 +116,12 @@ def tiny_run(data_dir, made_once, tmp_path_factory) -> Path:
     """Workdir of a finished tiny training: each process has a copy, for tests write into it."""
     made = made_once("tiny", lambda folder: train_and_evaluate(tiny_config(data_dir), folder))
     return shutil.copytree(made, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def without_plots(tiny_run, monkeypatch):
+    """Evaluations draw nothing, which takes half of their time; those of `tiny_run` are drawn."""
+    monkeypatch.setattr(evaluation_run, "plot_evaluation", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -369,6 +369,7 @@ def test_an_encoder_of_durations_asks_the_table_for_them(tiny_scanpath_run, pict
     assert "gaze.csv has no column duration_ms; the encoder" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_evaluate_prints_the_tables(tiny_run, capsys):
     assert main(["evaluate", str(tiny_run)]) == 0
     out = capsys.readouterr().out

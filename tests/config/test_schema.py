@@ -193,6 +193,7 @@ def test_the_spy_sees_what_is_read_and_nothing_else():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_every_config_value_is_read(data_dir, tmp_path, monkeypatch):
     """From the first step to the last table: a value that nothing reads would be a lie."""
     config = shortened(tiny_scanpath_config(data_dir))

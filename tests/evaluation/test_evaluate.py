@@ -138,6 +138,7 @@ def test_tables_and_plots_are_written(tiny_run, result):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_figures_depend_on_neither_the_batch_nor_the_devices(
     tiny_run, result, tmp_path, monkeypatch
 ):
@@ -162,6 +163,7 @@ def test_figures_depend_on_neither_the_batch_nor_the_devices(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_without_the_control_stages_their_rows_are_left_out(tiny_run, tmp_path):
     workdir = shutil.copytree(tiny_run, tmp_path / "run")
     for stage in ("universal", "permuted_encoder"):
@@ -202,6 +204,7 @@ def with_sessions(dataset, in_first):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_maps_are_predicted_within_and_across_sessions(tiny_run, tmp_path, monkeypatch):
     workdir = shutil.copytree(tiny_run, tmp_path / "run")
     load_dataset = folds.load_dataset
@@ -241,6 +244,7 @@ def test_maps_are_predicted_within_and_across_sessions(tiny_run, tmp_path, monke
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_maps_of_images_that_no_other_seen_user_saw_are_not_scored(
     tiny_run, result, tmp_path, monkeypatch, capsys
 ):

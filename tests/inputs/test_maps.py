@@ -118,9 +118,7 @@ def test_universal_map_counts_only_who_saw_the_image(gaze):
     def universal(*members):
         return np.asarray(universal_of_others(gaze, np.array(members), one, one)[1])
 
-    np.testing.assert_allclose(
-        universal(0, 2)[0], personal(gaze, np.array([0]), one)[0], atol=1e-6
-    )
+    np.testing.assert_allclose(universal(0, 2)[0], personal(gaze, np.array([0]), one)[0], atol=1e-6)
     assert (universal(1, 2) == 0).all()
     assert (universal(2) == 0).all()
 

@@ -112,6 +112,7 @@ def test_the_network_that_predicts_maps_comes_before_those_that_are_given_them(d
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_users_who_share_no_image_train_on_predicted_maps(data_dir, tmp_path, tiny_dataset):
     config = config_of(data_dir, data__universal_map="predicted", split__train_image_overlap=0.0)
     config.stage = "encoder"
@@ -187,6 +188,7 @@ def test_an_empty_map_of_others_is_reported(
     assert all(line.startswith(printed) for line in lines)
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_little_gaze_is_that_of_unseen_users(data_dir, tiny_run, tmp_path):
     """The seen users' figures stay; those of unseen users are of one fixation."""
     run = shutil.copytree(tiny_run, tmp_path / "run")

@@ -51,6 +51,7 @@ def assert_figures_are_close(found, expected):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_streamed_training_is_the_same_also_after_an_interruption(
     data_dir, tiny_run, tmp_path, monkeypatch
 ):

@@ -242,6 +242,7 @@ def test_a_universal_map_leaves_out_whom_it_is_compared_with(tiny, tiny_dataset)
 # Enrolment and query.
 
 
+@pytest.mark.usefixtures("without_plots")
 def test_a_query_of_an_enrolled_image_is_caught(tiny_run, monkeypatch):
     original = sessions.PredictionRequest
 

@@ -182,6 +182,7 @@ def incomplete(dataset, missing):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_users_who_saw_different_images_train_and_evaluate(
     data_dir, tiny_dataset, tmp_path, monkeypatch
 ):
@@ -312,6 +313,7 @@ def test_an_encoder_can_be_one_that_learnt_nothing(data_dir, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_plots")
 def test_a_saliency_network_trained_on_zero_embeddings_ignores_them(data_dir, tmp_path):
     config = tiny_config(data_dir)
     config.controls.embeddings = "zero"

@@ -336,25 +336,31 @@ def _resampled_curves(
     if len(thresholds) > _MAX_THRESHOLDS:
         quantiles = np.linspace(0, 1, _MAX_THRESHOLDS)
         thresholds = np.unique(np.quantile(thresholds, quantiles, method="lower"))
-    index = np.searchsorted(thresholds, similarity).reshape(num_draws, -1)
+    index = np.searchsorted(thresholds, similarity)
 
     def count(
-        group: Int[np.ndarray, "draw pair"], number: int
+        group: Int[np.ndarray, "..."], index: Int[np.ndarray, "..."], number: int
     ) -> Float[np.ndarray, "group threshold"]:
         cell = (group * len(thresholds) + index).ravel()
         counts = np.bincount(cell, minlength=number * len(thresholds))
         return counts.reshape(number, -1).astype(np.float32)
 
-    pair = np.broadcast_to(np.arange(num_users**2), index.shape)
-    of_pair = count(pair, num_users**2)
-    is_own = np.eye(num_users, dtype=bool).ravel()
-    pair_weight = user_weight[:, :, None] * user_weight[:, None, :]
-    by_users = verification.curve_of_counts(
-        user_weight.astype(np.float32) @ of_pair[is_own],
-        pair_weight.reshape(len(user_weight), -1)[:, ~is_own].astype(np.float32) @ of_pair[~is_own],
-    )
-    draw = np.arange(num_draws)[:, None]
-    own, num_groups = np.broadcast_to(draw, index.shape), 2 * num_draws
-    of_draw = count(np.where(is_own, own, num_draws + own), num_groups)
+    weight = user_weight.astype(np.float32)
+    user = np.arange(num_users)
+    own = count(np.broadcast_to(user, (num_draws, num_users)), index[:, user, user], num_users)
+    impostor = np.zeros((len(weight), len(thresholds)))
+    # One probe user at a time: counts of all pairs would not fit where users are many.
+    for probe in range(num_users):
+        others = np.delete(user, probe)
+        of_pair = count(
+            np.broadcast_to(np.arange(num_users - 1), (num_draws, num_users - 1)),
+            index[:, probe, others],
+            num_users - 1,
+        )
+        impostor += weight[:, probe, None] * (weight[:, others] @ of_pair)
+    by_users = verification.curve_of_counts(weight @ own, impostor.astype(np.float32))
+    draw = np.arange(num_draws)[:, None, None]
+    is_impostor = ~np.eye(num_users, dtype=bool)
+    of_draw = count(draw + num_draws * is_impostor, index, 2 * num_draws)
     by_draw = verification.curve_of_counts(of_draw[:num_draws], of_draw[num_draws:])
     return by_users, by_draw
