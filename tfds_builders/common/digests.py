@@ -59,9 +59,16 @@ def of_gaze(
     """
     total = hashlib.sha256()
     user = np.asarray(gaze["user"])
-    for number in sorted(np.unique(user), key=lambda number: user_ids[number]):
-        rows = user == number
-        total.update(f"{user_ids[number]}\n{rows.sum()}\n".encode())
+    order = np.argsort(user, kind="stable")
+    numbers, starts = np.unique(user[order], return_index=True)
+    ends = np.append(starts[1:], len(user))
+    rows_of = {
+        number: order[start:end]
+        for number, start, end in zip(numbers.tolist(), starts, ends, strict=True)
+    }
+    for number in sorted(rows_of, key=lambda number: user_ids[number]):
+        rows = rows_of[number]
+        total.update(f"{user_ids[number]}\n{len(rows)}\n".encode())
         for name, dtype in (("trial", "<i4"), ("xy_px", "<f4"), ("duration_ms", "<f4")):
             # -0.0 + 0 is 0.0: equal numbers have equal bytes.
             total.update((np.asarray(gaze[name])[rows] + 0).astype(dtype).tobytes())

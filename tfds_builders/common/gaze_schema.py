@@ -211,8 +211,9 @@ def decode_image(release: Release, image_id: str) -> Image.Image:
 
 
 def count_viewings(gaze: GazeTable) -> int:
-    """Returns the number of pairs of a user and a trial."""
-    return len(np.unique(np.stack([gaze.user, gaze.trial]), axis=1).T)
+    """Returns the number of pairs of a user and a trial, by which the rows are sorted."""
+    differs = (np.diff(gaze.user) != 0) | (np.diff(gaze.trial) != 0)
+    return int(np.count_nonzero(differs)) + (len(gaze.user) > 0)
 
 
 def users_without_gaze(user_ids: Sequence[str], examples: Sequence[Mapping[str, Any]]) -> list[str]:
