@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from tfds_builders.common.gaze_files import containers, detection, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
@@ -50,13 +51,15 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
     column = people.column_of_person(opened)
     wanted = {"type", "zone_name", *_NUMBERS, *_NORMALISED, *_ZONE}
     table = containers.read_table(opened, wanted if column is None else {*wanted, column})
+    table = plain.with_one_mark(opened, table, (*_NUMBERS, *_NORMALISED, *_ZONE), how.where)
     kind = rows.names_of(table["type"])
     kinds = np.array([*kind.names, ""])[kind.codes]
     numbers = {
-        name: rows.numbers_of(table[name])
+        name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
         for name in (*_NUMBERS, *_NORMALISED, *_ZONE)
         if name in table.column_names
     }
+    _check_numbers(path, table, numbers, kinds)
     person = None if column is None else people.names_of_people(table, column, "")
     found = Rows(
         place=rows.places(table.num_rows),
@@ -104,6 +107,21 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
             f"{taken}, time from 'time_elapsed' (ms), {detection.in_words(how.detection)}"  # type: ignore[arg-type]
         )
     )
+
+
+def _check_numbers(
+    path: Path, table: pa.Table, numbers: dict[str, Numbers], kinds: np.ndarray
+) -> None:
+    """Refuses texts in the place of numbers: a sample without gaze has none, or an empty cell."""
+    for name, column in numbers.items():
+        is_used = kinds == ("zone" if name in _ZONE else "prediction")
+        wrong = np.flatnonzero(is_used & column.is_wrong)
+        if len(wrong):
+            more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
+            raise ValueError(
+                f"{path} row {wrong[0] + 1}: {name} is {table[name][int(wrong[0])].as_py()!r}, "
+                f"expected a number{more}"
+            )
 
 
 def _check_screens(path: Path, place: np.ndarray, keys: np.ndarray) -> None:

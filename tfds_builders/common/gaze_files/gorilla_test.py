@@ -69,6 +69,31 @@ def test_a_single_zone_is_the_place_of_the_picture(tmp_path: Path) -> None:
     assert found.place.tolist() == [5, 11]  # The rows of the first samples.
 
 
+def test_decimal_commas_beside_semicolons_are_decimals(tmp_path: Path) -> None:
+    lines = [line.replace(",400,500,", ",400.25,500,") for line in screens("300,100,500,600")]
+    german = [line.replace(",", ";").replace(".", ",") for line in (HEADER, *lines)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(german) + "\n")
+    found = gorilla.read_gorilla(open_file(path), HOW)
+    assert found.x.values.tolist() == [400.25, 650]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("prediction,4,400", "prediction,4,4OO", r"row 5: x_pred is '4OO', expected a number \(6"),
+        (",80,pred", ",80 ms,pred", "row 7: time_elapsed is '80 ms', expected a number"),
+        ("Zone0,300,", "Zone0,3OO,", "row 4: zone_x is '3OO', expected a number"),
+    ],
+)
+def test_a_text_is_no_sample_without_gaze(old: str, new: str, message: str, tmp_path: Path) -> None:
+    lines = screens("300,100,500,600")
+    assert old in "".join(lines)
+    opened = write(tmp_path / "a.csv", [line.replace(old, new) for line in lines])
+    with pytest.raises(ValueError, match=message):
+        gorilla.read_gorilla(opened, HOW)
+
+
 @pytest.mark.parametrize("zones", [(), ("300,100,100,100", "600,100,100,100")])
 def test_without_a_single_zone_places_are_fractions_of_the_experiment(
     zones: tuple[str, ...], tmp_path: Path

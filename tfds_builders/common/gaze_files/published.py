@@ -9,7 +9,7 @@ import pyarrow as pa
 import scipy
 
 from tfds_builders.common import raw_files
-from tfds_builders.common.gaze_files import containers, rows
+from tfds_builders.common.gaze_files import containers, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -41,9 +41,10 @@ def read_daemons(opened: Opened, how: How) -> Rows:
     Raises:
         ValueError: `forced_fix` is neither 0 nor 1, or the rows are not in the order of `nth`.
     """
-    del how
     names = (*_DAEMONS_COLUMNS, "nth")
     table = containers.read_table(opened, names)
+    table = plain.with_one_mark(opened, table, ("x", "y", "fixdur"), how.where)
+    decimal_comma = opened.delimiter != ","
     user, image = (rows.names_of(table[name], rows.MISSING) for name in ("VP", "Img"))
     trial = rows.numbers_of(table["trial"])
     forced = rows.numbers_of(table["forced_fix"])
@@ -56,7 +57,9 @@ def read_daemons(opened: Opened, how: How) -> Rows:
         starts = rows.run_starts(user.codes, image.codes, trial.values)
         _check_order(opened.path, "nth", rows.numbers_of(table["nth"]), starts)
     x, y = (
-        rows.numbers_of(table[name], scale=_DAEMONS_PIXELS_PER_DEGREE / size)
+        rows.numbers_of(
+            table[name], decimal_comma=decimal_comma, scale=_DAEMONS_PIXELS_PER_DEGREE / size
+        )
         for name, size in zip(("x", "y"), _DAEMONS_SIZE_PX, strict=True)
     )
     found = Rows(
@@ -65,7 +68,7 @@ def read_daemons(opened: Opened, how: How) -> Rows:
         user=user,
         x=x,
         y=y,
-        duration_ms=rows.numbers_of(table["fixdur"]),
+        duration_ms=rows.numbers_of(table["fixdur"], decimal_comma=decimal_comma),
         trial=trial,
         units="frac",
         y_axis="up",

@@ -58,6 +58,8 @@ def test_daemons_gives_fractions_from_the_bottom_without_forced_fixations(tmp_pa
     xy = np.column_stack([found.x.values, found.y.values])
     found_px = coordinates.to_image_px(xy, convention=convention, width=1920, height=1080)
     np.testing.assert_allclose(found_px, [[1230, 360], [0, 1080]], atol=1e-9)
+    german = write(tmp_path / "de.csv", DAEMONS.replace(",", ";").replace("20.5", "20,5"))
+    np.testing.assert_array_equal(published.read_daemons(german, How()).x.values, found.x.values)
 
 
 @pytest.mark.parametrize(

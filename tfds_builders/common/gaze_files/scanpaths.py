@@ -20,6 +20,10 @@ _COMPARED_KEYS = ("X", "Y", "T", "task")
 
 _PLACE = "location"
 _EVENT_COLUMNS = ("name", "onset", "offset")
+_NUMBER_COLUMNS = (
+    *("onset", "offset"),
+    *(f"location_{axis}{side}" for axis in "xy" for side in ("", "l", "r")),
+)
 # Names that users give to the columns of trials and files; the first one that exists is taken.
 _TRIAL_COLUMNS = {
     "session": ("session", "session_id", "recording", "recording_id"),
@@ -198,6 +202,8 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     """
     path = opened.path
     table = containers.read_table(opened)
+    table = plain.with_one_mark(opened, table, _NUMBER_COLUMNS, how.where)
+    decimal_comma = opened.delimiter != ","
     fits = _fits(opened, how, table.num_rows)
     name = rows.names_of(table["name"])
     is_fixation = np.isin(name.codes, [n for n, one in enumerate(name.names) if _is_fixation(one)])
@@ -212,7 +218,10 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     eyes = rows.names_of(table["eye"]) if "eye" in table.column_names else None
     eye, is_of_eye = _choose_eye(str(path), eyes, fits & is_fixation, how)
     xy, where = _locations(opened, table, eye)
-    onset, offset = (rows.numbers_of(table[column]) for column in ("onset", "offset"))
+    onset, offset = (
+        rows.numbers_of(table[column], decimal_comma=decimal_comma)
+        for column in ("onset", "offset")
+    )
     given = _trial_columns(opened)
     named = {role: rows.names_of(table[column]) for role, column in given.items()}
     if "user" in given:
@@ -300,7 +309,10 @@ def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, s
     for suffix in ("", eye[0]):
         columns = [f"location_{axis}{suffix}" for axis in "xy"]
         if set(columns) <= set(table.column_names):
-            parts = [rows.numbers_of(table[column]) for column in columns]
+            decimal_comma = opened.delimiter != ","
+            parts = [
+                rows.numbers_of(table[column], decimal_comma=decimal_comma) for column in columns
+            ]
             for column, part in zip(columns, parts, strict=True):
                 for row in np.flatnonzero(part.is_wrong)[:1]:
                     value = table[column][row].as_py()

@@ -213,6 +213,14 @@ def test_events_of_pymovements(name: str, event: str, tmp_path: Path) -> None:
     assert found.left_out == {"events that are no fixation": 1, "without a location": 1}
 
 
+def test_decimal_commas_beside_semicolons_are_decimals(tmp_path: Path) -> None:
+    opened = write_events(tmp_path / "e.csv", EVENTS)
+    text = opened.path.read_text().replace(",", ";").replace("640.5", "640,5")
+    opened.path.write_text(text)
+    found = scanpaths.read_pymovements(open_file(opened.path), How())
+    assert found.x.values.tolist() == [640.5, 100]
+
+
 def test_one_eye_of_two(tmp_path: Path) -> None:
     both = {name: column * 2 for name, column in EVENTS.items()} | {
         "eye": ["left"] * 4 + ["right"] * 4,
