@@ -23,6 +23,7 @@ _STIMULUS = re.compile(r"^Stimulus:[ \t]*(\S.*)$", re.M)
 
 _START, _END = "Event Start Trial Time [ms]", "Event End Trial Time [ms]"
 _DURATION = "Event Duration [ms]"
+_INDEX = "Index"  # Of an event among those of its category in the trial.
 # Remote trackers and glasses.
 _KINDS = {"Fixation": "Fixation Position", "Visual Intake": "Visual Intake Position"}
 
@@ -226,7 +227,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
             raise ValueError(f"{path} has no column {name!r}: export it again with this column")
     known = [
         name
-        for name in ("Stimulus", "Participant", "Trial", "Category", "Eye L/R")
+        for name in ("Stimulus", "Participant", "Trial", "Category", "Eye L/R", _INDEX)
         if name in opened.columns
     ]
     times = [name for name in (_START, _END, _DURATION) if name in opened.columns]
@@ -312,10 +313,17 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         found = found._replace(
             taken=f"{found.taken}, the eye not known without a column Eye L/R (--eye {how.eye})"
         )
-    if found.t_ms is not None:  # A row for each area that a fixation is on.
-        keys = np.column_stack([group, found.t_ms.values, found.x.values, found.y.values])
-        _, first = np.unique(keys, axis=0, return_index=True)
-        found = rows.take(found, np.sort(first), "a fixation again, on another area")
+    # A row for each area that a fixation is on, or for each eye.
+    keys = [group, found.x.values, found.y.values]
+    if found.t_ms is not None:
+        keys.append(found.t_ms.values)
+    else:
+        if found.duration_ms is not None:
+            keys.append(found.duration_ms.values)
+        if _INDEX in known:
+            keys.append(rows.names_of(table[_INDEX]).codes[found.place - 1])
+    _, first = np.unique(np.column_stack(keys), axis=0, return_index=True)
+    found = rows.take(found, np.sort(first), "a fixation again, on another area or of another eye")
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
 
 

@@ -163,10 +163,28 @@ def test_statistics_have_one_row_a_fixation(tmp_path: Path) -> None:
     assert numbers(found.trial) == [1, 2]
     assert dict(found.left_out) == {
         "of the other eye": 1,
-        "a fixation again, on another area": 1,
+        "a fixation again, on another area or of another eye": 1,
         "without a place": 1,
     }
     assert numbers(smi.read_smi(opened, How(eye="right")).x) == [961.8, 100]
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_without_starts_a_fixation_on_two_areas_is_read_once(
+    numbered: bool, tmp_path: Path
+) -> None:
+    head = "Stimulus,Participant,Category,Event Duration [ms],Fixation Position X [px],"
+    head += "Fixation Position Y [px],AOI Name" + (",Index" if numbered else "")
+    # The second fixation is as long as the first one, and beside it.
+    fixations = [("1.5,2", "sky", 1), ("1.5,2", "tree", 1), ("1.5,3", "sky", 2)]
+    lines = [
+        f"a.png,P1,Fixation,200,{place},{area}" + (f",{index}" if numbered else "")
+        for place, area, index in fixations
+    ]
+    found = smi.read_smi(write(tmp_path / "s.csv", "\n".join([head, *lines]) + "\n"), How())
+    assert found.t_ms is None
+    assert found.place.tolist() == [1, 3]
+    assert numbers(found.y) == [2, 3]
 
 
 def test_statistics_with_other_words_name_them(tmp_path: Path) -> None:
