@@ -24,7 +24,7 @@ import pyarrow.parquet
 
 from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import excel
-from tfds_builders.common.gaze_files.rows import as_text, with_power
+from tfds_builders.common.gaze_files.rows import Names, as_text, only_used, with_power
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
 _ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
@@ -52,6 +52,8 @@ _OTHER_FILES = (
     (b"<html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
 )
 _MAX_HEADER_LINES = 20
+_ASCII = bytes(range(128))
+_FIRST_OF_LATIN = 0xA0  # The bytes before are no letters of Latin-1.
 # Of a value in a message.
 _MAX_SHOWN_VALUE = 60
 
@@ -150,7 +152,10 @@ def _open(path: Path, suffix: str) -> Opened:
     headers = {delimiter: _read_header(lines, delimiter)[0] for delimiter in _DELIMITERS}
     delimiter = max(_DELIMITERS, key=lambda one: len(headers[one]))
     columns = headers[delimiter]
-    if encoding == "utf-8" and "\ufffd" in "".join(columns) and b"\xef\xbf\xbd" not in start:
+    # The first line of a log, such as of an EyeLink, has no names of columns.
+    is_table = suffix != ".asc" and len(columns) > 1
+    is_utf_8 = encoding == "utf-8" and b"\xef\xbf\xbd" not in start
+    if is_table and is_utf_8 and "\ufffd" in "".join(columns):
         raise ValueError(
             f"{path} is not a text in UTF-8 or UTF-16 (the line of names is "
             f"{', '.join(columns)!r}): save it as UTF-8"
@@ -216,19 +221,47 @@ def read_table(
     return table
 
 
-def read_text(opened: Opened) -> str:
+def read_text(opened: Opened, *, is_log: bool = False) -> str:
     """Reads a whole text.
+
+    Args:
+        opened: the file.
+        is_log: whether most lines say nothing about fixations. A letter of Latin-1, such as in the
+            path of the recording, is then read as U+FFFD; see `check_letters`.
 
     Raises:
         ValueError: the file is not a text in its encoding.
     """
+    content = _read_bytes(opened.path)
     try:
-        return _read_bytes(opened.path).decode(opened.encoding or "utf-8-sig")
+        return content.decode(opened.encoding or "utf-8-sig")
     except UnicodeError as error:
+        is_latin = min(content.translate(None, _ASCII)) >= _FIRST_OF_LATIN
+        if is_log and is_latin and opened.encoding.startswith("utf-8"):
+            return content.decode(opened.encoding, errors="replace")
         raise ValueError(
             f"{opened.path} is not a text in UTF-8 or UTF-16 ({raw_files.one_line(error)}): "
             "save it as UTF-8"
         ) from error
+
+
+def check_letters(opened: Opened, names: Names | None, what: str) -> None:
+    """Refuses names of used rows with a letter that `read_text` could not read.
+
+    Args:
+        opened: the file.
+        names: names of images or people; None: the file has none.
+        what: the kind of the names, for the message.
+
+    Raises:
+        ValueError: a name has such a letter.
+    """
+    for name in only_used(names).names if names is not None else ():
+        if "\ufffd" in name:
+            raise ValueError(
+                f"{opened.path}: the {what} {name!r} has a letter that is not UTF-8: save the file "
+                "as UTF-8"
+            )
 
 
 def read_json(opened: Opened) -> Any:

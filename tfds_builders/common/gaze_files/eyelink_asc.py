@@ -125,7 +125,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
             contradict each other; the message has the file and the line.
     """
     path = opened.path
-    recording = _read_lines(path, containers.read_text(opened))
+    recording = _read_lines(path, containers.read_text(opened, is_log=True))
     if not recording.fixations:
         raise ValueError(f"{path} has no fixation (EFIX), expected an .edf converted with events")
     trials = recording.trials
@@ -190,6 +190,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     found = found._replace(
         image=rows.without_folders(path, names), shown_px=_rectangles(path, shown, screen)
     )
+    containers.check_letters(opened, found.image, "image")
     corner = None if found.shown_px is not None else _corners(path, shown, screen)
     if corner is None:
         return found

@@ -114,6 +114,19 @@ def load(what: str) -> str:
     return f"MSG\t9 !V IMGLOAD {what}\n"
 
 
+def test_a_letter_of_latin_1_is_read_over_where_it_names_no_image(tmp_path: Path) -> None:
+    expected = read(tmp_path / "p07.asc", BOTH)
+    text = BOTH.replace("p07.edf", "B\xfcro\\p07.edf").replace("\\images", "\\Bilder f\xfcr")
+    found = eyelink_asc.read_eyelink_asc(write(tmp_path / "p07.asc", text.encode("latin-1")), How())
+    assert names(found.image) == names(expected.image)
+    assert numbers(found.x) == numbers(expected.x)
+    text = BOTH.replace("a b.jpg", "gr\xfcn.jpg")
+    with pytest.raises(ValueError, match=r"p07.asc: the image 'gr.n.jpg' has a letter that is not"):
+        eyelink_asc.read_eyelink_asc(write(tmp_path / "p07.asc", text.encode("latin-1")), How())
+    with pytest.raises(ValueError, match="is not a text in UTF-8"):
+        eyelink_asc.read_eyelink_asc(write(tmp_path / "p.asc", BOTH.encode() + b"\x81"), How())
+
+
 def test_an_image_over_the_whole_screen(tmp_path: Path) -> None:
     found = read(tmp_path / "p.asc", trials(load("FILL 1.png"), load("FILL 2 2.png")))
     assert names(found.image) == ["1.png", "2 2.png"]

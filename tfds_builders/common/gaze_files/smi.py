@@ -90,7 +90,7 @@ def read_smi(opened: Opened, how: How) -> Rows:
 def _read_events(opened: Opened, how: How) -> Rows:
     """Reads raw events: lines of fixations and other events, each kind with columns of its own."""
     path = opened.path
-    text = containers.read_text(opened)
+    text = containers.read_text(opened, is_log=True)
     lines = containers.split_lines(text)
     header = lines[next(row for row, line in enumerate(lines) if _EVENTS in line) + 1 :][:1]
     delimiter = "," if "," in "".join(header) else "\t"
@@ -158,6 +158,7 @@ def _read_events(opened: Opened, how: How) -> Rows:
         ),
         place_text=lambda number: f"line {number}",
     )
+    _check_letters(opened, found)
     one_eye.check(path, is_left, ~is_left, how.eye)
     kept = one_eye.choose(is_left, ~is_left, group, how.eye)
     taken_eye = one_eye.in_words(kept, is_left, ~is_left, how.eye)
@@ -169,6 +170,11 @@ def _read_events(opened: Opened, how: How) -> Rows:
     found, is_early = rows.take(found, ~is_several, _SEVERAL), is_early[~is_several]
     found = rows.take(found, ~is_early, "before the trial's picture (# Message)")
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
+
+
+def _check_letters(opened: Opened, found: Rows) -> None:
+    containers.check_letters(opened, found.image, "image")
+    containers.check_letters(opened, found.user, "user")
 
 
 def _images_of_events(
@@ -341,7 +347,7 @@ def _numbers(opened: Opened, table: pa.Table, column: str) -> Numbers:
 def _read_samples(opened: Opened, how: How) -> Rows:
     """Detects fixations in lines of samples; lines of messages have other columns."""
     path = opened.path
-    text = containers.read_text(opened)
+    text = containers.read_text(opened, is_log=True)
     lines = containers.split_lines(text)
     first = next(row for row, line in enumerate(lines) if _SAMPLES.fullmatch(line))
     names = lines[first].split("\t")
@@ -404,6 +410,7 @@ def _read_samples(opened: Opened, how: How) -> Rows:
         ),
         place_text=lambda number: f"line {number}",
     )
+    _check_letters(opened, found)
     return samples.fixations_of_samples(
         path, found, group, how, advice="the export of events of BeGaze has them"
     )

@@ -149,6 +149,17 @@ def test_events_refuse(old: str, new: str, message: str, tmp_path: Path) -> None
         smi.read_smi(write(tmp_path / "e.txt", EVENTS.replace(old, new)), How())
 
 
+def test_events_with_letters_of_latin_1(tmp_path: Path) -> None:
+    expected = smi.read_smi(write(tmp_path / "e.txt", EVENTS), How())
+    found = smi.read_smi(write(tmp_path / "e.txt", f"{EVENTS}\xe9", "latin-1"), How())
+    assert names(found.user) == names(expected.user)
+    for what, old in (("image", "a.jpg"), ("user", "P 3")):
+        assert old in EVENTS
+        text = EVENTS.replace(old, f"\xe9{old}")
+        with pytest.raises(ValueError, match=rf"e.txt: the {what} '.{old}' .* not UTF-8"):
+            smi.read_smi(write(tmp_path / "e.txt", text, "latin-1"), How())
+
+
 def test_statistics_have_one_row_a_fixation(tmp_path: Path) -> None:
     opened = write(tmp_path / "Event Statistics - Single.txt", STATISTICS)
     assert smi.recognise_smi(opened) == "fixations"
