@@ -10,8 +10,10 @@ from jaxtyping import Int
 from gazejax.types import Gaze
 from tfds_builders.common import plausibility
 
-# The advice after it names options of the command line.
+# The advice after them names options of the command line.
 _OTHER_UNIT = re.compile(r"^(x and y|durations) look like [\w ]+, not (pixels|milliseconds)")
+# Of one user, a band along a single edge may be empty.
+_OTHER_SIZE = re.compile(r"^no gaze is in the [^()]*% and the [^()]*%[^()]* of the pictures")
 _LEVEL_OF_CALLER = 3
 # Viewings that are longer by a quarter than those of any user of the training, or shorter.
 _SPREADS, _TOLERANCE = 4.0, 1.25
@@ -51,6 +53,12 @@ def warn_of_units(
             warnings.warn(
                 f"{found[0]}; expected fixations in pixels of the image and durations_ms in "
                 "milliseconds",
+                stacklevel=_LEVEL_OF_CALLER,
+            )
+        elif found := _OTHER_SIZE.match(line):
+            warnings.warn(
+                f"{found[0]}; expected fixations in pixels of the images that are given, which may "
+                "be larger than those that were shown",
                 stacklevel=_LEVEL_OF_CALLER,
             )
 

@@ -74,3 +74,15 @@ def test_only_users_beyond_the_training_are_warned_of():
     assert warned(4.0, 16)
     described.clear()  # As in a run of an earlier version.
     assert not warned(99.0, 16)
+
+
+def test_gaze_in_one_quarter_of_all_pictures_is_of_smaller_ones():
+    rng = np.random.default_rng(0)
+    points = [rng.uniform(0, 0.5, (9, 2)) for _ in range(12)]
+    times = [np.full(9, 250.0)] * 12
+    with pytest.warns(UserWarning, match="no gaze is in the right .* may be larger than those"):
+        warn_of_units(points, [(480, 640, 3)] * 12, times, has_durations=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low = [one * (2, 1) for one in points]  # Of one user, the upper half alone says nothing.
+        warn_of_units(low, [(480, 640, 3)] * 12, times, has_durations=False)

@@ -3,6 +3,7 @@
 import csv
 import functools
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -703,6 +704,26 @@ def test_people_in_another_unit_are_named() -> None:
         assert line.startswith("durations of user")
         assert f" look like seconds, not milliseconds: {is_in_s.sum()} of" in line
         assert ("'u0'" in line, f"'{USER_IDS[-1]}'" in line) == (True, False)
+
+
+def test_people_with_pictures_of_another_size_or_place_are_named() -> None:
+    gaze = plausible()
+
+    def moved(num: int, change: Callable[[np.ndarray], np.ndarray]) -> Gaze:
+        is_moved = (gaze.user < num)[:, None]
+        xy, xy_frac = (np.where(is_moved, change(part), part) for part in (gaze.xy, gaze.xy_frac))
+        return gaze._replace(xy=xy, xy_frac=xy_frac)
+
+    for num in (1, NUM_USERS // 2):
+        (line,) = warnings(moved(num, lambda xy: 0.6 * xy), USER_IDS, IMAGE_IDS)
+        assert line.startswith("gaze of user")
+        assert "their screen or their pictures may have had another size" in line
+        assert ("'u0'" in line, f"'{USER_IDS[-1]}'" in line) == (True, False)
+    found = warnings(moved(1, lambda xy: 1.5 * xy), USER_IDS, IMAGE_IDS)
+    assert re.match(r"\d\d% and more of the gaze of user 'u0' is outside of the pictures", found[0])
+    # Who looks at the middle only does not begin at the edges.
+    middle = moved(1, lambda xy: 0.6 * xy + 0.2 * (xy / np.maximum(gaze.xy_frac, 1e-9)))
+    assert not [line for line in warnings(middle, USER_IDS, IMAGE_IDS) if "another size" in line]
 
 
 def test_options_of_tables_are_advised_only_where_they_can_be_given() -> None:

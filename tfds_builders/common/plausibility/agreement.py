@@ -192,7 +192,9 @@ def _groups(maps: _Maps) -> np.ndarray:
     np.fill_diagonal(agreement, 0)
     _, vectors = np.linalg.eigh(agreement.astype(np.float64))
     is_turned = vectors[:, -1] < 0
-    return is_turned if 2 * is_turned.sum() <= len(maps) else ~is_turned
+    # People without gaze are in neither group.
+    num_users = np.count_nonzero(maps.any((1, 2, 3)))
+    return is_turned if 2 * is_turned.sum() <= num_users else ~is_turned
 
 
 def check_directions(gaze: Gaze, pairs: Pairs, units: Units) -> list[str]:
