@@ -149,7 +149,7 @@ def _read_screen(opened: Opened, how: How) -> Rows:
     table = tobii_events.read_columns(opened, columns, [*norm, *px, *corner, *size, *screen], how)
     events = tobii_events.find(opened, table, columns, how)
     row = events.row[tobii_events.first_of(events)]
-    image, trial = tobii_events.images_of(table, columns, row)
+    image, trial = tobii_events.images_of(opened, table, columns, row)
 
     def values(name: str | None) -> np.ndarray:
         if name is None:

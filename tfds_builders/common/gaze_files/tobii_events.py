@@ -320,11 +320,12 @@ def make_rows(
 
 
 def images_of(
-    table: pa.Table, columns: Columns, row: np.ndarray
+    opened: Opened, table: pa.Table, columns: Columns, row: np.ndarray
 ) -> tuple[Names | None, Numbers | None]:
     """Finds the image of some rows, and the number of its showing.
 
-    An image that is shown again, after another or after none, is viewed again.
+    An image that is shown again, after another or after none, is viewed again. Rows may be sorted
+    otherwise than in time, such as by the image.
     """
     if columns.media is None:
         return None, None
@@ -338,9 +339,29 @@ def images_of(
     for column in (columns.user, columns.session):
         if column is not None:
             keys.append(rows.names_of(table[column]).codes[at])
-    starts = np.zeros(table.num_rows, np.int64)
-    starts[at] = rows.run_starts(*keys)
-    return rows.take_names(media, row), rows.exact(np.cumsum(starts)[row])
+    order = np.arange(len(at))
+    # Without a column of the recording, a time that goes back may be of the next one.
+    if columns.time is not None and columns.session is not None:
+        order = order_in_time(numbers_at(opened, table, columns.time, at).values, keys[1:])
+    showing = np.zeros(len(at) + 1, np.int64)
+    showing[1:][order] = np.cumsum(rows.run_starts(*(key[order] for key in keys)))
+    # A row of another sensor is of the showing of the sample before.
+    return rows.take_names(media, row), rows.exact(showing[np.searchsorted(at, row, side="right")])
+
+
+def order_in_time(t: np.ndarray, recording: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns int64 [n]: the rows of each recording together and in time.
+
+    Args:
+        t: float64 [n].
+        recording: codes [n] of the person and the recording.
+    """
+    starts = rows.run_starts(*recording)
+    runs = np.column_stack(recording)[starts]
+    is_together = len(np.unique(runs, axis=0)) == len(runs)
+    if is_together and not ((np.diff(t) < 0) & ~starts[1:]).any():
+        return np.arange(len(t))
+    return np.lexsort((t, *recording))
 
 
 def screen_of(

@@ -58,13 +58,16 @@ def read_samples(opened: Opened, how: How) -> Rows:
     table = plain.with_one_mark(opened, table, [*others, time], how.where)
     row = _rows_of_samples(opened, table, sensor, validity, place, how)
     names, sessions = tobii_events.people_of(opened, table, user, session)
+    t = tobii_events.numbers_at(opened, table, time, row).values
+    if sessions is not None:  # Rows may be sorted otherwise than in time, such as by the image.
+        order = tobii_events.order_in_time(t, (names.codes[row], sessions.codes[row]))
+        row, t = row[order], t[order]
     image = None if media is None else rows.names_of(table[media])
     keys = [one.codes[row] for one in (names, sessions, image) if one is not None]
     group = np.cumsum(rows.run_starts(*keys)) - 1
     xy, rectangle = _places(opened, table, place, row)
     xy[~_is_valid(opened, table, validity, row)] = np.nan
     is_on_image = "width" in place
-    t = tobii_events.numbers_at(opened, table, time, row).values
     if time_factor is None:
         time_factor = _factor_of_steps(opened, time, np.diff(t)[np.diff(group) == 0])
     found = Rows(

@@ -118,6 +118,13 @@ def test_people_and_showings_are_apart(tmp_path: Path) -> None:
     found = read(tmp_path, table(samples=samples))
     assert names(found.user) == ["P1", "P1", "P2", "P2"]
     assert numbers(found.trial) == [0, 2, 3, 5]
+    by_image = [
+        {**one, "Recording name": "R1"}
+        for one in sorted(samples, key=lambda one: one.get("Presented Media name", ""))
+    ]
+    found = read(tmp_path, table(samples=by_image))
+    assert names(found.user) == ["P1", "P1", "P2", "P2"]
+    assert len(set(numbers(found.trial))) == 4
     joined = table(samples=samples).replace("Participant name", "observer")
     assert names(read(tmp_path, joined).user) == ["P1", "P1", "P2", "P2"]
 

@@ -93,7 +93,7 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
     table = tobii_events.read_columns(opened, columns, [*_XY, *_SIZE], how)
     events = tobii_events.find(opened, table, columns, how)
     row = events.row[tobii_events.first_of(events)]
-    image, trial = tobii_events.images_of(table, columns, row)
+    image, trial = tobii_events.images_of(opened, table, columns, row)
     x, y = (
         _divided(opened, table, row, size, tobii_events.numbers_at(opened, table, name, row), image)
         for name, size in zip(_XY, _SIZE, strict=True)

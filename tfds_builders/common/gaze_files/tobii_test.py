@@ -228,6 +228,15 @@ def test_fixations_without_an_image_and_on_videos_are_left_out(tmp_path: Path) -
     first, again, other, second, last = numbers(found.trial)
     assert first == again != second == last
     assert other not in (first, second)
+    # A recording that is sorted by image has the same showings.
+    given = [line for line in lines if line["sensor"] == "Eye Tracker"]
+    by_image = sorted(given, key=lambda line: (line["media"], float(line["time"])))
+    found = read(tmp_path, table(NEW, by_image))
+    on_a, on_b = (
+        [t for t, n in zip(numbers(found.trial), names(found.image), strict=True) if n == name]
+        for name in ("a.jpg", "b.jpg")
+    )
+    assert on_a[0] == on_a[1] < on_b[0] < on_a[2] == on_a[3]
 
 
 def test_fixations_that_have_a_place_but_no_image_may_get_one(tmp_path: Path) -> None:
