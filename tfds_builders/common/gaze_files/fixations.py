@@ -140,7 +140,9 @@ def join(
         or _in_two_files(fixations, parts)
         or _repeated_times(fixations, parts)
     )
-    return (None, errors) if errors else (fixations, [])
+    if errors:
+        return None, errors
+    return fixations._replace(notes=[*fixations.notes, *_note_order(fixations)]), []
 
 
 def _joined_names(columns: Sequence[Names | None]) -> tuple[list[str], np.ndarray]:
@@ -206,6 +208,39 @@ def _sessions(
     for user_number, session_number in zip(owner, first, strict=True):
         session_ids[user_number].append(names[session_number])
     return session_ids, session
+
+
+def _note_order(fixations: Fixations) -> list[str]:
+    """Says the order of sessions whose names may not be in time, such as `post` and `pre`.
+
+    Numbers, and dates that begin with the year, are in time. Others may be if the rows have the
+    same order.
+    """
+    if not fixations.session_ids:
+        return []
+    most = max(map(len, fixations.session_ids))
+    key = fixations.user.astype(np.int64) * most + fixations.session
+    pairs, first = np.unique(key, return_index=True)
+    owner, number = pairs // most, pairs % most
+    is_back = (np.diff(owner) == 0) & (np.diff(first) < 0)
+    for user in np.unique(owner[1:][is_back]):
+        names = fixations.session_ids[user]
+        parts = [re.split(r"\d+", name) for name in names]
+        is_of_year = all(re.match(r"(19|20)\d\d", name) for name in names)
+        if is_of_year or (len(parts[0]) == 2 and all(one == parts[0] for one in parts)):
+            continue
+        of_user = owner == user
+        by_row = number[of_user][np.argsort(first[of_user], kind="stable")]
+        shown, rows_have = (
+            ", ".join(repr(names[one]) for one in order[:_SHOWN_WAYS])
+            for order in (range(len(names)), by_row)
+        )
+        return [
+            f"sessions are in the order of their names, such as {shown} of user "
+            f"{fixations.user_ids[user]!r}, where the rows have {rows_have}: if that is the order "
+            "of time, begin the names with a number or with the year"
+        ]
+    return []
 
 
 def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:

@@ -414,6 +414,26 @@ def test_a_column_of_sessions_numbers_them_for_each_person(tmp_path: Path) -> No
         assert found.session.tolist() == [1, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("names", "is_said"),
+    [
+        (("pre", "post"), True),
+        (("02.01.2026", "01.02.2026"), True),
+        (("post", "pre"), False),
+        (("day 10", "day 2"), False),
+        (("2026-02-01", "2026-01-31"), False),
+    ],
+)
+def test_an_order_of_sessions_that_may_not_be_in_time_is_said(
+    names: tuple[str, str], is_said: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("image,user,x,y,session\n" + "".join(f"a,u,1,2,{name}\n" for name in names))
+    notes = [one for one in read(path).notes if one.startswith("sessions are in the order of")]
+    assert len(notes) == is_said
+    assert not is_said or f"{names[1]!r}, {names[0]!r} of user 'u', where the rows" in notes[0]
+
+
 @pytest.mark.parametrize("marker", ["NA", ".", "UNDEFINED", "nan", " "])
 def test_a_session_that_is_not_given_is_no_session(marker: str, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
