@@ -19,8 +19,8 @@ _HAS_EMITTERS = version("jaxlib").startswith("0.10.")
 _NO_EMITTERS = "--xla_cpu_use_fusion_emitters=false " if _HAS_EMITTERS else ""
 _BARELY = "--xla_llvm_disable_expensive_passes=true"
 QUICKLY = f"{_NO_EMITTERS}--xla_backend_optimization_level=0 {_BARELY}"
-# Half of the time to compile, and as fast where convolutions take the time: for programs that run for
-# a minute.
+# Half of the time to compile, and as fast where convolutions take the time: for programs that run
+# for a minute.
 LESS_QUICKLY = f"{_NO_EMITTERS}--xla_backend_optimization_level=1 {_BARELY}"
 WELL = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False} | (
     {"xla_cpu_use_fusion_emitters": True} if _HAS_EMITTERS else {}

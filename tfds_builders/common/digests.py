@@ -60,11 +60,10 @@ def of_gaze(
     total = hashlib.sha256()
     user = np.asarray(gaze["user"])
     order = np.argsort(user, kind="stable")
-    numbers, starts = np.unique(user[order], return_index=True)
-    ends = np.append(starts[1:], len(user))
+    found = np.unique(user[order], return_index=True, return_counts=True)
     rows_of = {
-        number: order[start:end]
-        for number, start, end in zip(numbers.tolist(), starts, ends, strict=True)
+        number: order[start : start + length]
+        for number, start, length in zip(*(one.tolist() for one in found), strict=True)
     }
     for number in sorted(rows_of, key=lambda number: user_ids[number]):
         rows = rows_of[number]
