@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from gazejax.analysis.image_selection import select_images
 from gazejax.analysis.trait_probes import probe
+from gazejax.cli import cache as cache_commands
 from gazejax.cli import embed, export, predict, recognize, train
 from gazejax.cli.data import add_parsers
 from gazejax.cli.paths import as_path, as_path_or_name
@@ -43,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     elif others:
         parser.error(f"unknown argument {others[0]!r}; see gazejax {arguments.command} --help")
     allocator.keep_freed_memory()
-    cache.keep_compiled()
+    if arguments.command != "cache":
+        cache.keep_compiled()
     arguments.run(arguments)
     return 0
 
@@ -130,6 +132,8 @@ def make_parser() -> argparse.ArgumentParser:
     recognize.add_parsers(commands)
 
     export.add_parsers(commands)
+
+    cache_commands.add_parser(commands)
     return parser
 
 

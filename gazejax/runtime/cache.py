@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import jax
 import numpy as np
@@ -18,6 +18,11 @@ from jaxtyping import Shaped
 from gazejax.runtime.files import expand_home
 
 _MOST_COMPILED_BYTES = 1_000_000_000
+_PARTS = {
+    "compiled programs": ("compiled/*/*",),
+    "features of images": ("features/*.npz", "features/*.npz.sha256"),
+    "weights": ("*.npz", "*.npz.sha256"),
+}
 
 Arrays = Mapping[str, Shaped[np.ndarray, "..."]]
 
@@ -39,6 +44,41 @@ def default_folder() -> Path:
             "no home folder is known for the cache of weights and features; set XDG_CACHE_HOME or "
             "HOME"
         ) from error
+
+
+class Part(NamedTuple):
+    """Files of the cache: compiled programs, features of images, or converted weights."""
+
+    name: str
+    files: list[Path]
+    num_bytes: int
+
+
+def list_parts() -> list[Part]:
+    """The parts of the cache that hold files. Files that nothing here writes are left out."""
+    found = []
+    for name, patterns in _PARTS.items():
+        files = [
+            one
+            for pattern in patterns
+            for one in sorted(default_folder().glob(pattern))
+            if one.is_file()
+        ]
+        if files:
+            found.append(Part(name, files, sum(one.stat().st_size for one in files)))
+    return found
+
+
+def clear() -> int:
+    """Removes the files of the cache, which are made again when they are needed.
+
+    Returns:
+        Bytes that were removed.
+    """
+    parts = list_parts()
+    for one in (file for part in parts for file in part.files):
+        one.unlink(missing_ok=True)  # Another process may remove it, too.
+    return sum(part.num_bytes for part in parts)
 
 
 def keep_compiled() -> None:

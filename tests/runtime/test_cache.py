@@ -5,6 +5,7 @@ import os
 import jax
 import pytest
 
+from gazejax.cli.main import main
 from gazejax.runtime import cache
 
 
@@ -49,3 +50,29 @@ def test_the_oldest_are_removed_until_half_is_left(tmp_path):
     assert len(list(tmp_path.iterdir())) == 10
     cache._remove_oldest(tmp_path, 999)
     assert sorted(one.name[0] for one in tmp_path.iterdir()) == ["6", "7", "8", "9"]
+
+
+def test_the_cache_is_listed_and_cleared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["cache", "list"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'gazejax'}: 0.0 MB\n"
+    for name in (
+        "compiled/0a/p-cache",
+        "features/f.npz",
+        "weights.npz",
+        "weights.npz.sha256",
+        "mine",
+    ):
+        path = tmp_path / "gazejax" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(1_000_000))
+    assert main(["cache", "list"]) == 0
+    assert [line.split()[::2] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["1.0", "1", "compiled"],
+        ["1.0", "1", "features", "images"],
+        ["2.0", "2", "weights"],
+    ]
+    assert main(["cache", "clear"]) == 0
+    assert capsys.readouterr().out == f"removed 4.0 MB from {tmp_path / 'gazejax'}\n"
+    # What nothing here writes stays.
+    assert [one.name for one in (tmp_path / "gazejax").rglob("*") if one.is_file()] == ["mine"]
