@@ -51,6 +51,7 @@ LONGEST = (
     "cli/test_main.py",
     "inputs/test_streaming.py",
     "integration/test_real.py",
+    "../tfds_builders/osie/osie_dataset_builder_test.py",
     "integration/test_several_datasets.py",
     "experiments/test_comparison.py",
     "config/test_schema.py",
@@ -58,13 +59,18 @@ LONGEST = (
     "training/test_loop.py",
     "runtime/test_preemption.py",
     "integration/test_wheel.py",
+    "../tfds_builders/gaze_table/gaze_table_dataset_builder_test.py",
+    "../tfds_builders/personalized_saliency/personalized_saliency_dataset_builder_test.py",
     "evaluation/test_evaluate.py",
     "inputs/test_stage_arrays.py",
+    "metrics/test_any_type.py",
+    "metrics/test_saliency.py",
 )
 
 
 def pytest_collection_modifyitems(items):
-    place = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST)}
+    tests = ROOT / "tests"
+    place = {(tests / name).resolve(): number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 

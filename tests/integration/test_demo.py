@@ -31,7 +31,7 @@ def demo(tmp_path_factory) -> Path:
     """Workdir of the demo, trained by train.py as a user would.
 
     The network that predicts universal maps, the calibrated maps and narrow intervals are not asked
-    for here: one image in ten is a test image, not one in five.
+    for here: one image in 16 is a test image, not one in five, and 300 are training images.
     """
     folder = tmp_path_factory.mktemp("demo")
     build("synthetic_gaze/default", None, folder / "data")
@@ -44,7 +44,8 @@ def demo(tmp_path_factory) -> Path:
         f"--config.data.data_dir={folder / 'data'}",
         "--config.controls.train_permuted_encoder=False",  # As `make demo`.
         *("--config.eval.num_images=(10,)", "--config.eval.saliency_num_images=(10,)"),
-        *("--config.eval.num_draws=30", "--config.split.hash_one_in=10"),
+        *("--config.eval.num_draws=30", "--config.split.hash_one_in=16"),
+        "--config.split.max_train_images=300",
         *("--config.universal.num_steps=2", "--config.universal.optimizer.warmup_steps=1"),
         *("--config.eval.num_swaps=3", "--config.eval.calibration.spread_frac=(0.02,)"),
         *(
