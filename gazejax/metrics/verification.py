@@ -342,7 +342,7 @@ def average_precision_at_r(
         if count < 2:
             continue
         queries = np.flatnonzero(users == name)
-        others = np.where(is_other, scores, -np.inf)[queries]
+        others = np.where(is_other[queries], scores[queries], -np.inf)
         genuine = others[:, queries][is_other[np.ix_(queries, queries)]].reshape(count, count - 1)
         genuine = -np.sort(-genuine, axis=1)  # In descending order.
         impostor = np.delete(others, queries, axis=1)
