@@ -7,9 +7,18 @@ from typing import Any
 from gazejax.config.derived import duration_use
 from gazejax.evaluation.formats import format_value, markdown_table
 from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.traits import format_traits
+from gazejax.evaluation.verification.same_person import format_calibration
 from gazejax.workdir.trained import Trained
 
 _CARD = """\
+---
+library_name: gazejax
+tags:
+- gaze
+- saliency
+---
+
 # {name}
 
 A model of gazejax: an encoder of a user from gaze, and a network that predicts where this user
@@ -54,7 +63,7 @@ embedding of another user, in bits per fixation. Brackets: 95 % bootstrap interv
 
 Where sessions are not known, enrolment and probe can be of one session: the metrics are an upper
 bound for what the embedding knows about the person.
-
+{comparison}{traits}
 Encoder {encoder_digest}.
 """
 _DURATIONS = " Durations are in milliseconds{optional}."
@@ -97,6 +106,8 @@ def make_card(
         durations=_DURATIONS.format(optional=optional) if use.is_read else "",
         personal=_personal(trained),
         table=markdown_table(_HEADER, rows),
+        comparison=_comparison(evaluation.get("same_person", {})),
+        traits=format_traits(evaluation.get("traits", {})),
         encoder_digest=trained.encoder_digest,
         **{
             key: compared[key]
@@ -130,6 +141,17 @@ def _personal(trained: Trained) -> str:
             "the training."
         )
     return "No parameter is of a single user, and no embedding or name of a user is stored."
+
+
+def _comparison(calibration: Mapping[str, Any]) -> str:
+    """How well probabilities of `compare` hold, and for which n."""
+    text = format_calibration(calibration)
+    if not text:
+        return "\nThe model is not calibrated, and neither compares nor identifies people.\n"
+    return (
+        f"{text}\n`compare` and `identify` take a probability from the curves of the two n beside "
+        "the one at hand; beyond\nthe least and the most n of the table, from the nearest curve.\n"
+    )
 
 
 def _rows(data: str, evaluation: Mapping[str, Any]) -> list[list[str]]:

@@ -41,7 +41,8 @@ def test_the_files_say_what_they_are_and_of_no_user(exported):
         *("config.json", "model.safetensors", "README.md")
     }
     card = (exported / "README.md").read_text()
-    assert card.startswith("# mine\n")
+    assert card.startswith("---\nlibrary_name: gazejax\n")
+    assert "\n---\n\n# mine\n" in card
     assert "Trained on generated gaze." in card
     row, *_ = [line for line in card.splitlines() if line.startswith("| synthetic_gaze/tiny |")]
     assert row.startswith("| synthetic_gaze/tiny | 2 | not known | 1 | ")
