@@ -127,6 +127,7 @@ def test_a_damaged_or_foreign_file_is_refused(exported, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_an_exported_model_keeps_its_card(tiny_run, tmp_path, capsys):
     trained = read_workdir(tiny_run)
     card = "# mine\n\nAbout.\n\n## Use\n\nold\n\n## Metrics\n\n| a |\n"
