@@ -13,6 +13,7 @@ from tfds_builders.common.gaze_files.rows import run_starts
 from tfds_builders.gaze_table import gaze_table_dataset_builder
 from tfds_builders.gaze_table.look import warn_outside
 
+_MAX_NAMES = 8
 _NUM_PICTURES = 6
 _TITLE = "scanpaths, by gazejax data check"
 # Pixels; an image is drawn on some 500.
@@ -222,8 +223,12 @@ def _check_release(
         warnings.append(f"user {release.user_ids[user]!r} has no fixation inside an image")
     few = np.flatnonzero(images_of_user < min_images)
     if len(few):
-        names = ", ".join(f"{release.user_ids[user]!r} ({images_of_user[user]})" for user in few)
-        warnings.append(f"{len(few)} users have gaze on fewer than {min_images} images: {names}")
+        shown = few[:_MAX_NAMES].tolist()
+        names = ", ".join(f"{release.user_ids[user]!r} ({images_of_user[user]})" for user in shown)
+        more = f" and {len(few) - len(shown)} more" if len(few) > len(shown) else ""
+        warnings.append(
+            f"{len(few)} users have gaze on fewer than {min_images} images: {names}{more}"
+        )
     for copies in near_copies.group([image_id for image_id, _ in plottable], signatures):
         warnings.append(
             f"images {', '.join(map(repr, copies))} are copies of each other, exactly or nearly: "

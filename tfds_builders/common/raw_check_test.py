@@ -39,6 +39,13 @@ def test_facts_of_the_dummy_table() -> None:
     )
 
 
+def test_of_many_users_with_few_images_some_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw_check, "_MAX_NAMES", 1)
+    assert check(WHOLE, min_images=3).warnings[-1] == (
+        "2 users have gaze on fewer than 3 images: 'ann' (2) and 1 more"
+    )
+
+
 def test_a_table_is_checked_without_images() -> None:
     findings = check(WHOLE._replace(images_dir=None))
     assert dict(findings.facts)["fixations"] == "7"
