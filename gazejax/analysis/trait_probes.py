@@ -18,8 +18,7 @@ from jaxtyping import Array, Float
 from gazejax.data import reader
 from gazejax.evaluation.folds import GROUPS, Fold, open_run
 from gazejax.evaluation.formats import markdown_table
-from gazejax.evaluation.traits import correlation, measure
-from gazejax.evaluation.verification import protocol
+from gazejax.evaluation.traits import correlation, embed_users, measure
 from gazejax.inference.networks import saliency_network
 from gazejax.inputs.maps import to_density
 from gazejax.inputs.streaming import iterate_chunks
@@ -72,8 +71,7 @@ def probe(workdir: Path) -> dict[str, Any]:
         embeddings, traits = {}, {}
         for group in GROUPS:
             compared = fold.compared[group]["encoder"]
-            weight = compared.viewed / compared.viewed.sum(axis=1, keepdims=True)
-            embeddings[group] = protocol.mean_representations(compared.representations, weight)
+            embeddings[group] = embed_users(compared, compared.viewed)
             traits[group] = measure(dataset.gaze, compared.users, fold.splits.test_images)
             traits[group] |= {name: values[compared.users] for name, values in generating.items()}
         for name, trait in traits["seen"].items():

@@ -228,10 +228,10 @@ class Model:
         self, saliency_input: Shaped[np.ndarray, "_height _width _channel"]
     ) -> Float[np.ndarray, "map_height map_width"]:
         """Predicts a universal map; the mean training map where networks were given that one."""
-        prior, params = self._trained.center_prior["saliency"], self._trained.universal
-        if params is None or self.config.data.universal_map == "center_prior":
+        trained, prior = self._trained, self._trained.center_prior["saliency"]
+        if not trained.predicts_universal_maps:
             return prior
-        return np.asarray(self._universal(params, saliency_input[None], prior))[0]
+        return np.asarray(self._universal(trained.universal, saliency_input[None], prior))[0]
 
     def _embed(
         self, pairs: Iterable[Pair], sessions: Mapping[str, Sequence[str]]

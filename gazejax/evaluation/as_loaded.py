@@ -7,17 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 from gazejax.config.derived import embedding_layout
-from gazejax.evaluation.folds import Fold, Run
-from gazejax.evaluation.verification import protocol
+from gazejax.evaluation.folds import Fold, Run, load_similarity
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import make_stage_inputs
-from gazejax.inference.two_covariance import log_likelihood_ratios
 from gazejax.inference.universal import predict_universal_maps
 from gazejax.inputs.stage_arrays import center_prior
-from gazejax.metrics import verification
 from gazejax.types import rows_of
-from gazejax.workdir.layout import latest_step, load_comparison
+from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
 
 
@@ -33,10 +30,7 @@ def as_loaded(run: Run) -> Run:
 
 def _as_loaded(fold: Fold) -> Fold:
     kind = fold.config.encoder.comparison.kind
-    if kind == "distance":
-        similarity = protocol.at_any_size(verification.negative_distance)
-    else:
-        similarity = log_likelihood_ratios(load_comparison(fold.workdir, "encoder"))
+    similarity = load_similarity(fold.workdir, "encoder", kind)(None)
     maps = _universal_maps(fold)
 
     def changed(groups: dict[str, dict[str, Any]], *, by_recording: bool) -> dict[str, Any]:

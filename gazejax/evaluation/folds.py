@@ -180,7 +180,9 @@ def represent_fold(
     )
     network = encoder_network(config, num_users=len(splits.seen_users))
     stages = [stage for stage in ENCODER_STAGES if latest_step(workdir, stage) is not None]
-    comparisons = [_comparison(workdir, stage, config.encoder.comparison.kind) for stage in stages]
+    comparisons = [
+        load_similarity(workdir, stage, config.encoder.comparison.kind) for stage in stages
+    ]
 
     def embed(
         changed: Dataset, stages: Sequence[str], by_recording: bool
@@ -242,12 +244,12 @@ def represent_fold(
     )
 
 
-def _comparison(workdir: Path, stage: str, kind: str) -> Comparison:
+def load_similarity(workdir: Path, stage: str, kind: str) -> Comparison:
     """How the embeddings of a trained encoder are compared."""
     if kind == "distance":
         return lambda _: protocol.at_any_size(verification.negative_distance)
     model = load_comparison(workdir, stage)
-    return lambda mean: log_likelihood_ratios(model._replace(mean=mean))
+    return lambda mean: log_likelihood_ratios(model if mean is None else model._replace(mean=mean))
 
 
 def fewest_images(folds: Sequence[Fold], method: str) -> int:

@@ -252,9 +252,9 @@ def _measure_users(
     halves = [compared.viewed & (place == which) for which in (0, 1)]
     of_users = {name: values[compared.users] for name, values in traits.items()}
     return _Measured(
-        _embed(compared, compared.viewed),
+        embed_users(compared, compared.viewed),
         {name: _mean(values, compared.viewed) for name, values in of_users.items()},
-        np.stack([_embed(compared, half) for half in halves]),
+        np.stack([embed_users(compared, half) for half in halves]),
         {
             name: np.stack([_mean(values, half) for half in halves[::-1]])
             for name, values in of_users.items()
@@ -263,7 +263,7 @@ def _measure_users(
     )
 
 
-def _embed(
+def embed_users(
     compared: UserRepresentations, kept: Bool[np.ndarray, "user image"]
 ) -> Float[np.ndarray, "user embedding"]:
     """Embeddings of users over some images; NaN of a user without any."""

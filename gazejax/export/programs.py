@@ -94,7 +94,6 @@ def symbolic_inputs(program: Program) -> list[jax.ShapeDtypeStruct]:
 def _make_picture_reader(trained: Trained) -> Callable[[Array], tuple[Array, Array]]:
     """Returns (a picture of the saliency network) -> (what this network reads, universal map)."""
     config, prior = trained.config, trained.center_prior["saliency"]
-    has_universal = trained.universal is not None and config.data.universal_map != "center_prior"
     predict = make_universal_predictor(config)
     projection, backbone = trained.projection, None
     if projection is not None:
@@ -111,7 +110,9 @@ def _make_picture_reader(trained: Trained) -> Callable[[Array], tuple[Array, Arr
                 size=map_size(config, "saliency"),
             )
         start = jnp.asarray(prior)
-        return image[0], predict(trained.universal, image, start)[0] if has_universal else start
+        if not trained.predicts_universal_maps:
+            return image[0], start
+        return image[0], predict(trained.universal, image, start)[0]
 
     return read
 

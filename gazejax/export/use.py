@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gazejax.config.derived import duration_use, input_sizes
-from gazejax.evaluation.report import markdown_table
+from gazejax.evaluation.formats import markdown_table
 from gazejax.export.programs import Program
 from gazejax.workdir.trained import Trained
 

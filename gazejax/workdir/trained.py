@@ -69,6 +69,11 @@ class Trained(NamedTuple):
         return checkpoints.digest(self.encoder)
 
     @property
+    def predicts_universal_maps(self) -> bool:
+        """Whether a picture has a universal map of its own, or all have the mean training map."""
+        return self.universal is not None and self.config.data.universal_map != "center_prior"
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all that embeddings and maps depend on."""
         return digest_of_run(

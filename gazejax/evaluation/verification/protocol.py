@@ -83,14 +83,42 @@ def mean_of_disjoint_samples(
     number: int,
 ) -> Float[np.ndarray, "sample user entry"]:
     """Mean representations of `number` samples of each user, each of `size` other images."""
-    user = np.arange(len(viewed))[:, None]
-    samples = []
-    for sample in range(number):
-        weights = enrolment_weights(viewed, order, start=sample * size, size=size)
-        # A sum over all images would take most of the time of an evaluation.
-        images = np.nonzero(weights)[1].reshape(len(viewed), size)
-        samples.append(representations[user, images].mean(axis=1, dtype=np.float64))
-    return np.stack(samples)
+    rows = np.arange(len(viewed))
+    starts = range(0, number * size, size)
+    return np.stack(
+        [
+            mean_of_sample(representations, rows, viewed, order, start=start, size=size)
+            for start in starts
+        ]
+    )
+
+
+def mean_of_sample(
+    representations: Float[np.ndarray, "row image entry"],
+    rows: Int[np.ndarray, " user"],
+    viewed: Bool[np.ndarray, "user image"],
+    order: Int[np.ndarray, " image"],
+    *,
+    start: int,
+    size: int,
+) -> Float[np.ndarray, "user entry"]:
+    """Mean representation of each user over some of the images that the user saw.
+
+    Args:
+        representations: of users, or of recordings.
+        rows: the row of each user.
+        viewed: which images count for each user.
+        order: see `enrolment_weights`, as the next two.
+        start: likewise.
+        size: likewise.
+
+    Raises:
+        ValueError: see `enrolment_weights`.
+    """
+    weights = enrolment_weights(viewed, order, start=start, size=size)
+    # A sum over all images would take most of the time of an evaluation.
+    images = np.nonzero(weights)[1].reshape(len(rows), size)
+    return representations[rows[:, None], images].mean(axis=1, dtype=np.float64)
 
 
 # (probe, enrolled, images of a probe, images of an enrolment) -> score of each probe with each
@@ -347,16 +375,12 @@ def _resampled_curves(
 
     weight = user_weight.astype(np.float32)
     user = np.arange(num_users)
-    own = count(np.broadcast_to(user, (num_draws, num_users)), index[:, user, user], num_users)
+    own = count(user, index[:, user, user], num_users)
     impostor = np.zeros((len(weight), len(thresholds)))
     # One probe user at a time: counts of all pairs would not fit where users are many.
     for probe in range(num_users):
         others = np.delete(user, probe)
-        of_pair = count(
-            np.broadcast_to(np.arange(num_users - 1), (num_draws, num_users - 1)),
-            index[:, probe, others],
-            num_users - 1,
-        )
+        of_pair = count(user[:-1], index[:, probe, others], num_users - 1)
         impostor += weight[:, probe, None] * (weight[:, others] @ of_pair)
     by_users = verification.curve_of_counts(weight @ own, impostor.astype(np.float32))
     draw = np.arange(num_draws)[:, None, None]

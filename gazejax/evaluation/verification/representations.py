@@ -24,8 +24,9 @@ from gazejax.types import (
     rows_of,
 )
 
-# Mean embedding of the users of a data set -> how the embeddings of its users are compared.
-Comparison = Callable[[Float[np.ndarray, " embedding"]], protocol.Similarity]
+# Mean embedding of the users of a data set, or None: that of the training -> how the embeddings of
+# its users are compared.
+Comparison = Callable[[Float[np.ndarray, " embedding"] | None], protocol.Similarity]
 
 
 class Representation(NamedTuple):

@@ -16,7 +16,7 @@ from gazejax.evaluation.verification.protocol import (
     Similarity,
     UserRepresentations,
     VerificationScores,
-    enrolment_weights,
+    mean_of_sample,
 )
 from gazejax.evaluation.verification.session_pairs import (
     common_pairs,
@@ -277,7 +277,9 @@ def _score_group(
             representations = np.take_along_axis(representations, of[..., None], axis=0)
         sides = np.concatenate(
             [
-                _means(representations, rows, compared.viewed[rows] & images, order, size)
+                mean_of_sample(
+                    representations, rows, compared.viewed[rows] & images, order, start=0, size=size
+                )
                 for rows, images in ((gallery, of_galleries), (probe, ~of_galleries))
             ]
         )
@@ -288,19 +290,6 @@ def _score_group(
     return VerificationScores(
         compared.users[drawn.users], np.stack(similarity), np.stack(precision), samples_per_user=2
     )
-
-
-def _means(
-    representations: Float[np.ndarray, "recording image entry"],
-    recordings: Int[np.ndarray, " user"],
-    allowed: Bool[np.ndarray, "user image"],
-    order: Int[np.ndarray, " image"],
-    size: int,
-) -> Float[np.ndarray, "user entry"]:
-    """Mean representations over the first `size` allowed images of an order, of each user."""
-    weights = enrolment_weights(allowed, order, start=0, size=size)
-    images = np.nonzero(weights)[1].reshape(len(recordings), size)
-    return representations[recordings[:, None], images].mean(axis=1, dtype=np.float64)
 
 
 def joined_recordings(compared: UserRepresentations) -> RecordingRepresentations:

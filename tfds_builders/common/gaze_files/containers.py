@@ -80,6 +80,11 @@ class Opened(NamedTuple):
     columns: tuple[str, ...]
     sheet: str = ""
 
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether a comma may be a decimal mark: not where commas separate columns."""
+        return self.delimiter != ","
+
 
 def suffix_of(path: Path) -> str:
     """Returns the lower-case suffix without `.gz` by which a file is read.

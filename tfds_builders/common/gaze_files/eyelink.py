@@ -219,7 +219,7 @@ def _variables(opened: Opened, own: Sequence[str], pattern: re.Pattern[str]) -> 
 
 
 def _numbers(opened: Opened, table: pa.Table, column: str) -> Numbers:
-    return rows.numbers_of(table[column], decimal_comma=opened.delimiter != ",")
+    return rows.numbers_of(table[column], decimal_comma=opened.decimal_comma)
 
 
 def _column_of_person(opened: Opened) -> str | None:

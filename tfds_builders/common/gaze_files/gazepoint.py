@@ -94,7 +94,7 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:
     table = containers.read_table(opened, {*needed, *texts}, numbers=needed, names_in=texts)
     table = plain.with_one_mark(opened, table, needed, how.where)
     numbers = {
-        name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",") for name in needed
+        name: rows.numbers_of(table[name], decimal_comma=opened.decimal_comma) for name in needed
     }
     for name, is_right, rule in (
         (time_name, np.isfinite(numbers[time_name].values), "a number"),

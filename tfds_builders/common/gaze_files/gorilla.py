@@ -55,7 +55,7 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
     kind = rows.names_of(table["type"])
     kinds = np.array([*kind.names, ""])[kind.codes]
     numbers = {
-        name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
+        name: rows.numbers_of(table[name], decimal_comma=opened.decimal_comma)
         for name in (*_NUMBERS, *_NORMALISED, *_ZONE)
         if name in table.column_names
     }

@@ -112,21 +112,22 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
             f"{_offer(opened, found)}"
         )
     of_names = {found[name] for name in ("image", "user", "session") if name in found}
-    decimal_comma = opened.delimiter != ","
     # Marks between thousands, such as 1.204, can only be found in texts.
     of_numbers = set(found.values()) - of_names
     table = containers.read_table(
         opened,
         set(found.values()),
         # Digits that a trial lacks can only be missed in a text, too.
-        numbers=set() if decimal_comma else of_numbers - {found.get("trial")},
+        numbers=set() if opened.decimal_comma else of_numbers - {found.get("trial")},
         names_in=of_names,
     )
     table = with_one_mark(opened, table, of_numbers, where)
     cells = {name: table[column] for name, column in found.items()}
     scale = {"duration_ms": _FACTOR_MS[plain.durations], "t_ms": _FACTOR_MS[plain.times]}
     numbers: dict[str, Numbers] = {
-        name: rows.numbers_of(cells[name], decimal_comma=decimal_comma, scale=scale.get(name, 1.0))
+        name: rows.numbers_of(
+            cells[name], decimal_comma=opened.decimal_comma, scale=scale.get(name, 1.0)
+        )
         for name in ("x", "y", "duration_ms", "t_ms", "trial")
         if name in cells
     }
@@ -203,7 +204,7 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
             "quotes; --drop-missing leaves out rows without a place or a duration"
         )
     if number is not None:
-        numbers = rows.numbers_of(column, decimal_comma=opened.delimiter != ",")
+        numbers = rows.numbers_of(column, decimal_comma=opened.decimal_comma)
         wrong = np.flatnonzero(numbers.is_wrong)
         cells = [str(column[int(row)].as_py()) for row in wrong]
         for row, cell in zip(wrong, cells, strict=True):

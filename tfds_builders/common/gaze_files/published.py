@@ -44,7 +44,6 @@ def read_daemons(opened: Opened, how: How) -> Rows:
     names = (*_DAEMONS_COLUMNS, "nth")
     table = containers.read_table(opened, names)
     table = plain.with_one_mark(opened, table, ("x", "y", "fixdur"), how.where)
-    decimal_comma = opened.delimiter != ","
     user, image = (rows.names_of(table[name], rows.MISSING) for name in ("VP", "Img"))
     trial = rows.numbers_of(table["trial"])
     forced = rows.numbers_of(table["forced_fix"])
@@ -58,7 +57,7 @@ def read_daemons(opened: Opened, how: How) -> Rows:
         _check_order(opened.path, "nth", rows.numbers_of(table["nth"]), starts)
     x, y = (
         rows.numbers_of(
-            table[name], decimal_comma=decimal_comma, scale=_DAEMONS_PIXELS_PER_DEGREE / size
+            table[name], decimal_comma=opened.decimal_comma, scale=_DAEMONS_PIXELS_PER_DEGREE / size
         )
         for name, size in zip(("x", "y"), _DAEMONS_SIZE_PX, strict=True)
     )
@@ -68,7 +67,7 @@ def read_daemons(opened: Opened, how: How) -> Rows:
         user=user,
         x=x,
         y=y,
-        duration_ms=rows.numbers_of(table["fixdur"], decimal_comma=decimal_comma),
+        duration_ms=rows.numbers_of(table["fixdur"], decimal_comma=opened.decimal_comma),
         trial=trial,
         units="frac",
         y_axis="up",

@@ -95,7 +95,7 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:
     table = containers.read_table(opened, wanted, names_in=[mapped, *ids])
     table = plain.with_one_mark(opened, table, [x_name, y_name, _DURATION], how.where)
     x, y, duration = (
-        rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
+        rows.numbers_of(table[name], decimal_comma=opened.decimal_comma)
         for name in (x_name, y_name, _DURATION)
     )
     start_ns, end_ns = (_whole_numbers(path, table, name) for name in (_START, _END))
@@ -301,7 +301,7 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:
     of_numbers = [*_CORE_COLUMNS[1:5], _FRAME_TIME]
     table = plain.with_one_mark(opened, table, of_numbers, how.where)
     numbers = {
-        name: rows.numbers_of(table[name], decimal_comma=opened.delimiter != ",")
+        name: rows.numbers_of(table[name], decimal_comma=opened.decimal_comma)
         for name in (*_CORE_COLUMNS[1:5], _FRAME_TIME)
         if name in table.column_names
     }

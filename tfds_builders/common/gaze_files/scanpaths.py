@@ -203,7 +203,6 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     path = opened.path
     table = containers.read_table(opened)
     table = plain.with_one_mark(opened, table, _NUMBER_COLUMNS, how.where)
-    decimal_comma = opened.delimiter != ","
     fits = _fits(opened, how, table.num_rows)
     name = rows.names_of(table["name"])
     is_fixation = np.isin(name.codes, [n for n, one in enumerate(name.names) if _is_fixation(one)])
@@ -219,7 +218,7 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     eye, is_of_eye = _choose_eye(str(path), eyes, fits & is_fixation, how)
     xy, where = _locations(opened, table, eye)
     onset, offset = (
-        rows.numbers_of(table[column], decimal_comma=decimal_comma)
+        rows.numbers_of(table[column], decimal_comma=opened.decimal_comma)
         for column in ("onset", "offset")
     )
     given = _trial_columns(opened)
@@ -309,9 +308,9 @@ def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, s
     for suffix in ("", eye[0]):
         columns = [f"location_{axis}{suffix}" for axis in "xy"]
         if set(columns) <= set(table.column_names):
-            decimal_comma = opened.delimiter != ","
             parts = [
-                rows.numbers_of(table[column], decimal_comma=decimal_comma) for column in columns
+                rows.numbers_of(table[column], decimal_comma=opened.decimal_comma)
+                for column in columns
             ]
             for column, part in zip(columns, parts, strict=True):
                 for row in np.flatnonzero(part.is_wrong)[:1]:

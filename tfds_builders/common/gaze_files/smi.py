@@ -341,7 +341,7 @@ def _where(chosen: np.ndarray, first: Numbers, second: Numbers) -> Numbers:
 
 
 def _numbers(opened: Opened, table: pa.Table, column: str) -> Numbers:
-    return rows.numbers_of(table[column], decimal_comma=opened.delimiter != ",")
+    return rows.numbers_of(table[column], decimal_comma=opened.decimal_comma)
 
 
 def _read_samples(opened: Opened, how: How) -> Rows:

@@ -122,7 +122,7 @@ def numbers_at(opened: Opened, table: pa.Table, column: str, row: np.ndarray) ->
         ValueError: a cell is neither empty nor a finite number.
     """
     cells = table[column].take(pa.array(row))
-    found = rows.numbers_of(cells, decimal_comma=opened.delimiter != ",")
+    found = rows.numbers_of(cells, decimal_comma=opened.decimal_comma)
     is_wrong = found.is_wrong | (~found.is_missing & ~np.isfinite(found.values))
     for wrong in np.flatnonzero(is_wrong)[:1]:
         more = f" ({int(is_wrong.sum())} such rows)" if is_wrong.sum() > 1 else ""
