@@ -54,16 +54,17 @@ def check_viewings(fixations: Fixations) -> list[str]:
 
 def _check_single(fixations: Fixations) -> list[str]:
     """A trial or session that counts rows makes a viewing of each fixation."""
-    _, sizes = np.unique(viewing_numbers(fixations), return_counts=True)
-    _, of_pair = np.unique(_code(fixations.image, fixations.user), return_counts=True)
+    pair = _code(fixations.image, fixations.user)
+    sizes = np.bincount(_code(pair, fixations.session, fixations.trial))
+    num_pairs = int(pair.max()) + 1
     num_single = int((sizes == 1).sum())
     is_usual = num_single < _SHARE_SINGLE * len(sizes)
-    if is_usual or len(fixations.user) <= 2 * len(of_pair):
+    if is_usual or len(fixations.user) <= 2 * num_pairs:
         return []
     name = "trial" if len(np.unique(fixations.trial)) > 1 else "session"
     return [
         f"{num_single} of {len(sizes)} viewings have one fixation, while a user has "
-        f"{len(fixations.user) / len(of_pair):.3g} fixations on an image (mean): the {name} seems "
+        f"{len(fixations.user) / num_pairs:.3g} fixations on an image (mean): the {name} seems "
         f"to count fixations or rows, expected one {name} for all fixations of a viewing"
     ]
 
@@ -93,14 +94,15 @@ def _check_sessions(fixations: Fixations) -> list[str]:
 
 def _check_returns(fixations: Fixations) -> list[str]:
     """Warns of viewings of one image that are read as one."""
-    found = _showings(fixations)
+    recording = _code(fixations.user, fixations.session)
+    found = _take(fixations, recording, np.argsort(recording, kind="stable"))
     what = "rows that are apart, with other images between them"
     if fixations.t_ms is None:
         is_again = _is_apart(found) & _in_runs(found)
     else:
         t_ms = fixations.t_ms
         by_time = found.row[np.lexsort((t_ms[found.row], found.recording))]
-        in_time = _take(fixations, by_time)
+        in_time = _take(fixations, recording, by_time)
         if _is_one_clock(in_time, t_ms[in_time.row], fixations.duration_ms):
             found, is_again = in_time, _is_apart(in_time)
         else:
@@ -119,27 +121,31 @@ def _check_returns(fixations: Fixations) -> list[str]:
 
 
 def _code(*parts: np.ndarray) -> np.ndarray:
-    """Numbers the combinations of values: int64 [n]."""
-    code = np.zeros(len(parts[0]), np.int64)
-    for part in parts:
-        _, number = np.unique(part, return_inverse=True)
-        _, code = np.unique(code * (int(number.max(initial=0)) + 1) + number, return_inverse=True)
+    """Numbers the combinations of values from 0, none left out: int64 [n]."""
+    code = _number(parts[0])
+    for part in parts[1:]:
+        number = _number(part)
+        code = _number(code * (int(number.max(initial=0)) + 1) + number)
     return code
 
 
-def _showings(fixations: Fixations) -> _Showings:
-    """Returns the rows by recording, in the order of the file."""
-    recording = _code(fixations.user, fixations.session)
-    return _take(fixations, np.argsort(recording, kind="stable"))
+def _number(values: np.ndarray) -> np.ndarray:
+    """Numbers the values in their order: int64 [n]; without sorting where they are close."""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if high - low > 4 * len(values):
+        return np.unique(values, return_inverse=True)[1]
+    is_there = np.zeros(high - low + 1, bool)
+    is_there[values - low] = True
+    return (np.cumsum(is_there) - 1)[values - low]
 
 
-def _take(fixations: Fixations, row: np.ndarray) -> _Showings:
+def _take(fixations: Fixations, recording: np.ndarray, row: np.ndarray) -> _Showings:
     """Returns the rows in an order, in which each recording stands together.
 
     A number of the trial that is the same for all images, or for all viewings of an image, tells
     no viewings apart.
     """
-    recording = _code(fixations.user, fixations.session)[row]
+    recording = recording[row]
     image, trial = fixations.image[row], _code(fixations.trial[row])
     by_trial = _code(recording, trial)
     num_trials = _num_different(recording, by_trial)
@@ -155,14 +161,17 @@ def _take(fixations: Fixations, row: np.ndarray) -> _Showings:
 
 
 def _num_different(group: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """Counts the different codes of each group, which determine the group."""
-    _, first = np.unique(code, return_index=True)
-    return np.bincount(group[first], minlength=int(group.max(initial=-1)) + 1)
+    """Counts the different codes of each group, which determine the group; numbers from 0."""
+    of_code = np.zeros(int(code.max(initial=-1)) + 1, np.int64)
+    of_code[code] = group
+    return np.bincount(of_code, minlength=int(group.max(initial=-1)) + 1)
 
 
 def _first_of_each(group: np.ndarray) -> np.ndarray:
     """Returns the first position of each row's group."""
-    _, first, number = np.unique(group, return_index=True, return_inverse=True)
+    number = _number(group)
+    first = np.zeros(int(number.max(initial=-1)) + 1, np.int64)
+    first[number[::-1]] = np.arange(len(group))[::-1]  # Of several rows, the last one stays.
     return first[number]
 
 

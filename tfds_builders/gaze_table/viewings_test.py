@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tfds_builders.common.gaze_files import Fixations, Options, read, viewing_numbers
+from tfds_builders.gaze_table import viewings as checks
 from tfds_builders.gaze_table.viewings import check_viewings
 
 # (start, duration) of the fixations of a viewing on its own clock, and of a second one.
@@ -145,3 +146,10 @@ def test_near_twins_of_sessions_are_named_within_a_person(tmp_path: Path) -> Non
     [warning] = warnings_of(tmp_path, "image,session", rows)
     assert "'07' and '7'; 'A' and 'a' of user 'P' differ only in case" in warning
     assert warnings_of(tmp_path, "image,session", [(image, "A") for image, _ in rows]) == []
+
+
+def test_numbers_of_values_are_those_of_sorting_them() -> None:
+    for high in (3, 40, 10**12):  # Close to each other, and far apart.
+        values = np.random.default_rng(0).integers(-high, high, 50)
+        expected = np.unique(values, return_inverse=True)[1]
+        np.testing.assert_array_equal(checks._number(values), expected)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy.linalg
 
 from tfds_builders.common.coordinates import Units
 from tfds_builders.common.plausibility import gaze as gaze_rows
@@ -190,8 +191,9 @@ def _groups(maps: _Maps) -> np.ndarray:
     odd = (maps - maps[:, :, ::-1]).reshape(len(maps), -1)
     agreement = odd @ odd.T
     np.fill_diagonal(agreement, 0)
-    _, vectors = np.linalg.eigh(agreement.astype(np.float64))
-    is_turned = vectors[:, -1] < 0
+    last = len(maps) - 1
+    _, vectors = scipy.linalg.eigh(agreement.astype(np.float64), subset_by_index=(last, last))
+    is_turned = vectors[:, 0] < 0
     # People without gaze are in neither group.
     num_users = np.count_nonzero(maps.any((1, 2, 3)))
     return is_turned if 2 * is_turned.sum() <= num_users else ~is_turned
@@ -200,16 +202,17 @@ def _groups(maps: _Maps) -> np.ndarray:
 def check_directions(gaze: Gaze, pairs: Pairs, units: Units) -> list[str]:
     """Saccades that are longer up and down than from side to side, on pictures not upright."""
     size = gaze.size_px[pairs.row]
-    chosen = size[:, 0] >= size[:, 1]
-    is_few = len(np.unique(gaze.image[pairs.row[chosen]])) < _MIN_IMAGES_OF_STEPS
-    if chosen.sum() < _MIN_STEPS or is_few or units == "deg":
+    chosen = np.flatnonzero(size[:, 0] >= size[:, 1])
+    is_few = np.count_nonzero(np.bincount(gaze.image[pairs.row[chosen]])) < _MIN_IMAGES_OF_STEPS
+    if len(chosen) < _MIN_STEPS or is_few or units == "deg":
         return []
-    step = gaze.xy_frac[pairs.following[chosen]] - gaze.xy_frac[pairs.row[chosen]]
-    across, down = np.nanmean(np.abs(step * size[chosen]), axis=0)
+    some = chosen[gaze_rows.some_rows(len(chosen))]
+    step = gaze.xy_frac[pairs.following[some]] - gaze.xy_frac[pairs.row[some]]
+    across, down = np.nanmean(np.abs(step * size[some]), axis=0)
     if not across < _SACCADE_RATIO * down:
         return []
     return [
         f"x and y may be exchanged: steps are {across:.0f} pixels long across and {down:.0f} up "
-        f"and down (mean of {int(chosen.sum())}), while people look around a picture more from "
+        f"and down (mean of {len(some)}), while people look around a picture more from "
         "side to side; if so, exchange them (--columns x=y,y=x in a table)"
     ]

@@ -16,8 +16,8 @@ MIN_ROWS_OF_A_GROUP = 60
 FEW_ROWS = 8
 _SHARE_OF_FEW = 0.9
 _MAX_NAMES = 3
-# Percentiles of more rows take long and change nothing.
-_MAX_EXTENT_ROWS = 50_000
+# Percentiles and means of more rows take long and change nothing.
+_MAX_ROWS = 200_000
 
 
 class Gaze(NamedTuple):
@@ -70,6 +70,13 @@ class Pairs(NamedTuple):
 def take(gaze: Gaze, rows: np.ndarray) -> Gaze:
     """Returns some rows."""
     return Gaze(*(None if part is None else part[rows] for part in gaze))  # type: ignore[arg-type]
+
+
+def some_rows(num: int) -> slice | np.ndarray:
+    """Returns which of `num` rows stand for all: all, or 200,000 of them, the same each time."""
+    if num <= _MAX_ROWS:
+        return slice(None)
+    return np.random.default_rng(0).integers(0, num, _MAX_ROWS)
 
 
 def both(flags: np.ndarray) -> np.ndarray:
@@ -142,7 +149,7 @@ def distances_frac(gaze: Gaze, rows: np.ndarray, others: np.ndarray) -> np.ndarr
     delta = (gaze.xy_frac[others] - gaze.xy_frac[rows]) * size
     distance = np.hypot(delta[:, 0], delta[:, 1]) / np.hypot(size[:, 0], size[:, 1])
     if not is_known.all():
-        some = gaze.xy[:: len(gaze.xy) // _MAX_EXTENT_ROWS + 1]
+        some = gaze.xy[some_rows(len(gaze.xy))]
         extent = np.ptp(np.percentile(some, (1, 99), axis=0), axis=0)
         delta = gaze.xy[others] - gaze.xy[rows]
         unknown = np.hypot(delta[:, 0], delta[:, 1]) / max(float(np.hypot(*extent)), 1e-12)

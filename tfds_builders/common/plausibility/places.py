@@ -37,7 +37,6 @@ _MARKERS = (3270.0, 9999.0, 99999.0, 32767.0, 32768.0, 1e8)
 _SHARE_AT_EDGE = 0.01
 _SHARE_AT_PLACE = 0.02
 _MIN_ROWS_AT_VALUE = 10
-_MAX_PLACES = 200_000
 
 
 class Places(NamedTuple):
@@ -124,7 +123,8 @@ def _check_extent(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
     xy, user = gaze.xy_frac[is_known], gaze.user[is_known]
     if len(xy) < _MIN_ROWS_OF_AREA:
         return []
-    low, high = np.percentile(xy, (1, 99), axis=0)
+    some = xy[gaze_rows.some_rows(len(xy))]
+    low, high = np.percentile(some, (1, 99), axis=0)
     area = float(np.prod(high - low))
     if area < _SMALL_AREA and _num_viewings(gaze, is_known) >= 3:
         return [
@@ -141,7 +141,7 @@ def _check_extent(gaze: Gaze, user_ids: Sequence[str]) -> list[str]:
         ]
     if len(xy) < _MIN_ROWS_OF_HALF:
         return []
-    low, high = np.percentile(xy, (0.2, 99.8), axis=0)
+    low, high = np.percentile(some, (0.2, 99.8), axis=0)
     bands = {"left": low[0], "right": 1 - high[0], "top": low[1], "bottom": 1 - high[1]}
     empty = [f"{name} {share:.0%}" for name, share in bands.items() if share > _EMPTY_BAND]
     # Gaze in one quarter of the picture needs fewer rows.
@@ -186,7 +186,8 @@ def _check_users(gaze: Gaze, user_ids: Sequence[str]) -> tuple[list[str], np.nda
             "of their pictures may be another one, or their calibration is poor"
         )
     # Gaze on a smaller picture begins at the same left and upper edge, and ends before the others.
-    low, high = np.percentile(np.clip(xy, 0, 1), (0.5, 99.5), axis=0)
+    some = xy[gaze_rows.some_rows(len(xy))]
+    low, high = np.percentile(np.clip(some, 0, 1), (0.5, 99.5), axis=0)
     is_smaller = has_many & ~is_often
     for axis in (0, 1):
         beyond = np.bincount(user[xy[:, axis] > _SMALLER * high[axis]], minlength=len(total))
@@ -324,12 +325,9 @@ def _check_one_place(gaze: Gaze, *, is_table: bool) -> list[str]:
         return []
     # One number for each place; places of pictures do not meet.
     place = xy[:, 0] + xy[:, 1] * np.pi * 1e4
-    if num > _MAX_PLACES:
-        sample = np.random.default_rng(0).integers(0, num, _MAX_PLACES)
-        value, count = _most_frequent(place[sample])
-    else:
-        value, count = _most_frequent(place)
-    if count < 0.9 * _SHARE_AT_PLACE * min(num, _MAX_PLACES):
+    some = place[gaze_rows.some_rows(num)]
+    value, count = _most_frequent(some)
+    if count < 0.9 * _SHARE_AT_PLACE * len(some):
         return []
     rows = np.flatnonzero(place == value)
     if len(rows) < max(_MIN_ROWS_AT_VALUE, _SHARE_AT_PLACE * num) or _num_viewings(gaze, rows) < 5:
