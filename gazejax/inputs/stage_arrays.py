@@ -205,12 +205,12 @@ def _preference_vectors(
     spec: MapSpec,
     joined: JoinedGaze | None,
 ) -> Float[np.ndarray, "user image preference"]:
-    """The preference vector of every viewing: for each image one matrix product for all users."""
+    """The preference vector of every viewing, 0 of none: a matrix product for each image."""
     gaze = gaze._replace(xy_frac=jax.device_put(gaze.xy_frac))
     if joined is not None:
         on_device = joined.gaze._replace(xy_frac=jax.device_put(joined.gaze.xy_frac))
         joined = joined._replace(gaze=on_device)
-    found = []
+    lengths, found = np.asarray(gaze.viewing_length), []
     for image in range(len(image_features)):
         only = np.array([image])
         of_it = universal._replace(
@@ -218,8 +218,21 @@ def _preference_vectors(
         )
         of_users = None if joined is None else joined._replace(gaze=gaze_on(joined.gaze, only))
         features = image_features[image]
-        found.append(_preferences_on(spec, features, gaze_on(gaze, only), of_it, of_users))
-    return np.stack(jax.device_get(found), axis=1)
+        rows = _padded(np.flatnonzero(lengths[:, image]), len(lengths))
+        found.append(_preferences_on(spec, features, gaze_on(gaze, only), of_it, of_users, rows))
+    vectors = np.zeros((*lengths.shape, np.shape(found[-1])[-1]), np.float32)
+    for image, of_viewers in enumerate(jax.device_get(found)):
+        viewers = np.flatnonzero(lengths[:, image])
+        vectors[viewers, image] = of_viewers[: len(viewers)]
+    return vectors
+
+
+def _padded(rows: Int[np.ndarray, " row"], most: int) -> Int[np.ndarray, " padded"]:
+    """Repeats row 0 up to the half, the quarter, ... of `most`: programs for a few shapes."""
+    size = most
+    while size > 1 and len(rows) <= size // 2:
+        size //= 2
+    return np.pad(rows, (0, size - len(rows)))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -229,9 +242,9 @@ def _preferences_on(
     gaze: Gaze,
     universal: LeaveOneOutMaps,
     joined: JoinedGaze | None,
+    users: Array,
 ) -> Array:
-    """The preference vectors of all users on one image, which is all that is given."""
-    users = jnp.arange(len(gaze.viewing_length))
+    """The preference vectors of some users on one image, which is all that is given."""
     at = jnp.zeros_like(users)
     personal, others = personal_and_universal_maps(gaze, universal, users, at, spec, joined)
     return preference_vector(features[None], personal - others)

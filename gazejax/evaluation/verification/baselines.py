@@ -5,6 +5,7 @@ fixations.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -44,12 +45,10 @@ def residual_maps(
     joined: JoinedGaze | None = None,
 ) -> Float[np.ndarray, "user image cell"]:
     """Personal minus universal map of every viewing, flattened; a baseline without learning."""
-    return np.stack(
-        [
-            np.asarray(_residual_maps_of(spec, universal_maps, gaze, joined, images, user))
-            for user in users
-        ]
-    )
+    found = np.empty((len(users), len(images), math.prod(spec.size)), np.float32)
+    for row, user in zip(found, users, strict=True):
+        row[:] = _residual_maps_of(spec, universal_maps, gaze, joined, images, user)
+    return found
 
 
 @functools.partial(jax.jit, static_argnums=0)

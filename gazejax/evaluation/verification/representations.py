@@ -30,9 +30,17 @@ Comparison = Callable[[Float[np.ndarray, " embedding"] | None], protocol.Similar
 
 
 class Representation(NamedTuple):
-    """What a method knows of all users, or of all recordings; see `protocol`."""
+    """What a method knows of all users, or of all recordings; see `protocol`.
 
-    representations: Float[np.ndarray, "user image entry"]
+    Attributes:
+        represent: numbers of users, or of recordings -> float32 [row, image, entry]. Maps of all of
+            them at once may not fit the memory.
+        length: number of fixations of each viewing.
+        similarity: of two representations.
+        permuted: whether the labels are permuted within images.
+    """
+
+    represent: Callable[[Int[np.ndarray, " row"]], Float[np.ndarray, "row image entry"]]
     length: Int[AnyArray, "user all_images"]
     similarity: protocol.Similarity
     permuted: bool = False
@@ -81,7 +89,8 @@ def make_representations(
 
     def represented(compare: Comparison, embeddings: Any, length: Any) -> Representation:
         viewed = np.asarray(length)[np.ix_(seen, images)] > 0
-        return Representation(embeddings, length, compare(embeddings[seen][viewed].mean(axis=0)))
+        compared = compare(embeddings[seen][viewed].mean(axis=0))
+        return Representation(embeddings.__getitem__, length, compared)
 
     embeddings, *permuted = embed(limited, stages)
     methods = {
@@ -126,26 +135,31 @@ def _without_learning(
         saliency: what stage 2 reads.
         recordings: whose gaze it is; None: of users.
     """
-    rows = np.arange(len(gaze.viewing_length))
     seen = rows_of(splits.seen_users, recordings)
     training = baselines.fixation_statistics(gaze, seen, splits.train_images)
     spread = training[training[..., 0] > 0].std(axis=0)
-    statistics = baselines.fixation_statistics(gaze, rows, splits.test_images)
     longest = max(longest_viewing(gaze), longest_viewing(dataset.gaze))
-    residual = baselines.residual_maps(
-        saliency.arrays.universal,
-        gaze,
-        users=rows,
-        images=splits.test_images,
-        spec=saliency.spec._replace(max_fixations=longest),
-        joined=recordings and JoinedGaze(dataset.gaze, recordings.user),
-    )
+
+    def residual_maps(rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, "row image cell"]:
+        return baselines.residual_maps(
+            saliency.arrays.universal,
+            gaze,
+            users=rows,
+            images=splits.test_images,
+            spec=saliency.spec._replace(max_fixations=longest),
+            joined=recordings and JoinedGaze(dataset.gaze, recordings.user),
+        )
+
+    def statistics(rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, "row image 2"]:
+        found = baselines.fixation_statistics(gaze, rows, splits.test_images)
+        return found / np.where(spread > 0, spread, 1.0)
+
     return {
         "residual_map": Representation(
-            residual, gaze.viewing_length, protocol.at_any_size(verification.correlation)
+            residual_maps, gaze.viewing_length, protocol.at_any_size(verification.correlation)
         ),
         "fixation_statistics": Representation(
-            statistics / np.where(spread > 0, spread, 1.0),
+            statistics,
             gaze.viewing_length,
             protocol.at_any_size(verification.negative_distance),
         ),
@@ -176,7 +190,7 @@ def represent_users(
     found = {
         method: protocol.UserRepresentations(
             users=users,
-            representations=known.representations[users],
+            representations=known.represent(users),
             viewed=np.asarray(known.length)[np.ix_(users, images)] > 0,
             similarity=known.similarity,
             permuted=known.permuted,
@@ -208,7 +222,7 @@ def represent_recordings(
             users=users,
             user=np.array([position[one] for one in recordings.user[rows].tolist()]),
             session=session[rows],
-            representations=known.representations[rows],
+            representations=known.represent(rows),
             viewed=np.asarray(known.length)[np.ix_(rows, images)] > 0,
             similarity=known.similarity,
             permuted=known.permuted,

@@ -19,7 +19,9 @@ def test_labels_that_no_permutation_changes_are_no_control(capsys, shared, is_le
     # Two users, each with images of their own, and `shared` images that both saw.
     length = np.array([[3, 3, 0, 0, 3, 3], [0, 0, 3, 3, 3, 3]])[:, : 4 + shared]
     known = Representation(
-        np.zeros((2, 4 + shared, 1)), length, at_any_size(verification.negative_distance)
+        np.zeros((2, 4 + shared, 1)).__getitem__,
+        length,
+        at_any_size(verification.negative_distance),
     )
     methods = {"encoder": known, "permuted_labels": known._replace(permuted=True)}
     found = represent_users(methods, np.arange(2), np.arange(4 + shared))
@@ -33,7 +35,10 @@ def test_labels_that_no_permutation_changes_are_no_control(capsys, shared, is_le
 def test_two_recordings_of_one_user_are_one_viewer(tiny_dataset, half, is_left_out):
     length = np.repeat(5 * np.eye(2, dtype=int)[list(half)], 3, axis=1)
     known = Representation(
-        np.zeros((4, 6, 1)), length, at_any_size(verification.negative_distance), permuted=True
+        np.zeros((4, 6, 1)).__getitem__,
+        length,
+        at_any_size(verification.negative_distance),
+        permuted=True,
     )
     user = np.array([0, 0, 1, 1])
     recordings = Recordings(user, ("a", "b", "a", "b"), tiny_dataset.gaze)
@@ -57,7 +62,7 @@ def test_two_recordings_of_one_user_are_one_viewer(tiny_dataset, half, is_left_o
 def test_sessions_of_users_correspond_by_name_or_by_place(names, numbers):
     length = np.ones((len(names), 4), int)
     scores = at_any_size(verification.negative_distance)
-    known = Representation(np.zeros((*length.shape, 1)), length, scores)
+    known = Representation(np.zeros((*length.shape, 1)).__getitem__, length, scores)
     user = np.repeat(np.arange(8), 2)[: len(names)]
     recordings = Recordings(user, names, made_gaze.gaze_of(length))
     users = np.unique(user)
