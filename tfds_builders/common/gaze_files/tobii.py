@@ -148,25 +148,38 @@ def _read_screen(opened: Opened, how: How) -> Rows:
     screen = [pick(named, f"recording resolution {side}", "px", "") for side in ("width", "height")]
     table = tobii_events.read_columns(opened, columns, [*norm, *px, *corner, *size, *screen], how)
     events = tobii_events.find(opened, table, columns, how)
-    row = events.row[tobii_events.first_of(events)]
+    first = tobii_events.first_of(events)
+    row = events.row[first]
     image, trial = tobii_events.images_of(opened, table, columns, row)
 
-    def values(name: str | None) -> np.ndarray:
-        if name is None:
-            return np.full(len(row), np.nan)
-        return tobii_events.numbers_at(opened, table, name, row).values
+    def places(at: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Returns x and y of some rows: fractions of the image, and pixels of the screen."""
 
-    on_image, on_screen = [], []
-    for axis in (0, 1):
-        shown = values(size[axis])
-        shown = np.where(shown > 0, shown, np.nan)
-        at_px = values(px[axis])
-        from_corner, fraction = at_px - values(corner[axis]), values(norm[axis])
-        _check_same_place(opened, row, axis, fraction * shown, from_corner)
-        on_image.append(np.where(np.isnan(fraction), from_corner / shown, fraction))
-        on_screen.append(at_px)
+        def values(name: str | None) -> np.ndarray:
+            if name is None:
+                return np.full(len(at), np.nan)
+            return tobii_events.numbers_at(opened, table, name, at).values
+
+        on_image, on_screen = [], []
+        for axis in (0, 1):
+            shown = values(size[axis])
+            shown = np.where(shown > 0, shown, np.nan)
+            at_px = values(px[axis])
+            from_corner, fraction = at_px - values(corner[axis]), values(norm[axis])
+            _check_same_place(opened, at, axis, fraction * shown, from_corner)
+            on_image.append(np.where(np.isnan(fraction), from_corner / shown, fraction))
+            on_screen.append(at_px)
+        return on_image, on_screen
+
+    def is_placed(found: Sequence[np.ndarray]) -> np.ndarray:
+        return np.isfinite(np.array(found)).all(axis=0)
+
+    is_on_image = all(np.isfinite(one).any() for one in places(row)[0]) or None in px
+    placed = tobii_events.placed_of(
+        table, columns, events, first, lambda at: is_placed(places(at)[0 if is_on_image else 1])
+    )
+    on_image, on_screen = places(events.row[placed])
     taken = [f"image from {columns.media!r}" if columns.media else "no column of the image"]
-    is_on_image = all(np.isfinite(one).any() for one in on_image) or None in px
     if is_on_image:
         has_rectangle = None not in (*px, *corner, *size)
         parts = [f"{' and '.join(map(repr, filter(None, norm)))} (fractions of the image)"]
@@ -198,6 +211,7 @@ def _read_screen(opened: Opened, how: How) -> Rows:
                 table,
                 columns,
                 events,
+                placed,
                 norm if None in px else px,
                 _TOLERANCE if None in px else _TOLERANCE_PX,
             ),

@@ -6,7 +6,7 @@ too. One row of each fixation is read.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,6 +202,40 @@ def first_of(events: Events, is_used: np.ndarray | None = None) -> np.ndarray:
     return np.sort(order[rows.run_starts(events.fixation[order])])
 
 
+def placed_of(
+    table: pa.Table,
+    columns: Columns,
+    events: Events,
+    first: np.ndarray,
+    has_place: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Returns indices [k] of `events`: of each fixation the row that its place is read from.
+
+    This is the first row. If it has no place, as where a page was not yet drawn, it is the first
+    row of the fixation with a place on the same image.
+
+    Args:
+        table: the columns of the file.
+        columns: their names.
+        events: rows of fixations.
+        first: int64 [k], see `first_of`.
+        has_place: gives bool [n] for int64 [n], rows of the table.
+    """
+    lacking = first[~has_place(events.row[first])]
+    start_of = np.full(int(events.fixation.max(initial=-1)) + 1, -1, np.int64)
+    start_of[events.fixation[lacking]] = lacking
+    later = np.flatnonzero(start_of[events.fixation] >= 0)
+    if columns.media is not None:
+        media = rows.names_of(table[columns.media]).codes[events.row]
+        later = later[media[later] == media[start_of[events.fixation[later]]]]
+    is_later = np.zeros(len(events.row), bool)
+    is_later[later] = has_place(events.row[later])
+    placed = np.arange(len(events.row))
+    found = first_of(events, is_later)
+    placed[start_of[events.fixation[found]]] = found
+    return placed[first]
+
+
 def check_repeated(
     opened: Opened, events: Events, name: str, values: np.ndarray, tolerance: float
 ) -> None:
@@ -235,6 +269,7 @@ def count_elsewhere(
     table: pa.Table,
     columns: Columns,
     events: Events,
+    at: np.ndarray,
     places: Sequence[str | None],
     tolerance: float,
 ) -> dict[str, int]:
@@ -245,6 +280,7 @@ def count_elsewhere(
         table: its columns.
         columns: their names.
         events: rows of fixations.
+        at: int64 [k], of each fixation the index of `events` that its place is read from.
         places: columns of the place; None: there is no such column.
         tolerance: largest difference.
 
@@ -252,7 +288,6 @@ def count_elsewhere(
         The reason, for `Rows.left_out`, and the number of rows; {}: there is no such row.
     """
     first = np.zeros(int(events.fixation.max(initial=-1)) + 1, np.int64)
-    at = first_of(events)
     first[events.fixation[at]] = at
     other = first[events.fixation]
     differs = np.zeros(len(other), bool)

@@ -92,10 +92,18 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
     )
     table = tobii_events.read_columns(opened, columns, [*_XY, *_SIZE], how)
     events = tobii_events.find(opened, table, columns, how)
-    row = events.row[tobii_events.first_of(events)]
+    first = tobii_events.first_of(events)
+    row = events.row[first]
+
+    def has_place(row: np.ndarray) -> np.ndarray:
+        x, y = (tobii_events.numbers_at(opened, table, name, row) for name in _XY)
+        return ~(x.is_missing | y.is_missing)
+
+    placed = tobii_events.placed_of(table, columns, events, first, has_place)
+    at = events.row[placed]
     image, trial = tobii_events.images_of(opened, table, columns, row)
     x, y = (
-        _divided(opened, table, row, size, tobii_events.numbers_at(opened, table, name, row), image)
+        _divided(opened, table, at, size, tobii_events.numbers_at(opened, table, name, at), image)
         for name, size in zip(_XY, _SIZE, strict=True)
     )
     found = tobii_events.make_rows(
@@ -110,7 +118,9 @@ def _read_version_3(opened: Opened, how: How) -> Rows:
         trial=trial,
         left_out={
             **events.unknown,
-            **tobii_events.count_elsewhere(opened, table, columns, events, _XY, _TOLERANCE_PX),
+            **tobii_events.count_elsewhere(
+                opened, table, columns, events, placed, _XY, _TOLERANCE_PX
+            ),
         },
         units="frac",
         taken=[

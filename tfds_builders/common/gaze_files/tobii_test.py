@@ -398,6 +398,25 @@ def test_studio_3_has_pixels_of_the_image_as_it_was_shown(tmp_path: Path) -> Non
         read(tmp_path, STUDIO_3.replace("FixationPointY", "PointY"))
 
 
+def test_the_place_of_a_fixation_is_on_any_of_its_rows_on_the_image(tmp_path: Path) -> None:
+    text = STUDIO_3.replace("40\t1\t\tFixation\t117\t250\t125,5", "40\t1\t\tFixation\t117\t\t")
+    # Fixation 2 goes on where another image is shown, and its place there is none on the first.
+    text = text.replace(
+        "P1\tR1\t\t", "P1\tR1\tb.jpg\t1000\t500\t228\t2\t\tFixation\t80\t7\t7\r\nP1\tR1\t\t"
+    )
+    found = read(tmp_path, text)
+    assert numbers(found.x) == [0.25, 1]
+    assert numbers(found.t_ms) == [40, 600]
+    assert numbers(found.duration_ms) == [117, 70]
+    assert names(found.image) == ["a.jpg", "a.jpg"]
+    assert found.left_out["beside the image, without a place on it"] == 1
+    beside = {"u": "", "v": "", "left": "", "top": ""}
+    lines = [line | (beside if line["time"] == "1000" else {}) for line in LINES_MS]
+    found = read(tmp_path, table(NEW, lines))
+    assert numbers(found.x) == [0.2656, 0.5]
+    assert numbers(found.t_ms) == [1000, 1041]
+
+
 # Without the mixed rows, all cells are numbers, and -1 is still no place.
 @pytest.mark.parametrize("marker", ["-1", "-1,0", ""])
 def test_studio_2_marks_each_coordinate(marker: str, tmp_path: Path) -> None:
