@@ -92,7 +92,7 @@ def _embed(arguments: argparse.Namespace) -> None:
             _log(note)
     names = _file_names(fixations.user_ids) if arguments.all else {}
     outputs = [arguments.out / name for name in names.values()] or [arguments.out]
-    paths = pictures.find_images(fixations.image_ids, source.images_dir)
+    paths = gaze_table_dataset_builder.find_images(source, fixations)
     for note in pictures.renamed(paths, source.images_dir):
         _log(note)
     named = paths

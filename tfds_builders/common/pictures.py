@@ -367,7 +367,7 @@ def _errors_in_one_line(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} does not decode ({message}): fetch or unpack it again") from error
 
 
-def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
+def find_images(names: Sequence[str], folder: Path, advice: str = "") -> dict[str, Path]:
     """Finds the file of each image below a folder.
 
     A file with the exact name is taken first, else the file with the same normalized name.
@@ -375,6 +375,7 @@ def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
     Args:
         names: paths relative to the folder, with `/`.
         folder: folder of the images.
+        advice: what else may be done about a missing image, for the message.
 
     Returns:
         Name -> file.
@@ -395,6 +396,7 @@ def find_images(names: Sequence[str], folder: Path) -> dict[str, Path]:
         ) + (", ..." if len(missing) > _MOST_SOUGHT else "")
         raise FileNotFoundError(
             f"--images {folder} lacks {len(missing)} of {len(names)} images: {shown}"
+            + (f"; {advice}" if advice else "")
         )
     return found
 

@@ -123,7 +123,8 @@ def _check_table(options: build.Options, *, min_images: int, seed: int) -> Findi
         errors += [
             f"{names} row of image {name!r}: {source.images_dir} has no such file"
             + (f"; nearest: {nearest[name]!r}" if name in nearest else "")
-            for name in missing
+            + (f"; {gaze_table_dataset_builder.advice_on_names(source)}" if not number else "")
+            for number, name in enumerate(missing)
         ]
     if paths:
         convention = gaze_table_dataset_builder.convention_of(source, fixations, paths)

@@ -65,7 +65,9 @@ def test_all_errors_are_reported_with_their_rows(tmp_path: Path) -> None:
     (images_dir / "a.jpg").write_bytes(b"no image")
     (images_dir / "b c.png").unlink()
     missing, broken = check(WHOLE._replace(images_dir=images_dir)).errors
+    missing, _, advice = missing.partition("; ")
     assert missing.endswith(f"gaze.csv row of image 'b c.png': {images_dir} has no such file")
+    assert "--image-from names the images, such as '{image}.png'" in advice
     assert "a.jpg does not decode" in broken
 
 
@@ -152,9 +154,7 @@ def test_the_nearest_file_of_a_missing_image_is_offered(tmp_path: Path) -> None:
     images_dir = Path(shutil.copytree(DUMMY_DIR / "images", tmp_path / "images"))
     (images_dir / "b c.png").rename(images_dir / "b d.png")
     [error] = check(WHOLE._replace(images_dir=images_dir)).errors
-    assert error.endswith(
-        "row of image 'b c.png': " + f"{images_dir} has no such file; nearest: 'b d.png'"
-    )
+    assert f"row of image 'b c.png': {images_dir} has no such file; nearest: 'b d.png'; " in error
 
 
 def test_a_large_picture_is_reduced_before_it_is_drawn(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def read_table(source: Source) -> gaze_schema.Release:
         _log(note)
     if coordinates.is_placed(source.convention) or fixations.frame == "image":
         convention_of(source, fixations, {})  # Cheaper than to look for the images first.
-    paths = pictures.find_images(fixations.image_ids, source.images_dir)
+    paths = find_images(source, fixations)
     for note in pictures.renamed(paths, source.images_dir):
         _log(note)
     convention = convention_of(source, fixations, paths)
@@ -111,6 +111,23 @@ def read_table(source: Source) -> gaze_schema.Release:
     refuse(source, warnings)
     release = make_release(source, fixations, paths, convention)
     return release._replace(metadata={**release.metadata, "warnings": warnings})
+
+
+def find_images(source: Source, fixations: Fixations) -> dict[str, Path]:
+    """Finds the file of each image, see `pictures.find_images`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `pictures.find_images`.
+    """
+    return pictures.find_images(fixations.image_ids, source.images_dir, advice_on_names(source))
+
+
+def advice_on_names(source: Source) -> str:
+    """Says how images are named otherwise than in the files of gaze, whatever their format is."""
+    template = source.options.image_from
+    if template is not None:
+        return f"the images are named by --image-from {template!r}"
+    return "if the names differ, --image-from names the images, such as '{image}.png'"
 
 
 def refuse(source: Source, warnings: Sequence[str]) -> None:

@@ -207,7 +207,9 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
                 has_name = rows.without_markers(names).codes >= 0
                 found = rows.take(found, has_name, f"without a name of the {name}")
     if name != PLAIN and found.image is not None:
-        found = rows.take(found, found.image.codes >= 0, "without an image")
+        with_place, found = found, rows.take(found, found.image.codes >= 0, "without an image")
+        if len(with_place.place) and not len(found.place) and options.image_from is None:
+            return found, [f"{_no_row(found, one.path)}: --image-from names the image"], None
     if not len(found.place):
         return found, [_no_row(found, one.path)], None
     # Some formats leave these rows out themselves, before they are counted.

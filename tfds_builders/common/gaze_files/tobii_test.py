@@ -245,7 +245,7 @@ def test_fixations_that_have_a_place_but_no_image_may_get_one(tmp_path: Path) ->
     write(path, table(NEW, lines, "w", "h", "u", "v"))
     fixations, errors = read_files([path], Options())
     assert fixations is None
-    assert "(left out: 2 without an image)" in errors[0]
+    assert "(left out: 2 without an image): --image-from names the image" in errors[0]
     fixations, errors = read_files([path], Options(image_from="a.jpg"))
     assert not errors
     assert fixations is not None
