@@ -261,7 +261,7 @@ def _without_digits(found: Rows, path: Path, name: str, names: Names) -> list[st
 
 
 def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
-    """Fills a template with the columns of a file."""
+    """Fills a template with the columns of a file, and says so."""
     if template is None:
         if found.image is None:
             raise ValueError(
@@ -269,6 +269,9 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
                 "--image-from, a template such as 'image_{trial}.png'"
             )
         return found
+    instead = "" if found.image is None else " instead"
+    by_template = f"the image named by --image-from {template!r}{instead}"
+    found = found._replace(taken="; ".join(filter(None, (found.taken, by_template))))
     fields = dict.fromkeys(re.findall(r"\{([^{}]+)\}", template))
     texts: dict[str, list[str]] = {}
     for field in fields:

@@ -251,6 +251,7 @@ def test_fixations_that_have_a_place_but_no_image_may_get_one(tmp_path: Path) ->
     assert fixations is not None
     assert (fixations.units, fixations.frame) == ("px", "screen")
     assert fixations.xy.tolist() == [[660, 337], [960, 540]]
+    assert fixations.notes[0].endswith("; the image named by --image-from 'a.jpg' instead")
 
 
 def test_two_columns_of_durations_agree_or_are_refused(tmp_path: Path) -> None:
