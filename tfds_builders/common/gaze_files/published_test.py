@@ -133,8 +133,8 @@ def test_a_person_of_fixatons_may_have_a_dot(tmp_path: Path) -> None:
     assert found is not None
     assert found.user_ids == ["CNG", "j.doe", "j.smith"]
     assert found.xy[np.argsort(found.user), 0].tolist() == [1, 3, 2]
-    left_out = f"1 files left out by their suffixes ('.jpeg'): {tmp_path / 'STIMULI/i1.jpeg'}"
-    assert left_out in found.notes
+    picture = f"{tmp_path / 'STIMULI/i1.jpeg'} is a picture and holds no gaze"
+    assert f"{picture}: pictures are read from --images" in found.notes
 
 
 @pytest.mark.parametrize(

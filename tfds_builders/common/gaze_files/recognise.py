@@ -18,6 +18,7 @@ from tfds_builders.common.gaze_files import (
     published,
     pupil,
     refused,
+    rows,
     scanpaths,
     smi,
     tobii,
@@ -176,7 +177,10 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 
 def note_unread(paths: Sequence[Path]) -> list[str]:
-    """Names files in folders that `find_files` leaves out; hidden files apart."""
+    """Names files in folders that `find_files` leaves out; hidden files apart.
+
+    Pictures have a note of their own, since the gaze may be on them.
+    """
     unread = [
         (one.suffix.lower(), one)
         for path in paths
@@ -184,17 +188,25 @@ def note_unread(paths: Sequence[Path]) -> list[str]:
         for one in sorted(path.rglob("*"))
         if one.is_file() and not _is_hidden(one, path) and not _may_hold_gaze(one, path)
     ]
+    pictures = [one for _, one in unread if rows.is_picture(one.name)]
+    notes = []
+    if pictures:
+        more = f" and {len(pictures) - 1} more" if len(pictures) > 1 else ""
+        verb = "are pictures and hold" if more else "is a picture and holds"
+        notes.append(f"{pictures[0]}{more} {verb} no gaze: pictures are read from --images")
+    unread = [(suffix, one) for suffix, one in unread if not rows.is_picture(one.name)]
     if not unread:
-        return []
+        return notes
     number = collections.Counter(suffix for suffix, _ in unread)
-    # Files of a rare suffix first, since most files of a folder may be pictures.
+    # Files of a rare suffix first.
     suffixes = sorted(number, key=lambda suffix: (number[suffix], suffix))
     first = sorted(unread, key=lambda one: suffixes.index(one[0]))[:_NUM_UNREAD_NAMED]
     shown = ", ".join(str(one) for _, one in first)
     more = f" and {len(unread) - len(first)} more" if len(unread) > len(first) else ""
     return [
+        *notes,
         f"{len(unread)} files left out by their suffixes "
-        f"({', '.join(f'{suffix!r}' for suffix in suffixes[:_NUM_UNREAD_NAMED])}): {shown}{more}"
+        f"({', '.join(f'{suffix!r}' for suffix in suffixes[:_NUM_UNREAD_NAMED])}): {shown}{more}",
     ]
 
 
