@@ -125,7 +125,7 @@ def make_splits(
         raise ValueError(
             f"no user saw {min_images} training images and {min_images} test images, which "
             f"split.min_images asks for; of {len(is_test)} images, {is_test.sum()} are test images "
-            f"by split.test_rule {rule}; allowed: another hash_seed, more images, fewer min_images"
+            f"by split.test_rule {rule}; {_what_would_help(viewed, hashed, min_images, test_rule)}"
         )
     is_unseen = np.arange(len(users)) % folds == fold
     if purpose == "validation":
@@ -137,6 +137,31 @@ def make_splits(
     return limited(
         Splits(users[~is_unseen], users[is_unseen], images[~is_test], images[is_test])
     )
+
+
+def _what_would_help(
+    viewed: Bool[np.ndarray, "user image"], hashed: Sequence[str], min_images: int, test_rule: str
+) -> str:
+    """Says what is needed where no user saw enough training and test images.
+
+    Images that are hashed by one name are on one side, whatever the seed is.
+    """
+    is_hashed = test_rule == "hash"
+    names = np.unique(hashed, return_inverse=True)[1] if is_hashed else np.arange(len(hashed))
+    num_apart = max((len(np.unique(names[seen])) for seen in viewed), default=0)
+    most = int(viewed.sum(axis=1).max(initial=0))
+    if num_apart < 2:
+        return (
+            f"no seed can split them: needed are a user's gaze on {2 * min_images} images, no "
+            "copies of one"
+        )
+    if most < 2 * min_images:
+        return (
+            f"no seed can help, since no user saw more than {most}; allowed: gaze of a user on "
+            f"{2 * min_images} images, fewer min_images"
+        )
+    seed = "another hash_seed, " if is_hashed else ""
+    return f"allowed: {seed}more images, fewer min_images"
 
 
 def _published_splits(

@@ -80,8 +80,31 @@ def test_an_empty_set_is_named():
 
 def test_too_few_test_images_of_every_user_are_named_with_the_rule():
     two = {**HASH, "hash_one_in": 1000, "min_images": 2}
-    with pytest.raises(ValueError, match=r"no user saw 2 .* 0 are test images by .*hash_seed 0"):
+    with pytest.raises(
+        ValueError, match=r"no user saw 2 .* 0 are test .*hash_seed 0; allowed: another"
+    ):
         make_splits(USERS, OSIE, EVERYTHING, **two, folds=3, fold=0)
+
+
+@pytest.mark.parametrize(
+    ("num_images", "copies", "message"),
+    [
+        (1, (), "no seed can split them: needed are a user's gaze on 4 images, no copies of one$"),
+        (4, (OSIE[:4],), "no seed can split them: needed"),
+        (3, (), "no user saw more than 3; allowed: gaze of a user on 4 images, fewer min_images$"),
+    ],
+)
+def test_no_seed_is_offered_where_none_can_help(num_images, copies, message):
+    with pytest.raises(ValueError, match=message):
+        make_splits(
+            USERS,
+            OSIE[:num_images],
+            EVERYTHING[:, :num_images],
+            **{**HASH, "min_images": 2},
+            folds=3,
+            fold=0,
+            copies=copies,
+        )
 
 
 def test_osie_rule_refuses_other_names():
