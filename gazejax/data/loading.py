@@ -83,10 +83,11 @@ def read_dataset(config: ConfigDict) -> Dataset:
     without = [one.name for one in datasets if not one.has_durations]
     if without and durations.is_needed:
         timed = sorted(TIMED_FEATURES & set(config.encoder.model.inputs))
+        named = f"the config custom:{without[0]} without +durations, " if len(names) == 1 else ""
         raise ValueError(
             f"config.encoder.model.inputs has {timed[0]!r}, but the durations of "
-            f"{without[0]!r} are unknown; allowed: the inputs without 'duration' and 'order', or "
-            "encoder.batch.virtual_sessions.without_durations above 0"
+            f"{without[0]!r} are unknown; allowed: {named}the inputs without 'duration' and "
+            "'order', or encoder.batch.virtual_sessions.without_durations above 0"
         )
     if len(datasets) == 1:
         return datasets[0]

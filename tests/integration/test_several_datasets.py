@@ -76,6 +76,11 @@ def test_durations_that_one_data_set_has_not_are_refused_with_its_name(data_dir,
     config = with_values(tiny_scanpath_config(data_dir), {"data.name": NAMES})
     with pytest.raises(ValueError, match="'duration', but the durations of 'mine' are unknown"):
         read_dataset(config)
+    own = with_values(config, {"data.name": "mine"})
+    with pytest.raises(
+        ValueError, match=r"allowed: the config custom:mine without \+durations, the"
+    ):
+        read_dataset(own)
 
 
 def test_batches_that_a_data_set_cannot_fill_are_refused(data_dir, dataset):
