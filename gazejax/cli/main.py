@@ -17,7 +17,7 @@ from gazejax.evaluation.run import evaluate, evaluate_on
 from gazejax.experiments.comparison import compare
 from gazejax.experiments.sweep import print_commands, run_sweep
 from gazejax.runtime import allocator, cache
-from gazejax.runtime.errors import one_line_errors
+from gazejax.runtime.errors import one_line_errors, one_line_warnings
 from gazejax.runtime.files import package_version
 from gazejax.training.devices import configure_host_devices
 from gazejax.workdir.layout import describe_checkpoints, load_config
@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     allocator.keep_freed_memory()
     if arguments.command != "cache":
         cache.keep_compiled()
-    arguments.run(arguments)
+    with one_line_warnings():
+        arguments.run(arguments)
     return 0
 
 

@@ -17,6 +17,7 @@ _OTHER_SIZE = re.compile(r"^no gaze is in the [^()]*% and the [^()]*%[^()]* of t
 _LEVEL_OF_CALLER = 3
 # Viewings that are longer by a quarter than those of any user of the training, or shorter.
 _SPREADS, _TOLERANCE = 4.0, 1.25
+_MOST_NAMED = 3
 
 
 def warn_of_units(
@@ -108,18 +109,32 @@ def warn_of_length(
         measured: of each user `viewings`, their number, and the mean `fixations` and, if known,
             `seconds` of a viewing.
     """
-    for user, means in measured.items():
-        for name, known in described.items():
+    named: set[str] = set()
+    for name, known in described.items():
+        others = {}
+        for user, means in measured.items():
             # The mean of a few viewings scatters.
             margin = _SPREADS * known["spread"] / means["viewings"] ** 0.5
             least, most = known["least"] / _TOLERANCE, known["most"] * _TOLERANCE
-            if name in means and not least - margin <= means[name] <= most + margin:
-                of_user = f" of {user!r}" if user else ""
-                warnings.warn(
-                    f"viewings{of_user} have {means[name]:.1f} {name} on average, and those of "
-                    f"the training {known['least']:.1f} to {known['most']:.1f}: an embedding of "
-                    "other viewings differs for that alone; give the first part of longer ones",
-                    UserWarning,
-                    stacklevel=_LEVEL_OF_CALLER + 1,
-                )
-                return
+            is_known = name in means and user not in named
+            if is_known and not least - margin <= means[name] <= most + margin:
+                others[user] = means[name]
+        named |= others.keys()
+        if others:
+            warnings.warn(
+                f"viewings{_of_users(others, len(measured), name)} on average, and those of the "
+                f"training {known['least']:.1f} to {known['most']:.1f}: an embedding of other "
+                "viewings differs for that alone; give the first part of longer ones",
+                UserWarning,
+                stacklevel=_LEVEL_OF_CALLER + 1,
+            )
+
+
+def _of_users(others: Mapping[str, float], num_users: int, name: str) -> str:
+    """Says how many users have other means, and those of the first of them."""
+    if len(others) == 1:
+        [(user, mean)] = others.items()
+        return f"{f' of {user!r}' if user else ''} have {mean:.1f} {name}"
+    shown = ", ".join(f"{user!r} {mean:.1f}" for user, mean in list(others.items())[:_MOST_NAMED])
+    more = f" and {len(others) - _MOST_NAMED} more users" if len(others) > _MOST_NAMED else ""
+    return f" of {len(others)} of {num_users} users have other {name} ({shown}{more})"

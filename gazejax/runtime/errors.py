@@ -1,9 +1,11 @@
-"""Errors that the user can correct, in one line."""
+"""Errors that the user can correct, and warnings, in one line each."""
 
+import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -43,6 +45,23 @@ def one_line_errors(function: Callable[..., int]) -> Callable[..., int]:
             return 1
 
     return wrapped
+
+
+@contextlib.contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """Prints each UserWarning of gazejax as one line on stderr, `warning: MESSAGE`."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if category is UserWarning:
+            print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            show_as_before(message, category, *place, **more)
+
+    show_as_before = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=UserWarning, module=r"gazejax\.")
+        warnings.showwarning = show
+        yield
 
 
 def _until_interrupted(function: Callable[..., int], *arguments: Any) -> int:

@@ -135,6 +135,17 @@ def test_embed_reads_coordinates_as_the_training_did(tiny_run, pictures, monkeyp
     assert "3 fixations outside their image dropped" in capsys.readouterr().err
 
 
+def test_embed_warns_of_the_viewings_of_all_users_in_one_plain_line(tiny_run, pictures, capsys):
+    rows = [f"{image},{user},{9 + number % 20},12,900\n" for user in ("ann", "bob", "cid")
+            for image in ("a.png", "b.png") for number in range(90)]  # fmt: skip
+    (pictures / "gaze.csv").write_text("image,user,x,y,duration_ms\n" + "".join(rows))
+    table = ["--table", str(pictures / "gaze.csv"), "--images", str(pictures)]
+    assert main(["embed", str(tiny_run), *table, "--all", "--out", str(pictures / "all")]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "of the training" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: viewings of 3 of 3 users have other fixations ('ann' 90.0")
+
+
 def test_embed_says_who_may_be_the_same_person(tiny_run, pictures, capsys):
     with (pictures / "gaze.csv").open("a") as file:
         file.write("a.png,Ann,12,13,250\n")

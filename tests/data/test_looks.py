@@ -76,6 +76,24 @@ def test_only_users_beyond_the_training_are_warned_of():
     assert not warned(99.0, 16)
 
 
+def test_a_warning_has_the_number_of_users_and_the_first_of_them():
+    described = {
+        name: {"least": 8.0, "most": 10.0, "spread": 2.0} for name in ("fixations", "seconds")
+    }
+    measured = {
+        f"p{number}": {"viewings": 16.0, "fixations": 9.0 + 10 * (number > 0), "seconds": 60.0}
+        for number in range(6)
+    }
+    with pytest.warns(UserWarning, match="on average") as caught:
+        warn_of_length(described, measured)
+    messages = [str(one.message).partition(": ")[0] for one in caught]
+    assert messages == [
+        "viewings of 5 of 6 users have other fixations ('p1' 19.0, 'p2' 19.0, 'p3' 19.0 and 2 more "
+        "users) on average, and those of the training 8.0 to 10.0",
+        "viewings of 'p0' have 60.0 seconds on average, and those of the training 8.0 to 10.0",
+    ]
+
+
 def test_gaze_in_one_quarter_of_all_pictures_is_of_smaller_ones():
     rng = np.random.default_rng(0)
     points = [rng.uniform(0, 0.5, (9, 2)) for _ in range(12)]
