@@ -43,6 +43,8 @@ _EVENT_KIND = re.compile(r"(?!(?:Fixation|Saccade|Blink) [LR]\b)(\w+ [LRB])[\t,]
 _NO_PLACE = "without a place"
 _OTHER_EYE = "of the other eye"
 _SEVERAL = "several images in the trial"
+# A trial is hardly longer.
+_NEAR_US = 60e6
 _US_TO_MS = 0.001
 
 
@@ -136,10 +138,19 @@ def _read_events(opened: Opened, how: How) -> Rows:
         path, lines, delimiter, trial.values
     )
     is_known = np.isfinite(shown_us) & ~is_several
+    _check_clock(path, shown_us[is_known], start.values[is_known], end.values[is_known])
     # Where no trial has a fixation after its message, messages name pictures that were shown.
-    if len(np.unique(trial.values[is_known])) > 1 and (start.values < shown_us)[is_known].all():
-        shown_us = np.full(len(shown_us), np.nan)
-        taken_image += " at the end of the trials"
+    if is_known.any() and (start.values < shown_us)[is_known].all():
+        if len(np.unique(trial.values[is_known])) > 1:
+            shown_us = np.full(len(shown_us), np.nan)
+            taken_image += " at the end of the trials"
+        elif (end.values < shown_us)[is_known].any():
+            raise ValueError(
+                f"{path}: all fixations of the only trial with a picture start before the message "
+                f"of the picture, at {shown_us[is_known][0]:.0f}, so that nothing says whether the "
+                "message is at the start or at the end of a trial: export all trials of the "
+                "recording into one file"
+            )
     taken_user = "'Subject'" if subject else "the name of the file"
     found = Rows(
         place=place,
@@ -170,6 +181,27 @@ def _read_events(opened: Opened, how: How) -> Rows:
     found, is_early = rows.take(found, ~is_several, _SEVERAL), is_early[~is_several]
     found = rows.take(found, ~is_early, "before the trial's picture (# Message)")
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
+
+
+def _check_clock(path: Path, shown: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
+    """Checks that messages have the unit of the fixations of their trials, microseconds.
+
+    Args:
+        path: the file.
+        shown: float64 [n], time of the message of each fixation's trial.
+        start: float64 [n], of the fixation, in microseconds.
+        end: alike.
+    """
+
+    def share_near(times: np.ndarray) -> float:
+        return float(((times > start - _NEAR_US) & (times < end + _NEAR_US)).mean())
+
+    for factor, unit in ((1e3, "milliseconds"), (1e6, "seconds"), (1e-3, "nanoseconds")):
+        if len(shown) and share_near(factor * shown) > max(0.5, share_near(shown)):
+            raise ValueError(
+                f"{path}: the times of messages, such as {shown[0]:.15g}, look like {unit}, and "
+                f"those of fixations are microseconds, such as {start[0]:.15g}: expected one unit"
+            )
 
 
 def _check_letters(opened: Opened, found: Rows) -> None:

@@ -1,5 +1,6 @@
 """Files of SMI BeGaze: raw events, event statistics and samples."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,30 @@ def test_messages_with_pictures_may_be_at_the_end_of_trials(tmp_path: Path) -> N
     assert numbers(found.x) == [951.83, 5]
     assert "user events at the end of the trials" in found.taken
     assert not any("before" in reason for reason in found.left_out)
+
+
+def test_a_trial_alone_with_its_message_at_the_end_is_refused(tmp_path: Path) -> None:
+    lines = [line for line in EVENTS.split("\n") if not re.match(r"\w+( [LR])?,[23],", line)]
+    text = "\n".join(lines)
+    assert numbers(smi.read_smi(write(tmp_path / "x.txt", text), How()).x) == [951.83]
+    # One fixation ends before the message, and one is under way.
+    text = text.replace("UserEvent,1,1,167531284088", "UserEvent,1,1,167531700000")
+    text += "Fixation L,1,2,167531650000,167531750000,100000,7.00,6.00,47,-,-\n"
+    with pytest.raises(ValueError, match="before the message of the picture, at 167531700000, so"):
+        smi.read_smi(write(tmp_path / "x.txt", text), How())
+
+
+@pytest.mark.parametrize(
+    ("cut", "unit"), [("ms", "milliseconds"), ("s", "seconds"), ("ns", "nanoseconds")]
+)
+def test_messages_in_another_unit_than_fixations_are_refused(
+    cut: str, unit: str, tmp_path: Path
+) -> None:
+    number = {"ms": r"\1", "s": r"\1.", "ns": r"\g<1>000"}[cut]
+    last = {"ms": r"\d{3}", "s": r"\d{6}", "ns": ""}[cut]
+    text = re.sub(rf"(?m)^(UserEvent,\d,\d,\d+){last},", number + ",", EVENTS)
+    with pytest.raises(ValueError, match=f"the times of messages, such as .* look like {unit}, "):
+        smi.read_smi(write(tmp_path / "x.txt", text), How())
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
