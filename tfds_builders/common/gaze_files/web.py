@@ -371,11 +371,28 @@ def _runs(values: Sequence[Mapping[str, Any]]) -> np.ndarray:
 def _order(values: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """Returns the numbers of the trials in their run: float64 [number of trials]."""
     for name in _ORDERS:
-        texts = [_text(one.get(name)) for one in values]
-        order = rows.numbers_of(pa.chunked_array([pa.array(texts, pa.string())])).values
+        order = _numbers(values, name)
         if np.isfinite(order).any():
             return order
     return np.full(len(values), np.nan)
+
+
+def _numbers(values: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    texts = [_text(one.get(name)) for one in values]
+    return rows.numbers_of(pa.chunked_array([pa.array(texts, pa.string())])).values
+
+
+def _check_one_clock(path: Path, values: Sequence[Mapping[str, Any]], kind: str) -> None:
+    """Checks that the time of a run rises with the number of its trials."""
+    index, time = (_numbers(values, name) for name in _ORDERS)
+    given = np.flatnonzero(np.isfinite(index) & np.isfinite(time))
+    given = given[np.lexsort((given, index[given]))]
+    for wrong in given[1:][np.diff(time[given]) < 0][:1]:
+        raise ValueError(
+            f"{path} {kind} {wrong + 1}: time_elapsed ({time[wrong]:g}) is less than in a trial "
+            f"before trial_index {index[wrong]:g}, as in another run of the experiment, and no "
+            "column names the person, expected a column such as 'subject', or a file for each run"
+        )
 
 
 def _are_counted(sessions: Sequence[str], run: np.ndarray) -> bool:
@@ -427,6 +444,8 @@ def _person(
                 "another run of the experiment, and no column names the person, expected a column "
                 "such as 'subject', 'session' 1, 2, ... of one person, or a file for each run"
             )
+        if not run.any():
+            _check_one_clock(path, values, kind)
         return "", None
     first = next(iter(found))
     for column, names in found.items():

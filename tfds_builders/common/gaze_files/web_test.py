@@ -281,6 +281,18 @@ def test_conditions_read_the_objects_of_servers(tmp_path: Path) -> None:
         assert f"{number} rows left out: not {condition}" in found.notes
 
 
+def test_trials_of_one_count_and_two_clocks_are_of_two_runs(tmp_path: Path) -> None:
+    values = [
+        trial(number, "a.png", gaze((300, 100)), time_elapsed=900 * number) for number in (1, 3)
+    ]
+    values.append(trial(5, "a.png", gaze((300, 100)), time_elapsed=2000))
+    with pytest.raises(ValueError, match=r" 3: time_elapsed \(2000\) is less than .*_index 5, as"):
+        web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
+    values[2]["time_elapsed"] = 2700
+    values.reverse()  # Trials may be sorted otherwise than in time.
+    assert web.read_jspsych(write_json(tmp_path / "a.json", values), HOW).user is None
+
+
 def test_runs_without_a_person_are_refused(tmp_path: Path) -> None:
     for write, file in ((write_json, "a.json"), (write_csv, "a.csv")):
         with pytest.raises(ValueError, match=r" 5: trial_index \(1\) begins anew, .* 'subject'"):
