@@ -30,6 +30,7 @@ _PEOPLE = frozenset(
 )
 # What counts the trials of one run of the experiment, in the order of trust.
 _ORDERS = ("trial_index", "time_elapsed")
+_MOST_NAMED = 3
 _SESSIONS = frozenset(("session", "sessionid"))
 # A selector of the picture has words of the first kind, and further ones of the second. Elements
 # around the picture may have those of the third.
@@ -53,6 +54,7 @@ class _Trial(NamedTuple):
         image: name of the picture; "": there is none.
         shown_px: x, y, width and height of the picture in the window; None: not known.
         selector: CSS selector of the picture; "": not known.
+        unfit: the selectors, where none of them is of the picture.
     """
 
     place: int
@@ -61,6 +63,7 @@ class _Trial(NamedTuple):
     image: str
     shown_px: tuple[float, ...] | None
     selector: str
+    unfit: tuple[str, ...]
 
 
 def recognise_jspsych(opened: Opened) -> Role:
@@ -111,9 +114,12 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     shown = [trial.shown_px for trial in trials]
     lacking = [one.place for one in trials if one.shown_px is None]
     if lacking and len(lacking) < len(trials):
+        first = next(one for one in trials if one.shown_px is None)
+        only = ", ".join(map(repr, first.unfit[:_MOST_NAMED]))
         raise ValueError(
-            f"{path} {kind} {lacking[0]}: {_TARGETS} has no place of the picture, which other "
-            "trials have: choose trials by --where"
+            f"{path} {kind} {lacking[0]}: {_TARGETS} has no place of the picture"
+            f"{f' (only {only})' if only else ''}, which other trials have: choose trials by "
+            "--where"
         )
     lengths = [len(trial.samples) for trial in trials]
     session = _session(path, values, trials, kind)
@@ -126,6 +132,8 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     image = rows.without_folders(path, rows.names_of([trial.image for trial in trials]))
     has_places = bool(trials) and not lacking
     selectors = ", ".join(dict.fromkeys(repr(trial.selector) for trial in trials))
+    unfit = list(dict.fromkeys(repr(one) for trial in trials for one in trial.unfit))
+    more = f" and {len(unfit) - _MOST_NAMED} more" if len(unfit) > _MOST_NAMED else ""
     found = Rows(
         place=place,
         image=_repeat(image, lengths) if has_pictures else None,
@@ -144,6 +152,8 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
             + (f", session from {session[0]!r}" if session else "")
             + f", samples from {_GAZE!r} (pixels of the browser's window, ms)"
             + (f", place of the picture from {_TARGETS!r} ({selectors})" if has_places else "")
+            + (f", no place of the picture: {_TARGETS!r} has only " if unfit else "")
+            + (", ".join(unfit[:_MOST_NAMED]) + more)
             + f", {detection.in_words(how.detection)}"  # type: ignore[arg-type]
         ),
         place_text=lambda number: f"{kind} {number}",
@@ -196,7 +206,8 @@ def _trial(where: str, place: int, values: Mapping[str, Any]) -> _Trial | None:
     image, tag = _picture(values.get("stimulus"))
     selector = _selector(where, targets, tag) if image else ""
     shown = _rectangle(f"{where}: {_TARGETS}", targets[selector]) if selector else None
-    return _Trial(place, values, samples_, image, shown, selector)
+    unfit = tuple(targets) if image and not selector else ()
+    return _Trial(place, values, samples_, image, shown, selector, unfit)
 
 
 def _decoded(where: str, name: str, value: Any) -> Any:

@@ -167,6 +167,8 @@ def test_only_the_place_of_the_picture_is_taken(
     assert (
         f"place of the picture from 'webgazer_targets' ({selector!r})" in found.taken
     ) == is_known
+    unfit = f"no place of the picture: 'webgazer_targets' has only {selector!r}"
+    assert (unfit in found.taken) != is_known
     one["webgazer_targets"]["#other"] = {"x": 0, "y": 0, "width": 9, "height": 9}
     with_other = web.read_jspsych(write_json(tmp_path / "a.json", [one]), HOW)
     assert np.array_equal(with_other.shown_px, found.shown_px)  # type: ignore[arg-type]
