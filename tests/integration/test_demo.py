@@ -39,7 +39,8 @@ def demo(tmp_path_factory) -> Path:
         sys.executable,
         "train.py",
         "--config=configs/synthetic_gaze.py",
-        *("--config.encoder.num_steps=150", "--config.saliency.num_steps=100"),
+        *("--config.encoder.num_steps=150", "--config.saliency.num_steps=50"),
+        "--config.saliency.optimizer.warmup_steps=30",
         f"--workdir={folder / 'run'}",
         f"--config.data.data_dir={folder / 'data'}",
         "--config.controls.train_permuted_encoder=False",  # As `make demo`.

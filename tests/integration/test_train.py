@@ -117,6 +117,7 @@ def test_kill_minus_nine_at_random_moments_loses_nothing(tmp_path):
         "--seed=1",
         "--longest=8",
         "--shortened=10",
+        "--save-every=100",
     ]
     done = run(soak, program_environment(linked_copy(tmp_path / "compiled"), FOUR_DEVICES))
     assert done.returncode == 0, done.stderr[-2000:]

@@ -30,15 +30,15 @@ from tests.tiny import differing, read_config, tiny_config  # noqa: E402
 from tfds_builders.common.build import build  # noqa: E402
 
 LENGTH = {"encoder.num_steps": 1500, "saliency.num_steps": 400, "universal.num_steps": 200}
-LENGTH["checkpoint.every"] = 50
 OTHERS = {"training.log_every": 5, "controls.train_permuted_encoder": False}
 
 
-def command(data_dir: Path, workdir: Path, shortened: int) -> list[str]:
+def command(data_dir: Path, workdir: Path, arguments: argparse.Namespace) -> list[str]:
     """train.py on the tiny data set."""
+    lengths = LENGTH | {"checkpoint.every": arguments.save_every}
     base = read_config("synthetic_gaze")
     changed = differing(base.to_dict(), tiny_config(data_dir).to_dict()) | OTHERS
-    changed |= {key: number // shortened for key, number in LENGTH.items()}
+    changed |= {key: number // arguments.shortened for key, number in lengths.items()}
     flags = [f"--config.{key}={value}" for key, value in changed.items()]
     config = "--config=configs/synthetic_gaze.py"
     return [sys.executable, "train.py", config, f"--workdir={workdir}", *flags]
@@ -67,20 +67,21 @@ def main() -> None:
     parser.add_argument("--kills", type=int, required=True)
     parser.add_argument("--longest", type=float, default=25.0, help="seconds until a kill, at most")
     parser.add_argument("--shortened", type=int, default=1, help="divides all numbers of steps")
+    parser.add_argument("--save-every", type=int, default=50, help="steps, before the division")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     folder = Path(tempfile.mkdtemp(prefix="soak_"))
     build("synthetic_gaze/tiny", data_dir=folder / "data")
     undisturbed = folder / "undisturbed"
-    training = command(folder / "data", undisturbed, arguments.shortened)
+    training = command(folder / "data", undisturbed, arguments)
     subprocess.run(training, cwd=ROOT, check=True, capture_output=True)
     num_kills, num_trainings = 0, 0
     while num_kills < arguments.kills:
         workdir = folder / f"killed_{num_trainings}"
         while True:
             process = subprocess.Popen(
-                command(folder / "data", workdir, arguments.shortened),
+                command(folder / "data", workdir, arguments),
                 cwd=ROOT,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
