@@ -683,6 +683,8 @@ def test_real_gaze_gets_no_warning_until_a_fault_is_planted(name: str) -> None:
     for user in range(3):
         assert warnings(take(gaze, gaze.user == user), user_ids, image_ids) == []
     assert warnings(take(gaze, gaze.image < 25), user_ids, image_ids) == []
+    apart = take(gaze, gaze.user % 3 == gaze.image % 3)  # Three groups that share no image.
+    assert warnings(apart, user_ids, image_ids) == []
     for fault, words in (
         (at(gaze, gaze.xy_frac), "fractions"),
         (at(gaze, np.where((gaze.image == 3)[:, None], gaze.xy_frac, gaze.xy)), "on image"),

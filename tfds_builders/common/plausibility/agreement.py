@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import scipy.linalg
 
 from tfds_builders.common.coordinates import Units
 from tfds_builders.common.plausibility import gaze as gaze_rows
@@ -186,14 +185,24 @@ def _maps_of(gaze: Gaze) -> _Maps | None:
 
 
 def _groups(maps: _Maps) -> np.ndarray:
-    """Returns bool [u]: the people of the smaller group, whose maps are upside down to the rest."""
+    """Returns bool [u]: the people of the smaller group, whose maps are upside down to the rest.
+
+    From no one turned, one person after the other is turned as long as that adds to the agreement
+    of all. People without an image in common say nothing of each other.
+    """
     # The part that changes its sign when the map is turned upside down.
     odd = (maps - maps[:, :, ::-1]).reshape(len(maps), -1)
-    agreement = odd @ odd.T
+    agreement = (odd @ odd.T).astype(np.float64)
     np.fill_diagonal(agreement, 0)
-    last = len(maps) - 1
-    _, vectors = scipy.linalg.eigh(agreement.astype(np.float64), subset_by_index=(last, last))
-    is_turned = vectors[:, 0] < 0
+    is_turned = np.zeros(len(maps), bool)
+    with_others = agreement.sum(1)
+    rounding = 1e-6 * np.abs(agreement).sum(1).max(initial=0)
+    while with_others.min(initial=0) < -rounding:  # The sum grows each time, so that this ends.
+        user = int(with_others.argmin())
+        sign = 2.0 if is_turned[user] else -2.0
+        with_others += sign * np.where(is_turned, -1.0, 1.0) * agreement[user]
+        with_others[user] *= -1
+        is_turned[user] ^= True
     # People without gaze are in neither group.
     num_users = np.count_nonzero(maps.any((1, 2, 3)))
     return is_turned if 2 * is_turned.sum() <= num_users else ~is_turned
