@@ -230,9 +230,18 @@ def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
             )
         raise FileNotFoundError(
             f"data set {name!r} is not prepared in {root}{_seen_from(root)}; "
-            f"run: gazejax data build {name} --data-dir {root} (and --raw DIR for a release)"
+            f"run: gazejax data build {_command_of(name)} --data-dir {root}"
         )
     return versions[-1]
+
+
+def _command_of(name: str) -> str:
+    """What builds a data set: by its own builder, or else from files of gaze under its name."""
+    from tfds_builders.common.build import list_names  # Imported here, as above.
+
+    if name.partition("/")[0] not in {known.partition("/")[0] for known in list_names()}:
+        return f"gaze_table --table FILE --images DIR --name {name}"
+    return name if name.startswith("synthetic_gaze") else f"{name} --raw DIR"
 
 
 def absolute_data_dir(data_dir: str | Path | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gazejax.evaluation.folds import GROUPS, Fold
-from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.session_texts import ACROSS
 from gazejax.evaluation.verification import protocol
 from gazejax.metrics import verification
 from gazejax.types import Dataset

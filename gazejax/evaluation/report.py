@@ -9,7 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gazejax.evaluation.few_shot.tables import few_shot_users, format_few_shot
-from gazejax.evaluation.formats import format_count, format_value, markdown_table
+from gazejax.evaluation.formats import (
+    format_count,
+    format_value,
+    format_value_of_users,
+    markdown_table,
+)
+from gazejax.evaluation.session_texts import ACROSS, SESSIONS, across, not_shown
 
 DETAILS = "## Details"
 
@@ -23,31 +29,7 @@ _METHODS = {
     "chance": "chance",
 }
 
-# Enrolment and probe of two sessions; the key of a table ends likewise.
-ACROSS = "_across_sessions"
 _TABLES_OF_STAGE_1 = ("encoder", "encoder" + ACROSS)
-
-_SESSIONS = {
-    None: (
-        "The data set names no sessions: gallery and probe come from the same recordings. The "
-        "metrics are an upper bound, not a claim about the person."
-    ),
-    "one": (
-        "Every user has one session: gallery and probe come from the same recordings. The metrics "
-        "are an upper bound, not a claim about the person."
-    ),
-    "joined": (
-        "The sessions of a user are joined, because they are too short to be compared: gallery and "
-        "probe share sessions. The metrics are an upper bound, not a claim about the person."
-    ),
-    "sessions": (
-        "Gallery and probe come from one session, or, where a row says so, from different sessions."
-    ),
-    "repeats": (
-        "Gallery and probe come from one repeat of the images, or, where a row says so, from "
-        "different repeats. That repeats are sessions is not known."
-    ),
-}
 
 STAGE_1_METRICS = {
     "roc_auc": "ROC-AUC",
@@ -88,13 +70,13 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
     """Formats the result of `run.evaluate_on` as Markdown."""
     compared = result["compared"]
     tables = [result[table]["encoder"] for table in _TABLES_OF_STAGE_1 if table in result]
-    users, across = (format_count(_num_users(tables[place])) for place in (0, -1))
-    if across != users:
-        users += f" ({across} across {compared['sessions']})"
+    users, other_users = (format_count(_num_users(tables[place])) for place in (0, -1))
+    if other_users != users:
+        users += f" ({other_users} across {compared['sessions']})"
     first = next(iter(tables[0].values()))
     return "\n\n".join(
         [
-            _SESSIONS[compared.get("sessions")],
+            SESSIONS[compared.get("sessions")],
             f"{users} users of `{compared['data']}`, {first['num_images']} images; "
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
@@ -137,8 +119,8 @@ def _details(result: Mapping[str, Any]) -> list[str]:
     parts = []
     for group, methods in result["encoder"].items():
         users = _users(group, methods["encoder"])
-        across = result.get("encoder" + ACROSS, {}).get(group, methods)["encoder"]
-        number = format_count(_num_users(across))
+        of_others = result.get("encoder" + ACROSS, {}).get(group, methods)["encoder"]
+        number = format_count(_num_users(of_others))
         if number != format_count(_num_users(methods["encoder"])):
             users += f"; {number} users across {result['compared']['sessions']}"
         parts.append(f"### Verification: {users}")
@@ -220,11 +202,12 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
             is_main = method in ("encoder", "residual_map", "chance")
             for table in _TABLES_OF_STAGE_1:
                 rows = result.get(table, {}).get(group, {}).get(method)
+                usual = _num_users(of_encoder.get(table, {}).get(group, {}))
                 for metric in ("roc_auc", "rank1") if is_main else ("roc_auc",):
                     if rows:
                         name = f"{group}: {_title(method, table, compared)}"
                         values = [
-                            format_value(rows[size], metric) if size in rows else ""
+                            format_value_of_users(rows[size], metric, usual) if size in rows else ""
                             for size in sizes
                         ]
                         lines.append([name, STAGE_1_METRICS[metric], *values])
@@ -233,11 +216,11 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
         for table, of in of_encoder.items()
     }
     users = counts["encoder"]
-    if (across := counts.get("encoder" + ACROSS, users)) != users:
-        users += f"; {across}, across {compared['sessions']}"
+    if (others := counts.get("encoder" + ACROSS, users)) != users:
+        users += f"; {others}, across {compared['sessions']}"
     return (
         f"**Verification.** Users ({users}) compared by n enrolment and n probe images. "
-        f"{_SESSIONS[compared.get('sessions')]}\n\n"
+        f"{SESSIONS[compared.get('sessions')]}{not_shown(of_encoder, compared)}\n\n"
         + markdown_table(["users: method", "metric", *(f"n = {size}" for size in sizes)], lines)
     )
 
@@ -254,7 +237,7 @@ def _where(key: str, compared: Mapping[str, Any]) -> str:
     kind = compared.get("sessions")
     if kind not in ("sessions", "repeats"):
         return ""
-    return _across(key, compared) or f", within a {kind.removesuffix('s')}"
+    return across(key, compared) or f", within a {kind.removesuffix('s')}"
 
 
 def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
@@ -266,7 +249,7 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
                 own = result[key][group][size]["own"]
                 lines.append(
                     [
-                        f"{group}, {size}{_across(key, compared)}",
+                        f"{group}, {size}{across(key, compared)}",
                         title,
                         format_value(rows["own_minus_swapped"], metric, signed=True),
                         f"{p_values[metric]:.3f}",
@@ -304,30 +287,33 @@ def _in_order(methods: Iterable[str]) -> list[str]:
 
 
 def _title(method: str, table: str, compared: Mapping[str, Any]) -> str:
-    return _METHODS[method].format(**compared) + _across(table, compared)
-
-
-def _across(key: str, compared: Mapping[str, Any]) -> str:
-    """What a table across sessions is of, which only data with known sessions have."""
-    return f", across {compared['sessions']}" if key.endswith(ACROSS) else ""
+    return _METHODS[method].format(**compared) + across(table, compared)
 
 
 def _tables_of_stage_1(tables: Mapping[str, Any], compared: Mapping[str, Any]) -> list[str]:
     """The metrics of all methods of a group of users, and the encoder minus each control."""
     present = [table for table in _TABLES_OF_STAGE_1 if table in tables]
-    lines = [
-        [
-            _title(method, table, compared),
-            size,
-            *(format_value(row, key) for key in STAGE_1_METRICS),
-        ]
+    rows = [
+        (_title(method, table, compared), size, row)
         for method in _in_order(tables["encoder"])
         for table in present
         for size, row in tables[table].get(method, {}).items()
     ]
+    # Not all users have images enough for each n, or scanpaths long enough to be truncated.
+    differ = len({row["num_users"] for _, _, row in rows if "num_users" in row}) > 1
+    lines = [
+        [
+            title,
+            size,
+            *([str(row.get("num_users", ""))] if differ else []),
+            *(format_value(row, key) for key in STAGE_1_METRICS),
+        ]
+        for title, size, row in rows
+    ]
+    header = ["method", "n", *(["users"] if differ else []), *STAGE_1_METRICS.values()]
     differences = [
         [
-            name.replace("_", " ") + _across(table, compared),
+            name.replace("_", " ") + across(table, compared),
             size,
             *(format_value(row, key, signed=True) for key in STAGE_1_METRICS),
         ]
@@ -336,7 +322,7 @@ def _tables_of_stage_1(tables: Mapping[str, Any], compared: Mapping[str, Any]) -
         for size, row in sizes.items()
     ]
     return [
-        markdown_table(["method", "n", *STAGE_1_METRICS.values()], lines),
+        markdown_table(header, lines),
         "Encoder minus control, paired:",
         markdown_table(["difference", "n", *STAGE_1_METRICS.values()], differences),
     ]

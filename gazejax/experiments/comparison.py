@@ -15,7 +15,7 @@ import scipy
 from jaxtyping import Float
 
 from gazejax.evaluation.folds import GROUPS
-from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.session_texts import ACROSS
 from gazejax.experiments.read_runs import (
     EvaluatedRun,
     Variants,
@@ -252,7 +252,8 @@ def describe(variants: Variants) -> dict[str, Any]:
         "purpose": compared["purpose"],
         "sessions": compared.get("sessions"),
         "folds": len(runs[0].splits),
-        "test_images": len(runs[0].splits[0]["test_images"]),
+        "others": [*runs[0].evaluation.get("datasets", {})],
+        "test_images": compared["test_images"],
         "seeds": sorted(next(iter(variants.values()))),
         "commits": sorted({run.evaluation["compared"]["commit"] or "unknown" for run in runs}),
         "resamples": compared["resamples"],

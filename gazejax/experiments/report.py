@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gazejax.evaluation.formats import format_value, markdown_table
-from gazejax.evaluation.report import ACROSS, STAGE_1_METRICS
+from gazejax.evaluation.report import STAGE_1_METRICS
+from gazejax.evaluation.session_texts import ACROSS
 
 
 def format_comparison(
@@ -56,11 +57,13 @@ def _what_was_averaged(compared: Mapping[str, Any]) -> str:
         what = f"Training seed {seeds[0]} alone"
         over = "over users and images alone: the metrics of another seed may differ"
     validation = " (validation)" if compared["purpose"] == "validation" else ""
+    others = ", ".join(compared["others"])
+    not_compared = f" The other data sets of the runs ({others}) are not compared." * bool(others)
     return (
         f"{compared['data']}{validation}, folds: {compared['folds']}, {compared['test_images']} "
         f"test images; commit {', '.join(compared['commits'])}. {what}; in brackets 95 % intervals "
         f"{over}, {compared['resamples']} resamples. A difference to the base is paired: the same "
-        "users, images and seeds."
+        f"users, images and seeds.{not_compared}"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gazejax.config.derived import duration_use
 from gazejax.evaluation.formats import format_value, markdown_table
-from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.session_texts import ACROSS
 from gazejax.evaluation.traits import format_traits
 from gazejax.evaluation.verification.same_person import format_calibration
 from gazejax.workdir.trained import Trained

@@ -180,8 +180,10 @@ def test_runs_are_compared_across_sessions_where_all_know_them():
     assert found[-1]["difference"] == pytest.approx(0.125)
     described = {"test": dict.fromkeys(("folds", "test_images", "data", "purpose", "resamples"), 1)}
     described["test"] |= {"sessions": "repeats", "commits": ["c"], "seeds": [0], "has_stage_2": 0}
+    described["test"]["others"] = ["mine"]
     text = format_comparison([{"table": "test", **row} for row in rows], described)
     assert "| unseen: other - base | rank-1, across repeats | +0.125 [+0.125, +0.125] |" in text
+    assert "The other data sets of the runs (mine) are not compared." in text
     rows = table_of({"base": base, "other": {0: evaluated(0, 0.875)}})
     assert {row["metric"] for row in rows} == {"roc_auc", "rank1"}
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from gazejax.evaluation.folds import Run
 from gazejax.evaluation.prediction import sessions
-from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.session_texts import ACROSS
 from gazejax.evaluation.verification.protocol import sample_image_orders
 from gazejax.evaluation.verification.sessions import RecordingRepresentations, joined_recordings
 from gazejax.evaluation.verification.verify_users import compares_sessions

@@ -12,7 +12,7 @@ from scipy import special
 
 from gazejax.evaluation.folds import Run
 from gazejax.evaluation.formats import markdown_table
-from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.session_texts import ACROSS
 from gazejax.evaluation.verification import protocol
 from gazejax.evaluation.verification.verify_users import variants_of
 from gazejax.inference.same_person import fit_curve, reliability

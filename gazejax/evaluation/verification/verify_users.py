@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gazejax.evaluation.folds import Fold, Run, fewest_images, resample_users_of
-from gazejax.evaluation.report import ACROSS
+from gazejax.evaluation.session_texts import ACROSS
 from gazejax.evaluation.verification import protocol, sessions
 from gazejax.metrics import bootstrap, verification
 
