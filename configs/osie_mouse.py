@@ -34,7 +34,7 @@ def get_config(ablations: str = "") -> ConfigDict:
 # Each changes exactly what it names: `--config=configs/osie_mouse.py:users_50`.
 ABLATIONS = {
     **shared.CONTROLS,
-    # As the shipped model of OSIE.
+    # The shipped model (`make models`).
     "shipped": shared.SHIPPED,
     # Gain of unseen users with the number of seen users.
     **{f"users_{number}": {"split.max_seen_users": number} for number in (15, 50, 100, 200)},
