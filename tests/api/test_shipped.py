@@ -66,7 +66,9 @@ def test_a_folder_of_the_same_name_wins_and_is_named(tiny_run, tmp_path, monkeyp
 
 def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"osiee does not exist.*shipped model: 'osie', 'osie_mouse'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"osiee does not exist.*shipped model: 'osie', 'osie_mouse'"
+    ):
         gazejax.load("osiee")
 
 
