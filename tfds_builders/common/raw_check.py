@@ -196,6 +196,7 @@ def _check_release(
         ("data set", name),
         ("images", str(num_images)),
         ("users", str(num_users)),
+        *_sessions(release),
         ("fixations", str(num_rows)),
         (
             "fixations of a viewing",
@@ -236,6 +237,23 @@ def _check_release(
             "splits by hash keep them on one side"
         )
     return Findings(facts, warnings, errors, _sample_viewings(release, plottable, seed))
+
+
+def _sessions(release: gaze_schema.Release) -> list[tuple[str, str]]:
+    """How many recording sessions users have, and names of some; [] if none are known."""
+    if not release.session_ids:
+        return []
+    numbers = [len(names) for names in release.session_ids]
+    least, most = min(numbers), max(numbers)
+    names = list(dict.fromkeys(name for names in release.session_ids for name in names))
+    shown = ", ".join(map(repr, names[:_MAX_NAMES])) + (", ..." if len(names) > _MAX_NAMES else "")
+    return [
+        (
+            "sessions",
+            f"{least if least == most else f'{least} to {most}'} of each user, with {len(names)} "
+            f"names: {shown}",
+        )
+    ]
 
 
 def _sample_viewings(

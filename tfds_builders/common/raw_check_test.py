@@ -178,3 +178,12 @@ def test_the_option_of_exif_holds_for_a_check(tmp_path: Path) -> None:
         facts = dict(check(options._replace(exif=how)).facts)  # type: ignore[arg-type]
         assert facts["image sizes"] == size
         assert facts["outside their image"] == "1 (50.00%)"
+
+
+def test_sessions_are_counted_and_named(tmp_path: Path) -> None:
+    table = tmp_path / "gaze.csv"
+    rows = ["1.png,ann,day1,5,5", "2.png,ann,day2,5,5", "1.png,bob,day1,9,5"]
+    table.write_text("\n".join(["image,user,session,x,y", *rows]) + "\n")
+    facts = dict(check(Options(table=table, images_dir=None)).facts)
+    assert facts["sessions"] == "1 to 2 of each user, with 2 names: 'day1', 'day2'"
+    assert "sessions" not in dict(check(WHOLE).facts)
