@@ -491,6 +491,17 @@ def test_recordings_of_one_person_are_not_mixed_by_a_pattern(tmp_path: Path) -> 
     assert read(path, user_from=r"(s\d+)").session_ids == [["s01_1", "s01_2"]]
 
 
+def test_a_session_that_is_a_path_does_not_say_where_the_folder_is(tmp_path: Path) -> None:
+    for one in ("x", "y"):
+        for day in ("1", "2"):
+            path = tmp_path / one / "ann" / day / "gaze.csv"
+            path.parent.mkdir(parents=True)
+            names = "MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV"
+            path.write_text(f"{names}\n{day}.png,0.3,0.5,0.5,0.1,0.2,1,1\n")
+        found = read(tmp_path / one, user_from="(ann)/")
+        assert (found.user_ids, found.session_ids) == (["ann"], [["1/gaze.csv", "2/gaze.csv"]])
+
+
 def test_a_pattern_says_how_many_people_it_makes(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("image,user,x,y\n" + "".join(f"a,s{n},1,{n}\n" for n in range(1, 25)))

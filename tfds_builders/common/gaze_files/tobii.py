@@ -174,7 +174,11 @@ def _read_screen(opened: Opened, how: How) -> Rows:
     def is_placed(found: Sequence[np.ndarray]) -> np.ndarray:
         return np.isfinite(np.array(found)).all(axis=0)
 
-    is_on_image = all(np.isfinite(one).any() for one in places(row)[0]) or None in px
+    def has_places(at: np.ndarray) -> bool:
+        return all(np.isfinite(one).any() for one in places(at)[0])
+
+    # The first row of a fixation may be without a place; all rows are read where all of these are.
+    is_on_image = None in px or has_places(row) or has_places(events.row)
     placed = tobii_events.placed_of(
         table, columns, events, first, lambda at: is_placed(places(at)[0 if is_on_image else 1])
     )

@@ -416,6 +416,9 @@ def test_the_place_of_a_fixation_is_on_any_of_its_rows_on_the_image(tmp_path: Pa
     found = read(tmp_path, table(NEW, lines))
     assert numbers(found.x) == [0.2656, 0.5]
     assert numbers(found.t_ms) == [1000, 1041]
+    # The image is placed by later rows, where no first row has a place.
+    found = read(tmp_path, table(NEW, [line for line in lines if line["number"] == "1"]))
+    assert (found.frame, numbers(found.x)) == ("image", [0.2656])
 
 
 # Without the mixed rows, all cells are numbers, and -1 is still no place.

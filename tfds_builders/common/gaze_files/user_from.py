@@ -1,5 +1,6 @@
 """People and sessions that `--user-from` takes out of longer names or out of paths."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,10 +83,19 @@ def with_sessions(
     if has_session:
         _check_apart(parts, origins)
         return list(parts)
+    folder = os.path.commonpath([path.absolute().parent for path, _ in parts])
     return [
-        (path, part._replace(session=origin))
+        (path, part._replace(session=_below(folder, path, origin)))
         for (path, part), origin in zip(parts, origins, strict=True)
     ]
+
+
+def _below(folder: str, path: Path, origin: Names | None) -> Names | None:
+    """Returns a path as it is below the folder of all files, so that no name says where that is."""
+    if origin is None or origin.names != rows.one_name(path.as_posix(), 1).names:
+        return origin
+    name = path.absolute().relative_to(folder).as_posix()
+    return rows.one_name(name, len(origin.codes))
 
 
 def _check_apart(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None]) -> None:
