@@ -427,7 +427,7 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
             errors.append(f"{wanted[key]!r} and {name!r} have the same normalized name: {key!r}")
             continue
         wanted[key] = name
-        taken = {path for other, path in found.items() if normalize_name(other) == key}
+        taken = {path: other for other, path in found.items() if normalize_name(other) == key}
         candidates = [other for other in alike.get(key, []) if files[other] not in taken]
         if len(candidates) > 1:
             errors.append(
@@ -436,6 +436,12 @@ def match_images(names: Sequence[str], folder: Path) -> tuple[dict[str, Path], l
             )
         elif candidates:
             found[name] = files[candidates[0]]
+        elif taken:
+            other = next(iter(taken.values()))
+            errors.append(
+                f"{folder} has one file for {other!r} and {name!r}, which have the same normalized "
+                f"name {key!r}; write one of the two in all rows, or add the other file"
+            )
     return found, errors
 
 

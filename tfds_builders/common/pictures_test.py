@@ -55,7 +55,7 @@ def test_an_image_is_found_by_its_exact_or_normalized_name(
         (["\u0915\u093f.png"], ["\u0915\u0947.png"], FileNotFoundError, "lacks 1 of 1 images"),
         (["x\u00b2.png"], ["x2.png"], FileNotFoundError, "lacks 1 of 1 images"),
         # A file is the image of one name only.
-        (["a b.jpg", "A-b.jpg"], ["a b.jpg"], FileNotFoundError, "lacks 1 of 2 images: 'A-b.jpg'"),
+        (["a b.jpg", "A-b.jpg"], ["a b.jpg"], ValueError, "one file for 'a b.jpg' and 'A-b.jpg'"),
         (
             [f"{number}.jpg" for number in range(20)],
             ["3.jpg"],
