@@ -9,7 +9,7 @@ from gazejax.api.shipped import find_model, shipped_models
 from gazejax.cli.paths import as_path, as_path_or_name
 from gazejax.export import export_folder, export_programs
 from gazejax.export.folder import FORMATS
-from gazejax.workdir.exported import CARD_FILE
+from gazejax.workdir.exported import CARD_FILE, is_exported
 
 
 def add_parsers(commands: Any) -> None:
@@ -54,11 +54,15 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.about is not None:
         about = arguments.about.read_text()
     named = {"name": arguments.name or arguments.out.name, "about": about}
+    folder = find_model(arguments.workdir)
     if arguments.to == "safetensors":
-        for missing in export_folder(Path(arguments.workdir), arguments.out, **named):
+        if is_exported(folder):
+            raise ValueError(
+                f"{folder} is exported already; allowed: a workdir, or another of --to {FORMATS}"
+            )
+        for missing in export_folder(folder, arguments.out, **named):
             print(f"warning: {missing}", file=sys.stderr)
     else:
-        folder = find_model(arguments.workdir)
         export_programs(folder, arguments.out, to=arguments.to, **named)
     print(f"exported {arguments.workdir}: {arguments.out}")
 
