@@ -110,7 +110,15 @@ def read_table(source: Source) -> gaze_schema.Release:
         _log(with_kind(warning))
     refuse(source, warnings)
     release = make_release(source, fixations, paths, convention)
-    return release._replace(metadata={**release.metadata, "warnings": warnings})
+    stored = [_below_tables(source, warning) for warning in warnings]
+    return release._replace(metadata={**release.metadata, "warnings": stored})
+
+
+def _below_tables(source: Source, warning: str) -> str:
+    """Names files as they are below the folders that are given: metadata say no folder."""
+    for table in source.tables:
+        warning = warning.replace(f"{table}/", "").replace(str(table), table.name)
+    return warning
 
 
 def find_images(source: Source, fixations: Fixations) -> dict[str, Path]:

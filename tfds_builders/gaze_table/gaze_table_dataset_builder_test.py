@@ -69,6 +69,20 @@ def test_every_row_of_the_dummy_table_is_in_its_record(tmp_path: Path) -> None:
     assert stored[b"a.jpg"] == (DUMMY_DIR / "images" / "a.jpg").read_bytes()
 
 
+def test_a_warning_of_a_file_is_refused_and_is_stored_without_the_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "g").mkdir()
+    (tmp_path / "g" / "a.csv").write_text("image,user,x,y\na.jpg,u,1,2\n")
+    (tmp_path / "g" / "b.csv").write_text("image,user,x,y\n")
+    what = "b.csv left out: has no row, expected one for each fixation"
+    with pytest.raises(ValueError, match=f"refused by --refuse-warnings: .*/{what}"):
+        build_table(tmp_path / "g", tmp_path, refuse_warnings=True)
+    prepared = build_table(tmp_path / "g", tmp_path)
+    assert f"warning: {tmp_path / 'g'}/{what}" in capfd.readouterr().err
+    assert prepared.info.metadata["warnings"] == [what]
+
+
 def test_viewings_outside_are_dropped_and_users_without_gaze_are_named(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfds_builders.common.gaze_files.how import Detection
+from tfds_builders.common.gaze_files.rows import NoFixationError
 
 DEFAULT_MAX_GAP_MS = 75.0
 
@@ -163,7 +164,7 @@ def check_found(
     """Checks that fixations were found in the samples of a file.
 
     Raises:
-        ValueError: none was found; the message has the longest time within `dispersion_px`.
+        NoFixationError: none was found; the message has the longest time within `dispersion_px`.
     """
     if len(found.first):
         return
@@ -171,7 +172,7 @@ def check_found(
     t_ms, xy_px, group = t_ms[is_gaze], xy_px[is_gaze], group[is_gaze]
     start = f"{path} has no row of a fixation: --detect-fixations finds none in {len(group)} "
     if not len(t_ms):
-        raise ValueError(f"{start}samples with gaze, expected gaze in some samples")
+        raise NoFixationError(f"{start}samples with gaze, expected gaze in some samples")
     is_cut = (np.diff(group) != 0) | (np.diff(t_ms) > detection.max_gap_ms + _TIME_ERROR_MS)
     cuts = np.concatenate([[0], np.flatnonzero(is_cut) + 1, [len(t_ms)]])
     first = np.arange(len(t_ms))
@@ -184,7 +185,7 @@ def check_found(
         is_near = dispersion_px <= limit_px
         last, high = np.where(is_near, middle, last), np.where(is_near, high, middle - 1)
     longest_ms = float((t_ms[last] - t_ms).max())
-    raise ValueError(
+    raise NoFixationError(
         f"{start}samples with gaze: within {detection.dispersion_px:g} px gaze stays for "
         f"{longest_ms:.4g} ms at most, expected {detection.min_duration_ms:g} ms or more (gaps up "
         f"to {detection.max_gap_ms:g} ms)"

@@ -12,6 +12,8 @@ from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Rows
 
+_SAMPLE = re.compile(r"^\d", re.MULTILINE)
+_OTHER_EVENT = re.compile(r"^E(SACC|BLINK)\b", re.MULTILINE)
 _SIGNATURE = re.compile(
     r"^(?:\*\* (?:CONVERTED|DATE:|TYPE:|VERSION:)|MSG\s+\d+\s|START\s+\d+\s|EFIX\s+[LR]\s)", re.M
 )
@@ -125,9 +127,14 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
             contradict each other; the message has the file and the line.
     """
     path = opened.path
-    recording = _read_lines(path, containers.read_text(opened, is_log=True))
+    text = containers.read_text(opened, is_log=True)
+    recording = _read_lines(path, text)
     if not recording.fixations:
-        raise ValueError(f"{path} has no fixation (EFIX), expected an .edf converted with events")
+        # Samples without any event were converted without events.
+        lacks_events = _SAMPLE.search(text) is not None and _OTHER_EVENT.search(text) is None
+        raise (ValueError if lacks_events else rows.NoFixationError)(
+            f"{path} has no fixation (EFIX), expected an .edf converted with events"
+        )
     trials = recording.trials
     screen = _screen(path, recording.coordinates)
     values = np.array(recording.fixations, np.float64)

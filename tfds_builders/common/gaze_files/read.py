@@ -1,8 +1,9 @@
 """Reads fixations from one or several files: recognises the format, checks, sorts and groups."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +13,12 @@ from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.fixations import Fixations, join
 from tfds_builders.common.gaze_files.recognise import (
     FORMATS,
+    NUM_NAMED,
     PLAIN,
     Options,
     check_taken,
     note_unread,
+    one_for_each_reason,
     plain_of,
     recognise,
 )
@@ -44,14 +47,19 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             be read at all.
     """
     check_options(options)
-    name, opened, notes = recognise(paths, options)
+    name, opened, notes, warnings = recognise(paths, options)
     check_taken(name, opened, options)
     parts, errors, origins, empty = [], [], [], []
     for one in opened:
-        part, found, origin = _read_file(name, one, options)
+        try:
+            part, found, origin = _read_file(name, one, options)
+        except rows.NoFixationError as error:
+            part, found, origin = _no_rows(), [str(error)], None
         if not len(part.place):
             empty.append((one.path, part, found))
-        errors += found if len(part.place) or not _may_be_empty(part) else []
+        # A file that is named is not left out, unless conditions do it or its gaze is elsewhere.
+        is_left_out = _may_be_empty(part) and not (_is_bare(part) and one.path in paths)
+        errors += found if len(part.place) or not is_left_out else []
         parts.append((one.path, part))
         origins.append(origin)
     if len(empty) == len(parts):
@@ -62,7 +70,9 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
         return None, errors
-    notes += _note_empty([(path, part) for path, part, _ in empty])
+    notes += _note_empty([(path, part) for path, part, _ in empty if not _is_bare(part)])
+    without = [(path, error) for path, part, (error, *_) in empty if _is_bare(part)]
+    warnings = [*_warn_without(without), *warnings]
     origins = [origin for origin, (_, part) in zip(origins, parts, strict=True) if len(part.place)]
     parts = [(path, part) for path, part in parts if len(part.place)]
     if name not in _IMAGE_IN_PATH and options.user_from is None:
@@ -71,19 +81,43 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     notes += _note_hidden_rows(opened)
     notes += note_unread(paths)
     notes += user_from.count_people(parts, origins)
-    return join(name, user_from.with_sessions(parts, origins), notes)
+    joined, errors = join(name, user_from.with_sessions(parts, origins), notes)
+    if joined is not None:
+        joined = joined._replace(warnings=[*warnings, *joined.warnings])
+    return joined, errors
 
 
 def _may_be_empty(part: Rows) -> bool:
-    """Whether a file without a row left may be left out beside others, with a note.
+    """Whether a file without a row left may be left out beside others.
 
-    So may a file of gaze off the image, and one that conditions empty. Of other reasons, such as
-    kinds of events that are not known, the file may be read wrongly.
+    So may, with a note, a file of gaze off the image, and one that conditions empty; with a
+    warning, a file without a fixation. Of other reasons, such as kinds of events that are not
+    known, the file may be read wrongly.
     """
+    if _is_bare(part):
+        return True
     counts = part.left_out.items()
     num_not = sum(count for reason, count in counts if reason.startswith(_NOT))
     is_unknown = any(" unknown " in f" {reason}" for reason, _ in counts)
     return not is_unknown and 2 * num_not > sum(count for _, count in counts)
+
+
+def _is_bare(part: Rows) -> bool:
+    """Whether a file without a row left had none."""
+    return not sum(part.left_out.values())
+
+
+def _no_rows(left_out: Mapping[str, int] = MappingProxyType({})) -> Rows:
+    none = rows.exact(np.zeros(0))
+    return Rows(np.zeros(0, np.int64), None, None, none, none, left_out=left_out)
+
+
+def _warn_without(empty: Sequence[tuple[Path, str]]) -> list[str]:
+    """Names the files without a fixation, with their errors."""
+    return one_for_each_reason(
+        [(path, f" left out: {error.removeprefix(f'{path} ')}") for path, error in empty],
+        NUM_NAMED,
+    )
 
 
 def _note_empty(empty: Sequence[tuple[Path, Rows]]) -> list[str]:
@@ -180,10 +214,8 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         of_rows = [plain.rows_where(one, condition) for condition in options.where]
         if of_rows and len(of_rows[0]) and not np.all(of_rows, axis=0).any():
             # Some formats refuse a file of which they find no row.
-            none = rows.exact(np.zeros(0))
             conditions = " and ".join(options.where)
-            counts = {f"not {conditions}": len(of_rows[0])}
-            found = Rows(np.zeros(0, np.int64), None, None, none, none, left_out=counts)
+            found = _no_rows({f"not {conditions}": len(of_rows[0])})
             return found, [_no_row(found, one.path)], None
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
     num_not = {}
@@ -195,6 +227,8 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         found = found._replace(left_out={reason: 0, **found.left_out})
     if found.image is not None:
         found = found._replace(image=rows.without_markers(found.image))
+    if not len(found.place) and not sum(found.left_out.values()):
+        return found, [_no_row(found, one.path)], None  # No row says what the image is.
     found = _name_image(found, one, options.image_from)
     if options.drop_missing:
         is_missing = found.x.is_missing | found.y.is_missing

@@ -232,8 +232,13 @@ def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text(text_of())
     (tmp_path / "h.csv").write_text("image,user,x,y\n")
     found, errors = gaze_files.read([tmp_path], Options())
-    assert found is None
-    assert errors == [f"{tmp_path / 'h.csv'} has no row, expected one for each fixation"]
+    assert found is not None
+    what = "has no row, expected one for each fixation"
+    assert found.warnings == [f"{tmp_path / 'h.csv'} left out: {what}"]
+    # A file that is named is not left out.
+    for paths in ([tmp_path / "h.csv"], [tmp_path / "g.csv", tmp_path / "h.csv"]):
+        found, errors = gaze_files.read(paths, Options())
+        assert (found, errors) == (None, [f"{tmp_path / 'h.csv'} {what}"])
 
 
 def test_columns_by_other_names_units_and_filters(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ _TAKES_ALL = frozenset((_EYE, _DETECT, *_OF_TABLES))
 _WITH_GAZE: frozenset[Role] = frozenset(("fixations", "samples", "scene"))
 
 
-_NUM_UNREAD_NAMED = 4
+# Files that one message names.
+NUM_NAMED = 4
 
 
 class Format(NamedTuple):
@@ -200,22 +201,28 @@ def note_unread(paths: Sequence[Path]) -> list[str]:
     number = collections.Counter(suffix for suffix, _ in unread)
     # Files of a rare suffix first.
     suffixes = sorted(number, key=lambda suffix: (number[suffix], suffix))
-    first = sorted(unread, key=lambda one: suffixes.index(one[0]))[:_NUM_UNREAD_NAMED]
+    first = sorted(unread, key=lambda one: suffixes.index(one[0]))[:NUM_NAMED]
     shown = ", ".join(str(one) for _, one in first)
     more = f" and {len(unread) - len(first)} more" if len(unread) > len(first) else ""
     return [
         *notes,
         f"{len(unread)} files left out by their suffixes "
-        f"({', '.join(f'{suffix!r}' for suffix in suffixes[:_NUM_UNREAD_NAMED])}): {shown}{more}",
+        f"({', '.join(f'{suffix!r}' for suffix in suffixes[:NUM_NAMED])}): {shown}{more}",
     ]
 
 
-def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened], list[str]]:
+def recognise(
+    paths: Sequence[Path], options: Options
+) -> tuple[str, list[Opened], list[str], list[str]]:
     """Finds the one format of the files, and the files that hold gaze in this format.
 
     Args:
         paths: files, or folders of files. Only a folder may hold other files too.
         options: how to read the files.
+
+    Returns:
+        The name of the format, the files, notes on files that are left out, and warnings of those
+        that may hold gaze.
     """
     is_folder = any(map(Path.is_dir, paths))
     notes: list[tuple[Path, str]] = []
@@ -252,7 +259,7 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
         raise ValueError(f"--table has files of several formats ({shown}): choose one by --format")
     if not with_gaze:
         name = _without_format(all_opened, options, is_folder=is_folder)
-        return name, all_opened, _one_for_each_reason(notes)
+        return name, all_opened, one_for_each_reason(notes), []
     [name] = with_gaze
     found = roles[name]
     chosen = _gaze_files(found)
@@ -263,8 +270,12 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
             f"--table {unknown[0].path} is not a file of gaze of the format {name}, as "
             f"{chosen[0].path} is: leave it out"
         )
+    warnings = []
     for one in found.get("beside", []):
-        notes.append((one.path, " left out: part of the export that holds no gaze of its own"))
+        if one.encoding and not one.head.strip():
+            warnings.append((one.path, " left out: has no row, expected one for each fixation"))
+        else:
+            notes.append((one.path, " left out: part of the export that holds no gaze of its own"))
     if "fixations" in found:
         _check_given(name, found)
         for one in found.get("samples", []):
@@ -272,7 +283,7 @@ def recognise(paths: Sequence[Path], options: Options) -> tuple[str, list[Opened
     if chosen is not found.get("scene"):
         for one in found.get("scene", []):
             notes.append((one.path, " left out: in the picture of a scene camera"))
-    return name, chosen, _one_for_each_reason(notes)
+    return name, chosen, one_for_each_reason(notes), one_for_each_reason(warnings, NUM_NAMED)
 
 
 def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
@@ -299,14 +310,16 @@ def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
                 )
 
 
-def _one_for_each_reason(notes: Sequence[tuple[Path, str]]) -> list[str]:
-    """Returns one note for all files with the same words: the first file, and how many more."""
+def one_for_each_reason(notes: Sequence[tuple[Path, str]], num_named: int = 1) -> list[str]:
+    """Returns one note for all files with the same words: the first ones, and how many more."""
     paths: dict[str, list[Path]] = {}
     for path, words in notes:
         paths.setdefault(words, []).append(path)
     return [
-        f"{path}{f' and {len(others)} more' if others else ''}{words}"
-        for words, (path, *others) in paths.items()
+        ", ".join(map(str, found[:num_named]))
+        + (f" and {len(found) - num_named} more" if len(found) > num_named else "")
+        + words
+        for words, found in paths.items()
     ]
 
 

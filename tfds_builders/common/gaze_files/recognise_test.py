@@ -109,6 +109,41 @@ def test_one_format_takes_each_file(name: str, tmp_path: Path) -> None:
     assert takers == [name]
 
 
+# Files of the examples, with all that a recording without a fixation has of them.
+OF_NO_FIXATION = {
+    "eyelink-report": lambda text: text.splitlines(keepends=True)[0],
+    "eyelink-asc": lambda text: text.splitlines(keepends=True)[0],
+    "tobii": lambda text: text.replace("Fixation\t25", "EyesNotFound\t25"),
+    "gazepoint": lambda text: text.splitlines(keepends=True)[0],
+    "pupil-core": lambda text: text.splitlines(keepends=True)[0],
+    "smi": lambda text: text.replace("\tFixation\t", "\tSaccade\t"),
+    "massvis": lambda text: text[:0],
+    "fixatons": lambda text: text[:0],
+    "coco-json": lambda text: text[:1] + text[-1:],
+    "pymovements": lambda text: text.replace("fixation_eyelink", "saccade"),
+}
+
+
+@pytest.mark.parametrize("name", OF_NO_FIXATION)
+def test_a_file_without_a_fixation_beside_others_is_left_out_with_a_warning(
+    name: str, tmp_path: Path
+) -> None:
+    path, text = EXAMPLES[name]
+    good, bare = (tmp_path / path.replace("a/", f"{day}/", 1) for day in ("1", "2"))
+    if good == bare:
+        good, bare = tmp_path / "1" / path, tmp_path / "2" / path
+    for one, content in ((good, text), (bare, OF_NO_FIXATION[name](text))):
+        one.parent.mkdir(parents=True)
+        one.write_text(content)
+    options = Options(image_from="a.png")
+    found, errors = gaze_files.read([tmp_path], options)
+    assert found is not None, errors
+    [warning] = found.warnings
+    assert warning.startswith(f"{bare} left out: has no ")
+    if OF_NO_FIXATION[name](text):
+        assert warning.replace(" left out: ", " ") in gaze_files.read([bare], options)[1]
+
+
 OF_TABLES: list[dict[str, Any]] = [
     {"ignored_columns": ("a",)},
     {"durations": "s"},
@@ -162,11 +197,11 @@ def test_an_option_of_the_format_is_taken(
 ) -> None:
     path = tmp_path / EXAMPLES[name][0]
     path.write_text(EXAMPLES[name][1])
-    try:
-        assert gaze_files.read([path], Options(**options))[0] is not None
-    except ValueError as error:  # One sample is no fixation.
-        assert name == "eyelink-samples"
-        assert "--detect-fixations finds none in 1 samples with gaze" in str(error)  # noqa: PT017
+    found, errors = gaze_files.read([path], Options(**options))
+    if name == "eyelink-samples":  # One sample is no fixation.
+        assert "--detect-fixations finds none in 1 samples with gaze" in errors[0]
+    else:
+        assert found is not None
 
 
 def test_a_file_of_another_format_than_the_chosen_one_is_named(tmp_path: Path) -> None:

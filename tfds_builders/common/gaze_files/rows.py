@@ -136,6 +136,10 @@ class Rows(NamedTuple):
     place_text: Callable[[int], str] | None = None
 
 
+class NoFixationError(ValueError):
+    """A file has no fixation, and nothing in it says that it could be read wrongly."""
+
+
 def normalize(name: str) -> str:
     """Returns the name of a person, image or session as it is compared and stored.
 
@@ -540,7 +544,13 @@ def all_digits(name: str) -> str | None:
     return str(int(number)) if number == int(number) else name
 
 
-def check_kinds(path: Path, column: str, kinds: Names, expected: Sequence[str]) -> None:
+def check_kinds(
+    path: Path,
+    column: str,
+    kinds: Names,
+    expected: Sequence[str],
+    others: Collection[str] = (),
+) -> None:
     """Checks that a column of kinds of events has the kinds that are read.
 
     Args:
@@ -548,9 +558,12 @@ def check_kinds(path: Path, column: str, kinds: Names, expected: Sequence[str]) 
         column: name of the column.
         kinds: its cells.
         expected: kinds that are read.
+        others: further known kinds, in small letters.
 
     Raises:
-        ValueError: no cell is one of them; the message names what the column has.
+        NoFixationError: no cell is one of them, and all are known.
+        ValueError: no cell is one of them, and some are not known, such as in another language; the
+            message names what the column has.
     """
     codes, counts = np.unique(kinds.codes, return_counts=True)
     found = [kinds.names[code] for code in codes[np.argsort(-counts, kind="stable")] if code >= 0]
@@ -558,7 +571,8 @@ def check_kinds(path: Path, column: str, kinds: Names, expected: Sequence[str]) 
         return
     shown = ", ".join(map(repr, found[:_MAX_KINDS])) or "empty"
     more = f" and {len(found) - _MAX_KINDS} more" if len(found) > _MAX_KINDS else ""
-    raise ValueError(
+    are_known = bool(found) and all(name.casefold() in others for name in found)
+    raise (NoFixationError if are_known else ValueError)(
         f"{path} has no row of a fixation: {column!r} is {shown}{more}, expected "
         f"{' or '.join(map(repr, expected))} in some rows"
     )

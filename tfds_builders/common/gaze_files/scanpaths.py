@@ -207,7 +207,8 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     name = rows.names_of(table["name"])
     is_fixation = np.isin(name.codes, [n for n, one in enumerate(name.names) if _is_fixation(one)])
     if not is_fixation.any():
-        rows.check_kinds(path, "name", name, ["fixation"])
+        others = [one.casefold() for one in name.names if _is_other_kind(one)]
+        rows.check_kinds(path, "name", name, ["fixation"], others)
     names = [name.names[code] for code in np.unique(name.codes[fits & is_fixation])]
     if len(names) > 1:
         raise ValueError(

@@ -273,7 +273,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
     table = containers.read_table(opened, {*known, *times, *axes}, names_in=set(known))
     table = plain.with_one_mark(opened, table, [*times, *axes], how.where)
     categories = rows.names_of(table["Category"])
-    rows.check_kinds(path, "Category", categories, list(positions))
+    rows.check_kinds(path, "Category", categories, list(positions), _OTHER_CATEGORIES)
     category = np.array([*categories.names, ""])[categories.codes]
     length = table.num_rows
     is_used = np.ones(length, bool)

@@ -155,7 +155,7 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
         ValueError: a fixation has no number, or the rows of a number contradict each other.
     """
     kinds = rows.names_of(table[columns.kind])
-    rows.check_kinds(opened.path, columns.kind, kinds, ["Fixation"])
+    rows.check_kinds(opened.path, columns.kind, kinds, ["Fixation"], _OTHER_KINDS)
     is_used = np.ones(table.num_rows, bool)
     for condition in how.where:
         is_used &= plain.rows_where(opened, condition)
