@@ -157,6 +157,19 @@ def _offer(opened: Opened, found: Mapping[str, str]) -> str:
     return f"; perhaps --columns {','.join(offers)}" if offers else ""
 
 
+def resembles_gaze(columns: Sequence[str]) -> bool:
+    """Whether columns are called like places and like what only fixations have, whatever the case.
+
+    A list of images, or of areas in them, has neither users nor durations.
+    """
+    names = [re.sub(r"[\W]+", "_", column.strip().lower()) for column in columns]
+    has = {
+        known: any(name == known or name in others for name in names)
+        for known, others in _OTHER_NAMES.items()
+    }
+    return has["x"] and has["y"] and (has["user"] or has["duration_ms"])
+
+
 def split_condition(condition: str) -> tuple[str, str, str]:
     """Splits a condition, see `rows_where`, into the column, the operator and the value.
 

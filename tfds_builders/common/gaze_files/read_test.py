@@ -189,11 +189,18 @@ def test_files_that_are_no_tables_are_named(content: bytes, message: str, tmp_pa
         gaze_files.read([path], Options())
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-    # In a folder, the note says why.
+    # In a folder, a warning says why, but for files that are named like documents.
     (tmp_path / "h.csv").write_text(text_of())
     found, _ = gaze_files.read([tmp_path], Options())
     assert found is not None
-    assert any("g.csv left out" in note and message in note for note in found.notes)
+    [warning] = found.warnings
+    assert "g.csv left out" in warning
+    assert message in warning
+    path.rename(tmp_path / "README.csv")
+    found, _ = gaze_files.read([tmp_path], Options())
+    assert found is not None
+    assert found.warnings == []
+    assert any("README.csv left out" in note for note in found.notes)
 
 
 @pytest.mark.parametrize("line_break", ["\n", "\r\n"])
@@ -556,8 +563,11 @@ def test_files_left_out_for_one_reason_have_one_note(tmp_path: Path) -> None:
     found, _ = gaze_files.read([tmp_path], Options())
     assert found is not None
     assert found.notes[1:] == [
-        f"{tmp_path / 'log01.csv'} and 29 more left out: not a file of gaze in a known format",
-        f"{tmp_path / 'page01.txt'} and 29 more left out, not a table or text: is a web page "
+        f"{tmp_path / 'log01.csv'} and 29 more left out: not a file of gaze in a known format"
+    ]
+    shown = ", ".join(str(tmp_path / f"page{number:02}.txt") for number in range(1, 5))
+    assert found.warnings == [
+        f"{shown} and 26 more left out, not a table or text: is a web page "
         "(HTML): fetch the file itself, or save its table as .csv",
     ]
 
@@ -926,7 +936,9 @@ def test_a_file_that_is_named_is_not_left_out(tmp_path: Path) -> None:
         gaze_files.read([first, text], Options())
     found, _ = gaze_files.read([tmp_path], Options())  # A folder may hold other files.
     assert found is not None
-    assert f"{other} and 1 more left out: not a file of gaze in a known format" in found.notes
+    what = "left out: not a file of gaze in a known format"
+    assert f"{text} {what}" in found.notes
+    assert found.warnings == [f"{other} {what}, with columns like those of gaze"]
 
 
 @pytest.mark.parametrize(

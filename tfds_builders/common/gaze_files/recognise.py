@@ -22,6 +22,7 @@ from tfds_builders.common.gaze_files import (
     scanpaths,
     smi,
     tobii,
+    unknown_files,
     web,
 )
 from tfds_builders.common.gaze_files.containers import Opened
@@ -226,7 +227,9 @@ def recognise(
     """
     is_folder = any(map(Path.is_dir, paths))
     notes: list[tuple[Path, str]] = []
+    warnings: list[tuple[Path, str]] = []
     unknown: list[Opened] = []
+    other_files: list[Opened] = []
     roles: dict[str, dict[Role, list[Opened]]] = {}
     all_opened = []
     for path in find_files(paths):
@@ -236,7 +239,8 @@ def recognise(
             if path in paths:
                 raise
             reason = str(error).removeprefix(f"{path} ")
-            notes.append((path, f" left out, not a table or text: {reason}"))
+            of_file = notes if unknown_files.is_document(path) else warnings
+            of_file.append((path, f" left out, not a table or text: {reason}"))
             continue
         one, note = _choose_sheet(sheets, options, is_folder=path not in paths)
         notes += [(path, note)] if note else []
@@ -248,8 +252,11 @@ def recognise(
             unknown.append(one)
         else:
             other = _recognise_any(one)[0] if options.format in FORMATS else ""
-            what = f"of the format {other}, not {options.format}" if other else "in a known format"
-            notes.append((path, f" left out: {'' if other else 'not '}a file of gaze {what}"))
+            if other:
+                what = f"of the format {other}, not {options.format}"
+                notes.append((path, f" left out: a file of gaze {what}"))
+            else:
+                other_files.append(one)
     with_gaze = [name for name, found in roles.items() if _WITH_GAZE & found.keys()]
     # A folder may hold tables of other things beside the files of the tracker.
     if len(with_gaze) > 1:
@@ -259,7 +266,7 @@ def recognise(
         raise ValueError(f"--table has files of several formats ({shown}): choose one by --format")
     if not with_gaze:
         name = _without_format(all_opened, options, is_folder=is_folder)
-        return name, all_opened, one_for_each_reason(notes), []
+        return name, all_opened, one_for_each_reason(notes), one_for_each_reason(warnings)
     [name] = with_gaze
     found = roles[name]
     chosen = _gaze_files(found)
@@ -270,7 +277,10 @@ def recognise(
             f"--table {unknown[0].path} is not a file of gaze of the format {name}, as "
             f"{chosen[0].path} is: leave it out"
         )
-    warnings = []
+    for one in other_files:
+        why = unknown_files.resembles_gaze(one, chosen)
+        of_file = warnings if why else notes
+        of_file.append((one.path, f" left out: not a file of gaze in a known format{why}"))
     for one in found.get("beside", []):
         if one.encoding and not one.head.strip():
             warnings.append((one.path, " left out: has no row, expected one for each fixation"))
