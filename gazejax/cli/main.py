@@ -2,7 +2,9 @@
 
 import argparse
 import gc
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,7 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     # does, takes an eighth of a short training.
     gc.set_threshold(50_000)
     parser = make_parser()
-    arguments, others = parser.parse_known_args(argv)
+    arguments, others = parser.parse_known_args(
+        _with_values(sys.argv[1:] if argv is None else argv)
+    )
     if "config_values" in arguments:
         arguments.config_values = others
     elif others:
@@ -49,6 +53,19 @@ def main(argv: list[str] | None = None) -> int:
     with one_line_warnings():
         arguments.run(arguments)
     return 0
+
+
+def _with_values(argv: Sequence[str]) -> list[str]:
+    """Joins options with values such as -100,-50,20x30, which argparse takes for other options."""
+    joined: list[str] = []
+    for one in argv:
+        before = joined[-1] if joined else ""
+        is_option = re.fullmatch(r"--[a-z][\w.-]*", before) is not None
+        if is_option and re.match(r"-[^A-Za-z-]", one) and "--" not in joined:
+            joined[-1] = f"{before}={one}"
+        else:
+            joined.append(one)
+    return joined
 
 
 class _Parser(argparse.ArgumentParser):

@@ -282,6 +282,8 @@ def test_sessions_are_in_the_record_and_its_digest(folder, capsys):
     [
         (["--format", "excel"], "--format is 'excel', expected auto, table, "),
         (["--shown-at", "1,2"], "--shown-at is '1,2', expected X,Y,WxH such as 320,60,1280x960"),
+        (["--shown-at", "-1,2"], "--shown-at is '-1,2', expected X,Y,WxH such as"),
+        (["--user-from", "-(("], "--user-from '-((' is not a regular expression"),
         (["--where", "x ~ 3"], "--where is 'x ~ 3', expected COLUMN"),
         (["--detect-fixations", "1"], "--detect-fixations is '1', expected"),
         (["--user-from", "p"], "--user-from is 'p', expected a group"),

@@ -344,6 +344,7 @@ def test_every_convention_of_a_table_gives_one_embedding(tiny_run, pictures, cap
         "up": ("--units frac --y up", lambda x, y: (x / 40, 1 - y / 30)),
         "screen": ("--screen 160x90 --fit centre", lambda x, y: (3 * x + 20, 3 * y)),
         "shown": ("--shown-at 5,7,80x60", lambda x, y: (2 * x + 5, 2 * y + 7)),
+        "cut": ("--shown-at -5,-7,80x60", lambda x, y: (2 * x - 5, 2 * y - 7)),
     }
     found = {}
     for name, (flags, of) in tables.items():
