@@ -233,6 +233,7 @@ GOOD = "image,user,x,y,duration_ms,t_ms\na.jpg,u,1,2,100,0\na.jpg,u,3,4,100,150\
         (GOOD.replace(",2,", ",-inf,"), "t.csv row 1: y is '-inf', expected a finite number"),
         (GOOD.replace("4,100", "4,-1"), "t.csv row 2: duration_ms is -1, expected no negative"),
         (GOOD.replace("4,100", "4,"), "t.csv row 2: duration_ms is '', expected a number"),
+        (GOOD.replace("100", "1e39"), r"t.csv row 1: duration_ms is 1e\+39, .* at most 3.4e\+38"),
         (GOOD.replace("150", "0"), "t.csv row 2: user 'u' has t_ms 0 on 'a.jpg' again"),
         (GOOD.replace("a.jpg,u,3", ",u,3"), "t.csv row 2: image is '', expected a name"),
         (GOOD.replace("a.jpg,u,3", "a.jpg,,3"), "t.csv row 2: user is '', expected a name"),

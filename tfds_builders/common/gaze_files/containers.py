@@ -507,7 +507,7 @@ def _parquet_schema(path: Path) -> pa.Schema:
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        return pyarrow.parquet.read_table(path)
+        return _with_times_as_texts(pyarrow.parquet.read_table(path))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not a Parquet table: {raw_files.one_line(error)}") from error
 
@@ -521,9 +521,29 @@ def _read_arrow(path: Path) -> pa.Table:
             field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field
             for field in table.schema
         ]
-        return table.cast(pa.schema(fields))
+        return _with_times_as_texts(table.cast(pa.schema(fields)))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not an Arrow file: {raw_files.one_line(error)}") from error
+
+
+def _with_times_as_texts(table: pa.Table) -> pa.Table:
+    """Writes durations, and times that Python cannot hold, such as of nanoseconds, as texts."""
+    for number, field in enumerate(table.schema):
+        column = table[number]
+        if pa.types.is_duration(field.type):
+            numbers = column.cast(pa.int64()).cast(pa.string())
+            texts = pc.binary_join_element_wise(numbers, field.type.unit, " ")
+        elif pa.types.is_timestamp(field.type) or pa.types.is_time(field.type):
+            with contextlib.suppress(ValueError, OverflowError):
+                pc.unique(column).to_pylist()
+                continue
+            # As Python writes them: no decimals, or 6, or 9.
+            texts = pc.replace_substring_regex(column.cast(pa.string()), r"\.0+$", "")
+            texts = pc.replace_substring_regex(texts, r"(\.\d{6})000$", r"\1")
+        else:
+            continue
+        table = table.set_column(number, field.name, texts)
+    return table
 
 
 def json_objects(values: Any) -> Any:

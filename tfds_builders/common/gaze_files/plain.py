@@ -27,11 +27,19 @@ _OTHER_NAMES = {
         "subj",
         "subject_id",
         "participant_id",
+        "recording_session_label",
     ),
-    "x": ("fix_x", "fx", "x_px", "fixation_x", "pos_x", "gaze_x", "currentfixx"),
-    "y": ("fix_y", "fy", "y_px", "fixation_y", "pos_y", "gaze_y", "currentfixy"),
-    "duration_ms": ("duration", "dur", "fixdur", "fix_duration", "durationms"),
-    "t_ms": ("t", "start", "onset", "start_ms", "time"),
+    "x": ("fix_x", "fx", "x_px", "fixation_x", "pos_x", "gaze_x", "currentfixx", "current_fix_x"),
+    "y": ("fix_y", "fy", "y_px", "fixation_y", "pos_y", "gaze_y", "currentfixy", "current_fix_y"),
+    "duration_ms": (
+        "duration",
+        "dur",
+        "fixdur",
+        "fix_duration",
+        "durationms",
+        "current_fix_duration",
+    ),
+    "t_ms": ("t", "start", "onset", "start_ms", "time", "current_fix_start"),
     "trial": ("trial_id", "trial_index", "repetition"),
     "session": ("session_id", "recording", "block", "day"),
 }
@@ -151,7 +159,7 @@ def _offer(opened: Opened, found: Mapping[str, str]) -> str:
         if name in found:
             continue
         for column in opened.columns:
-            if re.sub(r"[\W]+", "_", column.strip().lower()) in others:
+            if re.sub(r"[\W]+", "_", column.strip().lower()) in (name, *others):
                 offers.append(f"{name}={column}")
                 break
     return f"; perhaps --columns {','.join(offers)}" if offers else ""

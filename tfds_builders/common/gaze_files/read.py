@@ -26,6 +26,7 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 # Here a person has a file for each image, of the same name in several folders.
 _IMAGE_IN_PATH = ("fixatons", "massvis")
+_LARGEST = float(np.finfo(np.float32).max)  # Records hold no larger number.
 # Reasons for rows that are left out: not on the surface, not of a condition.
 _NOT = ("not ", "beside the image")
 
@@ -254,7 +255,7 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     if origin is not None:
         found, more = _with_all_digits(found, one.path)
         errors = errors or more
-    errors += _errors(found, one.path)
+    errors += _errors(found, one.path, options.image_from)
     return found._replace(cells={}), errors, origin
 
 
@@ -305,7 +306,9 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         return found
     instead = "" if found.image is None else " instead"
     by_template = f"the image named by --image-from {template!r}{instead}"
-    found = found._replace(taken="; ".join(filter(None, (found.taken, by_template))))
+    cells = {name: cell for name, cell in found.cells.items() if name != "image"}
+    taken = "; ".join(filter(None, (found.taken, by_template)))
+    found = found._replace(taken=taken, cells=cells)
     fields = dict.fromkeys(re.findall(r"\{([^{}]+)\}", template))
     texts: dict[str, list[str]] = {}
     for field in fields:
@@ -337,6 +340,12 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         for field, value in zip(texts, values, strict=True):
             name = name.replace(f"{{{field}}}", value)
         named.append(name if all(values) else "")
+    if "" in named:  # A message about the name shows the cell that it lacks.
+        row = named.index("")
+        lacking = next(field for field, values in texts.items() if not values[row])
+        if lacking in one.columns:
+            cells["image"] = containers.read_table(one, {lacking})[lacking]
+            found = found._replace(cells=cells)
     return found._replace(image=rows.names_of(named))
 
 
@@ -346,8 +355,14 @@ def _texts(names: Names | None) -> list[str]:
     return [names.names[code] if code >= 0 else "" for code in names.codes]
 
 
-def _errors(found: Rows, path: Path) -> list[str]:
-    """Checks every value; one line for each broken rule."""
+def _errors(found: Rows, path: Path, template: str | None) -> list[str]:
+    """Checks every value; one line for each broken rule.
+
+    Args:
+        found: the rows.
+        path: the file, for messages.
+        template: names the images; None: the file does.
+    """
     errors: list[str] = []
 
     def add_error(broken: np.ndarray, name: str, rule: str) -> None:
@@ -367,7 +382,7 @@ def _errors(found: Rows, path: Path) -> list[str]:
         else:
             is_number = isinstance(given, Numbers) and not given.is_wrong[broken_rows[0]]
             value = repr(float(given.values[broken_rows[0]])) if is_number else "not given"
-        if rule == "a name" and value[1:-1] in rows.MISSING - {""}:
+        if rule.startswith("a name") and value[1:-1] in rows.MISSING - {""}:
             rule += (
                 f", and {value} stands for no value: name the {name} otherwise, or leave such rows "
                 "out (--drop-missing, --where)"
@@ -376,7 +391,10 @@ def _errors(found: Rows, path: Path) -> list[str]:
 
     for name in ("image", "user"):
         names = getattr(found, name)
-        add_error(rows.without_markers(names).codes < 0, name, "a name")
+        rule = "a name"
+        if name == "image" and template is not None:
+            rule = f"a name by --image-from {template!r}"
+        add_error(rows.without_markers(names).codes < 0, name, rule)
     for name in ("x", "y", *plain.OPTIONAL):
         numbers = getattr(found, name)
         if not isinstance(numbers, Numbers):
@@ -388,6 +406,8 @@ def _errors(found: Rows, path: Path) -> list[str]:
         add_error(is_grouped, name, "a number without marks between thousands")
         add_error((is_wrong & ~is_grouped) | is_gap, name, "a number")
         add_error(is_infinite | (is_missing & ~is_gap), name, "a finite number")
+        is_large = np.isfinite(values) & (np.abs(values) > _LARGEST)
+        add_error(is_large, name, f"a number of at most {_LARGEST:.3g}")
     if found.duration_ms is not None:
         add_error(found.duration_ms.values < 0, "duration_ms", "no negative number")
     if found.trial is not None:

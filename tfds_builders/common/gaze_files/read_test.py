@@ -235,6 +235,35 @@ def test_a_file_of_an_eyelink_is_recognised_by_its_content(tmp_path: Path) -> No
     assert read(tmp_path / "t.txt").image_ids == ["MSG"]
 
 
+def test_a_template_with_an_empty_column_is_named(tmp_path: Path) -> None:
+    text = "image,user,x,y,session\nq,P,1,2,\n"
+    found = errors_of(tmp_path / "t.csv", text, image_from="s{session}.png")
+    rule = "expected a name by --image-from 's{session}.png'"
+    assert found == f"{tmp_path / 't.csv'} row 1: image is '', {rule}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "shown"),
+    [
+        (pa.duration("ns"), [250, 1], "250 ns"),
+        (pa.duration("s"), [2**62, 1], f"{2**62} s"),
+        (pa.timestamp("ns"), [1754690200000000001, 1], "2025-08-08 21:56:40.000000001"),
+        (pa.timestamp("ns"), [1754690200500000000, 1], "2025-08-08 21:56:40.500000"),
+    ],
+)
+def test_times_of_any_unit_are_no_numbers_and_are_names(
+    kind: pa.DataType, values: list[int], shown: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.parquet"
+    cells = {"image": ["a", "b"], "user": ["P", "P"], "x": [1, 2], "y": [1, 2]}
+    pa.parquet.write_table(pa.table(cells | {"duration_ms": pa.array(values, kind)}), path)
+    found, errors = gaze_files.read([path], Options())
+    assert found is None
+    assert f"row 1: duration_ms is {shown!r}, expected a number (2 such rows)" in errors[0]
+    pa.parquet.write_table(pa.table(cells | {"session": pa.array(values, kind)}), path)
+    assert shown in read(path).session_ids[0]
+
+
 def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text(text_of())
     (tmp_path / "h.csv").write_text("image,user,x,y\n")
@@ -326,6 +355,28 @@ def test_options_that_do_not_fit_are_one_line(
     assert "\n" not in found
 
 
+def test_names_in_other_letters_are_offered_as_options_that_read_the_table(tmp_path: Path) -> None:
+    for names, offer in (
+        (
+            "Image,USER,X,Y,Duration_ms",
+            "image=Image,user=USER,x=X,y=Y,duration_ms=Duration_ms",
+        ),
+        (
+            "picture,recording_session_label,current_fix_x,current_fix_y,current_fix_duration",
+            "image=picture,user=recording_session_label,x=current_fix_x,y=current_fix_y,"
+            "duration_ms=current_fix_duration",
+        ),
+    ):
+        path = tmp_path / "t.csv"
+        assert errors_of(path, f"{names}\na,P,1,2,3\n").endswith(f"; perhaps --columns {offer}")
+        # So in a folder.
+        with pytest.raises(ValueError, match=f"t.csv has no column 'image'.* --columns {offer}$"):
+            gaze_files.read([tmp_path], Options())
+        columns = tuple(tuple(one.split("=")) for one in offer.split(","))
+        found = read(path, columns=columns)
+        assert (found.user_ids, found.xy.tolist()) == (["P"], [[1, 2]])
+
+
 def test_missing_columns_are_offered(tmp_path: Path) -> None:
     found = errors_of(tmp_path / "t.csv", "picture,subject,fix_x,fix_y,dur\na,b,1,2,3\n")
     assert "--columns image=picture,user=subject,x=fix_x,y=fix_y,duration_ms=dur" in found
@@ -353,7 +404,8 @@ def test_a_name_of_an_image_is_not_made_of_a_marker(tmp_path: Path) -> None:
     options = Options(columns=(("image", "k"),), image_from="{k}.png")
     _, errors = gaze_files.read([path], options)
     [error] = errors
-    assert error.startswith(f"{path} row 2: image is '#REF!', expected a name, and '#REF!' stands")
+    assert error.startswith(f"{path} row 2: image is '#REF!', expected a name by --image")
+    assert "'{k}.png', and '#REF!' stands for no value" in error
 
 
 def test_a_recording_of_data_viewer_without_a_name_is_no_person(tmp_path: Path) -> None:
@@ -590,7 +642,7 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="has no file that may hold gaze, expected"):
         gaze_files.read([tmp_path], Options())
     (tmp_path / "people.csv").write_text("user,age\nann,30\n")
-    with pytest.raises(ValueError, match="1 files have no gaze of the format auto"):
+    with pytest.raises(ValueError, match=r"/[^/ ]+ has no gaze of the format auto"):
         gaze_files.read([tmp_path], Options())
 
 

@@ -265,6 +265,8 @@ def recognise(
         )
         raise ValueError(f"--table has files of several formats ({shown}): choose one by --format")
     if not with_gaze:
+        if not all_opened:
+            raise ValueError(f"--table: {one_for_each_reason([*warnings, *notes])[0]}")
         name = _without_format(all_opened, options, is_folder=is_folder)
         return name, all_opened, one_for_each_reason(notes), one_for_each_reason(warnings)
     [name] = with_gaze
@@ -462,10 +464,14 @@ def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bo
             f"--table {one.path} is not a file of gaze in a known format, expected a table "
             f"({', '.join(containers.TABLE_SUFFIXES)}) or one of: {', '.join(sorted(FORMATS))}"
         )
-    where = f"{len(opened)} files" if is_folder else str(opened[0].path)
+    for one in opened if options.format in ("auto", PLAIN) else ():
+        if plain.resembles_gaze(one.columns):
+            plain.read_plain(one, plain_of(options))  # Raises: it says which column is missing.
+    first, *others = opened
+    more = f" and {len(others)} more files have" if others else " has"
     raise ValueError(
-        f"--table: {where} have no gaze of the format {options.format}, expected one of: {PLAIN}, "
-        f"{', '.join(sorted(FORMATS))}"
+        f"--table: {first.path}{more} no gaze of the format {options.format}, expected one of: "
+        f"{PLAIN}, {', '.join(sorted(FORMATS))}"
     )
 
 
