@@ -1,8 +1,9 @@
 """One side of benchmarks/api.py: the API of the checkout that PYTHONPATH names.
 
-`prepare FOLDER HEIGHT WIDTH` trains a few steps, `first RUN` and `memory RUN USERS` measure a new
-process, and `serve RUN` answers each line `WHAT USERS` with the seconds of one call. The API of all
-commits has `load`, `embed` and `predict`; `embed_many` and `predict_many` are used where they are.
+`prepare FOLDER HEIGHT WIDTH` trains a few steps; `first RUN`, `first_map RUN` and `memory RUN USERS`
+measure a new process; `serve RUN` answers each line `WHAT USERS` with the seconds of one call. The
+API of all commits has `load`, `embed` and `predict`; `embed_many` and `predict_many` are used where
+they are.
 """
 
 import itertools
@@ -121,6 +122,15 @@ def first(run: str) -> dict[str, float]:
     return dict(zip([*marks][1:], between, strict=True)) | {"all": marks["predict"]}
 
 
+def first_map(run: str) -> dict[str, float]:
+    """CPU seconds of a new process until it has the map of a stored embedding."""
+    import gazejax
+
+    model = gazejax.load(run)
+    predict(model, pictures(1, 1)[0], [np.zeros(model.embedding_size, np.float32)])
+    return {"all": time.process_time()}
+
+
 def memory(run: str, users: int) -> dict[str, float]:
     """Peak memory of the maps of many users on two pictures, beside their result, in bytes."""
     import gazejax
@@ -162,5 +172,5 @@ if __name__ == "__main__":
     elif what == "serve":
         serve(path)
     else:
-        measure = {"first": first, "memory": memory}[what]
+        measure = {"first": first, "first_map": first_map, "memory": memory}[what]
         print(json.dumps(measure(path, *map(int, numbers))))
