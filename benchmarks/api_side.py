@@ -1,9 +1,9 @@
 """One side of benchmarks/api.py: the API of the checkout that PYTHONPATH names.
 
-`prepare FOLDER HEIGHT WIDTH` trains a few steps; `first RUN`, `first_map RUN` and `memory RUN USERS`
-measure a new process; `serve RUN` answers each line `WHAT USERS` with the seconds of one call. The
-API of all commits has `load`, `embed` and `predict`; `embed_many` and `predict_many` are used where
-they are.
+`prepare FOLDER HEIGHT WIDTH` trains a few steps; `first RUN`, `first_map RUN` and `memory RUN
+USERS` measure a new process; `serve RUN` answers each line `WHAT USERS` with the seconds of one
+call. The API of all commits has `load`, `embed` and `predict`; `embed_many` and `predict_many` are
+used where they are.
 """
 
 import itertools
