@@ -10,7 +10,9 @@ from gazejax.data.reader import resize_map
 
 
 def enlarge_maps(
-    maps: Float[np.ndarray, "user map_height map_width"], size: tuple[int, int]
+    maps: Float[np.ndarray, "user map_height map_width"],
+    size: tuple[int, int],
+    out: Float[np.ndarray, "user height width"] | None = None,
 ) -> Float[np.ndarray, "user height width"]:
     """Resizes maps and makes each sum to 1.
 
@@ -21,24 +23,27 @@ def enlarge_maps(
     Args:
         maps: values of at least 0, some above.
         size: (height, width) of the results.
+        out: float32, where to write them; None: a new array.
 
     Returns:
-        float32.
+        float32, `out` if it is given.
 
     Source: Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Processing
     Magazine 1999; of the logarithm, ours.
     """
+    enlarged = np.empty((len(maps), *size), np.float32) if out is None else out
     if size[0] < maps.shape[1] or size[1] < maps.shape[2]:
-        return np.stack([resize_map(one, size) for one in maps])
+        for one, of_user in zip(enlarged, maps, strict=True):
+            one[:] = resize_map(of_user, size)
+        return enlarged
     rows, columns = (_interpolation(*pair) for pair in zip(maps.shape[1:], size, strict=True))
     # Relative to the largest value, so that float32 holds the exponentials of all.
     relative = maps / maps.max(axis=(1, 2), keepdims=True)
     logs = np.log(np.maximum(relative, np.finfo(np.float32).tiny)).astype(np.float32)
-    enlarged = np.empty((len(maps), *size), np.float32)
     for one, log in zip(enlarged, logs, strict=True):
         np.matmul(rows @ log, columns.T, out=one)
         np.exp(one, out=one)
-        one /= one.sum(dtype=np.float64)
+        one *= 1 / one.sum(dtype=np.float64)
     return enlarged
 
 

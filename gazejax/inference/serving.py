@@ -192,7 +192,7 @@ def predict_maps(
         num_rows = next(number for number in _MAPS if number >= len(some))
         maps = predict(params, image.saliency_input, start, _padded(some, num_rows))
         finite = finite_maps(np.asarray(maps)[: len(some)], some)
-        found[first : first + len(some)] = enlarge_maps(finite, size)
+        enlarge_maps(finite, size, out=found[first : first + len(some)])
     return found
 
 
