@@ -320,7 +320,7 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
             column = Names(column.codes[found.place - 1], column.names)
             for error in _without_digits(found, one.path, field, column):
                 raise ValueError(error)
-            texts[field] = _texts(column)
+            texts[field] = _without_zero_decimals(_texts(column))
         elif field == "trial" and found.trial is not None:
             numbers = found.trial.values
             texts[field] = [f"{value:g}" if np.isfinite(value) else "" for value in numbers]
@@ -347,6 +347,12 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
             cells["image"] = containers.read_table(one, {lacking})[lacking]
             found = found._replace(cells=cells)
     return found._replace(image=rows.names_of(named))
+
+
+def _without_zero_decimals(texts: list[str]) -> list[str]:
+    """Writes 1.0 as 1 in a column of such texts: so data frames write whole numbers with gaps."""
+    are_whole = all(re.fullmatch(r"-?\d+[.,]0", text) for text in set(texts) - {""})
+    return [text[:-2] for text in texts] if are_whole else texts
 
 
 def _texts(names: Names | None) -> list[str]:

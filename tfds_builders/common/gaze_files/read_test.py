@@ -235,6 +235,18 @@ def test_a_file_of_an_eyelink_is_recognised_by_its_content(tmp_path: Path) -> No
     assert read(tmp_path / "t.txt").image_ids == ["MSG"]
 
 
+def test_a_whole_number_of_a_template_has_no_decimal_point(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    for cells, names in (
+        (("1.0", "10.0", ""), ["s1.png", "s10.png"]),
+        (("1,0", "2,0", "3,0"), ["s1.png", "s2.png", "s3.png"]),
+        (("1.0", "1.5", "2.0"), ["s1.0.png", "s1.5.png", "s2.0.png"]),
+    ):
+        rows = "".join(f"P\t1\t2\t{cell}\n" for cell in cells)
+        path.write_text(f"user\tx\ty\timage\n{rows}")
+        assert read(path, image_from="s{image}.png", drop_missing=True).image_ids == names
+
+
 def test_a_template_with_an_empty_column_is_named(tmp_path: Path) -> None:
     text = "image,user,x,y,session\nq,P,1,2,\n"
     found = errors_of(tmp_path / "t.csv", text, image_from="s{session}.png")
