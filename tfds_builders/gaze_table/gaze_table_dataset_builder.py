@@ -117,7 +117,8 @@ def read_table(source: Source) -> gaze_schema.Release:
 def _below_tables(source: Source, warning: str) -> str:
     """Names files as they are below the folders that are given: metadata say no folder."""
     for table in source.tables:
-        warning = warning.replace(f"{table}/", "").replace(str(table), table.name)
+        # A path begins a warning or follows a blank; names in quotes stay.
+        warning = re.sub(rf"(?<!\S){re.escape(f'{table}/')}", "", warning)
     return warning
 
 
