@@ -10,6 +10,8 @@ from tfds_builders.common.gaze_files.containers import Opened
 
 # Files that describe others, in whatever form.
 _DOCUMENT = re.compile(r"(read[\W_]?me|licen[cs]e|change(s|log)|copying|citation|authors)", re.I)
+_NUM_LINES = 5
+_BETWEEN_NAMES = re.compile(r"[\t;,|]")
 _BETWEEN_CELLS = re.compile(r"[\t;,|\s]+")
 # Of the columns of a file of gaze. A list of users or images shares fewer.
 _MIN_SHARED = 0.8
@@ -39,14 +41,19 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened]) -> str:
         return ", and named like one" if alike else ""
     if alike and _has_numbers_first(one, {len(other.columns) for other in alike}):
         return ", without a line of names"
-    names = _folded(one.columns)
-    for other in chosen:
-        known = _folded(other.columns)
-        if len(known) > 1 and len(names & known) >= _MIN_SHARED * len(known):
-            lacking = next((name for name in other.columns if name not in one.columns), "")
-            of_other = f"columns like those of {other.path.name}"
-            return f", with {of_other}" + (f", and without {lacking!r}" if lacking else "")
-    return ", with columns like those of gaze" if plain.resembles_gaze(one.columns) else ""
+    # A title, or `sep=;` of Excel, may be before the line of names.
+    lines = [line for line in containers.split_lines(one.head) if line.strip()][:_NUM_LINES]
+    for columns in (one.columns, *(_BETWEEN_NAMES.split(line) for line in lines)):
+        names = _folded(columns)
+        for other in chosen:
+            known = _folded(other.columns)
+            if len(known) > 1 and len(names & known) >= _MIN_SHARED * len(known):
+                lacking = next((name for name in other.columns if name not in one.columns), "")
+                of_other = f"columns like those of {other.path.name}"
+                return f", with {of_other}" + (f", and without {lacking!r}" if lacking else "")
+        if plain.resembles_gaze(columns):
+            return ", with columns like those of gaze"
+    return ""
 
 
 def _has_numbers_first(one: Opened, num_columns: Collection[int]) -> bool:

@@ -16,6 +16,13 @@ from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
         ("table", "b.csv", "a.jpg,p2,1,2,3\n", "without a line of names"),
         ("table", "b.tsv", "Image\tUser\tx\tDuration (ms)\ty\n", "columns like those of gaze.csv"),
         ("table", "b.csv", "stimulus,subject,FX,FY\n", "columns like those of gaze"),
+        ("table", "b.csv", "sep=;\nimage;user;x;y;duration_ms\n", "columns like those of gaze.csv"),
+        (
+            "table",
+            "b.txt",
+            "Made in May\n\nstimulus\tsubject\tX\tY\n",
+            "columns like those of gaze",
+        ),
         ("fixatons", "SCANPATHS/a/p2", "500 400 .25\n", "without a line of names"),
         ("fixatons", "SCANPATHS/a/p2", "500,400,0,.25\n", "without a line of names"),
         ("eyelink-asc", "p2.asc", "EFIX\n", "named like one"),
