@@ -527,9 +527,18 @@ def _read_arrow(path: Path) -> pa.Table:
 
 
 def _with_times_as_texts(table: pa.Table) -> pa.Table:
-    """Writes durations, and times that Python cannot hold, such as of nanoseconds, as texts."""
+    """Writes durations, and times that Python cannot hold, such as of nanoseconds, as texts.
+
+    Bytes are texts in UTF-8.
+
+    Raises:
+        pa.ArrowInvalid: bytes are no such texts.
+    """
     for number, field in enumerate(table.schema):
         column = table[number]
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            table = table.set_column(number, field.name, column.cast(pa.string()))
+            continue
         if pa.types.is_duration(field.type):
             numbers = column.cast(pa.int64()).cast(pa.string())
             texts = pc.binary_join_element_wise(numbers, field.type.unit, " ")

@@ -1018,3 +1018,13 @@ def test_an_option_of_a_column_that_is_not_there_is_refused(
 ) -> None:
     found = errors_of(tmp_path / "t.csv", "image,user,x,y\na,P,1,2\n", **options)
     assert found.startswith(message.format(tmp_path / "t.csv"))
+
+
+def test_bytes_of_a_parquet_table_are_texts(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    cells = {"image": ["a"], "x": [1.0], "y": [2.0]}
+    pa.parquet.write_table(pa.table(cells | {"user": pa.array([b"P1"], pa.binary())}), path)
+    assert read(path).user_ids == ["P1"]
+    pa.parquet.write_table(pa.table(cells | {"user": pa.array([b"\xff"], pa.binary())}), path)
+    with pytest.raises(ValueError, match=r"t\.parquet is not a Parquet table: .*UTF8"):
+        read(path)

@@ -37,6 +37,8 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened]) -> str:
     alike = [other for other in chosen if other.suffix == one.suffix]
     if alike and one.encoding and not one.head.strip():
         return ", and empty"
+    if alike and "\0" in one.head:
+        return ", and no text"
     if one.suffix == ".asc":
         return ", and named like one" if alike else ""
     if alike and _has_numbers_first(one, {len(other.columns) for other in alike}):
