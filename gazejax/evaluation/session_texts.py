@@ -35,16 +35,20 @@ def across(key: str, compared: Mapping[str, Any]) -> str:
 
 
 def not_shown(of_encoder: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
-    """What the rows across sessions do not show; empty without such rows.
+    """What the rows across sessions do not show, or that there are none; empty without sessions.
 
     Args:
         of_encoder: rows of the encoder by n, of each table of stage 1 and group of users.
         compared: what was compared.
     """
     tables = of_encoder.get("encoder" + ACROSS)
+    kind = compared.get("sessions")
     if tables is None:
-        return ""
-    kind = compared["sessions"]
+        is_known = kind in ("sessions", "repeats")
+        return is_known * (
+            f" Too few users have two {kind} with images enough: no row is across {kind}, and the "
+            "metrics are an upper bound, not a claim about the person."
+        )
     said = (
         f" The encoder learned from all {kind} of the seen users, so that only unseen users show "
         f"what carries over to other {kind}."

@@ -62,3 +62,9 @@ def test_what_users_across_sessions_do_not_show_is_said():
     truncated_row = "encoder, scanpaths truncated to 6 fixations, across sessions"
     assert f"| unseen: {truncated_row} | ROC-AUC | 0.750 (7 users) |  |" in text
     assert f"| {truncated_row} | 5 | 7 | 0.750 |" in text
+
+
+def test_a_report_without_rows_across_sessions_says_so():
+    result = {"compared": COMPARED, "encoder": {"unseen": {"encoder": rows(0.75, {"5": 9})}}}
+    result["encoder_differences"] = {"unseen": {}}
+    assert "Too few users have two sessions with images enough: no row" in format_evaluation(result)
