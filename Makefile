@@ -83,7 +83,7 @@ bench-check: $(VENV)/installed .venv-peers/installed
 clean:
 	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build docs/_build *.egg-info
 
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
