@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # What a module's tests share is made once, so a module stays in one process. The order is that of
 # tests/conftest.py.
-BOTH_CORES := -n 2 --dist loadfile --no-loadscope-reorder
+BY_MODULE := --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test types tests test-real test-tensorflow models bench bench-check results docs clean
 
@@ -23,10 +23,11 @@ types: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 tests: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(BOTH_CORES) -m "not real and not slow"
+	$(BIN)/python -m pytest -n 2 $(BY_MODULE) -m "not real and not slow"
 
+# Three processes on two cores: many of these tests wait for programs that they start.
 test-real: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(BOTH_CORES) -m "real or slow"
+	$(BIN)/python -m pytest -n 3 $(BY_MODULE) -m "real or slow"
 
 # TFDS's own test case of a builder, in an environment of its own: nothing else needs TensorFlow.
 test-tensorflow: .venv-tensorflow/installed
