@@ -507,7 +507,7 @@ def _parquet_schema(path: Path) -> pa.Schema:
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        return _with_times_as_texts(pyarrow.parquet.read_table(path))
+        return _with_texts(pyarrow.parquet.read_table(path))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not a Parquet table: {raw_files.one_line(error)}") from error
 
@@ -521,25 +521,22 @@ def _read_arrow(path: Path) -> pa.Table:
             field.with_type(pa.large_string()) if pa.types.is_string_view(field.type) else field
             for field in table.schema
         ]
-        return _with_times_as_texts(table.cast(pa.schema(fields)))
+        return _with_texts(table.cast(pa.schema(fields)))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} is not an Arrow file: {raw_files.one_line(error)}") from error
 
 
-def _with_times_as_texts(table: pa.Table) -> pa.Table:
-    """Writes durations, and times that Python cannot hold, such as of nanoseconds, as texts.
-
-    Bytes are texts in UTF-8.
+def _with_texts(table: pa.Table) -> pa.Table:
+    """Writes bytes, durations, and times that Python cannot hold (nanoseconds), as texts.
 
     Raises:
-        pa.ArrowInvalid: bytes are no such texts.
+        pa.ArrowInvalid: bytes are no text in UTF-8.
     """
     for number, field in enumerate(table.schema):
         column = table[number]
         if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-            table = table.set_column(number, field.name, column.cast(pa.string()))
-            continue
-        if pa.types.is_duration(field.type):
+            texts = column.cast(pa.string())
+        elif pa.types.is_duration(field.type):
             numbers = column.cast(pa.int64()).cast(pa.string())
             texts = pc.binary_join_element_wise(numbers, field.type.unit, " ")
         elif pa.types.is_timestamp(field.type) or pa.types.is_time(field.type):

@@ -159,7 +159,7 @@ def _offer(opened: Opened, found: Mapping[str, str]) -> str:
         if name in found:
             continue
         for column in opened.columns:
-            if re.sub(r"[\W]+", "_", column.strip().lower()) in (name, *others):
+            if _folded(column) in (name, *others):
                 offers.append(f"{name}={column}")
                 break
     return f"; perhaps --columns {','.join(offers)}" if offers else ""
@@ -170,12 +170,14 @@ def resembles_gaze(columns: Sequence[str]) -> bool:
 
     A list of images, or of areas in them, has neither users nor durations.
     """
-    names = [re.sub(r"[\W]+", "_", column.strip().lower()) for column in columns]
-    has = {
-        known: any(name == known or name in others for name in names)
-        for known, others in _OTHER_NAMES.items()
-    }
+    names = set(map(_folded, columns))
+    has = {name: not names.isdisjoint((name, *others)) for name, others in _OTHER_NAMES.items()}
     return has["x"] and has["y"] and (has["user"] or has["duration_ms"])
+
+
+def _folded(column: str) -> str:
+    """A name of a column in small letters, with _ for blanks and signs."""
+    return re.sub(r"\W+", "_", column.strip().lower())
 
 
 def split_condition(condition: str) -> tuple[str, str, str]:
