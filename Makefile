@@ -7,6 +7,9 @@ DEMO := runs/demo
 # What a module's tests share is made once, so a module stays in one process. The order is that of
 # tests/conftest.py.
 BY_MODULE := --dist loadfile --no-loadscope-reorder
+# Byte code is written by the first process that needs it, also where the environment says not to:
+# of what is installed, half is never imported, and the tests are many processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test types tests test-real test-tensorflow models bench bench-check results docs clean
 
@@ -84,7 +87,7 @@ bench-check: $(VENV)/installed .venv-peers/installed
 clean:
 	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build docs/_build *.egg-info
 
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
