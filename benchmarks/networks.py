@@ -90,6 +90,17 @@ CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "saliency/predict/8/8",
         ("saliency/predict/shared/8/8", "saliency/predict/apart/8/8"),
     ),
+    # As `predict_many` does for one picture.
+    "stage 2, inference, 20 users on one image": (
+        "maps",
+        "saliency/predict/1/20",
+        ("saliency/predict/shared/1/20",),
+    ),
+    "stage 2, inference, 100 users on one image": (
+        "maps",
+        "saliency/predict/1/100",
+        ("saliency/predict/shared/1/100",),
+    ),
 }
 NOTES = """\
 Examples per second: the median over rounds, and the quartiles. A ratio is our speed divided by that
@@ -161,9 +172,10 @@ class Ours:
     def _predict(
         self, stage: Stage, predict: Callable[..., Array], rows: tuple[np.ndarray, ...]
     ) -> Callable[[int], None]:
-        step = jax.pmap(predict, in_axes=(None, *[0] * len(rows)), devices=self.devices)
-        params = jax.device_put(self.initial_params(stage), replicated(self.devices))
-        number = len(self.devices)
+        number = min(len(self.devices), len(rows[0]))  # One image is predicted on one device.
+        devices = self.devices[:number]
+        step = jax.pmap(predict, in_axes=(None, *[0] * len(rows)), devices=devices)
+        params = jax.device_put(self.initial_params(stage), replicated(devices))
         shares = [row.reshape(number, len(row) // number, *row.shape[1:]) for row in rows]
 
         def run(times: int) -> None:
@@ -181,9 +193,11 @@ class Ours:
             return tuple(generator.choice(of, INFERENCE_BATCH) for of in (users, images))
         num_images, users_per_image = map(int, case.split("/")[2:])
         sampled = generator.choice(len(images), num_images, replace=False)
-        return images[sampled], generator.permuted(
-            np.tile(np.arange(len(users)), (num_images, 1)), axis=1
-        )[:, :users_per_image]
+        # More users than there are seen: some more than once.
+        numbers = np.arange(max(len(users), users_per_image)) % len(users)
+        return images[sampled], generator.permuted(np.tile(numbers, (num_images, 1)), axis=1)[
+            :, :users_per_image
+        ]
 
     def check(self) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
         """Loss and norm of the gradient of one batch, and that batch."""

@@ -309,7 +309,9 @@ class Peer:
         """Samples images, and users for each image."""
         data, num_users = self.data, self.settings["encoder"]["num_users"]
         images = torch.randperm(len(data["saliency/images"]))[:num_images]
-        users = torch.rand(num_images, num_users).argsort(1)[:, :users_per_image].flatten()
+        # More users than there are: some more than once.
+        drawn = torch.rand(num_images, max(num_users, users_per_image)).argsort(1) % num_users
+        users = drawn[:, :users_per_image].flatten()
         users, each = self.stored(users), images.repeat_interleave(users_per_image)
         pixels = data["saliency/images"][images if name == "shared" else each]
         return (

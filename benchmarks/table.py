@@ -192,6 +192,13 @@ ROWS = [
                 "stage 2, inference, 8 users per image",
                 "shared",
             ),
+            *(
+                (f"{case}, to PyTorch that also shares", case, "shared")
+                for case in (
+                    "stage 2, inference, 20 users on one image",
+                    "stage 2, inference, 100 users on one image",
+                )
+            ),
         )
     ),
     *(

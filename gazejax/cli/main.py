@@ -103,7 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--data-dir",
         type=as_path,
         metavar="DIR",
-        help="folder of that data set; default: TFDS's own",
+        help="folder of that data set; default: that of the training",
     )
     evaluating.set_defaults(run=_evaluate)
 

@@ -16,11 +16,11 @@ def format_value(row: Mapping[str, Any], key: str, *, signed: bool = False) -> s
     return f"{number} [{', '.join(interval)}]" if interval else number
 
 
-def format_value_of_users(row: Mapping[str, Any], key: str, usual: Iterable[int]) -> str:
-    """The same, and of how many users if that is no usual number."""
+def format_value_of_users(row: Mapping[str, Any], key: str, most: int | None) -> str:
+    """The same, and of how many users if that is not the most."""
     number = row.get("num_users")  # The chance level has none.
-    is_usual = number is None or number in usual
-    return format_value(row, key) + ("" if is_usual else f" ({number} users)")
+    is_of_all = number is None or number == most
+    return format_value(row, key) + ("" if is_of_all else f" ({number} users)")
 
 
 def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

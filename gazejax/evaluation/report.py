@@ -202,21 +202,22 @@ def _headline_of_stage_1(result: Mapping[str, Any]) -> str:
             is_main = method in ("encoder", "residual_map", "chance")
             for table in _TABLES_OF_STAGE_1:
                 rows = result.get(table, {}).get(group, {}).get(method)
-                usual = _num_users(of_encoder.get(table, {}).get(group, {}))
+                counts = _num_users(of_encoder.get(table, {}).get(group, {}))
+                most = max(counts, default=None)
                 for metric in ("roc_auc", "rank1") if is_main else ("roc_auc",):
                     if rows:
                         name = f"{group}: {_title(method, table, compared)}"
                         values = [
-                            format_value_of_users(rows[size], metric, usual) if size in rows else ""
+                            format_value_of_users(rows[size], metric, most) if size in rows else ""
                             for size in sizes
                         ]
                         lines.append([name, STAGE_1_METRICS[metric], *values])
-    counts = {
+    of_tables = {
         table: ", ".join(f"{format_count(_num_users(rows))} {group}" for group, rows in of.items())
         for table, of in of_encoder.items()
     }
-    users = counts["encoder"]
-    if (others := counts.get("encoder" + ACROSS, users)) != users:
+    users = of_tables["encoder"]
+    if (others := of_tables.get("encoder" + ACROSS, users)) != users:
         users += f"; {others}, across {compared['sessions']}"
     return (
         f"**Verification.** Users ({users}) compared by n enrolment and n probe images. "

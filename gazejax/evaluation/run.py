@@ -178,7 +178,7 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
         workdir: of a finished stage `encoder`, with one fold or several; metrics are the mean over
             the encoders of the folds.
         dataset_name: name and configuration of a prepared data set.
-        data_dir: folder of prepared data sets; None is TFDS's own default.
+        data_dir: folder of prepared data sets; None is that of the training.
 
     Returns:
         What `evaluation_<name>.json` holds.
@@ -193,7 +193,8 @@ def evaluate_on(workdir: Path, dataset_name: str, data_dir: Path | None) -> dict
     trained_with = load_config(workdir)
     config = trained_with.copy_and_resolve_references()
     config.data.update(name=dataset_name, first_trial_only=True)
-    config.data.data_dir = None if data_dir is None else str(data_dir)
+    if data_dir is not None:
+        config.data.data_dir = str(data_dir)
     # The users of the data set saw the images that they saw.
     config.split.update(train_image_overlap=None, test_image_overlap=None)
     dataset = load_dataset(config, load_projection(workdir))

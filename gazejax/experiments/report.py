@@ -5,7 +5,7 @@ from typing import Any
 
 from gazejax.evaluation.formats import format_value, markdown_table
 from gazejax.evaluation.report import STAGE_1_METRICS
-from gazejax.evaluation.session_texts import ACROSS
+from gazejax.evaluation.session_texts import ACROSS, SESSIONS
 
 
 def format_comparison(
@@ -82,8 +82,10 @@ def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]], compared: Mapping[
             ):
                 values = [cells.get(size, "") for size in sizes]
                 lines.append([f"{users}: {name}", title, *values])
-    return "**Verification.** Compared by n enrolment and n probe images:\n\n" + markdown_table(
-        ["users: variant", "metric", *(f"n = {size}" for size in sizes)], lines
+    return (
+        "**Verification.** Compared by n enrolment and n probe images. "
+        f"{SESSIONS[compared['sessions']]}\n\n"
+        + markdown_table(["users: variant", "metric", *(f"n = {size}" for size in sizes)], lines)
     )
 
 

@@ -275,7 +275,7 @@ def test_maps_of_images_that_no_other_seen_user_saw_are_not_scored(
 
 def test_sessions_are_compared_within_and_across(tiny_run, data_dir, monkeypatch, capsys):
     read_other_images(monkeypatch, lambda dataset: with_sessions(dataset, np.arange(40) < 20))
-    result = evaluate_on(tiny_run, "synthetic_gaze/tiny", data_dir)
+    result = evaluate_on(tiny_run, "synthetic_gaze/tiny", None)
     for key in ("encoder", "encoder_across_sessions"):
         table = result[key]
         assert table.keys() == result["encoder"].keys() >= {"residual_map", "chance"}

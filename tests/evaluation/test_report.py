@@ -36,7 +36,7 @@ def test_the_headline_has_every_n_and_says_of_how_many_users():
     text = format_evaluation(result)
     head = headline(text).splitlines()
     assert "| users: method | metric | n = 5 | n = 6 | n = 10 |" in head
-    assert "| unseen: **encoder** | ROC-AUC | 0.750 | 0.750 |  |" in head
+    assert "| unseen: **encoder** | ROC-AUC | 0.750 | 0.750 (7 users) |  |" in head
     assert "| unseen: **encoder**, across sessions | ROC-AUC | 0.625 |  | 0.625 |" in head
     assert "Users (7 to 9 unseen; 4 unseen, across sessions) compared" in headline(text)
     assert "Intervals over 4 users are too narrow" in head[0]

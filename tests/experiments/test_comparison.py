@@ -184,6 +184,7 @@ def test_runs_are_compared_across_sessions_where_all_know_them():
     text = format_comparison([{"table": "test", **row} for row in rows], described)
     assert "| unseen: other - base | rank-1, across repeats | +0.125 [+0.125, +0.125] |" in text
     assert "The other data sets of the runs (mine) are not compared." in text
+    assert "probe images. Gallery and probe come from one repeat of the images, or, where" in text
     rows = table_of({"base": base, "other": {0: evaluated(0, 0.875)}})
     assert {row["metric"] for row in rows} == {"roc_auc", "rank1"}
 
