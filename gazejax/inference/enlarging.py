@@ -40,10 +40,11 @@ def enlarge_maps(
     # Relative to the largest value, so that float32 holds the exponentials of all.
     relative = maps / maps.max(axis=(1, 2), keepdims=True)
     logs = np.log(np.maximum(relative, np.finfo(np.float32).tiny)).astype(np.float32)
+    ones = np.ones(size[1], np.float32)  # A product with ones is a third of the time of `sum`.
     for one, log in zip(enlarged, logs, strict=True):
         np.matmul(rows @ log, columns.T, out=one)
         np.exp(one, out=one)
-        one *= 1 / one.sum(dtype=np.float64)
+        one *= 1 / (one @ ones).sum(dtype=np.float64)
     return enlarged
 
 
