@@ -29,6 +29,11 @@ _IMAGE_IN_PATH = ("fixatons", "massvis")
 _LARGEST = float(np.finfo(np.float32).max)  # Records hold no larger number.
 # Reasons for rows that are left out: not on the surface, not of a condition.
 _NOT = ("not ", "beside the image")
+# Reasons that rows have no gaze, and those of rows that are no fixations of their own.
+_NO_GAZE = re.compile(
+    r"without a (place|location|fixation|sample of gaze)\b|^saturated|that are no fixation$"
+    r"|^before the last of their fixation$"
+)
 
 
 def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
@@ -56,10 +61,13 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             part, found, origin = _read_file(name, one, options)
         except rows.NoFixationError as error:
             part, found, origin = _no_rows(), [str(error)], None
+        if one.path not in paths and _is_nowhere(part):
+            part = _no_rows({**part.left_out, "without a place": len(part.place)})
+            found = [_no_row(part, one.path)]
         if not len(part.place):
             empty.append((one.path, part, found))
         # A file that is named is not left out, unless conditions do it or its gaze is elsewhere.
-        is_left_out = _may_be_empty(part) and not (_is_bare(part) and one.path in paths)
+        is_left_out = _may_be_empty(part) and not (_lacks_gaze(part) and one.path in paths)
         errors += found if len(part.place) or not is_left_out else []
         parts.append((one.path, part))
         origins.append(origin)
@@ -71,8 +79,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
         return None, errors
-    notes += _note_empty([(path, part) for path, part, _ in empty if not _is_bare(part)])
-    without = [(path, error) for path, part, (error, *_) in empty if _is_bare(part)]
+    notes += _note_empty([(path, part) for path, part, _ in empty if not _lacks_gaze(part)])
+    without = [(path, error) for path, part, (error, *_) in empty if _lacks_gaze(part)]
     warnings = [*_warn_without(without), *warnings]
     origins = [origin for origin, (_, part) in zip(origins, parts, strict=True) if len(part.place)]
     parts = [(path, part) for path, part in parts if len(part.place)]
@@ -92,10 +100,10 @@ def _may_be_empty(part: Rows) -> bool:
     """Whether a file without a row left may be left out beside others.
 
     So may, with a note, a file of gaze off the image, and one that conditions empty; with a
-    warning, a file without a fixation. Of other reasons, such as kinds of events that are not
-    known, the file may be read wrongly.
+    warning, a file without a fixation or without a place of any. Of other reasons, such as kinds of
+    events that are not known, the file may be read wrongly.
     """
-    if _is_bare(part):
+    if _lacks_gaze(part):
         return True
     counts = part.left_out.items()
     num_not = sum(count for reason, count in counts if reason.startswith(_NOT))
@@ -103,9 +111,17 @@ def _may_be_empty(part: Rows) -> bool:
     return not is_unknown and 2 * num_not > sum(count for _, count in counts)
 
 
-def _is_bare(part: Rows) -> bool:
-    """Whether a file without a row left had none."""
-    return not sum(part.left_out.values())
+def _lacks_gaze(part: Rows) -> bool:
+    """Whether a file without a row left had none with gaze; conditions may leave out others."""
+    counts = {reason: count for reason, count in part.left_out.items() if count}
+    num_not = sum(count for reason, count in counts.items() if reason.startswith(_NOT))
+    are_empty = all(one.startswith(_NOT) or _NO_GAZE.search(one) for one in counts)
+    return are_empty and 2 * num_not <= sum(counts.values())
+
+
+def _is_nowhere(part: Rows) -> bool:
+    """Whether no row of a file has a place."""
+    return len(part.place) > 0 and bool((part.x.is_missing | part.y.is_missing).all())
 
 
 def _no_rows(left_out: Mapping[str, int] = MappingProxyType({})) -> Rows:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tfds_builders.common import gaze_files
 from tfds_builders.common.gaze_files import Fixations, Options
+from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
 from tfds_builders.common.gaze_files.rows import MISSING, names_of, normalize, numbers_of
 
 ROWS = [("a.jpg", "ann", 1.5, 2.0), ("a.jpg", "bob", 3.0, 4.25), ("b.jpg", "ann", -5.0, 600.0)]
@@ -287,6 +288,31 @@ def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
     for paths in ([tmp_path / "h.csv"], [tmp_path / "g.csv", tmp_path / "h.csv"]):
         found, errors = gaze_files.read(paths, Options())
         assert (found, errors) == (None, [f"{tmp_path / 'h.csv'} {what}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "place", "none"),
+    [
+        ("table", "h.csv", "10,20,", ".,20,"),
+        ("gazepoint", "p2_fixations.csv", ",0.4,0.4,", ",,,"),
+        ("gazepoint", "p2_fixations.csv", ",1,1,", ",1,0,"),
+        ("eyelink-report", "p2.xls", "9,2\t5,7", ".\t."),
+        ("coco-json", "b.json", '[1.0], "Y": [2.0], "T": [200]', '[], "Y": [], "T": []'),
+    ],
+)
+def test_a_file_without_a_place_in_a_folder_is_named(
+    name: str, other: str, place: str, none: str, tmp_path: Path
+) -> None:
+    path, text = EXAMPLES[name]
+    (tmp_path / path).write_text(text)
+    (tmp_path / other).write_text(text.replace(place, none))
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    [warning] = found.warnings
+    assert warning.startswith(f"{tmp_path / other} left out: has no row, expected one for each")
+    found, errors = gaze_files.read([tmp_path / path, tmp_path / other], Options())
+    assert found is None
+    assert str(tmp_path / other) in errors[0]
 
 
 def test_columns_by_other_names_units_and_filters(tmp_path: Path) -> None:
