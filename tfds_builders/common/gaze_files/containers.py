@@ -323,13 +323,7 @@ def parse_json(path: Path | str, content: str | bytes) -> Any:
     try:
         found = json.loads(content, object_pairs_hook=read_object)
     except (ValueError, RecursionError) as error:
-        more = ""
-        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
-            more = (
-                "; give it the suffix .jsonl if each line is an object, and export lists as files "
-                "of their own"
-            )
-        raise ValueError(f"{path} is not JSON: {raw_files.one_line(error)}{more}") from error
+        raise _not_json(path, error) from error
     for number, what in twice[:1]:
         # Objects within others are counted too: only flat ones have a number that says where.
         is_flat = isinstance(found, list) and len(found) == num_objects
@@ -337,6 +331,16 @@ def parse_json(path: Path | str, content: str | bytes) -> Any:
         more = f" ({len(twice)} such objects)" if len(twice) > 1 else ""
         raise ValueError(f"{where} {what}, expected each key once{more}")
     return found
+
+
+def _not_json(path: Path | str, error: Exception) -> ValueError:
+    more = ""
+    if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+        more = (
+            "; give it the suffix .jsonl if each line is an object, and export lists as files of "
+            "their own"
+        )
+    return ValueError(f"{path} is not JSON: {raw_files.one_line(error)}{more}")
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -567,11 +571,15 @@ def json_objects(values: Any) -> Any:
 
 
 def _json_keys(path: Path) -> tuple[str, ...]:
-    """Returns the keys of a list of objects whose values are neither lists nor objects."""
+    """Returns the keys of a list of objects whose values are neither lists nor objects.
+
+    Raises:
+        ValueError: the file is not JSON.
+    """
     try:
         objects = json_objects(json.loads(_read_bytes(path)))
-    except (ValueError, RecursionError):
-        return ()  # Who reads the file says so.
+    except (ValueError, RecursionError) as error:
+        raise _not_json(path, error) from error
     if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
         return ()
     is_plain: dict[str, bool] = {}

@@ -246,7 +246,10 @@ def recognise(
         notes += [(path, note)] if note else []
         all_opened.append(one)
         name, role = _recognise_file(one, options)
-        if role:
+        if name == "coco-json" and path not in paths and not scanpaths.keys_of_json(one):
+            of_file = notes if unknown_files.is_document(path) else warnings
+            of_file.append((path, " left out: has no row, expected one for each fixation"))
+        elif role:
             roles.setdefault(name, {}).setdefault(role, []).append(one)
         elif path in paths:
             unknown.append(one)

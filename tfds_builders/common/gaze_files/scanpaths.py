@@ -42,10 +42,15 @@ def recognise_coco_json(opened: Opened) -> Role:
     """Recognises a JSON list of scanpaths by its keys."""
     if opened.suffix != ".json":
         return ""
-    keys = set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
+    keys = keys_of_json(opened)
     # Of JSON without keys, the reader says what is wrong.
     is_scanpaths = len(keys.intersection(_SCANPATH_KEYS)) > 2 or not keys
     return "fixations" if is_scanpaths else ""
+
+
+def keys_of_json(opened: Opened) -> set[str]:
+    """Returns the keys of all objects at the start of a JSON file."""
+    return set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
 
 
 def read_coco_json(opened: Opened, how: How) -> Rows:
