@@ -72,7 +72,10 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         parts.append((one.path, part))
         origins.append(origin)
     if len(empty) == len(parts):
-        errors = [error for _, _, found in empty for error in found]
+        all_errors = [(path, error) for path, _, found in empty for error in found]
+        errors = one_for_each_reason(
+            [(path, error.removeprefix(str(path))) for path, error in all_errors]
+        )
     for condition in options.where:
         num_left_out = sum(part.left_out.get(f"not {condition}", 0) for _, part in parts)
         if not num_left_out or not all(len(part.place) for _, part in parts):
@@ -315,7 +318,7 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
     """Fills a template with the columns of a file, and says so."""
     if template is None:
         if found.image is None:
-            raise ValueError(
+            raise rows.NoFixationError(
                 f"{one.path} does not say which image each fixation is on ({found.taken}): give "
                 "--image-from, a template such as 'image_{trial}.png'"
             )

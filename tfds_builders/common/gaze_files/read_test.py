@@ -315,6 +315,26 @@ def test_a_file_without_a_place_in_a_folder_is_named(
     assert str(tmp_path / other) in errors[0]
 
 
+@pytest.mark.parametrize(
+    ("column", "why"),
+    [("location_x", "has events without a column 'loc"), ("stimulus", "does not say which image")],
+)
+def test_a_file_without_a_needed_column_in_a_folder_is_named(
+    column: str, why: str, tmp_path: Path
+) -> None:
+    name, text = EXAMPLES["pymovements"]
+    (tmp_path / name).write_text(text)
+    text = text.replace(column, "other")
+    (tmp_path / "other.csv").write_text(text)
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    [warning] = found.warnings
+    assert warning.startswith(f"{tmp_path / 'other.csv'} left out: {why}")
+    (tmp_path / name).write_text(text)
+    [error] = gaze_files.read([tmp_path], Options())[1]
+    assert error.startswith(f"{tmp_path / name} and 1 more {why}")
+
+
 def test_columns_by_other_names_units_and_filters(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(

@@ -137,7 +137,10 @@ class Rows(NamedTuple):
 
 
 class NoFixationError(ValueError):
-    """A file has no fixation, and nothing in it says that it could be read wrongly."""
+    """A file has no fixation that can be used, and nothing says that it could be read wrongly.
+
+    It has none, or lacks a column without which none can be used.
+    """
 
 
 def normalize(name: str) -> str:

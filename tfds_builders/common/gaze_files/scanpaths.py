@@ -202,7 +202,8 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     """Reads events of pymovements: one row an event, with its name, onset, offset and location.
 
     Raises:
-        ValueError: the events have no location, a location in degrees or from the centre, fixations
+        NoFixationError: the events have no column of locations.
+        ValueError: the events have a location in degrees or from the centre, fixations
             of several detections, or several columns that could name the picture.
     """
     path = opened.path
@@ -326,7 +327,7 @@ def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, s
                     )
             return np.column_stack([part.values for part in parts]), " and ".join(columns)
     if "location" not in table.column_names:
-        raise ValueError(
+        raise rows.NoFixationError(
             f"{opened.path} has events without a column 'location': compute it with "
             "gaze.compute_event_properties(('location', {'position_column': 'pixel'}))"
         )
