@@ -250,6 +250,9 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     if not len(found.place) and not sum(found.left_out.values()):
         return found, [_no_row(found, one.path)], None  # No row says what the image is.
     found = _name_image(found, one, options.image_from)
+    if found.image is not None:
+        texts = [rows.plain_path(text) for text in found.image.names]
+        found = found._replace(image=rows.renamed(found.image, texts))
     if options.drop_missing:
         is_missing = found.x.is_missing | found.y.is_missing
         if found.duration_ms is not None:

@@ -277,6 +277,13 @@ def test_times_of_any_unit_are_no_numbers_and_are_names(
     assert shown in read(path).session_ids[0]
 
 
+def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
+    names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
+    path = tmp_path / "g.csv"
+    path.write_text("image,user,x,y\n" + "".join(f"{name},p,1,2\n" for name in names))
+    assert read(path).image_ids == ["...", "../s/a.png", "a/b.", "s/a.png"]
+
+
 def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text(text_of())
     (tmp_path / "h.csv").write_text("image,user,x,y\n")
