@@ -531,7 +531,7 @@ def _read_arrow(path: Path) -> pa.Table:
 
 
 def _with_texts(table: pa.Table) -> pa.Table:
-    """Writes bytes, durations, and times that Python cannot hold (nanoseconds), as texts.
+    """Writes bytes, durations, dates and times as texts.
 
     Raises:
         pa.ArrowInvalid: bytes are no text in UTF-8.
@@ -543,17 +543,23 @@ def _with_texts(table: pa.Table) -> pa.Table:
         elif pa.types.is_duration(field.type):
             numbers = column.cast(pa.int64()).cast(pa.string())
             texts = pc.binary_join_element_wise(numbers, field.type.unit, " ")
-        elif pa.types.is_timestamp(field.type) or pa.types.is_time(field.type):
-            with contextlib.suppress(ValueError, OverflowError):
-                pc.unique(column).to_pylist()
-                continue
-            # As Python writes them: no decimals, or 6, or 9.
-            texts = pc.replace_substring_regex(column.cast(pa.string()), r"\.0+$", "")
-            texts = pc.replace_substring_regex(texts, r"(\.\d{6})000$", r"\1")
+        elif pa.types.is_temporal(field.type):
+            texts = _texts_of_times(column)
         else:
             continue
         table = table.set_column(number, field.name, texts)
     return table
+
+
+def _texts_of_times(column: pa.ChunkedArray) -> pa.Array:
+    """Writes dates and times in ISO 8601 with a blank: no decimals of a second, or 6, or 9."""
+    values = pc.unique(column)
+    try:
+        texts = pa.array([None if one is None else str(one) for one in values.to_pylist()])
+    except (ValueError, OverflowError):  # Python cannot hold nanoseconds, or years after 9999.
+        texts = pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
+        texts = pc.replace_substring_regex(texts, r"(\.\d{6})000$", r"\1")
+    return texts.cast(pa.string()).take(pc.index_in(column, value_set=values))
 
 
 def json_objects(values: Any) -> Any:
@@ -609,7 +615,7 @@ def _read_json_lines(path: Path) -> pa.Table:
     if not content.strip():
         raise ValueError(f"{path} has no row, expected one for each fixation")
     try:
-        return pyarrow.json.read_json(pa.BufferReader(content))
+        return _with_texts(pyarrow.json.read_json(pa.BufferReader(content)))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{path} is not a table of JSON lines, one object a line: {raw_files.one_line(error)}"

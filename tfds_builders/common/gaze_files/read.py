@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
@@ -405,7 +406,7 @@ def _errors(found: Rows, path: Path, template: str | None) -> list[str]:
             value = repr(given.names[given.codes[broken_rows[0]]])
         elif name in found.cells:
             cell = found.cells[name][place - 1].as_py()
-            value = f"{cell:g}" if isinstance(cell, float) else repr(cell)
+            value = f"{cell:g}" if isinstance(cell, float | Decimal) else repr(cell)
             value = "not given" if cell is None else value
         else:
             is_number = isinstance(given, Numbers) and not given.is_wrong[broken_rows[0]]

@@ -262,6 +262,9 @@ def test_a_template_with_an_empty_column_is_named(tmp_path: Path) -> None:
         (pa.duration("s"), [2**62, 1], f"{2**62} s"),
         (pa.timestamp("ns"), [1754690200000000001, 1], "2025-08-08 21:56:40.000000001"),
         (pa.timestamp("ns"), [1754690200500000000, 1], "2025-08-08 21:56:40.500000"),
+        (pa.timestamp("ms", "UTC"), [1754690200500, 1], "2025-08-08 21:56:40.500000+00:00"),
+        (pa.timestamp("s"), [1754690200, 1], "2025-08-08 21:56:40"),
+        (pa.date32(), [20308, 1], "2025-08-08"),
     ],
 )
 def test_times_of_any_unit_are_no_numbers_and_are_names(
