@@ -50,12 +50,22 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened]) -> str:
         for other in chosen:
             known = _folded(other.columns)
             if len(known) > 1 and len(names & known) >= _MIN_SHARED * len(known):
-                lacking = next((name for name in other.columns if name not in one.columns), "")
                 of_other = f"columns like those of {other.path.name}"
-                return f", with {of_other}" + (f", and without {lacking!r}" if lacking else "")
+                own = [name.strip("\"' ") for name in columns]
+                below = "" if columns is one.columns else " in a line below the first"
+                return f", with {of_other}{_difference(own, other.columns) or below}"
         if plain.resembles_gaze(columns):
             return ", with columns like those of gaze"
     return ""
+
+
+def _difference(columns: Sequence[str], others: Sequence[str]) -> str:
+    """Says how the first of the other names that is lacking is written; "": none is lacking."""
+    lacking = next((name for name in others if name not in columns), None)
+    if lacking is None:
+        return ""
+    own = next((name for name in columns if _folded([name]) == _folded([lacking])), None)
+    return f", and without {lacking!r}" if own is None else f", and {own!r} instead of {lacking!r}"
 
 
 def _has_numbers_first(one: Opened, num_columns: Collection[int]) -> bool:
