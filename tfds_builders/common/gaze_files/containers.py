@@ -32,6 +32,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", ".parquet", *_ARROW_S
 SUFFIXES = (*TABLE_SUFFIXES, ".json", ".asc", ".mat")
 
 _DELIMITERS = "\t;,|"
+# The line by which Excel knows what separates the cells.
+_HINT = re.compile(rf'"?sep=([{_DELIMITERS}])"? *', re.IGNORECASE)
 _HEAD_BYTES = 1 << 16
 _ENCODINGS_BY_MARK = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -154,8 +156,12 @@ def _open(path: Path, suffix: str) -> Opened:
     lines = split_lines(text)
     if len(start) >= _HEAD_BYTES and len(lines) > 1:
         lines = lines[:-1]  # The last line may be cut.
+    first_line = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    hint = _HINT.fullmatch(lines[first_line]) if suffix != ".asc" else None
+    if hint is not None:
+        lines[first_line] = ""  # As an empty line, it is counted and has no names.
     headers = {delimiter: _read_header(lines, delimiter)[0] for delimiter in _DELIMITERS}
-    delimiter = max(_DELIMITERS, key=lambda one: len(headers[one]))
+    delimiter = hint[1] if hint else max(_DELIMITERS, key=lambda one: len(headers[one]))
     columns = headers[delimiter]
     # The first line of a log, such as of an EyeLink, has no names of columns.
     is_table = suffix != ".asc" and len(columns) > 1

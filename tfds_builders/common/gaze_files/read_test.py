@@ -280,6 +280,17 @@ def test_times_of_any_unit_are_no_numbers_and_are_names(
     assert shown in read(path).session_ids[0]
 
 
+@pytest.mark.parametrize("hint", ["sep=;", '\ufeff"sep=;"', "\nSEP=; "])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_separator_that_excel_is_given_is_taken(hint: str, end: str, tmp_path: Path) -> None:
+    # The names alone have more commas.
+    lines = [hint, "image;user;x;y;a,b,c,d,e,f", "a.png;p;1,5;2;-", 'b.png;"p\n";3;4;-', ""]
+    path = tmp_path / "g.csv"
+    path.write_text(end.join(lines), newline="")
+    found = read(path, ignored_columns=("a,b,c,d,e,f",))
+    assert found.xy.tolist() == [[1.5, 2], [3, 4]]
+
+
 def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
     names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
     path = tmp_path / "g.csv"

@@ -43,7 +43,7 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened]) -> str:
         return ", and named like one" if alike else ""
     if alike and _has_numbers_first(one, {len(other.columns) for other in alike}):
         return ", without a line of names"
-    # A title, or `sep=;` of Excel, may be before the line of names.
+    # A title may be before the line of names.
     lines = [line for line in containers.split_lines(one.head) if line.strip()][:_NUM_LINES]
     for columns in (one.columns, *(_BETWEEN_NAMES.split(line) for line in lines)):
         names = _folded(columns)

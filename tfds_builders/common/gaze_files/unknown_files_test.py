@@ -28,7 +28,6 @@ from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
         ),
         ("table", "b.csv", "picture,user,x,y,duration_ms\n", "and without 'image'"),
         ("table", "b.csv", "stimulus,subject,FX,FY\n", "columns like those of gaze"),
-        ("table", "b.csv", "sep=;\nimage;user;x;y;duration_ms\n", "columns like those of gaze.csv"),
         (
             "table",
             "b.txt",
