@@ -8,6 +8,7 @@ import contextlib
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import zlib
@@ -54,6 +55,7 @@ _OTHER_FILES = (
     (b"<html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
 )
 _MAX_HEADER_LINES = 20
+_NUM_FIRST_LINES = 5
 _ASCII = bytes(range(128))
 _FIRST_OF_LATIN = 0xA0  # The bytes before are no letters of Latin-1.
 # Of a value in a message.
@@ -230,6 +232,22 @@ def read_table(
         table = _select(table, names)
     _check_unique(opened.path, table.column_names)
     return table
+
+
+def first_lines(opened: Opened) -> list[tuple[str, ...]]:
+    """Returns the cells of the first lines of a text or sheet that are not empty, at most 5.
+
+    A title may be above the line of names, so each line is split by what it has most of.
+
+    Raises:
+        ValueError: the file is not an Excel file.
+    """
+    if opened.suffix == ".xlsx":
+        some = itertools.islice(excel.sheet_rows(opened.path, opened.sheet), _NUM_FIRST_LINES)
+        return [tuple(map(str, row)) for row in some]
+    lines = [line for line in split_lines(opened.head) if line.strip()][:_NUM_FIRST_LINES]
+    split = [max((_split(line, one) for one in _DELIMITERS), key=len) for line in lines]
+    return [tuple(cell.strip() for cell in cells) for cells in split]
 
 
 def read_text(opened: Opened, *, is_log: bool = False) -> str:

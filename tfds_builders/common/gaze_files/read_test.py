@@ -291,6 +291,24 @@ def test_the_separator_that_excel_is_given_is_taken(hint: str, end: str, tmp_pat
     assert found.xy.tolist() == [[1.5, 2], [3, 4]]
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.xlsx"])
+def test_a_title_above_the_names_is_named(name: str, tmp_path: Path) -> None:
+    lines = [["Study 3"], ["image", "user", "x", "y"], ["a.png", "p", "1", "2"]]
+    path = tmp_path / name
+    path.write_text("".join(f"{','.join(line)}\n" for line in lines))
+    if name == "t.xlsx":
+        book = openpyxl.Workbook()
+        for line in lines:
+            book.active.append(line)
+        book.save(path)
+    with pytest.raises(ValueError, match=r"columns \('image', 'user', 'x', 'y'\) below its first"):
+        gaze_files.read([path], Options())
+    (tmp_path / "g.csv").write_text(text_of())
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    assert "columns like those of g.csv in a line below the first" in found.warnings[0]
+
+
 def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
     names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
     path = tmp_path / "g.csv"
