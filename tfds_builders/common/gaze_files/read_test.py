@@ -309,6 +309,28 @@ def test_a_title_above_the_names_is_named(name: str, tmp_path: Path) -> None:
     assert "columns like those of g.csv in a line below the first" in found.warnings[0]
 
 
+def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
+    header = "image,user,trial,x,y,fixationIndex,eye"
+    rows = [
+        ("a", 1, 2, "L"),
+        ("a", 1, 1, "L"),
+        ("b", 1, 1, "L"),
+        ("b", 2, 1, "L"),
+        ("b", 1, 1, "R"),
+    ]
+    lines = [f"{image},p,{trial},9,9,{number},{eye}" for image, trial, number, eye in rows]
+    path = tmp_path / "g.csv"
+    path.write_text("\n".join([header, *lines]))
+    ignored = {"ignored_columns": ("fixationIndex", "eye")}
+    found = read(path, where=("eye == L",), **ignored)
+    what = "1 rows read all the same: 'fixationIndex' falls before them in a viewing"
+    assert [what in warning for warning in found.warnings] == [True]
+    # In order; numbers that come again in a viewing; starts.
+    assert not read(path, where=("eye == L", "image == b"), **ignored).warnings
+    assert not read(path, **ignored).warnings
+    assert not read(path, columns=(("t_ms", "fixationIndex"),), where=("eye == L",)).warnings
+
+
 def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
     names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
     path = tmp_path / "g.csv"
