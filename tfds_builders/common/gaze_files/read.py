@@ -27,6 +27,9 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 # Here a person has a file for each image, of the same name in several folders.
 _IMAGE_IN_PATH = ("fixatons", "massvis")
+# Here the image is in one column of a known name, or nowhere; in other formats, variables of any
+# name may hold it.
+_IMAGE_IN_COLUMN = ("gazepoint", "pymovements")
 _LARGEST = float(np.finfo(np.float32).max)  # Records hold no larger number.
 # Reasons for rows that are left out: not on the surface, not of a condition.
 _NOT = ("not ", "beside the image")
@@ -248,8 +251,13 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         found = found._replace(left_out={reason: 0, **found.left_out})
     if found.image is not None:
         found = found._replace(image=rows.without_markers(found.image))
-    if not len(found.place) and not sum(found.left_out.values()):
+    if not len(found.place) and _lacks_gaze(found):
         return found, [_no_row(found, one.path)], None  # No row says what the image is.
+    if found.image is None and options.image_from is None:
+        raise (rows.NoFixationError if name in _IMAGE_IN_COLUMN else ValueError)(
+            f"{one.path} does not say which image each fixation is on ({found.taken}): give "
+            "--image-from, a template such as 'image_{trial}.png'"
+        )
     found = _name_image(found, one, options.image_from)
     if found.image is not None:
         texts = [rows.plain_path(text) for text in found.image.names]
@@ -321,11 +329,6 @@ def _without_digits(found: Rows, path: Path, name: str, names: Names) -> list[st
 def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
     """Fills a template with the columns of a file, and says so."""
     if template is None:
-        if found.image is None:
-            raise rows.NoFixationError(
-                f"{one.path} does not say which image each fixation is on ({found.taken}): give "
-                "--image-from, a template such as 'image_{trial}.png'"
-            )
         return found
     instead = "" if found.image is None else " instead"
     by_template = f"the image named by --image-from {template!r}{instead}"

@@ -358,6 +358,7 @@ def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
         ("gazepoint", "p2_fixations.csv", ",0.4,0.4,", ",,,"),
         ("gazepoint", "p2_fixations.csv", ",1,1,", ",1,0,"),
         ("eyelink-report", "p2.xls", "9,2\t5,7", ".\t."),
+        ("eyelink-report", "p2.xls", "9,2\t5,7\ta.jpg", ".\t.\t."),
         ("coco-json", "b.json", '[1.0], "Y": [2.0], "T": [200]', '[], "Y": [], "T": []'),
     ],
 )
