@@ -72,6 +72,8 @@ class _Parser(argparse.ArgumentParser):
     """A parser that reports a wrong option in one line."""
 
     def error(self, message: str) -> NoReturn:
+        # The words of argparse for a value after an option that takes none.
+        message = re.sub(r"ignored explicit argument (.*)", r"takes no value, given \1", message)
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
 

@@ -471,6 +471,14 @@ def test_a_convention_that_cannot_be_is_one_line(pictures, capsys, options, mess
     assert not data_dir.exists()
 
 
+@pytest.mark.parametrize("switch", [["--refuse-warnings", "-5"], ["--refuse-warnings=-5"]])
+def test_a_value_after_a_switch_is_named(capsys, switch):
+    with pytest.raises(SystemExit):
+        main(["data", "build", "gaze_table", *switch])
+    expected = "error: argument --refuse-warnings: takes no value, given '-5'\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_unknown_data_set_and_workdir_are_one_line(tmp_path, capsys):
     assert main(["data", "build", "unknown", "--data-dir", str(tmp_path)]) == 1
     assert "unknown data set 'unknown'" in capsys.readouterr().err

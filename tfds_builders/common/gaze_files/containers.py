@@ -8,6 +8,7 @@ import contextlib
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import zlib
@@ -32,6 +33,8 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", ".parquet", *_ARROW_S
 SUFFIXES = (*TABLE_SUFFIXES, ".json", ".asc", ".mat")
 
 _DELIMITERS = "\t;,|"
+# The line by which Excel knows what separates the cells.
+_HINT = re.compile(rf'"?sep=([{_DELIMITERS}])"? *', re.IGNORECASE)
 _HEAD_BYTES = 1 << 16
 _ENCODINGS_BY_MARK = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -52,6 +55,7 @@ _OTHER_FILES = (
     (b"<html", "a web page (HTML): fetch the file itself, or save its table as .csv"),
 )
 _MAX_HEADER_LINES = 20
+_NUM_FIRST_LINES = 5
 _ASCII = bytes(range(128))
 _FIRST_OF_LATIN = 0xA0  # The bytes before are no letters of Latin-1.
 # Of a value in a message.
@@ -154,8 +158,12 @@ def _open(path: Path, suffix: str) -> Opened:
     lines = split_lines(text)
     if len(start) >= _HEAD_BYTES and len(lines) > 1:
         lines = lines[:-1]  # The last line may be cut.
+    first_line = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    hint = _HINT.fullmatch(lines[first_line]) if suffix != ".asc" else None
+    if hint is not None:
+        lines[first_line] = ""  # As an empty line, it is counted and has no names.
     headers = {delimiter: _read_header(lines, delimiter)[0] for delimiter in _DELIMITERS}
-    delimiter = max(_DELIMITERS, key=lambda one: len(headers[one]))
+    delimiter = hint[1] if hint else max(_DELIMITERS, key=lambda one: len(headers[one]))
     columns = headers[delimiter]
     # The first line of a log, such as of an EyeLink, has no names of columns.
     is_table = suffix != ".asc" and len(columns) > 1
@@ -224,6 +232,22 @@ def read_table(
         table = _select(table, names)
     _check_unique(opened.path, table.column_names)
     return table
+
+
+def first_lines(opened: Opened) -> list[tuple[str, ...]]:
+    """Returns the cells of the first lines of a text or sheet that are not empty, at most 5.
+
+    A title may be above the line of names, so each line is split by what it has most of.
+
+    Raises:
+        ValueError: the file is not an Excel file.
+    """
+    if opened.suffix == ".xlsx":
+        some = itertools.islice(excel.sheet_rows(opened.path, opened.sheet), _NUM_FIRST_LINES)
+        return [tuple(map(str, row)) for row in some]
+    lines = [line for line in split_lines(opened.head) if line.strip()][:_NUM_FIRST_LINES]
+    split = [max((_split(line, one) for one in _DELIMITERS), key=len) for line in lines]
+    return [tuple(cell.strip() for cell in cells) for cells in split]
 
 
 def read_text(opened: Opened, *, is_log: bool = False) -> str:
@@ -323,13 +347,7 @@ def parse_json(path: Path | str, content: str | bytes) -> Any:
     try:
         found = json.loads(content, object_pairs_hook=read_object)
     except (ValueError, RecursionError) as error:
-        more = ""
-        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
-            more = (
-                "; give it the suffix .jsonl if each line is an object, and export lists as files "
-                "of their own"
-            )
-        raise ValueError(f"{path} is not JSON: {raw_files.one_line(error)}{more}") from error
+        raise _not_json(path, error) from error
     for number, what in twice[:1]:
         # Objects within others are counted too: only flat ones have a number that says where.
         is_flat = isinstance(found, list) and len(found) == num_objects
@@ -337,6 +355,16 @@ def parse_json(path: Path | str, content: str | bytes) -> Any:
         more = f" ({len(twice)} such objects)" if len(twice) > 1 else ""
         raise ValueError(f"{where} {what}, expected each key once{more}")
     return found
+
+
+def _not_json(path: Path | str, error: Exception) -> ValueError:
+    more = ""
+    if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+        more = (
+            "; give it the suffix .jsonl if each line is an object, and export lists as files of "
+            "their own"
+        )
+    return ValueError(f"{path} is not JSON: {raw_files.one_line(error)}{more}")
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -527,7 +555,7 @@ def _read_arrow(path: Path) -> pa.Table:
 
 
 def _with_texts(table: pa.Table) -> pa.Table:
-    """Writes bytes, durations, and times that Python cannot hold (nanoseconds), as texts.
+    """Writes bytes, durations, dates and times as texts.
 
     Raises:
         pa.ArrowInvalid: bytes are no text in UTF-8.
@@ -539,17 +567,23 @@ def _with_texts(table: pa.Table) -> pa.Table:
         elif pa.types.is_duration(field.type):
             numbers = column.cast(pa.int64()).cast(pa.string())
             texts = pc.binary_join_element_wise(numbers, field.type.unit, " ")
-        elif pa.types.is_timestamp(field.type) or pa.types.is_time(field.type):
-            with contextlib.suppress(ValueError, OverflowError):
-                pc.unique(column).to_pylist()
-                continue
-            # As Python writes them: no decimals, or 6, or 9.
-            texts = pc.replace_substring_regex(column.cast(pa.string()), r"\.0+$", "")
-            texts = pc.replace_substring_regex(texts, r"(\.\d{6})000$", r"\1")
+        elif pa.types.is_temporal(field.type):
+            texts = _texts_of_times(column)
         else:
             continue
         table = table.set_column(number, field.name, texts)
     return table
+
+
+def _texts_of_times(column: pa.ChunkedArray) -> pa.Array:
+    """Writes dates and times in ISO 8601 with a blank: no decimals of a second, or 6, or 9."""
+    values = pc.unique(column)
+    try:
+        texts = pa.array([None if one is None else str(one) for one in values.to_pylist()])
+    except (ValueError, OverflowError):  # Python cannot hold nanoseconds, or years after 9999.
+        texts = pc.replace_substring_regex(values.cast(pa.string()), r"\.0+$", "")
+        texts = pc.replace_substring_regex(texts, r"(\.\d{6})000$", r"\1")
+    return texts.cast(pa.string()).take(pc.index_in(column, value_set=values))
 
 
 def json_objects(values: Any) -> Any:
@@ -567,11 +601,15 @@ def json_objects(values: Any) -> Any:
 
 
 def _json_keys(path: Path) -> tuple[str, ...]:
-    """Returns the keys of a list of objects whose values are neither lists nor objects."""
+    """Returns the keys of a list of objects whose values are neither lists nor objects.
+
+    Raises:
+        ValueError: the file is not JSON.
+    """
     try:
         objects = json_objects(json.loads(_read_bytes(path)))
-    except (ValueError, RecursionError):
-        return ()  # Who reads the file says so.
+    except (ValueError, RecursionError) as error:
+        raise _not_json(path, error) from error
     if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
         return ()
     is_plain: dict[str, bool] = {}
@@ -601,7 +639,7 @@ def _read_json_lines(path: Path) -> pa.Table:
     if not content.strip():
         raise ValueError(f"{path} has no row, expected one for each fixation")
     try:
-        return pyarrow.json.read_json(pa.BufferReader(content))
+        return _with_texts(pyarrow.json.read_json(pa.BufferReader(content)))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{path} is not a table of JSON lines, one object a line: {raw_files.one_line(error)}"

@@ -45,6 +45,11 @@ _OTHER_NAMES = {
 }
 # Index columns that data frames write.
 _INDEX_NAMES = frozenset(("", "Unnamed: 0", "__index_level_0__", "rowname", "X.1"))
+# Columns that number the fixations of a viewing.
+_ORDINAL = re.compile(
+    r"nth|ordinal|order|(current_?)?fix(ation)?s?_?(index|idx|number|num|nr|no|n|order|id)|"
+    r"(index|number)_of_fixation"
+)
 _FACTOR_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 1e-6}
 _WHERE = re.compile(
     r"""^\s*(?:"([^"]+)"|'([^']+)'|([^=!<>"']+?))\s*(==|!=|<=|>=|<|>)\s*(.*?)\s*$"""
@@ -139,17 +144,64 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
         for name in ("x", "y", "duration_ms", "t_ms", "trial")
         if name in cells
     }
+    image, user = (rows.names_of(cells[name], rows.MISSING) for name in ("image", "user"))
+    session = rows.names_of(cells["session"]) if "session" in cells else None
+    keys = [image.codes, user.codes, *([] if session is None else [session.codes])]
+    keys += [numbers["trial"].values] if "trial" in numbers else []
     taken = [f"{name} from {column!r}" for name, column in found.items() if name != column]
     left_out = [name for name in (*unknown, *_INDEX_NAMES) if name in opened.columns]
     return Rows(
         place=rows.places(table.num_rows),
-        image=rows.names_of(cells["image"], rows.MISSING),
-        user=rows.names_of(cells["user"], rows.MISSING),
-        session=rows.names_of(cells["session"]) if "session" in cells else None,
+        image=image,
+        user=user,
+        session=session,
         taken=", ".join([*taken, *(f"column {name!r} left out" for name in left_out)]),
+        doubtful={} if "t_ms" in numbers else _out_of_order(opened, found, keys, where),
         cells=cells,
         **numbers,  # type: ignore[arg-type]
     )
+
+
+def _out_of_order(
+    opened: Opened, found: Mapping[str, str], keys: Sequence[np.ndarray], where: Sequence[str]
+) -> dict[str, int]:
+    """Counts rows before which a column that numbers the fixations of a viewing falls.
+
+    A column with a number twice in a viewing numbers something else.
+
+    Args:
+        opened: the table.
+        found: the columns that are read.
+        keys: codes or numbers [n] of the image, the user and so on, which make a viewing.
+        where: conditions; other rows are not looked at.
+
+    Returns:
+        The reason, for `Rows.doubtful`, and the number of rows; {}: there is no such row.
+    """
+    names = [
+        name
+        for name in opened.columns
+        if _ORDINAL.fullmatch(_folded(name)) and name not in found.values()
+    ]
+    fits = np.ones(len(keys[0]), bool)
+    for condition in where if names else ():
+        fits &= rows_where(opened, condition)
+    counts = {}
+    for name in names:
+        column = containers.read_table(opened, {name})[name]
+        number = rows.numbers_of(column, decimal_comma=opened.decimal_comma).values[fits]
+        of_viewing = [key[fits] for key in keys]
+        order = np.lexsort(tuple(of_viewing))  # Stable: the rows of a viewing stay in their order.
+        starts = rows.run_starts(*(key[order] for key in of_viewing))
+        by_number = np.lexsort((number, *of_viewing))
+        is_same = ~rows.run_starts(*(key[by_number] for key in (*of_viewing, number)))
+        falls = int((~starts[1:] & (np.diff(number[order]) < 0)).sum())
+        if falls and np.isfinite(number).all() and not is_same.any():
+            counts[
+                f"{name!r} falls before them in a viewing, where fixations are in the order of the "
+                "rows: sort the rows by it, or give the starts (t_ms)"
+            ] = falls
+    return counts
 
 
 def _offer(opened: Opened, found: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,9 +27,17 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 # Here a person has a file for each image, of the same name in several folders.
 _IMAGE_IN_PATH = ("fixatons", "massvis")
+# Here the image is in one column of a known name, or nowhere; in other formats, variables of any
+# name may hold it.
+_IMAGE_IN_COLUMN = ("gazepoint", "pymovements")
 _LARGEST = float(np.finfo(np.float32).max)  # Records hold no larger number.
 # Reasons for rows that are left out: not on the surface, not of a condition.
 _NOT = ("not ", "beside the image")
+# Reasons that rows have no gaze, and those of rows that are no fixations of their own.
+_NO_GAZE = re.compile(
+    r"without a (place|location|fixation|sample of gaze)\b|^saturated|that are no fixation$"
+    r"|^before the last of their fixation$"
+)
 
 
 def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
@@ -56,23 +65,29 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             part, found, origin = _read_file(name, one, options)
         except rows.NoFixationError as error:
             part, found, origin = _no_rows(), [str(error)], None
+        if one.path not in paths and _is_nowhere(part):
+            part = _no_rows({**part.left_out, "without a place": len(part.place)})
+            found = [_no_row(part, one.path)]
         if not len(part.place):
             empty.append((one.path, part, found))
         # A file that is named is not left out, unless conditions do it or its gaze is elsewhere.
-        is_left_out = _may_be_empty(part) and not (_is_bare(part) and one.path in paths)
+        is_left_out = _may_be_empty(part) and not (_lacks_gaze(part) and one.path in paths)
         errors += found if len(part.place) or not is_left_out else []
         parts.append((one.path, part))
         origins.append(origin)
     if len(empty) == len(parts):
-        errors = [error for _, _, found in empty for error in found]
+        all_errors = [(path, error) for path, _, found in empty for error in found]
+        errors = one_for_each_reason(
+            [(path, error.removeprefix(str(path))) for path, error in all_errors]
+        )
     for condition in options.where:
         num_left_out = sum(part.left_out.get(f"not {condition}", 0) for _, part in parts)
         if not num_left_out or not all(len(part.place) for _, part in parts):
             notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
         return None, errors
-    notes += _note_empty([(path, part) for path, part, _ in empty if not _is_bare(part)])
-    without = [(path, error) for path, part, (error, *_) in empty if _is_bare(part)]
+    notes += _note_empty([(path, part) for path, part, _ in empty if not _lacks_gaze(part)])
+    without = [(path, error) for path, part, (error, *_) in empty if _lacks_gaze(part)]
     warnings = [*_warn_without(without), *warnings]
     origins = [origin for origin, (_, part) in zip(origins, parts, strict=True) if len(part.place)]
     parts = [(path, part) for path, part in parts if len(part.place)]
@@ -92,10 +107,10 @@ def _may_be_empty(part: Rows) -> bool:
     """Whether a file without a row left may be left out beside others.
 
     So may, with a note, a file of gaze off the image, and one that conditions empty; with a
-    warning, a file without a fixation. Of other reasons, such as kinds of events that are not
-    known, the file may be read wrongly.
+    warning, a file without a fixation or without a place of any. Of other reasons, such as kinds of
+    events that are not known, the file may be read wrongly.
     """
-    if _is_bare(part):
+    if _lacks_gaze(part):
         return True
     counts = part.left_out.items()
     num_not = sum(count for reason, count in counts if reason.startswith(_NOT))
@@ -103,9 +118,17 @@ def _may_be_empty(part: Rows) -> bool:
     return not is_unknown and 2 * num_not > sum(count for _, count in counts)
 
 
-def _is_bare(part: Rows) -> bool:
-    """Whether a file without a row left had none."""
-    return not sum(part.left_out.values())
+def _lacks_gaze(part: Rows) -> bool:
+    """Whether a file without a row left had none with gaze; conditions may leave out others."""
+    counts = {reason: count for reason, count in part.left_out.items() if count}
+    num_not = sum(count for reason, count in counts.items() if reason.startswith(_NOT))
+    are_empty = all(one.startswith(_NOT) or _NO_GAZE.search(one) for one in counts)
+    return are_empty and 2 * num_not <= sum(counts.values())
+
+
+def _is_nowhere(part: Rows) -> bool:
+    """Whether no row of a file has a place."""
+    return len(part.place) > 0 and bool((part.x.is_missing | part.y.is_missing).all())
 
 
 def _no_rows(left_out: Mapping[str, int] = MappingProxyType({})) -> Rows:
@@ -228,9 +251,17 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
         found = found._replace(left_out={reason: 0, **found.left_out})
     if found.image is not None:
         found = found._replace(image=rows.without_markers(found.image))
-    if not len(found.place) and not sum(found.left_out.values()):
+    if not len(found.place) and _lacks_gaze(found):
         return found, [_no_row(found, one.path)], None  # No row says what the image is.
+    if found.image is None and options.image_from is None:
+        raise (rows.NoFixationError if name in _IMAGE_IN_COLUMN else ValueError)(
+            f"{one.path} does not say which image each fixation is on ({found.taken}): give "
+            "--image-from, a template such as 'image_{trial}.png'"
+        )
     found = _name_image(found, one, options.image_from)
+    if found.image is not None:
+        texts = [rows.plain_path(text) for text in found.image.names]
+        found = found._replace(image=rows.renamed(found.image, texts))
     if options.drop_missing:
         is_missing = found.x.is_missing | found.y.is_missing
         if found.duration_ms is not None:
@@ -298,11 +329,6 @@ def _without_digits(found: Rows, path: Path, name: str, names: Names) -> list[st
 def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
     """Fills a template with the columns of a file, and says so."""
     if template is None:
-        if found.image is None:
-            raise ValueError(
-                f"{one.path} does not say which image each fixation is on ({found.taken}): give "
-                "--image-from, a template such as 'image_{trial}.png'"
-            )
         return found
     instead = "" if found.image is None else " instead"
     by_template = f"the image named by --image-from {template!r}{instead}"
@@ -383,7 +409,7 @@ def _errors(found: Rows, path: Path, template: str | None) -> list[str]:
             value = repr(given.names[given.codes[broken_rows[0]]])
         elif name in found.cells:
             cell = found.cells[name][place - 1].as_py()
-            value = f"{cell:g}" if isinstance(cell, float) else repr(cell)
+            value = f"{cell:g}" if isinstance(cell, float | Decimal) else repr(cell)
             value = "not given" if cell is None else value
         else:
             is_number = isinstance(given, Numbers) and not given.is_wrong[broken_rows[0]]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tfds_builders.common import gaze_files
 from tfds_builders.common.gaze_files import Fixations, Options
+from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
 from tfds_builders.common.gaze_files.rows import MISSING, names_of, normalize, numbers_of
 
 ROWS = [("a.jpg", "ann", 1.5, 2.0), ("a.jpg", "bob", 3.0, 4.25), ("b.jpg", "ann", -5.0, 600.0)]
@@ -261,6 +262,9 @@ def test_a_template_with_an_empty_column_is_named(tmp_path: Path) -> None:
         (pa.duration("s"), [2**62, 1], f"{2**62} s"),
         (pa.timestamp("ns"), [1754690200000000001, 1], "2025-08-08 21:56:40.000000001"),
         (pa.timestamp("ns"), [1754690200500000000, 1], "2025-08-08 21:56:40.500000"),
+        (pa.timestamp("ms", "UTC"), [1754690200500, 1], "2025-08-08 21:56:40.500000+00:00"),
+        (pa.timestamp("s"), [1754690200, 1], "2025-08-08 21:56:40"),
+        (pa.date32(), [20308, 1], "2025-08-08"),
     ],
 )
 def test_times_of_any_unit_are_no_numbers_and_are_names(
@@ -276,6 +280,64 @@ def test_times_of_any_unit_are_no_numbers_and_are_names(
     assert shown in read(path).session_ids[0]
 
 
+@pytest.mark.parametrize("hint", ["sep=;", '\ufeff"sep=;"', "\nSEP=; "])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_separator_that_excel_is_given_is_taken(hint: str, end: str, tmp_path: Path) -> None:
+    # The names alone have more commas.
+    lines = [hint, "image;user;x;y;a,b,c,d,e,f", "a.png;p;1,5;2;-", 'b.png;"p\n";3;4;-', ""]
+    path = tmp_path / "g.csv"
+    path.write_text(end.join(lines), newline="")
+    found = read(path, ignored_columns=("a,b,c,d,e,f",))
+    assert found.xy.tolist() == [[1.5, 2], [3, 4]]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.xlsx"])
+def test_a_title_above_the_names_is_named(name: str, tmp_path: Path) -> None:
+    lines = [["Study 3"], ["image", "user", "x", "y"], ["a.png", "p", "1", "2"]]
+    path = tmp_path / name
+    path.write_text("".join(f"{','.join(line)}\n" for line in lines))
+    if name == "t.xlsx":
+        book = openpyxl.Workbook()
+        for line in lines:
+            book.active.append(line)
+        book.save(path)
+    with pytest.raises(ValueError, match=r"columns \('image', 'user', 'x', 'y'\) below its first"):
+        gaze_files.read([path], Options())
+    (tmp_path / "g.csv").write_text(text_of())
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    assert "columns like those of g.csv in a line below the first" in found.warnings[0]
+
+
+def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
+    header = "image,user,trial,x,y,fixationIndex,eye"
+    rows = [
+        ("a", 1, 2, "L"),
+        ("a", 1, 1, "L"),
+        ("b", 1, 1, "L"),
+        ("b", 2, 1, "L"),
+        ("b", 1, 1, "R"),
+    ]
+    lines = [f"{image},p,{trial},9,9,{number},{eye}" for image, trial, number, eye in rows]
+    path = tmp_path / "g.csv"
+    path.write_text("\n".join([header, *lines]))
+    ignored = {"ignored_columns": ("fixationIndex", "eye")}
+    found = read(path, where=("eye == L",), **ignored)
+    what = "1 rows read all the same: 'fixationIndex' falls before them in a viewing"
+    assert [what in warning for warning in found.warnings] == [True]
+    # In order; numbers that come again in a viewing; starts.
+    assert not read(path, where=("eye == L", "image == b"), **ignored).warnings
+    assert not read(path, **ignored).warnings
+    assert not read(path, columns=(("t_ms", "fixationIndex"),), where=("eye == L",)).warnings
+
+
+def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
+    names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
+    path = tmp_path / "g.csv"
+    path.write_text("image,user,x,y\n" + "".join(f"{name},p,1,2\n" for name in names))
+    assert read(path).image_ids == ["...", "../s/a.png", "a/b.", "s/a.png"]
+
+
 def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "g.csv").write_text(text_of())
     (tmp_path / "h.csv").write_text("image,user,x,y\n")
@@ -287,6 +349,52 @@ def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
     for paths in ([tmp_path / "h.csv"], [tmp_path / "g.csv", tmp_path / "h.csv"]):
         found, errors = gaze_files.read(paths, Options())
         assert (found, errors) == (None, [f"{tmp_path / 'h.csv'} {what}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "place", "none"),
+    [
+        ("table", "h.csv", "10,20,", ".,20,"),
+        ("gazepoint", "p2_fixations.csv", ",0.4,0.4,", ",,,"),
+        ("gazepoint", "p2_fixations.csv", ",1,1,", ",1,0,"),
+        ("eyelink-report", "p2.xls", "9,2\t5,7", ".\t."),
+        ("eyelink-report", "p2.xls", "9,2\t5,7\ta.jpg", ".\t.\t."),
+        ("coco-json", "b.json", '[1.0], "Y": [2.0], "T": [200]', '[], "Y": [], "T": []'),
+    ],
+)
+def test_a_file_without_a_place_in_a_folder_is_named(
+    name: str, other: str, place: str, none: str, tmp_path: Path
+) -> None:
+    path, text = EXAMPLES[name]
+    (tmp_path / path).write_text(text)
+    (tmp_path / other).write_text(text.replace(place, none))
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    [warning] = found.warnings
+    assert warning.startswith(f"{tmp_path / other} left out: has no row, expected one for each")
+    found, errors = gaze_files.read([tmp_path / path, tmp_path / other], Options())
+    assert found is None
+    assert str(tmp_path / other) in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "why"),
+    [("location_x", "has events without a column 'loc"), ("stimulus", "does not say which image")],
+)
+def test_a_file_without_a_needed_column_in_a_folder_is_named(
+    column: str, why: str, tmp_path: Path
+) -> None:
+    name, text = EXAMPLES["pymovements"]
+    (tmp_path / name).write_text(text)
+    text = text.replace(column, "other")
+    (tmp_path / "other.csv").write_text(text)
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    [warning] = found.warnings
+    assert warning.startswith(f"{tmp_path / 'other.csv'} left out: {why}")
+    (tmp_path / name).write_text(text)
+    [error] = gaze_files.read([tmp_path], Options())[1]
+    assert error.startswith(f"{tmp_path / name} and 1 more {why}")
 
 
 def test_columns_by_other_names_units_and_filters(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Recognises the format of files of gaze by their headers."""
 
 import collections
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -246,7 +247,10 @@ def recognise(
         notes += [(path, note)] if note else []
         all_opened.append(one)
         name, role = _recognise_file(one, options)
-        if role:
+        if name == "coco-json" and path not in paths and not scanpaths.keys_of_json(one):
+            of_file = notes if unknown_files.is_document(path) else warnings
+            of_file.append((path, " left out: has no row, expected one for each fixation"))
+        elif role:
             roles.setdefault(name, {}).setdefault(role, []).append(one)
         elif path in paths:
             unknown.append(one)
@@ -272,6 +276,8 @@ def recognise(
     [name] = with_gaze
     found = roles[name]
     chosen = _gaze_files(found)
+    if unknown:
+        _check_first_line(unknown[0], options)
     if unknown and name == PLAIN and unknown[0].suffix in containers.TABLE_SUFFIXES:
         plain.read_plain(unknown[0], plain_of(options))  # Raises: it says which column is missing.
     if unknown:
@@ -456,6 +462,8 @@ def _recognise_any(one: Opened) -> tuple[str, Role]:
 
 def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bool) -> str:
     """Returns the plain format where its errors say what is missing, or raises."""
+    for one in opened:
+        _check_first_line(one, options)
     if options.format in ("auto", PLAIN) and not is_folder:
         one = opened[0]
         if one.suffix in containers.TABLE_SUFFIXES:
@@ -473,6 +481,25 @@ def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bo
         f"--table: {first.path}{more} no gaze of the format {options.format}, expected one of: "
         f"{PLAIN}, {', '.join(sorted(FORMATS))}"
     )
+
+
+def _check_first_line(one: Opened, options: Options) -> None:
+    """Checks that no line below the first has the names of the columns of a file of gaze.
+
+    Raises:
+        ValueError: a line has them.
+    """
+    for columns in containers.first_lines(one)[1:]:
+        role: Role = ""
+        with contextlib.suppress(ValueError):  # Some formats look at the rows, too.
+            _, role = _recognise_file(one._replace(columns=columns), options)
+        if role in _WITH_GAZE:
+            more = ", ..." if len(columns) > NUM_NAMED else ""
+            shown = ", ".join(map(repr, columns[:NUM_NAMED])) + more
+            raise ValueError(
+                f"{one.path} has the names of its columns ({shown}) below its first line, expected "
+                "in the first line: remove the lines above"
+            )
 
 
 def plain_of(options: Options) -> Plain:

@@ -235,3 +235,27 @@ def test_samples_are_left_out_only_where_the_fixations_of_their_recording_are_gi
         return
     with pytest.raises(ValueError, match=f"of '{user} {recording}', whose fixations are not given"):
         gaze_files.read([tmp_path], Options())
+
+
+@pytest.mark.parametrize("name", ["coco-json", "table"])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            '[{"name": "b.jpg", "subject": 2, "X": [1.0',
+            "left out, not a table or text: is not JSON",
+        ),
+        ("[]", "left out: has no row"),
+        ("[1, 2]", "left out: has no row"),
+    ],
+)
+def test_json_without_gaze_in_a_folder_is_named(
+    name: str, text: str, why: str, tmp_path: Path
+) -> None:
+    path, content = EXAMPLES[name]
+    (tmp_path / path).write_text(content)
+    (tmp_path / "b.json").write_text(text)
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    assert found.format == name
+    assert found.warnings[0].startswith(f"{tmp_path / 'b.json'} {why}")

@@ -1,5 +1,6 @@
 """Fixations of one file in one form: what every format gives, and how cells become values."""
 
+import posixpath
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -137,7 +138,10 @@ class Rows(NamedTuple):
 
 
 class NoFixationError(ValueError):
-    """A file has no fixation, and nothing in it says that it could be read wrongly."""
+    """A file has no fixation that can be used, and nothing says that it could be read wrongly.
+
+    It has none, or lacks a column without which none can be used.
+    """
 
 
 def normalize(name: str) -> str:
@@ -466,6 +470,16 @@ def stem(path: Path) -> str:
 def is_picture(name: str) -> bool:
     """Whether a name is the name of a file of a picture."""
     return _PICTURE.fullmatch(name) is not None
+
+
+def plain_path(name: str) -> str:
+    """Takes `.`, `..` after a folder, and doubled slashes out of a path of a picture.
+
+    Example:
+        >>> plain_path("./set/../a.png"), plain_path("../a.png")
+        ('a.png', '../a.png')
+    """
+    return posixpath.normpath(name) if "/" in name else name
 
 
 def without_folders(path: Path, names: Names) -> Names:

@@ -42,10 +42,15 @@ def recognise_coco_json(opened: Opened) -> Role:
     """Recognises a JSON list of scanpaths by its keys."""
     if opened.suffix != ".json":
         return ""
-    keys = set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
+    keys = keys_of_json(opened)
     # Of JSON without keys, the reader says what is wrong.
     is_scanpaths = len(keys.intersection(_SCANPATH_KEYS)) > 2 or not keys
     return "fixations" if is_scanpaths else ""
+
+
+def keys_of_json(opened: Opened) -> set[str]:
+    """Returns the keys of all objects at the start of a JSON file."""
+    return set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
 
 
 def read_coco_json(opened: Opened, how: How) -> Rows:
@@ -197,7 +202,8 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     """Reads events of pymovements: one row an event, with its name, onset, offset and location.
 
     Raises:
-        ValueError: the events have no location, a location in degrees or from the centre, fixations
+        NoFixationError: the events have no column of locations.
+        ValueError: the events have a location in degrees or from the centre, fixations
             of several detections, or several columns that could name the picture.
     """
     path = opened.path
@@ -321,7 +327,7 @@ def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, s
                     )
             return np.column_stack([part.values for part in parts]), " and ".join(columns)
     if "location" not in table.column_names:
-        raise ValueError(
+        raise rows.NoFixationError(
             f"{opened.path} has events without a column 'location': compute it with "
             "gaze.compute_event_properties(('location', {'position_column': 'pixel'}))"
         )

@@ -10,8 +10,6 @@ from tfds_builders.common.gaze_files.containers import Opened
 
 # Files that describe others, in whatever form.
 _DOCUMENT = re.compile(r"(read[\W_]?me|licen[cs]e|change(s|log)|copying|citation|authors)", re.I)
-_NUM_LINES = 5
-_BETWEEN_NAMES = re.compile(r"[\t;,|]")
 _BETWEEN_CELLS = re.compile(r"[\t;,|\s]+")
 # Of the columns of a file of gaze. A list of users or images shares fewer.
 _MIN_SHARED = 0.8
@@ -43,19 +41,27 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened]) -> str:
         return ", and named like one" if alike else ""
     if alike and _has_numbers_first(one, {len(other.columns) for other in alike}):
         return ", without a line of names"
-    # A title, or `sep=;` of Excel, may be before the line of names.
-    lines = [line for line in containers.split_lines(one.head) if line.strip()][:_NUM_LINES]
-    for columns in (one.columns, *(_BETWEEN_NAMES.split(line) for line in lines)):
+    # A title may be before the line of names.
+    for columns in (one.columns, *containers.first_lines(one)):
         names = _folded(columns)
         for other in chosen:
             known = _folded(other.columns)
             if len(known) > 1 and len(names & known) >= _MIN_SHARED * len(known):
-                lacking = next((name for name in other.columns if name not in one.columns), "")
                 of_other = f"columns like those of {other.path.name}"
-                return f", with {of_other}" + (f", and without {lacking!r}" if lacking else "")
+                below = "" if columns is one.columns else " in a line below the first"
+                return f", with {of_other}{_difference(columns, other.columns) or below}"
         if plain.resembles_gaze(columns):
             return ", with columns like those of gaze"
     return ""
+
+
+def _difference(columns: Sequence[str], others: Sequence[str]) -> str:
+    """Says how the first of the other names that is lacking is written; "": none is lacking."""
+    lacking = next((name for name in others if name not in columns), None)
+    if lacking is None:
+        return ""
+    own = next((name for name in columns if _folded([name]) == _folded([lacking])), None)
+    return f", and without {lacking!r}" if own is None else f", and {own!r} instead of {lacking!r}"
 
 
 def _has_numbers_first(one: Opened, num_columns: Collection[int]) -> bool:

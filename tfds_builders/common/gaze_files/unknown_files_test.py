@@ -14,9 +14,20 @@ from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
     [
         ("table", "b.csv", "", "empty"),
         ("table", "b.csv", "a.jpg,p2,1,2,3\n", "without a line of names"),
-        ("table", "b.tsv", "Image\tUser\tx\tDuration (ms)\ty\n", "columns like those of gaze.csv"),
+        (
+            "table",
+            "b.tsv",
+            "Image\tUser\tx\tDuration (ms)\ty\n",
+            "columns like those of gaze.csv, and 'Image' instead of 'image'",
+        ),
+        (
+            "table",
+            "b.csv",
+            "Made in May\nimage,user,x,y,duration_ms\n",
+            "in a line below the first",
+        ),
+        ("table", "b.csv", "picture,user,x,y,duration_ms\n", "and without 'image'"),
         ("table", "b.csv", "stimulus,subject,FX,FY\n", "columns like those of gaze"),
-        ("table", "b.csv", "sep=;\nimage;user;x;y;duration_ms\n", "columns like those of gaze.csv"),
         (
             "table",
             "b.txt",
