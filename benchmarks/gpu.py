@@ -135,18 +135,24 @@ class Combination:
         """FLOPs and bytes of loss and gradient for one example, as XLA counts them."""
         loss = jax.value_and_grad(self.stage.loss, has_aux=True)
         devices = self.ours.devices
-        program = jax.pmap(
-            lambda params, constants, device: loss(
-                params, constants, None, jax.random.key(0), device
-            ),
-            axis_name=DEVICE_AXIS,
-            in_axes=(None, None, 0),
-            devices=devices,
-        ).lower(params, self.stage.constants, np.arange(len(devices)))
-        share = self.examples / len(self.ours.devices)
+
+        def of_device(params: Any, constants: Any, device: Any) -> Any:
+            return loss(params, constants, None, jax.random.key(0), device)
+
+        mapped = {"axis_name": DEVICE_AXIS, "in_axes": (None, None, 0)}
+        arguments = params, self.stage.constants, np.arange(len(devices))
+        on_devices = jax.pmap(of_device, devices=devices, **mapped).lower(*arguments)
+        # Before optimization, XLA counts nothing in a program for a GPU. The same program for a CPU
+        # has as many FLOPs.
+        shapes = jax.tree.map(
+            lambda value: jax.ShapeDtypeStruct(jnp.shape(value), jnp.result_type(value)), arguments
+        )
+        with jax.default_device(jax.devices("cpu")[0]):
+            on_cpu = jax.jit(jax.vmap(of_device, **mapped)).lower(*shapes)
         return {
-            "flops": program.cost_analysis()["flops"] / share,
-            "bytes": program.compile().cost_analysis()["bytes accessed"] / share,
+            "flops": on_cpu.cost_analysis()["flops"] / self.examples,
+            "bytes": on_devices.compile().cost_analysis()["bytes accessed"]
+            / (self.examples / len(devices)),
         }
 
     def seconds(self, times: int) -> float:

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Float16, UInt8
 from gazejax.models.backbone import EfficientNetLite0
 from gazejax.models.feature_projection import FeatureProjection, project_levels
 from gazejax.runtime import cache
+from gazejax.runtime.devices import in_32_bits
 from gazejax.types import LazyRows
 
 _IMAGES_PER_CALL = 10
@@ -30,6 +31,7 @@ _LEVELS_MADE_BY = "levels 1"
 Levels = list[Float16[np.ndarray, "image _height _width _channel"]]
 
 
+@in_32_bits
 def backbone_levels(
     params: Any,
     pixels: UInt8[np.ndarray, "image height width 3"] | LazyRows,
@@ -107,6 +109,7 @@ def fit_projection(levels: Levels, components: Sequence[int]) -> FeatureProjecti
     return FeatureProjection(tuple(mean), tuple(projection))
 
 
+@in_32_bits
 def project(
     projection: FeatureProjection, levels: Levels, size: tuple[int, int]
 ) -> Float16[np.ndarray, "image height width feature"]:

@@ -1,5 +1,6 @@
 """Arrays on several devices: replicated, sharded, mapped; and in 32 bits on all of them."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,8 @@ def without_x64(function: Callable[_P, _R]) -> Callable[_P, _R]:
         before = jax.config.values["jax_enable_x64"]
         jax.config.update("jax_enable_x64", False)
         try:
-            return in_32_bits(function)(*args, **kwargs)
+            with jax.enable_x64(False):
+                return function(*args, **kwargs)
         finally:
             jax.config.update("jax_enable_x64", before)
 
@@ -41,11 +43,18 @@ def without_x64(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def in_32_bits(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Decorates a function that computes in 32 bits in the calling thread, and in no other one."""
+    """Decorates a function that computes in 32 bits in the calling thread, and in no other one.
+
+    Matrix products and convolutions have 32 bits too, unless the user has set
+    `jax_default_matmul_precision`. By default, JAX rounds their factors on accelerators: on GPUs
+    to 19 bits (TF32), which moves embeddings by up to 4e-4, on TPUs to 16.
+    """
 
     @functools.wraps(function)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with jax.enable_x64(False):
+        is_set = jax.config.values["jax_default_matmul_precision"] is not None
+        precision = contextlib.nullcontext() if is_set else jax.default_matmul_precision("float32")
+        with jax.enable_x64(False), precision:
             return function(*args, **kwargs)
 
     return wrapped

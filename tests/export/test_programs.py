@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -113,6 +114,17 @@ def test_the_files_say_what_they_are(exported, tiny_run):
     card = (folder / "README.md").read_text()
     assert "## Metrics" in card
     assert "gazejax.load(" not in card
+
+
+@pytest.mark.parametrize("exported", ["stablehlo"], indirect=True)
+def test_products_are_exact_on_every_platform(exported):
+    folder, _ = exported
+    for name in ("embed", "predict"):
+        program = jax.export.deserialize(bytearray((folder / f"{name}.stablehlo").read_bytes()))
+        lines = program.mlir_module().splitlines()
+        products = [line for line in lines if re.search(r"stablehlo\.(convolution|dot)", line)]
+        assert products
+        assert all("HIGHEST" in line for line in products)
 
 
 def test_a_damaged_or_foreign_file_is_refused(exported, tmp_path):
