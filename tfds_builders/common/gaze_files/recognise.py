@@ -295,7 +295,9 @@ def recognise(
         else:
             notes.append((one.path, " left out: part of the export that holds no gaze of its own"))
     if "fixations" in found:
-        _check_given(name, found)
+        for one in _check_given(name, found):
+            warnings.append((one.path, " left out: has no fixation in its physioevents"))
+            found["samples"].remove(one)
         for one in found.get("samples", []):
             notes.append((one.path, " left out: samples of gaze, whose fixations are given"))
     if chosen is not found.get("scene"):
@@ -304,8 +306,11 @@ def recognise(
     return name, chosen, one_for_each_reason(notes), one_for_each_reason(warnings, NUM_NAMED)
 
 
-def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
+def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> list[Opened]:
     """Checks that fixations are given of each recording of which samples are given.
+
+    Returns:
+        Files of samples of recordings whose events are known and none of them is a fixation.
 
     Raises:
         ValueError: a file of samples has a person or a recording without fixations.
@@ -313,12 +318,16 @@ def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
     recordings_of = FORMATS[name].recordings if name in FORMATS else None
     samples = found.get("samples", [])
     if recordings_of is None or not samples:
-        return
+        return []
     given = set[tuple[str, str]]().union(*map(recordings_of, found["fixations"]))
     known = given | {(user, "") for user, _ in given}
+    without = []
     for one in samples:
         for user, recording in sorted(recordings_of(one)):
             if not {(user, recording), (user, "")} & (known if not recording else given):
+                if name == "bids" and bids_samples.has_events_of_other_kinds(one.path):
+                    without.append(one)
+                    continue
                 what = " ".join(filter(None, (user, recording)))
                 why = bids_samples.in_place_of_fixations(one.path) if name == "bids" else ""
                 raise ValueError(
@@ -326,6 +335,7 @@ def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
                     f"{f' ({why})' if why else ''}, expected the fixations of each recording: give "
                     "them too, or leave the file out of the folder"
                 )
+    return without
 
 
 def one_for_each_reason(notes: Sequence[tuple[Path, str]], num_named: int = 1) -> list[str]:
