@@ -440,7 +440,6 @@ def test_a_run_of_an_unknown_kind_is_not_left_out_beside_others(tmp_path: Path) 
 def test_a_run_that_lacks_fixations_or_a_file_is_left_out_with_a_warning(tmp_path: Path) -> None:
     write_set(tmp_path)
     events = ["5100\t50\tfixation\t0\tn/a"]
-    screen = {"image_from": "a.jpg"}
     for kind, lines, cut, warning in (
         ("physio", [], None, "samples beside it"),
         ("physioevents", ["5100\t50\tsaccade\t0\tn/a"], None, "fixation in its physioevents"),
@@ -454,7 +453,7 @@ def test_a_run_that_lacks_fixations_or_a_file_is_left_out_with_a_warning(tmp_pat
                 path.write_bytes(path.read_bytes()[:cut])
             elif name == kind and not lines:
                 path.unlink()
-        found, errors = gaze_files.read([tmp_path], Options(**screen))
+        found, errors = gaze_files.read([tmp_path], Options(image_from="a.jpg"))
         assert found is not None, errors
         assert found.user_ids == ["07"]
         assert "sub-08" in found.warnings[0]

@@ -230,7 +230,7 @@ def recognise(
     notes: list[tuple[Path, str]] = []
     warnings: list[tuple[Path, str]] = []
     unknown: list[Opened] = []
-    other_files: list[Opened] = []
+    other_files: list[Sequence[Opened]] = []
     roles: dict[str, dict[Role, list[Opened]]] = {}
     all_opened = []
     for path in find_files(paths):
@@ -243,8 +243,9 @@ def recognise(
             of_file = notes if unknown_files.is_document(path) else warnings
             of_file.append((path, f" left out, not a table or text: {reason}"))
             continue
-        one, note = _choose_sheet(sheets, options, is_folder=path not in paths)
+        one, note, doubtful = _choose_sheet(sheets, options, is_folder=path not in paths)
         notes += [(path, note)] if note else []
+        warnings += [(path, words) for words in doubtful]
         all_opened.append(one)
         name, role = _recognise_file(one, options)
         if name == "coco-json" and path not in paths and not scanpaths.keys_of_json(one):
@@ -260,7 +261,7 @@ def recognise(
                 what = f"of the format {other}, not {options.format}"
                 notes.append((path, f" left out: a file of gaze {what}"))
             else:
-                other_files.append(one)
+                other_files.append(sheets)
     with_gaze = [name for name, found in roles.items() if _WITH_GAZE & found.keys()]
     # A folder may hold tables of other things beside the files of the tracker.
     if len(with_gaze) > 1:
@@ -285,10 +286,11 @@ def recognise(
             f"--table {unknown[0].path} is not a file of gaze of the format {name}, as "
             f"{chosen[0].path} is: leave it out"
         )
-    for one in other_files:
-        why = unknown_files.resembles_gaze(one, chosen)
+    for of_one in other_files:
+        reasons = (unknown_files.resembles_gaze(one, chosen) for one in of_one)
+        why = next(filter(None, reasons), "")
         of_file = warnings if why else notes
-        of_file.append((one.path, f" left out: not a file of gaze in a known format{why}"))
+        of_file.append((of_one[0].path, f" left out: not a file of gaze in a known format{why}"))
     for one in found.get("beside", []):
         if one.encoding and not one.head.strip():
             warnings.append((one.path, " left out: has no row, expected one for each fixation"))
@@ -422,10 +424,13 @@ def _by_content(one: Opened, options: Options) -> Opened:
 
 def _choose_sheet(
     sheets: Sequence[Opened], options: Options, *, is_folder: bool
-) -> tuple[Opened, str]:
-    """Returns the one sheet of an Excel file that holds gaze, and a note; "": none."""
+) -> tuple[Opened, str, list[str]]:
+    """Returns the one sheet of an Excel file that holds gaze, a note, and warnings of others.
+
+    The note is "" where there is none.
+    """
     if len(sheets) == 1:
-        return sheets[0], ""
+        return sheets[0], "", []
     path = sheets[0].path
     roles = [_recognise_file(one, options)[1] for one in sheets]
     tables = [one for one, role in zip(sheets, roles, strict=True) if role in _WITH_GAZE]
@@ -436,10 +441,18 @@ def _choose_sheet(
             "or the one to read, as a file of its own"
         )
     if tables:
-        others = ", ".join(repr(one.sheet) for one in sheets if one is not tables[0])
-        return tables[0], f": sheet {names} read, sheets left out: {others}"
+        others = [one for one in sheets if one is not tables[0]]
+        why = {one.sheet: unknown_files.resembles_gaze(one, tables) for one in others}
+        left_out = ", ".join(repr(sheet) for sheet, reason in why.items() if not reason)
+        note = f": sheet {names} read" + (f", sheets left out: {left_out}" if left_out else "")
+        doubtful = [
+            f": sheet {sheet!r} left out: not gaze in a known format{reason}"
+            for sheet, reason in why.items()
+            if reason
+        ]
+        return tables[0], note, doubtful
     if is_folder:
-        return sheets[0], ""
+        return sheets[0], "", []
     raise ValueError(
         f"{path} has {len(sheets)} sheets ({names}), and the first row of none of them has the "
         "columns of a known format: save the one with the gaze as a file of its own, or give "
