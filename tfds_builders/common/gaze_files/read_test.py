@@ -325,9 +325,16 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
     found = read(path, where=("eye == L",), **ignored)
     what = "1 rows read all the same: 'fixationIndex' falls before them in a viewing"
     assert [what in warning for warning in found.warnings] == [True]
-    # In order; numbers that come again in a viewing; starts.
+    # Another viewing has a number twice, or a row that is left out lacks one.
+    assert what in str(read(path, **ignored).warnings)
+    path.write_text("\n".join([header, "a,p,1,,9,,L", *lines]))
+    assert what in str(read(path, drop_missing=True, **ignored).warnings)
+    # In order; numbers that come again, or a blank, in this viewing; starts.
     assert not read(path, where=("eye == L", "image == b"), **ignored).warnings
-    assert not read(path, **ignored).warnings
+    for number in ("1", ""):
+        path.write_text("\n".join([header, f"a,p,1,9,9,{number},L", *lines]))
+        assert not read(path, **ignored).warnings
+    path.write_text("\n".join([header, *lines]))
     assert not read(path, columns=(("t_ms", "fixationIndex"),), where=("eye == L",)).warnings
 
 
