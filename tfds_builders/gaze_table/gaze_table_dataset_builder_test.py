@@ -531,3 +531,13 @@ def test_pixels_per_degree_that_the_format_says(tmp_path: Path) -> None:
         build_table(table, tmp_path, convention=Convention(pixels_per_degree=10.0))
     prepared = build_table(table, tmp_path)  # Pictures of 40 x 30, not of 1920 x 1080.
     assert prepared.info.metadata["pixels_per_degree"] is None
+
+
+def test_folders_that_do_nothing_or_cannot_be_made_are_refused(tmp_path: Path) -> None:
+    table = write_csv(tmp_path, "image,user,x,y\na.jpg,p,1,2\n")
+    with pytest.raises(ValueError, match=r"--raw /r would do nothing"):
+        build_table(table, tmp_path, raw_dir=Path("/r"))
+    with pytest.raises(
+        ValueError, match=r"--data-dir: the folder .*t\.csv/mine cannot be made \(Not"
+    ):
+        build_table(table, table)

@@ -100,6 +100,11 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
             )
     found = {name: column for name, column in found.items() if column not in plain.ignored}
     missing = [name for name in REQUIRED if name not in found]
+    if missing and source[missing[0]] in plain.ignored:
+        raise ValueError(
+            f"--ignore-columns names {source[missing[0]]!r}, which holds the {missing[0]} of "
+            f"{path}, expected columns that are not needed"
+        )
     if missing:
         raise ValueError(
             f"{path} has no column {missing[0]!r}, expected the columns {', '.join(REQUIRED)}; "

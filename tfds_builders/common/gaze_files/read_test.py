@@ -340,9 +340,16 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
 
 def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
     names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
+    names += [r"s\a.png", r".\s\a.png", r"t\..\s\a.png", "http://x.org//a.png"]
     path = tmp_path / "g.csv"
     path.write_text("image,user,x,y\n" + "".join(f"{name},p,1,2\n" for name in names))
-    assert read(path).image_ids == ["...", "../s/a.png", "a/b.", "s/a.png"]
+    assert read(path).image_ids == [
+        "...",
+        "../s/a.png",
+        "a/b.",
+        "http://x.org//a.png",
+        "s/a.png",
+    ]
 
 
 def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
@@ -769,7 +776,7 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="has no file that may hold gaze, expected"):
         gaze_files.read([tmp_path], Options())
     (tmp_path / "people.csv").write_text("user,age\nann,30\n")
-    with pytest.raises(ValueError, match=r"/[^/ ]+ has no gaze of the format auto"):
+    with pytest.raises(ValueError, match=r"/[^/ ]+ has no gaze in a known format"):
         gaze_files.read([tmp_path], Options())
 
 

@@ -176,7 +176,8 @@ def _may_hold_gaze(path: Path, folder: Path) -> bool:
 
 def _is_hidden(path: Path, folder: Path) -> bool:
     # The folder itself may be hidden, or be `../gaze`.
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+    # Excel locks a file that is open by one beside it.
+    return any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts)
 
 
 def note_unread(paths: Sequence[Path]) -> list[str]:
@@ -272,7 +273,10 @@ def recognise(
     if not with_gaze:
         if not all_opened:
             raise ValueError(f"--table: {one_for_each_reason([*warnings, *notes])[0]}")
-        name = _without_format(all_opened, options, is_folder=is_folder)
+        beside = [one.path for found in roles.values() for one in found.get("beside", [])]
+        unread = one_for_each_reason(warnings)[:1]
+        unread += [f"{path} is part of an export, and no gaze of its own" for path in beside[:1]]
+        name = _without_format(all_opened, options, unread, is_folder=is_folder)
         return name, all_opened, one_for_each_reason(notes), one_for_each_reason(warnings)
     [name] = with_gaze
     found = roles[name]
@@ -483,8 +487,17 @@ def _recognise_any(one: Opened) -> tuple[str, Role]:
     return "", ""
 
 
-def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bool) -> str:
-    """Returns the plain format where its errors say what is missing, or raises."""
+def _without_format(
+    opened: Sequence[Opened], options: Options, unread: Sequence[str], *, is_folder: bool
+) -> str:
+    """Returns the plain format where its errors say what is missing, or raises.
+
+    Args:
+        opened: the files.
+        options: how to read the files.
+        unread: what is known of some of the files, for the message.
+        is_folder: whether a folder is given.
+    """
     for one in opened:
         _check_first_line(one, options)
     if options.format in ("auto", PLAIN) and not is_folder:
@@ -500,9 +513,11 @@ def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bo
             plain.read_plain(one, plain_of(options))  # Raises: it says which column is missing.
     first, *others = opened
     more = f" and {len(others)} more files have" if others else " has"
+    what = "in a known format" if options.format == "auto" else f"of the format {options.format}"
+    why = f" ({'; '.join(unread)})" if unread else ""
     raise ValueError(
-        f"--table: {first.path}{more} no gaze of the format {options.format}, expected one of: "
-        f"{PLAIN}, {', '.join(sorted(FORMATS))}"
+        f"--table: {first.path}{more} no gaze {what}{why}, expected one of: {PLAIN}, "
+        f"{', '.join(sorted(FORMATS))}"
     )
 
 

@@ -295,3 +295,29 @@ def test_a_sheet_that_resembles_gaze_is_left_out_with_a_warning(tmp_path: Path) 
     found, errors = gaze_files.read([tmp_path], Options())
     assert found is not None, errors
     assert f"{later} left out: not a file of gaze in a known format, with" in str(found.warnings)
+
+
+def test_a_lock_file_of_excel_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(EXAMPLES["table"][1])
+    (tmp_path / "~$a.xlsx").write_bytes(b"\x05user")
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    assert found.warnings == []
+    assert "~$" not in str(found.notes)
+
+
+def test_a_folder_without_gaze_says_what_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "sub-01_task-a_events.tsv").write_text("onset\tduration\n0\t1\n")
+    (tmp_path / "a.csv.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(
+        ValueError, match=r"no gaze in a known format \(.*a\.csv\.gz .*events\.tsv is"
+    ):
+        gaze_files.read([tmp_path], Options())
+
+
+def test_a_needed_column_is_not_ignored(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(EXAMPLES["table"][1])
+    with pytest.raises(
+        ValueError, match=r"--ignore-columns names 'x', which holds the x of .*a\.csv"
+    ):
+        gaze_files.read([tmp_path], Options(ignored_columns=("x",)))

@@ -478,13 +478,18 @@ def is_picture(name: str) -> bool:
 
 
 def plain_path(name: str) -> str:
-    """Takes `.`, `..` after a folder, and doubled slashes out of a path of a picture.
+    r"""Takes `.`, `..` after a folder, and doubled slashes out of a path of a picture.
+
+    Backslashes between folders become slashes. An address, such as http://, stays as it is.
 
     Example:
-        >>> plain_path("./set/../a.png"), plain_path("../a.png")
-        ('a.png', '../a.png')
+        >>> plain_path("./set/../a.png"), plain_path("../a.png"), plain_path(r"set\a.png")
+        ('a.png', '../a.png', 'set/a.png')
     """
-    return posixpath.normpath(name) if "/" in name else name
+    if "://" in name:
+        return name
+    path = name.replace("\\", "/")
+    return posixpath.normpath(path) if "/" in path else name
 
 
 def without_folders(path: Path, names: Names) -> Names:
