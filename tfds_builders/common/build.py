@@ -211,17 +211,24 @@ def table_source(options: Options) -> gaze_table_dataset_builder.Source:
     """Returns the source of a table; relative paths start from `raw_dir` if `raw_dir` is given.
 
     Raises:
-        ValueError: the table or the folder of images is not given.
+        ValueError: the table or the folder of images is not given, or `raw_dir` would do nothing.
     """
     for field in ("table", "images_dir"):
         if not getattr(options, field):
             raise ValueError(f"gaze_table needs {_FLAGS[field]}: a table and a folder of images")
     gaze_files.check_options(options.reading)
     start = _path(options.raw_dir) or Path()
-    tables = options.table if isinstance(options.table, tuple) else (options.table or "",)
+    given = options.table if isinstance(options.table, tuple) else (options.table or "",)
+    tables = [Path(table).expanduser() for table in given]
+    images_dir = Path(options.images_dir or "").expanduser()
+    if options.raw_dir is not None and all(one.is_absolute() for one in (*tables, images_dir)):
+        raise ValueError(
+            f"--raw {start} would do nothing: --table and --images do not start from it: leave it "
+            "out"
+        )
     return gaze_table_dataset_builder.Source(
-        tables=tuple(start / Path(table).expanduser() for table in tables),
-        images_dir=start / Path(options.images_dir or "").expanduser(),
+        tables=tuple(start / table for table in tables),
+        images_dir=start / images_dir,
         convention=options.convention or coordinates.Convention(),
         tracking=options.tracking or "eye",
         options=options.reading,
@@ -340,7 +347,13 @@ def _is_built(builder: GazeDatasetBuilder) -> bool:
 def _make_folder(folder: Path) -> Iterator[None]:
     """Makes a folder, and removes what it made if an error leaves it empty."""
     made = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"--data-dir: the folder {folder} cannot be made ({error.strerror}): give a folder "
+            "that can be written"
+        ) from error
     try:
         yield
     except BaseException:

@@ -21,8 +21,9 @@ class Convention(NamedTuple):
             `deg`: degrees of visual angle from the centre.
         origin_px: coordinate of the centre of the first pixel; for units `px` only. 0.5 if the top
             left corner is (0, 0); 0 or 1 if the first pixel has the number 0 or 1.
-        pixels_per_degree: pixels in a degree of visual angle. Units `deg` need the value. With
-            other units the value only goes to the metadata; None: not known.
+        pixels_per_degree: pixels in a degree of visual angle, of the screen if the image is placed
+            on one. Units `deg` need the value. With other units the value only goes to the
+            metadata; None: not known.
         screen_px: width and height of the screen in pixels; None: coordinates are on the image, or
             `shown_at_px` says where the image was.
         fit: how the screen showed the image, see `screen_to_image`; None: without a screen.
@@ -100,6 +101,8 @@ def fill(
         before = before._replace(fit=None, shown_at_px=None, screen_px=None)
     if (given.units or before.units or "px") != "px" and given.origin_px is None:
         before = before._replace(origin_px=None)
+    if (given.units or before.units) != "deg":
+        before = before._replace(pixels_per_degree=None)  # For the metadata alone.
     if screen_px is not None:
         if before.shown_at_px is not None and before.screen_px not in (None, screen_px):
             raise ValueError(

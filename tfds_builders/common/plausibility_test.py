@@ -723,6 +723,8 @@ def test_people_with_pictures_of_another_size_or_place_are_named() -> None:
         assert ("'u0'" in line, f"'{USER_IDS[-1]}'" in line) == (True, False)
     found = warnings(moved(1, lambda xy: 1.5 * xy), USER_IDS, IMAGE_IDS)
     assert re.match(r"\d\d% and more of the gaze of user 'u0' is outside of the pictures", found[0])
+    found = warnings(moved(1, lambda xy: xy + 5000), USER_IDS, IMAGE_IDS)
+    assert "all of the gaze of user 'u0' is outside of the pictures" in str(found)
     # Who looks at the middle only does not begin at the edges.
     middle = moved(1, lambda xy: 0.6 * xy + 0.2 * (xy / np.maximum(gaze.xy_frac, 1e-9)))
     assert not [line for line in warnings(middle, USER_IDS, IMAGE_IDS) if "another size" in line]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from tfds_builders.common import (
@@ -18,10 +19,12 @@ from tfds_builders.common import (
 )
 from tfds_builders.common.gaze_dataset_builder import GazeDatasetBuilder
 from tfds_builders.common.gaze_files import Fixations, group_by_image, read
+from tfds_builders.common.gaze_files.published import DAEMONS_SIZE_PX
 from tfds_builders.gaze_table.look import MAX_OUTSIDE, look
 
 # Fractions of a screen hide its size: only images of the shape of a wide screen may fill it.
 _MIN_SCREEN_ASPECT_RATIO = 1.5
+_SAME_SCALE = 1.01  # Sizes in pixels are rounded.
 # These formats say neither the unit of places nor what they are relative to.
 OPEN_FORMATS = (gaze_files.PLAIN, "coco-json", "fixatons", "massvis", "pymovements", "scene")
 
@@ -218,7 +221,9 @@ def _check_not_contradicted(given: coordinates.Convention, fixations: Fixations)
             f"{fixations.format} gives places on the image itself, so --screen, --fit and "
             "--shown-at do not apply: leave them out"
         )
-    said = coordinates.Convention(screen_px=fixations.screen_px)
+    said = coordinates.Convention(
+        screen_px=fixations.screen_px, pixels_per_degree=fixations.pixels_per_degree
+    )
     if not is_open:
         said = said._replace(units=fixations.units, y_axis=fixations.y_axis)
     for name, value in said._asdict().items():
@@ -279,8 +284,6 @@ def make_release(
         paths: image id -> file of the image.
         convention: see `convention_of`.
     """
-    # A fit to the screen scales each image by another factor.
-    is_same_for_all_images = convention.screen_px is None or convention.fit == "native"
     return gaze_schema.Release(
         user_ids=fixations.user_ids,
         gaze_by_image_id=group_by_image(fixations),
@@ -292,7 +295,7 @@ def make_release(
         tracking=source.tracking,
         has_durations=fixations.duration_ms is not None,
         has_images=True,
-        pixels_per_degree=convention.pixels_per_degree if is_same_for_all_images else None,
+        pixels_per_degree=_pixels_per_degree(source, fixations, paths, convention),
         metadata={
             "source": describe(source),
             "format": fixations.format,
@@ -300,6 +303,29 @@ def make_release(
         },
         session_ids=fixations.session_ids,
     )
+
+
+def _pixels_per_degree(
+    source: Source,
+    fixations: Fixations,
+    paths: Mapping[str, Path],
+    convention: coordinates.Convention,
+) -> float | None:
+    """Returns the pixels of the images in a degree; None: not known, or not the same for all."""
+    value = convention.pixels_per_degree
+    if value is None or (fixations.frame == "image" and source.options.how.detection is not None):
+        return None  # Samples of a screen are detected in degrees of the screen.
+    if fixations.pixels_per_degree is not None:
+        shown: tuple[float, float] = DAEMONS_SIZE_PX
+    elif convention.shown_at_px is not None:
+        shown = convention.shown_at_px[2:]
+    else:
+        # A fit to the screen scales each image by another factor.
+        is_same_for_all = convention.screen_px is None or convention.fit == "native"
+        return value if is_same_for_all else None
+    sizes = {pictures.read_size(path, source.exif) for path in paths.values()}
+    scales = np.array(sorted(sizes)) / shown
+    return value * float(scales.mean()) if scales.max() <= _SAME_SCALE * scales.min() else None
 
 
 def describe(source: Source) -> dict[str, Any]:

@@ -511,3 +511,33 @@ def test_real_ps_on_the_screen_as_a_table_has_the_same_digest(tmp_path: Path) ->
         ).info.metadata
         assert metadata["digest"] == direct["digest"]
         assert metadata["dropped_fixations"]["total"] == 108
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"), [((0, 0, 80, 60), 20.0), ((0, 0, 80, 40), None), ((0, 0, 40, 30), 40.0)]
+)
+def test_pixels_per_degree_are_stored_of_the_picture(
+    shown: tuple[float, float, float, float], expected: float | None, tmp_path: Path
+) -> None:
+    table = write_csv(tmp_path, "image,user,x,y\na.jpg,p,1,2\n")
+    convention = Convention(shown_at_px=shown, pixels_per_degree=40.0)
+    prepared = build_table(table, tmp_path, convention=convention)
+    assert prepared.info.metadata["pixels_per_degree"] == expected
+
+
+def test_pixels_per_degree_that_the_format_says(tmp_path: Path) -> None:
+    table = write_csv(tmp_path, "VP,trial,Img,x,y,fixdur,forced_fix\n1,1,a.jpg,16,9,200,0\n")
+    with pytest.raises(ValueError, match=r"-degree 10\.0 is given, and the files of daemons say"):
+        build_table(table, tmp_path, convention=Convention(pixels_per_degree=10.0))
+    prepared = build_table(table, tmp_path)  # Pictures of 40 x 30, not of 1920 x 1080.
+    assert prepared.info.metadata["pixels_per_degree"] is None
+
+
+def test_folders_that_do_nothing_or_cannot_be_made_are_refused(tmp_path: Path) -> None:
+    table = write_csv(tmp_path, "image,user,x,y\na.jpg,p,1,2\n")
+    with pytest.raises(ValueError, match=r"--raw /r would do nothing"):
+        build_table(table, tmp_path, raw_dir=Path("/r"))
+    with pytest.raises(
+        ValueError, match=r"--data-dir: the folder .*t\.csv/mine cannot be made \(Not"
+    ):
+        build_table(table, table)

@@ -53,9 +53,18 @@ def recognise_bids(opened: Opened) -> Role:
     eyes = _find_eyes(opened.path)
     if not eyes:
         if name.kind == "physioevents":
-            return "beside"
+            # `read_bids` says that the samples are missing.
+            is_alone = bids_names.find_samples_of_events(opened.path) is None
+            return "fixations" if is_alone else "beside"
         return "samples" if _lacks_columns(opened.path, name.entities) else ""
-    with_fixations = [path for path in eyes if _has_fixations(path)]
+    events_of = {path: bids_names.find_events_of_samples(path) for path in eyes}
+    with_fixations = [
+        path for path, events in events_of.items() if events and _names_fixation(events)
+    ]
+    if not with_fixations and any(
+        events and not _is_readable(events) for events in events_of.values()
+    ):
+        return "beside"  # The file that cannot be read is named.
     if not with_fixations:
         return "samples" if opened.path.absolute() == next(iter(eyes)) else "beside"
     first = bids_names.find_events_of_samples(with_fixations[0])
@@ -145,17 +154,33 @@ def _lacks_columns(path: Path, entities: Mapping[str, str]) -> bool:
     return is_of_eye and not isinstance(sidecar.get("Columns"), list)
 
 
-def _has_fixations(path: Path) -> bool:
-    events = bids_names.find_events_of_samples(path)
-    if events is None:
+def _names_fixation(events: Path) -> bool:
+    """Whether a file of physioevents can be read and has a fixation."""
+    if not _is_readable(events):
         return False
     return _FIXATION.search(containers.read_text(containers.open_file(events))) is not None
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        containers.open_file(path)
+    except ValueError:
+        return False
+    return True
 
 
 def _choose_eye(path: Path, how: How) -> tuple[Path, dict[str, Any]]:
     """Returns the file of samples of the eye to read, and its sidecar."""
     eyes = _find_eyes(path)
     if not eyes:
+        name = bids_names.parse(path)
+        is_alone = name is not None and name.kind == "physioevents"
+        is_alone = is_alone and bids_names.find_samples_of_events(path) is None
+        if is_alone:
+            raise rows.NoFixationError(
+                f"{path} has no samples beside it (*_physio.tsv.gz), which hold the places of its "
+                "fixations"
+            )
         raise ValueError(
             f"{path} has no samples beside it whose sidecar (*_physio.json) names the Columns "
             "x_coordinate and y_coordinate"

@@ -65,6 +65,13 @@ def find_events_of_samples(path: Path) -> Path | None:
     return None
 
 
+def find_samples_of_events(path: Path) -> Path | None:
+    """Finds the samples of a file of physioevents; None: there are none."""
+    start, _, end = path.name.rpartition("_physioevents.")
+    found = (path.with_name(f"{start}_physio.{suffix}") for suffix in (end, "tsv.gz", "tsv"))
+    return next((one for one in found if one.is_file()), None)
+
+
 def find_inherited(
     path: Path, entities: Mapping[str, str], kind: str, suffix: str
 ) -> Iterator[Path]:

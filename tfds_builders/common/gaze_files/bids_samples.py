@@ -51,9 +51,16 @@ def read_samples(path: Path, sidecar: Mapping[str, Any], source: str) -> Samples
         path: file of the samples.
         sidecar: its sidecar, with `Columns`.
         source: name of a column, or "n/a": onsets are indices of rows from 0.
+
+    Raises:
+        NoFixationError: the file cannot be opened.
+        ValueError: a value is not as it should be; the message has the file and the row.
     """
     columns = [str(column) for column in sidecar["Columns"]]
-    opened = containers.open_file(path)
+    try:
+        opened = containers.open_file(path)
+    except ValueError as error:  # Such as a cut .gz.
+        raise rows.NoFixationError(str(error)) from error
     names = {"x_coordinate", "y_coordinate", source}
     table = containers.read_table(opened, names, columns=columns, delimiter="\t")
     xy = np.column_stack([numbers(path, table, name) for name in ("x_coordinate", "y_coordinate")])
@@ -186,18 +193,40 @@ def in_place_of_fixations(path: Path) -> str:
     Args:
         path: file of the samples.
     """
+    events, kind = _kinds_beside(path)
+    if events is None or kind is None or not (unknown := _unknown_kinds(kind)):
+        return ""
+    return f"{events.name} has the trial_type {_shown(unknown)}, expected {_FIXATION!r}"
+
+
+def has_events_of_other_kinds(path: Path) -> bool:
+    """Whether the physioevents of a run are of known kinds, and none of them is a fixation.
+
+    Args:
+        path: file of the samples of one recording of the run.
+    """
+    found = [_kinds_beside(one) for one in bids_names.find_recordings(path)]
+    kinds = [kind for events, kind in found if events is not None]
+    return bool(kinds) and all(
+        kind is not None
+        and not _unknown_kinds(kind)
+        and _FIXATION not in map(str.casefold, kind.names)
+        for kind in kinds
+    )
+
+
+def _kinds_beside(path: Path) -> tuple[Path | None, rows.Names | None]:
+    """Returns the physioevents of samples and their kinds; None: no file, or without the column."""
     events = bids_names.find_events_of_samples(path)
     name = bids_names.parse(path)
     if events is None or name is None:
-        return ""
+        return None, None
     columns = bids_names.read_sidecar(events, name.entities, "physioevents").get("Columns")
     if not isinstance(columns, list) or "trial_type" not in columns:
-        return ""
+        return events, None
     opened, columns = containers.open_file(events), [str(one) for one in columns]
     table = containers.read_table(opened, {"trial_type"}, columns=columns, delimiter="\t")
-    unknown = _unknown_kinds(rows.names_of(table["trial_type"]))
-    shown = f"{events.name} has the trial_type {_shown(unknown)}, expected {_FIXATION!r}"
-    return shown if unknown else ""
+    return events, rows.names_of(table["trial_type"])
 
 
 def _unknown_kinds(kind: rows.Names) -> list[str]:

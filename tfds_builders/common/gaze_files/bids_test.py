@@ -435,3 +435,26 @@ def test_a_run_of_an_unknown_kind_is_not_left_out_beside_others(tmp_path: Path) 
         copy.write_bytes(content)
     with pytest.raises(ValueError, match=r"_physio\.tsv\.gz holds .*not given \(.*'Fixatie', exp"):
         gaze_files.read([tmp_path], Options())
+
+
+def test_a_run_that_lacks_fixations_or_a_file_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    events = ["5100\t50\tfixation\t0\tn/a"]
+    for kind, lines, cut, warning in (
+        ("physio", [], None, "samples beside it"),
+        ("physioevents", ["5100\t50\tsaccade\t0\tn/a"], None, "fixation in its physioevents"),
+        ("physioevents", events, 20, "not a gzip file"),
+        ("physio", SAMPLES, 40, "not a gzip file"),
+    ):
+        start = "sub-08/beh/sub-08_task-view_recording-eye1"
+        for name, content in (("physio", SAMPLES), ("physioevents", events)):
+            path = write(tmp_path, f"{start}_{name}.tsv.gz", lines if name == kind else content)
+            if name == kind and cut is not None:
+                path.write_bytes(path.read_bytes()[:cut])
+            elif name == kind and not lines:
+                path.unlink()
+        found, errors = gaze_files.read([tmp_path], Options(image_from="a.jpg"))
+        assert found is not None, errors
+        assert found.user_ids == ["07"]
+        assert "sub-08" in found.warnings[0]
+        assert warning in found.warnings[0]

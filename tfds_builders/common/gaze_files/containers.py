@@ -639,11 +639,29 @@ def _read_json_lines(path: Path) -> pa.Table:
     if not content.strip():
         raise ValueError(f"{path} has no row, expected one for each fixation")
     try:
-        return _with_texts(pyarrow.json.read_json(pa.BufferReader(content)))
+        table = pyarrow.json.read_json(pa.BufferReader(content))
+        # The library takes texts such as 2026-01-05 for times: they are read again as they are.
+        schema = pa.schema([(field.name, _with_texts_in(field.type)) for field in table.schema])
+        if schema == table.schema:
+            return table
+        del table
+        options = pyarrow.json.ParseOptions(explicit_schema=schema)
+        return pyarrow.json.read_json(pa.BufferReader(content), parse_options=options)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{path} is not a table of JSON lines, one object a line: {raw_files.one_line(error)}"
         ) from error
+
+
+def _with_texts_in(type_: pa.DataType) -> pa.DataType:
+    """Returns the type of a column of JSON with texts instead of times, also within lists."""
+    if pa.types.is_temporal(type_):
+        return pa.string()
+    if pa.types.is_list(type_):
+        return pa.list_(_with_texts_in(type_.value_type))
+    if pa.types.is_struct(type_):
+        return pa.struct([(field.name, _with_texts_in(field.type)) for field in type_])
+    return type_
 
 
 def _check_unique(path: Path, names: Sequence[str]) -> None:

@@ -108,6 +108,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
             ]
         ),
         cells=cells,
+        other_users=_other_users(table, person, variables),
     )
     codes = np.zeros(length) if trial is None else trial.values
     is_used = np.ones(length, bool)
@@ -205,6 +206,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
                 "'TIMESTAMP' (ms)",
             ]
         ),
+        other_users=_other_users(table, person, variables),
     )
     return samples.fixations_of_samples(
         path, found, group, how, advice="the fixation report of Data Viewer has them"
@@ -231,6 +233,16 @@ def _person(path: Path, table: pa.Table, column: str | None) -> tuple[Names, str
         names = rows.names_of(table[_LABEL], rows.MISSING)
         return names, f"person from {_LABEL!r} (the name of the recording)"
     return people.names_of_people(table, column, rows.stem(path)), people.in_words(column)
+
+
+def _other_users(table: pa.Table, person: str | None, variables: Sequence[str]) -> dict[str, Names]:
+    """Reads variables that are called like the person, where another column is the person."""
+    found = {
+        name: rows.names_of(table[name], rows.MISSING)
+        for name in variables
+        if person is None and people.names_person(name)
+    }
+    return {name: names for name, names in found.items() if names.names}
 
 
 def _image(

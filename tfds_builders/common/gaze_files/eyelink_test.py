@@ -308,3 +308,27 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     except ValueError as error:
         message = str(error)
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("people", "user_from", "expected"),
+    [
+        (("A", "A"), None, "'p1a' and 'p1b' are one person 'A' there"),
+        (("A", "A"), r"(p\d)", ""),
+        (("A", "B"), None, ""),
+        (("A", "B"), r"(p\d)", "'p1' is 'A' and 'B' there"),
+        (("A", ""), None, ""),
+    ],
+)
+def test_a_column_of_other_people_has_a_warning(
+    people: tuple[str, str], user_from: str | None, expected: str, tmp_path: Path
+) -> None:
+    """Each recording has a file."""
+    columns = "RECORDING_SESSION_LABEL,TRIAL_INDEX,CURRENT_FIX_X,CURRENT_FIX_Y,picture,participant"
+    for name, person in zip(("p1a", "p1b"), people, strict=True):
+        row = f"{name},1,10,20,{name}.jpg,{person}"
+        write(tmp_path / f"{name}.csv", f"{columns}\n{row}\n")
+    found, errors = read_files([tmp_path], Options(user_from=user_from))
+    assert found is not None, errors
+    [warning] = found.warnings or [""]
+    assert (expected in warning) if expected else not warning

@@ -133,7 +133,8 @@ def join(
         [
             f"{count} rows read all the same: {reason}"
             for reason, count in _total([part.doubtful for _, part in parts]).items()
-        ],
+        ]
+        + _other_people(found, user_ids, user),
     )
     errors = (
         _without_session(fixations, parts)
@@ -143,6 +144,38 @@ def join(
     if errors:
         return None, errors
     return fixations._replace(notes=[*fixations.notes, *_note_order(fixations)]), []
+
+
+def _other_people(found: Sequence[Rows], user_ids: Sequence[str], user: np.ndarray) -> list[str]:
+    """Says which columns, called like the person, divide the rows otherwise than the people do."""
+    ends = np.cumsum([len(part.place) for part in found])
+    pairs: dict[str, set[tuple[str, str]]] = {}
+    for part, codes in zip(found, np.split(user, ends[:-1]), strict=True):
+        for column, names in part.other_users.items():
+            both = np.unique(np.column_stack([codes, names.codes])[names.codes >= 0], axis=0)
+            pairs.setdefault(column, set()).update(
+                (user_ids[one], names.names[other]) for one, other in both if one >= 0
+            )
+    warnings = []
+    for column, of_column in pairs.items():
+        for here in (1, 0):
+            by_name: dict[str, list[str]] = {}
+            for pair in sorted(of_column):
+                by_name.setdefault(pair[here], []).append(pair[1 - here])
+            name, others = max(by_name.items(), key=lambda one: len(one[1]), default=("", []))
+            if len(others) < 2:
+                continue
+            shown = " and ".join(map(repr, others[:2]))
+            are = (
+                f"{shown} are one person {name!r} there" if here else (f"{name!r} is {shown} there")
+            )
+            warnings.append(
+                f"{column!r} names other people than those read ({are}): --user-from takes a "
+                "person out of a longer name; to take the people from one of the two columns, "
+                "leave the other one out of the files"
+            )
+            break
+    return warnings
 
 
 def _joined_names(columns: Sequence[Names | None]) -> tuple[list[str], np.ndarray]:

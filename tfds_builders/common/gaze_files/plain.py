@@ -100,6 +100,11 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
             )
     found = {name: column for name, column in found.items() if column not in plain.ignored}
     missing = [name for name in REQUIRED if name not in found]
+    if missing and source[missing[0]] in plain.ignored:
+        raise ValueError(
+            f"--ignore-columns names {source[missing[0]]!r}, which holds the {missing[0]} of "
+            f"{path}, expected columns that are not needed"
+        )
     if missing:
         raise ValueError(
             f"{path} has no column {missing[0]!r}, expected the columns {', '.join(REQUIRED)}; "
@@ -148,6 +153,9 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
     session = rows.names_of(cells["session"]) if "session" in cells else None
     keys = [image.codes, user.codes, *([] if session is None else [session.codes])]
     keys += [numbers["trial"].values] if "trial" in numbers else []
+    is_full = (image.codes >= 0) & (user.codes >= 0)
+    for name in ("x", "y", "duration_ms"):
+        is_full &= ~numbers[name].is_missing if name in numbers else True
     taken = [f"{name} from {column!r}" for name, column in found.items() if name != column]
     left_out = [name for name in (*unknown, *_INDEX_NAMES) if name in opened.columns]
     return Rows(
@@ -156,24 +164,30 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
         user=user,
         session=session,
         taken=", ".join([*taken, *(f"column {name!r} left out" for name in left_out)]),
-        doubtful={} if "t_ms" in numbers else _out_of_order(opened, found, keys, where),
+        doubtful={} if "t_ms" in numbers else _out_of_order(opened, found, keys, is_full, where),
         cells=cells,
         **numbers,  # type: ignore[arg-type]
     )
 
 
 def _out_of_order(
-    opened: Opened, found: Mapping[str, str], keys: Sequence[np.ndarray], where: Sequence[str]
+    opened: Opened,
+    found: Mapping[str, str],
+    keys: Sequence[np.ndarray],
+    is_full: np.ndarray,
+    where: Sequence[str],
 ) -> dict[str, int]:
     """Counts rows before which a column that numbers the fixations of a viewing falls.
 
-    A column with a number twice in a viewing numbers something else.
+    Only viewings whose rows all have a number of their own are looked at: a column with a number
+    twice in a viewing numbers something else there.
 
     Args:
         opened: the table.
         found: the columns that are read.
         keys: codes or numbers [n] of the image, the user and so on, which make a viewing.
-        where: conditions; other rows are not looked at.
+        is_full: bool [n], whether a row has all values; other rows are not looked at.
+        where: conditions; likewise.
 
     Returns:
         The reason, for `Rows.doubtful`, and the number of rows; {}: there is no such row.
@@ -183,7 +197,7 @@ def _out_of_order(
         for name in opened.columns
         if _ORDINAL.fullmatch(_folded(name)) and name not in found.values()
     ]
-    fits = np.ones(len(keys[0]), bool)
+    fits = is_full.copy()
     for condition in where if names else ():
         fits &= rows_where(opened, condition)
     counts = {}
@@ -193,10 +207,15 @@ def _out_of_order(
         of_viewing = [key[fits] for key in keys]
         order = np.lexsort(tuple(of_viewing))  # Stable: the rows of a viewing stay in their order.
         starts = rows.run_starts(*(key[order] for key in of_viewing))
-        by_number = np.lexsort((number, *of_viewing))
-        is_same = ~rows.run_starts(*(key[by_number] for key in (*of_viewing, number)))
-        falls = int((~starts[1:] & (np.diff(number[order]) < 0)).sum())
-        if falls and np.isfinite(number).all() and not is_same.any():
+        viewing = np.cumsum(starts) - 1
+        by_number = np.lexsort((number[order], viewing))
+        keys_by_number = viewing[by_number], number[order][by_number]
+        is_same = ~rows.run_starts(*keys_by_number) | ~np.isfinite(keys_by_number[1])
+        is_other = np.zeros(len(starts), bool)  # Of each viewing.
+        is_other[viewing[by_number][is_same]] = True
+        is_fall = ~starts[1:] & (np.diff(number[order]) < 0)
+        falls = int((is_fall & ~is_other[viewing[1:]]).sum())
+        if falls:
             counts[
                 f"{name!r} falls before them in a viewing, where fixations are in the order of the "
                 "rows: sort the rows by it, or give the starts (t_ms)"

@@ -15,7 +15,7 @@ from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 _DAEMONS_COLUMNS = ("VP", "trial", "Img", "x", "y", "fixdur", "forced_fix")
-_DAEMONS_SIZE_PX = (1920, 1080)
+DAEMONS_SIZE_PX = (1920, 1080)
 _DAEMONS_PIXELS_PER_DEGREE = 60.0
 
 _MASSVIS_COLUMNS = ("number", "x", "y", "duration_ms")
@@ -59,7 +59,7 @@ def read_daemons(opened: Opened, how: How) -> Rows:
         rows.numbers_of(
             table[name], decimal_comma=opened.decimal_comma, scale=_DAEMONS_PIXELS_PER_DEGREE / size
         )
-        for name, size in zip(("x", "y"), _DAEMONS_SIZE_PX, strict=True)
+        for name, size in zip(("x", "y"), DAEMONS_SIZE_PX, strict=True)
     )
     found = Rows(
         place=rows.places(table.num_rows),

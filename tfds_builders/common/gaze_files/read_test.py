@@ -325,17 +325,31 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
     found = read(path, where=("eye == L",), **ignored)
     what = "1 rows read all the same: 'fixationIndex' falls before them in a viewing"
     assert [what in warning for warning in found.warnings] == [True]
-    # In order; numbers that come again in a viewing; starts.
+    # Another viewing has a number twice, or a row that is left out lacks one.
+    assert what in str(read(path, **ignored).warnings)
+    path.write_text("\n".join([header, "a,p,1,,9,,L", *lines]))
+    assert what in str(read(path, drop_missing=True, **ignored).warnings)
+    # In order; numbers that come again, or a blank, in this viewing; starts.
     assert not read(path, where=("eye == L", "image == b"), **ignored).warnings
-    assert not read(path, **ignored).warnings
+    for number in ("1", ""):
+        path.write_text("\n".join([header, f"a,p,1,9,9,{number},L", *lines]))
+        assert not read(path, **ignored).warnings
+    path.write_text("\n".join([header, *lines]))
     assert not read(path, columns=(("t_ms", "fixationIndex"),), where=("eye == L",)).warnings
 
 
 def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
     names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
+    names += [r"s\a.png", r".\s\a.png", r"t\..\s\a.png", "http://x.org//a.png"]
     path = tmp_path / "g.csv"
     path.write_text("image,user,x,y\n" + "".join(f"{name},p,1,2\n" for name in names))
-    assert read(path).image_ids == ["...", "../s/a.png", "a/b.", "s/a.png"]
+    assert read(path).image_ids == [
+        "...",
+        "../s/a.png",
+        "a/b.",
+        "http://x.org//a.png",
+        "s/a.png",
+    ]
 
 
 def test_a_table_without_rows_in_a_folder_is_named(tmp_path: Path) -> None:
@@ -762,7 +776,7 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="has no file that may hold gaze, expected"):
         gaze_files.read([tmp_path], Options())
     (tmp_path / "people.csv").write_text("user,age\nann,30\n")
-    with pytest.raises(ValueError, match=r"/[^/ ]+ has no gaze of the format auto"):
+    with pytest.raises(ValueError, match=r"/[^/ ]+ has no gaze in a known format"):
         gaze_files.read([tmp_path], Options())
 
 

@@ -176,7 +176,8 @@ def _may_hold_gaze(path: Path, folder: Path) -> bool:
 
 def _is_hidden(path: Path, folder: Path) -> bool:
     # The folder itself may be hidden, or be `../gaze`.
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+    # Excel locks a file that is open by one beside it.
+    return any(part.startswith((".", "~$")) for part in path.relative_to(folder).parts)
 
 
 def note_unread(paths: Sequence[Path]) -> list[str]:
@@ -230,7 +231,7 @@ def recognise(
     notes: list[tuple[Path, str]] = []
     warnings: list[tuple[Path, str]] = []
     unknown: list[Opened] = []
-    other_files: list[Opened] = []
+    other_files: list[Sequence[Opened]] = []
     roles: dict[str, dict[Role, list[Opened]]] = {}
     all_opened = []
     for path in find_files(paths):
@@ -243,8 +244,9 @@ def recognise(
             of_file = notes if unknown_files.is_document(path) else warnings
             of_file.append((path, f" left out, not a table or text: {reason}"))
             continue
-        one, note = _choose_sheet(sheets, options, is_folder=path not in paths)
+        one, note, doubtful = _choose_sheet(sheets, options, is_folder=path not in paths)
         notes += [(path, note)] if note else []
+        warnings += [(path, words) for words in doubtful]
         all_opened.append(one)
         name, role = _recognise_file(one, options)
         if name == "coco-json" and path not in paths and not scanpaths.keys_of_json(one):
@@ -260,7 +262,7 @@ def recognise(
                 what = f"of the format {other}, not {options.format}"
                 notes.append((path, f" left out: a file of gaze {what}"))
             else:
-                other_files.append(one)
+                other_files.append(sheets)
     with_gaze = [name for name, found in roles.items() if _WITH_GAZE & found.keys()]
     # A folder may hold tables of other things beside the files of the tracker.
     if len(with_gaze) > 1:
@@ -271,7 +273,10 @@ def recognise(
     if not with_gaze:
         if not all_opened:
             raise ValueError(f"--table: {one_for_each_reason([*warnings, *notes])[0]}")
-        name = _without_format(all_opened, options, is_folder=is_folder)
+        beside = [one.path for found in roles.values() for one in found.get("beside", [])]
+        unread = one_for_each_reason(warnings)[:1]
+        unread += [f"{path} is part of an export, and no gaze of its own" for path in beside[:1]]
+        name = _without_format(all_opened, options, unread, is_folder=is_folder)
         return name, all_opened, one_for_each_reason(notes), one_for_each_reason(warnings)
     [name] = with_gaze
     found = roles[name]
@@ -285,17 +290,20 @@ def recognise(
             f"--table {unknown[0].path} is not a file of gaze of the format {name}, as "
             f"{chosen[0].path} is: leave it out"
         )
-    for one in other_files:
-        why = unknown_files.resembles_gaze(one, chosen)
+    for of_one in other_files:
+        reasons = (unknown_files.resembles_gaze(one, chosen) for one in of_one)
+        why = next(filter(None, reasons), "")
         of_file = warnings if why else notes
-        of_file.append((one.path, f" left out: not a file of gaze in a known format{why}"))
+        of_file.append((of_one[0].path, f" left out: not a file of gaze in a known format{why}"))
     for one in found.get("beside", []):
         if one.encoding and not one.head.strip():
             warnings.append((one.path, " left out: has no row, expected one for each fixation"))
         else:
             notes.append((one.path, " left out: part of the export that holds no gaze of its own"))
     if "fixations" in found:
-        _check_given(name, found)
+        for one in _check_given(name, found):
+            warnings.append((one.path, " left out: has no fixation in its physioevents"))
+            found["samples"].remove(one)
         for one in found.get("samples", []):
             notes.append((one.path, " left out: samples of gaze, whose fixations are given"))
     if chosen is not found.get("scene"):
@@ -304,8 +312,11 @@ def recognise(
     return name, chosen, one_for_each_reason(notes), one_for_each_reason(warnings, NUM_NAMED)
 
 
-def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
+def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> list[Opened]:
     """Checks that fixations are given of each recording of which samples are given.
+
+    Returns:
+        Files of samples of recordings whose events are known and none of them is a fixation.
 
     Raises:
         ValueError: a file of samples has a person or a recording without fixations.
@@ -313,12 +324,16 @@ def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
     recordings_of = FORMATS[name].recordings if name in FORMATS else None
     samples = found.get("samples", [])
     if recordings_of is None or not samples:
-        return
+        return []
     given = set[tuple[str, str]]().union(*map(recordings_of, found["fixations"]))
     known = given | {(user, "") for user, _ in given}
+    without = []
     for one in samples:
         for user, recording in sorted(recordings_of(one)):
             if not {(user, recording), (user, "")} & (known if not recording else given):
+                if name == "bids" and bids_samples.has_events_of_other_kinds(one.path):
+                    without.append(one)
+                    continue
                 what = " ".join(filter(None, (user, recording)))
                 why = bids_samples.in_place_of_fixations(one.path) if name == "bids" else ""
                 raise ValueError(
@@ -326,6 +341,7 @@ def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> None:
                     f"{f' ({why})' if why else ''}, expected the fixations of each recording: give "
                     "them too, or leave the file out of the folder"
                 )
+    return without
 
 
 def one_for_each_reason(notes: Sequence[tuple[Path, str]], num_named: int = 1) -> list[str]:
@@ -412,10 +428,13 @@ def _by_content(one: Opened, options: Options) -> Opened:
 
 def _choose_sheet(
     sheets: Sequence[Opened], options: Options, *, is_folder: bool
-) -> tuple[Opened, str]:
-    """Returns the one sheet of an Excel file that holds gaze, and a note; "": none."""
+) -> tuple[Opened, str, list[str]]:
+    """Returns the one sheet of an Excel file that holds gaze, a note, and warnings of others.
+
+    The note is "" where there is none.
+    """
     if len(sheets) == 1:
-        return sheets[0], ""
+        return sheets[0], "", []
     path = sheets[0].path
     roles = [_recognise_file(one, options)[1] for one in sheets]
     tables = [one for one, role in zip(sheets, roles, strict=True) if role in _WITH_GAZE]
@@ -426,10 +445,18 @@ def _choose_sheet(
             "or the one to read, as a file of its own"
         )
     if tables:
-        others = ", ".join(repr(one.sheet) for one in sheets if one is not tables[0])
-        return tables[0], f": sheet {names} read, sheets left out: {others}"
+        others = [one for one in sheets if one is not tables[0]]
+        why = {one.sheet: unknown_files.resembles_gaze(one, tables) for one in others}
+        left_out = ", ".join(repr(sheet) for sheet, reason in why.items() if not reason)
+        note = f": sheet {names} read" + (f", sheets left out: {left_out}" if left_out else "")
+        doubtful = [
+            f": sheet {sheet!r} left out: not gaze in a known format{reason}"
+            for sheet, reason in why.items()
+            if reason
+        ]
+        return tables[0], note, doubtful
     if is_folder:
-        return sheets[0], ""
+        return sheets[0], "", []
     raise ValueError(
         f"{path} has {len(sheets)} sheets ({names}), and the first row of none of them has the "
         "columns of a known format: save the one with the gaze as a file of its own, or give "
@@ -460,8 +487,17 @@ def _recognise_any(one: Opened) -> tuple[str, Role]:
     return "", ""
 
 
-def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bool) -> str:
-    """Returns the plain format where its errors say what is missing, or raises."""
+def _without_format(
+    opened: Sequence[Opened], options: Options, unread: Sequence[str], *, is_folder: bool
+) -> str:
+    """Returns the plain format where its errors say what is missing, or raises.
+
+    Args:
+        opened: the files.
+        options: how to read the files.
+        unread: what is known of some of the files, for the message.
+        is_folder: whether a folder is given.
+    """
     for one in opened:
         _check_first_line(one, options)
     if options.format in ("auto", PLAIN) and not is_folder:
@@ -477,9 +513,11 @@ def _without_format(opened: Sequence[Opened], options: Options, *, is_folder: bo
             plain.read_plain(one, plain_of(options))  # Raises: it says which column is missing.
     first, *others = opened
     more = f" and {len(others)} more files have" if others else " has"
+    what = "in a known format" if options.format == "auto" else f"of the format {options.format}"
+    why = f" ({'; '.join(unread)})" if unread else ""
     raise ValueError(
-        f"--table: {first.path}{more} no gaze of the format {options.format}, expected one of: "
-        f"{PLAIN}, {', '.join(sorted(FORMATS))}"
+        f"--table: {first.path}{more} no gaze {what}{why}, expected one of: {PLAIN}, "
+        f"{', '.join(sorted(FORMATS))}"
     )
 
 

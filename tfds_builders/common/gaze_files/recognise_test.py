@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from tfds_builders.common import gaze_files
@@ -259,3 +260,64 @@ def test_json_without_gaze_in_a_folder_is_named(
     assert found is not None, errors
     assert found.format == name
     assert found.warnings[0].startswith(f"{tmp_path / 'b.json'} {why}")
+
+
+def write_sheets(path: Path, **sheets: list[tuple[Any, ...]]) -> Path:
+    """Writes an Excel file with the rows of each sheet."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def test_a_sheet_that_resembles_gaze_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    names, row = ("image", "user", "x", "y"), ("a.jpg", "p1", 10, 20)
+    capitals = tuple(map(str.upper, names))
+    others: dict[str, Any] = {
+        "title": [("P 2",), names, row],
+        "case": [capitals, row],
+        "bare": [row, row],
+    }
+    other_things = [("user", "age"), ("p1", 20)]
+    path = write_sheets(tmp_path / "a.xlsx", gaze=[names, row], people=other_things, **others)
+    found, errors = gaze_files.read([path], Options())
+    assert found is not None, errors
+    assert [line.split(" left out")[0] for line in found.warnings] == [
+        f"{path}: sheet '{name}'" for name in others
+    ]
+    assert f"{path}: sheet 'gaze' read, sheets left out: 'people'" in found.notes
+    # A folder: the sheet with gaze is not the first one of its file.
+    later = write_sheets(tmp_path / "b.xlsx", about=[("study",)], two=[("P 2",), names, row])
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    assert f"{later} left out: not a file of gaze in a known format, with" in str(found.warnings)
+
+
+def test_a_lock_file_of_excel_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(EXAMPLES["table"][1])
+    (tmp_path / "~$a.xlsx").write_bytes(b"\x05user")
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    assert found.warnings == []
+    assert "~$" not in str(found.notes)
+
+
+def test_a_folder_without_gaze_says_what_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "sub-01_task-a_events.tsv").write_text("onset\tduration\n0\t1\n")
+    (tmp_path / "a.csv.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(
+        ValueError, match=r"no gaze in a known format \(.*a\.csv\.gz .*events\.tsv is"
+    ):
+        gaze_files.read([tmp_path], Options())
+
+
+def test_a_needed_column_is_not_ignored(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(EXAMPLES["table"][1])
+    with pytest.raises(
+        ValueError, match=r"--ignore-columns names 'x', which holds the x of .*a\.csv"
+    ):
+        gaze_files.read([tmp_path], Options(ignored_columns=("x",)))

@@ -112,6 +112,7 @@ class Rows(NamedTuple):
         doubtful: reason -> number of rows that are read although something speaks against them.
         cells: columns of the file by their names here, for messages about wrong cells.
         place_text: place -> place in words, for messages; None: "row N".
+        other_users: column -> names of people by a column that `user` is not from.
     """
 
     place: np.ndarray
@@ -135,6 +136,7 @@ class Rows(NamedTuple):
     doubtful: Mapping[str, int] = MappingProxyType({})
     cells: Mapping[str, pa.ChunkedArray] = MappingProxyType({})
     place_text: Callable[[int], str] | None = None
+    other_users: Mapping[str, Names] = MappingProxyType({})
 
 
 class NoFixationError(ValueError):
@@ -433,6 +435,9 @@ def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
         trial=None if rows.trial is None else take_numbers(rows.trial, kept),
         shown_px=None if rows.shown_px is None else rows.shown_px[kept],
         left_out=left_out,
+        other_users={
+            name: Names(names.codes[kept], names.names) for name, names in rows.other_users.items()
+        },
     )
 
 
@@ -473,13 +478,18 @@ def is_picture(name: str) -> bool:
 
 
 def plain_path(name: str) -> str:
-    """Takes `.`, `..` after a folder, and doubled slashes out of a path of a picture.
+    r"""Takes `.`, `..` after a folder, and doubled slashes out of a path of a picture.
+
+    Backslashes between folders become slashes. An address, such as http://, stays as it is.
 
     Example:
-        >>> plain_path("./set/../a.png"), plain_path("../a.png")
-        ('a.png', '../a.png')
+        >>> plain_path("./set/../a.png"), plain_path("../a.png"), plain_path(r"set\a.png")
+        ('a.png', '../a.png', 'set/a.png')
     """
-    return posixpath.normpath(name) if "/" in name else name
+    if "://" in name:
+        return name
+    path = name.replace("\\", "/")
+    return posixpath.normpath(path) if "/" in path else name
 
 
 def without_folders(path: Path, names: Names) -> Names:

@@ -68,6 +68,7 @@ def _has_numbers_first(one: Opened, num_columns: Collection[int]) -> bool:
     """Whether the first line has numbers only, or some and as many cells as other files."""
     first = next((line for line in containers.split_lines(one.head) if line.strip()), "")
     cells = [cell for cell in _BETWEEN_CELLS.split(first) if cell]
+    cells = list(one.columns) if one.suffix == ".xlsx" else cells
     if len(cells) > 1 and all(map(_is_number, cells)):
         return True
     return len(one.columns) in num_columns and sum(map(_is_number, one.columns)) > 1

@@ -179,8 +179,9 @@ def _check_users(gaze: Gaze, user_ids: Sequence[str]) -> tuple[list[str], np.nda
     is_often = has_many & (outside >= _OFTEN_OUTSIDE)
     found = []
     if is_often.any() and np.median(outside[total > 0]) <= _RARELY_OUTSIDE:
+        least = f"{outside[is_often].min():.0%}"
         found.append(
-            f"{outside[is_often].min():.0%} and more of the gaze of "
+            f"{'all' if least == '100%' else f'{least} and more'} of the gaze of "
             f"{gaze_rows.names_of(np.flatnonzero(is_often), user_ids)} is outside of the pictures, "
             f"and at most {_RARELY_OUTSIDE:.0%} of that of most people: their screen or the place "
             "of their pictures may be another one, or their calibration is poor"
