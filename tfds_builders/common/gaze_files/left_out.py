@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,7 @@ _NUM_NAMED = 10
 
 
 def people_of(
-    part: Rows, one: Opened, where: Sequence[str], pattern: str | None
+    part: Rows, one: Opened, where: Sequence[str], pattern: str | None, tables: Sequence[Path]
 ) -> dict[Person, str]:
     """Finds the people and sessions of rows that are left out for lack of gaze or of an image.
 
@@ -26,6 +27,7 @@ def people_of(
         one: the file.
         where: conditions; a row that does not fulfil them is not looked at.
         pattern: takes people out of names, see `user_from.name_user`.
+        tables: likewise.
 
     Returns:
         Person and session -> why the first of their rows is left out.
@@ -36,7 +38,7 @@ def people_of(
     for left_out in part.whose:
         if fits is not None:
             left_out = _take(left_out, fits[left_out.place - 1])
-        for person in _named(left_out, one, pattern):
+        for person in _named(left_out, one, pattern, tables):
             found.setdefault(person, left_out.reason)
     return found
 
@@ -84,7 +86,9 @@ def _take(left_out: LeftOut, kept: np.ndarray) -> LeftOut:
     return left_out._replace(place=left_out.place[kept], user=user, session=session)
 
 
-def _named(left_out: LeftOut, one: Opened, pattern: str | None) -> list[Person]:
+def _named(
+    left_out: LeftOut, one: Opened, pattern: str | None, tables: Sequence[Path]
+) -> list[Person]:
     """Returns the people with the names that their rows would have."""
     if not len(left_out.place):
         return []
@@ -102,7 +106,7 @@ def _named(left_out: LeftOut, one: Opened, pattern: str | None) -> list[Person]:
         session=rows.names_of([session for _, session in pairs]),
     )
     with contextlib.suppress(ValueError):  # The names of rows that are read have the errors.
-        named, _ = user_from.name_user(named, one, pattern)
+        named, _ = user_from.name_user(named, one, pattern, tables)
     return [] if named.user is None else _pairs(named.user, named.session)
 
 

@@ -63,10 +63,10 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     lost: dict[left_out.Person, str] = {}
     for one in opened:
         try:
-            part, found, origin = _read_file(name, one, options)
+            part, found, origin = _read_file(name, one, options, paths)
         except rows.NoFixationError as error:
             part, found, origin = _no_rows(), [str(error)], None
-        of_file = left_out.people_of(part, one, options.where, options.user_from)
+        of_file = left_out.people_of(part, one, options.where, options.user_from, paths)
         if one.path not in paths and _is_nowhere(part):
             of_file |= dict.fromkeys(left_out.people_left([part]), "without a place")
             part = _no_rows({**part.left_out, "without a place": len(part.place)})
@@ -107,7 +107,7 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         reason: sum(part.left_out.get(reason, 0) for _, part, _ in empty)
         for reason in (f"not {condition}" for condition in options.where)
     }
-    joined, errors = join(name, user_from.with_sessions(parts, origins), notes, by_condition)
+    joined, errors = join(name, user_from.with_sessions(parts, origins, paths), notes, by_condition)
     if joined is not None:
         joined = joined._replace(warnings=[*warnings, *joined.warnings])
     return joined, errors
@@ -236,7 +236,9 @@ def check_options(options: Options) -> None:
             )
 
 
-def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str], Names | None]:
+def _read_file(
+    name: str, one: Opened, options: Options, tables: Sequence[Path]
+) -> tuple[Rows, list[str], Names | None]:
     """Reads one file and applies the options that are the same for all formats.
 
     Returns:
@@ -292,7 +294,7 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     counts = {reason: found.left_out.get(reason, 0) or num for reason, num in num_not.items()}
     found = found._replace(left_out={**found.left_out, **counts})
     found, errors = _with_all_digits(found, one.path)
-    found, origin = user_from.name_user(found, one, options.user_from)
+    found, origin = user_from.name_user(found, one, options.user_from, tables)
     if origin is not None:
         found, more = _with_all_digits(found, one.path)
         errors = errors or more

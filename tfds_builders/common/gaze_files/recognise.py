@@ -117,8 +117,9 @@ class Options(NamedTuple):
         durations: for "table", unit of the durations: "ms", "s", "us" or "ns".
         times: for "table", unit of the starts, alike.
         user_from: a regular expression with one group, or groups named `user` and `session`:
-            searched in the name of the person, or in the name and then the path of the file where
-            the file has no name of the person; None: the name as it is.
+            searched in the name of the person, or in the name and then the path of the file below
+            the folder that is given where the file has no other name of the person; None: the
+            name as it is.
         image_from: a template such as "dzw-{TRIAL_INDEX}.png": columns of the file in braces, also
             {file} and {folder}; None: the image is in the file.
         how: options of the formats.
