@@ -287,7 +287,7 @@ def recognise(
             f"{chosen[0].path} is: leave it out"
         )
     for one in other_files:
-        why = unknown_files.resembles_gaze(one, chosen)
+        why = unknown_files.resembles_gaze(one, chosen, name)
         of_file = warnings if why else notes
         of_file.append((one.path, f" left out: not a file of gaze in a known format{why}"))
     for one in found.get("beside", []):
