@@ -1,5 +1,6 @@
 """Fixations of all files together: joined, checked against each other, grouped by image."""
 
+import collections
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,11 +88,16 @@ def join(
     found = [part for _, part in parts]
     first = found[0]
     for field in ("units", "frame", "y_axis", "screen_px"):
-        values = {getattr(part, field) for part in found}
+        values = collections.Counter(getattr(part, field) for part in found)
         if len(values) > 1:
+            usual, rare = values.most_common()[0][0], values.most_common()[-1][0]
+            one, other = (
+                next(path for path, part in parts if getattr(part, field) == value)
+                for value in (rare, usual)
+            )
             raise ValueError(
-                f"--table: files differ in {field} ({', '.join(map(str, values))}): build them as "
-                "data sets of their own"
+                f"--table: files differ in {field}: {one} has {rare}, and {other} has {usual}: "
+                "build them as data sets of their own"
             )
     for field in ("duration_ms", "t_ms", "shown_px"):
         lacking = [path for path, part in parts if getattr(part, field) is None]

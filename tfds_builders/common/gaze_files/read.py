@@ -36,7 +36,7 @@ _NOT = ("not ", "beside the image")
 # Reasons that rows have no gaze, and those of rows that are no fixations of their own.
 _NO_GAZE = re.compile(
     r"without a (place|location|fixation|sample of gaze)\b|^saturated|that are no fixation$"
-    r"|^before the last of their fixation$"
+    r"|^before the last of their fixation$|^a marker held the gaze"
 )
 
 

@@ -101,7 +101,9 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
             if trial is not None:
                 trials.append(trial)
     if not trials:
-        raise ValueError(f"{path} has no trial with {_GAZE}, expected gaze in at least one")
+        raise rows.NoFixationError(
+            f"{path} has no trial with {_GAZE}, expected gaze in at least one"
+        )
     has_pictures = any(trial.image for trial in trials)
     if has_pictures:
         trials = _without(trials, lambda one: one.image, "without a picture", left_out)
