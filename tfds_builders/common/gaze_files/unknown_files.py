@@ -13,10 +13,10 @@ from tfds_builders.common.gaze_files.containers import Opened
 # Files that describe others, in whatever form.
 _DOCUMENT = re.compile(r"(read[\W_]?me|licen[cs]e|change(s|log)|copying|citation|authors)", re.I)
 _BETWEEN_CELLS = re.compile(r"[\t;,|\s]+")
-# Of the columns of a file of gaze, with one of fixations.
-_MIN_SHARED = 0.5
+# Of the columns of a file of gaze: most, or half with one of fixations.
+_MOST, _HALF = 0.8, 0.5
 _OF_FIXATIONS = re.compile(
-    r"fix|gaze|dur(ation)?|onset|offset|sacc|(^|[^a-z])(t|x|y|start|end)([^a-z]|$)", re.I
+    r"fix|gaze|pog|dur(ation)?|onset|offset|sacc|(^|[^a-z])(t|x|y|start|end)([^a-z]|$)", re.I
 )
 # Words beside x or y in the names of columns of places, without signs, blanks and digits.
 _BESIDE_AXIS = (
@@ -77,8 +77,9 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
         for other in chosen:
             known = _folded(other.columns)
             shared = {name for name in other.columns if _folded([name]) <= names & known}
-            is_half = len(known) > 1 and len(names & known) >= _MIN_SHARED * len(known)
-            if is_half and any(map(_OF_FIXATIONS.search, shared)) and not _are_areas(columns):
+            share = len(names & known) / len(known) if len(known) > 1 else 0.0
+            is_of_fixations = any(map(_OF_FIXATIONS.search, shared)) and not _are_areas(columns)
+            if share >= (_HALF if is_of_fixations else _MOST):
                 of_other = f"columns like those of {other.path.name}"
                 below = "" if columns is one.columns else " in a line below the first"
                 return f", with {of_other}{_difference(columns, other.columns) or below}"

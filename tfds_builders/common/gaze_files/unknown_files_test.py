@@ -55,6 +55,12 @@ from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
                 "image,user,duration_ms",
             )
         ),
+        (
+            "gazepoint",
+            "p2_fixations.csv",
+            EXAMPLES["gazepoint"][1].replace("FPOGX", "foo"),
+            "'FPOGX'",
+        ),
         ("table", "b.tsv", "", "empty"),
         ("table", "b.mat", "broken", "damaged"),
         # Lists of people, of areas and of answers, logs, and a trial report hold no gaze.
