@@ -116,10 +116,14 @@ def _pairs(user: Names, session: Names | None) -> list[Person]:
     if session is None:
         session = Names(np.full(len(user.codes), -1, np.int32), [])
     session = rows.without_markers(session)
-    codes = np.column_stack([user.codes, session.codes])[user.codes >= 0]
-    unique, first = np.unique(codes, axis=0, return_index=True)
-    texts = [[rows.all_digits(text) or text for text in names.names] for names in (user, session)]
+    has_name = user.codes >= 0
+    num_sessions = len(session.names) + 1  # The first one is none.
+    key = user.codes[has_name].astype(np.int64) * num_sessions + session.codes[has_name] + 1
+    unique, first = np.unique(key, return_index=True)
+    people, sessions = (
+        [rows.all_digits(text) or text for text in names] for names in (user.names, session.names)
+    )
     return [
-        (texts[0][number], texts[1][of_session] if of_session >= 0 else "")
-        for number, of_session in unique[np.argsort(first)]
+        (people[number], ["", *sessions][of_session])
+        for number, of_session in (divmod(one, num_sessions) for one in unique[np.argsort(first)])
     ]
