@@ -74,9 +74,14 @@ def format_evaluation_on(result: Mapping[str, Any]) -> str:
     if other_users != users:
         users += f" ({other_users} across {compared['sessions']})"
     first = next(iter(tables[0].values()))
+    of_encoder = {
+        table: {"unseen": result[table]["encoder"]}
+        for table in _TABLES_OF_STAGE_1
+        if table in result
+    }
     return "\n\n".join(
         [
-            SESSIONS[compared.get("sessions")],
+            SESSIONS[compared.get("sessions")] + not_shown(of_encoder, compared),
             f"{users} users of `{compared['data']}`, {first['num_images']} images; "
             f"encoder trained on `{compared['trained_on']}`, seed {compared['training_seed']}, "
             f"folds {compared['evaluated_folds']}, {compared['encoder_draws']} draws, commit "
@@ -184,7 +189,7 @@ def _what_was_compared(compared: Mapping[str, Any]) -> str:
     return (
         f"{compared['data']}: {users}; {compared['test_images']} test images; "
         f"{compared['encoder_draws']} draws of images for stage 1, {compared['saliency_draws']} "
-        f"for stage 2; training seed {compared['training_seed']}, commit "
+        f"for stage 2; training seed {compared['training_seed']}; evaluated at commit "
         f"{compared['commit'] or 'unknown'}, {compared['date']}. In brackets: 95 % bootstrap "
         f"intervals over users and images, {compared['resamples']} resamples."
     )

@@ -8,7 +8,7 @@ ACROSS = "_across_sessions"
 
 SESSIONS = {
     None: (
-        "The data set names no sessions: gallery and probe come from the same recordings. The "
+        "The data set names no sessions: gallery and probe may come from one session. The "
         "metrics are an upper bound, not a claim about the person."
     ),
     "one": (
@@ -34,6 +34,14 @@ def across(key: str, compared: Mapping[str, Any]) -> str:
     return f", across {compared['sessions']}" if key.endswith(ACROSS) else ""
 
 
+def seen_in_all(kind: str) -> str:
+    """Why seen users show nothing across sessions, or repeats."""
+    return (
+        f" The encoder learned from all {kind} of the seen users, so that only unseen users show "
+        f"what carries over to other {kind}."
+    )
+
+
 def not_shown(of_encoder: Mapping[str, Any], compared: Mapping[str, Any]) -> str:
     """What the rows across sessions do not show, or that there are none; empty without sessions.
 
@@ -49,10 +57,7 @@ def not_shown(of_encoder: Mapping[str, Any], compared: Mapping[str, Any]) -> str
             f" Too few users have two {kind} with images enough: no row is across {kind}, and the "
             "metrics are an upper bound, not a claim about the person."
         )
-    said = (
-        f" The encoder learned from all {kind} of the seen users, so that only unseen users show "
-        f"what carries over to other {kind}."
-    )
+    said = seen_in_all(str(kind)) if "seen" in tables else ""
     for group, rows in tables.items():
         size, row = max(rows.items(), key=lambda one: int(one[0]))
         low, high = row.get("roc_auc_interval", (1, 1))

@@ -5,7 +5,7 @@ from typing import Any
 
 from gazejax.evaluation.formats import format_value, markdown_table
 from gazejax.evaluation.report import STAGE_1_METRICS
-from gazejax.evaluation.session_texts import ACROSS, SESSIONS
+from gazejax.evaluation.session_texts import ACROSS, SESSIONS, seen_in_all
 
 
 def format_comparison(
@@ -26,7 +26,7 @@ def format_comparison(
             _comparison_of_stage_1(of_table, compared),
         ]
         if any(row["metric"].startswith("cc") for row in of_table):
-            parts.append(_comparison_of_stage_2(of_table))
+            parts.append(_comparison_of_stage_2(of_table, compared))
         elif compared["has_stage_2"]:
             parts.append("Stage 2 is left out: not all runs have it.")
         costs = {row["variant"]: row for row in of_table}
@@ -82,14 +82,15 @@ def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]], compared: Mapping[
             ):
                 values = [cells.get(size, "") for size in sizes]
                 lines.append([f"{users}: {name}", title, *values])
+    is_across = any(row["metric"].endswith(ACROSS) for row in rows)
     return (
         "**Verification.** Compared by n enrolment and n probe images. "
-        f"{SESSIONS[compared['sessions']]}\n\n"
+        f"{SESSIONS[compared['sessions']]}{is_across * seen_in_all(str(compared['sessions']))}\n\n"
         + markdown_table(["users: variant", "metric", *(f"n = {size}" for size in sizes)], lines)
     )
 
 
-def _comparison_of_stage_2(rows: Sequence[Mapping[str, Any]]) -> str:
+def _comparison_of_stage_2(rows: Sequence[Mapping[str, Any]], compared: Mapping[str, Any]) -> str:
     titles = {
         f"{metric}_own{end}": f"{title}, own{minus}"
         for metric, title in (("cc", "CC"), ("information_gain", "IG, bits"))
@@ -102,7 +103,9 @@ def _comparison_of_stage_2(rows: Sequence[Mapping[str, Any]]) -> str:
             [row for row in rows if (row["users"], row["n"]) == (users, size)], "metric"
         ):
             lines.append([f"{users}, {size}: {name}", *(cells[metric] for metric in titles)])
-    return "**Prediction.**\n\n" + markdown_table(
+    is_within = compared["sessions"] in ("sessions", "repeats")
+    within = f" Users enrol in the {compared['sessions']} that are predicted." * is_within
+    return f"**Prediction.**{within}\n\n" + markdown_table(
         ["users, enrolment images: variant", *titles.values()], lines
     )
 

@@ -70,6 +70,9 @@ def test_a_batch_of_recordings_has_their_viewings_and_the_universal_maps_of_the_
     inputs = make_stage_inputs("encoder", config, dataset, splits, by_recording=True)
     arrays, (height, width) = inputs.arrays, inputs.spec.size
     sizes = EncoderBatchSizes(4, 0, images_per_user=4, pairs_per_set=2, same_images=True)
+    # Gaze of an unseen user, under the name of a seen one, would train the encoder.
+    of_users = dict(zip(splits.seen_users, arrays.pool.recordings.recording, strict=True))
+    assert all({*(rows // 2)} == {user} for user, rows in of_users.items())
 
     @jax.jit
     def sample(key):

@@ -1,4 +1,8 @@
-"""Every way in which a figure could be false: planted here, and seen to be caught.
+"""Ways in which a figure could be false: planted here, and seen to be caught.
+
+Effects of a session alone are planted in the tests of `evaluation/verification/test_sessions.py`
+and `evaluation/prediction/test_sessions.py`, copies of images across data sets in
+`test_several_datasets.py`.
 
 A leak is one of: an unseen user or a test image that took part in training, of any stage or of the
 universal maps; an embedding made from the image it is scored on, in evaluation or in training; a
