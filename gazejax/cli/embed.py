@@ -87,9 +87,6 @@ def _embed(arguments: argparse.Namespace) -> None:
     image_ids = fixations.image_ids  # All of them are inputs, also where one user is read.
     if arguments.user is not None:
         fixations = _only(fixations, arguments.user, source.tables)
-    if fixations.format != gaze_files.PLAIN:
-        for note in fixations.notes:
-            _log(note)
     names = _file_names(fixations.user_ids) if arguments.all else {}
     outputs = [arguments.out / name for name in names.values()] or [arguments.out]
     paths = gaze_table_dataset_builder.find_images(source, fixations)
@@ -102,6 +99,8 @@ def _embed(arguments: argparse.Namespace) -> None:
     for output in outputs:
         if not arguments.all or output.exists():
             check_output("--out", output, inputs, [".npz"], is_embedding)
+    for note in fixations.notes:
+        _log(note)
     model = load(folder)
     if model.needs_durations and fixations.duration_ms is None:
         raise ValueError(
@@ -114,12 +113,10 @@ def _embed(arguments: argparse.Namespace) -> None:
             "less of the users"
         )
     found = model.embed_people(_viewings(source, fixations, paths))
-    for user in fixations.user_ids:
-        if user not in found:
-            message = f"user {user!r} has no fixation inside an image"
-            if not arguments.all:
-                raise ValueError(f"{message}; allowed: at least one")
-            _log(f"{message}: left out")
+    if not arguments.all and not found:  # Of all users, a warning names those that are left out.
+        raise ValueError(
+            f"user {fixations.user_ids[0]!r} has no fixation inside an image; allowed: at least one"
+        )
     if arguments.all:
         arguments.out.mkdir(parents=True, exist_ok=True)
     sessions = dict(zip(fixations.user_ids, fixations.session_ids, strict=False))
@@ -186,6 +183,8 @@ def _only(fixations: gaze_files.Fixations, user: str, tables: tuple[Path, ...]) 
     """Keeps the rows of one user: all that follows then takes the time of one user."""
     name = gaze_files.normalize(user)
     if name not in fixations.user_ids:
+        for warning in fixations.warnings:  # The user may be among those that are left out.
+            _log(gaze_table_dataset_builder.with_kind(warning))
         known = ", ".join(fixations.user_ids[:10])
         raise ValueError(
             f"{', '.join(map(str, tables))} has no row of user {user!r}; it has rows of {known}"

@@ -177,6 +177,16 @@ def test_files_of_one_name_are_not_one_person(folder, capsys):
     assert metadata(folder)["user_ids"] == ["ann", "bob"]
 
 
+def test_folders_above_the_table_name_no_user(folder, capsys):
+    (folder / "p1" / "t").mkdir(parents=True)
+    (folder / "p1" / "t" / "ann.csv").write_text("image,user,x,y\na.png,ann,5,5\n")
+    for table in ("p1/t", "p1/t/ann.csv"):
+        assert build(folder, "--user-from", r"(p\d)", table=table) == 1
+        assert r"--user-from '(p\\d)' does not fit user 'ann'" in capsys.readouterr().err
+    assert build(folder, "--user-from", r"(p\d)", table="p1") == 0
+    assert metadata(folder)["user_ids"] == ["p1"]
+
+
 def test_recordings_of_one_person_are_apart(folder, capsys):
     rows = ("image,user,x,y", "a.png,p7_1,5,5", "a.png,p7_2,50,50", "a.png,p7_1,6,6")
     (folder / "gaze.csv").write_text("\n".join(rows))

@@ -1,6 +1,7 @@
 import argparse
 import contextlib
 import functools
+import json
 import pwd
 import resource
 import shutil
@@ -333,6 +334,25 @@ def test_fixations_outside_their_picture_are_dropped_and_counted(tiny_run, pictu
     (pictures / "gaze.csv").write_text("image,user,x,y\nb.png,ann,40,3\n")
     assert main(["embed", str(tiny_run), *options, "--out", str(other)]) == 1
     assert "user 'ann' has no fixation inside an image" in capsys.readouterr().err
+
+
+def test_embed_says_what_is_left_out_of_plain_tables(tiny_run, pictures, tmp_path, capsys):
+    table = tmp_path / "t"
+    table.mkdir()
+    rows = "image,user,x,y\na.png,ann,10,20\na.png,bob,,\na.png,cy,-1,20\n"
+    (table / "p1.csv").write_text(rows)
+    (table / "p2.csv").write_text("")
+    options = ["--images", str(pictures), "--table", str(table), "--drop-missing", "--json"]
+    command = ["embed", str(tiny_run), *options, "--out"]
+    assert main([*command, str(tmp_path / "out"), "--all"]) == 0
+    printed, said = capsys.readouterr()
+    assert [json.loads(line)["user"] for line in printed.splitlines()] == ["ann"]
+    assert "1 rows left out: without a place" in said
+    assert f"warning: {table / 'p2.csv'} left out" in said
+    assert "warning: users left out, of whom no row is left: 'bob'" in said
+    assert "warning: users without any fixation inside an image: 'cy'" in said
+    assert main([*command, str(tmp_path / "bob.npz"), "--user", "bob"]) == 1
+    assert "no row is left: 'bob'" in capsys.readouterr().err
 
 
 def test_every_convention_of_a_table_gives_one_embedding(tiny_run, pictures, capsys):

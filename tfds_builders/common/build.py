@@ -328,7 +328,8 @@ def prepare(builder: GazeDatasetBuilder, raw_dir: Path | None = None) -> Path:
         f"{time.monotonic() - start_s:.0f} s; {num_dropped} fixations outside their image dropped, "
         f"{metadata['num_dropped_viewings']} viewings left without fixations"
     )
-    if metadata["users_without_gaze"]:
+    is_table = isinstance(builder, gaze_table_dataset_builder.Builder)
+    if metadata["users_without_gaze"] and not is_table:  # Of a table, a warning says it.
         names = ", ".join(map(repr, metadata["users_without_gaze"]))
         _log(f"users without any fixation inside an image: {names}")
     return prepared_dir

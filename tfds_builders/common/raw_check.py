@@ -221,7 +221,7 @@ def _check_release(
         warnings += warn_outside(num_outside, num_rows)
     if not errors and not has_gaze_inside.any():
         errors.append(gaze_schema.NOTHING_INSIDE)
-    for user in np.flatnonzero(~has_gaze_inside):
+    for user in np.flatnonzero(~has_gaze_inside) if readable is None else ():
         warnings.append(f"user {release.user_ids[user]!r} has no fixation inside an image")
     few = np.flatnonzero(images_of_user < min_images)
     if len(few):

@@ -75,7 +75,7 @@ def test_a_user_without_gaze_inside_an_image_is_named(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("image,user,x,y\na.jpg,u,1,2\na.jpg,away,-1,2\n")
     warnings = check(WHOLE._replace(table=table)).warnings
-    assert "user 'away' has no fixation inside an image" in warnings
+    assert "users without any fixation inside an image: 'away'" in warnings
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,11 @@ def test_viewings_outside_are_dropped_and_users_without_gaze_are_named(
     assert prepared.info.metadata["users_without_gaze"] == ["away"]
     # A user without gaze stays in the list.
     assert prepared.info.metadata["user_ids"] == ["away", "u", "v"]
+    [warning] = [one for one in prepared.info.metadata["warnings"] if "without any" in one]
+    assert warning == "users without any fixation inside an image: 'away'"
     printed = capfd.readouterr().err
+    assert f"warning: {warning}" in printed
     assert "3 fixations outside their image dropped, 3 viewings left without fixations" in printed
-    assert "users without any fixation inside an image: 'away'" in printed
 
 
 def scanpaths_of(rows: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from tfds_builders.gaze_table.viewings import check_viewings
 
 # Trackers lose the place of a few fixations.
 MAX_OUTSIDE = 0.05
+_NUM_NAMED = 10
 
 
 def look(
@@ -65,6 +66,7 @@ def look(
     return plausibility.facts(gaze), [
         *warnings,
         *_check_inside(xy_frac),
+        *_check_people(xy_frac, size_px, fixations),
         *check_viewings(fixations),
     ]
 
@@ -73,6 +75,20 @@ def _check_inside(xy_frac: np.ndarray) -> list[str]:
     is_known = np.isfinite(xy_frac).all(axis=1)
     is_outside = ((xy_frac < 0) | (xy_frac >= 1)).any(axis=1) & is_known
     return warn_outside(int(is_outside.sum()), int(is_known.sum()))
+
+
+def _check_people(xy_frac: np.ndarray, size_px: np.ndarray, fixations: Fixations) -> list[str]:
+    """Names the users whose fixations are all outside of their images."""
+    xy_px = np.asarray(xy_frac * size_px, np.float32)  # As records hold it.
+    is_outside = ((xy_px < 0) | (xy_px >= size_px)).any(axis=1)  # NaN, not known, is not.
+    is_left = np.zeros(len(fixations.user_ids), bool)
+    is_left[fixations.user[~is_outside]] = True
+    lost = [fixations.user_ids[user] for user in np.flatnonzero(~is_left)]
+    if not lost:
+        return []
+    more = f" and {len(lost) - _NUM_NAMED} more" if len(lost) > _NUM_NAMED else ""
+    names = ", ".join(map(repr, lost[:_NUM_NAMED]))
+    return [f"users without any fixation inside an image: {names}{more}"]
 
 
 def warn_outside(num_outside: int, num_fixations: int) -> list[str]:

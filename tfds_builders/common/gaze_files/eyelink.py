@@ -36,7 +36,6 @@ _SATURATED_PX = 3270.0
 
 _SATURATED = "saturated far off the screen (3270)"
 _NO_PLACE = "without a place"
-_OTHER_EYE = "of the other eye"
 
 _GAZE = {"average": "AVERAGE_GAZE", "left": "LEFT_GAZE", "right": "RIGHT_GAZE"}
 
@@ -123,7 +122,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         kept = one_eye.choose(is_left, is_right, group.reshape(-1), how.eye)
         taken_eye = one_eye.in_words(kept, is_left, is_right, how.eye)
         found = found._replace(taken=found.taken + taken_eye)
-        found, codes, is_used = rows.take(found, kept, _OTHER_EYE), codes[kept], is_used[kept]
+        found, codes, is_used = rows.take(found, kept, rows.OTHER_EYE), codes[kept], is_used[kept]
         end = None if end is None else rows.take_numbers(end, kept)
     elif how.eye is not None:
         found = found._replace(

@@ -1,8 +1,10 @@
 """Fixations of all files together: joined, checked against each other, grouped by image."""
 
+import collections
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -64,7 +66,10 @@ _SHOWN_WAYS = 5
 
 
 def join(
-    name: str, parts: Sequence[tuple[Path, Rows]], notes: Sequence[str]
+    name: str,
+    parts: Sequence[tuple[Path, Rows]],
+    notes: Sequence[str],
+    left_out: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Fixations | None, list[str]]:
     """Joins the rows of all files.
 
@@ -72,6 +77,7 @@ def join(
         name: name of the format.
         parts: the files and their rows, without errors.
         notes: further notes.
+        left_out: reason -> number of rows of other files that are left out, too.
 
     Returns:
         The fixations, or None if there are errors; and the errors.
@@ -82,11 +88,16 @@ def join(
     found = [part for _, part in parts]
     first = found[0]
     for field in ("units", "frame", "y_axis", "screen_px"):
-        values = {getattr(part, field) for part in found}
+        values = collections.Counter(getattr(part, field) for part in found)
         if len(values) > 1:
+            usual, rare = values.most_common()[0][0], values.most_common()[-1][0]
+            one, other = (
+                next(path for path, part in parts if getattr(part, field) == value)
+                for value in (rare, usual)
+            )
             raise ValueError(
-                f"--table: files differ in {field} ({', '.join(map(str, values))}): build them as "
-                "data sets of their own"
+                f"--table: files differ in {field}: {one} has {rare}, and {other} has {usual}: "
+                "build them as data sets of their own"
             )
     for field in ("duration_ms", "t_ms", "shown_px"):
         lacking = [path for path, part in parts if getattr(part, field) is None]
@@ -129,7 +140,7 @@ def join(
         first.y_axis,
         first.screen_px,
         first.pixels_per_degree,
-        [*_notes(name, parts), *notes],
+        [*_notes(name, parts, left_out), *notes],
         [
             f"{count} rows read all the same: {reason}"
             for reason, count in _total([part.doubtful for _, part in parts]).items()
@@ -276,7 +287,9 @@ def _note_order(fixations: Fixations) -> list[str]:
     return []
 
 
-def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
+def _notes(
+    name: str, parts: Sequence[tuple[Path, Rows]], of_others: Mapping[str, int]
+) -> list[str]:
     """Says what the files were taken for, by which columns, and what is left out."""
     ways: dict[str, list[Path]] = {}
     for path, part in parts:
@@ -287,7 +300,7 @@ def _notes(name: str, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
         notes.append(f"{which} read as {name}" + (f": {taken}" if taken else ""))
     if rest := sum(map(len, list(ways.values())[_SHOWN_WAYS:])):
         notes.append(f"{rest} more files read in other ways; `data check` of one file says how")
-    left_out = _total([part.left_out for _, part in parts])
+    left_out = _total([*(part.left_out for _, part in parts), of_others])
     return notes + [f"{count} rows left out: {reason}" for reason, count in left_out.items()]
 
 

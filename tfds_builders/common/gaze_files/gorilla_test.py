@@ -1,5 +1,6 @@
 """Eye tracking of Gorilla."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfds_builders.common.gaze_files import gorilla
+from tfds_builders.common import gaze_files
+from tfds_builders.common.gaze_files import Options, gorilla
 from tfds_builders.common.gaze_files.containers import Opened, open_file
 from tfds_builders.common.gaze_files.how import Detection, How
 
@@ -44,6 +46,15 @@ def screens(*zones: str, trial: int = 8, screen: int = 4) -> list[str]:
 def write(path: Path, lines: list[str], header: str = HEADER) -> Opened:
     path.write_text("\n".join([header, *lines]) + "\n")
     return open_file(path)
+
+
+def test_a_file_of_other_units_is_named(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in "abc"]
+    for path, zones in zip(paths, (["300,100,500,600"], [], ["300,100,500,600"]), strict=True):
+        write(path, [line.replace("c,77,", f"c,{path.stem},") for line in screens(*zones)])
+    differ = f"files differ in units: {paths[1]} has frac, and {paths[0]} has px"
+    with pytest.raises(ValueError, match=re.escape(differ)):
+        gaze_files.read([tmp_path], Options(how=HOW, image_from="a.png"))
 
 
 def test_a_single_zone_is_the_place_of_the_picture(tmp_path: Path) -> None:

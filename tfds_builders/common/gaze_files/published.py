@@ -92,10 +92,22 @@ def read_daemons(opened: Opened, how: How) -> Rows:
     return rows.take(found, has_place[is_free], "without a place (NA)")
 
 
+def is_in_place(path: Path, name: str) -> bool:
+    """Whether a file is where a format without names of columns has those of its people.
+
+    Args:
+        path: the file.
+        name: of the format.
+    """
+    parents = path.absolute().parents
+    if name == "massvis":
+        return parents[0].name in ("enc", "rec")
+    return name == "fixatons" and len(parents) > 1 and parents[1].name == "SCANPATHS"
+
+
 def recognise_massvis(opened: Opened) -> Role:
     """Recognises `<image>/enc|rec/<user>.csv` without a line of names."""
-    is_place = opened.path.parent.name in ("enc", "rec") and opened.suffix == ".csv"
-    if not is_place:
+    if not is_in_place(opened.path, "massvis") or opened.suffix != ".csv":
         return ""
     if not opened.head.strip():
         return "beside"  # A person without a fixation.
@@ -134,9 +146,7 @@ def read_massvis(opened: Opened, how: How) -> Rows:
 
 def recognise_fixatons(opened: Opened) -> Role:
     """Recognises `SCANPATHS/<image>/<user>` with four numbers a line."""
-    path = opened.path.absolute()
-    is_place = len(path.parents) > 1 and path.parents[1].name == "SCANPATHS"
-    if not is_place or opened.suffix not in ("", ".txt"):
+    if not is_in_place(opened.path, "fixatons") or opened.suffix not in ("", ".txt"):
         return ""
     first = next((line for line in containers.split_lines(opened.head) if line.strip()), "")
     if not first:

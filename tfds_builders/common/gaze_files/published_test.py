@@ -62,6 +62,17 @@ def test_daemons_gives_fractions_from_the_bottom_without_forced_fixations(tmp_pa
     np.testing.assert_array_equal(published.read_daemons(german, How()).x.values, found.x.values)
 
 
+def test_daemons_without_a_place_is_left_out_beside_others(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", DAEMONS)
+    names, forced, _, lost, _ = DAEMONS.splitlines()
+    write(tmp_path / "b.csv", "\n".join([names, forced, lost]).replace(",7,", ",8,"))
+    found, errors = gaze_files.read([tmp_path], gaze_files.Options())
+    assert found is not None, errors
+    assert found.user_ids == ["7"]
+    [warning] = found.warnings
+    assert warning.startswith(f"{tmp_path / 'b.csv'} left out: has no row")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

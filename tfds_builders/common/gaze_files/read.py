@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, excel, plain, rows, user_from
+from tfds_builders.common.gaze_files import containers, excel, left_out, plain, rows, user_from
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.fixations import Fixations, join
 from tfds_builders.common.gaze_files.recognise import (
@@ -36,7 +36,7 @@ _NOT = ("not ", "beside the image")
 # Reasons that rows have no gaze, and those of rows that are no fixations of their own.
 _NO_GAZE = re.compile(
     r"without a (place|location|fixation|sample of gaze)\b|^saturated|that are no fixation$"
-    r"|^before the last of their fixation$"
+    r"|^before the last of their fixation$|^a marker held the gaze"
 )
 
 
@@ -60,16 +60,21 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     name, opened, notes, warnings = recognise(paths, options)
     check_taken(name, opened, options)
     parts, errors, origins, empty = [], [], [], []
+    lost: dict[left_out.Person, str] = {}
     for one in opened:
         try:
-            part, found, origin = _read_file(name, one, options)
+            part, found, origin = _read_file(name, one, options, paths)
         except rows.NoFixationError as error:
             part, found, origin = _no_rows(), [str(error)], None
+        of_file = left_out.people_of(part, one, options.where, options.user_from, paths)
         if one.path not in paths and _is_nowhere(part):
+            of_file |= dict.fromkeys(left_out.people_left([part]), "without a place")
             part = _no_rows({**part.left_out, "without a place": len(part.place)})
             found = [_no_row(part, one.path)]
         if not len(part.place):
             empty.append((one.path, part, found))
+        if len(part.place) or not _lacks_gaze(part):  # Else, the warning names the file.
+            lost = {**of_file, **lost}
         # A file that is named is not left out, unless conditions do it or its gaze is elsewhere.
         is_left_out = _may_be_empty(part) and not (_lacks_gaze(part) and one.path in paths)
         errors += found if len(part.place) or not is_left_out else []
@@ -88,7 +93,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         return None, errors
     notes += _note_empty([(path, part) for path, part, _ in empty if not _lacks_gaze(part)])
     without = [(path, error) for path, part, (error, *_) in empty if _lacks_gaze(part)]
-    warnings = [*_warn_without(without), *warnings]
+    lost_people = left_out.warn(lost, left_out.people_left(part for _, part in parts))
+    warnings = [*_warn_without(without), *lost_people, *warnings]
     origins = [origin for origin, (_, part) in zip(origins, parts, strict=True) if len(part.place)]
     parts = [(path, part) for path, part in parts if len(part.place)]
     if name not in _IMAGE_IN_PATH and options.user_from is None:
@@ -97,7 +103,11 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     notes += _note_hidden_rows(opened)
     notes += note_unread(paths)
     notes += user_from.count_people(parts, origins)
-    joined, errors = join(name, user_from.with_sessions(parts, origins), notes)
+    by_condition = {
+        reason: sum(part.left_out.get(reason, 0) for _, part, _ in empty)
+        for reason in (f"not {condition}" for condition in options.where)
+    }
+    joined, errors = join(name, user_from.with_sessions(parts, origins, paths), notes, by_condition)
     if joined is not None:
         joined = joined._replace(warnings=[*warnings, *joined.warnings])
     return joined, errors
@@ -226,7 +236,9 @@ def check_options(options: Options) -> None:
             )
 
 
-def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str], Names | None]:
+def _read_file(
+    name: str, one: Opened, options: Options, tables: Sequence[Path]
+) -> tuple[Rows, list[str], Names | None]:
     """Reads one file and applies the options that are the same for all formats.
 
     Returns:
@@ -282,7 +294,7 @@ def _read_file(name: str, one: Opened, options: Options) -> tuple[Rows, list[str
     counts = {reason: found.left_out.get(reason, 0) or num for reason, num in num_not.items()}
     found = found._replace(left_out={**found.left_out, **counts})
     found, errors = _with_all_digits(found, one.path)
-    found, origin = user_from.name_user(found, one, options.user_from)
+    found, origin = user_from.name_user(found, one, options.user_from, tables)
     if origin is not None:
         found, more = _with_all_digits(found, one.path)
         errors = errors or more

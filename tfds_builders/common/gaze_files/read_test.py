@@ -1124,7 +1124,9 @@ def test_a_file_that_is_named_is_not_left_out(tmp_path: Path) -> None:
     assert found is not None
     what = "left out: not a file of gaze in a known format"
     assert f"{text} {what}" in found.notes
-    assert found.warnings == [f"{other} {what}, with columns like those of gaze"]
+    assert found.warnings == [
+        f"{other} {what}, with columns like those of a.csv, and without 'user'"
+    ]
 
 
 @pytest.mark.parametrize(

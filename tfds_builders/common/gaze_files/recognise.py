@@ -117,8 +117,9 @@ class Options(NamedTuple):
         durations: for "table", unit of the durations: "ms", "s", "us" or "ns".
         times: for "table", unit of the starts, alike.
         user_from: a regular expression with one group, or groups named `user` and `session`:
-            searched in the name of the person, or in the name and then the path of the file where
-            the file has no name of the person; None: the name as it is.
+            searched in the name of the person, or in the name and then the path of the file below
+            the folder that is given where the file has no other name of the person; None: the
+            name as it is.
         image_from: a template such as "dzw-{TRIAL_INDEX}.png": columns of the file in braces, also
             {file} and {folder}; None: the image is in the file.
         how: options of the formats.
@@ -291,7 +292,7 @@ def recognise(
             f"{chosen[0].path} is: leave it out"
         )
     for of_one in other_files:
-        reasons = (unknown_files.resembles_gaze(one, chosen) for one in of_one)
+        reasons = (unknown_files.resembles_gaze(one, chosen, name) for one in of_one)
         why = next(filter(None, reasons), "")
         of_file = warnings if why else notes
         of_file.append((of_one[0].path, f" left out: not a file of gaze in a known format{why}"))
@@ -436,8 +437,8 @@ def _choose_sheet(
     if len(sheets) == 1:
         return sheets[0], "", []
     path = sheets[0].path
-    roles = [_recognise_file(one, options)[1] for one in sheets]
-    tables = [one for one, role in zip(sheets, roles, strict=True) if role in _WITH_GAZE]
+    found = {one.sheet: _recognise_file(one, options) for one in sheets}
+    tables = [one for one in sheets if found[one.sheet][1] in _WITH_GAZE]
     names = ", ".join(repr(one.sheet) for one in tables or sheets)
     if len(tables) > 1:
         raise ValueError(
@@ -446,7 +447,8 @@ def _choose_sheet(
         )
     if tables:
         others = [one for one in sheets if one is not tables[0]]
-        why = {one.sheet: unknown_files.resembles_gaze(one, tables) for one in others}
+        name, _ = found[tables[0].sheet]
+        why = {one.sheet: unknown_files.resembles_gaze(one, tables, name) for one in others}
         left_out = ", ".join(repr(sheet) for sheet, reason in why.items() if not reason)
         note = f": sheet {names} read" + (f", sheets left out: {left_out}" if left_out else "")
         doubtful = [

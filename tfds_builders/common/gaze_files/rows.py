@@ -57,6 +57,9 @@ FIRST_LONG = 1e15  # Spreadsheets hold 15 digits.
 FIRST_INEXACT = 2.0**53  # As float64, this may also be 2**53 + 1.
 _POWER = "e0"  # Of 512.125e0, where the point is no mark between thousands.
 _NUM_FIRST = 1000
+# Reasons for rows that are left out. A row of the other eye is no lack of gaze.
+OTHER_EYE = "of the other eye"
+NO_FIXATION = "without a fixation"
 _MAX_KINDS = 6
 
 
@@ -86,6 +89,22 @@ class Numbers(NamedTuple):
     is_wrong: np.ndarray
 
 
+class LeftOut(NamedTuple):
+    """Rows that are left out, and whose they are.
+
+    Attributes:
+        place: int64 [n], row of the file, from 1.
+        user: names of the people; None: the file does not say.
+        session: names of the sessions; None: the file does not say.
+        reason: why they are left out.
+    """
+
+    place: np.ndarray
+    user: Names | None
+    session: Names | None
+    reason: str
+
+
 class Rows(NamedTuple):
     """The fixations of one file, one row each, in the order of the file.
 
@@ -109,6 +128,7 @@ class Rows(NamedTuple):
         is_samples: whether the rows are samples of gaze, not fixations.
         taken: what was read from which columns, for a message.
         left_out: reason -> number of rows that are left out.
+        whose: rows that are left out for lack of gaze or of an image, with their people.
         doubtful: reason -> number of rows that are read although something speaks against them.
         cells: columns of the file by their names here, for messages about wrong cells.
         place_text: place -> place in words, for messages; None: "row N".
@@ -133,6 +153,7 @@ class Rows(NamedTuple):
     is_samples: bool = False
     taken: str = ""
     left_out: Mapping[str, int] = MappingProxyType({})
+    whose: tuple[LeftOut, ...] = ()
     doubtful: Mapping[str, int] = MappingProxyType({})
     cells: Mapping[str, pa.ChunkedArray] = MappingProxyType({})
     place_text: Callable[[int], str] | None = None
@@ -416,13 +437,17 @@ def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
     Args:
         rows: the rows.
         kept: bool [n], or indices of the rows.
-        reason: why the others are left out; "": they are not counted.
+        reason: why the others are left out; "": they are no fixations and are not counted.
     """
     kept = np.flatnonzero(kept) if kept.dtype == bool else kept
     num_left_out = len(rows.place) - len(kept)
-    left_out = rows.left_out
+    left_out, whose = rows.left_out, rows.whose
     if reason and num_left_out:
         left_out = {**left_out, reason: left_out.get(reason, 0) + num_left_out}
+    if num_left_out and reason != OTHER_EYE:
+        is_left_out = np.ones(len(rows.place), bool)
+        is_left_out[kept] = False
+        whose = (*whose, without_gaze(rows, np.flatnonzero(is_left_out), reason or NO_FIXATION))
     return rows._replace(
         place=rows.place[kept],
         image=take_names(rows.image, kept),
@@ -438,7 +463,20 @@ def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
         other_users={
             name: Names(names.codes[kept], names.names) for name, names in rows.other_users.items()
         },
+        whose=whose,
     )
+
+
+def without_gaze(rows: Rows, at: np.ndarray, reason: str) -> LeftOut:
+    """Returns whose some rows are.
+
+    Args:
+        rows: the rows.
+        at: int64 [k], indices of the rows that are left out.
+        reason: why they are left out.
+    """
+    user, session = take_names(rows.user, at), take_names(rows.session, at)
+    return LeftOut(rows.place[at], user, session, reason)
 
 
 def run_starts(*keys: np.ndarray) -> np.ndarray:

@@ -92,6 +92,7 @@ def read_coco_json(opened: Opened, how: How) -> Rows:
             f"y from 'X' and 'Y' (pixels of the picture){duration}"
         ),
         left_out={"a viewing without a fixation": num_empty} if num_empty else {},
+        whose=(rows.LeftOut(rows.places(len(scanpaths)), user, None, rows.NO_FIXATION),),
         place_text=lambda place: f"object {place}",
     )
 
@@ -276,7 +277,7 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     found = rows.take(found, is_fixation)._replace(
         left_out=unknown | ({"events that are no fixation": num_others} if num_others else {})
     )
-    found = rows.take(found, is_of_eye[found.place - 1], "of the other eye")
+    found = rows.take(found, is_of_eye[found.place - 1], rows.OTHER_EYE)
     return rows.take(found, np.isfinite(xy[found.place - 1]).all(axis=1), "without a location")
 
 

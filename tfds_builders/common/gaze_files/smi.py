@@ -41,7 +41,6 @@ _OTHER_CATEGORIES = frozenset(
 _EVENT_KIND = re.compile(r"(?!(?:Fixation|Saccade|Blink) [LR]\b)(\w+ [LRB])[\t,]")
 
 _NO_PLACE = "without a place"
-_OTHER_EYE = "of the other eye"
 _SEVERAL = "several images in the trial"
 # A trial is hardly longer.
 _NEAR_US = 60e6
@@ -177,7 +176,7 @@ def _read_events(opened: Opened, how: How) -> Rows:
     unknown = rows.names_of([match[1] for match in map(_EVENT_KIND.match, lines) if match])
     found = found._replace(left_out=rows.unknown_kinds(names[0], unknown, (), ()))
     is_early = (end.values < shown_us)[kept]
-    found, is_several = rows.take(found, kept, _OTHER_EYE), is_several[kept]
+    found, is_several = rows.take(found, kept, rows.OTHER_EYE), is_several[kept]
     found, is_early = rows.take(found, ~is_several, _SEVERAL), is_early[~is_several]
     found = rows.take(found, ~is_early, "before the trial's picture (# Message)")
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
@@ -346,7 +345,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         kept = one_eye.choose(is_left, is_right, group, how.eye)
         taken_eye = one_eye.in_words(kept, is_left, is_right, how.eye)
         found = found._replace(taken=found.taken + taken_eye)
-        found, group = rows.take(found, kept, _OTHER_EYE), group[kept]
+        found, group = rows.take(found, kept, rows.OTHER_EYE), group[kept]
     elif how.eye is not None:
         found = found._replace(
             taken=f"{found.taken}, the eye not known without a column Eye L/R (--eye {how.eye})"

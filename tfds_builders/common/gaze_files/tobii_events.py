@@ -350,6 +350,7 @@ def make_rows(
         y=y,
         duration_ms=_durations(opened, table, columns, row),
         t_ms=t_ms,
+        whose=(rows.LeftOut(rows.places(table.num_rows), user, session, rows.NO_FIXATION),),
         **{**more, "taken": ", ".join([*more.get("taken", ()), *filter(None, taken)])},
     )
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tfds_builders.common import gaze_files
-from tfds_builders.common.gaze_files import Options
+from tfds_builders.common.gaze_files import Options, unknown_files
+from tfds_builders.common.gaze_files.example_files import write
 from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
 
 
@@ -37,9 +38,36 @@ from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
         ("fixatons", "SCANPATHS/a/p2", "500 400 .25\n", "without a line of names"),
         ("fixatons", "SCANPATHS/a/p2", "500,400,0,.25\n", "without a line of names"),
         ("eyelink-asc", "p2.asc", "EFIX\n", "named like one"),
+        ("fixatons", "SCANPATHS/a/p2", "hello\n", "in the place of one"),
+        ("massvis", "a/enc/p2.csv", "hello\n", "in the place of one"),
+        *(
+            ("table", "b.csv", f"{columns}\n", "columns like those of ")
+            for columns in (
+                "image,user,posx,posy",
+                "image,user,FixationX,FixationY",
+                "image,user,x [px],y [px]",
+                "image,who,X (px),Y (px)",
+                "image,user,avg_x,avg_y",
+                "image,user,fixation_x_px,fixation_y_px",
+                "image,user,FPOGX,FPOGY",
+                "image,user,x1,y1",
+                "picture,vp,x,y",
+                "image,user,duration_ms",
+            )
+        ),
+        (
+            "gazepoint",
+            "p2_fixations.csv",
+            EXAMPLES["gazepoint"][1].replace("FPOGX", "foo"),
+            "'FPOGX'",
+        ),
+        ("table", "b.tsv", "", "empty"),
+        ("table", "b.mat", "broken", "damaged"),
         # Lists of people, of areas and of answers, logs, and a trial report hold no gaze.
         ("table", "people.csv", "user,age\np1,30\n", ""),
         ("table", "areas.csv", "image,x,y,width,height\na.jpg,1,2,3,4\n", ""),
+        ("table", "corners.csv", "image,x1,y1,x2,y2,label\na.jpg,1,2,3,4,a\n", ""),
+        ("table", "images.csv", "image,width,height\na.jpg,3,4\n", ""),
         ("table", "answers.csv", "user,image,answer\np1,a.jpg,3\n", ""),
         ("table", "log.csv", "2020,1 start\n", ""),
         ("table", "notes.txt", "1 2 3\n", ""),
@@ -58,3 +86,28 @@ def test_files_that_resemble_gaze_have_a_warning(
     what = f"{tmp_path / other} left out: not a file of gaze in a known format"
     [line] = [line for line in (*found.notes, *found.warnings) if line.startswith(what)]
     assert (why in line, line in found.warnings) == (True, bool(why))
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "text"),
+    [
+        ("table", "electrodes.tsv", "name\tx\ty\tz\n"),
+        ("table", "participants.tsv", "participant_id\tage\n"),
+        ("pupil-cloud", "gaze.csv", "recording id,gaze x [px],gaze y [px]\n"),
+        ("pupil-cloud", "blinks.csv", "recording id,start timestamp [ns],duration [ms]\n"),
+        ("pupil-core", "gaze_positions.csv", "gaze_timestamp,norm_pos_x,norm_pos_y\n"),
+    ],
+)
+def test_companions_of_an_export_hold_no_gaze(
+    name: str, other: str, text: str, tmp_path: Path
+) -> None:
+    opened = [write(tmp_path / path, content) for path, content in (EXAMPLES[name], (other, text))]
+    assert unknown_files.resembles_gaze(opened[1], opened[:1], name) == ""
+
+
+def test_a_report_without_places_resembles_the_others(tmp_path: Path) -> None:
+    names = "RECORDING_SESSION_LABEL,picture,{}CURRENT_FIX_DURATION,CURRENT_FIX_START\n"
+    first = write(tmp_path / "a.csv", names.replace("{}", "CURRENT_FIX_X,CURRENT_FIX_Y,"))
+    other = write(tmp_path / "b.csv", names.replace("{}", ""))
+    why = unknown_files.resembles_gaze(other, [first], "eyelink-report")
+    assert why == ", with columns like those of a.csv, and without 'CURRENT_FIX_X'"

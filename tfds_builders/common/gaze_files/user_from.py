@@ -13,8 +13,16 @@ from tfds_builders.common.gaze_files.fixations import natural_key
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
 
-def name_user(found: Rows, one: Opened, pattern: str | None) -> tuple[Rows, Names | None]:
+def name_user(
+    found: Rows, one: Opened, pattern: str | None, tables: Sequence[Path]
+) -> tuple[Rows, Names | None]:
     """Takes the person, and if given the session, out of a name or the path.
+
+    Args:
+        found: the rows of the file.
+        one: the file.
+        pattern: a regular expression, see `Options.user_from`; None: names are as they are.
+        tables: the files and folders that are given; folders above them name no person.
 
     Returns:
         The rows, and the names that the persons are taken from; None: names are as they were.
@@ -27,17 +35,18 @@ def name_user(found: Rows, one: Opened, pattern: str | None) -> tuple[Rows, Name
     is_in_path = names is None or len(names.names) < 2
     if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
         # A folder may have a name of the same form as the file.
-        is_in_name = re.search(pattern, one.path.name)
-        names = rows.one_name(
-            one.path.name if is_in_name else one.path.as_posix(), len(found.place)
-        )
+        below = path_below(one.path, tables)
+        fitting = [text for text in (one.path.name, below) if re.search(pattern, text)]
+        if fitting or names is None:
+            names = rows.one_name(fitting[0] if fitting else below, len(found.place))
     users, sessions = [], []
     for name in names.names:
         match = re.search(pattern, name)
         if match is None:
+            what = "the name of the file" if found.user is None else "user"
             raise ValueError(
-                f"{one.path}: --user-from {pattern!r} does not fit {name!r}, expected a pattern "
-                "that fits the name of each person"
+                f"{one.path}: --user-from {pattern!r} does not fit {what} {name!r}, expected a "
+                "pattern that fits the name of each person, or the path of the file below --table"
             )
         groups = match.groupdict()
         number = next((n for n in _numbered(match.re) if match[n] is not None), 0)
@@ -55,13 +64,24 @@ def name_user(found: Rows, one: Opened, pattern: str | None) -> tuple[Rows, Name
     return found, names
 
 
+def path_below(path: Path, tables: Sequence[Path]) -> str:
+    """Returns the path of a file from the names of the files and folders that are given.
+
+    Example:
+        >>> path_below(Path("p1/t/ann/1.csv"), [Path("p1/t")])
+        't/ann/1.csv'
+    """
+    folder = os.path.commonpath([os.path.abspath(table / os.pardir) for table in tables])
+    return Path(os.path.relpath(os.path.abspath(path), folder)).as_posix()
+
+
 def _numbered(pattern: re.Pattern[str]) -> list[int]:
     """Returns the numbers of the groups without a name."""
     return sorted(set(range(1, pattern.groups + 1)) - set(pattern.groupindex.values()))
 
 
 def with_sessions(
-    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None]
+    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None], tables: Sequence[Path]
 ) -> list[tuple[Path, Rows]]:
     """Takes longer names for sessions, where one person has several of them and no session.
 
@@ -85,14 +105,14 @@ def with_sessions(
         return list(parts)
     folder = os.path.commonpath([path.absolute().parent for path, _ in parts])
     return [
-        (path, part._replace(session=_below(folder, path, origin)))
+        (path, part._replace(session=_below(folder, path, origin, tables)))
         for (path, part), origin in zip(parts, origins, strict=True)
     ]
 
 
-def _below(folder: str, path: Path, origin: Names | None) -> Names | None:
+def _below(folder: str, path: Path, origin: Names | None, tables: Sequence[Path]) -> Names | None:
     """Returns a path as it is below the folder of all files, so that no name says where that is."""
-    if origin is None or origin.names != rows.one_name(path.as_posix(), 1).names:
+    if origin is None or origin.names != rows.one_name(path_below(path, tables), 1).names:
         return origin
     name = path.absolute().relative_to(folder).as_posix()
     return rows.one_name(name, len(origin.codes))

@@ -101,7 +101,9 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
             if trial is not None:
                 trials.append(trial)
     if not trials:
-        raise ValueError(f"{path} has no trial with {_GAZE}, expected gaze in at least one")
+        raise rows.NoFixationError(
+            f"{path} has no trial with {_GAZE}, expected gaze in at least one"
+        )
     has_pictures = any(trial.image for trial in trials)
     if has_pictures:
         trials = _without(trials, lambda one: one.image, "without a picture", left_out)
@@ -134,6 +136,10 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     selectors = ", ".join(dict.fromkeys(repr(trial.selector) for trial in trials))
     unfit = list(dict.fromkeys(repr(one) for trial in trials for one in trial.unfit))
     more = f" and {len(unfit) - _MOST_NAMED} more" if len(unfit) > _MOST_NAMED else ""
+    whose: tuple[rows.LeftOut, ...] = ()
+    if column:  # People may have trials without gaze only.
+        people_of_trials = rows.names_of([_text(one.get(column)) for one in values])
+        whose = (rows.LeftOut(rows.places(len(values)), people_of_trials, None, rows.NO_FIXATION),)
     found = Rows(
         place=place,
         image=_repeat(image, lengths) if has_pictures else None,
@@ -146,6 +152,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         shown_px=np.repeat(np.array(shown, float), lengths, axis=0) if has_places else None,
         frame="screen",
         left_out=left_out,
+        whose=whose,
         taken=(
             ("image from 'stimulus'" if has_pictures else "no image in 'stimulus'")
             + (f", person from {column!r}" if column else ", person from the name of the file")

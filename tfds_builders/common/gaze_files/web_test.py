@@ -225,6 +225,22 @@ def test_a_file_that_conditions_empty_is_left_out_beside_others(tmp_path: Path) 
     assert note in found.notes
 
 
+def test_a_file_without_gaze_is_left_out_beside_others(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", trials(subject="p1"))
+    # Of the users in a file, the second one has no sample.
+    values = [trial(number, "b.png", [], subject=user) for number, user in ((1, "p2"), (2, "p3"))]
+    write_json(tmp_path / "b.json", values)
+    write_json(tmp_path / "c.json", [trial(1, "c.png", gaze((300, 100)), subject="p4"), values[1]])
+    found, errors = gaze_files.read([tmp_path], Options(how=HOW))
+    assert found is not None, errors
+    assert found.user_ids == ["p1", "p4"]
+    assert [warning.partition(" left out")[0] for warning in found.warnings] == [
+        str(tmp_path / "b.json"),
+        "users",
+    ]
+    assert "'p3' (without a fixation)" in found.warnings[1]
+
+
 def test_the_person_is_from_columns_that_agree(tmp_path: Path) -> None:
     values = [*trials(run_id=1, PROLIFIC_PID="a", session=2), *trials(run_id=2, PROLIFIC_PID="b")]
     found = web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
