@@ -185,6 +185,7 @@ def read_table(
     delimiter: str | None = None,
     numbers: Collection[str] = (),
     names_in: Collection[str] = (),
+    may_nest: bool = False,
 ) -> pa.Table:
     """Reads a table with one line of names.
 
@@ -199,6 +200,7 @@ def read_table(
         numbers: columns of a text to read as numbers if all their cells are numbers, which takes
             less memory.
         names_in: columns of a text to read as codes of few names, likewise.
+        may_nest: whether the named columns may hold lists and objects.
 
     Returns:
         The columns. All other columns of a text are texts; an empty cell is "".
@@ -230,8 +232,28 @@ def read_table(
             )
     if names is not None:
         table = _select(table, names)
+        if not may_nest:
+            check_flat(opened.path, table, names)
     _check_unique(opened.path, table.column_names)
     return table
+
+
+def keys_of_json(opened: Opened) -> set[str]:
+    """Returns the keys of all objects at the start of a JSON file."""
+    return set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
+
+
+def check_flat(path: Path, table: pa.Table, names: Collection[str]) -> None:
+    """Checks that no column of a table holds lists or objects.
+
+    Raises:
+        ValueError: one of the named columns does.
+    """
+    for field in table.schema:
+        if field.name in names and pa.types.is_nested(field.type):
+            raise ValueError(
+                f"{path} has lists or objects in column {field.name!r}, expected texts or numbers"
+            )
 
 
 def first_lines(opened: Opened) -> list[tuple[str, ...]]:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tfds_builders.common.gaze_files import containers
 
 
@@ -17,3 +19,7 @@ def test_texts_of_json_lines_are_no_times(tmp_path: Path) -> None:
     table = containers.read_table(containers.open_file(path))
     assert table.to_pylist() == rows
     assert table.column_names == ["user", "x", "days"]
+    with pytest.raises(
+        ValueError, match=r"a.jsonl has lists or objects in column 'days', expected"
+    ):
+        containers.read_table(containers.open_file(path), {"user", "days"})

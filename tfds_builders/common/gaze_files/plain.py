@@ -179,8 +179,8 @@ def _out_of_order(
 ) -> dict[str, int]:
     """Counts rows before which a column that numbers the fixations of a viewing falls.
 
-    Only viewings whose rows all have a number of their own are looked at: a column with a number
-    twice in a viewing numbers something else there.
+    A row without a number is not looked at, nor is a viewing with a number twice: the column
+    numbers something else there.
 
     Args:
         opened: the table.
@@ -203,14 +203,15 @@ def _out_of_order(
     counts = {}
     for name in names:
         column = containers.read_table(opened, {name})[name]
-        number = rows.numbers_of(column, decimal_comma=opened.decimal_comma).values[fits]
-        of_viewing = [key[fits] for key in keys]
+        number = rows.numbers_of(column, decimal_comma=opened.decimal_comma).values
+        is_used = fits & np.isfinite(number)
+        number, of_viewing = number[is_used], [key[is_used] for key in keys]
         order = np.lexsort(tuple(of_viewing))  # Stable: the rows of a viewing stay in their order.
         starts = rows.run_starts(*(key[order] for key in of_viewing))
         viewing = np.cumsum(starts) - 1
         by_number = np.lexsort((number[order], viewing))
         keys_by_number = viewing[by_number], number[order][by_number]
-        is_same = ~rows.run_starts(*keys_by_number) | ~np.isfinite(keys_by_number[1])
+        is_same = ~rows.run_starts(*keys_by_number)
         is_other = np.zeros(len(starts), bool)  # Of each viewing.
         is_other[viewing[by_number][is_same]] = True
         is_fall = ~starts[1:] & (np.diff(number[order]) < 0)

@@ -250,7 +250,7 @@ def recognise(
         warnings += [(path, words) for words in doubtful]
         all_opened.append(one)
         name, role = _recognise_file(one, options)
-        if name == "coco-json" and path not in paths and not scanpaths.keys_of_json(one):
+        if name == "coco-json" and path not in paths and not containers.keys_of_json(one):
             of_file = notes if unknown_files.is_document(path) else warnings
             of_file.append((path, " left out: has no row, expected one for each fixation"))
         elif role:

@@ -42,15 +42,10 @@ def recognise_coco_json(opened: Opened) -> Role:
     """Recognises a JSON list of scanpaths by its keys."""
     if opened.suffix != ".json":
         return ""
-    keys = keys_of_json(opened)
+    keys = containers.keys_of_json(opened)
     # Of JSON without keys, the reader says what is wrong.
     is_scanpaths = len(keys.intersection(_SCANPATH_KEYS)) > 2 or not keys
     return "fixations" if is_scanpaths else ""
-
-
-def keys_of_json(opened: Opened) -> set[str]:
-    """Returns the keys of all objects at the start of a JSON file."""
-    return set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
 
 
 def read_coco_json(opened: Opened, how: How) -> Rows:
@@ -209,6 +204,8 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     """
     path = opened.path
     table = containers.read_table(opened)
+    texts = {name for name in table.column_names if not name.startswith("location")}
+    containers.check_flat(path, table, texts)
     table = plain.with_one_mark(opened, table, _NUMBER_COLUMNS, how.where)
     fits = _fits(opened, how, table.num_rows)
     name = rows.names_of(table["name"])

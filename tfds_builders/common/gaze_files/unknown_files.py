@@ -72,7 +72,8 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
     if alike and published.is_in_place(one.path, format_):
         return ", and in the place of one"
     # A title may be before the line of names.
-    for columns in (one.columns, *containers.first_lines(one)):
+    lines = [tuple(containers.keys_of_json(one))] if one.suffix == ".json" else []
+    for columns in (one.columns, *(lines or containers.first_lines(one))):
         names = _folded(columns)
         for other in chosen:
             known = _folded(other.columns)
@@ -81,7 +82,7 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
             is_of_fixations = any(map(_OF_FIXATIONS.search, shared)) and not _are_areas(columns)
             if share >= (_HALF if is_of_fixations else _MOST):
                 of_other = f"columns like those of {other.path.name}"
-                below = "" if columns is one.columns else " in a line below the first"
+                below = "" if columns is one.columns or lines else " in a line below the first"
                 return f", with {of_other}{_difference(columns, other.columns) or below}"
         if plain.resembles_gaze(columns) or (_pairs(columns) and not _are_areas(columns)):
             return ", with columns like those of gaze"

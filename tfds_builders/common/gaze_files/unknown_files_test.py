@@ -28,6 +28,7 @@ from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
             "in a line below the first",
         ),
         ("table", "b.csv", "picture,user,x,y,duration_ms\n", "and without 'image'"),
+        ("table", "b.json", '{"image": {"0": 1}, "user": {}, "x": {}, "y": {}}', "of gaze.csv"),
         ("table", "b.csv", "stimulus,subject,FX,FY\n", "columns like those of gaze"),
         (
             "table",

@@ -179,7 +179,7 @@ def _read_trials(opened: Opened) -> list[Mapping[str, Any]]:
         known = (_GAZE, _TARGETS, "stimulus", "trial_type", *_ORDERS)
         names = {name for name in opened.columns if name in known or _is_person(name)}
         names |= {name for name in opened.columns if _plain(name) in _SESSIONS}
-        return containers.read_table(opened, names).to_pylist()
+        return containers.read_table(opened, names, may_nest=True).to_pylist()
     values = containers.json_objects(containers.read_json(opened))
     if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
         raise ValueError(f"{opened.path} is not JSON of jsPsych, expected a list of objects")
