@@ -69,5 +69,6 @@ def _export(arguments: argparse.Namespace) -> None:
 def _list_models(arguments: argparse.Namespace) -> None:  # noqa: ARG001
     for name, folder in shipped_models().items():
         num_bytes = sum(one.stat().st_size for one in folder.iterdir())
-        about = (folder / CARD_FILE).read_text().split("\n\n")[2].replace("\n", " ")
+        card = (folder / CARD_FILE).read_text()
+        about = card.partition("\n## ")[0].rstrip().split("\n\n")[-1].replace("\n", " ")
         print(f"{name:<12} {num_bytes / 1e6:.1f} MB  {about}")

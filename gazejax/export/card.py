@@ -149,8 +149,9 @@ def _comparison(calibration: Mapping[str, Any]) -> str:
     if not text:
         return "\nThe model is not calibrated, and neither compares nor identifies people.\n"
     return (
-        f"{text}\n`compare` and `identify` take a probability from the curves of the two n beside "
-        "the one at hand; beyond\nthe least and the most n of the table, from the nearest curve.\n"
+        f"{text}\n`within`: of one session, or of recordings that may be of one; `across`: of two "
+        "sessions.\n`compare` and `identify` take a probability from the curves of the two n "
+        "beside the one at hand; beyond\nthe least and the most n of the table, from the nearest curve.\n"
     )
 
 
