@@ -151,7 +151,8 @@ def _comparison(calibration: Mapping[str, Any]) -> str:
     return (
         f"{text}\n`within`: of one session, or of recordings that may be of one; `across`: of two "
         "sessions.\n`compare` and `identify` take a probability from the curves of the two n "
-        "beside the one at hand; beyond\nthe least and the most n of the table, from the nearest curve.\n"
+        "beside the one at hand; beyond\nthe least and the most n of the table, from the nearest "
+        "curve.\n"
     )
 
 
