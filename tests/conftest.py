@@ -17,11 +17,13 @@ import jax
 from jaxtyping import install_import_hook
 
 PACKAGE = Path(__file__).parent.parent / "gazejax"
-# Shapes are checked in all modules but `api`, which has its own checks and its own messages.
+# Shapes are checked in all modules but `api`, which has its own checks and its own messages. The
+# checks take a tenth of the time, so that long tests leave them to others of the same functions.
 CHECKED = [
     f"gazejax.{path.stem}" for path in PACKAGE.iterdir() if path.stem not in ("api", "__init__")
 ]
-install_import_hook(CHECKED, "beartype.beartype").__enter__()
+if os.environ.get("GAZEJAX_TESTS_CHECK_SHAPES") != "no":
+    install_import_hook(CHECKED, "beartype.beartype").__enter__()
 
 import pytest
 
