@@ -1,5 +1,6 @@
 """Who is it? Calibrated comparison of embeddings, of one encoder."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -111,7 +112,11 @@ def compare_embeddings(
     Raises:
         TypeError, ValueError: see `Model.compare`.
     """
-    return _compare(comparer, pair, names)[0]
+    comparison, _ = _compare(comparer, pair, names)
+    if _is_not_calibrated_for(comparer, *pair):
+        a, b = (", ".join(map(repr, one.sessions)) for one in pair)
+        _warn_of_sessions(f"the two embeddings are of different sessions, {a} and {b}")
+    return comparison
 
 
 def _compare(
@@ -159,6 +164,22 @@ def _table(comparer: Comparer, a: Embedding, b: Embedding) -> Literal["within", 
     return "across" if "across" in comparer.calibration and not is_shared else "within"
 
 
+def _is_not_calibrated_for(comparer: Comparer, a: Embedding, b: Embedding) -> bool:
+    """Whether two embeddings are known to be of different sessions, of which no pair is known."""
+    is_apart = bool(a.sessions and b.sessions) and not set(a.sessions) & set(b.sessions)
+    return is_apart and _table(comparer, a, b) == "within"
+
+
+def _warn_of_sessions(which: str) -> None:
+    """Warns the caller of `Model.compare` or `Model.identify`."""
+    warnings.warn(
+        f"{which}; the probability is calibrated on pairs within a session only, and need not hold "
+        "across sessions",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
 def identify_embedding(
     comparer: Comparer, probe: Any, gallery: Any, k: Any, *, in_gallery: Any
 ) -> Identification:
@@ -183,6 +204,10 @@ def identify_embedding(
         _compare(comparer, (probe, one), ("probe", f"gallery[{user!r}]"))
         for user, one in users.items()
     ]
+    apart = [user for user, one in users.items() if _is_not_calibrated_for(comparer, probe, one)]
+    if apart:
+        more = f" and {len(apart) - 1} more" if len(apart) > 1 else ""
+        _warn_of_sessions(f"probe and gallery[{apart[0]!r}]{more} are of different sessions")
     # With their limit, the odds of several users would be equal.
     odds = np.array([unlimited for _, unlimited in compared])
     weights = _weights(odds, in_gallery)
