@@ -112,13 +112,13 @@ def _text(probability: float) -> str:
     """A probability; at the limit of what pairs of a few users can show, that limit.
 
     Example:
-        >>> _text(0.25), _text(10_000 / 10_001), _text(1e-9), _text(0.0)
-        ('0.250', '>= 0.9999', '<= 0.0001', '0.000')
+        >>> _text(0.25), _text(10_000 / 10_001), _text(0.0)
+        ('0.250', '>= 0.9999', '<= 0.0001')
     """
     rounding = 1e-9
-    if MOST_PROBABILITY - rounding <= probability < 1:
+    if MOST_PROBABILITY - rounding <= probability:
         return f">= {MOST_PROBABILITY:.4f}"
-    if 0 < probability <= 1 - MOST_PROBABILITY + rounding:
+    if probability <= 1 - MOST_PROBABILITY + rounding:
         return f"<= {1 - MOST_PROBABILITY:.4f}"
     return f"{probability:.3f}"
 
