@@ -1,6 +1,6 @@
 """Checks of the arguments of `api`, and what checks of arrays share."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,9 +82,10 @@ def check_fixations(xy_px: Any, image: np.ndarray, name: str) -> Float[np.ndarra
     return xy_px / [width, height]
 
 
-def checked_list(values: Any, name: str) -> list[Any]:
-    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str):
-        raise TypeError(f"{name} is of type {type(values).__name__}; allowed: a list of arrays")
+def checked_list(values: Any, name: str, what: str = "a list of arrays") -> list[Any]:
+    is_list = isinstance(values, Sequence | ValuesView | np.ndarray)
+    if not is_list or isinstance(values, str):
+        raise TypeError(f"{name} is of type {type(values).__name__}; allowed: {what}")
     return list(values)
 
 

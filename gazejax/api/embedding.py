@@ -113,9 +113,12 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
 
         Raises:
             ValueError: if the path ends otherwise.
+            FileNotFoundError: if its folder does not exist.
             OSError: if the file cannot be written.
         """
         path = checked_path(path, "path")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"path is {path}; the folder {path.parent} does not exist")
         known = {
             "user": self.user,
             "num_images": self.num_images,

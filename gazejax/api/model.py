@@ -175,7 +175,7 @@ class Model:
             sessions: names of the recording sessions of each user; None: not known.
 
         Returns:
-            The embedding of each user, as `embed` returns it.
+            The embedding of each user, as `embed` returns it, with the name of the user.
 
         Raises:
             TypeError, ValueError: see `embed`; the message names the user and the argument.
@@ -206,8 +206,8 @@ class Model:
                 on it.
 
         Returns:
-            The embedding of each user, as `embed` returns it. Without: users of whom the filters
-            of the training leave no fixation.
+            The embedding of each user, as `embed_many` returns it. Without: users of whom the
+            filters of the training leave no fixation.
 
         Raises:
             TypeError, ValueError: see `embed`; the message names the user and the argument.
@@ -240,14 +240,14 @@ class Model:
         tally = Tally()
         found = embed_pairs(self._embed_pairs, self._trained.encoder, tally.count(pairs))
         warn_of_length(self._trained.gaze_source.get("viewings", {}), tally.measure())
-        digest = self.encoder_digest
         return {
             user: Embedding(
                 rows.mean(axis=0),
-                digest,
+                self.encoder_digest,
                 len(tally.images[user]),
                 sessions.get(user, ()),
                 tally.has_durations[user],
+                str(user),
             )
             for user, rows in found.items()
         }
@@ -297,13 +297,13 @@ class Model:
             embeddings: of each user, at least one; see `predict`.
 
         Returns:
-            An iterator over the images: a map of each user, of the image's size and summing to 1,
-            float32. Images are checked as their turn comes.
+            An iterator: of each image, in turn, a map of each user, float32, of its size and sum 1.
 
         Raises:
             TypeError, ValueError: see `predict`; the message names the argument.
         """
-        vectors = self._vectors(checked_list(embeddings, "embeddings"))
+        allowed = "a list of Embedding or a 2-D array"
+        vectors = self._vectors(checked_list(embeddings, "embeddings", allowed))
         stream = checked_stream(images, "images", "images")
         return (
             self._predict(checked_image(image, f"images[{number}]"), vectors, None)

@@ -1,5 +1,6 @@
 """Who is it? Calibrated comparison of embeddings, of one encoder."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +21,7 @@ from gazejax.workdir.trained import Trained
 
 # Ten thousand to one: pairs of a few users cannot show that a pair is more certain than that.
 _MOST_LOG_ODDS = float(np.log(1e4))
+MOST_PROBABILITY = float(special.expit(_MOST_LOG_ODDS))
 
 
 class Comparison(NamedTuple):
@@ -59,7 +61,8 @@ class Identification(NamedTuple):
     Attributes:
         matches: the most probable users of the gallery first.
         none_probability: that the probe is of no user of the gallery. It and the probabilities of
-            all users of the gallery add to 1.
+            all users of the gallery add to 1. The gaze makes none of them larger than odds of ten
+            thousand to one; users are ranked by the odds before this limit.
     """
 
     matches: tuple[Match, ...]
@@ -107,6 +110,21 @@ def compare_embeddings(
         names: of the two in an error.
 
     Raises:
+        TypeError, ValueError: see `Model.compare`.
+    """
+    comparison, _ = _compare(comparer, pair, names)
+    if _is_not_calibrated_for(comparer, *pair):
+        a, b = (", ".join(map(repr, one.sessions)) for one in pair)
+        _warn_of_sessions(f"the two embeddings are of different sessions, {a} and {b}")
+    return comparison
+
+
+def _compare(
+    comparer: Comparer, pair: tuple[Any, Any], names: tuple[str, str]
+) -> tuple[Comparison, float]:
+    """Compares two embeddings; also returns the log odds without their limit.
+
+    Raises:
         TypeError: if one is no `Embedding`.
         ValueError: if one is of another encoder, or the model is not calibrated.
     """
@@ -134,16 +152,32 @@ def compare_embeddings(
     table = _table(comparer, a, b)
     # The embedding of n images varies as 1 / n.
     number = 2 / (1 / a.num_images + 1 / b.num_images)
-    found = log_odds(comparer.calibration[table], score, number)
-    found = min(max(found, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
-    return Comparison(
-        float(special.expit(found)), found, score, distance, (a.num_images, b.num_images), table
-    )
+    unlimited = log_odds(comparer.calibration[table], score, number)
+    found = min(max(unlimited, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
+    num_images = a.num_images, b.num_images
+    comparison = Comparison(float(special.expit(found)), found, score, distance, num_images, table)
+    return comparison, unlimited
 
 
 def _table(comparer: Comparer, a: Embedding, b: Embedding) -> Literal["within", "across"]:
     is_shared = bool(set(a.sessions) & set(b.sessions))
     return "across" if "across" in comparer.calibration and not is_shared else "within"
+
+
+def _is_not_calibrated_for(comparer: Comparer, a: Embedding, b: Embedding) -> bool:
+    """Whether two embeddings are known to be of different sessions, of which no pair is known."""
+    is_apart = bool(a.sessions and b.sessions) and not set(a.sessions) & set(b.sessions)
+    return is_apart and _table(comparer, a, b) == "within"
+
+
+def _warn_of_sessions(which: str) -> None:
+    """Warns the caller of `Model.compare` or `Model.identify`."""
+    warnings.warn(
+        f"{which}; the probability is calibrated on pairs within a session only, and need not hold "
+        "across sessions",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def identify_embedding(
@@ -166,17 +200,23 @@ def identify_embedding(
         raise ValueError("gallery has 0 users; allowed: at least one")
     k = checked_count(k, "k", least=1)
     in_gallery = checked_share(in_gallery, "in_gallery")
-    comparisons = {
-        user: compare_embeddings(comparer, (probe, one), ("probe", f"gallery[{user!r}]"))
+    compared = [
+        _compare(comparer, (probe, one), ("probe", f"gallery[{user!r}]"))
         for user, one in users.items()
-    }
-    weights = _weights(np.array([one.log_odds for one in comparisons.values()]), in_gallery)
+    ]
+    apart = [user for user, one in users.items() if _is_not_calibrated_for(comparer, probe, one)]
+    if apart:
+        more = f" and {len(apart) - 1} more" if len(apart) > 1 else ""
+        _warn_of_sessions(f"probe and gallery[{apart[0]!r}]{more} are of different sessions")
+    # With their limit, the odds of several users would be equal.
+    odds = np.array([unlimited for _, unlimited in compared])
+    weights = _weights(odds, in_gallery)
     matches = [
         Match(user, float(weight), comparison)
-        for (user, comparison), weight in zip(comparisons.items(), weights, strict=False)
+        for user, weight, (comparison, _) in zip(users, weights, compared, strict=False)
     ]
-    matches.sort(key=lambda match: (-match.probability, -match.comparison.score))
-    return Identification(tuple(matches[:k]), float(weights[-1]))
+    best = np.argsort(-odds, kind="stable")[:k]
+    return Identification(tuple(matches[number] for number in best), float(weights[-1]))
 
 
 def _weights(
@@ -187,9 +227,18 @@ def _weights(
     Example:
         >>> _weights(np.log(np.array([3.0, 1.0])), 0.5).round(3).tolist()
         [0.5, 0.167, 0.333]
+
+    The largest has a limit, unless it was more probable before; the others share the rest in
+    proportion.
     """
     priors = np.append(np.full(len(odds), in_gallery / len(odds)), 1 - in_gallery)
     with np.errstate(divide="ignore"):
         logs = np.append(odds, 0.0) + np.log(priors)
-    weights = np.exp(logs - logs.max())
-    return weights / weights.sum()
+    logs -= special.logsumexp(logs)
+    largest = int(np.argmax(logs))
+    most = max(MOST_PROBABILITY, priors[largest])
+    if np.exp(logs[largest]) > most:
+        others = np.arange(len(logs)) != largest
+        logs[others] += np.log(1 - most) - special.logsumexp(logs[others])
+        logs[largest] = np.log(most)
+    return np.exp(logs)

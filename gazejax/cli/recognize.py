@@ -7,6 +7,7 @@ from typing import Any
 
 from gazejax.api import Comparison, Embedding, load
 from gazejax.api.embedding import SUFFIXES, check_encoder
+from gazejax.api.recognition import MOST_PROBABILITY
 from gazejax.cli.paths import add_json, add_model, as_path
 
 _HOLDS_FOR = {"within": "embeddings of one session", "across": "embeddings of two sessions"}
@@ -67,7 +68,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         print(json.dumps(found._asdict()))
         return
     a, b = arguments.embeddings
-    print(f"{a} and {b}: one person with probability {found.probability:.3f}")
+    print(f"{a} and {b}: one person with probability {_text(found.probability)}")
     print(_basis(found))
 
 
@@ -88,8 +89,8 @@ def _identify(arguments: argparse.Namespace) -> None:
         print(json.dumps({"user": None, "probability": found.none_probability}))
         return
     for match in found.matches:
-        print(f"{match.probability:.3f}  {match.user}")
-    print(f"{found.none_probability:.3f}  none of the gallery")
+        print(f"{_text(match.probability)}  {match.user}")
+    print(f"{_text(found.none_probability)}  none of the gallery")
     print(_basis(found.matches[0].comparison))
 
 
@@ -105,6 +106,21 @@ def _gallery(paths: list[Path]) -> dict[Path, Embedding]:
         for one in inside:
             files.setdefault(one.resolve(), one)  # One file is one user, by whatever path.
     return {path: Embedding.load(path) for path in files.values()}
+
+
+def _text(probability: float) -> str:
+    """A probability; at the limit of what pairs of a few users can show, that limit.
+
+    Example:
+        >>> _text(0.25), _text(10_000 / 10_001), _text(0.0)
+        ('0.250', '>= 0.9999', '<= 0.0001')
+    """
+    rounding = 1e-9
+    if MOST_PROBABILITY - rounding <= probability:
+        return f">= {MOST_PROBABILITY:.4f}"
+    if probability <= 1 - MOST_PROBABILITY + rounding:
+        return f"<= {1 - MOST_PROBABILITY:.4f}"
+    return f"{probability:.3f}"
 
 
 def _basis(found: Comparison) -> str:

@@ -15,14 +15,12 @@ _CARD = """\
 ---
 library_name: gazejax
 tags:
-- gaze
-- saliency
+- gaze{saliency_tag}
 ---
 
 # {name}
 
-A model of gazejax: an encoder of a user from gaze, and a network that predicts where this user
-looks in an image.
+{what}
 
 {about}
 
@@ -32,8 +30,7 @@ looks in an image.
 import gazejax
 
 model = gazejax.load("{name}")  # Or the path of this folder.
-embedding = model.embed({arguments})
-saliency = model.predict(image, embedding)
+embedding = model.embed({arguments}){predict}
 ```
 
 Images are uint8 [height, width, 3], of any size. Fixations are [n, 2], x then y in pixels of the
@@ -66,6 +63,12 @@ bound for what the embedding knows about the person.
 {comparison}{traits}
 Encoder {encoder_digest}.
 """
+_ENCODER = """\
+A model of gazejax: an encoder of a user from gaze. No network that predicts where a user looks was
+trained."""
+_ENCODER_AND_SALIENCY = """\
+A model of gazejax: an encoder of a user from gaze, and a network that predicts where this user
+looks in an image."""
 _DURATIONS = " Durations are in milliseconds{optional}."
 _HEADER = ["data", "users", "sessions", "n", "ROC-AUC", "rank-1", "IG, own - swapped"]
 
@@ -99,8 +102,12 @@ def make_card(
         without_durations=encoder.batch.virtual_sessions.without_durations,
     )
     optional = "" if use.is_needed else "; without them, the embedding knows less of the user"
+    predicts = trained.saliency is not None
     return _CARD.format(
         name=name,
+        what=_ENCODER_AND_SALIENCY if predicts else _ENCODER,
+        saliency_tag="\n- saliency" * predicts,
+        predict="\nsaliency = model.predict(image, embedding)" * predicts,
         about=about.strip(),
         arguments="images, fixations" + ", durations_ms=durations_ms" * use.is_read,
         durations=_DURATIONS.format(optional=optional) if use.is_read else "",

@@ -22,6 +22,7 @@ from gazejax.workdir.exported import (
     ARRAYS_FILE,
     CARD_FILE,
     CONFIG_FILE,
+    PROGRAMS_FILE,
     is_exported,
     read_exported,
     write_exported,
@@ -29,7 +30,6 @@ from gazejax.workdir.exported import (
 from gazejax.workdir.trained import Trained, read_workdir
 
 FORMATS = ("safetensors", "stablehlo", "onnx")
-PROGRAMS_FILE = "programs.json"
 _PLATFORMS = ("cpu", "cuda", "tpu")
 _FILES = {ARRAYS_FILE, CARD_FILE, CONFIG_FILE}
 

@@ -28,6 +28,8 @@ from gazejax.workdir.probes import TraitProbe, as_rows, read_rows
 from gazejax.workdir.trained import Trained
 
 ARRAYS_FILE, CONFIG_FILE, CARD_FILE = "model.safetensors", "config.json", "README.md"
+# Of exported programs, which run without gazejax; `gazejax.load` reads none.
+PROGRAMS_FILE = "programs.json"
 
 # Increased with any change of the names of the arrays.
 _FORMAT = 1

@@ -57,6 +57,8 @@ def test_a_file_holds_all_of_it(tmp_path, suffix):
         assert found.sessions == ("monday", "friday")
         assert found.has_durations is True
     assert copy.copy(EMBEDDING).sessions == EMBEDDING.sessions
+    with pytest.raises(FileNotFoundError, match=r"^path is .*; the folder .*/no does not exist$"):
+        EMBEDDING.save(tmp_path / "no" / path.name)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])

@@ -74,6 +74,7 @@ def test_many_users_are_embedded_as_one_by_one(model):
         expected = model.embed(images, fixations)
         np.testing.assert_allclose(found[user], expected, atol=1e-5)
         assert found[user].num_images == len(images)
+        assert (found[user].user, expected.user) == (user, "")
     assert found["bob"].sessions == ("monday",)
     assert found["ann"].sessions == ()
     sessions = (name for name in ["monday"])
@@ -109,6 +110,7 @@ def test_embed_many_names_the_user_and_the_bad_argument(model, users, error, mes
     [
         (lambda m: m.predict_many(None, [np.zeros(6)]), "images is of type NoneType; allowed: im"),
         (lambda m: m.predict_many("x.jpg", [np.zeros(6)]), "images is of type str; allowed: ima"),
+        (lambda m: m.predict_many([], {}), "embeddings is of type dict; allowed: a list of Embed"),
         (lambda m: m.embed_people(3), "viewings is of type int; allowed: an image and the gaze"),
         (lambda m: m.embed_people([IMAGE]), r"viewings\[0\] is of type ndarray; allowed: a tuple"),
         (lambda m: m.embed_many({}, sessions=3), "sessions is of type int; allowed: a mapping"),
@@ -125,7 +127,7 @@ def test_arguments_of_odd_types_are_named(model, call, message):
 def test_many_maps_are_those_of_single_calls(model):
     users = np.random.default_rng(2).normal(size=(35, model.embedding_size)).astype(np.float32)
     images = [IMAGE, IMAGE[::-1, :9]]
-    found = model.predict_many(iter(images), list(users))
+    found = model.predict_many(iter(images), dict(enumerate(users)).values())
     for image, maps in zip(images, found, strict=True):
         assert maps.shape == (35, *image.shape[:2])
         assert maps.dtype == np.float32

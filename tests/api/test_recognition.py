@@ -8,6 +8,8 @@ import pytest
 
 import gazejax
 from gazejax import Embedding
+from gazejax.api.recognition import identify_embedding
+from gazejax.inference.same_person import read_curves
 
 CURVES = {
     "within": {"1": {"slope": 2.0, "intercept": 3.0}, "100": {"slope": 2.0, "intercept": 5.0}},
@@ -66,6 +68,20 @@ def test_users_of_a_gallery_and_none_of_them(model):
     far = model.identify(probe, {"far": embedding(model, 1e6)})
     # No pair is more certain than ten thousand to one.
     assert far.matches[0].probability == pytest.approx(1 / 10_001)
+    # Two users beyond that limit are ranked, and do not share the probability.
+    sure = {"bob": embedding(model, -200.0), "ann": embedding(model, -210.0)}
+    curves = {"within": {"1": {"slope": 2.0, "intercept": 900.0}}}  # Log odds 900 and 880.
+    found = identify_embedding(
+        model._comparer._replace(calibration=read_curves(curves)),
+        *(embedding(model, -210.0), sure, 2),
+        in_gallery=0.5,
+    )
+    assert [match.user for match in found.matches] == ["ann", "bob"]
+    ann, bob = (match.probability for match in found.matches)
+    assert ann == pytest.approx(10_000 / 10_001)
+    assert bob == pytest.approx(1 / 10_001)  # All that is left: of none is e^-880 as probable.
+    assert ann + bob + found.none_probability == pytest.approx(1)
+    assert [match.comparison.log_odds for match in found.matches] == [np.log(1e4)] * 2
     with pytest.raises(ValueError, match=r"^b has shape \(3,\); allowed: \(6,\)"):
         model.compare(probe, Embedding(np.zeros(3), model.encoder_digest, 1))
 

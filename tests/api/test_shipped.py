@@ -64,6 +64,23 @@ def test_a_folder_of_the_same_name_wins_and_is_named(tiny_run, tmp_path, monkeyp
     assert found.digest == gazejax.load(tiny_run).digest
 
 
+def test_what_is_no_model_names_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = next(iter(MODELS))
+    (tmp_path / name).write_text("a file is no folder")
+    assert gazejax.load(name).folder == MODELS[name]
+    (tmp_path / "notes").write_text("")
+    with pytest.raises(FileNotFoundError, match=r"notes is a file, and no shipped model has this"):
+        gazejax.load("notes")
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    with pytest.raises(FileNotFoundError, match=r"is no model, .*rename the folder, or call from"):
+        gazejax.load(name)
+    (tmp_path / name / "programs.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"holds the programs embed and predict of an exported"):
+        gazejax.load(name)
+
+
 def test_an_unknown_name_lists_the_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(

@@ -48,6 +48,31 @@ def test_two_people_are_compared(run, people, capsys):
     assert (found["num_images"], found["holds_for"]) == ([4, 4], "within")
 
 
+def test_what_the_calibration_does_not_know_is_said(run, tmp_path, capsys):
+    model = load(run)
+    mon, tue = (
+        Embedding([value] + [0.0] * 5, model.encoder_digest, 4, (day,))
+        for value, day in ((0.0, "mon"), (99.0, "tue"))
+    )
+    for call in (lambda: model.compare(mon, tue), lambda: model.identify(mon, {"ann": tue})):
+        with pytest.warns(UserWarning, match=r"different sessions.* within a session only") as one:
+            call()
+        assert [warning.filename for warning in one] == [__file__]
+    model.compare(mon, mon)  # No warning.
+    pair = [str(tmp_path / "mon.npz"), str(tmp_path / "tue.npz")]
+    for embedding, path in zip((mon, tue), pair, strict=True):
+        embedding.save(path)
+    assert main(["compare-people", str(run), *pair]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].endswith("one person with probability <= 0.0001")
+    assert err.startswith("warning: the two embeddings are of different sessions, 'mon' and 'tue';")
+    assert len(err.splitlines()) == 1
+    assert main(["identify", str(run), "--probe", pair[0], "--gallery", pair[1]]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split("  ")[0] for line in out.splitlines()[:2]] == ["<= 0.0001", ">= 0.9999"]
+    assert err.startswith("warning: probe and gallery[")
+
+
 def test_a_person_is_found_in_a_gallery_or_is_none_of_it(run, people, tmp_path, capsys):
     gallery = tmp_path / "gallery"
     gallery.mkdir()

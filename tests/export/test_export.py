@@ -9,6 +9,8 @@ import safetensors.numpy
 
 import gazejax
 from gazejax.cli.main import main
+from gazejax.export.card import make_card
+from gazejax.workdir.trained import read_workdir
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
 FIXATIONS = np.array([[10.5, 40.0], [69.9, 0.0], [35.0, 25.0]])
@@ -52,6 +54,22 @@ def test_the_files_say_what_they_are_and_of_no_user(exported):
     }
     assert not [name for name in arrays if "classifier" in name]
     assert json.loads((exported / "config.json").read_text())["config"]["data"]["data_dir"] is None
+
+
+def test_the_card_of_stage_1_alone_promises_no_map(tiny_run):
+    trained = read_workdir(tiny_run)
+    evaluation = json.loads((tiny_run / "evaluation.json").read_text())
+    both, alone = (
+        make_card("mine", one, evaluation, {}, "")
+        for one in (trained, trained._replace(saliency=None))
+    )
+    assert "model.predict(" in both
+    assert "- saliency" in both
+    assert "a network that predicts where this user\nlooks" in both
+    assert "model.embed(" in alone
+    assert "predict(" not in alone
+    assert "- saliency" not in alone
+    assert "No network that predicts where a user looks was" in alone
 
 
 def test_a_second_export_replaces_the_first_and_nothing_else(exported, tiny_run, tmp_path, capsys):

@@ -134,7 +134,7 @@ def test_a_damaged_or_foreign_file_is_refused(exported, tmp_path):
     (copy / f"predict.{to}").write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
     with pytest.raises(ValueError, match=rf"predict\.{to} is damaged, or not the one of programs"):
         run_card(copy)
-    with pytest.raises(FileNotFoundError, match="copy") as refusal:  # No model of gazejax.
+    with pytest.raises(ValueError, match="copy holds the programs embed and predict") as refusal:
         gazejax.load(copy)
     assert "\n" not in str(refusal.value)
 
