@@ -57,7 +57,8 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.to == "safetensors":
         if is_exported(folder):
             raise ValueError(
-                f"{folder} is exported already; allowed: a workdir, or another of --to {FORMATS}"
+                f"{folder} is an exported model already: copy it; allowed: a workdir, or --to "
+                f"{' or '.join(one for one in FORMATS if one != 'safetensors')}"
             )
         for missing in export_folder(folder, arguments.out, **named):
             print(f"warning: {missing}", file=sys.stderr)

@@ -90,7 +90,10 @@ def test_a_second_export_replaces_the_first_and_nothing_else(exported, tiny_run,
 def test_what_is_exported_already_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["export", "osie", "--out", str(tmp_path / "again")]) == 1
-    assert "shipped/osie is exported already; allowed: a workdir, or" in capsys.readouterr().err
+    assert (
+        "shipped/osie is an exported model already: copy it; allowed: a workdir, or"
+        in capsys.readouterr().err
+    )
 
 
 def test_what_an_export_lacks_is_said_in_a_line_each(tiny_run, tmp_path, capsys):
