@@ -99,6 +99,7 @@ def suffix_of(path: Path) -> str:
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".gz":
         suffix = suffixes[-2] if len(suffixes) > 1 else ""
+    suffix = ".jsonl" if suffix == ".ndjson" else suffix
     known = (*SUFFIXES, *TEXT_SUFFIXES, ".hdf5", ".h5")
     folders = path.absolute().parents
     is_name = suffix not in known and len(folders) > 1 and folders[1].name == "SCANPATHS"
@@ -241,6 +242,13 @@ def read_table(
 def keys_of_json(opened: Opened) -> set[str]:
     """Returns the keys of all objects at the start of a JSON file."""
     return set(re.findall(r'"([^"\\]*)"\s*:', opened.head))
+
+
+def nested_keys(opened: Opened) -> list[str]:
+    """Returns the keys of a JSON list of objects that hold a list or an object anywhere."""
+    objects = json_objects(read_json(opened))
+    found = (key for one in objects for key, v in one.items() if isinstance(v, list | dict))
+    return list(dict.fromkeys(found))
 
 
 def check_flat(path: Path, table: pa.Table, names: Collection[str]) -> None:
@@ -615,11 +623,21 @@ def json_objects(values: Any) -> Any:
     """
     if not isinstance(values, dict):
         return values
-    objects = next((values[key] for key in ("data", "trials") if key in values), None)
+    chosen = next((key for key in ("data", "trials") if key in values), None)
+    objects: Any = values.get(chosen)
     of_all = {key: one for key, one in values.items() if not isinstance(one, list | dict)}
-    if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
+    if not _are_objects(objects):
         return objects
+    names = {*itertools.chain(*objects)}
+    for key, others in values.items():
+        if key != chosen and _are_objects(others) and 2 * len(names & {*others[0]}) >= len(names):
+            return values  # Which of the two lists holds the rows is not known.
     return [{**of_all, **one} for one in objects]
+
+
+def _are_objects(values: Any) -> bool:
+    """Whether it is a list of objects, at least one."""
+    return isinstance(values, list) and bool(values) and all(isinstance(v, dict) for v in values)
 
 
 def _json_keys(path: Path) -> tuple[str, ...]:
@@ -671,8 +689,14 @@ def _read_json_lines(path: Path) -> pa.Table:
         return pyarrow.json.read_json(pa.BufferReader(content), parse_options=options)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"{path} is not a table of JSON lines, one object a line: {raw_files.one_line(error)}"
+            f"{path} is not a table of JSON lines, one object a line: {_counted_from_1(error)}"
         ) from error
+
+
+def _counted_from_1(error: Exception) -> str:
+    """Returns an error of pyarrow, which counts rows from 0."""
+    text = raw_files.one_line(error)
+    return re.sub(r"\bin row (\d+)", lambda found: f"in row {int(found[1]) + 1}", text)
 
 
 def _with_texts_in(type_: pa.DataType) -> pa.DataType:

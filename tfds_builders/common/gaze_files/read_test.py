@@ -340,6 +340,36 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
     assert not read(path, columns=(("t_ms", "fixationIndex"),), where=("eye == L",)).warnings
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"image": "a", "user": "p", "x": 1, "y": 2, "trial": [1]}]', "objects under 'trial'"),
+        (
+            '{"data": [{"image": "a", "user": "p", "x": 1, "y": 2}], '
+            '"more": [{"image": "a", "user": "q", "x": 1, "y": 2}]}',
+            "not a file of gaze in a known format",
+        ),
+    ],
+)
+def test_json_of_which_a_part_would_be_lost_is_refused(
+    content: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "g.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        gaze_files.read([path], Options())
+
+
+def test_a_pattern_does_not_join_the_sessions_of_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    path.write_text("image,user,x,y,session\na,p1_s1,1,2,1\na,p1_s1,3,4,2\n")
+    pattern = r"(?P<user>p\d)_s(?P<session>\d)"
+    with pytest.raises(ValueError, match="joins sessions of the column 'session'"):
+        read(path, user_from=pattern)
+    path.write_text("image,user,x,y,session\na,p1_s1,1,2,x\na,p1_s2,3,4,y\n")
+    assert read(path, user_from=pattern).session_ids == [["1", "2"]]
+
+
 def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:
     names = ["./s/a.png", "s/a.png", "s//a.png", "t/../s/a.png", "../s/a.png", "a/b.", "..."]
     names += [r"s\a.png", r".\s\a.png", r"t\..\s\a.png", "http://x.org//a.png"]

@@ -59,9 +59,28 @@ def name_user(
         sessions.append(groups.get("session") or "")
     found = found._replace(user=rows.renamed(names, users))
     if any(sessions):
+        _check_sessions(found, one.path, pattern, rows.renamed(names, sessions))
         cells = {name: cell for name, cell in found.cells.items() if name != "session"}
         found = found._replace(session=rows.renamed(names, sessions), cells=cells)
     return found, names
+
+
+def _check_sessions(found: Rows, path: Path, pattern: str, session: Names) -> None:
+    """Checks that the sessions of a pattern do not join those of the file.
+
+    Raises:
+        ValueError: two sessions of a person in the file would be one.
+    """
+    if found.session is None or found.user is None:
+        return
+    given = rows.without_markers(found.session)
+    new = np.column_stack([found.user.codes, session.codes])[given.codes >= 0]
+    both = np.column_stack([new, given.codes[given.codes >= 0]])
+    if len(np.unique(both, axis=0)) > len(np.unique(new, axis=0)):
+        raise ValueError(
+            f"{path}: the session of --user-from {pattern!r} joins sessions of the column "
+            "'session': take the session out of the pattern, or leave the column out of the file"
+        )
 
 
 def path_below(path: Path, tables: Sequence[Path]) -> str:

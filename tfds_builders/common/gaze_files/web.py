@@ -31,6 +31,7 @@ _PEOPLE = frozenset(
 # What counts the trials of one run of the experiment, in the order of trust.
 _ORDERS = ("trial_index", "time_elapsed")
 _MOST_NAMED = 3
+_MOST_SHOWN = 60
 _SESSIONS = frozenset(("session", "sessionid"))
 # A selector of the picture has words of the first kind, and further ones of the second. Elements
 # around the picture may have those of the third.
@@ -355,6 +356,12 @@ def _texts_of_runs(
 
     Of a run whose trials with gaze have none, other trials say it; arguments as of `_person`.
     """
+    for number, value in enumerate((one.get(column) for one in values), start=1):
+        if value and isinstance(value, list | dict):
+            raise ValueError(
+                f"{path} {kind} {number}: {column!r} is {str(value)[:_MOST_SHOWN]}, expected a "
+                "text or a number"
+            )
     run = _runs(values)
     of_gaze = np.array([trial.place - 1 for trial in trials], np.int64)
     texts = np.array([_text(one.get(column)) for one in values], object)
