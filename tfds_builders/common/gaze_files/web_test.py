@@ -254,7 +254,7 @@ def test_the_person_is_from_columns_that_agree(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="object 5 has no 'subject', which other trials have"):
         web.read_jspsych(write_json(tmp_path / "c.json", values), HOW)
     values = [*trials(subject={"id": 1}), *trials(subject={"id": 2})]
-    with pytest.raises(ValueError, match="object 1: 'subject' is {'id': 1}, expected a text or a"):
+    with pytest.raises(ValueError, match=r"object 1: 'subject' is {'id': 1}, expected a text or a"):
         web.read_jspsych(write_json(tmp_path / "d.json", values), HOW)
 
 
