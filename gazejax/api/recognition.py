@@ -239,6 +239,7 @@ def _weights(
     most = max(MOST_PROBABILITY, priors[largest])
     if np.exp(logs[largest]) > most:
         others = np.arange(len(logs)) != largest
-        logs[others] += np.log(1 - most) - special.logsumexp(logs[others])
+        logs[others] -= special.logsumexp(logs[others])  # First: both may be large.
+        logs[others] += np.log(1 - most)
         logs[largest] = np.log(most)
     return np.exp(logs)

@@ -120,7 +120,7 @@ def _text(probability: float) -> str:
         return f">= {MOST_PROBABILITY:.4f}"
     if probability <= 1 - MOST_PROBABILITY + rounding:
         return f"<= {1 - MOST_PROBABILITY:.4f}"
-    return f"{probability:.3f}"
+    return f"{probability:.4f}"
 
 
 def _basis(found: Comparison) -> str:

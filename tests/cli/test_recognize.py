@@ -40,7 +40,7 @@ def test_two_people_are_compared(run, people, capsys):
     pair = [str(people / "ann.npz"), str(people / "bob.npz")]
     assert main(["compare-people", str(run), *pair]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].endswith("bob.npz: one person with probability 0.731")  # Log odds 3 - 2 * 1.
+    assert out[0].endswith("bob.npz: one person with probability 0.7311")  # Log odds 3 - 2 * 1.
     assert out[1] == "from 4 and 4 images; calibrated on embeddings of one session"
     assert main(["compare-people", str(run), *pair, "--json"]) == 0
     [found] = printed(capsys)
