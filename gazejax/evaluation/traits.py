@@ -354,8 +354,8 @@ def format_traits(traits: Mapping[str, Mapping[str, Any]]) -> str:
         "### What does an embedding say of a person? Linear probes\n\nTraits of the seen users, "
         "and the correlation of predicted and true traits: of "
         f"{some['num_unseen_users']} unseen users, and of seen users by probes that were fitted on "
-        f"others. Embeddings are of {some['num_images']:.0f} test images, and traits of others; "
-        "whether of the same session is not known. What holds in another session is not measured."
+        f"others. Embeddings are of {some['num_images']:.0f} test images, and traits of others, "
+        "not kept apart by session: what holds in another session is not measured."
     )
     header = ["trait", "unit", "mean", "standard deviation", "correlation, unseen", "left-out seen"]
     return f"\n{described}\n\n{markdown_table(header, rows)}\n"
