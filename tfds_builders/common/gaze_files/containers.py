@@ -628,16 +628,21 @@ def json_objects(values: Any) -> Any:
     of_all = {key: one for key, one in values.items() if not isinstance(one, list | dict)}
     if not _are_objects(objects):
         return objects
-    names = {*itertools.chain(*objects)}
-    for key, others in values.items():
-        if key != chosen and _are_objects(others) and 2 * len(names & {*others[0]}) >= len(names):
-            return values  # Which of the two lists holds the rows is not known.
+    if any(_has_objects(one) for key, one in values.items() if key != chosen):
+        return values  # Rows may be in the other list, too.
     return [{**of_all, **one} for one in objects]
 
 
 def _are_objects(values: Any) -> bool:
     """Whether it is a list of objects, at least one."""
     return isinstance(values, list) and bool(values) and all(isinstance(v, dict) for v in values)
+
+
+def _has_objects(values: Any) -> bool:
+    """Whether a list of objects is anywhere in a value of JSON."""
+    if isinstance(values, dict):
+        return any(map(_has_objects, values.values()))
+    return isinstance(values, list) and any(isinstance(v, dict) or _has_objects(v) for v in values)
 
 
 def _json_keys(path: Path) -> tuple[str, ...]:

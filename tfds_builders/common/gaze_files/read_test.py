@@ -346,7 +346,7 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
         ('[{"image": "a", "user": "p", "x": 1, "y": 2, "trial": [1]}]', "objects under 'trial'"),
         (
             '{"data": [{"image": "a", "user": "p", "x": 1, "y": 2}], '
-            '"more": [{"image": "a", "user": "q", "x": 1, "y": 2}]}',
+            '"more": {"rows": [{"note": "b"}, {"image": "a", "user": "q", "x": 1, "y": 2}]}}',
             "not a file of gaze in a known format",
         ),
     ],
