@@ -90,10 +90,6 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
         ValueError: a required column is missing, or a column is unknown; the message has the file.
     """
     path = opened.path
-    for name in containers.nested_keys(opened) if opened.suffix == ".json" else ():
-        raise ValueError(
-            f"{path} has lists or objects under {name!r}, expected objects of texts and numbers"
-        )
     source = {name: plain.columns.get(name, name) for name in (*REQUIRED, *OPTIONAL)}
     found = {name: column for name, column in source.items() if column in opened.columns}
     for name, column in plain.columns.items():

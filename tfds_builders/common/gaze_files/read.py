@@ -38,6 +38,8 @@ _NO_GAZE = re.compile(
     r"without a (place|location|fixation|sample of gaze)\b|^saturated|that are no fixation$"
     r"|^before the last of their fixation$|^a marker held the gaze"
 )
+# Formats whose JSON has lists and objects.
+_OF_NESTED_JSON = ("coco-json", "jspsych")
 
 
 def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
@@ -244,6 +246,12 @@ def _read_file(
     Returns:
         The rows, the errors, and what `--user-from` took the persons from.
     """
+    if one.suffix == ".json" and name not in _OF_NESTED_JSON:
+        for key in containers.nested_keys(one):
+            raise ValueError(
+                f"{one.path} has lists or objects under {key!r}, expected objects of texts and "
+                "numbers"
+            )
     if name == PLAIN:
         found = plain.read_plain(one, plain_of(options), options.where)
     else:

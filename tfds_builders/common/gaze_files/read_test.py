@@ -345,6 +345,11 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
     [
         ('[{"image": "a", "user": "p", "x": 1, "y": 2, "trial": [1]}]', "objects under 'trial'"),
         (
+            '[{"MEDIA_NAME": "a", "participant": "p", "FPOGX": 0.1, "FPOGY": 0.2, "FPOGS": 0, '
+            '"FPOGD": 1, "FPOGID": 1, "FPOGV": 1}, {"participant": ["q"]}]',
+            "objects under 'participant'",
+        ),
+        (
             '{"data": [{"image": "a", "user": "p", "x": 1, "y": 2}], '
             '"more": {"rows": [{"note": "b"}, {"image": "a", "user": "q", "x": 1, "y": 2}]}}',
             "not a file of gaze in a known format",
