@@ -64,9 +64,10 @@ def embed(
         return model.embed_many(given)
 
 
-def measure(model: gazejax.Model, folder: Path, size: int, draws: int) -> list[str]:
+def measure(
+    model: gazejax.Model, folder: Path, viewings: Viewings, size: int, draws: int
+) -> list[str]:
     """A row of the table."""
-    viewings = read(folder)
     users = sorted({user for _, user in viewings})
     counts = collections.Counter(image for image, _ in viewings)
     images = sorted(image for image, count in counts.items() if count == len(users))
@@ -103,9 +104,10 @@ def main() -> None:
     model = gazejax.load(options.model)
     header = ["data", "users", "n", "calibration error"]
     header += ["two people above .5", "two people above .95", "one person below .5"]
-    rows = [
-        measure(model, folder, size, options.draws) for folder in options.folders for size in SIZES
-    ]
+    rows = []
+    for folder in options.folders:
+        viewings = read(folder)
+        rows += [measure(model, folder, viewings, size, options.draws) for size in SIZES]
     print(markdown(header, rows))
 
 

@@ -113,7 +113,7 @@ def _text(probability: float) -> str:
 
     Example:
         >>> _text(0.25), _text(10_000 / 10_001), _text(0.0)
-        ('0.250', '>= 0.9999', '<= 0.0001')
+        ('0.2500', '>= 0.9999', '<= 0.0001')
     """
     rounding = 1e-9
     if MOST_PROBABILITY - rounding <= probability:

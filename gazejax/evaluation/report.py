@@ -69,16 +69,16 @@ _COPIES_ARE_UNKNOWN = (
 def format_evaluation_on(result: Mapping[str, Any]) -> str:
     """Formats the result of `run.evaluate_on` as Markdown."""
     compared = result["compared"]
-    tables = [result[table]["encoder"] for table in _TABLES_OF_STAGE_1 if table in result]
-    users, other_users = (format_count(_num_users(tables[place])) for place in (0, -1))
-    if other_users != users:
-        users += f" ({other_users} across {compared['sessions']})"
-    first = next(iter(tables[0].values()))
     of_encoder = {
         table: {"unseen": result[table]["encoder"]}
         for table in _TABLES_OF_STAGE_1
         if table in result
     }
+    tables = [of_groups["unseen"] for of_groups in of_encoder.values()]
+    users, other_users = (format_count(_num_users(tables[place])) for place in (0, -1))
+    if other_users != users:
+        users += f" ({other_users} across {compared['sessions']})"
+    first = next(iter(tables[0].values()))
     return "\n\n".join(
         [
             SESSIONS[compared.get("sessions")] + not_shown(of_encoder, compared),

@@ -82,10 +82,11 @@ def _comparison_of_stage_1(rows: Sequence[Mapping[str, Any]], compared: Mapping[
             ):
                 values = [cells.get(size, "") for size in sizes]
                 lines.append([f"{users}: {name}", title, *values])
-    is_across = any(row["metric"].endswith(ACROSS) for row in rows)
+    sessions = SESSIONS[compared["sessions"]]
+    if any(row["metric"].endswith(ACROSS) for row in rows):
+        sessions += seen_in_all(compared["sessions"])
     return (
-        "**Verification.** Compared by n enrolment and n probe images. "
-        f"{SESSIONS[compared['sessions']]}{is_across * seen_in_all(str(compared['sessions']))}\n\n"
+        f"**Verification.** Compared by n enrolment and n probe images. {sessions}\n\n"
         + markdown_table(["users: variant", "metric", *(f"n = {size}" for size in sizes)], lines)
     )
 

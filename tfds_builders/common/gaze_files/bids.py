@@ -174,9 +174,8 @@ def _choose_eye(path: Path, how: How) -> tuple[Path, dict[str, Any]]:
     eyes = _find_eyes(path)
     if not eyes:
         name = bids_names.parse(path)
-        is_alone = name is not None and name.kind == "physioevents"
-        is_alone = is_alone and bids_names.find_samples_of_events(path) is None
-        if is_alone:
+        is_events = name is not None and name.kind == "physioevents"
+        if is_events and bids_names.find_samples_of_events(path) is None:
             raise rows.NoFixationError(
                 f"{path} has no samples beside it (*_physio.tsv.gz), which hold the places of its "
                 "fixations"

@@ -175,7 +175,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     )
     at = np.arange(len(line))  # The fixations that are left.
     rules: tuple[tuple[Any, str], ...] = (
-        (chosen, "of the other eye"),
+        (chosen, rows.OTHER_EYE),
         (trial > 0, "outside any trial"),
         (end >= onset[trial], "before the trial's display (SYNCTIME)"),
         (end >= drawn[trial], "before the trial's picture (!V IMGLOAD)"),

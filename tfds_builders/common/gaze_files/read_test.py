@@ -3,7 +3,6 @@
 import gzip
 import json
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 
 from tfds_builders.common import gaze_files
 from tfds_builders.common.gaze_files import Fixations, Options
-from tfds_builders.common.gaze_files.recognise_test import EXAMPLES
+from tfds_builders.common.gaze_files.recognise_test import EXAMPLES, write_sheets
 from tfds_builders.common.gaze_files.rows import MISSING, names_of, normalize, numbers_of
 
 ROWS = [("a.jpg", "ann", 1.5, 2.0), ("a.jpg", "bob", 3.0, 4.25), ("b.jpg", "ann", -5.0, 600.0)]
@@ -100,18 +99,6 @@ def test_an_excel_file_is_a_table(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=rf"cut{number}\.xlsx is not an Excel file") as raised:
             read(path)
         assert "\n" not in str(raised.value)
-
-
-def write_sheets(path: Path, **sheets: Sequence[tuple[object, ...]]) -> Path:
-    """Writes an Excel file with several sheets."""
-    book = openpyxl.Workbook()
-    book.remove(book.active)
-    for name, rows in sheets.items():
-        sheet = book.create_sheet(name)
-        for row in rows:
-            sheet.append(row)
-    book.save(path)
-    return path
 
 
 GAZE_OF: dict[str, list[tuple[object, ...]]] = {
@@ -294,14 +281,12 @@ def test_the_separator_that_excel_is_given_is_taken(hint: str, end: str, tmp_pat
 
 @pytest.mark.parametrize("name", ["t.csv", "t.xlsx"])
 def test_a_title_above_the_names_is_named(name: str, tmp_path: Path) -> None:
-    lines = [["Study 3"], ["image", "user", "x", "y"], ["a.png", "p", "1", "2"]]
+    lines = [("Study 3",), ("image", "user", "x", "y"), ("a.png", "p", "1", "2")]
     path = tmp_path / name
-    path.write_text("".join(f"{','.join(line)}\n" for line in lines))
     if name == "t.xlsx":
-        book = openpyxl.Workbook()
-        for line in lines:
-            book.active.append(line)
-        book.save(path)
+        write_sheets(path, day=lines)
+    else:
+        path.write_text("".join(f"{','.join(line)}\n" for line in lines))
     with pytest.raises(ValueError, match=r"columns \('image', 'user', 'x', 'y'\) below its first"):
         gaze_files.read([path], Options())
     (tmp_path / "g.csv").write_text(text_of())

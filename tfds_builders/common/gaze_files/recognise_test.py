@@ -1,6 +1,7 @@
 """Each file is of one format at most, whatever the order of the formats."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +263,7 @@ def test_json_without_gaze_in_a_folder_is_named(
     assert found.warnings[0].startswith(f"{tmp_path / 'b.json'} {why}")
 
 
-def write_sheets(path: Path, **sheets: list[tuple[Any, ...]]) -> Path:
+def write_sheets(path: Path, **sheets: Sequence[tuple[object, ...]]) -> Path:
     """Writes an Excel file with the rows of each sheet."""
     book = openpyxl.Workbook()
     book.remove(book.active)
