@@ -10,6 +10,7 @@ import gzip
 import io
 import itertools
 import json
+import math
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -620,16 +621,27 @@ def json_objects(values: Any) -> Any:
     """Returns a JSON list; of an object around a list, as some servers write, its objects.
 
     Each object then has the values of the outer one, too, which are neither lists nor objects.
+
+    Raises:
+        ValueError: a key is beside the list and, with another value, in some of its objects.
     """
     if not isinstance(values, dict):
         return values
-    chosen = next((key for key in ("data", "trials") if key in values), None)
+    lists = [key for key in ("data", "trials") if key in values]
+    chosen = max(lists, key=lambda key: _are_objects(values[key]), default="")
     objects: Any = values.get(chosen)
     of_all = {key: one for key, one in values.items() if not isinstance(one, list | dict)}
     if not _are_objects(objects):
         return objects
     if any(_has_objects(one) for key, one in values.items() if key != chosen):
         return values  # Rows may be in the other list, too.
+    for key, outer in of_all.items():
+        own = [one[key] for one in objects if key in one]
+        if len(own) < len(objects) and any(one != outer for one in own):
+            raise ValueError(
+                f"{key!r} is beside the list {chosen!r} and in {len(own)} of its {len(objects)} "
+                "objects, expected in all or in none"
+            )
     return [{**of_all, **one} for one in objects]
 
 
@@ -649,12 +661,16 @@ def _json_keys(path: Path) -> tuple[str, ...]:
     """Returns the keys of a list of objects whose values are neither lists nor objects.
 
     Raises:
-        ValueError: the file is not JSON.
+        ValueError: the file is not JSON, or see `json_objects`.
     """
     try:
-        objects = json_objects(json.loads(_read_bytes(path)))
+        values = json.loads(_read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise _not_json(path, error) from error
+    try:
+        objects = json_objects(values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
         return ()
     is_plain: dict[str, bool] = {}
@@ -672,11 +688,17 @@ def _read_json_objects(opened: Opened) -> pa.Table:
         try:
             columns[name] = pa.array(values)
         except (pa.ArrowException, OverflowError, UnicodeError):  # Values of several types.
-            texts = [None if value is None else str(value) for value in values]
-            columns[name] = pa.array(
-                [text and text.encode(errors="replace").decode() for text in texts], pa.string()
-            )
+            texts = [None if value is None else _text_of_json(value) for value in values]
+            columns[name] = pa.array(texts, pa.string())
     return pa.table(columns)
+
+
+def _text_of_json(value: Any) -> str:
+    """Returns a value as a text; a number like the number of a column of numbers."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = is_number and math.isfinite(value)
+    text = with_power(as_text(value)) if is_number else str(value)
+    return text.encode(errors="replace").decode()
 
 
 def _read_json_lines(path: Path) -> pa.Table:

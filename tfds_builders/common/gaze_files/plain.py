@@ -64,17 +64,24 @@ class Plain(NamedTuple):
         ignored: columns to leave out.
         durations: unit of the durations: "ms", "s", "us" or "ns".
         times: unit of the starts, alike.
+        image_from: columns that name the image together, instead of a column of its own; None: they
+            do not.
     """
 
     columns: Mapping[str, str]
     ignored: Collection[str]
     durations: str
     times: str
+    image_from: Collection[str] | None = None
+
+    def required(self) -> tuple[str, ...]:
+        """Returns the columns that a table must have."""
+        return REQUIRED if self.image_from is None else REQUIRED[1:]
 
 
 def recognise_plain(opened: Opened, plain: Plain) -> Role:
-    """Recognises a table that has the four required columns."""
-    names = {plain.columns.get(name, name) for name in REQUIRED}
+    """Recognises a table that has the required columns."""
+    names = {plain.columns.get(name, name) for name in plain.required()}
     return "fixations" if names <= set(opened.columns) else ""
 
 
@@ -99,7 +106,7 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
                 f"{', '.join(map(repr, opened.columns)) or 'none'}"
             )
     found = {name: column for name, column in found.items() if column not in plain.ignored}
-    missing = [name for name in REQUIRED if name not in found]
+    missing = [name for name in plain.required() if name not in found]
     if missing and source[missing[0]] in plain.ignored:
         raise ValueError(
             f"--ignore-columns names {source[missing[0]]!r}, which holds the {missing[0]} of "
@@ -107,7 +114,8 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
         )
     if missing:
         raise ValueError(
-            f"{path} has no column {missing[0]!r}, expected the columns {', '.join(REQUIRED)}; "
+            f"{path} has no column {missing[0]!r}, expected the columns "
+            f"{', '.join(plain.required())}; "
             f"it has {', '.join(map(repr, opened.columns)) or 'none'}{_offer(opened, found)}"
         )
     for name, column in plain.columns.items():
@@ -120,13 +128,14 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
     unknown = [
         name
         for name in opened.columns
-        if name not in found.values() and name not in plain.ignored and name not in _INDEX_NAMES
+        if name not in {*found.values(), *plain.ignored, *(plain.image_from or ()), *_INDEX_NAMES}
     ]
     # Who names the columns has chosen; a column of no known name may be misspelt.
     if unknown and not plain.columns:
         raise ValueError(
-            f"{path} has an unknown column {unknown[0]!r}, expected {', '.join(REQUIRED)} and "
-            f"optional {', '.join(OPTIONAL)} (--ignore-columns leaves others out)"
+            f"{path} has an unknown column {unknown[0]!r}, expected "
+            f"{', '.join(plain.required())} and optional {', '.join(OPTIONAL)} "
+            "(--ignore-columns leaves others out)"
             f"{_offer(opened, found)}"
         )
     of_names = {found[name] for name in ("image", "user", "session") if name in found}
@@ -149,11 +158,17 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
         for name in ("x", "y", "duration_ms", "t_ms", "trial")
         if name in cells
     }
-    image, user = (rows.names_of(cells[name], rows.MISSING) for name in ("image", "user"))
+    user = rows.names_of(cells["user"], rows.MISSING)
+    image = rows.names_of(cells["image"], rows.MISSING) if "image" in cells else None
     session = rows.names_of(cells["session"]) if "session" in cells else None
-    keys = [image.codes, user.codes, *([] if session is None else [session.codes])]
+    keys = [names.codes for names in (image, user, session) if names is not None]
     keys += [numbers["trial"].values] if "trial" in numbers else []
-    is_full = (image.codes >= 0) & (user.codes >= 0)
+    is_full = user.codes >= 0
+    if image is not None:
+        is_full &= image.codes >= 0
+    for name in plain.image_from or ():
+        if name in opened.columns:  # Rows of one value are on one image.
+            keys.append(rows.names_of(containers.read_table(opened, {name})[name]).codes)
     for name in ("x", "y", "duration_ms"):
         is_full &= ~numbers[name].is_missing if name in numbers else True
     taken = [f"{name} from {column!r}" for name, column in found.items() if name != column]
@@ -179,8 +194,7 @@ def _out_of_order(
 ) -> dict[str, int]:
     """Counts rows before which a column that numbers the fixations of a viewing falls.
 
-    A row without a number is not looked at, nor is a viewing with a number twice: the column
-    numbers something else there.
+    A row without a number is not looked at. A viewing with a number twice may be several viewings.
 
     Args:
         opened: the table.
@@ -212,16 +226,19 @@ def _out_of_order(
         by_number = np.lexsort((number[order], viewing))
         keys_by_number = viewing[by_number], number[order][by_number]
         is_same = ~rows.run_starts(*keys_by_number)
-        is_other = np.zeros(len(starts), bool)  # Of each viewing.
+        is_other = np.zeros(len(starts), bool)  # Of each viewing: a number is there twice.
         is_other[viewing[by_number][is_same]] = True
         is_fall = ~starts[1:] & (np.diff(number[order]) < 0)
-        falls = int((is_fall & ~is_other[viewing[1:]]).sum())
-        if falls:
-            counts[
-                f"{name!r} falls before them in a viewing, where fixations are in the order of the "
-                "rows: sort the rows by it, or give the starts (t_ms)"
-            ] = falls
-    return counts
+        has_twice = is_other[viewing[1:]]
+        counts[
+            f"{name!r} falls before them in a viewing, where fixations are in the order of the "
+            "rows: sort the rows by it, or give the starts (t_ms)"
+        ] = int((is_fall & ~has_twice).sum())
+        counts[
+            f"{name!r} starts again with them in a viewing: if a user viewed an image several "
+            "times, name each time in a column trial; of two eyes, leave out one (--where)"
+        ] = int((is_fall & has_twice).sum())
+    return {reason: count for reason, count in counts.items() if count}
 
 
 def _offer(opened: Opened, found: Mapping[str, str]) -> str:

@@ -240,7 +240,7 @@ def check_options(options: Options) -> None:
 
 def _read_file(
     name: str, one: Opened, options: Options, tables: Sequence[Path]
-) -> tuple[Rows, list[str], Names | None]:
+) -> tuple[Rows, list[str], user_from.Origin | None]:
     """Reads one file and applies the options that are the same for all formats.
 
     Returns:
@@ -248,6 +248,8 @@ def _read_file(
     """
     if one.suffix == ".json" and name not in _OF_NESTED_JSON:
         for key in containers.nested_keys(one):
+            if key in options.ignored_columns:
+                continue
             raise ValueError(
                 f"{one.path} has lists or objects under {key!r}, expected objects of texts and "
                 "numbers"
@@ -355,7 +357,7 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
     cells = {name: cell for name, cell in found.cells.items() if name != "image"}
     taken = "; ".join(filter(None, (found.taken, by_template)))
     found = found._replace(taken=taken, cells=cells)
-    fields = dict.fromkeys(re.findall(r"\{([^{}]+)\}", template))
+    fields = rows.fields_of(template)
     texts: dict[str, list[str]] = {}
     for field in fields:
         if field in ("file", "folder"):

@@ -317,10 +317,11 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
     assert what in str(read(path, drop_missing=True, **ignored).warnings)
     path.write_text("\n".join([header, "a,p,1,9,9,,L", *lines]))
     assert what in str(read(path, **ignored).warnings)
-    # In order; numbers that come again in this viewing; starts.
+    # In order, with a number twice in another viewing; a number that comes again; starts.
     assert not read(path, where=("eye == L", "image == b"), **ignored).warnings
     path.write_text("\n".join([header, "a,p,1,9,9,1,L", *lines]))
-    assert not read(path, **ignored).warnings
+    again = "1 rows read all the same: 'fixationIndex' starts again with them in a viewing"
+    assert [again in warning for warning in read(path, **ignored).warnings] == [True]
     path.write_text("\n".join([header, *lines]))
     assert not read(path, columns=(("t_ms", "fixationIndex"),), where=("eye == L",)).warnings
 
@@ -339,6 +340,11 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
             '"more": {"rows": [{"note": "b"}, {"image": "a", "user": "q", "x": 1, "y": 2}]}}',
             "not a file of gaze in a known format",
         ),
+        (
+            '{"user": "p", "data": [{"image": "a", "x": 1, "y": 2}, '
+            '{"image": "a", "user": "q", "x": 1, "y": 2}]}',
+            "g.json: 'user' is beside the list 'data' and in 1 of its 2 objects",
+        ),
     ],
 )
 def test_json_of_which_a_part_would_be_lost_is_refused(
@@ -350,6 +356,30 @@ def test_json_of_which_a_part_would_be_lost_is_refused(
         gaze_files.read([path], Options())
 
 
+def test_json_around_rows_or_with_values_of_several_types_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "g.json"
+    row = {"image": "a", "x": 1, "y": 2}
+    # The value beside the list is that of rows without their own.
+    rows = [{**row, "user": "p"}, {**row, "image": "b"}]
+    path.write_text(json.dumps({"user": "p", "data": [], "trials": rows}))
+    assert read(path).user_ids == ["p"]
+    path.write_text(json.dumps({"user": "q", "data": rows[:1]}))
+    assert read(path).user_ids == ["p"]
+    # 1 and 1.0 are one number, and "01" is a text.
+    path.write_text(json.dumps([{**row, "user": user} for user in (1, 1.0, "01", 2, 1e17)]))
+    assert read(path).user_ids == ["01", "1", "2", "100000000000000000"]
+    path.write_text(json.dumps([{**row, "user": "p", "areas": [1]}]))
+    assert read(path, ignored_columns=("areas",)).user_ids == ["p"]
+
+
+def test_a_template_stands_for_the_column_of_the_image(tmp_path: Path) -> None:
+    path = tmp_path / "g.csv"
+    path.write_text("scene,user,x,y\n1,p,1,2\n2,p,3,4\n")
+    assert read(path, image_from="s_{scene}.png").image_ids == ["s_1.png", "s_2.png"]
+    with pytest.raises(ValueError, match="unknown column 'scene', expected user, x, y and"):
+        read(path, image_from="{file}.png")
+
+
 def test_a_pattern_does_not_join_the_sessions_of_a_column(tmp_path: Path) -> None:
     path = tmp_path / "g.csv"
     path.write_text("image,user,x,y,session\na,p1_s1,1,2,1\na,p1_s1,3,4,2\n")
@@ -358,6 +388,16 @@ def test_a_pattern_does_not_join_the_sessions_of_a_column(tmp_path: Path) -> Non
         read(path, user_from=pattern)
     path.write_text("image,user,x,y,session\na,p1_s1,1,2,x\na,p1_s2,3,4,y\n")
     assert read(path, user_from=pattern).session_ids == [["1", "2"]]
+    path.write_text("image,user,x,y,session\na,p1_s1,1,2,\nb,p1_s1,3,4,2\n")
+    with pytest.raises(ValueError, match="of user 'p1', none and '2': take"):
+        read(path, user_from=pattern)
+    path.write_text("image,user,x,y,session\na,p1_s1,1,2,x\n")
+    for other in ("image,user,x,y,session\nb,p1_s1,3,4,y\n", "image,user,x,y\nb,p1_s1,3,4\n"):
+        (tmp_path / "h.csv").write_text(other)
+        with pytest.raises(
+            ValueError, match=r"h.csv: the session '1' of .* \(the first in .*g.csv"
+        ):
+            gaze_files.read([path, tmp_path / "h.csv"], Options(user_from=pattern))
 
 
 def test_paths_of_one_image_are_one_name(tmp_path: Path) -> None:

@@ -401,6 +401,9 @@ def check_taken(name: str, opened: Sequence[Opened], options: Options) -> None:
 def _check_columns(opened: Sequence[Opened], options: Options, given: Mapping[str, bool]) -> None:
     """Checks that some table has each column that an option is about."""
     known = dict.fromkeys(column for one in opened for column in one.columns)
+    if options.ignored_columns:
+        with_keys = [one for one in opened if one.suffix == ".json"]
+        known |= dict.fromkeys(key for one in with_keys for key in containers.nested_keys(one))
     of = plain_of(options).columns
     units = (("--durations", "duration_ms"), ("--times", "t_ms"))
     needed = [(option, of.get(name, name)) for option, name in units if given[option]]
@@ -546,4 +549,6 @@ def plain_of(options: Options) -> Plain:
     """Returns how a table without a format of its own is read."""
     # Names of columns have no line breaks, see `containers.open_file`.
     columns = {name: raw_files.without_breaks(column) for name, column in options.columns}
-    return Plain(columns, options.ignored_columns, options.durations, options.times)
+    template = options.image_from
+    image_from = None if template is None else rows.fields_of(template)
+    return Plain(columns, options.ignored_columns, options.durations, options.times, image_from)

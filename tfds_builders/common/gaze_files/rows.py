@@ -502,6 +502,11 @@ def places(num_rows: int) -> np.ndarray:
     return np.arange(1, num_rows + 1)
 
 
+def fields_of(template: str) -> list[str]:
+    """Returns what a template such as `{folder}/{trial}.png` names in braces, each once."""
+    return list(dict.fromkeys(re.findall(r"\{([^{}]+)\}", template)))
+
+
 def stem(path: Path) -> str:
     """Returns the name of a file without its suffixes `.gz` and the one before."""
     name = path.name

@@ -72,7 +72,7 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
     if alike and published.is_in_place(one.path, format_):
         return ", and in the place of one"
     # A title may be before the line of names.
-    lines = [tuple(containers.keys_of_json(one))] if one.suffix == ".json" else []
+    lines = _lines_of_json(one) if one.suffix == ".json" else []
     for columns in (one.columns, *(lines or containers.first_lines(one))):
         names = _folded(columns)
         for other in chosen:
@@ -87,6 +87,14 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
         if plain.resembles_gaze(columns) or (_pairs(columns) and not _are_areas(columns)):
             return ", with columns like those of gaze"
     return ""
+
+
+def _lines_of_json(one: Opened) -> list[tuple[str, ...]]:
+    """Returns the keys of a JSON file, and the names of columns that are in a list beside rows."""
+    found = [tuple(containers.keys_of_json(one))]
+    for names in re.findall(r'"columns"\s*:\s*\[([^][{}]*)\]', one.head):
+        found.append(tuple(re.findall(r'"([^"\\]*)"', names)))
+    return found
 
 
 def _of_matlab(path: Path) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +14,21 @@ from tfds_builders.common.gaze_files.fixations import natural_key
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
 
+class Origin(NamedTuple):
+    """What `--user-from` looks at.
+
+    Attributes:
+        names: the names that the persons are taken from, one for each row.
+        session: the sessions of the file; None: the file has none.
+    """
+
+    names: Names
+    session: Names | None
+
+
 def name_user(
     found: Rows, one: Opened, pattern: str | None, tables: Sequence[Path]
-) -> tuple[Rows, Names | None]:
+) -> tuple[Rows, Origin | None]:
     """Takes the person, and if given the session, out of a name or the path.
 
     Args:
@@ -25,7 +38,7 @@ def name_user(
         tables: the files and folders that are given; folders above them name no person.
 
     Returns:
-        The rows, and the names that the persons are taken from; None: names are as they were.
+        The rows, and what the names were before; None: names are as they were.
     """
     if pattern is None:
         if found.user is None:
@@ -58,29 +71,11 @@ def name_user(
         users.append(user)
         sessions.append(groups.get("session") or "")
     found = found._replace(user=rows.renamed(names, users))
+    origin = Origin(names, found.session)
     if any(sessions):
-        _check_sessions(found, one.path, pattern, rows.renamed(names, sessions))
         cells = {name: cell for name, cell in found.cells.items() if name != "session"}
         found = found._replace(session=rows.renamed(names, sessions), cells=cells)
-    return found, names
-
-
-def _check_sessions(found: Rows, path: Path, pattern: str, session: Names) -> None:
-    """Checks that the sessions of a pattern do not join those of the file.
-
-    Raises:
-        ValueError: two sessions of a person in the file would be one.
-    """
-    if found.session is None or found.user is None:
-        return
-    given = rows.without_markers(found.session)
-    new = np.column_stack([found.user.codes, session.codes])[given.codes >= 0]
-    both = np.column_stack([new, given.codes[given.codes >= 0]])
-    if len(np.unique(both, axis=0)) > len(np.unique(new, axis=0)):
-        raise ValueError(
-            f"{path}: the session of --user-from {pattern!r} joins sessions of the column "
-            "'session': take the session out of the pattern, or leave the column out of the file"
-        )
+    return found, origin
 
 
 def path_below(path: Path, tables: Sequence[Path]) -> str:
@@ -100,23 +95,23 @@ def _numbered(pattern: re.Pattern[str]) -> list[int]:
 
 
 def with_sessions(
-    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None], tables: Sequence[Path]
+    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None], tables: Sequence[Path]
 ) -> list[tuple[Path, Rows]]:
     """Takes longer names for sessions, where one person has several of them and no session.
 
     Raises:
-        ValueError: with the sessions of the files, one viewing is of two of the longer names.
+        ValueError: the pattern joins sessions of the files, or, with the sessions of the files, one
+            viewing is of two of the longer names.
     """
+    _check_sessions(parts, origins)
     of_user: dict[str, set[str]] = {}
     has_session = False
     for (_, part), origin in zip(parts, origins, strict=True):
         if origin is None or part.user is None:
             return list(parts)
-        if part.session is not None:
-            has_session |= bool((rows.without_markers(part.session).codes >= 0).any())
-        for user, name in set(zip(part.user.codes.tolist(), origin.codes.tolist(), strict=True)):
-            if user >= 0 and name >= 0:
-                of_user.setdefault(part.user.names[user], set()).add(origin.names[name])
+        has_session |= _has_names(part.session)
+        for user, name in _pairs(part.user, origin.names):
+            of_user.setdefault(user, set()).add(name)
     if all(len(names) == 1 for names in of_user.values()):
         return list(parts)
     if has_session:
@@ -129,15 +124,65 @@ def with_sessions(
     ]
 
 
-def _below(folder: str, path: Path, origin: Names | None, tables: Sequence[Path]) -> Names | None:
+def _check_sessions(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> None:
+    """Checks that the sessions of the pattern do not join those of the files.
+
+    A row without a session is of one more session.
+
+    Raises:
+        ValueError: two sessions of a person would be one.
+    """
+    if not any(origin is not None and _has_names(origin.session) for origin in origins):
+        return
+    known: dict[tuple[str, str], tuple[Path, str]] = {}
+    for (path, part), origin in zip(parts, origins, strict=True):
+        if origin is None or part.user is None:
+            continue
+        none = Names(np.full(len(part.place), -1, np.int32), [])
+        given = none if origin.session is None else rows.without_markers(origin.session)
+        new = none if part.session is None else part.session
+        for user, session, own in _texts(part.user, new, given):
+            other_path, other = known.setdefault((user, session), (path, own))
+            if other != own:
+                both = " and ".join(f"{one!r}" if one else "none" for one in (other, own))
+                beside = "" if other_path == path else f" (the first in {other_path})"
+                raise ValueError(
+                    f"{path}: the session {session!r} of --user-from joins sessions of the column "
+                    f"'session' of user {user!r}, {both}{beside}: take the session out of the "
+                    "pattern, or leave the column out of the file"
+                )
+
+
+def _has_names(session: Names | None) -> bool:
+    return session is not None and bool((rows.without_markers(session).codes >= 0).any())
+
+
+def _pairs(user: Names, other: Names) -> set[tuple[str, str]]:
+    """Returns each pair of names once; rows that lack a name apart."""
+    return {(one, name) for one, name in _texts(user, other) if one and name}
+
+
+def _texts(*names: Names) -> list[tuple[str, ...]]:
+    """Returns each combination of names of a row once; "" for none."""
+    key = np.zeros(len(names[0].codes), np.int64)
+    for one in names:
+        key = key * (len(one.names) + 1) + one.codes + 1
+    _, first = np.unique(key, return_index=True)
+    columns = [[["", *one.names][code + 1] for code in one.codes[first]] for one in names]
+    return list(zip(*columns, strict=True))
+
+
+def _below(folder: str, path: Path, origin: Origin | None, tables: Sequence[Path]) -> Names | None:
     """Returns a path as it is below the folder of all files, so that no name says where that is."""
-    if origin is None or origin.names != rows.one_name(path_below(path, tables), 1).names:
-        return origin
+    if origin is None:
+        return None
+    if origin.names.names != rows.one_name(path_below(path, tables), 1).names:
+        return origin.names
     name = path.absolute().relative_to(folder).as_posix()
-    return rows.one_name(name, len(origin.codes))
+    return rows.one_name(name, len(origin.names.codes))
 
 
-def _check_apart(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None]) -> None:
+def _check_apart(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> None:
     """Checks that `--user-from` gives no viewing the rows of two recordings.
 
     A viewing of two files is refused later, see `fixations.join`.
@@ -149,13 +194,13 @@ def _check_apart(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | N
         keys = [part.image.codes, part.user.codes]
         keys += [] if part.session is None else [part.session.codes]
         keys += [] if part.trial is None else [part.trial.values]
-        order = np.lexsort((origin.codes, *keys))
+        order = np.lexsort((origin.names.codes, *keys))
         is_same = ~rows.run_starts(*(key[order] for key in keys))
-        again = np.flatnonzero(is_same & rows.run_starts(origin.codes[order]))
+        again = np.flatnonzero(is_same & rows.run_starts(origin.names.codes[order]))
         if not len(again):
             continue
         first, second = order[again[0] - 1 : again[0] + 1]
-        names = (origin.names[origin.codes[row]] for row in (first, second))
+        names = (origin.names.names[origin.names.codes[row]] for row in (first, second))
         session = -1 if part.session is None else part.session.codes[second]
         of_session = ""
         if part.session is not None and session >= 0:
@@ -169,14 +214,14 @@ def _check_apart(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | N
         )
 
 
-def count_people(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Names | None]) -> list[str]:
+def count_people(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> list[str]:
     """Says how many names `--user-from` took for how many people."""
     of_user: dict[str, set[str]] = {}
     for (_, part), origin in zip(parts, origins, strict=True):
         if origin is None or part.user is None:
             continue
-        for user, name in set(zip(part.user.codes.tolist(), origin.codes.tolist(), strict=True)):
-            of_user.setdefault(part.user.names[user], set()).add(origin.names[name])
+        for user, name in _pairs(part.user, origin.names):
+            of_user.setdefault(user, set()).add(name)
     if not of_user:
         return []
     num_names = len(set().union(*of_user.values()))
