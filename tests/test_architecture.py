@@ -172,6 +172,15 @@ def test_builders_import_neither_the_package_nor_jax():
         assert not libraries & {"gazejax", "jax", "flax", "tensorflow", "torch"}, path
 
 
+def test_a_trained_model_is_used_without_what_only_training_needs():
+    code = (
+        "import sys, gazejax\n"
+        "heavy = {'orbax', 'grain', 'scipy.optimize'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_package_imports_no_tensorflow_or_torch_and_matplotlib_only_to_plot():
     code = (
         "import sys, gazejax, gazejax.cli.main\n"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import special
 
 from gazejax._array_checks import (
     checked_count,
@@ -21,7 +21,7 @@ from gazejax.workdir.trained import Trained
 
 # Ten thousand to one: pairs of a few users cannot show that a pair is more certain than that.
 _MOST_LOG_ODDS = float(np.log(1e4))
-MOST_PROBABILITY = float(special.expit(_MOST_LOG_ODDS))
+MOST_PROBABILITY = float(scipy.special.expit(_MOST_LOG_ODDS))
 
 
 class Comparison(NamedTuple):
@@ -155,7 +155,9 @@ def _compare(
     unlimited = log_odds(comparer.calibration[table], score, number)
     found = min(max(unlimited, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
     num_images = a.num_images, b.num_images
-    comparison = Comparison(float(special.expit(found)), found, score, distance, num_images, table)
+    comparison = Comparison(
+        float(scipy.special.expit(found)), found, score, distance, num_images, table
+    )
     return comparison, unlimited
 
 
@@ -234,12 +236,12 @@ def _weights(
     priors = np.append(np.full(len(odds), in_gallery / len(odds)), 1 - in_gallery)
     with np.errstate(divide="ignore"):
         logs = np.append(odds, 0.0) + np.log(priors)
-    logs -= special.logsumexp(logs)
+    logs -= scipy.special.logsumexp(logs)
     largest = int(np.argmax(logs))
     most = max(MOST_PROBABILITY, priors[largest])
     if np.exp(logs[largest]) > most:
         others = np.arange(len(logs)) != largest
-        logs[others] -= special.logsumexp(logs[others])  # First: both may be large.
+        logs[others] -= scipy.special.logsumexp(logs[others])  # First: both may be large.
         logs[others] += np.log(1 - most)
         logs[largest] = np.log(most)
     return np.exp(logs)

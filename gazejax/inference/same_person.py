@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy import optimize, special
 
 # Penalty of the squared slope, of scores of variance 1: scores that separate all pairs would have
 # an infinite one.
@@ -60,12 +60,12 @@ def fit_curve(
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         margin = sign * (parameters[0] * standard + parameters[1])
-        residual = -weight * sign * special.expit(-margin)
+        residual = -weight * sign * scipy.special.expit(-margin)
         gradient = np.array([residual @ standard + 2 * _RIDGE * parameters[0], residual.sum()])
         return weight @ np.logaddexp(0, -margin) + _RIDGE * parameters[0] ** 2, gradient
 
     bounds = [(0.0, None), (None, None)]
-    slope, intercept = optimize.minimize(loss, (1.0, 0.0), jac=True, bounds=bounds).x
+    slope, intercept = scipy.optimize.minimize(loss, (1.0, 0.0), jac=True, bounds=bounds).x
     return float(slope / scale), float(intercept - slope * center / scale)
 
 

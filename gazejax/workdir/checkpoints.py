@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from gazejax.runtime import distributed
 
@@ -58,6 +57,9 @@ class Saver:
     """Saves the checkpoints of one stage in the background; make it with `open_for_saving`."""
 
     def __init__(self, folder: Path, keep: int) -> None:
+        # Imported in functions: who uses an exported model waits .2 s less for the import.
+        from orbax.checkpoint import v1 as ocp
+
         policies = ocp.training.preservation_policies
         self._folder = folder
         self._checkpointer = ocp.training.Checkpointer(
@@ -219,6 +221,8 @@ def restore(
     for one in passed_over:
         distributed.log(f"passed over checkpoint {folder / one}")
     checkpoint = folder / str(step)
+    from orbax.checkpoint import v1 as ocp
+
     saved = _open(checkpoint)
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
@@ -257,6 +261,8 @@ def digest(tree: Any) -> str:
 
 def _open(checkpoint: Path) -> Any:
     """What a checkpoint says of itself."""
+    from orbax.checkpoint import v1 as ocp
+
     # By its own folder: given the one above, Orbax reads the other checkpoints too, whole or not.
     with _on_its_own():
         return ocp.checkpointables_metadata(checkpoint.absolute())
@@ -264,6 +270,8 @@ def _open(checkpoint: Path) -> Any:
 
 def _on_its_own() -> Any:
     """Within, Orbax reads without waiting for the other processes."""
+    from orbax.checkpoint import v1 as ocp
+
     context, number = ocp.Context(), jax.process_index()
     context.multiprocessing.primary_host = number
     context.multiprocessing.active_processes = {number}

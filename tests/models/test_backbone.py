@@ -29,7 +29,6 @@ def built(make, params=None):
         spread = 1 / np.sqrt(np.prod(leaf.shape[:-1]))
         return jnp.asarray(spread * generator.standard_normal(leaf.shape), jnp.float32)
 
-    # The network's own initialisation takes a quarter of a minute to compile.
     return nnx.merge(
         graph, jax.tree.map(draw, nnx.to_pure_dict(state)) if params is None else params
     )
@@ -107,7 +106,7 @@ def test_a_block_by_hand():
 def test_depthwise_padding_by_hand(kernel_size, stride, size, expected):
     @jax.jit
     def compute():
-        layer = DepthwiseConv(2, kernel_size=kernel_size, stride=stride, rngs=nnx.Rngs(0))
+        layer = DepthwiseConv(2, kernel_size=kernel_size, stride=stride)
         weights = jnp.arange(1.0, kernel_size**2 + 1).reshape(kernel_size, kernel_size)
         layer.kernel[...] = jnp.stack([weights, -10 * weights], axis=-1)[:, :, None]
         layer.bias[...] = jnp.array([0.0, 0.5])

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy import special
 
 from gazejax.evaluation.folds import Run
 from gazejax.evaluation.formats import markdown_table
@@ -79,7 +79,7 @@ def _calibrate(folds: list[protocol.VerificationScores]) -> dict[str, Any]:
             continue
         ones = np.ones(np.count_nonzero(~is_tried))
         slope, intercept = fit_curve(score[~is_tried], ones, is_same[~is_tried])
-        predicted.append(special.expit(slope * score[is_tried] + intercept))
+        predicted.append(scipy.special.expit(slope * score[is_tried] + intercept))
         tried.append(is_same[is_tried])
         # A pair of users of two parts is tried with each of them.
         of_both = np.isin(probe[is_tried], held_out) & np.isin(enrolled[is_tried], held_out)
