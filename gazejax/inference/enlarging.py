@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import scipy
 from jaxtyping import Float
 
 from gazejax.data.reader import resize_map
@@ -50,10 +49,26 @@ def enlarge_maps(
 
 @functools.lru_cache(maxsize=64)
 def _interpolation(length: int, new_length: int) -> Float[np.ndarray, "new_length length"]:
-    """Weights of a signal in each entry of the enlarged one; the signal is mirrored at its ends."""
-    weights = scipy.ndimage.zoom(
-        np.eye(length), (new_length / length, 1.0), order=3, mode="reflect", grid_mode=True
-    )
+    """Weights of a signal in each entry of the enlarged one; the signal is mirrored at its ends.
+
+    `scipy.ndimage.zoom` of an identity matrix is the same, and takes .1 s to import.
+    """
+    new_entries = (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
+    entries = np.arange(length, dtype=np.float64)
+    weights = np.linalg.solve(_splines(entries, length).T, _splines(new_entries, length).T).T
     # Weights fall by a factor of 3.7 with each entry. Those that float32 has no normal number for
     # take ten times as long, and change nothing.
     return np.where(np.abs(weights) < 1e-30, 0.0, weights).astype(np.float32)
+
+
+def _splines(position: Float[np.ndarray, " at"], length: int) -> Float[np.ndarray, "at length"]:
+    """Cubic B-splines around the entries of a mirrored signal, at positions in entries."""
+    center = np.arange(-2, length + 2)
+    distance = np.abs(position[:, None] - center)
+    spline = np.where(
+        distance < 1, 4 - 6 * distance**2 + 3 * distance**3, np.maximum(2 - distance, 0) ** 3
+    )
+    entry = np.minimum(center % (2 * length), (-1 - center) % (2 * length))
+    total = np.zeros((len(position), length))
+    np.add.at(total, (slice(None), entry), spline / 6)
+    return total
