@@ -30,7 +30,8 @@ from tfds_builders.common.gaze_files.rows import Names, as_text, only_used, with
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
 _ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", ".parquet", *_ARROW_SUFFIXES, ".jsonl")
+NESTING_SUFFIXES = (".parquet", *_ARROW_SUFFIXES, ".jsonl")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", *NESTING_SUFFIXES)
 SUFFIXES = (*TABLE_SUFFIXES, ".json", ".asc", ".mat")
 
 _DELIMITERS = "\t;,|"
@@ -633,7 +634,8 @@ def json_objects(values: Any) -> Any:
     of_all = {key: one for key, one in values.items() if not isinstance(one, list | dict)}
     if not _are_objects(objects):
         return objects
-    if any(_has_objects(one) for key, one in values.items() if key != chosen):
+    # Of pandas, "schema" has the types of the columns.
+    if any(_has_objects(one) for key, one in values.items() if key not in (chosen, "schema")):
         return values  # Rows may be in the other list, too.
     for key, outer in of_all.items():
         own = [one[key] for one in objects if key in one]
@@ -705,8 +707,15 @@ def _read_json_lines(path: Path) -> pa.Table:
     content = _read_bytes(path)
     if not content.strip():
         raise ValueError(f"{path} has no row, expected one for each fixation")
+    # The library counts the rows of each block, and a message counts them all.
+    blocks = pyarrow.json.ReadOptions(block_size=len(content)) if len(content) > 1 << 20 else None
     try:
-        table = pyarrow.json.read_json(pa.BufferReader(content))
+        try:
+            table = pyarrow.json.read_json(pa.BufferReader(content))
+        except pa.ArrowInvalid:
+            if blocks is None:
+                raise
+            table = pyarrow.json.read_json(pa.BufferReader(content), read_options=blocks)
         # The library takes texts such as 2026-01-05 for times: they are read again as they are.
         schema = pa.schema([(field.name, _with_texts_in(field.type)) for field in table.schema])
         if schema == table.schema:

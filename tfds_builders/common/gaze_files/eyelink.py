@@ -319,10 +319,7 @@ def _trial(
     if column == "TRIAL_INDEX":
         return rows.numbers_of(table[column]), f"trial from {column!r}"
     if column is not None:
-        names = rows.names_of(table[column])
-        matches = [re.search(r"(\d{1,9})$", name) for name in names.names]
-        numbers = np.array([float(match[1]) if match else np.nan for match in matches] + [np.nan])
-        values = numbers[names.codes]
+        values = rows.numbers_at_end(rows.names_of(table[column]))
         without = np.flatnonzero(np.isnan(values))
         if len(without):
             raise ValueError(

@@ -138,6 +138,12 @@ p1,Trial: 2,RIGHT,30,2,2,100
 """
 
 
+def test_labels_that_end_alike_are_of_two_trials(tmp_path: Path) -> None:
+    text = EYES.replace("Trial: 1,RIGHT", "B1_T2,LEFT").replace("Trial: 2", "B2_T2")
+    found = eyelink.read_eyelink_report(write(tmp_path / "f.csv", text), How(eye="left"))
+    assert numbers(found.trial) == [1, 2, 3]
+
+
 def test_one_eye_of_two(tmp_path: Path) -> None:
     opened = write(tmp_path / "f.csv", EYES)
     found = eyelink.read_eyelink_report(opened, How())

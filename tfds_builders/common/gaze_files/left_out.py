@@ -13,13 +13,15 @@ from tfds_builders.common.gaze_files.rows import LeftOut, Names, Rows
 
 # A person and a session, "" for none.
 Person = tuple[str, str]
+# Then the longer name that `--user-from` takes the person from, "" for none.
+_Named = tuple[str, str, str]
 
 _NUM_NAMED = 10
 
 
 def people_of(
     part: Rows, one: Opened, where: Sequence[str], pattern: str | None, tables: Sequence[Path]
-) -> dict[Person, str]:
+) -> dict[_Named, str]:
     """Finds the people and sessions of rows that are left out for lack of gaze or of an image.
 
     Args:
@@ -30,9 +32,9 @@ def people_of(
         tables: likewise.
 
     Returns:
-        Person and session -> why the first of their rows is left out.
+        Person, session and longer name -> why the first of their rows is left out.
     """
-    found: dict[Person, str] = {}
+    found: dict[_Named, str] = {}
     of_rows = [plain.rows_where(one, condition) for condition in where] if part.whose else []
     fits = np.all(of_rows, axis=0) if of_rows else None
     for left_out in part.whose:
@@ -52,8 +54,20 @@ def people_left(parts: Iterable[Rows]) -> set[Person]:
     return found | {(user, "") for user, _ in found}
 
 
-def warn(lost: Mapping[Person, str], left: set[Person]) -> list[str]:
-    """Names the people, and sessions of other people, of whom no row is left."""
+def warn(named: Mapping[_Named, str], left: set[Person], longer: set[Person]) -> list[str]:
+    """Names the people, and sessions of other people, of whom no row is left.
+
+    Args:
+        named: see `people_of`.
+        left: people and sessions of the rows that are left.
+        longer: their people and longer names, which are sessions where there are no others.
+    """
+    has_sessions = any(session for _, session in left)
+    lost = {
+        (user, session if has_sessions else longer_name): reason
+        for (user, session, longer_name), reason in named.items()
+    }
+    left = left if has_sessions else left | longer
     people: dict[str, str] = {}
     for (user, _), reason in lost.items():
         if (user, "") not in left:
@@ -88,7 +102,7 @@ def _take(left_out: LeftOut, kept: np.ndarray) -> LeftOut:
 
 def _named(
     left_out: LeftOut, one: Opened, pattern: str | None, tables: Sequence[Path]
-) -> list[Person]:
+) -> list[_Named]:
     """Returns the people with the names that their rows would have."""
     if not len(left_out.place):
         return []
@@ -105,9 +119,23 @@ def _named(
         none,
         session=rows.names_of([session for _, session in pairs]),
     )
+    longer = [""] * len(pairs)
     with contextlib.suppress(ValueError):  # The names of rows that are read have the errors.
-        named, _ = user_from.name_user(named, one, pattern, tables)
-    return [] if named.user is None else _pairs(named.user, named.session)
+        named, origin = user_from.name_user(named, one, pattern, tables)
+        names = [user for user, _ in pairs]
+        # Of a person by the path, the file is named.
+        longer = names if origin is not None and origin.names.names[0] in names else longer
+    found = zip(
+        _texts(named.user, len(pairs)), _texts(named.session, len(pairs)), longer, strict=True
+    )
+    return [(rows.all_digits(user) or user, session, name) for user, session, name in found if user]
+
+
+def _texts(names: Names | None, length: int) -> list[str]:
+    """Returns the name of each row, "" for none."""
+    if names is None:
+        return [""] * length
+    return [names.names[code] if code >= 0 else "" for code in names.codes]
 
 
 def _pairs(user: Names, session: Names | None) -> list[Person]:

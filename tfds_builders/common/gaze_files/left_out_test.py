@@ -36,7 +36,6 @@ LOST = "users left out, of whom no row is left: "
         ("t.csv", TABLE + "a.png,p2,,,200\n", {"where": ("user != p2",)}, ""),
         ("t.csv", TABLE + "a.png,p2,,,200\n", {"where": ("user != p3",)}, "'p2' (without a place"),
         ("t.csv", TABLE + "a.png,p2_b,,,200\n", {"user_from": r"(p\d)"}, "'p2' (without a place"),
-        ("t.csv", TABLE + "a.png,p1_b,,,200\n", {"user_from": r"(p\d)"}, ""),
         (
             "r.xls",
             REPORT,
@@ -69,6 +68,15 @@ def test_a_session_without_gaze_is_named(tmp_path: Path) -> None:
     assert warning.endswith(
         "of which no row is left: 'two' of 'p1' (without a place or a duration)"
     )
+
+
+def test_a_longer_name_without_gaze_is_a_session(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(TABLE + "a.png,p1_b,,,200\n")
+    options = Options(drop_missing=True, user_from=r"(p\d)")
+    found, _ = gaze_files.read([tmp_path / "t.csv"], options)
+    assert found is not None
+    [warning] = found.warnings
+    assert "no row is left: 'p1_b' of 'p1' (without a place or a duration)" in warning
 
 
 def test_a_file_that_lacks_gaze_where_a_condition_fits(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from tfds_builders.common.gaze_files.rows import Names
 # In small letters, without blanks and underscores.
 _NAMES = frozenset(
     name + ending
-    for name in ("participant", "subject", "subj", "user", "person", "observer")
-    for ending in ("", "id", "nr", "no", "num", "number", "code", "name")
+    for name in ("participant", "subject", "subj", "user", "person", "observer", "vp", "proband")
+    for ending in ("", "id", "nr", "no", "num", "number", "code", "name", "privateid", "publicid")
 )
 
 

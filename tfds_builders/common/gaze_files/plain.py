@@ -138,6 +138,9 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
             "(--ignore-columns leaves others out)"
             f"{_offer(opened, found)}"
         )
+    if unknown and opened.suffix in containers.NESTING_SUFFIXES:
+        # Raises: lists or objects in a column may be rows.
+        containers.read_table(opened, set(unknown))
     of_names = {found[name] for name in ("image", "user", "session") if name in found}
     # Marks between thousands, such as 1.204, can only be found in texts.
     of_numbers = set(found.values()) - of_names

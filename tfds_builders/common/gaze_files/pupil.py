@@ -1,7 +1,7 @@
 """Pupil Labs: enrichments of Pupil Cloud, surfaces of Neon Player, surfaces of Pupil Core."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,7 +108,7 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:
             "end minus the start"
         ),
     )
-    user, session, taken_user = _people(path, table, person)
+    user, session, taken_user, whose = _people(path, table, person)
     image, taken_image = _image(path, is_in_px=(x_name, y_name) == _IN_PX)
     trial = None
     if _SECTION in ids:
@@ -131,6 +131,7 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:
             f"{y_name!r} where {mapped!r} is true, duration from {_DURATION!r}, start from "
             f"{_START!r} (nanoseconds)"
         ),
+        whose=whose,
         cells={"x": table[x_name], "y": table[y_name], "duration_ms": table[_DURATION]},
     )
     is_mapped = _truths(path, table, mapped, others=("not mapped",))
@@ -141,15 +142,18 @@ def read_pupil_cloud(opened: Opened, how: How) -> Rows:
     return rows.take(found, np.sort(first), "a fixation again, in another section")
 
 
-def _people(path: Path, table: pa.Table, person: str | None) -> tuple[Names, Names | None, str]:
+def _people(
+    path: Path, table: pa.Table, person: str | None
+) -> tuple[Names, Names | None, str, tuple[rows.LeftOut, ...]]:
     """Finds the person and the session of each row.
 
     Returns:
-        The people; the sessions, None where the file has no recordings; and where they are from.
+        The people; the sessions, None where the file has no recordings; where they are from; and
+        whose recordings have no row.
     """
     if _RECORDING not in table.column_names:
         user = people.names_of_people(table, person, _recording(path))
-        return user, None, people.in_words(person, "the folder")
+        return user, None, people.in_words(person, "the folder"), ()
     recordings = rows.names_of(table[_RECORDING])
     _refuse(path, recordings.codes < 0, lambda _: f"{_RECORDING} is empty, expected a name")
     wearers = _wearers(path)
@@ -166,12 +170,45 @@ def _people(path: Path, table: pa.Table, person: str | None) -> tuple[Names, Nam
     session = rows.names_of(
         [wearers[name].recording if has_names else name for name in recordings.names]
     )
+    without = [name for name in wearers if name not in recordings.names]
+    left_out = rows.LeftOut(
+        rows.places(len(without)),
+        rows.names_of([wearers[name].user for name in without]),
+        rows.names_of([wearers[name].recording if has_names else name for name in without]),
+        rows.NO_FIXATION,
+    )
     return (
         Names(user.codes[recordings.codes], user.names),
         Names(session.codes[recordings.codes], session.names),
         f"person from {_WEARER!r} and session from "
         f"{_RECORDING_NAME if has_names else _RECORDING!r} of sections.csv",
+        (left_out,),
     )
+
+
+def check_same_wearers(opened: Sequence[Opened]) -> None:
+    """Checks that names of people and of recordings mean the same in all files of Pupil Cloud.
+
+    Raises:
+        ValueError: two wearers, or two recordings of a wearer, have one name in different exports.
+    """
+    known: dict[tuple[str, ...], tuple[str, Path]] = {}
+    for one in opened:
+        if _RECORDING not in one.columns:
+            continue
+        sections = one.path.with_name("sections.csv")
+        for recording, wearer in _wearers(one.path).items():
+            ids = {
+                (wearer.user,): (_WEARER_ID, wearer.user_id),
+                (wearer.user, wearer.recording): (_RECORDING, recording),
+            }
+            for names, (what, id_) in ids.items():
+                other, path = known.setdefault(names, (id_, sections))
+                if other != id_ and path != sections and all(names):
+                    raise ValueError(
+                        f"{sections}: {' '.join(names)!r} has the {what} {id_!r}, and {other!r} in "
+                        f"{path}, expected one name for each: name them apart in these files"
+                    )
 
 
 def _wearers(path: Path) -> dict[str, _Wearer]:

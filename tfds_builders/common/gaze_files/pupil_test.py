@@ -93,6 +93,39 @@ def test_recordings_of_one_name_are_sessions_by_their_ids(tmp_path: Path) -> Non
     assert names(found.session) == ["r1", "r1", "r2"]
 
 
+def test_a_recording_without_a_fixation_is_named(tmp_path: Path) -> None:
+    sections = SECTIONS + "s4,r3,2026-01-03_10:00:00,w3,Bo,1\ns5,r4,2026-01-04_10:00:00,w1,Ann,1\n"
+    write_enrichment(tmp_path / "e", MARKERS, sections)
+    found, errors = read([tmp_path / "e"], Options())
+    assert found is not None, errors
+    assert found.warnings == [
+        "users left out, of whom no row is left: 'Bo' (without a fixation)",
+        "sessions left out, of which no row is left: '2026-01-04_10:00:00' of 'Ann' (without a "
+        "fixation)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("w1", "w2", "sections.csv: 'Ann' has the wearer id 'w2', and 'w1' in .*one/sections.csv"),
+        ("r1", "r9", "'Ann 2026-01-02_10:00:00' has the recording id 'r9', and 'r1' in"),
+    ],
+)
+def test_names_mean_the_same_in_several_exports(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    write_enrichment(tmp_path / "one", MARKERS)
+    write_enrichment(tmp_path / "two", MARKERS)
+    found, errors = read([tmp_path], Options())
+    assert found is not None, errors
+    assert found.user_ids == ["Ann"]
+    changed = [text.replace(old, new) for text in (MARKERS, SECTIONS)]
+    write_enrichment(tmp_path / "two", *changed)
+    with pytest.raises(ValueError, match=message):
+        read([tmp_path], Options())
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [

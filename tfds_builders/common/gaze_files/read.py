@@ -62,7 +62,7 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     name, opened, notes, warnings = recognise(paths, options)
     check_taken(name, opened, options)
     parts, errors, origins, empty = [], [], [], []
-    lost: dict[left_out.Person, str] = {}
+    lost: dict[tuple[str, str, str], str] = {}
     for one in opened:
         try:
             part, found, origin = _read_file(name, one, options, paths)
@@ -70,7 +70,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             part, found, origin = _no_rows(), [str(error)], None
         of_file = left_out.people_of(part, one, options.where, options.user_from, paths)
         if one.path not in paths and _is_nowhere(part):
-            of_file |= dict.fromkeys(left_out.people_left([part]), "without a place")
+            people = left_out.people_left([part])
+            of_file |= dict.fromkeys([(*person, "") for person in people], "without a place")
             part = _no_rows({**part.left_out, "without a place": len(part.place)})
             found = [_no_row(part, one.path)]
         if not len(part.place):
@@ -93,10 +94,10 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
         return None, errors
+    if name in FORMATS and (check := FORMATS[name].check) is not None:
+        check(opened)
     notes += _note_empty([(path, part) for path, part, _ in empty if not _lacks_gaze(part)])
     without = [(path, error) for path, part, (error, *_) in empty if _lacks_gaze(part)]
-    lost_people = left_out.warn(lost, left_out.people_left(part for _, part in parts))
-    warnings = [*_warn_without(without), *lost_people, *warnings]
     origins = [origin for origin, (_, part) in zip(origins, parts, strict=True) if len(part.place)]
     parts = [(path, part) for path, part in parts if len(part.place)]
     if name not in _IMAGE_IN_PATH and options.user_from is None:
@@ -104,12 +105,16 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
     notes += _note_hidden_rows(opened)
     notes += note_unread(paths)
-    notes += user_from.count_people(parts, origins)
+    longer = user_from.longer_names(parts, origins)
+    notes += user_from.count_people(longer)
     by_condition = {
         reason: sum(part.left_out.get(reason, 0) for _, part, _ in empty)
         for reason in (f"not {condition}" for condition in options.where)
     }
-    joined, errors = join(name, user_from.with_sessions(parts, origins, paths), notes, by_condition)
+    with_sessions = user_from.with_sessions(parts, origins, paths, is_plain=name == PLAIN)
+    lost_people = left_out.warn(lost, left_out.people_left(part for _, part in parts), longer)
+    warnings = [*_warn_without(without), *lost_people, *warnings]
+    joined, errors = join(name, with_sessions, notes, by_condition)
     if joined is not None:
         joined = joined._replace(warnings=[*warnings, *joined.warnings])
     return joined, errors
@@ -360,18 +365,21 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
     fields = rows.fields_of(template)
     texts: dict[str, list[str]] = {}
     for field in fields:
+        if field in ("file", "folder") and field in one.columns:
+            raise ValueError(
+                f"--image-from {template!r}: {{{field}}} is a column of {one.path} and the name of "
+                f"the {field}, expected one of them: name the column otherwise"
+            )
         if field in ("file", "folder"):
             value = rows.stem(one.path) if field == "file" else one.path.parent.name
             texts[field] = [value] * len(found.place)
         elif field in one.columns:
-            column = rows.names_of(containers.read_table(one, {field})[field], rows.MISSING)
-            column = Names(column.codes[found.place - 1], column.names)
-            for error in _without_digits(found, one.path, field, column):
-                raise ValueError(error)
-            texts[field] = _without_zero_decimals(_texts(column))
+            column = containers.read_table(one, {field})[field]
+            texts[field] = _texts_of(found, one, field, column)
+        elif field == "trial" and "trial" in found.cells:
+            texts[field] = _texts_of(found, one, field, found.cells["trial"])
         elif field == "trial" and found.trial is not None:
-            numbers = found.trial.values
-            texts[field] = [f"{value:g}" if np.isfinite(value) else "" for value in numbers]
+            texts[field] = [rows.as_text(value) for value in found.trial.values.tolist()]
         elif field == "image" and found.image is not None:
             texts[field] = _texts(found.image)
         else:
@@ -395,6 +403,19 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
             cells["image"] = containers.read_table(one, {lacking})[lacking]
             found = found._replace(cells=cells)
     return found._replace(image=rows.names_of(named))
+
+
+def _texts_of(found: Rows, one: Opened, field: str, column: pa.ChunkedArray) -> list[str]:
+    """Returns the texts of a column of the file in the rows that are read.
+
+    Raises:
+        ValueError: a text is a number without its last digits.
+    """
+    names = rows.names_of(column, rows.MISSING)
+    names = Names(names.codes[found.place - 1], names.names)
+    for error in _without_digits(found, one.path, field, names):
+        raise ValueError(error)
+    return _without_zero_decimals(_texts(names))
 
 
 def _without_zero_decimals(texts: list[str]) -> list[str]:

@@ -368,8 +368,19 @@ def test_json_around_rows_or_with_values_of_several_types_is_read(tmp_path: Path
     # 1 and 1.0 are one number, and "01" is a text.
     path.write_text(json.dumps([{**row, "user": user} for user in (1, 1.0, "01", 2, 1e17)]))
     assert read(path).user_ids == ["01", "1", "2", "100000000000000000"]
-    path.write_text(json.dumps([{**row, "user": "p", "areas": [1]}]))
+    # As pandas writes tables.
+    path.write_text(json.dumps({"schema": {"fields": [{"name": "x"}]}, "data": rows[:1]}))
+    assert read(path).user_ids == ["p"]
+
+
+@pytest.mark.parametrize("name", ["g.json", "g.jsonl"])
+def test_a_list_in_json_is_refused_or_ignored(name: str, tmp_path: Path) -> None:
+    path, row = tmp_path / name, {"image": "a", "user": "p", "x": 1, "y": 2, "areas": [1]}
+    path.write_text(json.dumps([row] if name == "g.json" else row))
     assert read(path, ignored_columns=("areas",)).user_ids == ["p"]
+    for options in ({}, {"columns": (("image", "image"),)}):
+        with pytest.raises(ValueError, match=r"'areas'.*expected"):
+            read(path, **options)
 
 
 def test_a_template_stands_for_the_column_of_the_image(tmp_path: Path) -> None:
@@ -378,6 +389,13 @@ def test_a_template_stands_for_the_column_of_the_image(tmp_path: Path) -> None:
     assert read(path, image_from="s_{scene}.png").image_ids == ["s_1.png", "s_2.png"]
     with pytest.raises(ValueError, match="unknown column 'scene', expected user, x, y and"):
         read(path, image_from="{file}.png")
+    path.write_text("file,user,x,y\n1,p,1,2\n")
+    with pytest.raises(ValueError, match=r"\{file\} is a column of .* and the name of the file"):
+        read(path, image_from="{file}.png")
+    path.write_text("n,user,x,y\n1234567,p,1,2\n007,p,3,4\n")
+    columns = (("trial", "n"),)
+    found = read(path, image_from="{trial}.png", columns=columns)
+    assert found.image_ids == ["007.png", "1234567.png"]
 
 
 def test_a_pattern_does_not_join_the_sessions_of_a_column(tmp_path: Path) -> None:
@@ -749,6 +767,24 @@ def test_recordings_of_one_person_are_not_mixed_by_a_pattern(tmp_path: Path) -> 
         assert len(read(path, user_from=r"(s\d+)").xy) == 2
     path.write_text(text.replace(",A", ",NA"))
     assert read(path, user_from=r"(s\d+)").session_ids == [["s01_1", "s01_2"]]
+
+
+def test_recordings_of_two_names_are_no_session_of_other_formats(tmp_path: Path) -> None:
+    header = "name,onset,offset,location_x,location_y,image,user,session"
+    text = f"{header}\nfixation,0,90,200,500,a,s1_1,A\nfixation,0,90,200,500,b,s1_2,A\n"
+    path = tmp_path / "e.csv"
+    error = errors_of(path, text, user_from=r"(s\d)_")
+    assert "--user-from takes 's1_1' and 's1_2' for one user 's1' in session 'A', expected" in error
+    path.write_text(text.replace("s1_2,A", "s1_2,B"))
+    assert read(path, user_from=r"(s\d)_").session_ids == [["A", "B"]]
+
+
+def test_the_name_of_the_folder_that_is_given_is_looked_at_last(tmp_path: Path) -> None:
+    for name in ("s3", "s4"):
+        (tmp_path / "exp1" / name).mkdir(parents=True)
+        (tmp_path / "exp1" / name / "gaze.csv").write_text("image,user,x,y\na,q,1,2\n")
+    assert read(tmp_path / "exp1", user_from=r"([a-z]+\d)").user_ids == ["s3", "s4"]
+    assert read(tmp_path / "exp1" / "s3", user_from=r"([a-z]+\d)").user_ids == ["s3"]
 
 
 def test_a_session_that_is_a_path_does_not_say_where_the_folder_is(tmp_path: Path) -> None:

@@ -55,12 +55,14 @@ class Format(NamedTuple):
         takes: the options that only some formats look at; those of `PLAIN` are its own.
         recordings: returns the person and the recording of the rows of a file, "": not known; None:
             of a format without files of samples beside those of fixations.
+        check: refuses files that contradict each other; None: no file says anything of others.
     """
 
     recognise: Callable[[Opened], Role]
     read: Callable[[Opened, How], Rows]
     takes: frozenset[str] = frozenset()
     recordings: Callable[[Opened], set[tuple[str, str]]] | None = None
+    check: Callable[[Sequence[Opened]], None] | None = None
 
 
 # In the order in which a file is tried; each file is of one format at most.
@@ -82,7 +84,9 @@ FORMATS: dict[str, Format] = {
         gazepoint.read_gazepoint,
         recordings=gazepoint.recordings_of_gazepoint,
     ),
-    "pupil-cloud": Format(pupil.recognise_pupil_cloud, pupil.read_pupil_cloud),
+    "pupil-cloud": Format(
+        pupil.recognise_pupil_cloud, pupil.read_pupil_cloud, check=pupil.check_same_wearers
+    ),
     "pupil-core": Format(
         pupil.recognise_pupil_core, pupil.read_pupil_core, recordings=pupil.recordings_of_core
     ),

@@ -502,6 +502,21 @@ def places(num_rows: int) -> np.ndarray:
     return np.arange(1, num_rows + 1)
 
 
+def numbers_at_end(names: Names) -> np.ndarray:
+    """Returns the number at the end of the name of each row, such as of "Trial: 12".
+
+    Returns:
+        float64 [n]; NaN for a name without a number. Where two names end alike, such as "B1_T1" and
+        "B2_T1", the names are numbered from 1 in the order of their first rows.
+    """
+    matches = [re.search(r"(\d{1,9})$", name) for name in names.names]
+    numbers = [float(match[1]) if match else np.nan for match in matches]
+    if not any(map(np.isnan, numbers)) and len(set(numbers)) < len(numbers):
+        first = [int(np.argmax(names.codes == code)) for code in range(len(numbers))]
+        numbers = list(np.argsort(np.argsort(first)) + 1.0)
+    return np.array([*numbers, np.nan])[names.codes]
+
+
 def fields_of(template: str) -> list[str]:
     """Returns what a template such as `{folder}/{trial}.png` names in braces, each once."""
     return list(dict.fromkeys(re.findall(r"\{([^{}]+)\}", template)))

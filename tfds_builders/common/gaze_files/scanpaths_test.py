@@ -19,6 +19,8 @@ from tfds_builders.common.gaze_files import plain, scanpaths
 from tfds_builders.common.gaze_files.containers import Opened, open_file, read_table
 from tfds_builders.common.gaze_files.example_files import damaged
 from tfds_builders.common.gaze_files.how import How
+from tfds_builders.common.gaze_files.read import read
+from tfds_builders.common.gaze_files.recognise import Options
 from tfds_builders.common.gaze_files.rows import Names
 
 
@@ -65,7 +67,7 @@ def test_scanpaths_become_rows_with_trials(tmp_path: Path) -> None:
     assert names(found.image) == ["a.jpg", "a.jpg", "b.jpg", "a.jpg"]
     assert names(found.user) == ["2"] * 4
     assert found.trial is not None
-    assert found.trial.values.tolist() == [0, 0, 0, 1]
+    assert found.trial.values.tolist() == [0, 0, 1, 2]
     assert found.x.values.tolist() == [10, 20.5, 30, 40]
     assert found.y.values.tolist() == [11, 21.5, 31, 41]
     assert found.duration_ms is not None
@@ -80,6 +82,19 @@ def test_viewings_without_a_fixation_are_counted(tmp_path: Path) -> None:
     assert found.left_out == {"a viewing without a fixation": 2}
     found = scanpaths.read_coco_json(opened, How(where=("subject != 1",)))
     assert found.left_out == {"a viewing without a fixation": 1}
+
+
+def test_viewings_of_names_that_are_written_otherwise_are_apart(tmp_path: Path) -> None:
+    others = [("a.jpg", "ann"), ("./a.jpg", "ann "), ("a.jpg", "ann")]
+    content = [scanpath(name, user, [float(x)]) for x, (name, user) in enumerate(others)]
+    write_json(tmp_path / "a.json", content)
+    found, errors = read([tmp_path / "a.json"], Options())
+    assert found is not None, errors
+    assert (found.image_ids, found.user_ids) == (["a.jpg"], ["ann"])
+    assert len(set(found.trial.tolist())) == 3
+    write_json(tmp_path / "a.json", [*content, scanpath("a.jpg", "ann", [1.0])])
+    with pytest.raises(ValueError, match=r"object 4: subject 'ann' has the same scanpath on"):
+        read([tmp_path / "a.json"], Options())
 
 
 def test_two_tasks_of_a_person_on_a_picture_need_a_choice(tmp_path: Path) -> None:
@@ -97,7 +112,7 @@ def test_two_tasks_of_a_person_on_a_picture_need_a_choice(tmp_path: Path) -> Non
     fits = plain.rows_where(opened, "task == cup")[found.place - 1]
     assert found.x.values[fits].tolist() == [30, 40]
     assert found.trial is not None
-    assert found.trial.values[fits].tolist() == [0, 0]
+    assert found.trial.values[fits].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(

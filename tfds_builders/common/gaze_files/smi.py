@@ -301,10 +301,9 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         image = rows.names_of(table["Stimulus"], missing=rows.MISSING)
     if "Trial" in known:
         names = rows.names_of(table["Trial"], missing=rows.MISSING)
-        matches = [re.search(r"(\d{1,9})$", name) for name in names.names]
-        if all(matches):
-            numbers = [float(match[1]) for match in matches if match]
-            trial = rows.exact(np.array([*numbers, np.nan])[names.codes])
+        values = rows.numbers_at_end(names)
+        if not np.isnan(values[names.codes >= 0]).any():
+            trial = rows.exact(values)
     found = Rows(
         place=rows.places(length),
         image=image,

@@ -59,7 +59,7 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
     if is_document(one.path) or (companions and companions.fullmatch(one.path.name)):
         return ""
     alike = [other for other in chosen if other.suffix == one.suffix]
-    if one.encoding and not one.head.strip():
+    if one.encoding and one.suffix != ".jsonl" and not one.head.strip():
         return ", and empty" if alike or one.suffix in _TABLE_SUFFIXES else ""
     if one.suffix == ".mat":
         return _of_matlab(one.path)
@@ -69,11 +69,11 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
         return ", and named like one" if alike else ""
     if alike and _has_numbers_first(one, {len(other.columns) for other in alike}):
         return ", without a line of names"
-    if alike and published.is_in_place(one.path, format_):
+    if published.is_in_place(one.path, format_):
         return ", and in the place of one"
     # A title may be before the line of names.
     lines = _lines_of_json(one) if one.suffix == ".json" else []
-    for columns in (one.columns, *(lines or containers.first_lines(one))):
+    for columns in (one.columns, *(lines or map(_without_blanks, containers.first_lines(one)))):
         names = _folded(columns)
         for other in chosen:
             known = _folded(other.columns)
@@ -87,6 +87,11 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
         if plain.resembles_gaze(columns) or (_pairs(columns) and not _are_areas(columns)):
             return ", with columns like those of gaze"
     return ""
+
+
+def _without_blanks(cells: Sequence[str]) -> Sequence[str]:
+    """Splits a line of one cell at its blanks, as R writes tables."""
+    return re.findall(r"[^\s\"']+", cells[0]) if len(cells) == 1 else cells
 
 
 def _lines_of_json(one: Opened) -> list[tuple[str, ...]]:

@@ -20,10 +20,12 @@ class Origin(NamedTuple):
     Attributes:
         names: the names that the persons are taken from, one for each row.
         session: the sessions of the file; None: the file has none.
+        has_session: whether the pattern finds a session in any name.
     """
 
     names: Names
     session: Names | None
+    has_session: bool
 
 
 def name_user(
@@ -47,11 +49,10 @@ def name_user(
     names = None if found.user is None else rows.only_used(found.user)
     is_in_path = names is None or len(names.names) < 2
     if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
-        # A folder may have a name of the same form as the file.
-        below = path_below(one.path, tables)
-        fitting = [text for text in (one.path.name, below) if re.search(pattern, text)]
+        paths = _paths(one.path, tables)
+        fitting = [text for text in (one.path.name, *paths) if re.search(pattern, text)]
         if fitting or names is None:
-            names = rows.one_name(fitting[0] if fitting else below, len(found.place))
+            names = rows.one_name(fitting[0] if fitting else paths[-1], len(found.place))
     users, sessions = [], []
     for name in names.names:
         match = re.search(pattern, name)
@@ -71,11 +72,21 @@ def name_user(
         users.append(user)
         sessions.append(groups.get("session") or "")
     found = found._replace(user=rows.renamed(names, users))
-    origin = Origin(names, found.session)
+    origin = Origin(names, found.session, any(sessions))
     if any(sessions):
         cells = {name: cell for name, cell in found.cells.items() if name != "session"}
         found = found._replace(session=rows.renamed(names, sessions), cells=cells)
     return found, origin
+
+
+def _paths(path: Path, tables: Sequence[Path]) -> list[str]:
+    """Returns the paths of a file that may name its person, the one to look at first first.
+
+    Folders may have names of the same form: that of the only folder that is given comes last.
+    """
+    below = path_below(path, tables)
+    inside = below.partition("/")[2] if len(tables) == 1 else ""
+    return [inside, below] if inside else [below]
 
 
 def path_below(path: Path, tables: Sequence[Path]) -> str:
@@ -95,27 +106,32 @@ def _numbered(pattern: re.Pattern[str]) -> list[int]:
 
 
 def with_sessions(
-    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None], tables: Sequence[Path]
+    parts: Sequence[tuple[Path, Rows]],
+    origins: Sequence[Origin | None],
+    tables: Sequence[Path],
+    *,
+    is_plain: bool,
 ) -> list[tuple[Path, Rows]]:
     """Takes longer names for sessions, where one person has several of them and no session.
 
+    Args:
+        parts: the rows of each file.
+        origins: see `name_user`, of each file.
+        tables: the files and folders that are given.
+        is_plain: whether the files are tables without a format of their own, whose column of the
+            session may tell more than the longer names. In other formats, recordings of two names
+            are two recordings, whatever they are called.
+
     Raises:
-        ValueError: the pattern joins sessions of the files, or, with the sessions of the files, one
-            viewing is of two of the longer names.
+        ValueError: the pattern joins sessions of the files; or, with the sessions of the files, one
+            viewing, or one session of other formats, is of two of the longer names.
     """
     _check_sessions(parts, origins)
-    of_user: dict[str, set[str]] = {}
-    has_session = False
-    for (_, part), origin in zip(parts, origins, strict=True):
-        if origin is None or part.user is None:
-            return list(parts)
-        has_session |= _has_names(part.session)
-        for user, name in _pairs(part.user, origin.names):
-            of_user.setdefault(user, set()).add(name)
-    if all(len(names) == 1 for names in of_user.values()):
+    longer = longer_names(parts, origins)
+    if any(one is None for one in origins) or len({user for user, _ in longer}) == len(longer):
         return list(parts)
-    if has_session:
-        _check_apart(parts, origins)
+    if any(_has_names(part.session) for _, part in parts):
+        (_check_apart if is_plain else _check_recordings)(parts, origins)
         return list(parts)
     folder = os.path.commonpath([path.absolute().parent for path, _ in parts])
     return [
@@ -176,7 +192,7 @@ def _below(folder: str, path: Path, origin: Origin | None, tables: Sequence[Path
     """Returns a path as it is below the folder of all files, so that no name says where that is."""
     if origin is None:
         return None
-    if origin.names.names != rows.one_name(path_below(path, tables), 1).names:
+    if all(origin.names.names != rows.one_name(one, 1).names for one in _paths(path, tables)):
         return origin.names
     name = path.absolute().relative_to(folder).as_posix()
     return rows.one_name(name, len(origin.names.codes))
@@ -214,14 +230,43 @@ def _check_apart(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | 
         )
 
 
-def count_people(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> list[str]:
-    """Says how many names `--user-from` took for how many people."""
-    of_user: dict[str, set[str]] = {}
-    for (_, part), origin in zip(parts, origins, strict=True):
-        if origin is None or part.user is None:
+def _check_recordings(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> None:
+    """Checks that `--user-from` gives no session of the files the rows of two longer names."""
+    known: dict[tuple[str, str], str] = {}
+    for (path, part), origin in zip(parts, origins, strict=True):
+        assert part.user is not None
+        assert origin is not None
+        if origin.has_session:
             continue
-        for user, name in _pairs(part.user, origin.names):
-            of_user.setdefault(user, set()).add(name)
+        none = Names(np.full(len(part.place), -1, np.int32), [])
+        session_of_row = none if part.session is None else part.session
+        for user, session, name in _texts(part.user, session_of_row, origin.names):
+            other = known.setdefault((user, session), name)
+            if other != name:
+                of_session = f" in session {session!r}" if session else " without a session"
+                raise ValueError(
+                    f"{path}: --user-from takes {other!r} and {name!r} for one user {user!r}"
+                    f"{of_session}, expected recordings that are apart: a group session in "
+                    "--user-from"
+                )
+
+
+def longer_names(
+    parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]
+) -> set[tuple[str, str]]:
+    """Returns each person with each of the longer names that it is taken from."""
+    found: set[tuple[str, str]] = set()
+    for (_, part), origin in zip(parts, origins, strict=True):
+        if origin is not None and part.user is not None:
+            found |= _pairs(part.user, origin.names)
+    return found
+
+
+def count_people(longer: set[tuple[str, str]]) -> list[str]:
+    """Says how many names `--user-from` took for how many people, see `longer_names`."""
+    of_user: dict[str, set[str]] = {}
+    for user, name in sorted(longer):
+        of_user.setdefault(user, set()).add(name)
     if not of_user:
         return []
     num_names = len(set().union(*of_user.values()))

@@ -140,7 +140,11 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     whose: tuple[rows.LeftOut, ...] = ()
     if column:  # People may have trials without gaze only.
         people_of_trials = rows.names_of([_text(one.get(column)) for one in values])
-        whose = (rows.LeftOut(rows.places(len(values)), people_of_trials, None, rows.NO_FIXATION),)
+        sessions = None
+        if session:
+            sessions = rows.names_of([_text(one.get(session[0])) for one in values])
+        everyone = rows.places(len(values)), people_of_trials, sessions
+        whose = (rows.LeftOut(*everyone, rows.NO_FIXATION),)
     found = Rows(
         place=place,
         image=_repeat(image, lengths) if has_pictures else None,

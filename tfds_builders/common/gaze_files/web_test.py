@@ -284,6 +284,15 @@ def test_a_file_of_one_person_may_be_in_any_order_and_have_sessions(tmp_path: Pa
     found = web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
     assert found.user is None
     assert names(found.session) == ["1"] * 3 + ["2"] * 3
+    # A session without gaze is named.
+    values = [one | {"subject": "s"} for one in values]
+    values = [one | ({"webgazer_data": []} if one["session"] == 2 else {}) for one in values]
+    write_json(tmp_path / "a.json", values)
+    read_, errors = gaze_files.read([tmp_path / "a.json"], Options(how=HOW))
+    assert read_ is not None, errors
+    assert [one for one in read_.warnings if "sessions left out" in one] == [
+        "sessions left out, of which no row is left: '2' of 's' (without a fixation)"
+    ]
     # One session of two people, and names of runs.
     for sessions in ((1, 1), ("k3jd", "x82s")):
         values = [one for session in sessions for one in trials(session=session)]
