@@ -8,8 +8,8 @@ Conventions:
 * ``*_mask`` is True for real data. ``*_size`` is ``(height, width)``.
 * A *viewing* is all fixations of one user on one image (all trials together). A *recording* is one
   session of one user. Where sessions are kept apart, a viewing is of a recording. A *pair* is an
-  image with the map of one viewing. The *universal map* of an image is the mean map of the seen
-  users. For a seen user, the universal map leaves this user out.
+  image with one viewing, as a map or a scanpath. The *universal map* of an image is the mean map of
+  the seen users. For a seen user, the universal map leaves this user out.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,7 +1,7 @@
 """Fixations to maps: personal maps, universal maps, and how maps are scaled for a network.
 
 A Gaussian is separable, so the map of F fixations is one matrix product ``[h, F] @ [F, w]``: exact,
-without truncation, and sigma stays a run-time value.
+without truncation.
 """
 
 from typing import NamedTuple

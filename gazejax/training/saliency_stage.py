@@ -134,9 +134,11 @@ def _saliency_loss(
     num_devices: int,
 ) -> LossFunction:
     min_images, max_images = enrolment_images
-    weights_of_terms = tuple(
-        weights[f"{term}_weight"] for term in ("mse", "cross_entropy", "correlation")
-    )
+    weight_of_term = {
+        "mse": weights["mse_weight"],
+        "cross_entropy": weights["cross_entropy_weight"],
+        "one_minus_cc": weights["correlation_weight"],
+    }
 
     def loss(
         params: Any, constants: Any, batch: StreamedBatch | None, key: Array, device: Array
@@ -175,11 +177,8 @@ def _saliency_loss(
                 ),
                 "one_minus_cc": losses.one_minus_correlation(prediction=scaled, target=target),
             }
-            terms = jax.tree.map(jnp.mean, terms)
-            total = sum(
-                weight * value
-                for weight, value in zip(weights_of_terms, terms.values(), strict=True)
-            )
+            terms = {name: value.mean() for name, value in terms.items()}
+            total = sum(weight_of_term[name] * value for name, value in terms.items())
             return jnp.asarray(total), terms
 
         if has_memory:

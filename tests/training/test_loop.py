@@ -86,6 +86,19 @@ def test_training_lowers_both_losses(tiny_run):
     assert curves["saliency"][-1]["loss"] < curves["saliency"][-1]["universal_loss"]
 
 
+def test_the_loss_has_the_weights_of_its_terms(tiny_run):
+    weights = tiny_config("").saliency.loss
+    assert weights.to_dict() == {
+        "mse_weight": 1.0,
+        "cross_entropy_weight": 0.0,
+        "correlation_weight": 0.0,
+    }
+    for line in (tiny_run / "saliency" / "metrics.jsonl").read_text().splitlines():
+        values = json.loads(line)
+        assert values["loss"] == pytest.approx(values["mse"], rel=1e-6)
+        assert abs(values["cross_entropy"] - values["mse"]) > 0.1
+
+
 def test_finished_training_is_not_repeated(tiny_run, data_dir):
     before = losses(tiny_run / "encoder"), (tiny_run / "config.json").read_text()
     train_folds(tiny_config(data_dir), tiny_run)
