@@ -339,8 +339,9 @@ def describe_options(source: Source) -> dict[str, Any]:
 
     Options that are not given are left out, so that a new option changes no older description.
     """
-    options = source.options._asdict() | source.options.how._asdict()
-    defaults = gaze_files.Options()._asdict() | gaze_files.How()._asdict()
+    # Both have `where`; formats get theirs from the options.
+    options = source.options.how._asdict() | source.options._asdict()
+    defaults = gaze_files.How()._asdict() | gaze_files.Options()._asdict()
     given = {name: value for name, value in options.items() if value != defaults[name]}
     given.pop("how", None)
     return {

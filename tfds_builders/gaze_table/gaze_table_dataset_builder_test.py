@@ -210,6 +210,9 @@ def test_another_table_under_the_same_name_is_refused(
     assert "is already built" in capfd.readouterr().err
     with pytest.raises(ValueError, match=r"mine.1\.0\.0 was built from .* take another --name"):
         build_table(DUMMY_DIR / "gaze.csv", tmp_path, tracking="mouse")
+    for where in ("x < 100", "x >= 0"):
+        with pytest.raises(ValueError, match=r"mine.1\.0\.0 was built from .* take another --name"):
+            build_table(DUMMY_DIR / "gaze.csv", tmp_path, reading=Options(where=(where,)))
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "a/b", "../a", "1st", "osie", "gaze_table"])

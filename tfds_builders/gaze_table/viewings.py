@@ -30,8 +30,9 @@ class _Showings(NamedTuple):
     Attributes:
         row: int64 [n], the rows.
         recording: int64 [n], the recording, or the trial where trials tell viewings apart.
-        shown: int64 [n], what was shown: the image, or the trial where trials have one image each.
-        has_trials: bool [n], whether `shown` is a trial.
+        shown: int64 [n], what was shown: the image, or the trial where gaze goes to and fro between
+            the images of a trial.
+        has_trials: bool [n], whether trials have different numbers, but not those of one image.
     """
 
     row: np.ndarray
@@ -154,10 +155,19 @@ def _take(fixations: Fixations, recording: np.ndarray, row: np.ndarray) -> _Show
     num_viewings = _num_different(recording, _code(of_image, trial))
     is_apart = (num_viewings > num_images)[recording]
     has_trials = (num_trials > 1)[recording] & ~is_apart
-    shown = np.where(has_trials, trial, image)
     group = np.where(is_apart, by_trial + len(row), recording)
     order = np.argsort(_first_of_each(group), kind="stable")
-    return _Showings(row[order], group[order], shown[order], has_trials[order])
+    group, image, trial, has_trials = (x[order] for x in (group, image, trial, has_trials))
+    # Numbers of trials may begin again in each block.
+    is_trial = has_trials & (_num_returns(group, trial) < _num_returns(group, image))
+    return _Showings(row[order], group, np.where(is_trial, trial, image), has_trials)
+
+
+def _num_returns(group: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Counts how often what is shown returns after something else in the group of each row."""
+    number, showing = _number(group), _code(group, shown)
+    num_runs = np.bincount(number, run_starts(group, shown))
+    return (num_runs - _num_different(number, showing))[number]
 
 
 def _num_different(group: np.ndarray, code: np.ndarray) -> np.ndarray:

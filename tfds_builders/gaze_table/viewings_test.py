@@ -54,6 +54,23 @@ def test_a_picture_that_comes_back_is_named_on_each_clock(
         assert other == warning
 
 
+def test_trials_that_begin_again_in_each_block_are_no_return(tmp_path: Path) -> None:
+    # Three trials in each of two blocks, as recorded, and sorted by the trial.
+    blocks = [(name, FIRST, 0) for name in "abc"], [(name, SECOND, 0) for name in "def"]
+    shown = viewings(*blocks[0], *blocks[1])
+    recorded = [(*row, "abcdef".index(str(row[0])) % 3) for row in shown]
+    for rows in (recorded, sorted(recorded, key=lambda row: row[-1])):
+        assert warnings_of(tmp_path, "image,t_ms,duration_ms,trial", rows) == []
+        without = [(image, trial) for image, *_, trial in rows]
+        assert warnings_of(tmp_path, "image,trial", without) == []
+    # The second block has the images of the first one.
+    again = [
+        ({"d": "a", "e": "b", "f": "c"}.get(str(row[0]), row[0]), *row[1:]) for row in recorded
+    ]
+    [warning] = warnings_of(tmp_path, "image,t_ms,duration_ms,trial", again)
+    assert warning.startswith(f"3 of 3 viewings have {ANEW}")
+
+
 def test_a_trial_that_is_the_number_of_the_image_tells_nothing_apart(tmp_path: Path) -> None:
     rows = viewings(("a", FIRST, 0), ("b", FIRST, 7), ("a", SECOND, 0))
     numbered = [(*row, {"a": 1, "b": 2}[str(row[0])]) for row in rows]

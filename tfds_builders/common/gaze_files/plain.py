@@ -47,9 +47,11 @@ _OTHER_NAMES = {
 _INDEX_NAMES = frozenset(("", "Unnamed: 0", "__index_level_0__", "rowname", "X.1"))
 # Columns that number the fixations of a viewing.
 _ORDINAL = re.compile(
-    r"nth|ordinal|order|(current_?)?fix(ation)?s?_?(index|idx|number|num|nr|no|n|order|id)|"
-    r"(index|number)_of_fixation"
+    r"nth|ordinal|order|(current_?)?fix(ation)?s?(_?(index|idx|number|num|nr|no|n|order|id|count|"
+    r"rank|seq|i))?|(index|number)_of_fixation|fpogid|event_index|index|seq|rank|step|number"
 )
+# Numbers of a viewing that come twice may be its own if they are fewer.
+_LEAST_NUMBERS = 3
 _FACTOR_MS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "ns": 1e-6}
 _WHERE = re.compile(
     r"""^\s*(?:"([^"]+)"|'([^']+)'|([^=!<>"']+?))\s*(==|!=|<=|>=|<|>)\s*(.*?)\s*$"""
@@ -231,6 +233,7 @@ def _out_of_order(
         is_same = ~rows.run_starts(*keys_by_number)
         is_other = np.zeros(len(starts), bool)  # Of each viewing: a number is there twice.
         is_other[viewing[by_number][is_same]] = True
+        several = _num_several(viewing[by_number], ~is_same)
         is_fall = ~starts[1:] & (np.diff(number[order]) < 0)
         has_twice = is_other[viewing[1:]]
         counts[
@@ -238,10 +241,29 @@ def _out_of_order(
             "rows: sort the rows by it, or give the starts (t_ms)"
         ] = int((is_fall & ~has_twice).sum())
         counts[
-            f"{name!r} starts again with them in a viewing: if a user viewed an image several "
+            f"{name!r} has their numbers again in a viewing: if a user viewed an image several "
             "times, name each time in a column trial; of two eyes, leave out one (--where)"
-        ] = int((is_fall & has_twice).sum())
+        ] = int((is_fall & has_twice).sum()) or several
     return {reason: count for reason, count in counts.items() if count}
+
+
+def _num_several(viewing: np.ndarray, is_new: np.ndarray) -> int:
+    """Counts the rows of viewings all of whose numbers come equally often, as if they were several.
+
+    Args:
+        viewing: int64 [n], number of the viewing of each row, from 0, in the order of the numbers
+            of its fixations.
+        is_new: bool [n], whether the number of a fixation is another one than in the row before.
+    """
+    starts = np.flatnonzero(is_new)
+    if not len(starts):
+        return 0
+    times = np.diff(np.append(starts, len(viewing)))
+    first = np.flatnonzero(rows.run_starts(viewing[starts]))
+    least, most = (of.reduceat(times, first) for of in (np.minimum, np.maximum))
+    num_numbers = np.diff(np.append(first, len(starts)))
+    is_several = (least == most) & (least > 1) & (num_numbers >= _LEAST_NUMBERS)
+    return int(np.where(is_several, least * num_numbers, 0).sum())
 
 
 def _offer(opened: Opened, found: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Pupil Labs: enrichments of Pupil Cloud, surfaces of Neon Player, surfaces of Pupil Core."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,9 +163,7 @@ def _people(
             raise ValueError(
                 f"{path} row {row}: {_RECORDING} is {name!r}, which sections.csv beside it lacks"
             )
-    all_names = [wearer.recording for wearer in wearers.values()]
-    # Names of recordings order the sessions in time; an id does not.
-    has_names = all(all_names) and len(set(all_names)) == len(all_names)
+    has_names = _are_named_apart(wearers)
     user = rows.names_of([wearers[name].user for name in recordings.names])
     session = rows.names_of(
         [wearers[name].recording if has_names else name for name in recordings.names]
@@ -186,29 +184,47 @@ def _people(
     )
 
 
+def _are_named_apart(wearers: Mapping[str, _Wearer]) -> bool:
+    """Whether recordings have names of their own: they order sessions in time, ids do not."""
+    names = [wearer.recording for wearer in wearers.values()]
+    return all(names) and len(set(names)) == len(names)
+
+
 def check_same_wearers(opened: Sequence[Opened]) -> None:
     """Checks that names of people and of recordings mean the same in all files of Pupil Cloud.
 
     Raises:
-        ValueError: two wearers, or two recordings of a wearer, have one name in different exports.
+        ValueError: two wearers or recordings have one name in different exports, or one has two
+            names; or sessions are named by ids in some files only.
     """
-    known: dict[tuple[str, ...], tuple[str, Path]] = {}
-    for one in opened:
-        if _RECORDING not in one.columns:
-            continue
-        sections = one.path.with_name("sections.csv")
-        for recording, wearer in _wearers(one.path).items():
-            ids = {
-                (wearer.user,): (_WEARER_ID, wearer.user_id),
-                (wearer.user, wearer.recording): (_RECORDING, recording),
-            }
-            for names, (what, id_) in ids.items():
-                other, path = known.setdefault(names, (id_, sections))
-                if other != id_ and path != sections and all(names):
+    files = {one.path.with_name("sections.csv"): one for one in opened if _RECORDING in one.columns}
+    of_file = {sections: _wearers(one.path) for sections, one in files.items()}
+    known: dict[tuple[str, str], tuple[str, Path]] = {}
+    for sections, wearers in of_file.items():
+        for recording, wearer in wearers.items():
+            named = f"{wearer.user} {wearer.recording}" if wearer.recording else ""
+            facts = (
+                ("wearer", wearer.user, _WEARER_ID, wearer.user_id),
+                (_WEARER_ID, wearer.user_id, "wearer", wearer.user),
+                ("recording", named, _RECORDING, recording),
+                (_RECORDING, recording, "recording", named),
+            )
+            for what, name, has, fact in facts:
+                if not name or not fact:
+                    continue
+                other, path = known.setdefault((what, name), (fact, sections))
+                if other != fact and path != sections:
                     raise ValueError(
-                        f"{sections}: {' '.join(names)!r} has the {what} {id_!r}, and {other!r} in "
-                        f"{path}, expected one name for each: name them apart in these files"
+                        f"{sections}: the {what} {name!r} has the {has} {fact!r}, and {other!r} in "
+                        f"{path}, expected one name for each: name them alike in these files"
                     )
+    apart = {_are_named_apart(wearers): sections for sections, wearers in of_file.items()}
+    if len(apart) > 1:
+        raise ValueError(
+            f"{apart[False]} has recordings without names of their own, whose sessions are named "
+            f"by their ids, and {apart[True]} has none, expected names of all recordings: name "
+            "them in these files"
+        )
 
 
 def _wearers(path: Path) -> dict[str, _Wearer]:

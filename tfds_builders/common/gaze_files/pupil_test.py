@@ -108,8 +108,16 @@ def test_a_recording_without_a_fixation_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("w1", "w2", "sections.csv: 'Ann' has the wearer id 'w2', and 'w1' in .*one/sections.csv"),
+        ("w1", "w2", "the wearer 'Ann' has the wearer id 'w2', and 'w1' in .*one/sections.csv"),
+        ("Ann", "Bo", "the wearer id 'w1' has the wearer 'Bo', and 'Ann' in"),
         ("r1", "r9", "'Ann 2026-01-02_10:00:00' has the recording id 'r9', and 'r1' in"),
+        (
+            "2026-01-02",
+            "x",
+            "the recording id 'r1' has the recording 'Ann x_10:00:00', and 'Ann 20",
+        ),
+        # Another recording of the name.
+        ("s1,r1", "s7,r7,2026-01-02_10:00:00,w3,Bo,1\ns1,r1", "has recordings without names of"),
     ],
 )
 def test_names_mean_the_same_in_several_exports(
@@ -120,7 +128,7 @@ def test_names_mean_the_same_in_several_exports(
     found, errors = read([tmp_path], Options())
     assert found is not None, errors
     assert found.user_ids == ["Ann"]
-    changed = [text.replace(old, new) for text in (MARKERS, SECTIONS)]
+    changed = [MARKERS.replace(old, new) if old == "r1" else MARKERS, SECTIONS.replace(old, new)]
     write_enrichment(tmp_path / "two", *changed)
     with pytest.raises(ValueError, match=message):
         read([tmp_path], Options())

@@ -100,7 +100,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     without = [(path, error) for path, part, (error, *_) in empty if _lacks_gaze(part)]
     origins = [origin for origin, (_, part) in zip(origins, parts, strict=True) if len(part.place)]
     parts = [(path, part) for path, part in parts if len(part.place)]
-    if name not in _IMAGE_IN_PATH and options.user_from is None:
+    # A table names the person in each row.
+    if name not in (*_IMAGE_IN_PATH, PLAIN) and options.user_from is None:
         _check_names_of_files(parts)
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
     notes += _note_hidden_rows(opened)
@@ -269,6 +270,7 @@ def _read_file(
             found = _no_rows({f"not {conditions}": len(of_rows[0])})
             return found, [_no_row(found, one.path)], None
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
+        found = _with_session(found, one)
     num_not = {}
     for condition in options.where:
         fits = plain.rows_where(one, condition)
@@ -315,6 +317,18 @@ def _read_file(
         errors = errors or more
     errors += _errors(found, one.path, options.image_from)
     return found._replace(cells={}), errors, origin
+
+
+def _with_session(found: Rows, one: Opened) -> Rows:
+    """Takes a column `session` of a tracker's file, which people add, where it says no session."""
+    column = next((name for name in one.columns if name.strip().lower() == "session"), None)
+    if found.session is not None or column is None or one.suffix == ".json":
+        return found
+    names = rows.names_of(containers.read_table(one, {column})[column], rows.MISSING)
+    names = Names(names.codes[found.place - 1], names.names)
+    if not (names.codes >= 0).any():
+        return found
+    return found._replace(session=names, taken=f"{found.taken}, session from {column!r}")
 
 
 def _no_row(found: Rows, path: Path) -> str:

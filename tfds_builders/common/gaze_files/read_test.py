@@ -320,10 +320,14 @@ def test_numbers_of_fixations_that_fall_have_a_warning(tmp_path: Path) -> None:
     # In order, with a number twice in another viewing; a number that comes again; starts.
     assert not read(path, where=("eye == L", "image == b"), **ignored).warnings
     path.write_text("\n".join([header, "a,p,1,9,9,1,L", *lines]))
-    again = "1 rows read all the same: 'fixationIndex' starts again with them in a viewing"
+    again = "1 rows read all the same: 'fixationIndex' has their numbers again in a viewing"
     assert [again in warning for warning in read(path, **ignored).warnings] == [True]
     path.write_text("\n".join([header, *lines]))
     assert not read(path, columns=(("t_ms", "fixationIndex"),), where=("eye == L",)).warnings
+    # Two viewings in the order of their numbers.
+    both = [f"a,p,1,9,9,{number},L" for number in (1, 1, 2, 2, 3, 3)]
+    path.write_text("\n".join([header, *both]))
+    assert again.replace("1 rows", "6 rows") in str(read(path, **ignored).warnings)
 
 
 @pytest.mark.parametrize(
@@ -767,6 +771,51 @@ def test_recordings_of_one_person_are_not_mixed_by_a_pattern(tmp_path: Path) -> 
         assert len(read(path, user_from=r"(s\d+)").xy) == 2
     path.write_text(text.replace(",A", ",NA"))
     assert read(path, user_from=r"(s\d+)").session_ids == [["s01_1", "s01_2"]]
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        (("p1_s1", "P2_s1", "P2_s1"), "does not fit user 'P2_s1', but the users of .*0.csv"),
+        (("P1_s1", "P2_s1", "P2_s1"), "does not fit user 'P2_s1', as in .*0.csv of user 'P1_s1'"),
+        (("P", "P", "P"), ""),
+    ],
+)
+def test_people_by_a_folder_are_no_others_than_those_of_the_columns(
+    users: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study_p10_data"
+    folder.mkdir()
+    for number, user in enumerate(users):
+        (folder / f"{number}.csv").write_text(f"image,user,x,y\na{number}.png,{user},1,2\n")
+    if message:
+        with pytest.raises(ValueError, match=message):
+            read(folder, user_from=r"(p\d+)_")
+    else:
+        assert read(folder, user_from=r"(p\d+)_").user_ids == ["p10"]
+
+
+def test_files_of_one_name_may_be_of_images_where_they_name_the_person(tmp_path: Path) -> None:
+    for image in ("a", "b"):
+        (tmp_path / image).mkdir()
+        (tmp_path / image / "P01.csv").write_text("user,x,y\nP01,1,2\n")
+    found = read(tmp_path, image_from="{folder}.png")
+    assert (found.image_ids, found.user_ids) == (["a.png", "b.png"], ["P01"])
+
+
+def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Path) -> None:
+    names = "participant,Session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV"
+    lines = [f"p,{day},a.png,0.3,0.5,0.5,0.1,0.2,{day},1\n" for day in "12"]
+    (tmp_path / "g.csv").write_text("".join([f"{names}\n", *lines]))
+    found = read(tmp_path / "g.csv")
+    assert (found.session_ids, len(found.xy)) == ([["1", "2"]], 2)
+
+
+def test_cells_that_blanks_part_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text('"image" "user" "x" "y"\n"1" "a" "p" 1 2\n')
+    for path in (tmp_path, tmp_path / "r.txt"):
+        with pytest.raises(ValueError, match=r"r.txt parts its cells by blanks, expected one of"):
+            gaze_files.read([path], Options())
 
 
 def test_recordings_of_two_names_are_no_session_of_other_formats(tmp_path: Path) -> None:

@@ -536,7 +536,14 @@ def _check_first_line(one: Opened, options: Options) -> None:
     Raises:
         ValueError: a line has them.
     """
-    for columns in containers.first_lines(one)[1:]:
+    lines = containers.first_lines(one)
+    if lines and len(lines[0]) == 1 and one.suffix in containers.TEXT_SUFFIXES:
+        names = unknown_files.without_blanks(lines[0])
+        if len(names) > 1 and plain.recognise_plain(one._replace(columns=names), plain_of(options)):
+            raise ValueError(
+                f"{one.path} parts its cells by blanks, expected one of , ; tab |: save it as .csv"
+            )
+    for columns in lines[1:]:
         role: Role = ""
         with contextlib.suppress(ValueError):  # Some formats look at the rows, too.
             _, role = _recognise_file(one._replace(columns=columns), options)

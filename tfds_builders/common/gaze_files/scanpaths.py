@@ -67,7 +67,7 @@ def read_coco_json(opened: Opened, how: How) -> Rows:
     for number, one in enumerate(scanpaths, start=1):
         _check_scanpath(one, keys, f"{path} object {number}")
     fits = _fits(opened, how, len(scanpaths))
-    _check_viewings(str(path), scanpaths, fits)
+    trials = _trials(str(path), scanpaths, fits)
     lengths = np.array([len(one["X"]) for one in scanpaths], np.int64)
     num_empty = int((lengths[fits] == 0).sum())
     columns = {key: _scanpath_numbers(str(path), scanpaths, key) for key in keys}
@@ -78,7 +78,7 @@ def read_coco_json(opened: Opened, how: How) -> Rows:
         place=np.repeat(rows.places(len(scanpaths)), lengths),
         image=Names(np.repeat(image.codes, lengths), image.names),
         user=Names(np.repeat(user.codes, lengths), user.names),
-        trial=rows.exact(np.repeat(np.arange(len(scanpaths)), lengths)),
+        trial=rows.exact(np.repeat(trials, lengths)),
         x=columns["X"],
         y=columns["Y"],
         duration_ms=columns.get("T"),
@@ -121,20 +121,26 @@ def _text(value: Any) -> str:
     return rows.as_text(value).encode(errors="replace").decode()
 
 
-def _check_viewings(path: str, scanpaths: Sequence[Any], fits: np.ndarray) -> None:
-    """Checks that the viewings of a picture by a person differ, and have one task.
+def _trials(path: str, scanpaths: Sequence[Any], fits: np.ndarray) -> np.ndarray:
+    """Numbers the viewings of a picture by a person from 0, in the order of the file.
 
     Args:
         path: the file, for messages.
         scanpaths: objects that pass `_check_scanpath`.
-        fits: bool [objects]; the others are not checked.
+        fits: bool [objects]; the others are neither checked nor numbered.
+
+    Returns:
+        int64 [objects].
     """
     before: dict[tuple[str, str], list[Any]] = {}
+    trials = np.zeros(len(scanpaths), np.int64)
     for number in np.flatnonzero(fits).tolist():
         one = scanpaths[number]
         image, user = one["name"], one["subject"]
-        names = rows.plain_path(rows.normalize(image)), rows.normalize(_text(user))
-        others = before.setdefault(names, [])
+        # As they are compared later.
+        texts = [rows.normalize(text) for text in (image, _text(user))]
+        path_of_image, name = (rows.all_digits(text) or text for text in texts)
+        others = before.setdefault((rows.plain_path(path_of_image), name), [])
         place = f"{path} object {number + 1}: subject {user!r}"
         if any(all(one.get(key) == other.get(key) for key in _COMPARED_KEYS) for other in others):
             raise ValueError(
@@ -146,7 +152,9 @@ def _check_viewings(path: str, scanpaths: Sequence[Any], fits: np.ndarray) -> No
                 f"{place} looked at {image!r} under the tasks {task!r} and {one.get('task')!r}, "
                 f"expected one task: choose it, such as --where 'task == {task}'"
             )
+        trials[number] = len(others)
         others.append(one)
+    return trials
 
 
 def _scanpath_numbers(path: str, scanpaths: Sequence[Any], key: str) -> Numbers:

@@ -67,7 +67,7 @@ def test_scanpaths_become_rows_with_trials(tmp_path: Path) -> None:
     assert names(found.image) == ["a.jpg", "a.jpg", "b.jpg", "a.jpg"]
     assert names(found.user) == ["2"] * 4
     assert found.trial is not None
-    assert found.trial.values.tolist() == [0, 0, 1, 2]
+    assert found.trial.values.tolist() == [0, 0, 0, 1]
     assert found.x.values.tolist() == [10, 20.5, 30, 40]
     assert found.y.values.tolist() == [11, 21.5, 31, 41]
     assert found.duration_ms is not None
@@ -112,7 +112,7 @@ def test_two_tasks_of_a_person_on_a_picture_need_a_choice(tmp_path: Path) -> Non
     fits = plain.rows_where(opened, "task == cup")[found.place - 1]
     assert found.x.values[fits].tolist() == [30, 40]
     assert found.trial is not None
-    assert found.trial.values[fits].tolist() == [1, 2]
+    assert found.trial.values[fits].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

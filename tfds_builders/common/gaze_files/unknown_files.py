@@ -73,7 +73,7 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
         return ", and in the place of one"
     # A title may be before the line of names.
     lines = _lines_of_json(one) if one.suffix == ".json" else []
-    for columns in (one.columns, *(lines or map(_without_blanks, containers.first_lines(one)))):
+    for columns in (one.columns, *(lines or map(without_blanks, containers.first_lines(one)))):
         names = _folded(columns)
         for other in chosen:
             known = _folded(other.columns)
@@ -89,9 +89,9 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
     return ""
 
 
-def _without_blanks(cells: Sequence[str]) -> Sequence[str]:
+def without_blanks(cells: Sequence[str]) -> tuple[str, ...]:
     """Splits a line of one cell at its blanks, as R writes tables."""
-    return re.findall(r"[^\s\"']+", cells[0]) if len(cells) == 1 else cells
+    return tuple(re.findall(r"[^\s\"']+", cells[0])) if len(cells) == 1 else tuple(cells)
 
 
 def _lines_of_json(one: Opened) -> list[tuple[str, ...]]:

@@ -21,11 +21,14 @@ class Origin(NamedTuple):
         names: the names that the persons are taken from, one for each row.
         session: the sessions of the file; None: the file has none.
         has_session: whether the pattern finds a session in any name.
+        instead: the one person that the file names, which the pattern does not fit, so that the
+            path is taken; "": the file names others, or none.
     """
 
     names: Names
     session: Names | None
     has_session: bool
+    instead: str
 
 
 def name_user(
@@ -48,10 +51,12 @@ def name_user(
         return found, None
     names = None if found.user is None else rows.only_used(found.user)
     is_in_path = names is None or len(names.names) < 2
+    instead = ""
     if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
         paths = _paths(one.path, tables)
         fitting = [text for text in (one.path.name, *paths) if re.search(pattern, text)]
         if fitting or names is None:
+            instead = "" if names is None else "".join(names.names)
             names = rows.one_name(fitting[0] if fitting else paths[-1], len(found.place))
     users, sessions = [], []
     for name in names.names:
@@ -72,7 +77,7 @@ def name_user(
         users.append(user)
         sessions.append(groups.get("session") or "")
     found = found._replace(user=rows.renamed(names, users))
-    origin = Origin(names, found.session, any(sessions))
+    origin = Origin(names, found.session, any(sessions), instead)
     if any(sessions):
         cells = {name: cell for name, cell in found.cells.items() if name != "session"}
         found = found._replace(session=rows.renamed(names, sessions), cells=cells)
@@ -127,6 +132,8 @@ def with_sessions(
             viewing, or one session of other formats, is of two of the longer names.
     """
     _check_sessions(parts, origins)
+    if is_plain:
+        _check_paths(parts, origins)
     longer = longer_names(parts, origins)
     if any(one is None for one in origins) or len({user for user, _ in longer}) == len(longer):
         return list(parts)
@@ -138,6 +145,39 @@ def with_sessions(
         (path, part._replace(session=_below(folder, path, origin, tables)))
         for (path, part), origin in zip(parts, origins, strict=True)
     ]
+
+
+def _check_paths(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> None:
+    """Checks that people by the paths of tables are no others than those of their columns.
+
+    A column may have one name for all people.
+
+    Raises:
+        ValueError: the pattern fits the columns of some files only, or joins people of two names.
+    """
+    known: dict[str, tuple[str, Path]] = {}
+    by_column = None
+    for (path, part), origin in zip(parts, origins, strict=True):
+        if origin is None or part.user is None:
+            continue
+        if not origin.instead:
+            by_column = path
+            continue
+        user = part.user.names[0]
+        other, other_path = known.setdefault(user, (origin.instead, path))
+        if other != origin.instead:
+            raise ValueError(
+                f"{path}: --user-from finds {user!r} in the path and does not fit user "
+                f"{origin.instead!r}, as in {other_path} of user {other!r}, expected a pattern "
+                "that fits the name of each person"
+            )
+    for user, (name, path) in list(known.items())[:1]:
+        if by_column is not None:
+            raise ValueError(
+                f"{path}: --user-from finds {user!r} in the path and does not fit user {name!r}, "
+                f"but the users of {by_column}, expected a pattern that fits the name of each "
+                "person"
+            )
 
 
 def _check_sessions(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> None:

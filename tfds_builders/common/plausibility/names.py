@@ -45,7 +45,7 @@ _WORD_AND_LETTER = re.compile(
 _TRAILING_PART = re.compile(
     r"^(?P<person>.*?\d)(?P<word>[stv])(?P<number>\d)$|"
     r"^(?P<person2>.*?\d)[\s_.\-]*(?P<number2>(?:pre|post|am|pm|test|retest|baseline|followup|"
-    r"morning|evening|first|second)[\s_.\-]*\d{0,2})$",
+    r"morning|evening|first|second|1st|2nd|3rd|[4-9]th|i{1,3}|iv|vi{0,3})[\s_.\-]*\d{0,2})$",
     re.IGNORECASE,
 )
 _TRAILING_TASK = re.compile(
