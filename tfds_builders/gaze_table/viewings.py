@@ -155,9 +155,9 @@ def _take(fixations: Fixations, recording: np.ndarray, row: np.ndarray) -> _Show
     num_viewings = _num_different(recording, _code(of_image, trial))
     is_apart = (num_viewings > num_images)[recording]
     has_trials = (num_trials > 1)[recording] & ~is_apart
-    group = np.where(is_apart, by_trial + len(row), recording)
-    order = np.argsort(_first_of_each(group), kind="stable")
-    group, image, trial, has_trials = (x[order] for x in (group, image, trial, has_trials))
+    order = np.argsort(_first_of_each(recording), kind="stable")
+    group, trial, has_trials = (x[order] for x in (recording, trial, has_trials))
+    image = np.where(is_apart, _code(image, trial) + int(image.max(initial=0)) + 1, image)[order]
     # Numbers of trials may begin again in each block.
     is_trial = has_trials & (_num_returns(group, trial) < _num_returns(group, image))
     return _Showings(row[order], group, np.where(is_trial, trial, image), has_trials)

@@ -69,6 +69,11 @@ def test_trials_that_begin_again_in_each_block_are_no_return(tmp_path: Path) -> 
     ]
     [warning] = warnings_of(tmp_path, "image,t_ms,duration_ms,trial", again)
     assert warning.startswith(f"3 of 3 viewings have {ANEW}")
+    # In another order, one of them has the number of the first block.
+    other = [(*row[:-1], (int(row[-1]) + (row[0] != "d") * 7)) for row in recorded]
+    again = [({"d": "a", "e": "b", "f": "c"}.get(str(row[0]), row[0]), row[-1]) for row in other]
+    [warning] = warnings_of(tmp_path, "image,trial", again)
+    assert APART in warning
 
 
 def test_a_trial_that_is_the_number_of_the_image_tells_nothing_apart(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ _INDEX_NAMES = frozenset(("", "Unnamed: 0", "__index_level_0__", "rowname", "X.1
 # Columns that number the fixations of a viewing.
 _ORDINAL = re.compile(
     r"nth|ordinal|order|(current_?)?fix(ation)?s?(_?(index|idx|number|num|nr|no|n|order|id|count|"
-    r"rank|seq|i))?|(index|number)_of_fixation|fpogid|event_index|index|seq|rank|step|number"
+    r"rank|seq|i))?|(index|number)_of_fixation|fpogid|event_index"
 )
 # Numbers of a viewing that come twice may be its own if they are fewer.
 _LEAST_NUMBERS = 3

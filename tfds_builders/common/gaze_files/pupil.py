@@ -199,20 +199,21 @@ def check_same_wearers(opened: Sequence[Opened]) -> None:
     """
     files = {one.path.with_name("sections.csv"): one for one in opened if _RECORDING in one.columns}
     of_file = {sections: _wearers(one.path) for sections, one in files.items()}
-    known: dict[tuple[str, str], tuple[str, Path]] = {}
+    known: dict[tuple[str, str, str], tuple[str, Path]] = {}
     for sections, wearers in of_file.items():
         for recording, wearer in wearers.items():
-            named = f"{wearer.user} {wearer.recording}" if wearer.recording else ""
+            named = f"{wearer.user} {wearer.recording}" if _are_named_apart(wearers) else ""
             facts = (
                 ("wearer", wearer.user, _WEARER_ID, wearer.user_id),
                 (_WEARER_ID, wearer.user_id, "wearer", wearer.user),
                 ("recording", named, _RECORDING, recording),
                 (_RECORDING, recording, "recording", named),
+                (_RECORDING, recording, "wearer", wearer.user),
             )
             for what, name, has, fact in facts:
                 if not name or not fact:
                     continue
-                other, path = known.setdefault((what, name), (fact, sections))
+                other, path = known.setdefault((what, name, has), (fact, sections))
                 if other != fact and path != sections:
                     raise ValueError(
                         f"{sections}: the {what} {name!r} has the {has} {fact!r}, and {other!r} in "
@@ -250,6 +251,7 @@ def _wearers(path: Path) -> dict[str, _Wearer]:
         texts[name] = column
     wearers: dict[str, _Wearer] = {}
     id_of_user: dict[str, str] = {}
+    user_of_id: dict[str, str] = {}
     places = enumerate(zip(*texts.values(), strict=True), 1)
     for row, (recording, *parts) in places:  # A row for each section, not for each fixation.
         wearer = _Wearer(*parts)
@@ -259,6 +261,12 @@ def _wearers(path: Path) -> dict[str, _Wearer]:
             raise ValueError(
                 f"{sections} row {row}: {_RECORDING} {recording!r} has the wearer {wearer.user!r}, "
                 f"expected {wearers[recording].user!r} as in a row before"
+            )
+        user = user_of_id.setdefault(wearer.user_id, wearer.user)
+        if wearer.user_id and user != wearer.user:
+            raise ValueError(
+                f"{sections} row {row}: {_WEARER_ID} {wearer.user_id!r} has the names {user!r} and "
+                f"{wearer.user!r}, expected one name"
             )
         if id_of_user.setdefault(wearer.user, wearer.user_id) != wearer.user_id:
             raise ValueError(

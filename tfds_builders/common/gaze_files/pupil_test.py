@@ -142,6 +142,7 @@ def test_names_mean_the_same_in_several_exports(
         (SECTIONS.replace("w1,Ann", "w1,"), r"sections\.csv row 1: wearer name is empty"),
         (SECTIONS.replace("r2,2026-01-01_10:00:00,w1", "r2,x,w2"), "'Ann' has a second wearer id"),
         (SECTIONS.replace("w1,Ann", "w2,Bo", 1), "row 2: recording id 'r1' has the wearer 'Ann'"),
+        (SECTIONS.replace("r2,2026-01-01_10:00:00,w1,Ann", "r2,x,w1,Bo"), "'w1' has the names 'An"),
         (SECTIONS.replace("wearer name", "who"), "has no column 'wearer name'"),
     ],
 )

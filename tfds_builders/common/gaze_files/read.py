@@ -270,7 +270,7 @@ def _read_file(
             found = _no_rows({f"not {conditions}": len(of_rows[0])})
             return found, [_no_row(found, one.path)], None
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
-        found = _with_session(found, one)
+        found = _with_session(found, one, name)
     num_not = {}
     for condition in options.where:
         fits = plain.rows_where(one, condition)
@@ -319,15 +319,27 @@ def _read_file(
     return found._replace(cells={}), errors, origin
 
 
-def _with_session(found: Rows, one: Opened) -> Rows:
-    """Takes a column `session` of a tracker's file, which people add, where it says no session."""
+def _with_session(found: Rows, one: Opened, format_: str) -> Rows:
+    """Takes a column `session` of a tracker's file, which people add, where it says no session.
+
+    Raises:
+        ValueError: a person has several sessions, whose rows the format does not keep apart.
+    """
     column = next((name for name in one.columns if name.strip().lower() == "session"), None)
     if found.session is not None or column is None or one.suffix == ".json":
         return found
-    names = rows.names_of(containers.read_table(one, {column})[column], rows.MISSING)
-    names = Names(names.codes[found.place - 1], names.names)
-    if not (names.codes >= 0).any():
+    of_file = rows.names_of(containers.read_table(one, {column})[column], rows.MISSING)
+    names = Names(of_file.codes[found.place - 1], of_file.names)
+    if not (of_file.codes >= 0).any() or not len(found.place):
         return found
+    user = np.zeros(len(found.place), np.int64) if found.user is None else found.user.codes
+    pairs = np.unique(np.column_stack([user, names.codes]), axis=0)
+    is_lost = len(np.unique(names.codes)) < len(np.unique(of_file.codes))
+    if len(np.unique(of_file.codes)) > 1 and (is_lost or len(np.unique(user)) < len(pairs)):
+        raise ValueError(
+            f"{one.path}: the column {column!r} has several sessions, which the format {format_} "
+            "does not keep apart, expected a file for each session"
+        )
     return found._replace(session=names, taken=f"{found.taken}, session from {column!r}")
 
 

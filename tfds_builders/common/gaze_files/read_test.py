@@ -795,6 +795,13 @@ def test_people_by_a_folder_are_no_others_than_those_of_the_columns(
         assert read(folder, user_from=r"(p\d+)_").user_ids == ["p10"]
 
 
+def test_one_person_of_the_columns_is_not_two_of_the_paths(tmp_path: Path) -> None:
+    for number, user in enumerate(("Ann", "Ann", "Bo")):
+        (tmp_path / f"P{number}.csv").write_text(f"image,user,x,y\na{number}.png,{user},1,2\n")
+    with pytest.raises(ValueError, match=r"'P1' in the path and does not fit user 'Ann', who wou"):
+        read(tmp_path, user_from=r"(P\d)")
+
+
 def test_files_of_one_name_may_be_of_images_where_they_name_the_person(tmp_path: Path) -> None:
     for image in ("a", "b"):
         (tmp_path / image).mkdir()
@@ -805,10 +812,12 @@ def test_files_of_one_name_may_be_of_images_where_they_name_the_person(tmp_path:
 
 def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Path) -> None:
     names = "participant,Session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV"
-    lines = [f"p,{day},a.png,0.3,0.5,0.5,0.1,0.2,{day},1\n" for day in "12"]
+    lines = [f"p{day},{day},a.png,0.3,0.5,0.5,0.1,0.2,1,1\n" for day in "12"]
     (tmp_path / "g.csv").write_text("".join([f"{names}\n", *lines]))
-    found = read(tmp_path / "g.csv")
-    assert (found.session_ids, len(found.xy)) == ([["1", "2"]], 2)
+    assert read(tmp_path / "g.csv").session_ids == [["1"], ["2"]]
+    # The reader would take two fixations of one number for one.
+    error = errors_of(tmp_path / "g.csv", "".join([f"{names}\n", *lines]).replace("p2", "p1"))
+    assert "'Session' has several sessions, which the format gazepoint does not keep apart" in error
 
 
 def test_cells_that_blanks_part_are_refused(tmp_path: Path) -> None:

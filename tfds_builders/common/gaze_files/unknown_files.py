@@ -73,7 +73,8 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
         return ", and in the place of one"
     # A title may be before the line of names.
     lines = _lines_of_json(one) if one.suffix == ".json" else []
-    for columns in (one.columns, *(lines or map(without_blanks, containers.first_lines(one)))):
+    lines = lines or list(map(without_blanks, containers.first_lines(one)))
+    for columns in (one.columns, *lines):
         names = _folded(columns)
         for other in chosen:
             known = _folded(other.columns)
@@ -82,7 +83,8 @@ def resembles_gaze(one: Opened, chosen: Sequence[Opened], format_: str) -> str:
             is_of_fixations = any(map(_OF_FIXATIONS.search, shared)) and not _are_areas(columns)
             if share >= (_HALF if is_of_fixations else _MOST):
                 of_other = f"columns like those of {other.path.name}"
-                below = "" if columns is one.columns or lines else " in a line below the first"
+                is_below = one.suffix != ".json" and columns not in (one.columns, *lines[:1])
+                below = " in a line below the first" if is_below else ""
                 return f", with {of_other}{_difference(columns, other.columns) or below}"
         if plain.resembles_gaze(columns) or (_pairs(columns) and not _are_areas(columns)):
             return ", with columns like those of gaze"

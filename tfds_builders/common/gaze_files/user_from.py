@@ -156,6 +156,7 @@ def _check_paths(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | 
         ValueError: the pattern fits the columns of some files only, or joins people of two names.
     """
     known: dict[str, tuple[str, Path]] = {}
+    of_column: dict[str, str] = {}
     by_column = None
     for (path, part), origin in zip(parts, origins, strict=True):
         if origin is None or part.user is None:
@@ -164,6 +165,7 @@ def _check_paths(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | 
             by_column = path
             continue
         user = part.user.names[0]
+        of_column.setdefault(origin.instead, user)
         other, other_path = known.setdefault(user, (origin.instead, path))
         if other != origin.instead:
             raise ValueError(
@@ -171,6 +173,15 @@ def _check_paths(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | 
                 f"{origin.instead!r}, as in {other_path} of user {other!r}, expected a pattern "
                 "that fits the name of each person"
             )
+    if 1 < len(of_column) < len(known):
+        user, (name, path) = next(
+            (user, one) for user, one in known.items() if of_column[one[0]] != user
+        )
+        raise ValueError(
+            f"{path}: --user-from finds {user!r} in the path and does not fit user {name!r}, who "
+            f"would be {of_column[name]!r} too, expected a pattern that fits the name of each "
+            "person"
+        )
     for user, (name, path) in list(known.items())[:1]:
         if by_column is not None:
             raise ValueError(
