@@ -29,10 +29,10 @@ class _Showings(NamedTuple):
 
     Attributes:
         row: int64 [n], the rows.
-        recording: int64 [n], the recording, or the trial where trials tell viewings apart.
-        shown: int64 [n], what was shown: the image, or the trial where gaze goes to and fro between
-            the images of a trial.
-        has_trials: bool [n], whether trials have different numbers, but not those of one image.
+        recording: int64 [n], the recording.
+        shown: int64 [n], what was shown: the image, with the trial where an image has several, or
+            the trial alone where gaze goes to and fro between the images of a trial.
+        has_trials: bool [n], whether trials have different numbers.
     """
 
     row: np.ndarray
@@ -154,13 +154,14 @@ def _take(fixations: Fixations, recording: np.ndarray, row: np.ndarray) -> _Show
     num_images = _num_different(recording, of_image)
     num_viewings = _num_different(recording, _code(of_image, trial))
     is_apart = (num_viewings > num_images)[recording]
-    has_trials = (num_trials > 1)[recording] & ~is_apart
+    has_trials = (num_trials > 1)[recording]
+    viewing = np.where(is_apart, _code(image, trial) + int(image.max(initial=0)) + 1, image)
     order = np.argsort(_first_of_each(recording), kind="stable")
-    group, trial, has_trials = (x[order] for x in (recording, trial, has_trials))
-    image = np.where(is_apart, _code(image, trial) + int(image.max(initial=0)) + 1, image)[order]
+    group, trial, viewing = recording[order], trial[order], viewing[order]
     # Numbers of trials may begin again in each block.
-    is_trial = has_trials & (_num_returns(group, trial) < _num_returns(group, image))
-    return _Showings(row[order], group, np.where(is_trial, trial, image), has_trials)
+    is_trial = _num_returns(group, trial) < _num_returns(group, viewing)
+    is_trial &= (has_trials & ~is_apart)[order]
+    return _Showings(row[order], group, np.where(is_trial, trial, viewing), has_trials[order])
 
 
 def _num_returns(group: np.ndarray, shown: np.ndarray) -> np.ndarray:

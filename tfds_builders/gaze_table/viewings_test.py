@@ -74,6 +74,9 @@ def test_trials_that_begin_again_in_each_block_are_no_return(tmp_path: Path) -> 
     again = [({"d": "a", "e": "b", "f": "c"}.get(str(row[0]), row[0]), row[-1]) for row in other]
     [warning] = warnings_of(tmp_path, "image,trial", again)
     assert APART in warning
+    # Two viewings of each image, sorted by the number of the fixation.
+    twice = [(image, trial) for trial, image in enumerate("abcabc")]
+    assert warnings_of(tmp_path, "image,trial", twice * 4) == []
 
 
 def test_a_trial_that_is_the_number_of_the_image_tells_nothing_apart(tmp_path: Path) -> None:
