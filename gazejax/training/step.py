@@ -18,7 +18,7 @@ from gazejax.inputs.sampling import batch_key, step_key
 from gazejax.runtime.devices import DEVICE_AXIS, is_local, own_devices
 from gazejax.types import Params
 
-# (params, constants, batch, key, device number) -> (loss, metrics) of a device, whose means over the
+# (params, constants, batch, key, device number) -> (loss, metrics) of a device. The means over the
 # devices are those of the batch.
 LossFunction = Callable[[Params, Any, Any, Array, Array], tuple[Array, dict[str, Array]]]
 
@@ -72,7 +72,7 @@ def make_train_step(
     averaged loss is wrong. An update whose loss or gradient is not finite is skipped and counted.
 
     Args:
-        loss_function: the loss of a device, of its share or, where triplets are mined, of the whole.
+        loss_function: the loss of a device: of its share, or of the whole batch.
         optimizer: an Optax optimizer.
         devices: the devices to use, equally many of each process.
         steps_per_dispatch: steps that run before control returns to the host.
