@@ -57,11 +57,11 @@ def to_onnx(program: Program, about: Mapping[str, str]) -> bytes:
     closed = jax.make_jaxpr(program.call)(*symbolic_inputs(program))
     graph = Graph(onnx)
     tensors = []
-    for value, variable in zip(program.inputs, closed.jaxpr.invars, strict=True):
+    for value, abstract in zip(program.inputs, closed.in_avals, strict=True):
         for axis, length in enumerate(value.shape):
             if isinstance(length, str):
                 graph.lengths.setdefault(length, (value.name, axis))
-        tensors.append(Tensor(value.name, variable.aval.shape))
+        tensors.append(Tensor(value.name, abstract.shape))
     (result,) = _add_jaxpr(graph, closed.jaxpr, closed.consts, tensors)
     shape = closed.out_avals[0].shape
     graph.nodes.append(
