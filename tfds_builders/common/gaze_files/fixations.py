@@ -371,7 +371,8 @@ def _repeated_times(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) ->
         f"{path} {where}: user {fixations.user_ids[fixations.user[row]]!r} has t_ms "
         f"{fixations.t_ms[row]:g} on {fixations.image_ids[fixations.image[row]]!r} again, expected "
         f"one row for each time{more}; of two eyes, keep one "
-        f"({'--where' if fixations.format == PLAIN else '--eye, or in the files'})"
+        f"({'--where' if fixations.format == PLAIN else '--eye, or in the files'}), and name "
+        "several viewings of an image in a column trial"
     ]
 
 

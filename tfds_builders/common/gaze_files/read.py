@@ -36,7 +36,7 @@ _NOT = ("not ", "beside the image")
 # Reasons that rows have no gaze, and those of rows that are no fixations of their own.
 _NO_GAZE = re.compile(
     r"without a (place|location|fixation|sample of gaze)\b|^saturated|that are no fixation$"
-    r"|^before the last of their fixation$|^a marker held the gaze"
+    rf"|^{rows.EARLIER}$|^a marker held the gaze"
 )
 # Formats whose JSON has lists and objects.
 _OF_NESTED_JSON = ("coco-json", "jspsych")
@@ -270,7 +270,8 @@ def _read_file(
             found = _no_rows({f"not {conditions}": len(of_rows[0])})
             return found, [_no_row(found, one.path)], None
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
-        found = _with_session(found, one, name)
+        fits = np.all(of_rows, axis=0) if of_rows else np.True_
+        found = _with_session(found, one, name, fits)
     num_not = {}
     for condition in options.where:
         fits = plain.rows_where(one, condition)
@@ -319,23 +320,40 @@ def _read_file(
     return found._replace(cells={}), errors, origin
 
 
-def _with_session(found: Rows, one: Opened, format_: str) -> Rows:
+def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.bool) -> Rows:
     """Takes a column `session` of a tracker's file, which people add, where it says no session.
 
+    Args:
+        found: the rows that are read.
+        one: the file.
+        format_: the name of its format.
+        fits: bool [rows of the file], those that fulfil the conditions.
+
     Raises:
-        ValueError: a person has several sessions, whose rows the format does not keep apart.
+        ValueError: a person has several sessions, whose rows the format does not keep apart, or two
+            columns could be the session.
     """
-    column = next((name for name in one.columns if name.strip().lower() == "session"), None)
-    if found.session is not None or column is None or one.suffix == ".json":
+    columns = [name for name in one.columns if name.strip().lower() == "session"]
+    if found.session is not None or not columns or one.suffix == ".json" or not len(found.place):
         return found
+    if len(columns) > 1:
+        raise ValueError(
+            f"{one.path} has the columns {' and '.join(map(repr, columns))}, which could both be "
+            "the session: leave one of them in the file"
+        )
+    [column] = columns
     of_file = rows.names_of(containers.read_table(one, {column})[column], rows.MISSING)
-    names = Names(of_file.codes[found.place - 1], of_file.names)
-    if not (of_file.codes >= 0).any() or not len(found.place):
+    if not (of_file.codes >= 0).any():
         return found
+    names = Names(of_file.codes[found.place - 1], of_file.names)
+    is_read = np.ones(len(of_file.codes), bool) & fits
+    for without in found.whose:
+        if without.reason != rows.EARLIER:  # These may be of a session that another one replaced.
+            is_read[without.place - 1] = False
     user = np.zeros(len(found.place), np.int64) if found.user is None else found.user.codes
     pairs = np.unique(np.column_stack([user, names.codes]), axis=0)
-    is_lost = len(np.unique(names.codes)) < len(np.unique(of_file.codes))
-    if len(np.unique(of_file.codes)) > 1 and (is_lost or len(np.unique(user)) < len(pairs)):
+    is_lost = not np.isin(of_file.codes[is_read], names.codes).all()
+    if is_lost or len(np.unique(user)) < len(pairs):
         raise ValueError(
             f"{one.path}: the column {column!r} has several sessions, which the format {format_} "
             "does not keep apart, expected a file for each session"
@@ -418,10 +436,8 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         return found._replace(image=rows.one_name(template, len(found.place)))
     named = []
     for values in zip(*texts.values(), strict=True):
-        name = template
-        for field, value in zip(texts, values, strict=True):
-            name = name.replace(f"{{{field}}}", value)
-        named.append(name if all(values) else "")
+        of_field = dict(zip(texts, values, strict=True))
+        named.append(rows.fill(template, of_field) if all(values) else "")
     if "" in named:  # A message about the name shows the cell that it lacks.
         row = named.index("")
         lacking = next(field for field, values in texts.items() if not values[row])

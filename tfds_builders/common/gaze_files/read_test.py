@@ -406,7 +406,7 @@ def test_a_pattern_does_not_join_the_sessions_of_a_column(tmp_path: Path) -> Non
     path = tmp_path / "g.csv"
     path.write_text("image,user,x,y,session\na,p1_s1,1,2,1\na,p1_s1,3,4,2\n")
     pattern = r"(?P<user>p\d)_s(?P<session>\d)"
-    with pytest.raises(ValueError, match="joins sessions of the column 'session'"):
+    with pytest.raises(ValueError, match="joins sessions of the files"):
         read(path, user_from=pattern)
     path.write_text("image,user,x,y,session\na,p1_s1,1,2,x\na,p1_s2,3,4,y\n")
     assert read(path, user_from=pattern).session_ids == [["1", "2"]]
@@ -818,6 +818,14 @@ def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Pa
     # The reader would take two fixations of one number for one.
     error = errors_of(tmp_path / "g.csv", "".join([f"{names}\n", *lines]).replace("p2", "p1"))
     assert "'Session' has several sessions, which the format gazepoint does not keep apart" in error
+    # The other person, and the rows that are not asked for, have none of their own.
+    (tmp_path / "g.csv").write_text(
+        "".join([f"{names}\n", *lines]).replace("0.1,0.2,1,1\np2", "0.1,0.2,1,0\np2", 1)
+    )
+    found = read(tmp_path / "g.csv")
+    assert (found.user_ids, found.session_ids) == (["p2"], [["2"]])
+    (tmp_path / "g.csv").write_text("".join([f"{names}\n", *lines]).replace("p2", "p1"))
+    assert read(tmp_path / "g.csv", where=("Session == 2",)).session_ids == [["2"]]
 
 
 def test_cells_that_blanks_part_are_refused(tmp_path: Path) -> None:

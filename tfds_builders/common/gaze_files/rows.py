@@ -60,6 +60,7 @@ _NUM_FIRST = 1000
 # Reasons for rows that are left out. A row of the other eye is no lack of gaze.
 OTHER_EYE = "of the other eye"
 NO_FIXATION = "without a fixation"
+EARLIER = "before the last of their fixation"
 _MAX_KINDS = 6
 
 
@@ -520,6 +521,11 @@ def numbers_at_end(names: Names) -> np.ndarray:
 def fields_of(template: str) -> list[str]:
     """Returns what a template such as `{folder}/{trial}.png` names in braces, each once."""
     return list(dict.fromkeys(re.findall(r"\{([^{}]+)\}", template)))
+
+
+def fill(template: str, of_field: Mapping[str, str]) -> str:
+    """Replaces what a template names in braces."""
+    return re.sub(r"\{([^{}]+)\}", lambda found: of_field[found[1]], template)
 
 
 def stem(path: Path) -> str:

@@ -214,9 +214,9 @@ def _check_sessions(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin
                 both = " and ".join(f"{one!r}" if one else "none" for one in (other, own))
                 beside = "" if other_path == path else f" (the first in {other_path})"
                 raise ValueError(
-                    f"{path}: the session {session!r} of --user-from joins sessions of the column "
-                    f"'session' of user {user!r}, {both}{beside}: take the session out of the "
-                    "pattern, or leave the column out of the file"
+                    f"{path}: the session {session!r} of --user-from joins sessions of the files "
+                    f"of user {user!r}, {both}{beside}: take the session out of the pattern, or "
+                    "the sessions out of the files"
                 )
 
 
