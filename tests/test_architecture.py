@@ -172,19 +172,19 @@ def test_builders_import_neither_the_package_nor_jax():
         assert not libraries & {"gazejax", "jax", "flax", "tensorflow", "torch"}, path
 
 
-def test_a_trained_model_is_used_without_what_only_training_needs():
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        # Of a trained model in use; only training needs these.
+        ("gazejax", {"orbax", "grain", "scipy.optimize"}),
+        # Only plots need the last one.
+        ("gazejax, gazejax.cli.main", {"tensorflow", "torch", "matplotlib"}),
+    ],
+)
+def test_what_is_heavy_is_imported_where_it_is_used(modules, heavy):
     code = (
-        "import sys, gazejax\n"
-        "heavy = {'orbax', 'grain', 'scipy.optimize'} & set(sys.modules)\n"
-        "sys.exit(f'imported: {heavy}' if heavy else 0)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_package_imports_no_tensorflow_or_torch_and_matplotlib_only_to_plot():
-    code = (
-        "import sys, gazejax, gazejax.cli.main\n"
-        "heavy = {'tensorflow', 'torch', 'matplotlib'} & set(sys.modules)\n"
+        f"import sys, {modules}\n"
+        f"heavy = {heavy!r} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -109,14 +109,14 @@ def _named(
     pairs = [("", "")]
     if left_out.user is not None:
         pairs = _pairs(left_out.user, left_out.session)
-    none = rows.exact(np.zeros(len(pairs)))
+    no_place = rows.exact(np.zeros(len(pairs)))
     user = None if left_out.user is None else rows.names_of([user for user, _ in pairs])
     named = Rows(
         rows.places(len(pairs)),
         None,
         user,
-        none,
-        none,
+        no_place,
+        no_place,
         session=rows.names_of([session for _, session in pairs]),
     )
     longer = [""] * len(pairs)
@@ -125,17 +125,12 @@ def _named(
         names = [user for user, _ in pairs]
         # Of a person by the path, the file is named.
         longer = names if origin is not None and origin.names.names[0] in names else longer
-    found = zip(
-        _texts(named.user, len(pairs)), _texts(named.session, len(pairs)), longer, strict=True
+    none = [""] * len(pairs)
+    users, sessions = (
+        none if names is None else rows.texts_of(names) for names in (named.user, named.session)
     )
+    found = zip(users, sessions, longer, strict=True)
     return [(rows.all_digits(user) or user, session, name) for user, session, name in found if user]
-
-
-def _texts(names: Names | None, length: int) -> list[str]:
-    """Returns the name of each row, "" for none."""
-    if names is None:
-        return [""] * length
-    return [names.names[code] if code >= 0 else "" for code in names.codes]
 
 
 def _pairs(user: Names, session: Names | None) -> list[Person]:

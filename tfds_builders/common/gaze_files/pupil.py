@@ -246,8 +246,7 @@ def _wearers(path: Path) -> dict[str, _Wearer]:
     for name in names:
         column = [""] * table.num_rows
         if name in table.column_names:
-            codes, found = rows.names_of(table[name])
-            column = [found[code] if code >= 0 else "" for code in codes]
+            column = rows.texts_of(rows.names_of(table[name]))
         texts[name] = column
     wearers: dict[str, _Wearer] = {}
     id_of_user: dict[str, str] = {}

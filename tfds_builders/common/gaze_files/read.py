@@ -425,7 +425,7 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         elif field == "trial" and found.trial is not None:
             texts[field] = [rows.as_text(value) for value in found.trial.values.tolist()]
         elif field == "image" and found.image is not None:
-            texts[field] = _texts(found.image)
+            texts[field] = rows.texts_of(found.image)
         else:
             known = (*one.columns, "file", "folder")
             raise ValueError(
@@ -457,19 +457,13 @@ def _texts_of(found: Rows, one: Opened, field: str, column: pa.ChunkedArray) -> 
     names = Names(names.codes[found.place - 1], names.names)
     for error in _without_digits(found, one.path, field, names):
         raise ValueError(error)
-    return _without_zero_decimals(_texts(names))
+    return _without_zero_decimals(rows.texts_of(names))
 
 
 def _without_zero_decimals(texts: list[str]) -> list[str]:
     """Writes 1.0 as 1 in a column of such texts: so data frames write whole numbers with gaps."""
     are_whole = all(re.fullmatch(r"-?\d+[.,]0", text) for text in set(texts) - {""})
     return [text[:-2] for text in texts] if are_whole else texts
-
-
-def _texts(names: Names | None) -> list[str]:
-    if names is None:
-        return []
-    return [names.names[code] if code >= 0 else "" for code in names.codes]
 
 
 def _errors(found: Rows, path: Path, template: str | None) -> list[str]:

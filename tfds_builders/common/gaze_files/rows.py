@@ -242,6 +242,11 @@ def renamed(names: Names, texts: Sequence[str]) -> Names:
     return Names(np.append(of_text.codes, -1)[names.codes].astype(np.int32), of_text.names)
 
 
+def texts_of(names: Names) -> list[str]:
+    """Returns the name of each row, "" for none."""
+    return [names.names[code] if code >= 0 else "" for code in names.codes]
+
+
 def one_name(name: str, length: int) -> Names:
     """Returns the same name for all rows."""
     return Names(np.zeros(length, np.int32), [normalize(name)])
