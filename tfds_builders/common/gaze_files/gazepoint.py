@@ -155,7 +155,7 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:
     is_late = _begun_before(found, fixation, has_fallen, starts)
     is_last = rows.last_of_runs(starts)[~is_late]
     found = rows.take(found, ~is_late, "of a fixation that began on the image before")
-    found = rows.take(found, is_last, rows.EARLIER)
+    found = rows.take(found, is_last, "before the last of their fixation")
     is_nowhere = (found.x.values == 0) & (found.y.values == 0)
     return rows.take(found, ~is_nowhere, "at 0, 0: without a place")
 

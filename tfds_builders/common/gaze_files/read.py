@@ -36,7 +36,7 @@ _NOT = ("not ", "beside the image")
 # Reasons that rows have no gaze, and those of rows that are no fixations of their own.
 _NO_GAZE = re.compile(
     r"without a (place|location|fixation|sample of gaze)\b|^saturated|that are no fixation$"
-    rf"|^{rows.EARLIER}$|^a marker held the gaze"
+    r"|^before the last of their fixation$|^a marker held the gaze"
 )
 # Formats whose JSON has lists and objects.
 _OF_NESTED_JSON = ("coco-json", "jspsych")
@@ -330,35 +330,28 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.
         fits: bool [rows of the file], those that fulfil the conditions.
 
     Raises:
-        ValueError: a person has several sessions, whose rows the format does not keep apart, or two
-            columns could be the session.
+        ValueError: the file has several sessions, whose rows the format does not keep apart.
     """
     columns = [name for name in one.columns if name.strip().lower() == "session"]
     if found.session is not None or not columns or one.suffix == ".json" or not len(found.place):
         return found
-    if len(columns) > 1:
+    sessions: dict[str, str] = {}
+    for name, cells in zip(columns, containers.read_table(one, columns), strict=True):
+        names = rows.names_of(cells, rows.MISSING)
+        codes = np.unique(names.codes[np.broadcast_to(fits, names.codes.shape)])
+        sessions |= {names.names[code]: name for code in codes if code >= 0}
+    if len(sessions) > 1:
+        shown = " and ".join(map(repr, list(sessions)[:2]))
         raise ValueError(
-            f"{one.path} has the columns {' and '.join(map(repr, columns))}, which could both be "
-            "the session: leave one of them in the file"
+            f"{one.path}: the column {columns[0]!r} has several sessions, {shown}, which the "
+            f"format {format_} does not keep apart, expected a file for each session"
         )
-    [column] = columns
-    of_file = rows.names_of(containers.read_table(one, {column})[column], rows.MISSING)
-    if not (of_file.codes >= 0).any():
-        return found
-    names = Names(of_file.codes[found.place - 1], of_file.names)
-    is_read = np.ones(len(of_file.codes), bool) & fits
-    for without in found.whose:
-        if without.reason != rows.EARLIER:  # These may be of a session that another one replaced.
-            is_read[without.place - 1] = False
-    user = np.zeros(len(found.place), np.int64) if found.user is None else found.user.codes
-    pairs = np.unique(np.column_stack([user, names.codes]), axis=0)
-    is_lost = not np.isin(of_file.codes[is_read], names.codes).all()
-    if is_lost or len(np.unique(user)) < len(pairs):
-        raise ValueError(
-            f"{one.path}: the column {column!r} has several sessions, which the format {format_} "
-            "does not keep apart, expected a file for each session"
+    for session, name in sessions.items():
+        session_of_row = rows.one_name(session, len(found.place))
+        found = found._replace(
+            session=session_of_row, taken=f"{found.taken}, session from {name!r}"
         )
-    return found._replace(session=names, taken=f"{found.taken}, session from {column!r}")
+    return found
 
 
 def _no_row(found: Rows, path: Path) -> str:

@@ -811,21 +811,19 @@ def test_files_of_one_name_may_be_of_images_where_they_name_the_person(tmp_path:
 
 
 def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Path) -> None:
-    names = "participant,Session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV"
-    lines = [f"p{day},{day},a.png,0.3,0.5,0.5,0.1,0.2,1,1\n" for day in "12"]
-    (tmp_path / "g.csv").write_text("".join([f"{names}\n", *lines]))
-    assert read(tmp_path / "g.csv").session_ids == [["1"], ["2"]]
+    header = "participant,Session,session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV\n"
+    lines = [f"p,{day},,a.png,0.3,0.5,0.5,0.1,0.2,1,1\n" for day in ("1", "2", "")]
+    for day in (0, 1):
+        (tmp_path / f"{day}.csv").write_text(header + lines[day] + lines[2])
+    found, errors = gaze_files.read([tmp_path], Options())
+    assert found is not None, errors
+    assert (found.session_ids, len(found.xy)) == ([["1", "2"]], 2)
     # The reader would take two fixations of one number for one.
-    error = errors_of(tmp_path / "g.csv", "".join([f"{names}\n", *lines]).replace("p2", "p1"))
-    assert "'Session' has several sessions, which the format gazepoint does not keep apart" in error
-    # The other person, and the rows that are not asked for, have none of their own.
-    (tmp_path / "g.csv").write_text(
-        "".join([f"{names}\n", *lines]).replace("0.1,0.2,1,1\np2", "0.1,0.2,1,0\np2", 1)
-    )
-    found = read(tmp_path / "g.csv")
-    assert (found.user_ids, found.session_ids) == (["p2"], [["2"]])
-    (tmp_path / "g.csv").write_text("".join([f"{names}\n", *lines]).replace("p2", "p1"))
+    error = errors_of(tmp_path / "g.csv", header + lines[0] + lines[1])
+    assert "'Session' has several sessions, '1' and '2', which the format gazepoint does" in error
     assert read(tmp_path / "g.csv", where=("Session == 2",)).session_ids == [["2"]]
+    error = errors_of(tmp_path / "g.csv", header + lines[0].replace("1,,", "1,2,"))
+    assert "has several sessions, '1' and '2'" in error
 
 
 def test_cells_that_blanks_part_are_refused(tmp_path: Path) -> None:

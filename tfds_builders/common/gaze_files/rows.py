@@ -60,7 +60,6 @@ _NUM_FIRST = 1000
 # Reasons for rows that are left out. A row of the other eye is no lack of gaze.
 OTHER_EYE = "of the other eye"
 NO_FIXATION = "without a fixation"
-EARLIER = "before the last of their fixation"
 _MAX_KINDS = 6
 
 
