@@ -333,7 +333,8 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.
         ValueError: the file has several sessions, whose rows the format does not keep apart.
     """
     columns = [name for name in one.columns if name.strip().lower() == "session"]
-    if found.session is not None or not columns or one.suffix == ".json" or not len(found.place):
+    has_own = found.session is not None and bool((found.session.codes >= 0).any())
+    if has_own or not columns or format_ in _OF_NESTED_JSON or not len(found.place):
         return found
     sessions: dict[str, str] = {}
     for name, cells in zip(columns, containers.read_table(one, columns), strict=True):

@@ -819,6 +819,10 @@ def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Pa
     assert found is not None, errors
     assert (found.session_ids, len(found.xy)) == ([["1", "2"]], 2)
     # The reader would take two fixations of one number for one.
+    names = header.strip().split(",")
+    objects = [dict(zip(names, line.strip().split(","), strict=True)) for line in lines]
+    (tmp_path / "g.json").write_text(json.dumps(objects[:1]))
+    assert read(tmp_path / "g.json").session_ids == [["1"]]
     error = errors_of(tmp_path / "g.csv", header + lines[0] + lines[1])
     assert "'Session' has several sessions, '1' and '2', which the format gazepoint does" in error
     assert read(tmp_path / "g.csv", where=("Session == 2",)).session_ids == [["2"]]
