@@ -141,34 +141,30 @@ def _number(values: np.ndarray) -> np.ndarray:
 
 
 def _take(fixations: Fixations, recording: np.ndarray, row: np.ndarray) -> _Showings:
-    """Returns the rows in an order, in which each recording stands together.
+    """Returns what was shown at rows, in whose order each recording stands together.
 
     A number of the trial that is the same for all images, or for all viewings of an image, tells
     no viewings apart.
     """
     recording = recording[row]
     image, trial = fixations.image[row], _code(fixations.trial[row])
-    by_trial = _code(recording, trial)
-    num_trials = _num_different(recording, by_trial)
+    num_trials = _num_different(recording, _code(recording, trial))
     of_image = _code(recording, image)
     num_images = _num_different(recording, of_image)
     num_viewings = _num_different(recording, _code(of_image, trial))
     is_apart = (num_viewings > num_images)[recording]
     has_trials = (num_trials > 1)[recording]
     viewing = np.where(is_apart, _code(image, trial) + int(image.max(initial=0)) + 1, image)
-    order = np.argsort(_first_of_each(recording), kind="stable")
-    group, trial, viewing = recording[order], trial[order], viewing[order]
     # Numbers of trials may begin again in each block.
-    is_trial = _num_returns(group, trial) < _num_returns(group, viewing)
-    is_trial &= (has_trials & ~is_apart)[order]
-    return _Showings(row[order], group, np.where(is_trial, trial, viewing), has_trials[order])
+    is_trial = _num_returns(recording, trial) < _num_returns(recording, viewing)
+    is_trial &= has_trials & ~is_apart
+    return _Showings(row, recording, np.where(is_trial, trial, viewing), has_trials)
 
 
-def _num_returns(group: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """Counts how often what is shown returns after something else in the group of each row."""
-    number, showing = _number(group), _code(group, shown)
-    num_runs = np.bincount(number, run_starts(group, shown))
-    return (num_runs - _num_different(number, showing))[number]
+def _num_returns(recording: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Counts how often what is shown returns after something else in the recording of each row."""
+    num_runs = np.bincount(recording, run_starts(recording, shown))
+    return (num_runs - _num_different(recording, _code(recording, shown)))[recording]
 
 
 def _num_different(group: np.ndarray, code: np.ndarray) -> np.ndarray:
@@ -176,14 +172,6 @@ def _num_different(group: np.ndarray, code: np.ndarray) -> np.ndarray:
     of_code = np.zeros(int(code.max(initial=-1)) + 1, np.int64)
     of_code[code] = group
     return np.bincount(of_code, minlength=int(group.max(initial=-1)) + 1)
-
-
-def _first_of_each(group: np.ndarray) -> np.ndarray:
-    """Returns the first position of each row's group."""
-    number = _number(group)
-    first = np.zeros(int(number.max(initial=-1)) + 1, np.int64)
-    first[number[::-1]] = np.arange(len(group))[::-1]  # Of several rows, the last one stays.
-    return first[number]
 
 
 def _is_apart(found: _Showings) -> np.ndarray:

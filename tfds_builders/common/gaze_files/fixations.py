@@ -228,7 +228,7 @@ def _sessions(
 ) -> tuple[list[list[str]], np.ndarray]:
     """Numbers the sessions of each person from 0, in the order of their names."""
     columns = [
-        Names(np.full(len(part.place), -1, np.int32), [])
+        rows.no_names(len(part.place))
         if part.session is None
         else rows.without_markers(part.session)
         for part in found

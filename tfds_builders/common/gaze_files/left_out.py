@@ -137,7 +137,7 @@ def _pairs(user: Names, session: Names | None) -> list[Person]:
     """Returns each person and session once, in their order; rows without a person apart."""
     user = rows.without_markers(user)
     if session is None:
-        session = Names(np.full(len(user.codes), -1, np.int32), [])
+        session = rows.no_names(len(user.codes))
     session = rows.without_markers(session)
     has_name = user.codes >= 0
     num_sessions = len(session.names) + 1  # The first one is none.

@@ -241,6 +241,11 @@ def renamed(names: Names, texts: Sequence[str]) -> Names:
     return Names(np.append(of_text.codes, -1)[names.codes].astype(np.int32), of_text.names)
 
 
+def no_names(length: int) -> Names:
+    """Returns rows without a name."""
+    return Names(np.full(length, -1, np.int32), [])
+
+
 def texts_of(names: Names) -> list[str]:
     """Returns the name of each row, "" for none."""
     return [names.names[code] if code >= 0 else "" for code in names.codes]

@@ -182,13 +182,12 @@ def _check_paths(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | 
             f"would be {of_column[name]!r} too, expected a pattern that fits the name of each "
             "person"
         )
-    for user, (name, path) in list(known.items())[:1]:
-        if by_column is not None:
-            raise ValueError(
-                f"{path}: --user-from finds {user!r} in the path and does not fit user {name!r}, "
-                f"but the users of {by_column}, expected a pattern that fits the name of each "
-                "person"
-            )
+    if by_column is not None and known:
+        user, (name, path) = next(iter(known.items()))
+        raise ValueError(
+            f"{path}: --user-from finds {user!r} in the path and does not fit user {name!r}, but "
+            f"the users of {by_column}, expected a pattern that fits the name of each person"
+        )
 
 
 def _check_sessions(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin | None]) -> None:
@@ -205,7 +204,7 @@ def _check_sessions(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin
     for (path, part), origin in zip(parts, origins, strict=True):
         if origin is None or part.user is None:
             continue
-        none = Names(np.full(len(part.place), -1, np.int32), [])
+        none = rows.no_names(len(part.place))
         given = none if origin.session is None else rows.without_markers(origin.session)
         new = none if part.session is None else part.session
         for user, session, own in _combinations(part.user, new, given):
@@ -289,7 +288,7 @@ def _check_recordings(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Orig
         assert origin is not None
         if origin.has_session:
             continue
-        none = Names(np.full(len(part.place), -1, np.int32), [])
+        none = rows.no_names(len(part.place))
         session_of_row = none if part.session is None else part.session
         for user, session, name in _combinations(part.user, session_of_row, origin.names):
             other = known.setdefault((user, session), name)
