@@ -192,7 +192,7 @@ def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:
     known: dict[str, Path] = {}
     for path, part in parts:
         name = rows.stem(path)
-        if part.session is None and part.user and part.user.names and part.user.names[0] in name:
+        if part.user and part.user.names and part.user.names[0] in name:
             other = known.setdefault(name.casefold(), path)
             if other is not path and len(part.user.names) == 1:
                 raise ValueError(
@@ -330,29 +330,35 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.
         fits: bool [rows of the file], those that fulfil the conditions.
 
     Raises:
-        ValueError: the file has several sessions, whose rows the format does not keep apart.
+        ValueError: a user of the file has several sessions, whose rows the format does not keep
+            apart.
     """
     columns = [name for name in one.columns if name.strip().lower() == "session"]
     has_own = found.session is not None and bool((found.session.codes >= 0).any())
     if has_own or not columns or format_ in _OF_NESTED_JSON or not len(found.place):
         return found
-    sessions: dict[str, str] = {}
+    known: dict[str, tuple[str, Names]] = {}
     for name, cells in zip(columns, containers.read_table(one, columns), strict=True):
         names = rows.names_of(cells, rows.MISSING)
         codes = np.unique(names.codes[np.broadcast_to(fits, names.codes.shape)])
-        sessions |= {names.names[code]: name for code in codes if code >= 0}
-    if len(sessions) > 1:
-        shown = " and ".join(map(repr, list(sessions)[:2]))
+        known |= {names.names[code]: (name, names) for code in codes if code >= 0}
+    if not known:
+        return found
+    column, names = next(iter(known.values()))
+    session = rows.take_names(names, found.place - 1)
+    assert session is not None
+    user = rows.one_name("", len(found.place)) if found.user is None else found.user
+    pairs = [pair for pair in user_from.combinations(user, session) if pair[1]]
+    is_one_each = len({pair[0] for pair in pairs}) == len(pairs)
+    # The format may take a row of another session for a repeated one.
+    if not is_one_each or {pair[1] for pair in pairs} != {*known}:
+        shown = " and ".join(map(repr, list(known)[:2]))
         raise ValueError(
-            f"{one.path}: the column {columns[0]!r} has several sessions, {shown}, which the "
-            f"format {format_} does not keep apart, expected a file for each session"
+            f"{one.path}: the column {column!r} has {shown} in rows that the format {format_} does "
+            "not keep apart from others, expected one session of each user in a file, in all of "
+            f'the user\'s rows, or --where "{column} == {next(iter(known))}" for one of them'
         )
-    for session, name in sessions.items():
-        session_of_row = rows.one_name(session, len(found.place))
-        found = found._replace(
-            session=session_of_row, taken=f"{found.taken}, session from {name!r}"
-        )
-    return found
+    return found._replace(session=session, taken=f"{found.taken}, session from {column!r}")
 
 
 def _no_row(found: Rows, path: Path) -> str:

@@ -814,20 +814,38 @@ def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Pa
     header = "participant,Session,session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV\n"
     lines = [f"p,{day},,a.png,0.3,0.5,0.5,0.1,0.2,1,1\n" for day in ("1", "2", "")]
     for day in (0, 1):
-        (tmp_path / f"{day}.csv").write_text(header + lines[day] + lines[2])
+        (tmp_path / f"{day}.csv").write_text(header + lines[day])
     found, errors = gaze_files.read([tmp_path], Options())
     assert found is not None, errors
     assert (found.session_ids, len(found.xy)) == ([["1", "2"]], 2)
+    # Two people in one file; one without a session has none.
+    for other, sessions in ((lines[1], [["1"], ["2"]]), (lines[2], [["1"], [""]])):
+        (tmp_path / "g.csv").write_text(header + lines[0] + other.replace("p,", "q,", 1))
+        assert read(tmp_path / "g.csv").session_ids == sessions
     # The reader would take two fixations of one number for one.
     names = header.strip().split(",")
     objects = [dict(zip(names, line.strip().split(","), strict=True)) for line in lines]
     (tmp_path / "g.json").write_text(json.dumps(objects[:1]))
     assert read(tmp_path / "g.json").session_ids == [["1"]]
     error = errors_of(tmp_path / "g.csv", header + lines[0] + lines[1])
-    assert "'Session' has several sessions, '1' and '2', which the format gazepoint does" in error
+    assert (
+        "'Session' has '1' and '2' in rows that the format gazepoint does not keep apart" in error
+    )
     assert read(tmp_path / "g.csv", where=("Session == 2",)).session_ids == [["2"]]
     error = errors_of(tmp_path / "g.csv", header + lines[0].replace("1,,", "1,2,"))
-    assert "has several sessions, '1' and '2'" in error
+    assert "'Session' has '1' and '2' in rows" in error
+    error = errors_of(tmp_path / "g.csv", header + lines[0] + lines[2].replace("1,1", "2,1"))
+    assert "session is not given, expected a name, which other rows of user 'p' have" in error
+
+
+def test_people_by_names_of_files_are_not_one_with_a_session(tmp_path: Path) -> None:
+    header = "session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV\n"
+    for number, name in enumerate(("ann", "bob")):
+        (tmp_path / name).mkdir()
+        text = f"{header}{number},a.png,0.3,0.5,0.5,0.1,0.2,1,1\n"
+        (tmp_path / name / "User 0.csv").write_text(text)
+    with pytest.raises(ValueError, match="would be of one user 'User 0'"):
+        gaze_files.read([tmp_path], Options())
 
 
 def test_cells_that_blanks_part_are_refused(tmp_path: Path) -> None:
