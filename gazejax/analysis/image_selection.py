@@ -158,12 +158,12 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
         "commit": source_commit(),
     }
     (workdir / "plots").mkdir(exist_ok=True)
-    plots.plot_metrics_against_size(
-        workdir / "plots" / f"{NAME}.png",
+    drawing = plots.draw_metrics_against_size(
         table={"unseen": {selection: metrics[selection] for selection in _SELECTIONS}},
         metric="roc_auc",
         chance=0.5,
     )
+    plots.save_png(drawing, workdir / "plots" / f"{NAME}.png")
     write_result(workdir, NAME, result, format_selection(result))
     return result
 

@@ -110,13 +110,10 @@ def probe(workdir: Path) -> dict[str, Any]:
         "commit": source_commit(),
     }
     (workdir / "plots").mkdir(exist_ok=True)
-    plots.plot_traits(workdir / "plots" / "traits.png", traits=result["traits"])
+    plots.save_png(plots.draw_traits(traits=result["traits"]), workdir / "plots" / "traits.png")
     if folds[0].saliency_is_trained():
-        plots.plot_directions(
-            workdir / "plots" / "directions.png",
-            **_maps_along(folds[0], dataset, directions),
-            steps=_STEPS,
-        )
+        drawing = plots.draw_directions(**_maps_along(folds[0], dataset, directions), steps=_STEPS)
+        plots.save_png(drawing, workdir / "plots" / "directions.png")
     write_result(workdir, NAME, result, format_probes(result))
     return result
 

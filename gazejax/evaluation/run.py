@@ -29,6 +29,12 @@ from gazejax.evaluation.folds import (
 from gazejax.evaluation.prediction.score_maps import score_predictions
 from gazejax.evaluation.prediction.variants import prediction_variants
 from gazejax.evaluation.report import format_evaluation, format_evaluation_on
+from gazejax.evaluation.report_data import (
+    REPORT_DATA,
+    describe_users,
+    pack_curves,
+    pack_examples,
+)
 from gazejax.evaluation.traits import describe_probes, fit_probes, format_traits
 from gazejax.evaluation.verification.same_person import calibrate_scores, format_calibration
 from gazejax.evaluation.verification.verify_users import compares_sessions, verify_users
@@ -81,12 +87,13 @@ def evaluate(workdir: Path) -> dict[str, Any]:
         name = run.dataset.name
         plots = workdir / "plots" / name.replace("/", "_") if number else workdir / "plots"
         loaded = as_loaded(run)
-        found, resampled, cost = _evaluate_users(run, loaded, plots)
+        found, resampled, shown, cost = _evaluate_users(run, loaded, plots)
         if number:
             result.setdefault("datasets", {})[name] = found
             resamples |= {f"datasets/{name}/{key}": values for key, values in resampled.items()}
         else:
             result, resamples, seconds = found, resampled, cost
+            write_arrays(workdir / REPORT_DATA, shown)
             for fold in run.folds:
                 write_calibration(fold.workdir, found["same_person"])
             probes = fit_probes(loaded)
@@ -105,7 +112,7 @@ def evaluate(workdir: Path) -> dict[str, Any]:
 
 def _evaluate_users(
     run: Run, loaded: Run, plots: Path
-) -> tuple[dict[str, Any], dict[str, np.ndarray], float]:
+) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, np.ndarray], float]:
     """Evaluates the users of one data set, and draws the plots.
 
     Args:
@@ -114,7 +121,8 @@ def _evaluate_users(
         plots: the folder of the plots.
 
     Returns:
-        Metrics, resampled metrics by their path, and seconds that an embedding takes.
+        Metrics, resampled metrics by their path, what a report shows beside them, and seconds that
+        an embedding takes.
     """
     folds = run.folds
     result: dict[str, Any] = {}
@@ -161,9 +169,11 @@ def _evaluate_users(
         "data_digest": run.dataset.digest,
         "config_sha256": fingerprint(run.config),
     }
+    users = describe_users(first, run.dataset)
     with path_in_errors(plots):
-        plot_evaluation(plots, result, curves, examples, first, run.dataset)
-    return result, resamples, cost.seconds
+        plot_evaluation(plots, result, curves, examples, users, run.dataset)
+    shown = {**users, **pack_curves(curves), **pack_examples(examples, run.dataset)}
+    return result, resamples, shown, cost.seconds
 
 
 @without_x64

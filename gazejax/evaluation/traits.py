@@ -36,8 +36,8 @@ _OF_GAZE = {
     "spread": "image widths",
     "duration_ms": "ms",
 }
-_OF_PICTURES = ("fixated_brightness", "fixated_contrast", "fixated_color")
-_UNITS = _OF_GAZE | dict.fromkeys(_OF_PICTURES, "share of the range, minus that of others")
+OF_PICTURES = ("fixated_brightness", "fixated_contrast", "fixated_color")
+_UNITS = _OF_GAZE | dict.fromkeys(OF_PICTURES, "share of the range, minus that of others")
 
 # Parts of the seen users: a probe that is fitted without one of them is tried on it.
 _NUM_PARTS = 20
@@ -141,7 +141,7 @@ def measure_places(
         Mean of `describe_places` over the fixations of each viewing; NaN where there are none.
     """
     gaze, xy_frac = dataset.gaze, np.asarray(dataset.gaze.xy_frac)
-    table = np.full((len(gaze.viewing_length), len(images), len(_OF_PICTURES)), np.nan)
+    table = np.full((len(gaze.viewing_length), len(images), len(OF_PICTURES)), np.nan)
     for column, image in enumerate(images):
         places = describe_places(np.asarray(dataset.images["saliency"][image]))
         size = np.array(places.shape[1::-1])
@@ -241,7 +241,7 @@ def _measure_folds(run: Run) -> Iterator[dict[str, _Measured]]:
             )
         of_gaze, places = tables[images.tobytes()]
         relative = np.moveaxis(minus_others(places, fold.splits.seen_users), -1, 0)
-        traits = of_gaze | dict(zip(_OF_PICTURES, relative, strict=True))
+        traits = of_gaze | dict(zip(OF_PICTURES, relative, strict=True))
         yield {group: _measure_users(fold.compared[group]["encoder"], traits) for group in GROUPS}
 
 

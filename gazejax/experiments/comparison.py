@@ -79,9 +79,11 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
         of_table = [row for row in rows if row["table"] == name]
         if all(row["difference"] is None for row in of_table):
             continue  # The table has one variant.
-        plots.plot_differences(out / f"comparison_{name}.png", rows=of_table, title=name)
+        drawing = plots.draw_differences(rows=of_table, title=name)
+        plots.save_png(drawing, out / f"comparison_{name}.png")
         if len({row["operations_per_embedding"] for row in of_table}) > 1:
-            plots.plot_costs(out / f"costs_{name}.png", rows=of_table, title=name)
+            drawing = plots.draw_costs(rows=of_table, title=name)
+            plots.save_png(drawing, out / f"costs_{name}.png")
     print(text)
     return rows
 

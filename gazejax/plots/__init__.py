@@ -1,19 +1,21 @@
-"""Plots as PNG files, drawn with matplotlib from arrays and plain tables."""
+"""Figures, drawn with matplotlib from arrays and plain tables, and how they are written."""
 
-from gazejax.plots.differences import plot_costs, plot_differences, plot_traits, plot_user_bars
-from gazejax.plots.embeddings import plot_embedding_scatter
-from gazejax.plots.maps import plot_directions, plot_map_grid, plot_prediction
-from gazejax.plots.verification import plot_metrics_against_size, plot_roc_curves
+from gazejax.plots.differences import draw_costs, draw_differences, draw_traits, draw_user_bars
+from gazejax.plots.embeddings import draw_embedding_scatter
+from gazejax.plots.maps import draw_directions, draw_map_grid, plot_prediction
+from gazejax.plots.style import save_png
+from gazejax.plots.verification import draw_metrics_against_size, draw_roc_curves
 
 __all__ = [
-    "plot_costs",
-    "plot_differences",
-    "plot_directions",
-    "plot_embedding_scatter",
-    "plot_map_grid",
-    "plot_metrics_against_size",
+    "draw_costs",
+    "draw_differences",
+    "draw_directions",
+    "draw_embedding_scatter",
+    "draw_map_grid",
+    "draw_metrics_against_size",
+    "draw_roc_curves",
+    "draw_traits",
+    "draw_user_bars",
     "plot_prediction",
-    "plot_roc_curves",
-    "plot_traits",
-    "plot_user_bars",
+    "save_png",
 ]

@@ -2,11 +2,11 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -29,7 +29,6 @@ from gazejax.plots.style import (
     make_grid,
     make_panels,
     numbered_style,
-    save_png,
 )
 
 # The metrics of a comparison that are drawn; for all, higher is better.
@@ -46,20 +45,18 @@ _COMPARED_METRICS = {
 _MOST_NAMES_UNDER_BARS = 80
 
 
-def plot_user_bars(
-    path: Path,
+def draw_user_bars(
     *,
     per_user: Mapping[str, Mapping[str, Mapping[str, Any]]],
     unit: str,
     title: str,
-) -> None:
+) -> Figure:
     """Draws a difference for each user as a bar with its interval, a panel for each group.
 
     Bars are in descending order. A bar is pale if its interval contains zero or is None. A user
     whose value is None is left out. With more than 80 users, no names are written.
 
     Args:
-        path: the PNG file to write.
         per_user: for each group and user, the "value" and its "interval", such as of own minus
             swapped.
         unit: unit of the difference, the label of the axis.
@@ -120,17 +117,16 @@ def plot_user_bars(
             "95 % interval": Line2D([], [], color=DARK, linewidth=0.9),
         },
     )
-    save_png(drawing, path)
+    return drawing
 
 
-def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+def draw_differences(*, rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Draws the difference of every variant to the base, a panel for each metric and user group.
 
     A panel has a line for each variant, with a marker and its interval for each number of images. A
     difference that is None is left out.
 
     Args:
-        path: the PNG file to write.
         rows: rows with `variant`, `users`, `metric` (its name), `n`, `difference` and
             `difference_interval`; the variant of the first row is the base.
         title: start of the title.
@@ -185,16 +181,15 @@ def plot_differences(path: Path, *, rows: Sequence[Mapping[str, Any]], title: st
             [], [], style.marker, color=style.color, linestyle="-", linewidth=1.0, markersize=3.5
         )
     legend_below(drawing, handles, columns=6)
-    save_png(drawing, path)
+    return drawing
 
 
-def plot_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+def draw_costs(*, rows: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Draws the ROC-AUC of unseen users over the cost of an embedding.
 
     One panel is over operations and one over time. Each variant is a marker with its interval.
 
     Args:
-        path: the PNG file to write.
         rows: rows with `variant`, `users`, `metric` (its name), `n`, `value`,
             `value_interval`, `operations_per_embedding` and `seconds_per_embedding`.
         title: start of the title.
@@ -239,14 +234,13 @@ def plot_costs(path: Path, *, rows: Sequence[Mapping[str, Any]], title: str) -> 
         panel.set_xlabel(name, fontsize=TEXT)
     panels[0][0].set_ylabel(METRIC_NAMES["roc_auc"], fontsize=TEXT)
     legend_below(drawing, handles, columns=4 if max(map(len, handles)) < 24 else 2)
-    save_png(drawing, path)
+    return drawing
 
 
-def plot_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
+def draw_traits(*, traits: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Draws how well linear probes predict each trait of unseen users from their embeddings.
 
     Args:
-        path: the PNG file to write.
         traits: `correlation` and `p_value` of each trait.
     """
     names = list(traits)
@@ -267,4 +261,4 @@ def plot_traits(path: Path, *, traits: Mapping[str, Mapping[str, Any]]) -> None:
         for name, color in (("p < 0.05", BLUE), ("p of 0.05 or more", PALE_BLUE))
     }
     legend_below(drawing, handles)
-    save_png(drawing, path)
+    return drawing

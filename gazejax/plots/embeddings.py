@@ -1,7 +1,6 @@
 """Scatter plot of embeddings, with the names of users."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib import patheffects
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gazejax.plots.style import (
@@ -19,28 +19,25 @@ from gazejax.plots.style import (
     first_panel,
     legend_below,
     make_panels,
-    save_png,
 )
 
 # More names than these would overlap.
 _MOST_NAMES_IN_SCATTER = 24
 
 
-def plot_embedding_scatter(
-    path: Path,
+def draw_embedding_scatter(
     *,
     embeddings: Float[np.ndarray, "sample dimension"],
     users: Int[np.ndarray, " sample"],
     names: Sequence[str],
     is_seen: Bool[np.ndarray, " user"],
-) -> None:
+) -> Figure:
     """Draws embeddings on their first two principal components, with a line to the user's mean.
 
     Seen users are filled circles, unseen users open triangles. With more than 24 users, no names
     are written, since they would overlap.
 
     Args:
-        path: the PNG file to write.
         embeddings: at least two, of at least two dimensions.
         users: user of each embedding, as an index into `names`.
         names: name of each user; a user without embeddings is not drawn.
@@ -92,7 +89,7 @@ def plot_embedding_scatter(
     legend_below(drawing, handles)
     if len(present) <= _MOST_NAMES_IN_SCATTER:
         _write_names(panel, [names[user] for user in present], means, avoid=position)
-    save_png(drawing, path)
+    return drawing
 
 
 def principal_components(

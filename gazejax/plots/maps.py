@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from gazejax.plots.style import DOTS_PER_INCH, SMALL, TEXT, WIDTH, save_png
+from gazejax.plots.style import DOTS_PER_INCH, SMALL, TEXT, WIDTH
 
 
 def plot_prediction(
@@ -35,7 +34,7 @@ def apply_colormap(
 
 
 class MapRow(NamedTuple):
-    """One user and image of `plot_map_grid`. Maps may have any scale.
+    """One user and image of `draw_map_grid`. Maps may have any scale.
 
     Attributes:
         label: text at the left of the row, such as the user's name.
@@ -54,20 +53,18 @@ class MapRow(NamedTuple):
     xy_frac: Float[np.ndarray, "fixation 2"]
 
 
-def plot_directions(
-    path: Path,
+def draw_directions(
     *,
     image: UInt8[np.ndarray, "image_height image_width 3"],
     maps: Mapping[str, Float[np.ndarray, "step height width"]],
     steps: Sequence[float],
-) -> None:
+) -> Figure:
     """Draws the maps of one image as an embedding changes along directions, a row for each.
 
     The last panel of a row is the difference of the last and the first map. All maps share one
     color scale, that of the square root. All differences share another.
 
     Args:
-        path: the PNG file to write.
         image: the image.
         maps: for the name of each direction, a map for each step.
         steps: position of each step along the direction, in standard deviations.
@@ -104,10 +101,10 @@ def plot_directions(
     titles = [*(f"{step:+g} sd" if step else "mean" for step in steps), "last \u2212 first"]
     for panel, title in zip(panels[1], titles, strict=True):
         panel.set_title(title, fontsize=TEXT, pad=3)
-    save_png(drawing, path)
+    return drawing
 
 
-def plot_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
+def draw_map_grid(*, rows: Sequence[MapRow]) -> Figure:
     """Draws a row for each user and image: the image, three maps, and a difference of maps.
 
     The columns are the image with the user's fixations, the universal map, the user's own
@@ -117,7 +114,6 @@ def plot_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
     color scale, so that magnitudes are comparable between rows.
 
     Args:
-        path: the PNG file to write.
         rows: the users and images, at least one.
 
     Raises:
@@ -188,7 +184,7 @@ def plot_map_grid(path: Path, *, rows: Sequence[MapRow]) -> None:
     for scale in (strip, bar):
         scale.tick_params(labelsize=SMALL, length=2, pad=1)
         scale.xaxis.labelpad = 1
-    save_png(drawing, path)
+    return drawing
 
 
 def _density(name: str, row: MapRow) -> Float[np.ndarray, "map_height map_width"]:

@@ -1,8 +1,8 @@
 """Style and helpers of the plots: colors, lines, panels, legends, files.
 
-Every plot is one PNG file, with the same bytes for the same input. A plot is written completely or
-not at all. Plots change no global state of matplotlib (no pyplot, no settings), so that they work
-without a display and in threads. The colors are those of Okabe and Ito, which are distinguishable
+A file of a plot has the same bytes for the same input, and is written completely or not at all.
+Plots change no global state of matplotlib (no pyplot, no settings), so that they work without a
+display and in threads. The colors are those of Okabe and Ito, which are distinguishable
 for color-blind readers. Lines and markers differ too, for print in gray.
 """
 

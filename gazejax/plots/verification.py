@@ -1,12 +1,12 @@
 """ROC curves, and metrics against the number of images."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.artist import Artist
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gazejax.plots.style import (
@@ -20,20 +20,18 @@ from gazejax.plots.style import (
     legend_below,
     make_panels,
     numbered_style,
-    save_png,
 )
 
 _LEAST_FMR = 1e-3
 
 
-def plot_roc_curves(
-    path: Path,
+def draw_roc_curves(
     *,
     curves: Mapping[
         str,
         Mapping[str, tuple[Float[np.ndarray, " threshold"], Float[np.ndarray, " threshold"]]],
     ],
-) -> None:
+) -> Figure:
     """Draws the true match rate over the false match rate, a panel for each group of users.
 
     The axis of the false match rate is logarithmic and starts at 0.1 %. A curve starts at its
@@ -41,7 +39,6 @@ def plot_roc_curves(
     both rates are equal.
 
     Args:
-        path: the PNG file to write.
         curves: for each group ("seen", "unseen") and each label of the legend, the ascending false
             match rates and the descending false non-match rates of one curve.
 
@@ -78,14 +75,13 @@ def plot_roc_curves(
     }
     handles["chance"] = Line2D([], [], color=GRAY, linestyle=":", linewidth=1.2)
     legend_below(drawing, handles)
-    save_png(drawing, path)
+    return drawing
 
 
-def plot_reliability(path: Path, *, tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+def draw_reliability(*, tables: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Figure:
     """Draws how often pairs are of one person over how likely they were said to be.
 
     Args:
-        path: the PNG file to write.
         tables: for each table ("within", "across") and n, a row with `predicted` and `observed` of
             each bin; None for an empty one.
 
@@ -119,16 +115,15 @@ def plot_reliability(path: Path, *, tables: Mapping[str, Mapping[str, Mapping[st
     }
     handles["calibrated"] = Line2D([], [], color=GRAY, linestyle=":", linewidth=1.2)
     legend_below(drawing, handles)
-    save_png(drawing, path)
+    return drawing
 
 
-def plot_metrics_against_size(
-    path: Path,
+def draw_metrics_against_size(
     *,
     table: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]],
     metric: str,
     chance: float | Mapping[str, float] | None = None,
-) -> None:
+) -> Figure:
     """Draws a metric over the number of images n, a panel for each group, a line for each method.
 
     Intervals are bars. The interval of the encoder is also a band. The other methods have a small
@@ -136,7 +131,6 @@ def plot_metrics_against_size(
     left out. Chance is left out of a panel without any other value.
 
     Args:
-        path: the PNG file to write.
         table: for each group, method and n (as text), a row with the metric, and its interval as
             `<metric>_interval`.
         metric: name of the metric, such as "roc_auc".
@@ -214,7 +208,7 @@ def plot_metrics_against_size(
     first_panel(panels).set_ylabel(name, fontsize=TEXT)
     order = [method for method in [*styles, "chance"] if method in drawn]
     legend_below(drawing, {method.replace("_", " "): drawn[method] for method in order})
-    save_png(drawing, path)
+    return drawing
 
 
 def true_match_rate(

@@ -1,6 +1,6 @@
 """Stage 2 on folds: predicted maps and their scores, with intervals."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from gazejax.evaluation.folds import Fold, Run, resample_users_of
 from gazejax.evaluation.prediction import calibration, protocol, queries, sessions
+from gazejax.evaluation.prediction.examples import example_picker
 from gazejax.evaluation.prediction.variants import PredictionVariant
 from gazejax.evaluation.verification.protocol import sample_image_orders
 from gazejax.evaluation.verification.sessions import RecordingRepresentations, joined_recordings
@@ -24,9 +25,6 @@ from gazejax.runtime.progress import track
 from gazejax.types import Dataset, Gaze, Recordings, longest_viewing, rows_of
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
-
-# For the plots alone.
-_NUM_EXAMPLES = 6
 
 # Paired differences of stage 2 that are reported.
 _DIFFERENCES = (
@@ -46,9 +44,9 @@ def score_predictions(
     `saliency_across_sessions` in another one. Maps without a universal map are not scored.
 
     Returns:
-        Tables of metrics, paired differences and single users; some maps of the first fold to look
-        at; for each table of metrics, the resampled metrics of each condition. All empty where
-        fewer than two users of a fold are left with a map to score.
+        Tables of metrics, paired differences and single users; some maps to look at, of seen users
+        those of the first fold; for each table of metrics, the resampled metrics of each condition.
+        All empty where fewer than two users of a fold are left with a map to score.
     """
     folds, options = run.folds, run.config.eval
     asked = [_ask(group, fold, variants) for fold in folds]
@@ -59,9 +57,10 @@ def score_predictions(
     image_weight = bootstrap.resample(
         num_images, num_images, num_resamples=options.num_resamples, generator=generator
     )
+    pick = example_picker(group, [of_fold[variants[0].name].request for of_fold in asked])
     scored, examples = zip(
         *(
-            _score_fold(group, fold, variants, of_fold)
+            _score_fold(group, fold, variants, of_fold, pick)
             for fold, of_fold in zip(folds, asked, strict=True)
         ),
         strict=True,
@@ -76,7 +75,8 @@ def score_predictions(
         user_weight = resample_users_of(users, run)
         found, resamples[variant.name] = _tables(of_variant, run, user_weight, image_weight)
         tables |= {variant.name + ending: table for ending, table in found.items()}
-    return tables, examples[0], resamples
+    shown = examples if group == "unseen" else examples[:1]
+    return tables, [example for of_fold in shown for example in of_fold], resamples
 
 
 def _tables(
@@ -191,12 +191,12 @@ def _score_fold(
     fold: Fold,
     variants: Sequence[PredictionVariant],
     requests: Mapping[str, queries.KnownMaps],
+    pick: Callable[[Mapping[str, Any], protocol.PredictionRequest], list[dict[str, Any]]],
 ) -> tuple[dict[str, dict[int, protocol.PredictionScores]], list[dict[str, Any]]]:
     """Predicts the maps that each table asks for, and scores them.
 
     Returns:
-        The scores of each table and n, and the maps of a few users and images, of the first table
-        at the last n.
+        The scores of each table and n, and the maps that `pick` takes from the first table.
     """
     inputs = _of_recordings(fold.inputs["saliency"], _recordings(fold, variants))
     prior = center_prior(inputs.arrays)
@@ -229,7 +229,7 @@ def _score_fold(
                     batch, center_prior=prior, other_counts=counts
                 )
                 if variant is variants[0]:
-                    examples += _examples(batch, asked)
+                    examples += pick(batch, asked)
                 done += len(batch["image"])
                 show(done, "images")
         of_sizes = np.split(scores, len(variant.sizes))
@@ -315,34 +315,6 @@ def predicted_batches(
             spec=inputs.spec,
         ):
             yield batch | {"image": part.start + batch["image"]}
-
-
-def _examples(batch: Mapping[str, Any], asked: protocol.PredictionRequest) -> list[dict[str, Any]]:
-    """Of the last enrolment with maps, those of a few images in even steps, of other users each."""
-    last = int(np.flatnonzero(asked.is_query.any(axis=(1, 2)))[-1])
-    columns = np.flatnonzero(asked.is_query[last].any(axis=0))
-    chosen = columns[np.linspace(0, len(columns) - 1, _NUM_EXAMPLES).astype(int)].tolist()
-    found = []
-    for row in np.flatnonzero(batch["enrolment"] == last):
-        column = int(batch["image"][row])
-        if column not in chosen:
-            continue
-        askable = np.flatnonzero(asked.is_query[last, :, column])
-        user = askable[chosen.index(column) % len(askable)]
-        own, universal = (protocol.CONDITIONS.index(name) for name in ("own", "universal"))
-        found.append(
-            {
-                "user": int(asked.users[user]),
-                "recording": None
-                if asked.recordings is None
-                else int(asked.recordings[last, user]),
-                "image": int(asked.images[column]),
-                "universal": batch["maps"][row, universal, user],
-                "own": batch["maps"][row, own, user],
-                "truth": batch["truth"][row, user],
-            }
-        )
-    return found
 
 
 def _has_universal(fold: Fold) -> bool:
