@@ -192,7 +192,9 @@ def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:
     known: dict[str, Path] = {}
     for path, part in parts:
         name = rows.stem(path)
-        if part.user and part.user.names and part.user.names[0] in name:
+        # A session that a column says is of whom the name of the file says.
+        may_be_of_file = part.session is None or "from the name of the file" in part.taken
+        if may_be_of_file and part.user and part.user.names and part.user.names[0] in name:
             other = known.setdefault(name.casefold(), path)
             if other is not path and len(part.user.names) == 1:
                 raise ValueError(
@@ -348,7 +350,9 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.
     session = rows.take_names(names, found.place - 1)
     assert session is not None
     user = rows.one_name("", len(found.place)) if found.user is None else found.user
-    pairs = [pair for pair in user_from.combinations(user, session) if pair[1]]
+    is_used = np.broadcast_to(fits, names.codes.shape)[found.place - 1]
+    used = (rows.take_names(one, is_used) or one for one in (user, session))
+    pairs = [pair for pair in user_from.combinations(*used) if pair[1]]
     is_one_each = len({pair[0] for pair in pairs}) == len(pairs)
     # The format may take a row of another session for a repeated one.
     if not is_one_each or {pair[1] for pair in pairs} != {*known}:

@@ -832,6 +832,11 @@ def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Pa
         "'Session' has '1' and '2' in rows that the format gazepoint does not keep apart" in error
     )
     assert read(tmp_path / "g.csv", where=("Session == 2",)).session_ids == [["2"]]
+    text = header + lines[0] + lines[1].replace("p,", "q,", 1)
+    for condition in ("Session == 2", "participant == q", "Session != 1"):
+        (tmp_path / "g.csv").write_text(text)
+        found = read(tmp_path / "g.csv", where=(condition,))
+        assert (found.user_ids, found.session_ids) == (["q"], [["2"]])
     error = errors_of(tmp_path / "g.csv", header + lines[0].replace("1,,", "1,2,"))
     assert "'Session' has '1' and '2' in rows" in error
     error = errors_of(tmp_path / "g.csv", header + lines[0] + lines[2].replace("1,1", "2,1"))
@@ -846,6 +851,10 @@ def test_people_by_names_of_files_are_not_one_with_a_session(tmp_path: Path) -> 
         (tmp_path / name / "User 0.csv").write_text(text)
     with pytest.raises(ValueError, match="would be of one user 'User 0'"):
         gaze_files.read([tmp_path], Options())
+    for number, name in enumerate(("ann", "bob")):  # Columns say that it is one person.
+        text = f"subject,{header}User 0,{number},a.png,0.3,0.5,0.5,0.1,0.2,1,1\n"
+        (tmp_path / name / "User 0.csv").write_text(text)
+    assert read(tmp_path).session_ids == [["0", "1"]]
 
 
 def test_cells_that_blanks_part_are_refused(tmp_path: Path) -> None:

@@ -32,8 +32,7 @@ _PEOPLE = frozenset(
 _ORDERS = ("trial_index", "time_elapsed")
 _MOST_NAMED = 3
 _MOST_SHOWN = 60
-# The first one comes before the id that platforms of studies give.
-_SESSIONS = ("session", "sessionid")
+_SESSIONS = frozenset(("session", "sessionid"))
 # A selector of the picture has words of the first kind, and further ones of the second. Elements
 # around the picture may have those of the third.
 _WORDS_OF_PICTURES = frozenset(
@@ -342,8 +341,7 @@ def _session(
     path: Path, values: Sequence[Mapping[str, Any]], trials: Sequence[_Trial], kind: str
 ) -> tuple[str, list[str]] | None:
     """Returns the first column of the session that has a value; arguments as of `_person`."""
-    columns = dict.fromkeys(name for one in values for name in one)
-    for column in sorted(columns, key=lambda name: _plain(name) != _SESSIONS[0]):
+    for column in dict.fromkeys(name for one in values for name in one):
         if _plain(column) in _SESSIONS:
             texts = _texts_of_runs(path, values, trials, column, kind)
             if any(texts):

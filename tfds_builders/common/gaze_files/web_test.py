@@ -280,7 +280,7 @@ def test_a_file_of_one_person_may_be_in_any_order_and_have_sessions(tmp_path: Pa
     assert names(found.image) == ["c.png", "a b.jpg", "a b.jpg"]
     assert found.trial is not None
     assert found.trial.values.tolist() == [3, 2, 2]
-    values = [*trials(SESSION_ID="9f", session=1), *trials(SESSION_ID="1b", session=2)]
+    values = [*trials(session=1), *trials(session=2)]
     found = web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
     assert found.user is None
     assert names(found.session) == ["1"] * 3 + ["2"] * 3
