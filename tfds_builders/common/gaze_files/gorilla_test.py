@@ -105,6 +105,17 @@ def test_a_text_is_no_sample_without_gaze(old: str, new: str, message: str, tmp_
         gorilla.read_gorilla(opened, HOW)
 
 
+def test_zones_of_rows_that_are_left_out_are_no_second_zones(tmp_path: Path) -> None:
+    one = screens("300,100,500,600")
+    opened = write(tmp_path / "g.csv", [*one, *(line.replace("c,77", "d,77") for line in one)])
+    found = gorilla.read_gorilla(opened, HOW._replace(where=("filename == d",)))
+    assert found.shown_px is not None
+    # A condition on samples is none on zones.
+    opened = write(tmp_path / "g.csv", one)
+    found = gorilla.read_gorilla(opened, HOW._replace(where=("face_conf > 0.5",)))
+    assert found.shown_px is not None
+
+
 @pytest.mark.parametrize("zones", [(), ("300,100,100,100", "600,100,100,100")])
 def test_without_a_single_zone_places_are_fractions_of_the_experiment(
     zones: tuple[str, ...], tmp_path: Path

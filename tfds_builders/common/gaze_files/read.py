@@ -193,14 +193,17 @@ def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:
     for path, part in parts:
         name = rows.stem(path)
         # A session that a column says is of whom the name of the file says.
-        may_be_of_file = part.session is None or "from the name of the file" in part.taken
-        if may_be_of_file and part.user and part.user.names and part.user.names[0] in name:
+        is_of_file = "from the name of the file" in part.taken
+        if part.session is None and part.user and part.user.names[:1] == [rows.normalize(name)]:
+            is_of_file = True
+        if is_of_file and part.user and part.user.names and part.user.names[0] in name:
             other = known.setdefault(name.casefold(), path)
             if other is not path and len(part.user.names) == 1:
                 raise ValueError(
                     f"{other} and {path} would be of one user {part.user.names[0]!r}, expected "
                     "names that differ: --user-from takes the user out of the path, such as "
-                    "'([^/]+)/[^/]+$' for the folder"
+                    "'([^/]+)/[^/]+$' for the folder, or '(?P<session>[^/]+)/(?P<user>[^/]+)[.]' "
+                    "where the folder is the session"
                 )
 
 
@@ -355,7 +358,10 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.
     pairs = [pair for pair in user_from.combinations(*used) if pair[1]]
     is_one_each = len({pair[0] for pair in pairs}) == len(pairs)
     # The format may take a row of another session for a repeated one.
-    if not is_one_each or {pair[1] for pair in pairs} != {*known}:
+    read = {pair[1] for pair in pairs} | _sessions_of_lost(
+        found, names, {pair[0] for pair in pairs}
+    )
+    if not is_one_each or not {*known} <= read:
         shown = " and ".join(map(repr, list(known)[:2]))
         raise ValueError(
             f"{one.path}: the column {column!r} has {shown} in rows that the format {format_} does "
@@ -363,6 +369,23 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.
             f'the user\'s rows, or --where "{column} == {next(iter(known))}" for one of them'
         )
     return found._replace(session=session, taken=f"{found.taken}, session from {column!r}")
+
+
+def _sessions_of_lost(found: Rows, names: Names, users: set[str]) -> set[str]:
+    """Returns the sessions of people of whom no row is left.
+
+    Args:
+        found: the rows that are read.
+        names: the session of each row of the file.
+        users: the people of whom rows are left.
+    """
+    lost: set[str] = set()
+    for one in found.whose:
+        if one.user is not None:
+            sessions = Names(names.codes[one.place - 1], names.names)
+            pairs = user_from.combinations(one.user, sessions)
+            lost |= {session for user, session in pairs if user not in users}
+    return lost
 
 
 def _no_row(found: Rows, path: Path) -> str:

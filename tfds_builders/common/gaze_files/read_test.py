@@ -839,6 +839,12 @@ def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Pa
         assert (found.user_ids, found.session_ids) == (["q"], [["2"]])
     error = errors_of(tmp_path / "g.csv", header + lines[0].replace("1,,", "1,2,"))
     assert "'Session' has '1' and '2' in rows" in error
+    # A person without a fixation has a session of their own.
+    text = lines[1].replace("p,", "q,", 1).replace(",1\n", ",0\n")
+    (tmp_path / "g.csv").write_text(header + lines[0] + text)
+    found = read(tmp_path / "g.csv")
+    assert (found.user_ids, found.session_ids) == (["p"], [["1"]])
+    assert any("'q'" in warning for warning in found.warnings)
     error = errors_of(tmp_path / "g.csv", header + lines[0] + lines[2].replace("1,1", "2,1"))
     assert "session is not given, expected a name, which other rows of user 'p' have" in error
 

@@ -199,7 +199,8 @@ def _read_version_2(opened: Opened, number: int) -> Rows:
         duration_ms=duration,
         t_ms=t,
         taken=(
-            f"no column of the image, person from {'Subject' if subject else 'the name of the file'}, "
+            "no column of the image, person from "
+            f"{'Subject' if subject else 'the name of the file'}, "
             f"x and y from {_X_2!r} and {_Y_2!r} (pixels of the image as it was shown), duration "
             "from 'FixationDuration' and start from 'Timestamp' (milliseconds)"
         ),

@@ -32,7 +32,7 @@ _PEOPLE = frozenset(
 _ORDERS = ("trial_index", "time_elapsed")
 _MOST_NAMED = 3
 _MOST_SHOWN = 60
-_SESSIONS = frozenset(("session", "sessionid"))
+_SESSIONS = ("session", "sessionid")
 # A selector of the picture has words of the first kind, and further ones of the second. Elements
 # around the picture may have those of the third.
 _WORDS_OF_PICTURES = frozenset(
@@ -126,7 +126,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         )
     lengths = [len(trial.samples) for trial in trials]
     session = _session(path, values, trials, kind)
-    column, user = _person(path, values, trials, kind, session[1] if session else [])
+    column, user = _person(path, values, trials, kind, session.counted if session else [])
     joined = np.concatenate([trial.samples for trial in trials] or [np.zeros((0, 3))])
     place = np.repeat([trial.place for trial in trials], lengths).astype(np.int64)
     # Trials may be sorted otherwise than in time.
@@ -142,14 +142,14 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         people_of_trials = rows.names_of([_text(one.get(column)) for one in values])
         sessions = None
         if session:
-            sessions = rows.names_of([_text(one.get(session[0])) for one in values])
+            sessions = rows.names_of(session.of_values)
         everyone = rows.places(len(values)), people_of_trials, sessions
         whose = (rows.LeftOut(*everyone, rows.NO_FIXATION),)
     found = Rows(
         place=place,
         image=_repeat(image, lengths) if has_pictures else None,
         user=None if user is None else _repeat(user, lengths),
-        session=None if session is None else _repeat(rows.names_of(session[1]), lengths),
+        session=None if session is None else _repeat(rows.names_of(session.of_trials), lengths),
         x=rows.exact(joined[:, 0]),
         y=rows.exact(joined[:, 1]),
         t_ms=rows.exact(joined[:, 2]),
@@ -161,7 +161,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         taken=(
             ("image from 'stimulus'" if has_pictures else "no image in 'stimulus'")
             + (f", person from {column!r}" if column else ", person from the name of the file")
-            + (f", session from {session[0]!r}" if session else "")
+            + (f", session from {' and '.join(map(repr, session.columns))}" if session else "")
             + f", samples from {_GAZE!r} (pixels of the browser's window, ms)"
             + (f", place of the picture from {_TARGETS!r} ({selectors})" if has_places else "")
             + (f", no place of the picture: {_TARGETS!r} has only " if unfit else "")
@@ -337,16 +337,46 @@ def _is_person(name: str) -> bool:
     return people.names_person(name) or _plain(name) in _PEOPLE
 
 
+class _Sessions(NamedTuple):
+    """Sessions of a file.
+
+    Attributes:
+        columns: where they are from.
+        of_trials: of each trial with gaze.
+        of_values: of each trial; "" where a column has no value.
+        counted: of each trial with gaze, by the first column.
+    """
+
+    columns: list[str]
+    of_trials: list[str]
+    of_values: list[str]
+    counted: list[str]
+
+
 def _session(
     path: Path, values: Sequence[Mapping[str, Any]], trials: Sequence[_Trial], kind: str
-) -> tuple[str, list[str]] | None:
-    """Returns the first column of the session that has a value; arguments as of `_person`."""
-    for column in dict.fromkeys(name for one in values for name in one):
+) -> _Sessions | None:
+    """Finds the sessions; arguments as of `_person`.
+
+    A `session` may be a number or the same for all, and a `session_id` says no order: together they
+    keep sessions apart.
+    """
+    found: dict[str, list[str]] = {}
+    columns = dict.fromkeys(name for one in values for name in one)
+    for column in sorted(columns, key=lambda name: _plain(name) != _SESSIONS[0]):
         if _plain(column) in _SESSIONS:
             texts = _texts_of_runs(path, values, trials, column, kind)
             if any(texts):
-                return column, texts
-    return None
+                found[column] = texts
+    if not found:
+        return None
+    of_values = ([_text(one.get(column)) for column in found] for one in values)
+    return _Sessions(
+        [*found],
+        [" ".join(filter(None, one)) for one in zip(*found.values(), strict=True)],
+        [" ".join(texts) if all(texts) else "" for texts in of_values],
+        next(iter(found.values())),
+    )
 
 
 def _texts_of_runs(

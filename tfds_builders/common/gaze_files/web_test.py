@@ -284,6 +284,15 @@ def test_a_file_of_one_person_may_be_in_any_order_and_have_sessions(tmp_path: Pa
     found = web.read_jspsych(write_json(tmp_path / "a.json", values), HOW)
     assert found.user is None
     assert names(found.session) == ["1"] * 3 + ["2"] * 3
+    for ids in (("st", "st"), ("9f", "1a")):  # Ids say no order.
+        both = [
+            one
+            for number, id_ in enumerate(ids, start=1)
+            for one in trials(session_id=id_, session=number)
+        ]
+        found = web.read_jspsych(write_json(tmp_path / "s.json", both), HOW)
+        expected = [f"{number} {id_}" for number, id_ in enumerate(ids, start=1)]
+        assert names(found.session) == [expected[0]] * 3 + [expected[1]] * 3
     # A session without gaze is named.
     values = [one | {"subject": "s"} for one in values]
     values = [one | ({"webgazer_data": []} if one["session"] == 2 else {}) for one in values]
