@@ -15,9 +15,11 @@ from gazejax.cli import embed, export, predict, recognize, train
 from gazejax.cli.data import add_parsers
 from gazejax.cli.paths import as_path, as_path_or_name
 from gazejax.config.derived import batch_divisor
-from gazejax.evaluation.run import evaluate, evaluate_on
+from gazejax.evaluation.run import evaluate_on
 from gazejax.experiments.comparison import compare
+from gazejax.experiments.run import evaluate_and_report
 from gazejax.experiments.sweep import print_commands, run_sweep
+from gazejax.report.run import write_report
 from gazejax.runtime import allocator, cache
 from gazejax.runtime.errors import one_line_errors, one_line_warnings
 from gazejax.runtime.files import package_version
@@ -109,6 +111,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     evaluating.set_defaults(run=_evaluate)
 
+    reporting = commands.add_parser(
+        "report",
+        help="write the report of an evaluated run, one HTML file",
+        description="Writes the report of an evaluated run: one HTML file that needs no other one. "
+        "The file holds names, fixations and pictures of test users.",
+    )
+    reporting.add_argument("workdir", type=as_path, metavar="RUN")
+    reporting.add_argument(
+        "--out", type=as_path, metavar="FILE", help="default: report.html in the run"
+    )
+    reporting.set_defaults(run=_report)
+
     listing = commands.add_parser("checkpoints", help="list and verify the checkpoints")
     listing.add_argument("workdir", type=as_path)
     listing.set_defaults(run=_list_checkpoints)
@@ -172,7 +186,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         )
     else:
         with lock(arguments.workdir):
-            evaluate(arguments.workdir)
+            evaluate_and_report(arguments.workdir)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    print(write_report(arguments.workdir, arguments.out))
 
 
 def _sweep(arguments: argparse.Namespace) -> None:

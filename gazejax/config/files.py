@@ -46,6 +46,12 @@ def find_file(text: str, folder: str = "") -> Path:
     return known[text]
 
 
+def base_config() -> ConfigDict:
+    """The values that a config file starts from."""
+    found: ConfigDict = importlib.import_module(f"{CONFIGS}.base").get_config()
+    return found
+
+
 def read_config(text: str) -> ConfigDict:
     """Reads a config.
 

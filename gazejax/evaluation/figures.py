@@ -12,8 +12,6 @@ from gazejax.metrics import verification
 from gazejax.types import Dataset
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from gazejax.plots.maps import MapRow
 
 # Rows of the grid of maps.
@@ -49,7 +47,7 @@ def plot_evaluation(
         named = {f"across {kind}:\n{group}": of_group for group, of_group in across.items()}
         return {**of_tables["encoder"], **named}
 
-    def save(drawing: "Figure", name: str) -> None:
+    def save(drawing: Any, name: str) -> None:
         plots.save_png(drawing, folder / f"{name}.png")
 
     save(plots.draw_roc_curves(curves=panels(curves)), "roc_curves")

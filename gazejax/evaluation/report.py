@@ -19,7 +19,7 @@ from gazejax.evaluation.session_texts import ACROSS, SESSIONS, across, not_shown
 
 DETAILS = "## Details"
 
-_METHODS = {
+METHODS = {
     "encoder": "**encoder**",
     "encoder_truncated": "encoder, scanpaths truncated to {common_fixations} fixations",
     "residual_map": "residual map, no learning",
@@ -112,11 +112,11 @@ def _headlines(result: Mapping[str, Any]) -> list[str]:
         for rows in (*tables, *({n: row["own"] for n, row in of.items()} for of in of_maps))
         for number in _num_users(rows)
     )
-    parts = [_what_was_compared(result["compared"]) + of_few, _headline_of_stage_1(result)]
+    parts = [what_was_compared(result["compared"]) + of_few, _headline_of_stage_1(result)]
     if "saliency" in result:
         parts.append(_headline_of_stage_2(result))
     if "few_shot" in result:
-        parts.append(format_few_shot(result["few_shot"], _METHODS))
+        parts.append(format_few_shot(result["few_shot"], METHODS))
     return parts
 
 
@@ -145,7 +145,7 @@ def _details(result: Mapping[str, Any]) -> list[str]:
         parts.append(_saliency_differences_table(result[f"{key}_differences"][group]))
     if "few_shot" in result:
         parts.append("### Few-shot identification: rank-1 of each user")
-        parts.append(few_shot_users(result["few_shot"], _METHODS))
+        parts.append(few_shot_users(result["few_shot"], METHODS))
     return parts
 
 
@@ -173,7 +173,8 @@ def _encoder_rows(result: Mapping[str, Any]) -> dict[str, dict[str, Mapping[str,
     }
 
 
-def _what_was_compared(compared: Mapping[str, Any]) -> str:
+def what_was_compared(compared: Mapping[str, Any]) -> str:
+    """Says on whom the metrics are, and how they were measured."""
     folds = compared["evaluated_folds"]
     if len(folds) > 1:
         users = f"{len(folds)} folds of users, each held out once"
@@ -289,11 +290,11 @@ def _headline_of_stage_2(result: Mapping[str, Any]) -> str:
 
 
 def _in_order(methods: Iterable[str]) -> list[str]:
-    return sorted(methods, key=[*_METHODS].index)
+    return sorted(methods, key=[*METHODS].index)
 
 
 def _title(method: str, table: str, compared: Mapping[str, Any]) -> str:
-    return _METHODS[method].format(**compared) + across(table, compared)
+    return METHODS[method].format(**compared) + across(table, compared)
 
 
 def _tables_of_stage_1(tables: Mapping[str, Any], compared: Mapping[str, Any]) -> list[str]:

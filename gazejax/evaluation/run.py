@@ -45,7 +45,9 @@ from gazejax.runtime.files import (
     path_in_errors,
     source_commit,
     write_arrays,
+    write_json,
     write_result,
+    write_text,
 )
 from gazejax.runtime.progress import track
 from gazejax.workdir.finished import check_finished
@@ -66,7 +68,7 @@ RESAMPLES = "evaluation_resamples.npz"
 
 @without_x64
 def evaluate(workdir: Path) -> dict[str, Any]:
-    """Evaluates the stages that a workdir holds, prints the tables and writes everything there.
+    """Evaluates the stages that a workdir holds, and writes the metrics there.
 
     The metrics are of the users and images of the first data set. Those of each other data set that
     the run was trained on stand under `datasets`; users of two data sets are never compared.
@@ -100,11 +102,12 @@ def evaluate(workdir: Path) -> dict[str, Any]:
             for fold, of_fold in zip(run.folds, probes, strict=True):
                 write_probes(fold.workdir, of_fold)
             result["traits"] = describe_probes(probes)
-    # The resamples first: where `evaluation.json` is, all is.
+    # `evaluation.json` last: where it is, all is.
     write_arrays(workdir / RESAMPLES, resamples)
     text = format_evaluation(result) + format_calibration(result["same_person"])
     text += format_traits(result["traits"])
-    write_result(workdir, "evaluation", result, text)
+    write_text(workdir / "evaluation.md", text)
+    write_json(workdir / "evaluation.json", result)
     write_resources(workdir, "embedding", seconds=seconds)
     write_resources(workdir, "evaluation", seconds=time.monotonic() - started)
     return result

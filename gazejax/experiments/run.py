@@ -8,6 +8,8 @@ from ml_collections import ConfigDict
 from gazejax.config.derived import batch_divisor
 from gazejax.config.validation import validate
 from gazejax.evaluation.run import evaluate
+from gazejax.report.findings import summarize
+from gazejax.report.run import write_report
 from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import without_x64
 from gazejax.runtime.distributed import initialize, is_main_process, run_together
@@ -16,6 +18,25 @@ from gazejax.training.devices import configure_host_devices
 from gazejax.training.run import train_folds
 from gazejax.workdir.layout import is_evaluable
 from gazejax.workdir.lock import lock
+
+
+def evaluate_and_report(workdir: Path) -> dict[str, Any]:
+    """Evaluates a trained run, writes its report, and prints the main metrics in a few lines.
+
+    Args:
+        workdir: of the run.
+
+    Returns:
+        What `evaluation.json` holds.
+
+    Raises:
+        FileNotFoundError, ValueError: see `evaluation.run.evaluate`.
+    """
+    result = evaluate(workdir)
+    report = write_report(workdir)
+    print(summarize(result))
+    print(f"all tables: {workdir / 'evaluation.md'}\nreport: {report}")
+    return result
 
 
 @without_x64
@@ -55,6 +76,6 @@ def train_and_evaluate(
         if not is_main_process():
             return None
         if is_evaluable(workdir):
-            return evaluate(workdir)
+            return evaluate_and_report(workdir)
     print(f"trained stage {config.stage}; there is no encoder to evaluate yet")
     return None

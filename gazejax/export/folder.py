@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import jax.export
 
-from gazejax.export.card import make_card, replace_use
 from gazejax.export.onnx_model import import_onnx, to_onnx
 from gazejax.export.programs import Program, make_programs, symbolic_inputs
 from gazejax.export.use import describe_use
+from gazejax.report.card import make_card, replace_use
 from gazejax.runtime.devices import in_32_bits
 from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
 from gazejax.workdir.exported import (

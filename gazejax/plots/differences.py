@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -14,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from gazejax.plots.style import (
     BLUE,
     DARK,
+    DOTS_PER_INCH,
     HEIGHT,
     METRIC_NAMES,
     PALE_BLUE,
@@ -261,4 +263,71 @@ def draw_traits(*, traits: Mapping[str, Mapping[str, Any]]) -> Figure:
         for name, color in (("p < 0.05", BLUE), ("p of 0.05 or more", PALE_BLUE))
     }
     legend_below(drawing, handles)
+    return drawing
+
+
+def draw_intervals(
+    *, panels: Mapping[str, Mapping[str, tuple[float, Sequence[float] | None]]]
+) -> Figure:
+    """Draws values with their intervals, a line each, beside a line at zero.
+
+    Args:
+        panels: for each title, such as a metric with its unit, the value and its 95 % interval
+            (None: not known) of each label; all panels have the same labels.
+
+    Raises:
+        ValueError: if there is no value.
+    """
+    if not any(panels.values()):
+        raise ValueError("nothing to draw; allowed: at least 1 value")
+    labels = list(next(iter(panels.values())))
+    drawing, (line,) = make_grid(1, len(panels), size=(WIDTH, 0.8 + 0.24 * len(labels)))
+    for panel, (title, rows) in zip(line, panels.items(), strict=True):
+        place = np.arange(len(labels))
+        low, high = interval_ends(interval for _, interval in rows.values())
+        value = np.array([one for one, _ in rows.values()])
+        color = np.where((low > 0) | (high < 0), BLUE, PALE_BLUE).tolist()
+        panel.hlines(place, low, high, color=color, linewidth=1.6)
+        panel.scatter(value, place, color=color, s=22, zorder=3)
+        panel.axvline(0, color=DARK, linewidth=0.8)
+        panel.set_title(title, fontsize=TITLE, parse_math=False)
+        panel.set_yticks(place, labels, fontsize=SMALL, parse_math=False)
+        panel.set_ylim(len(labels) - 0.4, -0.6)
+        panel.grid(visible=False, axis="y")
+        panel.locator_params(axis="x", nbins=5)
+    handles = {
+        "the interval leaves out zero": Line2D([], [], color=BLUE, marker="o", markersize=4),
+        "the interval contains zero": Line2D([], [], color=PALE_BLUE, marker="o", markersize=4),
+    }
+    legend_below(drawing, handles)
+    return drawing
+
+
+def draw_training(
+    *, curves: Mapping[str, Sequence[tuple[Sequence[int], Sequence[float]]]]
+) -> Figure:
+    """Draws the loss over the steps of each stage, a line for each fold.
+
+    Args:
+        curves: for each stage, the steps and the losses of each fold.
+
+    Raises:
+        ValueError: if there is no stage.
+    """
+    if not curves:
+        raise ValueError("nothing to draw; allowed: at least 1 stage")
+    drawing = Figure(
+        figsize=(WIDTH, 2.3), dpi=DOTS_PER_INCH, layout=ConstrainedLayoutEngine(wspace=0.06)
+    )
+    panels = drawing.subplots(1, len(curves), squeeze=False)[0]
+    for panel, (stage, folds) in zip(panels, curves.items(), strict=True):
+        for number, (steps, losses) in enumerate(folds):
+            style = numbered_style(number)
+            panel.plot(steps, losses, color=style.color, linestyle=style.line, linewidth=1.2)
+        panel.set_title(stage, fontsize=TITLE, parse_math=False)
+        panel.set_xlabel("step", fontsize=TEXT)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize=SMALL)
+        panel.locator_params(axis="x", nbins=4)
+    panels[0].set_ylabel("loss", fontsize=TEXT)
     return drawing

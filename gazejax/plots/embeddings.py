@@ -20,6 +20,7 @@ from gazejax.plots.style import (
     legend_below,
     make_panels,
 )
+from gazejax.plots.svg import name_part
 
 # More names than these would overlap.
 _MOST_NAMES_IN_SCATTER = 24
@@ -66,8 +67,11 @@ def draw_embedding_scatter(
             "facecolors": color if seen else "white",
             "edgecolors": "white" if seen else color,
         }
-        panel.scatter(own[:, 0], own[:, 1], s=10, linewidths=0.6, zorder=2, **look)
-        panel.scatter(mean[0], mean[1], s=80, linewidths=0.8 if seen else 2.0, zorder=3, **look)
+        small = panel.scatter(own[:, 0], own[:, 1], s=10, linewidths=0.6, zorder=2, **look)
+        width = 0.8 if seen else 2.0
+        large = panel.scatter(mean[0], mean[1], s=80, linewidths=width, zorder=3, **look)
+        for points in (small, large):
+            name_part(points, f"user {user}")
     # One unit has the same length on both axes, so that distances are comparable.
     panel.set_aspect("equal", adjustable="datalim")
     panel.set_xlabel(f"first component, {100 * share[0]:.0f} % of the variance", fontsize=TEXT)
@@ -194,6 +198,7 @@ def _write_names(
     centers = place_labels(
         to_pixels(anchors), sizes, avoid=to_pixels(avoid), distance=8 * drawing.dpi / 72
     )
-    for text, center in zip(texts, centers, strict=True):
-        text.set_transform(None)
+    # In inches: a file may have other pixels than the drawing.
+    for text, center in zip(texts, centers / drawing.dpi, strict=True):
+        text.set_transform(drawing.dpi_scale_trans)
         text.set_position(tuple(center))

@@ -21,6 +21,7 @@ from gazejax.plots.style import (
     make_panels,
     numbered_style,
 )
+from gazejax.plots.svg import name_part
 
 _LEAST_FMR = 1e-3
 
@@ -55,13 +56,14 @@ def draw_roc_curves(
         panel.plot(at, at, color=GRAY, linestyle=":", linewidth=1.2)
         for label, (fmr, fnmr) in curves[group].items():
             style = styles[label]
-            panel.plot(
+            (line,) = panel.plot(
                 at,
                 true_match_rate(fmr, fnmr, at=at),
                 color=style.color,
                 linestyle=style.line,
                 linewidth=1.6,
             )
+            name_part(line, label)
         panel.set_xscale("log")
         panel.set_xlim(_LEAST_FMR, 1)
         panel.set_ylim(0, 1.01)
@@ -174,11 +176,13 @@ def draw_metrics_against_size(
             if np.isnan(value).all():
                 continue
             is_main = method == "encoder"
+            parts: list[Artist] = []
             if is_main:
-                panel.fill_between(n, low, high, color=style.color, alpha=0.2, linewidth=0)
+                band = panel.fill_between(n, low, high, color=style.color, alpha=0.2, linewidth=0)
+                parts.append(band)
             else:
                 n = n * shift[method]
-            panel.vlines(n, low, high, color=style.color, linewidth=0.8)
+            parts.append(panel.vlines(n, low, high, color=style.color, linewidth=0.8))
             (drawn[method],) = panel.plot(
                 n,
                 value,
@@ -190,6 +194,8 @@ def draw_metrics_against_size(
                 markeredgewidth=0,
                 zorder=3 if is_main else 2,
             )
+            for part in (*parts, drawn[method]):
+                name_part(part, method)
         dotted: dict[str, Any] = {"color": MIDDLE, "linestyle": ":", "linewidth": 1.2}
         level = chance.get(group) if isinstance(chance, Mapping) else chance
         if not panel.lines:

@@ -12,7 +12,7 @@ evaluation.json, .md        metrics
 calibration.json            how likely two embeddings are of one person; see `same_person`
 probes.json                 what an embedding says of a person; see `probes`
 evaluation_resamples.npz    their values in every resample, under the same names
-resources.json              wall time and peak memory of each stage and of the evaluation
+resources.json              wall time, peak memory and devices of each stage and the evaluation
 plots/                      the metrics as pictures
 fold_<number>/              of a cross-validation: such a folder for each fold, and no stage here
 """
@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
@@ -341,7 +342,7 @@ def load_gaze_source(workdir: Path) -> dict[str, Any]:
     return stored
 
 
-def read_resources(workdir: Path) -> dict[str, dict[str, float]]:
+def read_resources(workdir: Path) -> dict[str, dict[str, Any]]:
     """What the stages and the evaluation of a run have cost; see `write_resources`."""
     path = workdir / RESOURCES_FILE
     return read_object(path) if path.is_file() else {}
@@ -361,7 +362,11 @@ def write_resources(workdir: Path, name: str, *, seconds: float) -> None:
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     before = every.get(name, {}).get("peak_memory_bytes", 0)
-    every[name] = {"seconds": seconds, "peak_memory_bytes": max(before, peak)}
+    every[name] = {
+        "seconds": seconds,
+        "peak_memory_bytes": max(before, peak),
+        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+    }
     write_json(workdir / RESOURCES_FILE, every)
 
 

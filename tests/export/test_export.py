@@ -9,7 +9,7 @@ import safetensors.numpy
 
 import gazejax
 from gazejax.cli.main import main
-from gazejax.export.card import make_card
+from gazejax.report.card import make_card
 from gazejax.workdir.trained import read_workdir
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)

@@ -11,6 +11,13 @@ from gazejax.evaluation.traits import format_traits
 from gazejax.evaluation.verification.same_person import format_calibration
 from gazejax.workdir.trained import Trained
 
+MUST_NOT = """\
+- To identify or to follow people who have not agreed to it. Gaze is personal data, and an embedding
+  can recognize a person.
+- To judge people: health, ability, honesty, or fitness for a job or a loan. None of this was
+  measured.
+- To decide anything about a person. The metrics below are means over users, with wide intervals."""
+
 _CARD = """\
 ---
 library_name: gazejax
@@ -38,11 +45,7 @@ image from its top left corner, in the order of looking.{durations}
 
 ## What the model must not be used for
 
-- To identify or to follow people who have not agreed to it. Gaze is personal data, and an embedding
-  can recognize a person.
-- To judge people: health, ability, honesty, or fitness for a job or a loan. None of this was
-  measured.
-- To decide anything about a person. The metrics below are means over users, with wide intervals.
+{must_not}
 
 ## Training
 
@@ -105,6 +108,7 @@ def make_card(
     predicts = trained.saliency is not None
     return _CARD.format(
         name=name,
+        must_not=MUST_NOT,
         what=_ENCODER_AND_SALIENCY if predicts else _ENCODER,
         saliency_tag="\n- saliency" * predicts,
         predict="\nsaliency = model.predict(image, embedding)" * predicts,

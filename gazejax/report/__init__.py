@@ -1,0 +1,1 @@
+"""Pages of runs, of comparisons and of files of gaze: one self-contained HTML file each."""
