@@ -7,15 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gazejax.cli.paths import as_path, check_output
 from gazejax.data.reader import prepared_folder
-from gazejax.runtime.files import write_bytes
+from gazejax.report.gaze_check import Scanpath, is_gaze_check, make_gaze_check
+from gazejax.runtime.files import write_bytes, write_text
 from tfds_builders.common import coordinates, gaze_files, prepared, raw_check
 from tfds_builders.common.build import Options, build
 from tfds_builders.common.gaze_files import detection
 from tfds_builders.gaze_table.gaze_table_dataset_builder import with_kind
 
-_CHECK_PICTURE = "gaze_check.png"
+_CHECK_PAGE = "gaze_check.html"
 
 
 def add_parsers(data: Any) -> None:
@@ -61,11 +64,14 @@ def add_parsers(data: Any) -> None:
         "--min-images", type=int, default=10, help="report users with fewer images; default: 10"
     )
     checking.add_argument(
-        "--picture",
+        "--page",
         type=as_path,
-        default=Path(_CHECK_PICTURE),
-        metavar="PNG",
-        help=f"picture of some scanpaths on their images; default: {_CHECK_PICTURE}",
+        default=Path(_CHECK_PAGE),
+        metavar="HTML",
+        help=f"what looks wrong, and scanpaths on their images; default: {_CHECK_PAGE}",
+    )
+    checking.add_argument(
+        "--picture", type=as_path, metavar="PNG", help="the scanpaths as a picture as well"
     )
     checking.add_argument(
         "--seed", type=int, default=0, help="seed of the sampled scanpaths; default: 0"
@@ -303,10 +309,13 @@ def _check(arguments: argparse.Namespace) -> None:
     name = arguments.of or raw_check.find_kind(checked)
     is_table = name == "gaze_table"
     places = [place for place in (checked, arguments.images) if place is not None]
-    files = (one for place in places for one in (place, *place.rglob("*")))
-    # A picture by an earlier check may lie in a folder of images.
-    inputs = () if raw_check.is_plot(arguments.picture) else files
-    check_output("--picture", arguments.picture, inputs, [".png"], raw_check.is_plot)
+    files = [one for place in places for one in (place, *place.rglob("*"))]
+    for option, output, ending, is_own in (
+        ("--page", arguments.page, ".html", is_gaze_check),
+        ("--picture", arguments.picture, ".png", raw_check.is_plot),
+    ):
+        if output is not None:  # What an earlier check wrote may lie in a folder of images.
+            check_output(option, output, () if is_own(output) else files, [ending], is_own)
     where = Options(table=checked) if is_table else Options(raw_dir=checked)
     findings = raw_check.check(
         name,
@@ -320,13 +329,24 @@ def _check(arguments: argparse.Namespace) -> None:
         print(with_kind(warning))
     for error in findings.errors:
         print(f"error: {error}", file=sys.stderr)
-    if findings.gaze:
+    scanpaths = [
+        Scanpath(one.image_id, one.user_id, np.asarray(one.image), one.size_px, one.xy_px)
+        for one in findings.gaze
+    ]
+    page = make_gaze_check(
+        checked.absolute().name,
+        facts=findings.facts,
+        warnings=findings.warnings,
+        errors=findings.errors,
+        scanpaths=scanpaths,
+    )
+    write_text(arguments.page, page)
+    print(f"wrote {arguments.page}: check that the numbered fixations lie on plausible places")
+    if findings.gaze and arguments.picture is not None:
         content = io.BytesIO()
         raw_check.plot_scanpaths(findings.gaze, content)
         write_bytes(arguments.picture, content.getvalue())
-        print(
-            f"wrote {arguments.picture}: check that the numbered fixations lie on plausible places"
-        )
+        print(f"wrote {arguments.picture}")
     if findings.errors:
         raise ValueError(f"{checked} cannot be built: {len(findings.errors)} errors")
 

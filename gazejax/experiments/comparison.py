@@ -25,6 +25,7 @@ from gazejax.experiments.read_runs import (
 )
 from gazejax.experiments.report import format_comparison
 from gazejax.metrics import bootstrap
+from gazejax.report.comparison import make_comparison
 from gazejax.runtime.files import write_text
 
 
@@ -47,13 +48,13 @@ class ReportedMetric(NamedTuple):
 
 
 def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
-    """Compares runs, prints the tables, and writes Markdown, CSV and plots.
+    """Compares runs, prints the tables, and writes a page, Markdown, CSV and plots.
 
     Args:
         folders: workdirs of single runs, and folders of sweeps. Each base of a sweep gives one
             table. All single runs give one table, with the first run as its base; they are named
             by their folders.
-        out: folder to write `comparison.md`, `comparison.csv`, `comparison_<table>.png` and
+        out: folder to write `comparison.html`, `.md` and `.csv`, `comparison_<table>.png` and
             `costs_<table>.png` to.
 
     Returns:
@@ -71,12 +72,14 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
     rows = [
         {"table": name, **row} for name, variants in tables.items() for row in table_of(variants)
     ]
-    text = format_comparison(rows, {name: describe(runs) for name, runs in tables.items()})
+    described = {name: describe(runs) for name, runs in tables.items()}
+    text = format_comparison(rows, described)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "comparison.md", text)
     write_text(out / "comparison.csv", _as_csv(rows))
-    for name in tables:
-        of_table = [row for row in rows if row["table"] == name]
+    of_tables = {name: [row for row in rows if row["table"] == name] for name in tables}
+    write_text(out / "comparison.html", make_comparison(of_tables, described, text))
+    for name, of_table in of_tables.items():
         if all(row["difference"] is None for row in of_table):
             continue  # The table has one variant.
         drawing = plots.draw_differences(rows=of_table, title=name)
@@ -84,7 +87,7 @@ def compare(folders: Sequence[Path], out: Path) -> list[dict[str, Any]]:
         if len({row["operations_per_embedding"] for row in of_table}) > 1:
             drawing = plots.draw_costs(rows=of_table, title=name)
             plots.save_png(drawing, out / f"costs_{name}.png")
-    print(text)
+    print(f"{text}\npage: {out / 'comparison.html'}")
     return rows
 
 

@@ -34,7 +34,7 @@ from gazejax.plots.style import (
 )
 
 # The metrics of a comparison that are drawn; for all, higher is better.
-_COMPARED_METRICS = {
+COMPARED_METRICS = {
     "roc_auc": "ROC-AUC",
     "rank1": "rank-1",
     "roc_auc_across_sessions": "ROC-AUC across sessions",
@@ -139,7 +139,7 @@ def draw_differences(*, rows: Sequence[Mapping[str, Any]], title: str) -> Figure
     known = [row for row in rows if row["difference"] is not None]
     variants = list(dict.fromkeys(row["variant"] for row in known))
     metrics = [
-        metric for metric in _COMPARED_METRICS if any(row["metric"] == metric for row in known)
+        metric for metric in COMPARED_METRICS if any(row["metric"] == metric for row in known)
     ]
     users = list(dict.fromkeys(row["users"] for row in known))
     if not metrics:
@@ -170,7 +170,7 @@ def draw_differences(*, rows: Sequence[Mapping[str, Any]], title: str) -> Figure
             panel.plot(value, place, style.marker, color=style.color, markersize=3.5)
         panel.axvline(0, color=DARK, linewidth=0.8)
         panel.set_title(
-            f"{_COMPARED_METRICS[metric]}, {group} users", fontsize=TITLE, parse_math=False
+            f"{COMPARED_METRICS[metric]}, {group} users", fontsize=TITLE, parse_math=False
         )
         panel.set_yticks(range(len(variants)), variants, fontsize=SMALL, parse_math=False)
         panel.set_ylim(len(variants) - 0.4, -0.6)

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from jaxtyping import UInt8
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 from PIL import Image
 
@@ -19,6 +17,8 @@ _PAGE = Path(__file__).parent / "page"
 
 def render(template: str, **values: Any) -> str:
     """Fills a template of the folder `page`; texts are escaped, style and script are inside."""
+    import jinja2  # Imported here, as markdown_it: the other commands need neither.
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_PAGE),
         autoescape=True,
@@ -33,6 +33,8 @@ def render(template: str, **values: Any) -> str:
 
 def from_markdown(text: str) -> Markup:
     """HTML of a text with tables; what looks like HTML in it is shown as it is written."""
+    from markdown_it import MarkdownIt
+
     found = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     # A wide table scrolls by itself, also by the keyboard.
     found = found.replace("<table>", '<div class="scroll" tabindex="0"><table>')

@@ -71,6 +71,7 @@ def make_report(
     before, _, details = text.partition(DETAILS)
     return render(
         "run.html.jinja",
+        generator="gazejax report",
         title=workdir.absolute().name,
         compared=result["compared"],
         in_fold=" in the first fold" if len(result["compared"]["evaluated_folds"]) > 1 else "",

@@ -270,10 +270,15 @@ def test_a_check_draws_over_its_own_picture_only(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     command = ["data", "check", "gaze.csv", "--images", "."]
     for _ in range(2):
-        assert main(command) == 0
-    shutil.copy("a.png", "gaze_check.png")
+        assert main([*command, "--picture", "check.png"]) == 0
+    page = Path("gaze_check.html").read_text()
+    assert "user ann: 1 fixation. 80 x 60 pixels." in page
+    shutil.copy("a.png", "check.png")
+    assert main([*command, "--picture", "check.png"]) == 1
+    assert "--picture check.png would be written over the input" in capsys.readouterr().err
+    Path("gaze_check.html").write_text("mine")
     assert main(command) == 1
-    assert "--picture gaze_check.png would be written over the input" in capsys.readouterr().err
+    assert "--page gaze_check.html would be written over the input" in capsys.readouterr().err
 
 
 def test_sessions_are_in_the_record_and_its_digest(folder, capsys):

@@ -222,7 +222,7 @@ def test_a_pair_trains_as_one_process_does(undisturbed, tiny_run, data_dir, tmp_
         np.testing.assert_allclose(*losses, rtol=1e-5)
     # The first evaluates and speaks for both.
     assert (workdir / "evaluation.json").is_file()
-    assert "**Verification.**" in printed[0][0]
+    assert "report: " in printed[0][0]
     assert re.search(r"encoder: .*\b12/12 ", printed[0][1])
     assert "encoder" not in printed[1][1]
 
