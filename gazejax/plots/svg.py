@@ -52,10 +52,11 @@ def to_svg(drawing: Figure, *, name: str, alt: str, titles: Mapping[str, str] | 
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(rf'<g id="{_PART}([^"]*)">', lambda match: _group(match[1], titles or {}), text)
     # Ids are random, and those of several figures would meet in one page.
-    for number, old in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))):
-        new = f"{name}-{number}"
-        text = text.replace(f'id="{old}"', f'id="{new}"').replace(f'"#{old}"', f'"#{new}"')
-        text = text.replace(f"url(#{old})", f"url(#{new})")
+    ids = dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))
+    named = {old: f"{name}-{number}" for number, old in enumerate(ids)}
+    text = re.sub(
+        r'(\bid="|"#|url\(#)([^")]+)', lambda match: match[1] + named.get(match[2], match[2]), text
+    )
     for old, new in _COLORS.items():
         text = text.replace(old, new)
     size = re.search(r'viewBox="[^"]*"', text)

@@ -19,29 +19,22 @@ def example_picker(
     """Chooses 24 images and 15 users, before anything is known of their maps.
 
     Test images in even steps, of those that the chosen users are asked for; the first users of each
-    fold, of seen users those of any.
+    fold, of seen users those of any. A map is that of the last enrolment without the image.
 
     Args:
         group: seen or unseen.
         of_folds: the request of each fold.
 
     Returns:
-        (batch of `protocol.predict_maps`, its request) -> the maps of the last enrolment: `user`,
-        `image`, `recording` (None: all viewings of the user), `universal`, `own`, `mean`, `truth`.
+        (batch of `protocol.predict_maps`, its request) -> the chosen maps in it: `user`, `image`,
+        `recording` (None: all viewings of the user), `universal`, `own`, `mean`, `truth`.
     """
     num_users = -(-_NUM_USERS // (len(of_folds) if group == "unseen" else 1))
-    is_asked = [
-        asked.is_query[_last_enrolment(asked), :num_users].any(axis=0) for asked in of_folds
-    ]
+    is_asked = [asked.is_query[:, :num_users].any(axis=(0, 1)) for asked in of_folds]
     columns = np.flatnonzero(np.any(is_asked, axis=0))
     places = np.linspace(0, len(columns) - 1, min(_NUM_IMAGES, len(columns))).astype(int)
     images = of_folds[0].images[columns[places]]
     return functools.partial(_pick, images=images, num_users=num_users)
-
-
-def _last_enrolment(asked: protocol.PredictionRequest) -> int:
-    """The last enrolment with a map to predict."""
-    return int(np.flatnonzero(asked.is_query.any(axis=(1, 2)))[-1])
 
 
 def _pick(
@@ -51,19 +44,24 @@ def _pick(
     images: Int[np.ndarray, " image"],
     num_users: int,
 ) -> list[dict[str, Any]]:
-    last = _last_enrolment(asked)
+    is_query = asked.is_query[:, :num_users]
+    last = len(is_query) - 1 - np.argmax(is_query[::-1], axis=0)
     universal, own, mean = (protocol.CONDITIONS.index(c) for c in ("universal", "own", "mean"))
     return [
         {
             "user": int(asked.users[user]),
-            "recording": None if asked.recordings is None else int(asked.recordings[last, user]),
-            "image": int(asked.images[batch["image"][row]]),
+            "recording": None
+            if asked.recordings is None
+            else int(asked.recordings[enrolment, user]),
+            "image": int(asked.images[column]),
             "universal": batch["maps"][row, universal, user],
             "own": batch["maps"][row, own, user],
             "mean": batch["maps"][row, mean, user],
             "truth": batch["truth"][row, user],
         }
-        for row in np.flatnonzero(batch["enrolment"] == last)
-        if asked.images[batch["image"][row]] in images
-        for user in np.flatnonzero(asked.is_query[last, :num_users, batch["image"][row]])
+        for row, (enrolment, column) in enumerate(
+            zip(batch["enrolment"].tolist(), batch["image"].tolist(), strict=True)
+        )
+        if asked.images[column] in images
+        for user in np.flatnonzero(is_query[enrolment, :, column] & (last[:, column] == enrolment))
     ]
