@@ -52,6 +52,8 @@ def find(result: Mapping[str, Any]) -> Findings:
         if table in result:
             _of_stage_2(findings, result, table, _where(table, kind))
     findings.not_found.append(SESSIONS[kind] + not_shown(of_encoder, compared))
+    if compared["data"].startswith("synthetic_gaze/"):
+        findings.not_found.append("Gaze and pictures are generated: nothing here is of people.")
     findings.not_found.append(
         "All values are means over users. They decide nothing about a single person."
     )

@@ -85,7 +85,7 @@ def test_what_the_intervals_leave_open_is_not_found():
             "encoder_across_sessions_differences": {"unseen": {}},
             "saliency": {},
             "saliency_differences": {"unseen": {"5": maps}},
-            "compared": {"sessions": "sessions"},
+            "compared": {"sessions": "sessions", "data": "synthetic_gaze/default"},
         }
     )
     # Across sessions first; n is the most up to 10.
@@ -107,6 +107,7 @@ def test_what_the_intervals_leave_open_is_not_found():
         "not shown to describe the fixations of unseen users better within a session" in left_open
     )
     assert "Who of 5 users is it?" in found.figures[3][2]
+    assert "nothing here is of people" in left_open
 
 
 def test_curves_lose_no_step():
