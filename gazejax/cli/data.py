@@ -329,16 +329,13 @@ def _check(arguments: argparse.Namespace) -> None:
         print(with_kind(warning))
     for error in findings.errors:
         print(f"error: {error}", file=sys.stderr)
-    scanpaths = [
-        Scanpath(one.image_id, one.user_id, np.asarray(one.image), one.size_px, one.xy_px)
-        for one in findings.gaze
-    ]
+    gaze = [Scanpath(*one._replace(image=np.asarray(one.image))) for one in findings.gaze]
     page = make_gaze_check(
         checked.absolute().name,
         facts=findings.facts,
         warnings=findings.warnings,
         errors=findings.errors,
-        scanpaths=scanpaths,
+        scanpaths=gaze,
     )
     write_text(arguments.page, page)
     print(f"wrote {arguments.page}: check that the numbered fixations lie on plausible places")

@@ -342,7 +342,7 @@ def format_traits(traits: Mapping[str, Mapping[str, Any]]) -> str:
         [
             name,
             row["unit"],
-            f"{round(row['mean'], 6):.3g}",  # The mean of differences is not exactly 0.
+            f"{round(row['mean'], 6) + 0.0:.3g}",  # The mean of differences is not exactly 0.
             f"{row['standard_deviation']:.2g}",
             text(row["correlation"], "+.2f"),
             text(row["seen_correlation"], "+.2f"),

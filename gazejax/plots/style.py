@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from gazejax.plots.svg import name_part
+
 BLUE, _SKY, _GREEN = "#0072B2", "#56B4E9", "#009E73"
 
 VERMILLION, _ORANGE, _PURPLE = "#D55E00", "#E69F00", "#CC79A7"
@@ -141,8 +143,11 @@ def legend_below(drawing: Figure, handles: Mapping[str, Artist], *, columns: int
         frameon=False,
         handlelength=3,
     )
-    for text in legend.get_texts():
+    for name, handle, text in zip(handles, legend.legend_handles, legend.get_texts(), strict=True):
         text.set_parse_math(False)
+        for part in (handle, text):
+            if part is not None:
+                name_part(part, name)
 
 
 def interval_ends(

@@ -12,6 +12,8 @@ _PART = "part-"
 
 # Colors of the figures -> those of the page, which has a light and a dark version.
 _COLORS = {
+    "#0072b2": "var(--blue)",
+    "#99c7e0": "var(--pale)",
     "#000000": "currentColor",
     "#222222": "currentColor",
     "#555555": "var(--muted)",

@@ -16,7 +16,7 @@ MUST_NOT = """\
   can recognize a person.
 - To judge people: health, ability, honesty, or fitness for a job or a loan. None of this was
   measured.
-- To decide anything about a person. The metrics below are means over users, with wide intervals."""
+- To decide anything about a person. Metrics are means over users, with wide intervals."""
 
 _CARD = """\
 ---

@@ -10,11 +10,14 @@ from gazejax.evaluation.session_texts import ACROSS, SESSIONS, not_shown
 # The number of images that the first lines are about, or the nearest one below it.
 _SIZE = 10
 
+# Data sets without people.
+GENERATED = "synthetic_gaze/"
+
 _MAPS = {
     "swapped": "with another user's embedding",
     "mean": "with the mean embedding",
-    "calibrated": "of all, spread and sharpened as the user's enrolment asks for",
-    "universal": "of all (the universal map)",
+    "calibrated": "of all seen users, calibrated to the user",
+    "universal": "of all seen users (the universal map)",
 }
 
 
@@ -52,7 +55,7 @@ def find(result: Mapping[str, Any]) -> Findings:
         if table in result:
             _of_stage_2(findings, result, table, _where(table, kind))
     findings.not_found.append(SESSIONS[kind] + not_shown(of_encoder, compared))
-    if compared["data"].startswith("synthetic_gaze/"):
+    if compared["data"].startswith(GENERATED):
         findings.not_found.append("Gaze and pictures are generated: nothing here is of people.")
     findings.not_found.append(
         "All values are means over users. They decide nothing about a single person."
@@ -136,13 +139,13 @@ def _of_stage_2(findings: Findings, result: Mapping[str, Any], table: str, where
     group = "unseen" if "unseen" in of_groups else "seen"
     size = headline_size(of_groups[group])
     differences = of_groups[group][size]
-    for other, words in _MAPS.items():
+    for other, map_ in _MAPS.items():
         row = differences.get(f"own_minus_{other}")
         if row is None or row["information_gain"] is None:
             continue
         value = format_value(row, "information_gain", signed=True)
         said = (
-            f"the fixations of {group} users better{where} than the map {words}: {value} bits per "
+            f"the fixations of {group} users better{where} than the map {map_}: {value} bits per "
             f"fixation, {size} enrolment images."
         )
         if row.get("information_gain_interval", [0])[0] > 0:
@@ -153,10 +156,11 @@ def _of_stage_2(findings: Findings, result: Mapping[str, Any], table: str, where
             )
         if other in ("swapped", "mean"):
             name = "another's" if other == "swapped" else "mean"
+            words = "another user's embedding" if other == "swapped" else "the mean embedding"
             findings.figures.append(
                 (
                     f"IG, own minus {name}{where}, n = {size}",
                     value,
-                    f"Bits per fixation that the own embedding adds, {group} users.",
+                    f"Bits per fixation that the own embedding adds to {words}, {group} users.",
                 )
             )

@@ -12,7 +12,7 @@ from gazejax.evaluation.traits import format_traits
 from gazejax.evaluation.verification.same_person import format_calibration
 from gazejax.report import figures, training
 from gazejax.report.card import MUST_NOT
-from gazejax.report.findings import find
+from gazejax.report.findings import GENERATED, find
 from gazejax.report.gallery import gallery, people
 from gazejax.report.html import as_json, from_markdown, render
 from gazejax.runtime.files import write_text
@@ -67,14 +67,16 @@ def make_report(
         HTML.
     """
     pictures = gallery(shown)
-    everyone = people(shown, result)
+    in_fold = " in the first fold" if len(result["compared"]["evaluated_folds"]) > 1 else ""
+    everyone = people(shown, result) | {"in_fold": in_fold}
     before, _, details = text.partition(DETAILS)
     return render(
         "run.html.jinja",
         generator="gazejax report",
         title=workdir.absolute().name,
         compared=result["compared"],
-        in_fold=" in the first fold" if len(result["compared"]["evaluated_folds"]) > 1 else "",
+        generated=result["compared"]["data"].startswith(GENERATED),
+        in_fold=in_fold,
         findings=find(result),
         what=from_markdown(what_was_compared(result["compared"])),
         recognition=figures.recognition_figures(shown, result),

@@ -37,7 +37,7 @@ const data = find("#data") ? JSON.parse(find("#data").textContent) : {};
 /** Fixations in their order, joined by a line, over a picture of a size in pixels. */
 function scanpath(places, [width, height]) {
   const points = places.map(([x, y]) => [x * width, y * height]);
-  const radius = width / 34;
+  const radius = width / 44;
   const line = { fill: "none", stroke: "#fff", "stroke-width": radius / 3, "stroke-opacity": 0.85 };
   const drawing = make("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   drawing.append(make("path", { d: `M${points.map((one) => one.join(" ")).join("L")}`, ...line }));
@@ -133,11 +133,12 @@ if (data.people && find("#person")) {
     const number = Number(select.value);
     const user = users[number];
     const said = find("#person-said");
-    said.replaceChildren();
+    const kind = user.seen ? "The training saw this user" : "The training did not see this user";
+    said.replaceChildren(make("p", {}, `${kind}${data.people.in_fold}.`));
     if (user.gain) {
       const [value, low, high] = user.gain.map((one) => (one === null ? "?" : one.toFixed(3)));
-      said.append(make("p", {},
-        `The own embedding adds ${value} bits per fixation over another user's (${low} to ${high}).`));
+      said.append(make("p", {}, `The own embedding adds ${value} bits per fixation to another ` +
+        `user's, 95 % interval ${low} to ${high}.`));
     }
     if (user.nearest.length) {
       const names = user.nearest.map((one) => users[one].name).join(", ");
@@ -155,6 +156,11 @@ if (data.people && find("#person")) {
   };
   const chosen = () => {
     show();
+    const inGallery = find("#gallery-user");
+    if (inGallery && data.gallery.examples[select.value]) {
+      inGallery.value = select.value;
+      inGallery.dispatchEvent(new Event("change"));
+    }
     for (const part of findAll("#scatter [class^='user-']")) {
       part.classList.toggle("dim", !part.classList.contains(`user-${select.value}`));
     }
