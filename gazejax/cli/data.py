@@ -329,7 +329,10 @@ def _check(arguments: argparse.Namespace) -> None:
         print(with_kind(warning))
     for error in findings.errors:
         print(f"error: {error}", file=sys.stderr)
-    gaze = [Scanpath(*one._replace(image=np.asarray(one.image))) for one in findings.gaze]
+    gaze = [
+        Scanpath(one.image_id, one.user_id, np.asarray(one.image), one.size_px, one.xy_px)
+        for one in findings.gaze
+    ]
     page = make_gaze_check(
         checked.absolute().name,
         facts=findings.facts,
@@ -343,7 +346,6 @@ def _check(arguments: argparse.Namespace) -> None:
         content = io.BytesIO()
         raw_check.plot_scanpaths(findings.gaze, content)
         write_bytes(arguments.picture, content.getvalue())
-        print(f"wrote {arguments.picture}")
     if findings.errors:
         raise ValueError(f"{checked} cannot be built: {len(findings.errors)} errors")
 
