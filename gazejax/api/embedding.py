@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import safetensors.numpy
 from jaxtyping import Float
 
 from gazejax._array_checks import checked_count, checked_path, checked_sessions
-from gazejax.runtime.files import write_arrays, write_bytes
+from gazejax.runtime.files import write_bytes
 
 SUFFIXES = (".npz", ".safetensors")
 
@@ -119,20 +119,11 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
         path = checked_path(path, "path")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"path is {path}; the folder {path.parent} does not exist")
-        known = {
-            "user": self.user,
-            "num_images": self.num_images,
-            "encoder_digest": self.encoder_digest,
-            "sessions": self.sessions,
-            "has_durations": self.has_durations,
-        }
-        known["sha256"] = _digest(self.vector, known)
         match path.suffix.lower():
             case ".npz":
-                arrays = known | {"sessions": np.array(self.sessions, str)}
-                write_arrays(path, {"embedding": self.vector} | arrays)
+                write_bytes(path, encode_embedding(self))
             case ".safetensors":
-                metadata = {name: json.dumps(value) for name, value in known.items()}
+                metadata = {name: json.dumps(value) for name, value in _described(self).items()}
                 write_bytes(path, safetensors.numpy.save({"embedding": self.vector}, metadata))
             case _:
                 raise ValueError(
@@ -155,35 +146,74 @@ class Embedding(np.lib.mixins.NDArrayOperatorsMixin):
             )
         if not path.is_file():
             raise FileNotFoundError(f"embedding {path} does not exist; make it with: gazejax embed")
-        try:
-            found = _read(path)
-            vector = found["embedding"]
-            if vector.ndim != 1 or vector.dtype.kind != "f":
-                raise ValueError("no vector of numbers")
-            num_images = int(found.get("num_images", 0))
-            sessions = tuple(map(str, found.get("sessions", ())))
-            # Files of older versions have no digest.
-            is_whole = "sha256" not in found or str(found["sha256"]) == _digest(vector, found)
-        except Exception as error:  # The readers of the two formats raise errors of many classes.
-            raise ValueError(f"{path} is not an embedding written by gazejax embed") from error
-        if not is_whole:
-            raise ValueError(
-                f"{path} is damaged or was changed: its SHA-256 is another one; allowed: the file "
-                "as it was saved: copy it again, or make it anew with: gazejax embed"
-            )
-        if "encoder_digest" not in found:
-            raise ValueError(
-                f"{path} does not name its encoder: an older version of gazejax, or another "
-                "program, wrote it; make it anew with: gazejax embed"
-            )
-        return cls(
-            vector,
-            str(found["encoder_digest"]),
-            num_images,
-            sessions,
-            bool(found.get("has_durations", False)),
-            str(found.get("user", "")),
+        return _from_entries(lambda: _read(path), str(path))
+
+
+def decode_embedding(content: bytes, name: str) -> Embedding:
+    """Reads the content of an `.npz` that `Embedding.save` wrote.
+
+    Args:
+        content: the bytes of the file.
+        name: what the file is called in an error.
+
+    Raises:
+        ValueError: see `Embedding.load`.
+    """
+    return _from_entries(lambda: _decode_npz(content), name)
+
+
+def encode_embedding(embedding: Embedding) -> bytes:
+    """The bytes of the `.npz` that `Embedding.save` writes."""
+    known = _described(embedding)
+    arrays = known | {"sessions": np.array(embedding.sessions, str)}
+    content = io.BytesIO()
+    np.savez(content, **({"embedding": embedding.vector} | arrays))
+    return content.getvalue()
+
+
+def _described(embedding: Embedding) -> dict[str, Any]:
+    """What a file holds beside the vector."""
+    known = {
+        "user": embedding.user,
+        "num_images": embedding.num_images,
+        "encoder_digest": embedding.encoder_digest,
+        "sessions": embedding.sessions,
+        "has_durations": embedding.has_durations,
+    }
+    return known | {"sha256": _digest(embedding.vector, known)}
+
+
+def _from_entries(read: Callable[[], dict[str, Any]], name: str) -> Embedding:
+    """The embedding of a file; its entries are read here, so that errors name the file."""
+    try:
+        found = read()
+        vector = found["embedding"]
+        if vector.ndim != 1 or vector.dtype.kind != "f":
+            raise ValueError("no vector of numbers")
+        num_images = int(found.get("num_images", 0))
+        sessions = tuple(map(str, found.get("sessions", ())))
+        # Files of older versions have no digest.
+        is_whole = "sha256" not in found or str(found["sha256"]) == _digest(vector, found)
+    except Exception as error:  # The readers of the two formats raise errors of many classes.
+        raise ValueError(f"{name} is not an embedding written by gazejax embed") from error
+    if not is_whole:
+        raise ValueError(
+            f"{name} is damaged or was changed: its SHA-256 is another one; allowed: the file "
+            "as it was saved: copy it again, or make it anew with: gazejax embed"
         )
+    if "encoder_digest" not in found:
+        raise ValueError(
+            f"{name} does not name its encoder: an older version of gazejax, or another "
+            "program, wrote it; make it anew with: gazejax embed"
+        )
+    return Embedding(
+        vector,
+        str(found["encoder_digest"]),
+        num_images,
+        sessions,
+        bool(found.get("has_durations", False)),
+        str(found.get("user", "")),
+    )
 
 
 def _digest(vector: np.ndarray, known: Mapping[str, Any]) -> str:
@@ -206,7 +236,11 @@ def _read(path: Path) -> dict[str, Any]:
             metadata = stored.metadata() or {}
             entries = {name: json.loads(text) for name, text in metadata.items()}
             return entries | {"embedding": stored.get_tensor("embedding")}
-    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+    return _decode_npz(path.read_bytes())
+
+
+def _decode_npz(content: bytes) -> dict[str, Any]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)
 
 

@@ -9,7 +9,7 @@ from gazejax.api.shipped import find_model
 from gazejax.runtime.cache import keep_compiled
 from gazejax.runtime.devices import check_not_forked, in_32_bits
 from gazejax.workdir.exported import is_exported, read_exported
-from gazejax.workdir.trained import read_workdir
+from gazejax.workdir.trained import Trained, read_workdir
 
 
 @in_32_bits
@@ -31,10 +31,24 @@ def load(name_or_folder: str | Path) -> Model:
             that of stage 2, the folder holds several folds, an exported file is damaged or foreign,
             or this process was forked after JAX had started.
     """
+    return load_with_parts(name_or_folder)[0]
+
+
+@in_32_bits
+def load_with_parts(name_or_folder: str | Path) -> tuple[Model, Trained]:
+    """Loads a model as `load` does, and also returns what it is made of.
+
+    Args:
+        name_or_folder: see `load`.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load`.
+    """
     check_not_forked()
     keep_compiled()
     folder = find_model(name_or_folder)
-    return Model(read_exported(folder) if is_exported(folder) else read_workdir(folder), folder)
+    trained = read_exported(folder) if is_exported(folder) else read_workdir(folder)
+    return Model(trained, folder), trained
 
 
 def _load_same(folder: str, digest: str) -> Model:

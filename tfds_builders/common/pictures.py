@@ -119,6 +119,30 @@ def read_image(path: Path, folder: Path | None = None, exif: Exif = "refuse") ->
     return _open_file(path, folder, exif).image
 
 
+def read_content(
+    content: bytes, name: str, *, most_pixels: int, exif: Exif = "refuse"
+) -> Image.Image:
+    """Reads and checks a picture as `read_image` does, of bytes that are in no file.
+
+    Args:
+        content: of a file.
+        name: what the picture is called in an error.
+        most_pixels: a picture of more pixels is refused before it is decoded.
+        exif: see `read`.
+
+    Raises:
+        ValueError: see `read`; or the picture has too many pixels.
+    """
+    path = Path(name)
+    with _errors_in_one_line(path, content), Image.open(io.BytesIO(content)) as image:
+        width, height = image.size
+    if width * height > most_pixels:
+        raise ValueError(
+            f"{name} has {width} x {height} pixels, expected at most {most_pixels}: reduce it"
+        )
+    return _open(content, path, exif).image
+
+
 def read_size(path: Path, exif: Exif = "refuse") -> tuple[int, int]:
     """Reads width and height of a picture in pixels from the start of its file.
 
@@ -185,8 +209,12 @@ def _open_file(path: Path, folder: Path | None, exif: Exif) -> _Opened:
         raise FileNotFoundError(f"{path} does not exist")
     if folder is not None and not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{path} leads out of {folder} to {path.resolve()}: copy the file there")
-    content = path.read_bytes()
-    with _errors_in_one_line(path):
+    return _open(path.read_bytes(), path, exif)
+
+
+def _open(content: bytes, path: Path, exif: Exif) -> _Opened:
+    """Opens and checks the content of a file, whose path is for messages alone."""
+    with _errors_in_one_line(path, content):
         image = Image.open(io.BytesIO(content))
     problem = _problem(image, content)
     if problem is not None:
@@ -333,10 +361,13 @@ def _no_warnings() -> Iterator[None]:
         yield
 
 
-def _what_it_holds(path: Path) -> str:
+def _what_it_holds(path: Path, content: bytes | None) -> str:
     """Says what a file holds that is no picture, where its start shows it."""
-    with path.open("rb") as file:
-        start = file.read(200)
+    if content is None:
+        with path.open("rb") as file:
+            start = file.read(200)
+    else:
+        start = content[:200]
     if not start:
         return "it is empty"
     try:
@@ -347,13 +378,13 @@ def _what_it_holds(path: Path) -> str:
 
 
 @contextmanager
-def _errors_in_one_line(path: Path) -> Iterator[None]:
+def _errors_in_one_line(path: Path, content: bytes | None = None) -> Iterator[None]:
     try:
         with _no_warnings():
             yield
     except Image.UnidentifiedImageError as error:
         raise ValueError(
-            f"{path} does not decode ({_what_it_holds(path)}), expected JPEG or PNG: fetch or "
+            f"{path} does not decode ({_what_it_holds(path, content)}), expected JPEG or PNG: fetch or "
             "unpack it again"
         ) from error
     except Image.DecompressionBombError as error:
