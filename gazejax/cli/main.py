@@ -11,7 +11,7 @@ from typing import NoReturn
 from gazejax.analysis.image_selection import select_images
 from gazejax.analysis.trait_probes import probe
 from gazejax.cli import cache as cache_commands
-from gazejax.cli import embed, export, predict, recognize, train
+from gazejax.cli import embed, export, predict, recognize, train, try_page
 from gazejax.cli.data import add_parsers
 from gazejax.cli.paths import as_path, as_path_or_name
 from gazejax.config.derived import batch_divisor
@@ -166,6 +166,8 @@ def make_parser() -> argparse.ArgumentParser:
     recognize.add_parsers(commands)
 
     export.add_parsers(commands)
+
+    try_page.add_parser(commands)
 
     cache_commands.add_parser(commands)
     return parser

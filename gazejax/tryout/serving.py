@@ -1,0 +1,96 @@
+"""Runs the server of the page on this computer, until it is interrupted."""
+
+import contextlib
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from gazejax.runtime import preemption
+from gazejax.tryout.pictures import Picture
+from gazejax.tryout.server import load_tried, make_app, warm_up
+
+_HOST = "127.0.0.1"
+
+
+def serve(
+    name_or_folder: str | Path,
+    pictures: list[Picture],
+    *,
+    port: int,
+    seconds: float,
+    opens_browser: bool,
+) -> None:
+    """Loads a model, and serves the page until the process is interrupted.
+
+    Args:
+        name_or_folder: see `gazejax.load`.
+        pictures: of the page.
+        port: 0: a free one.
+        seconds: that a picture is shown.
+        opens_browser: whether to open the page.
+
+    Raises:
+        FileNotFoundError, ValueError: see `gazejax.load`.
+        OSError: if the port is taken.
+    """
+    tried = load_tried(name_or_folder, pictures)
+    with _listening(port) as listener:
+        port = listener.getsockname()[1]
+        token = secrets.token_urlsafe(32)
+        # The page opens while the model compiles: its first text takes longer to read.
+        is_warm, work = threading.Event(), threading.Lock()
+
+        def prepare() -> None:
+            try:
+                with work:
+                    warm_up(tried)
+            finally:
+                is_warm.set()
+
+        threading.Thread(target=prepare, daemon=True).start()
+        app = make_app(
+            tried, token=token, port=port, seconds=seconds, is_warm=is_warm, work=work
+        )
+        address = f"http://{_HOST}:{port}/?token={token}"
+        print(f"{address}\nThe page is on this computer alone. Ctrl+C ends it.", flush=True)
+        if opens_browser:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=2,
+        )
+        with preemption.defer_signals():
+            _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that stops at the signals that the program defers; a second one ends the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        return preemption.stop_requested() or await super().on_tick(counter)
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, port))
+        except OSError as error:
+            raise OSError(f"--port {port} cannot be used: {error.strerror}") from error
+        yield listener
