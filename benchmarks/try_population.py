@@ -48,9 +48,7 @@ def read_tracks(records: list[Any]) -> dict[int, dict[int, np.ndarray]]:
     return found
 
 
-def embed_parts(
-    model: Any, records: list[Any], tracks: Any, chosen: Any
-) -> np.ndarray:
+def embed_parts(model: Any, records: list[Any], tracks: Any, chosen: Any) -> np.ndarray:
     """Embeddings of each part of the chosen pictures of each person: [person, part, embedding]."""
     of_picture = defaultdict(list)
     for user, numbers in chosen.items():
@@ -101,7 +99,7 @@ def measure_traits(records: list[Any], tracks: Any, chosen: Any) -> np.ndarray:
 
 
 def describe_plane(parts: np.ndarray) -> dict[str, Any]:
-    """Mean, two directions and the noise of a picture, from the halves of each person's pictures."""
+    """Mean, two directions and the noise of a picture, from halves of the pictures of people."""
     one, other = parts[:, :2].mean(axis=1), parts[:, 2:].mean(axis=1)
     mean = (one + other).mean(axis=0) / 2
     shared = (one - mean).T @ (other - mean) / (len(parts) - 1)
@@ -130,9 +128,7 @@ def held_out(parts: np.ndarray, plane: dict[str, Any]) -> dict[str, float]:
     spread = np.linalg.inv(np.linalg.cholesky(np.eye(2) - (np.eye(2) - gain)))
     radius = np.linalg.norm(one @ gain.T @ spread.T, axis=1)
     error = other - one @ gain.T
-    predicted = np.einsum(
-        "pi,ij,pj->p", error, np.linalg.inv(np.eye(2) - gain + noise), error
-    )
+    predicted = np.einsum("pi,ij,pj->p", error, np.linalg.inv(np.eye(2) - gain + noise), error)
     found = {}
     for level in (0.5, 0.8, 0.95):
         limit = np.interp(level, LEVELS, plane["radii"])
@@ -140,6 +136,19 @@ def held_out(parts: np.ndarray, plane: dict[str, Any]) -> dict[str, float]:
         ellipse = stats.chi2.ppf(level, 2)
         found[f"second half in ellipse {level}"] = float((predicted <= ellipse).mean())
     return found
+
+
+def held_out_probabilities(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of pairs of one person, and of two, by curves of the other half of the rows."""
+    is_same = np.eye(len(scores), dtype=bool)
+    probability = np.empty_like(scores)
+    halves = slice(0, None, 2), slice(1, None, 2)
+    for fitted, held in (halves, halves[::-1]):
+        slope, intercept = fit_curve(
+            scores[fitted].ravel(), np.ones(scores[fitted].size), is_same[fitted].ravel()
+        )
+        probability[held] = 1 / (1 + np.exp(-(slope * scores[held] + intercept)))
+    return probability[is_same], probability[~is_same]
 
 
 def main() -> None:
@@ -180,19 +189,15 @@ def main() -> None:
         one, other = unseen[:, :number].mean(axis=1), unseen[:, 2 : 2 + number].mean(axis=1)
         scores = score(one, other, count, count)
         is_same = np.eye(len(scores), dtype=bool)
-        fitted = [fit_curve(scores[rows].ravel(), np.ones(is_same[rows].size),
-                            is_same[rows].ravel()) for rows in (slice(0, None, 2), slice(1, None, 2))]  # fmt: skip
-        held = [
-            1 / (1 + np.exp(-(slope * scores[rows] + intercept)))
-            for (slope, intercept), rows in zip(fitted, (slice(1, None, 2), slice(0, None, 2)))
-        ]
-        same = np.concatenate([p[is_same[rows]] for p, rows in zip(held, (slice(1, None, 2), slice(0, None, 2)))])
-        different = np.concatenate([p[~is_same[rows]] for p, rows in zip(held, (slice(1, None, 2), slice(0, None, 2)))])
+        same, different = held_out_probabilities(scores)
         rank = stats.rankdata(np.r_[scores[is_same], scores[~is_same]])[: len(scores)]
         auc = (rank.mean() - (len(scores) + 1) / 2) / (~is_same).sum()
-        print(f"{count} pictures each: ROC-AUC {auc:.3f}; above .5 of one person "
-              f"{(same > 0.5).mean():.3f}, of two {(different > 0.5).mean():.3f}; first of all "
-              f"{(scores.argmax(axis=1) == np.arange(len(scores))).mean():.3f} of {len(scores)}")  # fmt: skip
+        first = (scores.argmax(axis=1) == np.arange(len(scores))).mean()
+        print(
+            f"{count} pictures each: ROC-AUC {auc:.3f}; above .5 of one person "
+            f"{(same > 0.5).mean():.3f}, of two {(different > 0.5).mean():.3f}; first of all "
+            f"{first:.3f} of {len(scores)}"
+        )
         slope, intercept = fit_curve(scores.ravel(), np.ones(scores.size), is_same.ravel())
         curves[str(count)] = {"slope": slope, "intercept": intercept, "roc_auc": float(auc)}
     for number in (1, 2, 4):
@@ -204,7 +209,9 @@ def main() -> None:
             left = true[is_unseen] - intercept - slope * predicted
             residual = float(left.std(ddof=2))
             inside = float((np.abs(left) <= 1.2816 * residual).mean())
-            print(f"{name}, {number * PICTURES_OF_PART} pictures: r {r:+.2f}, in 80 %: {inside:.2f}")
+            print(
+                f"{name}, {number * PICTURES_OF_PART} pictures: r {r:+.2f}, in 80 %: {inside:.2f}"
+            )
             traits[name] |= {"mean": float(true.mean()), "standard_deviation": float(true.std())}
             traits[name][str(number * PICTURES_OF_PART)] = {
                 "slope": slope, "intercept": intercept, "residual": residual, "correlation": r,

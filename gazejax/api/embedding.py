@@ -165,9 +165,9 @@ def decode_embedding(content: bytes, name: str) -> Embedding:
 def encode_embedding(embedding: Embedding) -> bytes:
     """The bytes of the `.npz` that `Embedding.save` writes."""
     known = _described(embedding)
-    arrays = known | {"sessions": np.array(embedding.sessions, str)}
+    arrays: dict[str, Any] = known | {"sessions": np.array(embedding.sessions, str)}
     content = io.BytesIO()
-    np.savez(content, **({"embedding": embedding.vector} | arrays))
+    np.savez(content, embedding=embedding.vector, **arrays)
     return content.getvalue()
 
 

@@ -143,9 +143,7 @@ def _joined(embeddings: Sequence[Embedding]) -> Embedding:
     numbers = np.array([one.num_images for one in embeddings])
     vector = np.average([one.vector for one in embeddings], axis=0, weights=numbers)
     first = embeddings[0]
-    return Embedding(
-        vector, first.encoder_digest, int(numbers.sum()), (), first.has_durations
-    )
+    return Embedding(vector, first.encoder_digest, int(numbers.sum()), (), first.has_durations)
 
 
 def describe_embedding(tried: Tried, embedding: Embedding) -> dict[str, Any]:
@@ -278,9 +276,7 @@ def difference_in_words(
         >>> difference_in_words(own, average)
         'More of your gaze is expected at the top left (+100 %), less in the middle (-100 %).'
     """
-    rows, columns = (
-        np.linspace(0, size, 4).astype(int)[:-1] for size in own.shape
-    )
+    rows, columns = (np.linspace(0, size, 4).astype(int)[:-1] for size in own.shape)
     change = np.add.reduceat(np.add.reduceat(own - average, rows, 0), columns, 1).ravel()
     most, least = int(change.argmax()), int(change.argmin())
     if max(change[most], -change[least]) < 0.005:

@@ -106,9 +106,7 @@ def normal_population(model: TwoCovariance) -> Population:
     session, viewing = (
         directions.T @ covariance @ directions for covariance in (model.session, model.viewing)
     )
-    return Population(
-        model.mean, directions, session, viewing, _LEVELS, radii, share, {}, None
-    )
+    return Population(model.mean, directions, session, viewing, _LEVELS, radii, share, {}, None)
 
 
 def place_of(
@@ -143,9 +141,10 @@ def share_nearer(population: Population, place: Place) -> tuple[float, float, fl
 
     A place is between the ends with probability `INTERVAL`.
     """
-    samples = place.mean + _standard_samples() @ np.linalg.cholesky(
-        place.covariance + 1e-12 * np.eye(2)
-    ).T
+    samples = (
+        place.mean
+        + _standard_samples() @ np.linalg.cholesky(place.covariance + 1e-12 * np.eye(2)).T
+    )
     radius = np.linalg.norm(samples, axis=1)
     known = np.concatenate([[0.0], population.radii]), np.concatenate([[0.0], population.levels])
     low, middle, high = np.quantile(

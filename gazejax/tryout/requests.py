@@ -87,8 +87,9 @@ def _read_viewing(given: Any, number: int, shown: Sequence[Picture]) -> Viewing:
         raise RefusedError(f"A viewing of round {number} is no object.")
     picture = picture_number(given, shown)
     height, width = shown[picture].pixels.shape[:2]
-    axes = [given.get("x"), given.get("y")]
-    for name, values, most in zip("xy", axes, (width, height), strict=True):
+    axes: list[list[float]] = []
+    for name, most in (("x", width), ("y", height)):
+        values = given.get(name)
         if not isinstance(values, list) or not 1 <= len(values) <= _MOST_PLACES:
             raise RefusedError(
                 f"Picture {picture} of round {number} needs 1 to {_MOST_PLACES} values of {name}."
@@ -97,6 +98,7 @@ def _read_viewing(given: Any, number: int, shown: Sequence[Picture]) -> Viewing:
             raise RefusedError(
                 f"Picture {picture} of round {number} has a {name} outside of 0 to {most}."
             )
+        axes.append(values)
     if len(axes[0]) != len(axes[1]):
         raise RefusedError(f"Picture {picture} of round {number} has more x than y, or fewer.")
     # The right and the lower edge belong to no pixel.
@@ -187,9 +189,7 @@ def read_upload(body: dict[str, Any]) -> UInt8[np.ndarray, "_height _width 3"]:
     if len(content) > MOST_BYTES:
         raise RefusedError(f"The picture is larger than {MOST_BYTES // 10**6} MB.", 413)
     try:
-        image = pictures.read_content(
-            content, "The picture", most_pixels=MOST_PIXELS, exif="turn"
-        )
+        image = pictures.read_content(content, "The picture", most_pixels=MOST_PIXELS, exif="turn")
     except ValueError as error:
         raise RefusedError(_sentence(error), 422) from None
     if min(image.size) < 16:

@@ -7,10 +7,10 @@ import hmac
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from starlette.applications import Starlette
@@ -105,7 +105,7 @@ def make_app(
     port: int,
     seconds: float,
     is_warm: threading.Event | None = None,
-    work: threading.Lock | None = None,
+    work: AbstractContextManager[Any] | None = None,
 ) -> Starlette:
     """Makes the application.
 
@@ -308,5 +308,3 @@ def _about(tried: Tried, seconds: float) -> dict[str, Any]:
             for one in tried.pictures
         ],
     }
-
-

@@ -2,6 +2,7 @@
 
 import contextlib
 import secrets
+import signal
 import socket
 import threading
 import webbrowser
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import uvicorn
 
-from gazejax.runtime import preemption
 from gazejax.tryout.pictures import Picture
 from gazejax.tryout.server import load_tried, make_app, warm_up
 
 _HOST = "127.0.0.1"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(
@@ -53,9 +54,7 @@ def serve(
                 is_warm.set()
 
         threading.Thread(target=prepare, daemon=True).start()
-        app = make_app(
-            tried, token=token, port=port, seconds=seconds, is_warm=is_warm, work=work
-        )
+        app = make_app(tried, token=token, port=port, seconds=seconds, is_warm=is_warm, work=work)
         address = f"http://{_HOST}:{port}/?token={token}"
         print(f"{address}\nThe page is on this computer alone. Ctrl+C ends it.", flush=True)
         if opens_browser:
@@ -70,19 +69,20 @@ def serve(
             ws="none",
             timeout_graceful_shutdown=2,
         )
-        with preemption.defer_signals():
-            _Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
-    """A server that stops at the signals that the program defers; a second one ends the process."""
+    """A server after which the program goes on: a signal that stopped it is not raised again."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def on_tick(self, counter: int) -> bool:
-        return preemption.stop_requested() or await super().on_tick(counter)
+        before = {one: signal.signal(one, self.handle_exit) for one in _SIGNALS}
+        try:
+            yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
 
 @contextlib.contextmanager

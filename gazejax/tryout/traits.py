@@ -102,8 +102,8 @@ def estimate(
 
     Example:
         >>> found = estimate("spread", 1.0, 0.1, 0.0, 1.0, 0.9)
-        >>> found.verdict, round(found.share, 3), found.sentence
-        ('more', 0.841, 'Your gaze spreads over a larger part of a picture than about 8 in 10 others.')
+        >>> found.verdict, round(found.share, 3), found.sentence[-28:]
+        ('more', 0.841, 'than 8 to 9 in 10 others.')
     """
     ends = value + _INTERVAL_SDS * residual * np.array([-1.0, 0.0, 1.0])
     low, share, high = scipy.stats.norm.cdf((ends - mean) / standard_deviation).tolist()

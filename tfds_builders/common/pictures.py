@@ -384,8 +384,8 @@ def _errors_in_one_line(path: Path, content: bytes | None = None) -> Iterator[No
             yield
     except Image.UnidentifiedImageError as error:
         raise ValueError(
-            f"{path} does not decode ({_what_it_holds(path, content)}), expected JPEG or PNG: fetch or "
-            "unpack it again"
+            f"{path} does not decode ({_what_it_holds(path, content)}), expected JPEG or PNG: "
+            "fetch or unpack it again"
         ) from error
     except Image.DecompressionBombError as error:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
