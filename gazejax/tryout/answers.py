@@ -187,13 +187,9 @@ def _describe_place(tried: Tried, embedding: Embedding) -> dict[str, Any] | None
         return None
     place: Place = place_of(population, embedding.vector, embedding.num_images)
     low, middle, high = share_nearer(population, place)
-    if traits.in_ten(low, high).startswith("about"):
-        words = traits.in_ten(low, high)
-    else:
-        words = f"somewhere from {traits.in_ten(low, high)}"
     sentence = (
-        f"{words[0].upper()}{words[1:]} people are nearer to the middle of this picture than you "
-        f"are, by {embedding.num_images} pictures."
+        f"As far as {embedding.num_images} pictures show, {traits.in_ten(low, high)} people are "
+        "nearer to the middle of the plot than you are."
     )
     return {
         "at": place.mean.tolist(),

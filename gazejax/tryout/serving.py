@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from gazejax.runtime import preemption
 from gazejax.tryout.pictures import Picture
 from gazejax.tryout.server import load_tried, make_app, warm_up
 
@@ -70,6 +71,8 @@ def serve(
             timeout_graceful_shutdown=2,
         )
         _Server(config).run(sockets=[listener])
+        if not is_warm.is_set():  # An interpreter that ends while XLA compiles may crash.
+            preemption.exit_now(0)
 
 
 class _Server(uvicorn.Server):
@@ -91,6 +94,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((_HOST, port))
+            listener.listen(128)  # Before the address is printed.
         except OSError as error:
             raise OSError(f"--port {port} cannot be used: {error.strerror}") from error
         yield listener

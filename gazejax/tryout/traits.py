@@ -134,12 +134,14 @@ def in_ten(low: float, high: float) -> str:
     """A range of shares in words.
 
     Example:
-        >>> in_ten(0.62, 0.88), in_ten(0.81, 0.84), in_ten(0.93, 0.99)
-        ('6 to 9 in 10', 'about 8 in 10', 'more than 9 in 10')
+        >>> in_ten(0.62, 0.88), in_ten(0.81, 0.84), in_ten(0.71, 0.99), in_ten(0.02, 0.15)
+        ('6 to 9 in 10', 'about 8 in 10', 'at least 7 in 10', 'at most 2 in 10')
     """
-    first, last = math.floor(10 * low), min(math.ceil(10 * high), 10)
-    if first >= 9:
-        return "more than 9 in 10"
+    first, last = math.floor(10 * low), math.ceil(10 * high)
+    if first == 0:
+        return f"at most {last} in 10"
+    if last == 10:
+        return f"at least {first} in 10"
     if round(10 * low) == round(10 * high):
         return f"about {round(10 * low)} in 10"
     return f"{first} to {last} in 10"

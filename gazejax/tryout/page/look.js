@@ -4,9 +4,10 @@
 const RINGS = [
   { blur: 0, whole: 0.045, gone: 0.09 },
   { blur: 1, whole: 0.08, gone: 0.16 },
-  { blur: 2, whole: 0.14, gone: 0.28 },
+  { blur: 2, whole: 0.14, gone: 0.26 },
+  { blur: 3, whole: 0.24, gone: 0.42 },
 ];
-const FARTHEST_BLUR = 3;
+const FARTHEST_BLUR = 4;
 const KEY_STEP = 0.03;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 

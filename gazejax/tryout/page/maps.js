@@ -25,7 +25,7 @@ function gray(image, width, height) {
   const found = new Uint8ClampedArray(width * height);
   for (let at = 0; at < found.length; at += 1) {
     const luma = 0.2126 * data[4 * at] + 0.7152 * data[4 * at + 1] + 0.0722 * data[4 * at + 2];
-    found[at] = 40 + 0.8 * luma;
+    found[at] = 24 + 0.66 * luma;
   }
   return found;
 }

@@ -78,7 +78,7 @@ const numbersOf = (part) => state.about.pictures.map((one, number) => [one.part,
 
 function fitFrame({ width, height }) {
   const room = $("look").clientWidth || document.documentElement.clientWidth - 40;
-  const tall = Math.max(220, window.innerHeight - $("frame").getBoundingClientRect().top - window.scrollY - 110);
+  const tall = Math.max(220, window.innerHeight - $("frame").getBoundingClientRect().top - window.scrollY - 170);
   const shown = Math.min(800, room, (tall * width) / height);
   $("frame").style.width = `${Math.floor(shown)}px`;
   $("frame").style.height = `${Math.floor((shown * height) / width)}px`;
@@ -113,6 +113,7 @@ async function runRound() {
     fitFrame(picture);
     const refit = () => fitFrame(picture);
     window.addEventListener("resize", refit);
+    $("hint").textContent = "Press the button in the middle: the picture appears, and the time begins.";
     $("start").focus({ preventScroll: true });
     const goes = await pressed(stop.signal);
     if (!goes) {
@@ -121,6 +122,7 @@ async function runRound() {
     }
     say("");
     $("start").hidden = true;
+    $("hint").textContent = "Look around: move the pointer, a finger on the picture, or the arrow keys.";
     $("frame").classList.remove("waiting");
     $("stage").setAttribute("aria-label", `${picture.alt}. Sharp around the pointer; arrow keys move it.`);
     $("stage").focus({ preventScroll: true });

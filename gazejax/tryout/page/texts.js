@@ -27,8 +27,8 @@ function method(about) {
     "The pictures follow the mouse tracking of OSIE (Jiang, Huang, Duan and Zhao, CVPR 2015): a crowd "
       + "moved the mouse over pictures that were sharp around the pointer alone. The release of its data "
       + "does not say how sharp, nor how much time is between two places. Ours: sharp within 4.5 % of the "
-      + "width of a picture, about 36 of 800 pixels, then in steps to an eighth of the resolution beyond "
-      + "28 %; at most 800 pixels wide; a place every 40 ms, since the crowd has a median of 128 places of a "
+      + "width of a picture, about 36 of 800 pixels, then in steps to a sixteenth of the resolution beyond "
+      + "42 %; at most 800 pixels wide; a place every 40 ms, since the crowd has a median of 128 places of a "
       + "picture, which is 39 ms if they looked for 5 s. Each picture begins with the pointer in the middle. "
       + "Places outside of the picture are left out. The model reads every eighth place, as in its training.",
     measured ? `The rings, traits and probabilities were measured on ${about.population.num_people} people of `
