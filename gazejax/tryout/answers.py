@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy
 from jaxtyping import Float, UInt8
 from PIL import Image
+from scipy import special
 
 from gazejax.api import Embedding, Model
 from gazejax.tryout import traits
@@ -29,6 +29,7 @@ SAMPLE_MS = 40
 # A pointer that stays within so many pixels was not moved.
 _LEAST_MOVE_PX = 8.0
 LEAST_PICTURES = 4
+_LONGEST_MAP = 400
 # Rests of a pointer, for a model of gaze.
 _REST_RADIUS_PX = 30.0
 _LEAST_REST = 2
@@ -210,7 +211,7 @@ def compare(tried: Tried, one: Embedding, other: Embedding) -> dict[str, Any] | 
         fewest = min(one.num_images, other.num_images)
         curve = curves[traits.nearest_below(curves, fewest)]
         log_odds = curve["slope"] * found.score + curve["intercept"]
-        probability = float(scipy.special.expit(log_odds))
+        probability = float(special.expit(log_odds))
     percent = min(max(round(100 * probability), 1), 99)
     verdict = "the same person" if probability > 0.5 else "two people"
     sentence = (
@@ -256,8 +257,10 @@ def predict(
 def _as_png(values: Float[np.ndarray, "_height _width"]) -> str:
     # The root makes faint parts visible; the page does not compute with the values.
     gray = np.round(255 * np.sqrt(np.clip(values, 0, 1))).astype(np.uint8)
+    image = Image.fromarray(gray)
+    image.thumbnail((_LONGEST_MAP, _LONGEST_MAP), Image.Resampling.BOX)  # Maps are smooth.
     content = io.BytesIO()
-    Image.fromarray(gray).save(content, format="PNG", compress_level=1)
+    image.save(content, format="PNG", compress_level=1)
     return b64encode(content.getvalue()).decode()
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy
 from jaxtyping import Float
 
 from gazejax.inference.two_covariance import TwoCovariance
@@ -101,12 +100,17 @@ def normal_population(model: TwoCovariance) -> Population:
     """
     values, vectors = np.linalg.eigh(model.between)
     directions = vectors[:, :-3:-1] / np.sqrt(values[:-3:-1])
-    radii = np.sqrt(scipy.stats.chi2.ppf(_LEVELS, 2))
+    radii = _radius_of_normal(_LEVELS)
     share = float(values[-2:].sum() / values.sum())
     session, viewing = (
         directions.T @ covariance @ directions for covariance in (model.session, model.viewing)
     )
     return Population(model.mean, directions, session, viewing, _LEVELS, radii, share, {}, None)
+
+
+def _radius_of_normal(share: Any) -> Any:
+    """Radius of the circle that holds a share of a normal distribution of two dimensions."""
+    return np.sqrt(-2 * np.log1p(-np.asarray(share)))
 
 
 def place_of(
@@ -170,6 +174,6 @@ def ellipse_of(place: Place) -> dict[str, float]:
         (2.0, 90.0)
     """
     values, vectors = np.linalg.eigh(place.covariance)
-    short, long = np.sqrt(values * scipy.stats.chi2.ppf(INTERVAL, 2))
+    short, long = np.sqrt(values) * _radius_of_normal(INTERVAL)
     degrees = np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1]))
     return {"long": float(long), "short": float(short), "degrees": float(degrees)}

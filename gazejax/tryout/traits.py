@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import scipy
+from scipy import special
 
 LEAST_CORRELATION, GOOD_CORRELATION = 0.3, 0.5
-_INTERVAL_SDS = float(scipy.stats.norm.ppf(0.9))
+_INTERVAL_SDS = float(special.ndtri(0.9))
 
 # Of each trait: what it is about, and how those look who have more of it, and less.
 _WORDS = {
@@ -106,7 +106,7 @@ def estimate(
         ('more', 0.841, 'than 8 to 9 in 10 others.')
     """
     ends = value + _INTERVAL_SDS * residual * np.array([-1.0, 0.0, 1.0])
-    low, share, high = scipy.stats.norm.cdf((ends - mean) / standard_deviation).tolist()
+    low, share, high = special.ndtr((ends - mean) / standard_deviation).tolist()
     verdict = _verdict(low, high, correlation)
     title, more, less = _WORDS[name]
     if verdict == "more":

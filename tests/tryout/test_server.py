@@ -175,7 +175,8 @@ def test_maps_of_a_picture_and_of_an_upload(mouse):
     found = mouse.post("/api/map", json={"embedding": embedding, "picture": 16}).json()
     for name in ("own", "average"):
         image = Image.open(io.BytesIO(base64.b64decode(found[name])))
-        assert (image.mode, image.size) == ("L", (800, 600))
+        assert (image.mode, image.size) == ("L", (400, 300))
+    assert (found["width"], found["height"]) == (800, 600)
     assert found["own"] != found["average"]
     upload = base64.b64encode(png((1000, 500))).decode()
     found = mouse.post("/api/map", json={"embedding": embedding, "upload": upload}).json()

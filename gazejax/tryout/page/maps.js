@@ -4,15 +4,16 @@ const AVERAGE = [0, 114, 178]; // Okabe-Ito blue.
 const OWN = [213, 94, 0]; // Okabe-Ito vermilion.
 const STRENGTH = 0.85;
 
-async function values(encoded) {
+async function values(encoded, width, height) {
   const bytes = Uint8Array.from(atob(encoded), (one) => one.charCodeAt(0));
   const image = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
   const canvas = document.createElement("canvas");
-  canvas.width = image.width;
-  canvas.height = image.height;
+  canvas.width = width;
+  canvas.height = height;
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(image, 0, 0);
-  return context.getImageData(0, 0, image.width, image.height).data;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height).data;
 }
 
 function gray(image, width, height) {
@@ -50,7 +51,9 @@ function tinted(base, width, height, weightOf) {
 // Makes the three pictures of an answer of /api/map over an image.
 export async function overlays(image, answer) {
   const { width, height } = answer;
-  const [own, average] = await Promise.all([values(answer.own), values(answer.average)]);
+  const [own, average] = await Promise.all(
+    [answer.own, answer.average].map((one) => values(one, width, height)),
+  );
   const base = gray(image, width, height);
   const ofMap = (map, color) => tinted(base, width, height, (at) => [(map[4 * at] / 255) * STRENGTH, color]);
   let largest = 1;
