@@ -127,7 +127,7 @@ def place_of(
         >>> one = np.eye(2)
         >>> people = normal_population(TwoCovariance(np.zeros(2), one, 0 * one, 8 * one))
         >>> place = place_of(people, abs(people.directions).T @ np.array([2.0, 1.0]), 8)
-        >>> sorted(abs(place.mean)), place.covariance.tolist()
+        >>> sorted(abs(place.mean).tolist()), place.covariance.tolist()
         ([0.5, 1.0], [[0.5, 0.0], [0.0, 0.5]])
     """
     at = (vector.astype(np.float64) - population.mean) @ population.directions

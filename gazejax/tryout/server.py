@@ -1,6 +1,7 @@
 """The local server of the page: it holds the model and the pictures, and nothing of a person.
 
-Each answer is made of its request alone. What JAX computes runs in one thread at a time.
+Each answer is made of its request alone. Of uploaded pictures, the model keeps in memory what it
+read of the last ones. What JAX computes runs in one thread at a time.
 """
 
 import hmac

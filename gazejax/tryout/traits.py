@@ -102,7 +102,7 @@ def estimate(
 
     Example:
         >>> found = estimate("spread", 1.0, 0.1, 0.0, 1.0, 0.9)
-        >>> found.verdict, round(found.share, 3), found.sentence[-28:]
+        >>> found.verdict, round(found.share, 3), found.sentence[-25:]
         ('more', 0.841, 'than 8 to 9 in 10 others.')
     """
     ends = value + _INTERVAL_SDS * residual * np.array([-1.0, 0.0, 1.0])

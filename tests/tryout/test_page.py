@@ -258,6 +258,30 @@ def test_a_finger_moves_the_sharp_window(open_page):
     assert page.inner_text("#basis") == "From 8 pictures of one round."
 
 
+def test_a_model_of_gaze_without_maps_says_so(open_page, address):
+    page = open_page()
+
+    def changed(route):
+        about = route.fetch().json()
+        lacks = {"tracking": "eye", "has_maps": False, "can_compare": False}
+        route.fulfill(json=about | lacks | {"population": None, "is_measured": False})
+
+    page.route("**/api/about", changed)
+    page.goto(address)
+    page.wait_for_selector("body[data-ready]")
+    notes = page.inner_text("#notes")
+    assert "trained on gaze, not on the mouse" in notes
+    assert "predicts no maps" in notes
+    page.click("#begin")
+    for number in range(1, 9):
+        wait_for_picture(page, number)
+        page.click("#start")
+        wave(page, number)
+    page.locator("#place-text").filter(has_text="is not known of this model").wait_for()
+    assert page.locator("#maps-section").is_hidden()
+    assert "not calibrated" in page.inner_text("#again-text")
+
+
 def test_an_address_without_the_token_shows_a_sentence(browser, address):
     page = browser.new_context().new_page()
     response = page.goto(address.split("?")[0])

@@ -238,7 +238,9 @@ async function drawMap(wanted, image, alt) {
 function redraw() {
   if (!state.map) return;
   const isDifference = $("difference").checked;
-  $("wipe").disabled = isDifference;
+  $("wipe").hidden = isDifference;
+  $("left-name").textContent = isDifference ? "blue: less than the average" : "average";
+  $("right-name").textContent = isDifference ? "orange: more" : "you";
   show($("map"), state.map, Number($("wipe").value) / 100, isDifference);
 }
 
@@ -266,6 +268,7 @@ async function upload() {
     throw new Error("This browser does not show the picture.");
   }
   mark(null);
+  state.hasUploaded = true;
   await drawMap(sent, image, "Your picture");
 }
 
@@ -297,7 +300,9 @@ function forget() {
   }
   $("resume").hidden = true;
   step("intro");
-  say("All is deleted: this page and the program hold nothing of you.");
+  say(state.hasUploaded
+    ? "All is deleted. What the model read of your own pictures is gone when the program ends."
+    : "All is deleted: this page and the program hold nothing of you.");
 }
 
 function recall() {
