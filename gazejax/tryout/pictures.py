@@ -75,9 +75,13 @@ def pictures_of_folder(folder: Path) -> list[Picture]:
     chosen = [files[number] for number in _evenly(len(files))]
     named = zip(PARTS, chosen, strict=True)
     return [
-        _make(_row(part, path.relative_to(folder).as_posix()), pictures.read(path).encoded)
-        for part, path in named
+        _make(_row(part, path.relative_to(folder).as_posix()), _read(path)) for part, path in named
     ]
+
+
+def _read(path: Path) -> bytes:
+    """A picture as people see it, also where a camera was turned."""
+    return pictures.read(path, exif="turn").encoded
 
 
 def pictures_of_dataset(name: str, data_dir: Path | None) -> list[Picture]:

@@ -239,6 +239,16 @@ def test_wrong_embeddings_are_refused(mouse):
             assert part in error_of(response)
 
 
+def test_an_embedding_far_from_those_of_people_is_answered(mouse):
+    right = own_embedding(mouse)
+    for value in (9e5, -9e5, 0.0):
+        embedding = right | {"vector": [value] * 129}
+        described = mouse.post("/api/describe", json={"embedding": embedding})
+        assert described.status_code == 200
+        response = mouse.post("/api/map", json={"embedding": embedding, "picture": 16})
+        assert response.status_code in (200, 422), error_of(response)
+
+
 def test_an_embedding_is_saved_and_loaded(mouse, tmp_path):
     right = own_embedding(mouse)
     saved = mouse.post("/api/export/embedding", json={"embedding": right})
