@@ -1,18 +1,29 @@
 """People of OSIE's laboratory, whose tracks are those of the page: does the page match them?"""
 
 import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import sync_playwright
 
 from gazejax.data.reader import open_source, read_record
 from gazejax.tryout import answers, pictures, server
 from gazejax.tryout.requests import Viewing, read_rounds
+from tests.tiny import ROOT
 from tfds_builders.common.build import build
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 NUM_PLACES = 125
+CHROMIUM = Path("/usr/bin/chromium")
+SWITCHES = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +110,66 @@ def test_two_rounds_of_a_person_are_more_alike_than_those_of_two(data_dir):
 
 def _moved(viewings: list[Viewing]) -> list[Viewing]:
     return [one for one in viewings if answers.has_moved(one.xy_px)]
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium at /usr/bin/chromium")
+def test_a_pointer_that_follows_the_tracks_of_two_people_is_recognised(data_dir):
+    """Sixteen pictures of 5 s each, of two people at once, each in a window of its own."""
+    shown = pictures.pictures_of_dataset("osie/mouse_lab", data_dir)
+    source = open_source("osie/mouse_lab", data_dir)
+    records = [read_record(source, number) for number in range(len(source.records))]
+    by_name = {record["image_id"].decode(): record for record in records}
+    tracks = [tracks_of(by_name[picture.file]) for picture in shown]
+    people = [user for user in range(16) if all(user in one for one in tracks[:16])][:2]
+    options = ["--dataset", "osie/mouse_lab", "--data-dir", str(data_dir), "--no-browser"]
+    command = [sys.executable, "-m", "gazejax", "try", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as program:
+        address = program.stdout.readline().strip()
+        with ThreadPoolExecutor(2) as pool:
+            kept = list(pool.map(lambda user: _follow(address, tracks, user), people))
+        program.terminate()
+        assert program.wait(60) == 0
+    tried = server.load_tried("osie_mouse", shown)
+    rounds = [read_rounds(one, shown) for one in kept]
+    # The page recorded what the pointer did: places are near those of the track.
+    for user, both in zip(people, rounds, strict=True):
+        for one in both[0] + both[1]:
+            track = tracks[one.picture][user]
+            assert len(one.xy_px) > 100
+            far = np.linalg.norm(one.xy_px[:, None] - track[None], axis=-1).min(axis=1)
+            assert np.median(far) < 10
+    embeddings = [[answers.embed(tried, _moved(one)) for one in both] for both in rounds]
+    probability = np.array(
+        [
+            [answers.compare(tried, one[0], b[1])["probability"] for b in embeddings]
+            for one in embeddings
+        ]
+    )
+    print("first round of a person, second round of each:", probability.round(2).tolist())
+    assert probability.trace() > probability[0, 1] + probability[1, 0]
+
+
+def _follow(address, tracks, user):
+    """Leads a pointer along the tracks of a user; the rounds that the page then keeps."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(SWITCHES))
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        page.wait_for_selector("body[data-ready]")
+        for button, first in (("#begin", 0), ("#again", 8)):
+            page.click(button)
+            for number in range(8):
+                page.locator("#number").filter(has_text=str(number + 1)).wait_for()
+                page.click("#start")
+                box = page.locator("#stage").bounding_box()
+                began, track = time.perf_counter(), tracks[first + number][user]
+                while (at := int((time.perf_counter() - began) / 0.04)) < len(track):
+                    x, y = track[at] / (800, 600) * (box["width"], box["height"])
+                    page.mouse.move(box["x"] + x, box["y"] + y)
+                    page.wait_for_timeout(25)
+            page.locator("#result:not([hidden])").wait_for()
+            page.locator("#map-text").filter(has_text=".").wait_for()
+        kept = page.evaluate("() => JSON.parse(sessionStorage.getItem('gazejax'))")
+        browser.close()
+    return kept

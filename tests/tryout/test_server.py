@@ -377,6 +377,7 @@ def test_wrong_arguments_are_refused_in_one_line(arguments, part, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted():
     command = [sys.executable, "-m", "gazejax", "try", "--no-browser"]
     with subprocess.Popen(
