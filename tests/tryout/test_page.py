@@ -8,25 +8,17 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from gazejax import Embedding
+from tests.browser import LAUNCH, check_page, skip_without_chromium
 from tests.tiny import ROOT
 
-CHROMIUM = Path("/usr/bin/chromium")
-if not CHROMIUM.exists():
-    pytest.skip("no Chromium at /usr/bin/chromium", allow_module_level=True)
-
+skip_without_chromium()
 pytestmark = pytest.mark.slow
-SWITCHES = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 SECONDS = 0.6
 WAITING_MS = 60_000
 
@@ -43,8 +35,7 @@ def address():
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        options = {"executable_path": str(CHROMIUM), "args": list(SWITCHES)}
-        browser = playwright.chromium.launch(**options)
+        browser = playwright.chromium.launch(**LAUNCH)
         yield browser
         browser.close()
 
@@ -112,34 +103,25 @@ def shoot(page, name):
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
-def check_accessible(page):
-    found = Axe().run(page).response["violations"]
-    grave = [one for one in found if one["impact"] in ("serious", "critical")]
-    described = [(one["id"], [node["html"] for node in one["nodes"]]) for one in grave]
-    assert described == []
-    width = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-    assert width <= 0  # Nothing is wider than the window.
-
-
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1280, 800, "light"), (390, 844, "dark")])
 def test_two_rounds_from_the_first_text_to_delete_all(open_page, tmp_path, width, height, scheme):
     page = open_page(width, height, scheme, bypass_csp=True)
     assert "Nothing leaves this computer" in page.inner_text("#privacy")
-    check_accessible(page)
+    check_page(page)
     page.click("#begin")
     wait_for_picture(page, 1)
-    check_accessible(page)
+    check_page(page)
     look_at_round(page)
     assert page.inner_text("#basis") == "From 8 pictures of one round."
     assert page.locator("#plot circle.people").count() == 3
     assert page.locator(".trait").count() >= 1
-    check_accessible(page)
+    check_page(page)
     shoot(page, f"{width}_{scheme}_first")
     page.click("#again")
     look_at_round(page)
     assert page.inner_text("#basis") == "From 16 pictures of two rounds."
     assert "the probability of one person is" in page.inner_text("#again-text")
-    check_accessible(page)
+    check_page(page)
     shoot(page, f"{width}_{scheme}_second")
 
     picture = "() => document.getElementById('map').toDataURL()"

@@ -14,16 +14,12 @@ from playwright.sync_api import sync_playwright
 from gazejax.data.reader import open_source, read_record
 from gazejax.tryout import answers, pictures, server
 from gazejax.tryout.requests import Viewing, read_rounds
+from tests.browser import LAUNCH, skip_without_chromium
 from tests.tiny import ROOT
 from tfds_builders.common.build import build
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 NUM_PLACES = 125
-CHROMIUM = Path("/usr/bin/chromium")
-SWITCHES = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +108,9 @@ def _moved(viewings: list[Viewing]) -> list[Viewing]:
     return [one for one in viewings if answers.has_moved(one.xy_px)]
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium at /usr/bin/chromium")
 def test_a_pointer_that_follows_the_tracks_of_two_people_is_recognised(data_dir):
     """Sixteen pictures of 5 s each, of two people at once, each in a window of its own."""
+    skip_without_chromium()
     shown = pictures.pictures_of_dataset("osie/mouse_lab", data_dir)
     source = open_source("osie/mouse_lab", data_dir)
     records = [read_record(source, number) for number in range(len(source.records))]
@@ -152,7 +148,7 @@ def test_a_pointer_that_follows_the_tracks_of_two_people_is_recognised(data_dir)
 def _follow(address, tracks, user):
     """Leads a pointer along the tracks of a user; the rounds that the page then keeps."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(SWITCHES))
+        browser = playwright.chromium.launch(**LAUNCH)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(60_000)
         page.goto(address)
