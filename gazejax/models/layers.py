@@ -1,13 +1,38 @@
 """Layers that several networks share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
+
+# Images that a processor computes on at a time. XLA rearranges the activations of a whole batch for
+# the gradients of the kernels, which takes a quarter of a step. More parts take long to compile.
+_AT_ONCE, _MOST_PARTS = 10, 16
+
+
+def in_parts(
+    layers: Callable[[Array], list[Array]], inputs: Shaped[Array, "image height width channel"]
+) -> list[Array]:
+    """Applies layers that treat each image by itself; on a CPU to a few images at a time.
+
+    Args:
+        layers: images -> arrays with an entry for each image.
+        inputs: the images.
+
+    Returns:
+        What `layers` gives for all images, up to rounding.
+    """
+    size = max(1, len(inputs))
+    if jax.default_backend() == "cpu":
+        size = max(_AT_ONCE, -(-size // _MOST_PARTS))
+    if len(inputs) <= size:
+        return layers(inputs)
+    parts = [layers(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+    return [jnp.concatenate(of_parts) for of_parts in zip(*parts, strict=True)]
 
 
 class GroupNorm(nnx.GroupNorm):
@@ -78,6 +103,11 @@ class ConvTrunk(nnx.Module):
         self, inputs: Float[Array, "pair height width channel"]
     ) -> list[Float[Array, "pair level_height level_width filter"]]:
         """Returns the output of each block, called a level, from the first to the last block."""
+        return in_parts(self._levels, inputs)
+
+    def _levels(
+        self, inputs: Float[Array, "pair height width channel"]
+    ) -> list[Float[Array, "pair level_height level_width filter"]]:
         x, levels = inputs, []
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nnx.relu(norm(convolution(x)))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, UInt8
 
-from gazejax.models.layers import Concatenation, EmbeddingScale, FiLM, GroupNorm
+from gazejax.models.layers import Concatenation, EmbeddingScale, FiLM, GroupNorm, in_parts
 
 CONDITIONINGS = ("film", "concatenation", "filters")
 
@@ -105,6 +105,11 @@ class SaliencyUNet(nnx.Module):
         self, images: UInt8[Array, "image height width 3"]
     ) -> list[Float[Array, "image level_height level_width channel"]]:
         """The part without the embedding: features for each decoder level, deepest first."""
+        return in_parts(self._image_features, images)
+
+    def _image_features(
+        self, images: UInt8[Array, "image height width 3"]
+    ) -> list[Float[Array, "image level_height level_width channel"]]:
         x = images / 127.5 - 1.0
         levels = []
         for convolution, norm in zip(self.trunk, self.trunk_norms, strict=True):

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from gazejax.models.layers import Concatenation, GroupNorm, pool_at_gaze
+from gazejax.models.layers import Concatenation, GroupNorm, in_parts, pool_at_gaze
 from gazejax.models.saliency_unet import (
     _convolve,
 )
@@ -21,6 +21,22 @@ def test_concatenation_is_a_convolution_of_constant_channels():
     np.testing.assert_allclose(
         layer(jnp.zeros((1, 1, 1, 4)), embedding)[0, 0, 0], expected, rtol=1e-5
     )
+
+
+def test_a_processor_takes_a_few_images_at_a_time():
+    sizes = []
+
+    def layers(images):
+        sizes.append(len(images))
+        return [images[:, 0, 0], 2 * images]
+
+    for number, expected in ((7, [7]), (23, [10, 10, 3]), (0, [0]), (500, [32] * 15 + [20])):
+        sizes.clear()
+        images = jnp.arange(2.0 * number).reshape(number, 1, 1, 2)
+        first, doubled = in_parts(layers, images)
+        assert sizes == expected
+        np.testing.assert_array_equal(first, images[:, 0, 0])
+        np.testing.assert_array_equal(doubled, 2 * images)
 
 
 def test_groups_are_normalized_as_flax_does():
