@@ -111,8 +111,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     )
     codes = np.zeros(length) if trial is None else trial.values
     is_used = np.ones(length, bool)
-    for condition in how.where:
-        is_used &= plain.rows_where(opened, condition)
+    is_used &= plain.rows_where_all(opened, how.where)
     if eye is not None:
         is_left, is_right = (_is_side(table[eye], side) for side in ("left", "right"))
         of_used = rows.take_names(user, is_used)

@@ -310,6 +310,11 @@ def split_condition(condition: str) -> tuple[str, str, str]:
     return name.strip(), match[4], match[5]
 
 
+def rows_where_all(opened: Opened, conditions: Sequence[str]) -> np.ndarray | np.bool:
+    """Finds the rows that all conditions hold for, see `rows_where`; True without any."""
+    return np.all([rows_where(opened, condition) for condition in conditions], axis=0)
+
+
 def rows_where(opened: Opened, condition: str) -> np.ndarray:
     """Finds the rows of a table that a condition holds for.
 

@@ -53,7 +53,8 @@ def read_daemons(opened: Opened, how: How) -> Rows:
         lambda row: f"forced_fix is {table['forced_fix'][row].as_py()!r}, expected 0 or 1",
     )
     if "nth" in table.column_names:
-        starts = rows.run_starts(user.codes, image.codes, trial.values)
+        fits = np.ones(table.num_rows) * plain.rows_where_all(opened, how.where)
+        starts = rows.run_starts(user.codes, image.codes, trial.values, fits)
         _check_order(opened.path, "nth", rows.numbers_of(table["nth"]), starts)
     x, y = (
         rows.numbers_of(

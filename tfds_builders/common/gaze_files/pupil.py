@@ -376,15 +376,18 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:
         )
     fixation = rows.names_of(table[number]).codes
     _refuse(path, fixation < 0, lambda _: f"{number} is empty, expected a number")
-    # Each person has fixations of the same numbers.
+    # Each person has fixations of the same numbers, and so have recordings that a condition parts.
     user = people.names_of_people(table, person, _recording(path))
-    _, fixation = np.unique(np.column_stack([user.codes, fixation]), axis=0, return_inverse=True)
+    fits = np.ones(table.num_rows, bool) & plain.rows_where_all(opened, how.where)
+    keys = np.column_stack([user.codes, fits, fixation])
+    _, fixation = np.unique(keys, axis=0, return_inverse=True)
     fixation = fixation.reshape(-1)
+    is_read = is_on & fits
     is_in_s = _is_in_seconds(
         opened,
-        fixation[is_on],
-        numbers["duration"].values[is_on],
-        numbers[_FRAME_TIME].values[is_on] if _FRAME_TIME in numbers else None,
+        fixation[is_read],
+        numbers["duration"].values[is_read],
+        numbers[_FRAME_TIME].values[is_read] if _FRAME_TIME in numbers else None,
     )
     surface = _SURFACE.fullmatch(rows.stem(path))
     x, y = numbers["norm_pos_x"], numbers["norm_pos_y"]

@@ -255,6 +255,18 @@ def test_a_fixation_on_a_surface_is_the_median_of_its_frames(
     }
 
 
+def test_recordings_that_were_joined_are_parted_by_a_condition(tmp_path: Path) -> None:
+    head, *lines = SURFACE.splitlines()
+    again = [line.replace(",70.", ",90.") for line in lines]
+    both = [f"{head},session", *(f"{one},1" for one in lines), *(f"{one},2" for one in again)]
+    path = tmp_path / "fixations_on_surface_s0.png.csv"
+    write(path, "\n".join(both) + "\n")
+    found, errors = read([path], Options(where=("session == 2",)))
+    assert found is not None, errors
+    assert found.session_ids == [["2"]]
+    np.testing.assert_allclose(found.t_ms, [90050, 90350])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -268,14 +268,13 @@ def _read_file(
     if name == PLAIN:
         found = plain.read_plain(one, plain_of(options), options.where)
     else:
-        of_rows = [plain.rows_where(one, condition) for condition in options.where]
-        if of_rows and len(of_rows[0]) and not np.all(of_rows, axis=0).any():
+        fits = plain.rows_where_all(one, options.where)
+        if fits.size and not fits.any():
             # Some formats refuse a file of which they find no row.
             conditions = " and ".join(options.where)
-            found = _no_rows({f"not {conditions}": len(of_rows[0])})
+            found = _no_rows({f"not {conditions}": fits.size})
             return found, [_no_row(found, one.path)], None
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
-        fits = np.all(of_rows, axis=0) if of_rows else np.True_
         found = _with_session(found, one, name, fits)
     num_not = {}
     for condition in options.where:
@@ -361,14 +360,19 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.
     read = {pair[1] for pair in pairs} | _sessions_of_lost(
         found, names, {pair[0] for pair in pairs}
     )
-    if not is_one_each or not {*known} <= read:
+    if pairs and (not is_one_each or not {*known} <= read):
         shown = " and ".join(map(repr, list(known)[:2]))
         raise ValueError(
             f"{one.path}: the column {column!r} has {shown} in rows that the format {format_} does "
             "not keep apart from others, expected one session of each user in a file, in all of "
             f'the user\'s rows, or --where "{column} == {next(iter(known))}" for one of them'
         )
-    return found._replace(session=session, taken=f"{found.taken}, session from {column!r}")
+    # Sessions of which no row is left are named later.
+    whose = tuple(
+        one._replace(session=rows.take_names(names, one.place - 1)) for one in found.whose
+    )
+    taken = f"{found.taken}, session from {column!r}"
+    return found._replace(session=session, whose=whose, taken=taken)
 
 
 def _sessions_of_lost(found: Rows, names: Names, users: set[str]) -> set[str]:

@@ -1355,3 +1355,27 @@ def test_bytes_of_a_parquet_table_are_texts(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table(cells | {"user": pa.array([b"\xff"], pa.binary())}), path)
     with pytest.raises(ValueError, match=r"t\.parquet is not a Parquet table: .*UTF8"):
         read(path)
+
+
+def test_a_session_of_which_no_fixation_is_left_is_named_beside_others(tmp_path: Path) -> None:
+    header = "participant,session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV\n"
+    for session, is_valid in ((1, 1), (2, 0)):
+        text = header + "".join(
+            f"{user},{session},a.png,0.3,0.5,0.5,{start},0.2,{number},{valid}\n"
+            for number, (user, start, valid) in enumerate(
+                (("ann", 0.1, is_valid), ("bob", 0.1, 1)), start=1
+            )
+        )
+        (tmp_path / f"{session}.csv").write_text(text)
+    found = read(tmp_path)
+    assert found.session_ids == [["1"], ["1", "2"]]
+    assert any("'2' of 'ann'" in warning for warning in found.warnings)
+
+
+def test_conditions_part_what_a_file_joins(tmp_path: Path) -> None:
+    """Two sessions of one person, with the same trials, fixations and numbers."""
+    head = "session,VP,Img,trial,nth,x,y,fixdur,forced_fix\n"
+    lines = [f"{session},1,a.png,1,{nth},9,9,200,0\n" for session in (1, 2) for nth in (1, 2)]
+    (tmp_path / "d.csv").write_text(head + "".join(lines))
+    found = read(tmp_path / "d.csv", where=("session == 2",), format="daemons")
+    assert (found.session_ids, len(found.xy)) == ([["2"]], 2)

@@ -187,8 +187,7 @@ def _number(value: Any) -> float:
 def _fits(opened: Opened, how: How, length: int) -> np.ndarray:
     """Returns bool [length]: whether a row fulfils all conditions."""
     fits = np.ones(length, bool)
-    for condition in how.where:
-        fits &= plain.rows_where(opened, condition)
+    fits &= plain.rows_where_all(opened, how.where)
     return fits
 
 

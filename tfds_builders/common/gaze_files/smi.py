@@ -276,8 +276,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
     category = np.array([*categories.names, ""])[categories.codes]
     length = table.num_rows
     is_used = np.ones(length, bool)
-    for condition in how.where:
-        is_used &= plain.rows_where(opened, condition)
+    is_used &= plain.rows_where_all(opened, how.where)
     x, y = rows.exact(np.full(length, np.nan)), rows.exact(np.full(length, np.nan))
     is_fixation = np.zeros(length, bool)
     for kind, name in positions.items():

@@ -92,8 +92,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     values = _read_trials(opened)
     left_out: dict[str, int] = {}
     fits = np.ones(len(values), bool)
-    for condition in how.where:
-        fits &= plain.rows_where(opened, condition)
+    fits &= plain.rows_where_all(opened, how.where)
     kind = "object" if opened.suffix == ".json" else "row"
     trials = []
     for number, one in enumerate(values, start=1):
@@ -371,9 +370,17 @@ def _session(
     if not found:
         return None
     of_values = ([_text(one.get(column)) for column in found] for one in values)
+    run = _runs(values)[[trial.place - 1 for trial in trials]]
+    # A column that a part of a run lacks leaves the rest without a session, which is refused.
+    of_trials = np.array([" ".join(filter(None, one)) for one in zip(*found.values(), strict=True)])
+    for texts in found.values():
+        has_text = np.array([text != "" for text in texts])
+        for number in np.unique(run):
+            if not has_text[run == number].all() and has_text[run == number].any():
+                of_trials[(run == number) & ~has_text] = ""
     return _Sessions(
         [*found],
-        [" ".join(filter(None, one)) for one in zip(*found.values(), strict=True)],
+        of_trials.tolist(),
         [" ".join(texts) if all(texts) else "" for texts in of_values],
         next(iter(found.values())),
     )

@@ -293,6 +293,12 @@ def test_a_file_of_one_person_may_be_in_any_order_and_have_sessions(tmp_path: Pa
         found = web.read_jspsych(write_json(tmp_path / "s.json", both), HOW)
         expected = [f"{number} {id_}" for number, id_ in enumerate(ids, start=1)]
         assert names(found.session) == [expected[0]] * 3 + [expected[1]] * 3
+    # A column that a part of a run lacks says nothing of the other part.
+    parts = [one | {"session": 1} for one in trials()]
+    parts[-1]["session_id"] = "i1"
+    write_json(tmp_path / "s.json", [one | {"subject": "s"} for one in parts])
+    with pytest.raises(ValueError, match="session is not given, expected a name"):
+        raise ValueError(gaze_files.read([tmp_path / "s.json"], Options(how=HOW))[1])
     # A session without gaze is named.
     values = [one | {"subject": "s"} for one in values]
     values = [one | ({"webgazer_data": []} if one["session"] == 2 else {}) for one in values]
