@@ -13,13 +13,13 @@ from gazejax.analysis.trait_probes import probe
 from gazejax.cli import cache as cache_commands
 from gazejax.cli import embed, export, predict, recognize, train, try_page
 from gazejax.cli.data import add_parsers
-from gazejax.cli.paths import as_path, as_path_or_name
+from gazejax.cli.paths import as_path, as_path_or_name, check_output
 from gazejax.config.derived import batch_divisor
 from gazejax.evaluation.run import evaluate_on
 from gazejax.experiments.comparison import compare
 from gazejax.experiments.run import evaluate_and_report
 from gazejax.experiments.sweep import print_commands, run_sweep
-from gazejax.report.run import write_report
+from gazejax.report.run import is_report, write_report
 from gazejax.runtime import allocator, cache
 from gazejax.runtime.errors import one_line_errors, one_line_warnings
 from gazejax.runtime.files import package_version
@@ -192,6 +192,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
+    if arguments.out is not None:
+        check_output("--out", arguments.out, [arguments.workdir], [".html"], is_report)
     print(write_report(arguments.workdir, arguments.out))
 
 

@@ -2,9 +2,11 @@
 
 import argparse
 import importlib.util
+import signal
 from typing import Any
 
 from gazejax.cli.paths import as_path, as_path_or_name
+from gazejax.runtime.preemption import exit_now
 
 _NEEDED = ("starlette", "uvicorn")
 
@@ -57,6 +59,8 @@ def _try(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--port is {arguments.port}; allowed: 0 to 65535")
     if arguments.data_dir is not None and arguments.dataset is None:
         raise ValueError("--data-dir is not allowed without --dataset")
+    # Nothing is lost by an end at once, and there is nothing to resume.
+    signal.signal(signal.SIGINT, lambda *_: exit_now(0))
     # Imported here: of the commands, this one alone needs them.
     from gazejax.tryout import pictures
     from gazejax.tryout.serving import serve

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from gazejax.report.html import picture_uri, render
+from gazejax.report.html import is_page, picture_uri, render
 
 GENERATOR = "gazejax data check"
 _LONGEST_PX = 640
@@ -66,11 +66,7 @@ def make_gaze_check(
 
 def is_gaze_check(path: Path) -> bool:
     """Whether a file is such a page."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            return f'content="{GENERATOR}"' in file.read(2000)
-    except (OSError, UnicodeDecodeError):
-        return False
+    return is_page(path, GENERATOR)
 
 
 def _drawn(one: Scanpath) -> dict[str, object]:

@@ -31,6 +31,15 @@ def render(template: str, **values: Any) -> str:
     return page.render(style=Markup(style), script=Markup(script), **values) + "\n"
 
 
+def is_page(path: Path, generator: str) -> bool:
+    """Whether a file is a page that `render` made for a generator."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return f'<meta name="generator" content="{generator}">' in file.read(2000)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def from_markdown(text: str) -> Markup:
     """HTML of a text with tables; what looks like HTML in it is shown as it is written."""
     from markdown_it import MarkdownIt

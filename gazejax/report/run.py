@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gazejax.evaluation.report import DETAILS, what_was_compared
+from gazejax.evaluation.report import DETAILS, format_evaluation, what_was_compared
 from gazejax.evaluation.report_data import REPORT_DATA
 from gazejax.evaluation.traits import format_traits
 from gazejax.evaluation.verification.same_person import format_calibration
@@ -14,11 +14,12 @@ from gazejax.report import figures, training
 from gazejax.report.card import MUST_NOT
 from gazejax.report.findings import GENERATED, find
 from gazejax.report.gallery import gallery, people
-from gazejax.report.html import as_json, from_markdown, render
+from gazejax.report.html import as_json, from_markdown, is_page, render
 from gazejax.runtime.files import write_text
-from gazejax.workdir.layout import load_config, read_object
+from gazejax.workdir.layout import load_config, read_arrays, read_object
 
 REPORT = "report.html"
+GENERATOR = "gazejax report"
 
 
 def write_report(workdir: Path, out: Path | None = None) -> Path:
@@ -38,29 +39,36 @@ def write_report(workdir: Path, out: Path | None = None) -> Path:
             version.
     """
     load_config(workdir)
-    for name in ("evaluation.json", "evaluation.md", REPORT_DATA):
+    for name in ("evaluation.json", REPORT_DATA):
         if not (workdir / name).is_file():
             raise FileNotFoundError(
                 f"{workdir / name} does not exist; allowed: a run after gazejax evaluate"
             )
-    with np.load(workdir / REPORT_DATA) as file:
-        shown = dict(file)
+    shown = read_arrays(workdir / REPORT_DATA)
     result = read_object(workdir / "evaluation.json")
-    text = (workdir / "evaluation.md").read_text()
+    try:
+        page = make_report(workdir, result, shown)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{workdir}: evaluation.json and {REPORT_DATA} are not of one evaluation of this "
+            f"version ({type(error).__name__}: {error}); run: gazejax evaluate {workdir}"
+        ) from error
     out = workdir / REPORT if out is None else out
-    write_text(out, make_report(workdir, result, text, shown))
+    write_text(out, page)
     return out
 
 
-def make_report(
-    workdir: Path, result: Mapping[str, Any], text: str, shown: Mapping[str, np.ndarray]
-) -> str:
+def is_report(path: Path) -> bool:
+    """Whether a file is a report."""
+    return is_page(path, GENERATOR)
+
+
+def make_report(workdir: Path, result: Mapping[str, Any], shown: Mapping[str, np.ndarray]) -> str:
     """Makes the page.
 
     Args:
         workdir: of the run.
         result: content of `evaluation.json`.
-        text: content of `evaluation.md`.
         shown: content of `evaluation_report.npz`.
 
     Returns:
@@ -69,10 +77,10 @@ def make_report(
     pictures = gallery(shown)
     in_fold = " in the first fold" if len(result["compared"]["evaluated_folds"]) > 1 else ""
     everyone = people(shown, result) | {"in_fold": in_fold}
-    before, _, details = text.partition(DETAILS)
+    before, _, details = format_evaluation(result).partition(DETAILS)
     return render(
         "run.html.jinja",
-        generator="gazejax report",
+        generator=GENERATOR,
         title=workdir.absolute().name,
         compared=result["compared"],
         generated=result["compared"]["data"].startswith(GENERATED),

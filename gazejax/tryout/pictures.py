@@ -18,6 +18,7 @@ from gazejax.data.reader import open_source, read_record
 from tfds_builders.common import pictures
 
 PARTS = ("first",) * 8 + ("second",) * 8 + ("new",) * 4
+LEAST_SIDE = 16
 LONGEST_SIDE = 800
 _SHIPPED = Path(__file__).parent / "pictures"
 _ENDINGS = (".jpg", ".jpeg", ".png")
@@ -125,6 +126,11 @@ def _make(row: dict[str, str], encoded: bytes) -> Picture:
         image.save(buffer, format="JPEG", quality=_JPEG_QUALITY)
         encoded = buffer.getvalue()
     shown = Image.open(io.BytesIO(encoded)).convert("RGB")
+    if min(shown.size) < LEAST_SIDE:
+        raise ValueError(
+            f"{row['file']} has {shown.width} x {shown.height} pixels; allowed: at least "
+            f"{LEAST_SIDE} on a side"
+        )
     return Picture(**row, encoded=encoded, pixels=np.asarray(shown), scale=width / image.width)
 
 

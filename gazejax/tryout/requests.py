@@ -3,6 +3,7 @@
 import binascii
 import io
 import json
+import re
 import zipfile
 from base64 import b64decode
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from gazejax.api.embedding import Embedding, check_encoder, decode_embedding
-from gazejax.tryout.pictures import LONGEST_SIDE, Picture
+from gazejax.tryout.pictures import LEAST_SIDE, LONGEST_SIDE, Picture
 from tfds_builders.common import pictures
 
 MOST_BYTES = 10_000_000
@@ -95,7 +96,7 @@ def _read_viewing(given: Any, number: int, shown: Sequence[Picture]) -> Viewing:
             )
         if not all(_is_number(one) and 0 <= one <= most for one in values):
             raise RefusedError(
-                f"Picture {picture} of round {number} has a {name} outside of 0 to {most}."
+                f"Picture {picture} of round {number} has {name} outside of 0 to {most}."
             )
         axes.append(values)
     if len(axes[0]) != len(axes[1]):
@@ -167,9 +168,9 @@ def read_embedding_file(content: bytes, size: int, encoder_digest: str) -> Embed
         check_encoder(embedding, encoder_digest, name)
     except (ValueError, TypeError) as error:
         raise RefusedError(_sentence(error), 422) from None
-    if embedding.size != size or embedding.num_images < 1:
-        raise RefusedError(f"{name} is no embedding of this model, or of no picture.", 422)
-    return embedding
+    names = ("num_images", "encoder_digest", "has_durations")
+    given = {"vector": embedding.vector.tolist()} | {n: getattr(embedding, n) for n in names}
+    return read_embedding({"embedding": given}, size, encoder_digest)
 
 
 def read_upload(body: dict[str, Any]) -> UInt8[np.ndarray, "_height _width 3"]:
@@ -191,10 +192,12 @@ def read_upload(body: dict[str, Any]) -> UInt8[np.ndarray, "_height _width 3"]:
         image = pictures.read_content(content, "The picture", most_pixels=MOST_PIXELS, exif="turn")
     except ValueError as error:
         raise RefusedError(_sentence(error), 422) from None
-    if min(image.size) < 16:
-        raise RefusedError("The picture has fewer than 16 pixels on a side.", 422)
+    if min(image.size) < LEAST_SIDE:
+        raise RefusedError(f"The picture has fewer than {LEAST_SIDE} pixels on a side.", 422)
     return np.asarray(pictures.reduce(image, LONGEST_SIDE))
 
 
 def _sentence(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") + "."
+    """What is wrong, without the advice for files of a data set."""
+    text = re.sub(r"(: |, )(reduce it|fetch or unpack|make it anew).*", "", str(error))
+    return " ".join(text.split()).rstrip(".") + "."

@@ -132,6 +132,8 @@ def make_app(
                 response = await endpoint(request)
             except RefusedError as error:
                 response = JSONResponse({"error": str(error)}, error.status)
+                if request.url.path == "/":  # A person reads it.
+                    response = Response(str(error), error.status, media_type="text/plain")
             except ClientDisconnect:
                 response = Response(status_code=400)
             except Exception as error:
@@ -181,6 +183,7 @@ def make_app(
             ),
         ]
     )
+    app.router.redirect_slashes = False
     for status in (404, 405):
         app.add_exception_handler(status, partial(_no_such_page, status))
     return app
@@ -188,7 +191,9 @@ def make_app(
 
 def _check_source(request: Request, port: int) -> None:
     """Refuses requests to another name, as by DNS rebinding, and those of another page."""
-    hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+    # The port of HTTP is left out of a host.
+    ends = ("", ":80") if port == 80 else (f":{port}",)
+    hosts = {name + end for name in ("127.0.0.1", "localhost") for end in ends}
     if request.headers.get("host") not in hosts:
         raise RefusedError("The page answers at 127.0.0.1 alone.", 403)
     origin = request.headers.get("origin")

@@ -62,7 +62,7 @@ def serve(
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         config = uvicorn.Config(
             app,
-            log_level="error",
+            log_level="critical",  # Else, a request that stalls at the end is a traceback.
             access_log=False,
             server_header=False,
             timeout_keep_alive=30,

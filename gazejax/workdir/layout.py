@@ -157,7 +157,7 @@ def load_center_prior(
     path = workdir / CENTER_PRIOR_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; copy the workdir whole")
-    stored = _read_arrays(path)
+    stored = _read_floats(path)
     for name, size in map_sizes.items():
         shape = stored[name].shape if name in stored else None
         if shape != tuple(size):
@@ -180,7 +180,7 @@ def load_projection(workdir: Path, *, is_needed: bool = False) -> FeatureProject
         if is_needed:
             raise FileNotFoundError(f"{paths[0]} does not exist; copy the workdir whole")
         return None
-    stored = _read_arrays(path)
+    stored = _read_floats(path)
     levels = range(len(stored) // 2)
     names = [f"{name}_{i}" for name in FeatureProjection._fields for i in levels]
     if not names or set(names) != set(stored):
@@ -208,7 +208,7 @@ def load_comparison(workdir: Path, stage: str) -> TwoCovariance:
             f"{path} does not exist; copy the workdir whole, or train again with the same workdir, "
             "which writes the file"
         )
-    stored = _read_arrays(path)
+    stored = _read_floats(path)
     if set(stored) != set(TwoCovariance._fields):
         raise damaged(path, f"has the arrays {sorted(stored)}")
     return TwoCovariance(**stored)
@@ -245,8 +245,17 @@ def read_object(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Reads an `.npz` of finite floats, and compares every byte with its checksums."""
+def _read_floats(path: Path) -> dict[str, np.ndarray]:
+    """Reads an `.npz` of finite floats, see `read_arrays`."""
+    arrays = read_arrays(path)
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise damaged(path, f"has {name!r} with a NaN or infinite value, or of no floats")
+    return arrays
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads an `.npz`, every byte by its checksums; a ValueError names a damaged file."""
     content = io.BytesIO(path.read_bytes())
     try:
         with zipfile.ZipFile(content) as archive:
@@ -258,9 +267,6 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     # What the readers of the two formats raise where bytes have changed.
     except (zipfile.BadZipFile, zlib.error, struct.error, *_READ_ERRORS) as error:
         raise damaged(path, f"is no whole .npz file, {error}") from None
-    for name, array in arrays.items():
-        if array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise damaged(path, f"has {name!r} with a NaN or infinite value, or of no floats")
     return arrays
 
 

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from gazejax.cli.main import main
 from gazejax.evaluation.report_data import REPORT_DATA
 from gazejax.report.run import make_report, write_report
 from gazejax.workdir.layout import read_object
@@ -40,9 +41,11 @@ def test_names_are_shown_as_they_are(tiny_run):
     with np.load(tiny_run / REPORT_DATA) as file:
         shown = dict(file)
     shown["user_ids"] = np.array([f"<i>{name}</i>" for name in shown["user_ids"]])
-    result, text = read_object(tiny_run / "evaluation.json"), "a <b> | *c*\n\n## Details\n\nd"
-    page = make_report(tiny_run, result, text, shown)
+    result = read_object(tiny_run / "evaluation.json")
+    result["compared"]["data"] = "a <b>/*c*"
+    page = make_report(tiny_run, result, shown)
     assert "<i>" not in page
+    assert "<b>" not in page
     assert "a &lt;b&gt;" in page
 
 
@@ -51,7 +54,7 @@ def test_a_run_without_stage_2_has_no_gallery(tiny_run):
         shown = {key: values for key, values in file.items() if not key.startswith("example")}
     result = read_object(tiny_run / "evaluation.json")
     result = {key: value for key, value in result.items() if not key.startswith("saliency")}
-    page = make_report(tiny_run, result, "", shown)
+    page = make_report(tiny_run, result, shown)
     assert "Who is it?" in page
     assert "Where will they look?" not in page
 
@@ -62,6 +65,22 @@ def test_a_run_that_was_not_evaluated_is_refused(tiny_run, tmp_path):
     shutil.copy(tiny_run / "config.json", tmp_path)
     with pytest.raises(FileNotFoundError, match="json does not exist; allowed: a run after gaze"):
         write_report(tmp_path)
+
+
+def test_damaged_files_are_named_and_nothing_is_written_over(tiny_run, tmp_path, capsys):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    for name, content in ((REPORT_DATA, b"no zip"), ("evaluation.json", b"{}")):
+        before = (run / name).read_bytes()
+        (run / name).write_bytes(content)
+        with pytest.raises(ValueError, match=name):
+            write_report(run)
+        (run / name).write_bytes(before)
+    for name in ("config.json", "mine.html"):
+        (run / name).touch()
+        assert main(["report", str(run), "--out", str(run / name)]) == 1
+    assert "no earlier call of this command wrote it" in capsys.readouterr().err
+    for _ in range(2):
+        assert main(["report", str(run), "--out", str(run / "new.html")]) == 0
 
 
 @pytest.mark.parametrize("width", [1280, 390])

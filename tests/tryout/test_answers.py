@@ -140,19 +140,19 @@ def test_exported_gaze_is_in_pixels_of_the_files(shown):
         ),
         (
             {"rounds": [[{"picture": 0, "x": [1], "y": [513]}]]},
-            "Picture 0 of round 1 has a y outside of 0 to 512.",
+            "Picture 0 of round 1 has y outside of 0 to 512.",
         ),
         (
             {"rounds": [[{"picture": 0, "x": [float("nan")], "y": [1]}]]},
-            "Picture 0 of round 1 has a x outside of 0 to 512.",
+            "Picture 0 of round 1 has x outside of 0 to 512.",
         ),
         (
             {"rounds": [[{"picture": 0, "x": [10**400], "y": [1]}]]},
-            "Picture 0 of round 1 has a x outside of 0 to 512.",
+            "Picture 0 of round 1 has x outside of 0 to 512.",
         ),
         (
             {"rounds": [[{"picture": 0, "x": ["1"], "y": [1]}]]},
-            "Picture 0 of round 1 has a x outside of 0 to 512.",
+            "Picture 0 of round 1 has x outside of 0 to 512.",
         ),
         (
             {"rounds": [[{"picture": 0, "x": [1, 2], "y": [1]}]]},

@@ -207,9 +207,10 @@ def test_a_pointer_that_rests_a_resize_and_a_reload(open_page):
     wait_for_picture(page, 1)
     page.click("#stop")
     page.locator("#status").filter(has_text="The round was deleted").wait_for()
+    assert page.locator("#resume").is_hidden()
 
 
-def test_a_result_is_there_after_a_reload(open_page):
+def test_a_result_is_there_after_a_reload_and_after_a_round_that_was_stopped(open_page):
     page = open_page()
     page.click("#begin")
     look_at_round(page)
@@ -217,6 +218,13 @@ def test_a_result_is_there_after_a_reload(open_page):
     page.click("#resume")
     wait_for_result(page)
     assert page.inner_text("#basis") == "From 8 pictures of one round."
+    page.click("#again")
+    look_at_round(page)
+    page.click("#again")  # Anew: the two rounds are replaced when the new one is complete.
+    wait_for_picture(page, 1)
+    page.click("#stop")
+    page.locator("#status").filter(has_text="The round was deleted").wait_for()
+    assert page.inner_text("#basis") == "From 16 pictures of two rounds."
 
 
 def test_a_finger_moves_the_sharp_window(open_page):

@@ -60,6 +60,7 @@ function keep(changes = {}) {
 function step(id) {
   for (const one of ["intro", "look", "result"]) $(one).hidden = one !== id;
   $("load-section").hidden = id === "look";
+  $("resume").hidden = state.rounds.length === 0;
   $("method").hidden = $("credits").hidden = id === "look";
   $(`${id}-title`).focus();
   window.scrollTo(0, 0);
@@ -92,9 +93,9 @@ const pressed = (signal) => new Promise((resolve) => {
 const isStill = ({ x, y }) => x.every((one, at) => Math.hypot(one - x[0], y[at] - y[0]) < LEAST_MOVE);
 
 // One round. Returns its viewings, or null if it was stopped.
-async function runRound() {
+async function runRound(part) {
   const { about } = state;
-  const numbers = numbersOf(state.rounds.length === 0 ? "first" : "second");
+  const numbers = numbersOf(part);
   const stop = new AbortController();
   state.cancel = () => stop.abort();
   keep({ inRound: true });
@@ -146,8 +147,9 @@ async function runRound() {
 }
 
 async function begin() {
-  if (state.rounds.length >= 2) state.rounds = [];
-  const viewings = await runRound();
+  // Two rounds are replaced by a new one, when it is complete.
+  const before = state.rounds.length >= 2 ? [] : [...state.rounds];
+  const viewings = await runRound(before.length ? "second" : "first");
   if (viewings === null) {
     await leaveRound("The round was deleted.");
     return;
@@ -158,7 +160,7 @@ async function begin() {
       + `${state.about.least_pictures} are needed: please look at this round again.`);
     return;
   }
-  state.rounds.push(viewings);
+  state.rounds = [...before, viewings];
   keep();
   await showRounds();
 }
@@ -181,7 +183,6 @@ async function showRounds() {
     if (error.status >= 400 && error.status < 500) state.rounds.pop();
     keep();
     step("intro");
-    $("resume").hidden = state.rounds.length === 0;
     throw error;
   }
 }
@@ -298,7 +299,6 @@ function forget() {
   for (const id of ["plot", "traits", "place-text", "map-text", "basis", "again-text", "uncounted"]) {
     $(id).replaceChildren();
   }
-  $("resume").hidden = true;
   step("intro");
   say(state.hasUploaded
     ? "All is deleted. What the model read of your own pictures is gone when the program ends."

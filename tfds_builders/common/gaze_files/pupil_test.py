@@ -264,6 +264,7 @@ def test_recordings_that_were_joined_are_parted_by_a_condition(tmp_path: Path) -
     found, errors = read([path], Options(where=("session == 2",)))
     assert found is not None, errors
     assert found.session_ids == [["2"]]
+    assert found.t_ms is not None
     np.testing.assert_allclose(found.t_ms, [90050, 90350])
 
 
