@@ -165,23 +165,41 @@ def _recording_pool(
 def _sum_maps(
     dataset: Dataset, images: Any, spec: MapSpec, users: Int[np.ndarray, " user"]
 ) -> LeaveOneOutMaps:
-    """Sums the maps of the seen users, in chunks of images where images are lazy rows."""
-    every = np.arange(len(dataset.image_ids))
-    chunks = np.split(every, range(IMAGES_PER_CHUNK, len(every), IMAGES_PER_CHUNK))
-    gaze = jax.device_put(dataset.gaze)
-    sums = [
-        jax.device_get(_sum_maps_on(spec, gaze, chunk, users))
-        for chunk in (chunks if isinstance(images, LazyRows) else [every])
-    ]
-    return sums[0]._replace(
-        total=np.concatenate([chunk.total for chunk in sums]),
-        num_viewers=np.concatenate([chunk.num_viewers for chunk in sums]),
-    )
+    """Sums the maps of the seen users, in chunks of images where images are lazy rows.
+
+    Images with about as many viewers are summed together: most users may have seen few images.
+    """
+    lengths, gaze = np.asarray(dataset.gaze.viewing_length), jax.device_put(dataset.gaze)
+    number = np.count_nonzero(lengths[users], axis=0)
+    most = int(number.max())
+    # A power of 4: few programs to compile.
+    places = np.minimum(4 ** np.ceil(np.log2(np.maximum(number, 1)) / 2), max(most, 1)).astype(int)
+    total = np.zeros((len(number), *spec.size), np.float32)
+    per_chunk = IMAGES_PER_CHUNK if isinstance(images, LazyRows) else len(number)
+    for count in np.unique(places).tolist():
+        of_count = np.flatnonzero(places == count)
+        for chunk in np.split(of_count, range(per_chunk, len(of_count), per_chunk)):
+            viewers = _viewers(lengths[:, chunk], users, count)
+            found = _sum_maps_on(spec, gaze, chunk, users, viewers)
+            total[chunk] = jax.device_get(found.total)
+    is_member = np.isin(np.arange(len(lengths)), users)
+    return LeaveOneOutMaps(total, number.astype(np.int32), is_member)
+
+
+def _viewers(
+    lengths: Int[np.ndarray, "user image"], users: Int[np.ndarray, " member"], count: int
+) -> Int[np.ndarray, "image viewer"]:
+    """The users who saw each image, in their order, and -1 where they are fewer than `count`."""
+    has_seen = lengths[users] > 0
+    order = np.argsort(~has_seen, axis=0, kind="stable")[:count]
+    return np.where(np.take_along_axis(has_seen, order, axis=0), users[order], -1).T
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _sum_maps_on(spec: MapSpec, gaze: Gaze, images: Array, members: Array) -> LeaveOneOutMaps:
-    return sum_maps(gaze_on(gaze, images), members, spec)
+def _sum_maps_on(
+    spec: MapSpec, gaze: Gaze, images: Array, members: Array, viewers: Array
+) -> LeaveOneOutMaps:
+    return sum_maps(gaze_on(gaze, images), members, spec, viewers)
 
 
 def _as_sums(

@@ -60,7 +60,6 @@ CALIBRATION_FILE = "calibration.json"
 DATA_FILE = "data.json"
 
 RESOURCES_FILE = "resources.json"
-
 _READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError)
 
 

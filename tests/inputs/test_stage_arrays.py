@@ -14,12 +14,13 @@ from gazejax.data.loading import apply_image_overlap, make_config_splits
 from gazejax.evaluation.run import evaluate
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inference.universal import make_universal_predictor
+from gazejax.inputs.maps import MapSpec, sum_maps
 from gazejax.inputs.pairs import gather_pairs
 from gazejax.inputs.sampling import EncoderBatchSizes, indices_of_pairs, sample_encoder_batch
-from gazejax.inputs.stage_arrays import center_prior
+from gazejax.inputs.stage_arrays import _viewers, center_prior
 from gazejax.training import run
 from gazejax.training.run import train_folds
-from gazejax.types import Recordings
+from gazejax.types import Gaze, Recordings
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params, load_replacement_universal_maps
 from tests.tiny import tiny_config, train_and_evaluate
@@ -218,3 +219,24 @@ def test_the_target_is_the_group_whatever_map_the_others_are_given(data_dir, tmp
     monkeypatch.setattr(run, "train", lambda *_, **__: None)
     train_folds(config, tmp_path / "run")
     assert has_members == {"encoder": False, "universal": True}
+
+
+def test_maps_are_summed_over_the_viewers_of_each_image_alone():
+    """Image 0 was seen by nobody, 1 by one user, 2 by three; user 1 is no member."""
+    lengths = np.array([[0, 0, 1], [0, 1, 1], [0, 1, 1], [0, 0, 1]])
+    members = np.array([0, 2, 3])
+    viewers = _viewers(lengths, members, 4)
+    np.testing.assert_array_equal(viewers, [[-1, -1, -1], [2, -1, -1], [0, 2, 3]])
+    gaze = Gaze(
+        xy_frac=np.random.default_rng(0).random((6, 2), np.float32),
+        duration_ms=np.zeros(6, np.float32),
+        viewing_offset=np.cumsum(lengths).reshape(4, 3) - lengths,
+        viewing_length=lengths,
+        aspect_ratio=np.ones(3, np.float32),
+    )
+    spec = MapSpec(size=(6, 8), sigma_frac=0.1, max_fixations=1)
+    gaze = jax.tree.map(jnp.asarray, gaze)
+    of_viewers = sum_maps(gaze, jnp.asarray(members), spec, jnp.asarray(viewers))
+    every = sum_maps(gaze, jnp.asarray(members), spec)
+    np.testing.assert_allclose(of_viewers.total, every.total, atol=1e-7)
+    np.testing.assert_allclose(every.total.sum(axis=(1, 2)), [0, 1, 3], rtol=1e-5)
