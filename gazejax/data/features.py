@@ -20,7 +20,8 @@ from jaxtyping import Array, Float, Float16, UInt8
 from gazejax.models.backbone import EfficientNetLite0
 from gazejax.models.feature_projection import FeatureProjection, project_levels
 from gazejax.runtime import cache
-from gazejax.runtime.devices import in_32_bits
+from gazejax.runtime.devices import in_32_bits, map_rows
+from gazejax.runtime.progress import track
 from gazejax.types import LazyRows
 
 _IMAGES_PER_CALL = 10
@@ -37,7 +38,7 @@ def backbone_levels(
     pixels: UInt8[np.ndarray, "image height width 3"] | LazyRows,
     strides: Sequence[int],
 ) -> Levels:
-    """Runs the backbone on images, in batches, on the first device.
+    """Runs the backbone on images, in batches; more than one batch on all devices of the process.
 
     Args:
         params: parameters of `EfficientNetLite0`; see `pretrained.load_parameters`.
@@ -47,10 +48,22 @@ def backbone_levels(
     Returns:
         The levels, in half precision to save memory.
     """
-    parts = []
-    for start in range(0, len(pixels), _IMAGES_PER_CALL):
-        batch = pixels[start : start + _IMAGES_PER_CALL]
-        parts.append(jax.device_get(_run_backbone(tuple(strides), params, batch)))
+    if len(pixels) <= _IMAGES_PER_CALL:
+        levels: Levels = jax.device_get(_run_backbone(tuple(strides), params, pixels[:]))
+        return levels
+    devices = jax.local_devices()
+    parts: list[Any] = []
+    with track("features of images", len(pixels)) as show:
+        for part in map_rows(
+            _run_backbone,
+            params,
+            [pixels],
+            static=(tuple(strides),),
+            devices=devices,
+            batch_size=_IMAGES_PER_CALL * len(devices),
+        ):
+            parts.append(part)
+            show(sum(len(one[0]) for one in parts), "images")
     return [np.concatenate(of_level) for of_level in zip(*parts, strict=True)]
 
 

@@ -100,7 +100,7 @@ def my_share(rows: Array, device: Array, num_devices: int) -> Array:
 def map_rows(
     function: Callable[..., Any],
     constants: Any,
-    rows: Sequence[np.ndarray],
+    rows: Sequence[Any],
     *,
     static: tuple[Any, ...] = (),
     devices: Sequence[jax.Device],
@@ -114,7 +114,7 @@ def map_rows(
         function: (*static, constants, *rows) -> arrays with one entry per row; rows are
             independent.
         constants: arguments of all batches, such as parameters and images.
-        rows: arrays of equal length.
+        rows: arrays, or rows that are read on demand, of equal length.
         static: what the function is compiled for, such as a network; hashable.
         devices: the devices to use; devices of other processes are ignored.
         batch_size: rows in a batch; rounded up to a multiple of the devices. The last batch is
