@@ -116,7 +116,8 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         is_left, is_right = (_is_side(table[eye], side) for side in ("left", "right"))
         of_used = rows.take_names(user, is_used)
         one_eye.check(path, is_left[is_used], is_right[is_used], how.eye, of_used)
-        viewing = np.column_stack([user.codes, np.nan_to_num(codes, nan=-1.0)])
+        # Of a viewing that a condition parts, the rows that are left out say nothing.
+        viewing = np.column_stack([user.codes, np.nan_to_num(codes, nan=-1.0), is_used])
         _, group = np.unique(viewing, axis=0, return_inverse=True)
         kept = one_eye.choose(is_left, is_right, group.reshape(-1), how.eye)
         taken_eye = one_eye.in_words(kept, is_left, is_right, how.eye)
@@ -183,7 +184,8 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
         time = _numbers(opened, table, "TIMESTAMP")
     trial, taken_trial = _trial(path, table, trial_column, user, image, None)
     keys = [user.codes] if trial is None else [user.codes, trial.values]
-    starts = rows.run_starts(*keys)
+    fits = np.ones(table.num_rows, bool) & plain.rows_where_all(opened, how.where)
+    starts = rows.run_starts(*keys, fits)
     group = np.cumsum(starts) - 1
     x, y, taken_eye = _gaze_of_samples(opened, table, sides, group, how, user)
     found = Rows(
@@ -206,9 +208,9 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
         ),
         other_users=_other_users(table, person, variables),
     )
-    return samples.fixations_of_samples(
-        path, found, group, how, advice="the fixation report of Data Viewer has them"
-    )
+    found = plain.take_where(opened, found, how.where)
+    advice = "the fixation report of Data Viewer has them"
+    return samples.fixations_of_samples(path, found, group[fits], how, advice=advice)
 
 
 def _variables(opened: Opened, own: Sequence[str], pattern: re.Pattern[str]) -> list[str]:

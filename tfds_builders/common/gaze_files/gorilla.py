@@ -73,9 +73,7 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
     )
     found = rows.take(found, kinds == "prediction")
     found = found._replace(left_out=rows.unknown_kinds("type", kind, ["prediction"], _OTHER_KINDS))
-    for condition in how.where:
-        fits = plain.rows_where(opened, condition)
-        found = rows.take(found, fits[found.place - 1], f"not {condition}")
+    found = plain.take_where(opened, found, how.where)
     keys = np.zeros((table.num_rows, 3))
     keys[:, 0] = 0 if person is None else person.codes
     for number, name in enumerate(("spreadsheet_row", "screen_index"), start=1):

@@ -315,6 +315,14 @@ def rows_where_all(opened: Opened, conditions: Sequence[str]) -> np.ndarray | np
     return np.all([rows_where(opened, condition) for condition in conditions], axis=0)
 
 
+def take_where(opened: Opened, found: Rows, conditions: Sequence[str]) -> Rows:
+    """Takes the rows that all conditions hold for, see `rows_where`."""
+    for condition in conditions:
+        fits = rows_where(opened, condition)[found.place - 1]
+        found = rows.take(found, fits, f"not {condition}")
+    return found
+
+
 def rows_where(opened: Opened, condition: str) -> np.ndarray:
     """Finds the rows of a table that a condition holds for.
 

@@ -47,14 +47,14 @@ def read_daemons(opened: Opened, how: How) -> Rows:
     user, image = (rows.names_of(table[name], rows.MISSING) for name in ("VP", "Img"))
     trial = rows.numbers_of(table["trial"])
     forced = rows.numbers_of(table["forced_fix"])
+    fits = np.ones(table.num_rows, bool) & plain.rows_where_all(opened, how.where)
     _refuse(
         opened.path,
-        ~np.isin(forced.values, (0, 1)),
+        fits & ~np.isin(forced.values, (0, 1)),
         lambda row: f"forced_fix is {table['forced_fix'][row].as_py()!r}, expected 0 or 1",
     )
     if "nth" in table.column_names:
-        fits = np.ones(table.num_rows) * plain.rows_where_all(opened, how.where)
-        starts = rows.run_starts(user.codes, image.codes, trial.values, fits)
+        starts = ~fits | rows.run_starts(user.codes, image.codes, trial.values, fits)
         _check_order(opened.path, "nth", rows.numbers_of(table["nth"]), starts)
     x, y = (
         rows.numbers_of(

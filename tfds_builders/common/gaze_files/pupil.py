@@ -415,7 +415,7 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:
         before = values[first][group]
         _refuse(
             path,
-            is_on & (values != before),
+            is_read & (values != before),
             lambda row, name=name, values=values, before=before: (  # type: ignore[misc]
                 f"{name} is {float(values[row])!r}, expected {float(before[row])!r} as in the "
                 "first row of the fixation"

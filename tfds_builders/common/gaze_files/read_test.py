@@ -1375,7 +1375,15 @@ def test_a_session_of_which_no_fixation_is_left_is_named_beside_others(tmp_path:
 def test_conditions_part_what_a_file_joins(tmp_path: Path) -> None:
     """Two sessions of one person, with the same trials, fixations and numbers."""
     head = "session,VP,Img,trial,nth,x,y,fixdur,forced_fix\n"
-    lines = [f"{session},1,a.png,1,{nth},9,9,200,0\n" for session in (1, 2) for nth in (1, 2)]
+    lines = [f"{session},1,a.png,1,{nth},9,9,200,0\n" for session in (1, 2, 3) for nth in (1, 2)]
     (tmp_path / "d.csv").write_text(head + "".join(lines))
-    found = read(tmp_path / "d.csv", where=("session == 2",), format="daemons")
-    assert (found.session_ids, len(found.xy)) == ([["2"]], 2)
+    found = read(tmp_path / "d.csv", where=("session == 3",), format="daemons")
+    assert (found.session_ids, len(found.xy)) == ([["3"]], 2)
+    # The eyes of the rows that are left out say nothing of those that are read.
+    head = "session,RECORDING_SESSION_LABEL,TRIAL_INDEX,picture,EYE_USED,CURRENT_FIX_X,"
+    head += "CURRENT_FIX_Y,CURRENT_FIX_DURATION,CURRENT_FIX_START\n"
+    eyes = ((1, "LEFT", 10), (1, "RIGHT", 11), (2, "RIGHT", 250))
+    text = "".join(f"{n},P1,1,a.jpg,{eye},{x},9,200,{x}\n" for n, eye, x in eyes)
+    (tmp_path / "e.csv").write_text(head + text)
+    found = read(tmp_path / "e.csv", where=("session == 2",), image_from="{picture}")
+    assert found.xy[:, 0].tolist() == [250]

@@ -327,7 +327,8 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         ),
         cells={"t_ms": table[_START]} if _START in times else {},
     )
-    viewing = [user.codes, np.zeros(length) if image is None else image.codes]
+    # Of a viewing that a condition parts, the rows that are left out say nothing.
+    viewing = [is_used, user.codes, np.zeros(length) if image is None else image.codes]
     viewing.append(np.zeros(length) if trial is None else np.nan_to_num(trial.values, nan=-1))
     at = np.flatnonzero(is_fixation)
     found = rows.take(found, at)

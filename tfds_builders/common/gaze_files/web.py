@@ -369,21 +369,25 @@ def _session(
                 found[column] = texts
     if not found:
         return None
-    of_values = ([_text(one.get(column)) for column in found] for one in values)
+    # Of two columns, one that lacks a part of a run says no more than the other.
     run = _runs(values)[[trial.place - 1 for trial in trials]]
-    # A column that a part of a run lacks leaves the rest without a session, which is refused.
-    of_trials = np.array([" ".join(filter(None, one)) for one in zip(*found.values(), strict=True)])
-    for texts in found.values():
-        has_text = np.array([text != "" for text in texts])
-        for number in np.unique(run):
-            if not has_text[run == number].all() and has_text[run == number].any():
-                of_trials[(run == number) & ~has_text] = ""
+    whole = {column: of for column, of in found.items() if _is_whole(of, run)}
+    found = whole or found
+    of_values = ([_text(one.get(column)) for column in found] for one in values)
+    of_trials = [" ".join(filter(None, one)) for one in zip(*found.values(), strict=True)]
     return _Sessions(
         [*found],
-        of_trials.tolist(),
+        of_trials,
         [" ".join(texts) if all(texts) else "" for texts in of_values],
         next(iter(found.values())),
     )
+
+
+def _is_whole(texts: Sequence[str], run: np.ndarray) -> bool:
+    """Whether a column has a text in all trials of each run, or in none of it."""
+    has_text = np.array([text != "" for text in texts])
+    lacking = np.intersect1d(run[has_text], run[~has_text])
+    return not len(lacking)
 
 
 def _texts_of_runs(

@@ -297,6 +297,12 @@ def test_a_file_of_one_person_may_be_in_any_order_and_have_sessions(tmp_path: Pa
     parts = [one | {"session": 1} for one in trials()]
     parts[-1]["session_id"] = "i1"
     write_json(tmp_path / "s.json", [one | {"subject": "s"} for one in parts])
+    read_, errors = gaze_files.read([tmp_path / "s.json"], Options(how=HOW))
+    assert read_ is not None, errors
+    assert read_.session_ids == [["1"]]
+    for one in parts:
+        del one["session"]
+    write_json(tmp_path / "s.json", [one | {"subject": "s"} for one in parts])
     with pytest.raises(ValueError, match="session is not given, expected a name"):
         raise ValueError(gaze_files.read([tmp_path / "s.json"], Options(how=HOW))[1])
     # A session without gaze is named.
