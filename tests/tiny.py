@@ -1,5 +1,7 @@
 """Configs of tests: those in `configs/`, and tiny ones that train in seconds."""
 
+import json
+import shutil
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -16,6 +18,7 @@ __all__ = [
     "tiny_config",
     "tiny_scanpath_config",
     "train_and_evaluate",
+    "without_stage_2",
 ]
 
 ROOT = Path(__file__).parent.parent
@@ -95,3 +98,16 @@ def flatten(values: dict, prefix: str = "") -> dict:
             flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
         )
     return flat
+
+
+def without_stage_2(run: Path, to: Path) -> Path:
+    """Copies a run as if its config had asked for the encoder alone."""
+    shutil.copytree(run, to)
+    for stage in ("saliency", "universal"):
+        shutil.rmtree(to / stage)
+    resources = json.loads((to / "resources.json").read_text())
+    (to / "resources.json").write_text(json.dumps({"encoder": resources["encoder"]}))
+    stored = json.loads((to / "config.json").read_text())
+    stored["config"]["stage"] = "encoder"
+    (to / "config.json").write_text(json.dumps(stored))
+    return to

@@ -7,8 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from gazejax.config.ablations import value_at
 from gazejax.config.derived import STAGES, fold_configs
 from gazejax.config.files import base_config
+from gazejax.config.identity import changed_keys
 from gazejax.evaluation.formats import markdown_table
 from gazejax.workdir.layout import RESOURCES_FILE, load_config, read_object
 
@@ -58,12 +60,11 @@ def costs(workdir: Path) -> str:
 
 def config_changes(workdir: Path) -> str:
     """What the config of a run changes of `configs/base.py`, a Markdown table."""
-    of_base = _flat(base_config().to_dict())
-    of_run = _flat(load_config(workdir).to_dict())
+    of_base, of_run = base_config().to_dict(), load_config(workdir).to_dict()
     rows = [
-        [f"`{key}`", _text(of_run.get(key, "-")), _text(of_base.get(key, "-"))]
-        for key in sorted(of_run.keys() | of_base.keys())
-        if of_run.get(key, "-") != of_base.get(key, "-") and key != "data.data_dir"
+        [f"`{key}`", _text(value_at(of_run, key)), _text(value_at(of_base, key))]
+        for key in changed_keys(of_run, of_base)
+        if key != "data.data_dir"
     ]
     return markdown_table(["key", "this run", "configs/base.py"], rows)
 
@@ -72,16 +73,6 @@ def made_with(workdir: Path) -> Mapping[str, Any]:
     """Versions and commit of the training, as `config.json` has them."""
     found = read_object(workdir / "config.json")
     return {key: found.get(key) for key in ("versions", "commit")}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def _text(value: Any) -> str:

@@ -23,7 +23,7 @@ _MOST_PLACES = 5000
 
 
 class RefusedError(ValueError):
-    """What the page is told in place of an answer.
+    """What the page shows in place of an answer.
 
     Attributes:
         status: of HTTP.

@@ -1,9 +1,9 @@
 """What a person looks at more and less than others, in plain words and with an uncertainty.
 
-A trait is told if the interval that holds it with a probability of 80 % does not contain the middle
+A trait is said if the interval that holds it with a probability of 80 % does not contain the middle
 of the population. If it does, and the trait can be predicted well (a correlation of at least 0.5
-with people whom the model had not seen), the person is about as others. Else, it cannot be told;
-nor can any trait with a correlation below 0.3.
+with people whom the model had not seen), the person is about as others. Else, and always with a
+correlation below 0.3, the trait is not known.
 """
 
 import math
@@ -116,7 +116,7 @@ def estimate(
     elif verdict == "alike":
         sentence = "About as most others."
     else:
-        sentence = "Cannot be told."
+        sentence = "Not known."
     return Estimate(name, title, share, low, high, correlation, verdict, sentence)
 
 

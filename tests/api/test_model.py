@@ -17,6 +17,7 @@ from PIL import Image
 import gazejax
 from gazejax.inference import networks
 from gazejax.runtime.devices import without_x64
+from tests.tiny import without_stage_2
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
 FIXATIONS = np.array([[10.5, 40.0], [69.9, 0.0], [35.0, 25.0]])
@@ -144,14 +145,7 @@ def test_many_maps_are_those_of_single_calls(model):
 
 
 def test_a_run_of_stage_1_alone_embeds(tiny_run, tmp_path, model):
-    run = shutil.copytree(tiny_run, tmp_path / "run")
-    for stage in ("saliency", "universal"):
-        shutil.rmtree(run / stage)
-    resources = json.loads((run / "resources.json").read_text())
-    (run / "resources.json").write_text(json.dumps({"encoder": resources["encoder"]}))
-    stored = json.loads((run / "config.json").read_text())
-    stored["config"]["stage"] = "encoder"
-    (run / "config.json").write_text(json.dumps(stored))
+    run = without_stage_2(tiny_run, tmp_path / "run")
     alone = gazejax.load(run)
     embedding = alone.embed([IMAGE], [FIXATIONS])
     assert embedding.encoder_digest == model.encoder_digest

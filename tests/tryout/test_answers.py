@@ -81,9 +81,9 @@ def _leaves(value):
         (2.0, 0.1, 0.8, "more", "Your gaze moves in longer steps than at least 9 in 10 others."),
         (-1.0, 0.5, 0.4, "less", "Your gaze moves in shorter steps than at least 6 in 10 others."),
         (0.1, 0.5, 0.6, "alike", "About as most others."),
-        (0.1, 0.5, 0.4, "unknown", "Cannot be told."),
-        (2.0, 0.1, 0.2, "unknown", "Cannot be told."),
-        (2.0, 0.1, None, "unknown", "Cannot be told."),
+        (0.1, 0.5, 0.4, "unknown", "Not known."),
+        (2.0, 0.1, 0.2, "unknown", "Not known."),
+        (2.0, 0.1, None, "unknown", "Not known."),
     ],
 )
 def test_a_trait_is_told_only_where_it_can_be(value, residual, correlation, verdict, sentence):

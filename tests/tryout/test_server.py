@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import io
-import json
 import re
 import shutil
 import socket
@@ -22,7 +21,7 @@ from gazejax import Embedding
 from gazejax.cli.main import main
 from gazejax.tryout import server
 from gazejax.tryout.pictures import shipped_pictures
-from tests.tiny import ROOT
+from tests.tiny import ROOT, without_stage_2
 
 TOKEN = "a-token"
 
@@ -308,14 +307,7 @@ def test_exported_gaze_is_checked_and_built_as_any_other(mouse, tmp_path, capsys
 
 
 def test_a_model_without_stage_2_embeds_and_says_so(tiny_run, tmp_path):
-    run = shutil.copytree(tiny_run, tmp_path / "run")
-    for stage in ("saliency", "universal"):
-        shutil.rmtree(run / stage)
-    resources = json.loads((run / "resources.json").read_text())
-    (run / "resources.json").write_text(json.dumps({"encoder": resources["encoder"]}))
-    stored = json.loads((run / "config.json").read_text())
-    stored["config"]["stage"] = "encoder"
-    (run / "config.json").write_text(json.dumps(stored))
+    run = without_stage_2(tiny_run, tmp_path / "run")
     with client_of(run) as client:
         about = client.get("/api/about").json()
         assert (about["has_maps"], about["is_measured"], about["model"]) == (False, False, "run")

@@ -73,7 +73,7 @@ function drawTraits(answer) {
   const made = told.map(traitRow);
   if (untold.length) {
     const names = untold.map((one) => one.title.toLowerCase()).join(", ");
-    made.push(element("p", `Cannot be told from these pictures: ${names}.`, "untold"));
+    made.push(element("p", `Not known from these pictures: ${names}.`, "untold"));
   }
   $("traits").replaceChildren(...made);
 }

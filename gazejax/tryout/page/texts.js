@@ -44,7 +44,7 @@ function rule(about) {
     "The band is the range in which the trait lies with a probability of 80 %, as the share of people who have "
       + "less of it; the dot is the best estimate. A trait is told if the band does not contain the middle. If it "
       + "does, and the model predicts the trait well (a correlation of at least .5 with people whom it had not "
-      + "seen), you are about as most others. Else, and always below a correlation of .3, it cannot be told.",
+      + "seen), you are about as most others. Else, and always below a correlation of .3, it is not known.",
     about.is_measured ? `Of ${about.num_unseen} people who were not in the training, the band held the trait for `
       + "78 to 85 %." : "The width of the band is the standard deviation of people times the root of 1 - r², of "
       + "people with more pictures than you: it is wider than this in truth.",
