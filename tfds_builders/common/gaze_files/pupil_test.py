@@ -255,6 +255,18 @@ def test_a_fixation_on_a_surface_is_the_median_of_its_frames(
     }
 
 
+def test_recordings_of_one_name_in_two_folders_are_not_one_person(tmp_path: Path) -> None:
+    for person, image in (("ann", "a.jpg"), ("bo", "c.jpg")):
+        folder = tmp_path / person / "2026_01_01" / "000" / "exports" / "000" / "surfaces"
+        folder.mkdir(parents=True)
+        write(folder / f"fixations_on_surface_{image}.csv", SURFACE)
+    with pytest.raises(ValueError, match="would be of one user '2026_01_01/000', expected names"):
+        read([tmp_path], Options())
+    found, errors = read([tmp_path], Options(user_from="([^/]+)/2026_01_01/000"))
+    assert found is not None, errors
+    assert found.user_ids == ["ann", "bo"]
+
+
 def test_recordings_that_were_joined_are_parted_by_a_condition(tmp_path: Path) -> None:
     head, *lines = SURFACE.splitlines()
     again = [line.replace(",70.", ",90.") for line in lines]

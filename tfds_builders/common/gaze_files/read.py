@@ -188,9 +188,19 @@ def _note_hidden_rows(opened: Sequence[Opened]) -> list[str]:
 
 
 def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:
-    """Checks that files of one name in several folders do not give one person."""
+    """Checks that files, or folders, of one name in several folders do not give one person."""
     known: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for path, part in parts:
+        if "person from the folder" in part.taken and part.user and part.user.names:
+            user = part.user.names[0]
+            own = [one for one in path.absolute().parents if one.as_posix().endswith(f"/{user}")]
+            if own and folders.setdefault(user, own[0]) != own[0]:
+                raise ValueError(
+                    f"{folders[user]} and {own[0]} would be of one user {user!r}, expected names "
+                    "that differ: --user-from takes the user out of the path, such as "
+                    f"'([^/]+)/{user}' for the folder above"
+                )
         name = rows.stem(path)
         # A session that a column says is of whom the name of the file says.
         is_of_file = "from the name of the file" in part.taken
