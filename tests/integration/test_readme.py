@@ -138,7 +138,7 @@ def test_the_readme_is_short_and_soon_shows_the_api():
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 170
     assert any("gazejax.load(" in line for line in lines[:60])
-    assert sum(line.startswith("![") for line in lines) == 2
+    assert sum(line.startswith("![") for line in lines) == 3
     table = [line for line in lines if re.match(r"\| (ROC-AUC|IG)", line)]
     assert len(table) <= 10
 
