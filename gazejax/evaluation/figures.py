@@ -67,11 +67,11 @@ def plot_evaluation(
     )
     if not examples:
         return
-    save(plots.draw_user_bars(**bars_of_users(result)), "own_minus_swapped")
+    save(plots.draw_user_bars(**_bars_of_users(result)), "own_minus_swapped")
     save(plots.draw_map_grid(rows=[_map_row(one, dataset) for one in _few(examples)]), "maps")
 
 
-def bars_of_users(result: Mapping[str, Any]) -> dict[str, Any]:
+def _bars_of_users(result: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `plots.draw_user_bars`: information gain of own over swapped, at the last n."""
     size = list(next(iter(result["saliency_users"].values())))[-1]
     return {

@@ -132,7 +132,8 @@ def map_rows(
     constants = jax.device_put(constants, replicated(devices))
     for start in range(0, num_rows, size):
         index = np.minimum(np.arange(start, start + size), num_rows - 1)
-        batch = [row[index].reshape(len(devices), per_device, *row.shape[1:]) for row in rows]
+        taken = [row[index] for row in rows]
+        batch = [one.reshape(len(devices), per_device, *one.shape[1:]) for one in taken]
         result = jax.device_get(step(constants, *batch))
         keep = min(size, num_rows - start)
         yield jax.tree.map(lambda value: value.reshape(size, *value.shape[2:])[:keep], result)  # noqa: B023

@@ -3,15 +3,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from gazejax.runtime.devices import in_32_bits, map_rows, without_x64
+from gazejax.types import LazyRows
 
 
 def test_map_rows_does_not_depend_on_batches_or_devices():
     rows = np.arange(11.0, dtype=np.float32)
-    for num_devices, batch_size in ((1, 4), (2, 4), (4, 100), (3, 1)):
+    read = LazyRows(rows.__getitem__, len(rows))
+    for num_devices, batch_size, given in (
+        (1, 4, rows),
+        (2, 4, read),
+        (4, 100, rows),
+        (3, 1, read),
+    ):
         batches = map_rows(
             lambda constants, row: row * constants,
             np.float32(2.0),
-            (rows,),
+            (given,),
             devices=jax.local_devices()[:num_devices],
             batch_size=batch_size,
         )
