@@ -235,7 +235,7 @@ def test_an_output_is_replaced_whole_or_stays(tiny_run, pictures, monkeypatch, c
             f"predict RUN --image a.png --embedding ann.npz {output}"
             for output in ("--out m.npy", "--out m.npz", "--out m.png", "--overlay o.png")
         ]
-        + ["data check gaze.csv --images . --picture c.png"]
+        + ["data check gaze.csv --images . --page c.html"]
     )
     (pictures / "link.npz").symlink_to("ann.npz")
     commands = [[word.replace("RUN", str(tiny_run)) for word in one.split()] for one in commands]
@@ -402,11 +402,16 @@ def test_an_encoder_of_durations_asks_the_table_for_them(tiny_scanpath_run, pict
 
 
 @pytest.mark.usefixtures("without_plots")
-def test_evaluate_prints_the_tables(tiny_run, capsys):
+def test_evaluate_prints_a_few_lines_and_writes_the_tables(tiny_run, capsys):
     assert main(["evaluate", str(tiny_run)]) == 0
     out = capsys.readouterr().out
-    assert "| unseen: **encoder** |" in out
-    assert "| network, another user's embedding |" in out
+    assert "\nROC-AUC, n = " in out
+    assert "\nIG, own minus another's, n = " in out
+    assert f"report: {tiny_run / 'report.html'}" in out
+    assert len(out.splitlines()) <= 10
+    text = (tiny_run / "evaluation.md").read_text()
+    assert "| unseen: **encoder** |" in text
+    assert "| network, another user's embedding |" in text
 
 
 def test_checkpoints_are_listed_and_a_damaged_one_fails(tiny_run, tmp_path, capsys):

@@ -111,7 +111,8 @@ def test_costs_are_noted_and_add_up(tiny_run, tmp_path):
         json.dumps({"encoder": {"seconds": 1.0, "peak_memory_bytes": 1e15}})
     )
     write_resources(tmp_path, "encoder", seconds=3.0)
-    assert read_resources(tmp_path) == {"encoder": {"seconds": 3.0, "peak_memory_bytes": 1e15}}
+    noted = {"seconds": 3.0, "peak_memory_bytes": 1e15, "devices": "4 x cpu"}
+    assert read_resources(tmp_path) == {"encoder": noted}
 
 
 def test_differences_are_those_of_the_figures(result):
