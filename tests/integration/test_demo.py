@@ -59,7 +59,7 @@ def demo(tmp_path_factory) -> Path:
         command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "| **network, own embedding** |" in done.stdout
+    assert "IG, own minus another's, n = 10" in done.stdout
     return folder / "run"
 
 
