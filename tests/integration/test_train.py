@@ -103,7 +103,7 @@ def test_a_table_of_the_user_trains_and_evaluates(data_dir, tmp_path):
         ]
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "Users (3 seen, 2 unseen)" in done.stdout
+    assert "mine, 4 test images, 95 % intervals:" in done.stdout
     assert (workdir / "evaluation.json").is_file()
 
 
