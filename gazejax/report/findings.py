@@ -10,6 +10,9 @@ from gazejax.evaluation.session_texts import ACROSS, SESSIONS, not_shown
 # The number of images that the first lines are about, or the nearest one below it.
 _SIZE = 10
 
+# Of metrics on a console, which has ten lines in all.
+_MOST_LINES = 5
+
 # Data sets without people.
 GENERATED = "synthetic_gaze/"
 
@@ -28,11 +31,13 @@ class Findings(NamedTuple):
         figures: label, value with its interval, and what it means, of the main metrics.
         found: sentences on what the intervals show.
         not_found: sentences on what they do not show.
+        limits: sentences on what no interval of the run can show.
     """
 
     figures: list[tuple[str, str, str]]
     found: list[str]
     not_found: list[str]
+    limits: list[str]
 
 
 def find(result: Mapping[str, Any]) -> Findings:
@@ -41,7 +46,7 @@ def find(result: Mapping[str, Any]) -> Findings:
     Args:
         result: content of `evaluation.json`.
     """
-    findings = Findings([], [], [])
+    findings = Findings([], [], [], [])
     compared = result["compared"]
     kind = compared.get("sessions")
     of_encoder = {
@@ -54,10 +59,10 @@ def find(result: Mapping[str, Any]) -> Findings:
     for table in ("saliency" + ACROSS, "saliency"):
         if table in result:
             _of_stage_2(findings, result, table, _where(table, kind))
-    findings.not_found.append(SESSIONS[kind] + not_shown(of_encoder, compared))
+    findings.limits.append(SESSIONS[kind] + not_shown(of_encoder, compared))
     if compared["data"].startswith(GENERATED):
-        findings.not_found.append("Gaze and pictures are generated: nothing here is of people.")
-    findings.not_found.append(
+        findings.limits.append("Gaze and pictures are generated: nothing here is of people.")
+    findings.limits.append(
         "All values are means over users. They decide nothing about a single person."
     )
     return findings
@@ -71,9 +76,11 @@ def summarize(result: Mapping[str, Any]) -> str:
     """
     compared, findings = result["compared"], find(result)
     width = max(len(label) for label, *_ in findings.figures)
-    lines = [f"{label:<{width}}  {value}" for label, value, _ in findings.figures]
+    lines = [f"{label:<{width}}  {value}" for label, value, _ in findings.figures[:_MOST_LINES]]
+    if number := len(findings.not_found):
+        lines.append(f"{number} comparison{'s' if number > 1 else ''} not shown: see the report")
     head = f"{compared['data']}, {compared['test_images']} test images, 95 % intervals:"
-    return "\n".join([head, *lines, *findings.not_found[:-1]])
+    return "\n".join([head, *lines, *findings.limits[:1]])
 
 
 def headline_size(sizes: Mapping[str, Any]) -> str:

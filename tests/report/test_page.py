@@ -59,6 +59,24 @@ def test_a_run_without_stage_2_has_no_gallery(tiny_run):
     assert "Where will they look?" not in page
 
 
+@pytest.mark.slow
+def test_a_run_of_835_users_is_shown_with_all_of_them(tiny_run):
+    generator, number = np.random.default_rng(0), 835
+    with np.load(tiny_run / REPORT_DATA) as file:
+        shown = dict(file)
+    shown |= {
+        "user_ids": np.array([f"user {user}" for user in range(number)]),
+        "is_seen": np.arange(number) < 700,
+        "sample": generator.normal(size=(4 * number, 8)).astype(np.float32),
+        "sample_user": np.tile(np.arange(number), 4),
+        "nearest": generator.integers(0, number, (number, 3)),
+        "traits": generator.normal(size=(number, len(shown["trait_names"]))).astype(np.float32),
+    }
+    page = make_report(tiny_run, read_object(tiny_run / "evaluation.json"), shown)
+    assert page.count("<title>user ") == 2 * number  # The points and the mean of each.
+    assert len(page) < 5e6
+
+
 def test_a_run_that_was_not_evaluated_is_refused(tiny_run, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"config.json does not exist"):
         write_report(tmp_path)

@@ -97,7 +97,7 @@ def test_what_the_intervals_leave_open_is_not_found():
         "IG, own minus another's within a session, n = 5",
         "IG, own minus mean within a session, n = 5",
     ]
-    said, left_open = " ".join(found.found), " ".join(found.not_found)
+    said, left_open = " ".join(found.found), " ".join(found.not_found + found.limits)
     assert "Unseen users are recognized better than by chance within a session: ROC-AUC" in said
     assert "residual map" in said
     assert "fixation statistics" in left_open
