@@ -262,9 +262,10 @@ def test_recordings_of_one_name_in_two_folders_are_not_one_person(tmp_path: Path
         write(folder / f"fixations_on_surface_{image}.csv", SURFACE)
     with pytest.raises(ValueError, match="would be of one user '2026_01_01/000', expected names"):
         read([tmp_path], Options())
-    found, errors = read([tmp_path], Options(user_from="([^/]+)/2026_01_01/000"))
-    assert found is not None, errors
-    assert found.user_ids == ["ann", "bo"]
+    for pattern in ("([^/]+)/2026_01_01/000", "^([^/]+)/"):
+        found, errors = read([tmp_path], Options(user_from=pattern))
+        assert found is not None, errors
+        assert found.user_ids == ["ann", "bo"]
 
 
 def test_recordings_that_were_joined_are_parted_by_a_condition(tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def name_user(
         if found.user is None:
             return found._replace(user=rows.one_name(rows.stem(one.path), len(found.place))), None
         return found, None
-    names = None if found.user is None else rows.only_used(found.user)
+    # A name that is made of the path says less than the path.
+    is_of_path = found.user is None or "person from the folder" in found.taken
+    names = None if is_of_path or found.user is None else rows.only_used(found.user)
     is_in_path = names is None or len(names.names) < 2
     instead = ""
     if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
