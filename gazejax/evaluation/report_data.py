@@ -115,8 +115,8 @@ def pack_examples(examples: Sequence[Mapping[str, Any]], dataset: Dataset) -> di
         Empty without examples. `example_user`, `example_image` [example], index into
         `example_image_ids`; `example_maps` [example, map, height, width], uint8, the square root of
         each map as a share of its highest value: universal, own, mean, truth;
-        `example_difference`, int8, density of own minus mean as a share of
-        `example_difference_scale`; `example_cc` [example, 2], CC of own and mean with the truth;
+        `example_difference`, int8, density of own minus mean as a share of the 99.8 %
+        quantile of its size; `example_cc` [example, 2], CC of own and mean with the truth;
         `example_xy_frac` and `example_num_fixations`; and `picture_<number>` of each image.
     """
     if not examples:
@@ -132,7 +132,6 @@ def pack_examples(examples: Sequence[Mapping[str, Any]], dataset: Dataset) -> di
         "example_image_ids": np.array([dataset.image_ids[image] for image in images], str),
         "example_maps": np.stack([[_as_bytes(one) for one in of] for of in maps]),
         "example_difference": np.round(np.clip(differences / scale, -1, 1) * 127).astype(np.int8),
-        "example_difference_scale": np.array(scale),
         "example_cc": np.array([[_cc(of[1], of[3]), _cc(of[2], of[3])] for of in maps]),
         "example_xy_frac": np.concatenate(fixations).astype(np.float32),
         "example_num_fixations": np.array([len(one) for one in fixations]),

@@ -83,7 +83,7 @@ def summarize(result: Mapping[str, Any]) -> str:
     return "\n".join([head, *lines, *findings.limits[:1]])
 
 
-def headline_size(sizes: Mapping[str, Any]) -> str:
+def _headline_size(sizes: Mapping[str, Any]) -> str:
     """The number of images, as text, that the first lines are about."""
     numbers = sorted(map(int, sizes))
     return str(max((n for n in numbers if n <= _SIZE), default=numbers[0]))
@@ -98,7 +98,7 @@ def _where(table: str, kind: str | None) -> str:
 def _of_stage_1(findings: Findings, result: Mapping[str, Any], table: str, where: str) -> None:
     group = "unseen" if "unseen" in result[table] else "seen"
     rows = result[table][group]["encoder"]
-    size = headline_size(rows)
+    size = _headline_size(rows)
     row = rows[size]
     value = format_value(row, "roc_auc")
     users = f"{row['num_users']} {group} users"
@@ -144,7 +144,7 @@ def _gallery(result: Mapping[str, Any], table: str, group: str, size: str) -> st
 def _of_stage_2(findings: Findings, result: Mapping[str, Any], table: str, where: str) -> None:
     of_groups = result[f"{table}_differences"]
     group = "unseen" if "unseen" in of_groups else "seen"
-    size = headline_size(of_groups[group])
+    size = _headline_size(of_groups[group])
     differences = of_groups[group][size]
     for other, map_ in _MAPS.items():
         row = differences.get(f"own_minus_{other}")

@@ -110,8 +110,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         other_users=_other_users(table, person, variables),
     )
     codes = np.zeros(length) if trial is None else trial.values
-    is_used = np.ones(length, bool)
-    is_used &= plain.rows_where_all(opened, how.where)
+    is_used = plain.rows_where_all(opened, how.where, length)
     if eye is not None:
         is_left, is_right = (_is_side(table[eye], side) for side in ("left", "right"))
         of_used = rows.take_names(user, is_used)
@@ -184,7 +183,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
         time = _numbers(opened, table, "TIMESTAMP")
     trial, taken_trial = _trial(path, table, trial_column, user, image, None)
     keys = [user.codes] if trial is None else [user.codes, trial.values]
-    fits = np.ones(table.num_rows, bool) & plain.rows_where_all(opened, how.where)
+    fits = plain.rows_where_all(opened, how.where, table.num_rows)
     starts = rows.run_starts(*keys, fits)
     group = np.cumsum(starts) - 1
     x, y, taken_eye = _gaze_of_samples(opened, table, sides, group, how, user)

@@ -93,7 +93,7 @@ def read_gorilla(opened: Opened, how: How) -> Rows:
         names = np.char.lower(np.array([str(name) for name in table["zone_name"].to_pylist()]))
         zone_rows = np.flatnonzero((kinds == "zone") & ~np.isin(names, _FRAMES))
         # Sessions in one file may share screens; a condition on samples is no one on zones.
-        fits = np.ones(table.num_rows, bool) & plain.rows_where_all(opened, how.where)
+        fits = plain.rows_where_all(opened, how.where, table.num_rows)
         fits = fits[zone_rows]
         has_fitting = np.bincount(group[zone_rows], fits, minlength=group.max(initial=0) + 1) > 0
         zone_rows = zone_rows[fits | ~has_fitting[group[zone_rows]]]

@@ -310,9 +310,12 @@ def split_condition(condition: str) -> tuple[str, str, str]:
     return name.strip(), match[4], match[5]
 
 
-def rows_where_all(opened: Opened, conditions: Sequence[str]) -> np.ndarray | np.bool:
-    """Finds the rows that all conditions hold for, see `rows_where`; True without any."""
-    return np.all([rows_where(opened, condition) for condition in conditions], axis=0)
+def rows_where_all(opened: Opened, conditions: Sequence[str], length: int) -> np.ndarray:
+    """Returns bool [length]: the rows that all conditions hold for, see `rows_where`."""
+    fits = np.ones(length, bool)
+    for condition in conditions:
+        fits = fits & rows_where(opened, condition)
+    return fits
 
 
 def take_where(opened: Opened, found: Rows, conditions: Sequence[str]) -> Rows:

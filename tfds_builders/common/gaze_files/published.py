@@ -47,7 +47,7 @@ def read_daemons(opened: Opened, how: How) -> Rows:
     user, image = (rows.names_of(table[name], rows.MISSING) for name in ("VP", "Img"))
     trial = rows.numbers_of(table["trial"])
     forced = rows.numbers_of(table["forced_fix"])
-    fits = np.ones(table.num_rows, bool) & plain.rows_where_all(opened, how.where)
+    fits = plain.rows_where_all(opened, how.where, table.num_rows)
     _refuse(
         opened.path,
         fits & ~np.isin(forced.values, (0, 1)),

@@ -378,7 +378,7 @@ def read_pupil_core(opened: Opened, how: How) -> Rows:
     _refuse(path, fixation < 0, lambda _: f"{number} is empty, expected a number")
     # Each person has fixations of the same numbers, and so have recordings that a condition parts.
     user = people.names_of_people(table, person, _recording(path))
-    fits = np.ones(table.num_rows, bool) & plain.rows_where_all(opened, how.where)
+    fits = plain.rows_where_all(opened, how.where, table.num_rows)
     keys = np.column_stack([user.codes, fits, fixation])
     _, fixation = np.unique(keys, axis=0, return_inverse=True)
     fixation = fixation.reshape(-1)

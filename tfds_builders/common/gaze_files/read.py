@@ -278,7 +278,8 @@ def _read_file(
     if name == PLAIN:
         found = plain.read_plain(one, plain_of(options), options.where)
     else:
-        fits = plain.rows_where_all(one, options.where)
+        # Without a condition, one value stands for all rows: their number is not known yet.
+        fits = plain.rows_where_all(one, options.where, 1)
         if fits.size and not fits.any():
             # Some formats refuse a file of which they find no row.
             conditions = " and ".join(options.where)
@@ -334,14 +335,14 @@ def _read_file(
     return found._replace(cells={}), errors, origin
 
 
-def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray | np.bool) -> Rows:
+def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray) -> Rows:
     """Takes a column `session` of a tracker's file, which people add, where it says no session.
 
     Args:
         found: the rows that are read.
         one: the file.
         format_: the name of its format.
-        fits: bool [rows of the file], those that fulfil the conditions.
+        fits: bool [rows of the file] or [1], those that fulfil the conditions.
 
     Raises:
         ValueError: a user of the file has several sessions, whose rows the format does not keep

@@ -66,7 +66,7 @@ def read_coco_json(opened: Opened, how: How) -> Rows:
     keys = ("X", "Y", "T") if has_durations else ("X", "Y")
     for number, one in enumerate(scanpaths, start=1):
         _check_scanpath(one, keys, f"{path} object {number}")
-    fits = _fits(opened, how, len(scanpaths))
+    fits = plain.rows_where_all(opened, how.where, len(scanpaths))
     trials = _trials(str(path), scanpaths, fits)
     lengths = np.array([len(one["X"]) for one in scanpaths], np.int64)
     num_empty = int((lengths[fits] == 0).sum())
@@ -184,13 +184,6 @@ def _number(value: Any) -> float:
         return np.nan
 
 
-def _fits(opened: Opened, how: How, length: int) -> np.ndarray:
-    """Returns bool [length]: whether a row fulfils all conditions."""
-    fits = np.ones(length, bool)
-    fits &= plain.rows_where_all(opened, how.where)
-    return fits
-
-
 def recognise_pymovements(opened: Opened) -> Role:
     """Recognises a table of events by its columns."""
     return "fixations" if set(_EVENT_COLUMNS) <= set(opened.columns) else ""
@@ -209,7 +202,7 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     texts = {name for name in table.column_names if not name.startswith("location")}
     containers.check_flat(path, table, texts)
     table = plain.with_one_mark(opened, table, _NUMBER_COLUMNS, how.where)
-    fits = _fits(opened, how, table.num_rows)
+    fits = plain.rows_where_all(opened, how.where, table.num_rows)
     name = rows.names_of(table["name"])
     is_fixation = np.isin(name.codes, [n for n, one in enumerate(name.names) if _is_fixation(one)])
     if not is_fixation.any():

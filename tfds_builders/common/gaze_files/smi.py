@@ -275,8 +275,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
     rows.check_kinds(path, "Category", categories, list(positions), _OTHER_CATEGORIES)
     category = np.array([*categories.names, ""])[categories.codes]
     length = table.num_rows
-    is_used = np.ones(length, bool)
-    is_used &= plain.rows_where_all(opened, how.where)
+    is_used = plain.rows_where_all(opened, how.where, length)
     x, y = rows.exact(np.full(length, np.nan)), rows.exact(np.full(length, np.nan))
     is_fixation = np.zeros(length, bool)
     for kind, name in positions.items():

@@ -156,8 +156,7 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
     """
     kinds = rows.names_of(table[columns.kind])
     rows.check_kinds(opened.path, columns.kind, kinds, ["Fixation"], _OTHER_KINDS)
-    is_used = np.ones(table.num_rows, bool)
-    is_used &= plain.rows_where_all(opened, how.where)
+    is_used = plain.rows_where_all(opened, how.where, table.num_rows)
     unknown = rows.unknown_kinds(columns.kind, kinds, ["Fixation"], _OTHER_KINDS, is_used)
     row = np.flatnonzero(is_used & _is_named(kinds, "Fixation"))
     index = numbers_at(opened, table, columns.number, row).values

@@ -196,7 +196,7 @@ def _rows_of_samples(
         named = [table[name] for name in validity or (place["x"],)]
         given = [rows.names_of(column).codes >= 0 for column in named]
         is_sample = np.any(given, axis=0)
-    is_sample &= plain.rows_where_all(opened, how.where)
+    is_sample &= plain.rows_where_all(opened, how.where, table.num_rows)
     return np.flatnonzero(is_sample)
 
 

@@ -91,8 +91,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     samples.check_detection(path, how, advice=_ADVICE)
     values = _read_trials(opened)
     left_out: dict[str, int] = {}
-    fits = np.ones(len(values), bool)
-    fits &= plain.rows_where_all(opened, how.where)
+    fits = plain.rows_where_all(opened, how.where, len(values))
     kind = "object" if opened.suffix == ".json" else "row"
     trials = []
     for number, one in enumerate(values, start=1):
