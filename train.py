@@ -5,7 +5,7 @@ The same as `gazejax train`, from a checkout.
 
 import sys
 
-from gazejax.cli.main import main
+from gazejax.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main(["train", *sys.argv[1:]]))

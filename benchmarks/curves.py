@@ -4,6 +4,10 @@ Each point runs in its own process, so that its peak memory can be measured. The
 data set, builds the stage of configs/osie_maps.py and trains some steps. `--plot` plots the curves.
 """
 
+import before_pyarrow  # noqa: F401
+
+# isort: split
+
 import argparse
 import json
 import math
@@ -55,11 +59,9 @@ CURVES: dict[str, list[dict[str, Any]]] = {
 
 def run_point(point: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Trains one point of a curve, in this process."""
-    from gazejax.config.derived import input_sizes
-    from gazejax.runtime.allocator import keep_freed_memory
-
-    keep_freed_memory()
     import jax
+
+    from gazejax.config.derived import input_sizes
 
     jax.config.update("jax_num_cpu_devices", point["devices"])
     import generated

@@ -14,6 +14,10 @@ of the other side per user and image. If a data set is embedded again, its featu
 `features known`.
 """
 
+import before_pyarrow  # noqa: F401
+
+# isort: split
+
 import argparse
 import json
 import sys
@@ -52,7 +56,6 @@ from gazejax.inference.networks import encoder_network
 from gazejax.inputs.maps import MapSpec, scanpath_maps
 from gazejax.inputs.pairs import make_pairs
 from gazejax.models.scanpath_encoder import preference_vector
-from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.training.devices import configure_host_devices
 from gazejax.types import viewing_scanpaths
 
@@ -135,7 +138,6 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
 
     about = machine()
-    keep_freed_memory()
     configure_host_devices(batch_divisor(osie_paper.get_config()))
     peer = None
     if options.peer:

@@ -7,6 +7,10 @@
 * The time to the first step, with an empty and with a filled compilation cache, in new processes.
 """
 
+import before_pyarrow  # noqa: F401
+
+# isort: split
+
 import argparse
 import functools
 import json
@@ -41,7 +45,6 @@ import networks
 
 from gazejax.config.derived import batch_divisor
 from gazejax.configs import osie_maps
-from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import configure_host_devices
 from gazejax.training.loop import TrainingOptions, train
@@ -180,7 +183,6 @@ def measure_save(ours: networks.Ours, rounds: int, num_steps: int) -> dict[str, 
 
 def first_step(name: str, started: float) -> None:
     """In a new process: prints the seconds of the first step, and from the start to its end."""
-    keep_freed_memory()
     config = make_config(is_small=False)
     configure_host_devices(batch_divisor(config))
     ours = make_side(config)
@@ -231,7 +233,6 @@ def main(arguments: list[str]) -> None:
         return first_step(options.first_step[0], float(options.first_step[1]))
 
     about = machine()
-    keep_freed_memory()
     configure_host_devices(batch_divisor(make_config(is_small=False)))
     ours, small = (make_side(make_config(is_small=is_small)) for is_small in (False, True))
     host = measure_host(ours, small, options.rounds)

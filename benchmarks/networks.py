@@ -13,6 +13,10 @@ networks are the same, by the loss and the norm of the gradient of one batch fro
 parameters. Compilation is not timed. Without `--peer` only our side runs.
 """
 
+import before_pyarrow  # noqa: F401
+
+# isort: split
+
 import argparse
 import functools
 import json
@@ -55,7 +59,6 @@ from gazejax.inference.networks import Network
 from gazejax.inference.stage_inputs import both_stage_inputs
 from gazejax.inputs.maps import MapSpec, to_relative_density
 from gazejax.inputs.pairs import gather_pairs
-from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import choose_devices, configure_host_devices
 from gazejax.training.run import make_stage
@@ -480,7 +483,6 @@ def main(arguments: list[str]) -> None:
     config.split.test_rule = "hash"
     if options.image_size:
         config.encoder.image_size = config.saliency.image_size = tuple(options.image_size)
-    keep_freed_memory()
     configure_host_devices(batch_divisor(config))
     ours = Ours(
         config,

@@ -11,6 +11,10 @@ the prepared data set to the embeddings, including reading, ImageNet features an
 protocol of the evaluation then scores the embeddings of both sides.
 """
 
+import before_pyarrow  # noqa: F401
+
+# isort: split
+
 import argparse
 import json
 import sys
@@ -37,7 +41,6 @@ from gazejax.inference.embed import embed_viewings
 from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.inputs.maps import to_relative_density
 from gazejax.metrics import verification
-from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import choose_devices, configure_host_devices
 from gazejax.training.run import make_stage
@@ -169,7 +172,6 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
 
     about = machine()
-    keep_freed_memory()
     ours, theirs = osie.get_config(), osie_maps.get_config()
     for config, number in ((ours, options.our_steps), (theirs, options.their_steps)):
         config.data.data_dir = options.data_dir

@@ -1,20 +1,25 @@
 """gazejax: user embeddings from gaze, and saliency maps for one user."""
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from gazejax.api import Embedding, Model, load
 from gazejax.runtime.files import package_version
+
+if TYPE_CHECKING:
+    from gazejax.api import Embedding, Model, load
 
 __all__ = ["Embedding", "Model", "load"]
 
 __version__ = package_version()
 
-# Packages that `import gazejax` alone makes reachable; each is imported when it is first used.
+# What `import gazejax` alone makes reachable. Each is imported when it is first used, so that the
+# command prepares its process before pyarrow starts a thread.
 _PACKAGES = ("evaluation", "experiments", "losses", "metrics", "models")
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("gazejax.api"), name)
     if name in _PACKAGES:
         return importlib.import_module(f"gazejax.{name}")
     raise AttributeError(f"module 'gazejax' has no attribute {name!r}")

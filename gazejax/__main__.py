@@ -1,8 +1,18 @@
-"""`python -m gazejax`: the `gazejax` command."""
+"""The command, as `gazejax`, `python -m gazejax` and `train.py` start it."""
 
 import sys
+from collections.abc import Sequence
 
-from gazejax.cli.main import main
+from gazejax.runtime.allocator import keep_freed_memory
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepares the process, then runs the command; see `gazejax.cli.main`."""
+    keep_freed_memory()
+    from gazejax.cli.main import main as run  # Imports pyarrow, which starts a thread.
+
+    return run(argv)
+
 
 if __name__ == "__main__":
     sys.exit(main())

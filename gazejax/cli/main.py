@@ -20,7 +20,7 @@ from gazejax.experiments.comparison import compare
 from gazejax.experiments.run import evaluate_and_report
 from gazejax.experiments.sweep import print_commands, run_sweep
 from gazejax.report.run import is_report, write_report
-from gazejax.runtime import allocator, cache
+from gazejax.runtime import cache
 from gazejax.runtime.errors import one_line_errors, one_line_warnings
 from gazejax.runtime.files import package_version
 from gazejax.training.devices import configure_host_devices
@@ -29,7 +29,7 @@ from gazejax.workdir.lock import lock
 
 
 @one_line_errors
-def main(argv: list[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `gazejax` command.
 
     Args:
@@ -49,7 +49,6 @@ def main(argv: list[str] | None = None) -> int:
         arguments.config_values = others
     elif others:
         parser.error(f"unknown argument {others[0]!r}; see gazejax {arguments.command} --help")
-    allocator.keep_freed_memory()
     if arguments.command != "cache":
         cache.keep_compiled()
     with one_line_warnings():

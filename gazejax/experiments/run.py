@@ -10,7 +10,6 @@ from gazejax.config.validation import validate
 from gazejax.evaluation.run import evaluate
 from gazejax.report.findings import summarize
 from gazejax.report.run import write_report
-from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.devices import without_x64
 from gazejax.runtime.distributed import initialize, is_main_process, run_together
 from gazejax.runtime.files import expand_home
@@ -67,7 +66,6 @@ def train_and_evaluate(
     """
     workdir = Path(expand_home(workdir))
     validate(config)
-    keep_freed_memory()
     configure_host_devices(batch_divisor(config))
     initialize(distributed)
     with lock(workdir):

@@ -20,7 +20,10 @@ _VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLE
 
 
 def keep_freed_memory() -> bool:
-    """Makes glibc keep freed memory for the next step; to be called before JAX starts.
+    """Makes glibc keep freed memory for the next step; to be called before pyarrow is imported.
+
+    pyarrow starts a thread, for which glibc makes a second arena. Threads that start later share
+    all arenas there are, and only the first one keeps large blocks.
 
     Returns:
         Whether the setting was changed: not on other systems, and not if the user configures
