@@ -57,7 +57,9 @@ class GroupNorm(nnx.GroupNorm):
         )
         variance = jnp.maximum(mean_square - mean**2, 0.0)
         factor = jax.lax.rsqrt(variance + self.epsilon) * self.scale[...]
-        normalized = (wide - mean[:, None, None]) * factor[:, None, None] + self.bias[...]
+        # One product and one sum for each value, also in the gradient.
+        shift = self.bias[...] - mean * factor
+        normalized = wide * factor[:, None, None] + shift[:, None, None]
         return normalized.astype(self.dtype or x.dtype)
 
     def _over_groups(self, values: Float[Array, "image channel"]) -> Float[Array, "image channel"]:
