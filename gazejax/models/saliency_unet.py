@@ -116,7 +116,8 @@ class SaliencyUNet(nnx.Module):
             x = nnx.relu(norm(convolution(x)))
             levels.append(x)
         return [
-            lateral(level) for lateral, level in zip(self.lateral, reversed(levels), strict=False)
+            _combine_channels(level, lateral)
+            for lateral, level in zip(self.lateral, reversed(levels), strict=False)
         ]
 
     def __call__(
@@ -165,11 +166,20 @@ class SaliencyUNet(nnx.Module):
             if level in self.films:
                 x = self.films[level](x, embedding)
             x = nnx.relu(x)
-        logits = self.head(x) + log_universal
+        logits = _combine_channels(x, self.head) + log_universal
         if self.filters is not None:
             logits += jnp.einsum("mhwc,mc->mhw", x, self.filters(embedding))[..., None]
         logits = logits.reshape(num_images, num_users, -1)
         return jax.nn.softmax(logits, axis=-1).reshape(universal.shape)
+
+
+def _combine_channels(
+    x: Float[Array, "map height width channel"], layer: nnx.Conv
+) -> Float[Array, "map height width out"]:
+    """A 1 x 1 convolution as a matrix product, whose gradient rearranges no images."""
+    assert layer.bias is not None
+    kernel, bias, dtype = layer.kernel[...][0, 0], layer.bias[...], layer.dtype
+    return x.astype(dtype) @ kernel.astype(dtype) + bias.astype(dtype)
 
 
 def _convolve(
