@@ -197,7 +197,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--user-from",
         metavar="REGEX",
         help="take the person (first group, or group user) and the session (group session) out of "
-        "the name of the person, or out of the path below --table where the file names none",
+        "the person's name, or of the path where the file has none; a session alone, of the path",
     )
     parser.add_argument(
         "--image-from",

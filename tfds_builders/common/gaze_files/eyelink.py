@@ -74,7 +74,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     numbers_in = [name for name in known if name != _LABEL]
     table = plain.with_one_mark(opened, table, numbers_in, how.where)
     user, taken_user = _person(path, table, person)
-    image, taken_image = _image(path, table, variables, user, trial_column)
+    image, taken_image = _image(table, variables, user, trial_column)
     numbers = {name: _numbers(opened, table, name) for name in numbers_in}
     start, end = numbers.get(_START), numbers.get(_END)
     trial, taken_trial = _trial(path, table, trial_column, user, image, start)
@@ -109,6 +109,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         cells=cells,
         other_users=_other_users(table, person, variables),
     )
+    found = rows.without_folders(found)
     codes = np.zeros(length) if trial is None else trial.values
     is_used = plain.rows_where_all(opened, how.where, length)
     if eye is not None:
@@ -177,7 +178,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
     )
     table = plain.with_one_mark(opened, table, [*places, "TIMESTAMP"], how.where)
     user, taken_user = _person(path, table, person)
-    image, taken_image = _image(path, table, variables, user, trial_column)
+    image, taken_image = _image(table, variables, user, trial_column)
     time = rows.exact(np.arange(table.num_rows, dtype=np.float64))
     if "TIMESTAMP" in table.column_names:
         time = _numbers(opened, table, "TIMESTAMP")
@@ -207,7 +208,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
         ),
         other_users=_other_users(table, person, variables),
     )
-    found = plain.take_where(opened, found, how.where)
+    found = plain.take_where(opened, rows.without_folders(found), how.where)
     advice = "the fixation report of Data Viewer has them"
     return samples.fixations_of_samples(path, found, group[fits], how, advice=advice)
 
@@ -245,7 +246,6 @@ def _other_users(table: pa.Table, person: str | None, variables: Sequence[str]) 
 
 
 def _image(
-    path: Path,
     table: pa.Table,
     variables: Sequence[str],
     user: Names,
@@ -276,7 +276,7 @@ def _image(
                 f"{columns} is {first[0]!r} in all trials, beside {varying}, so that the image is "
                 "not known"
             )
-    return rows.without_folders(path, next(iter(found.values()))), f"image from {columns}"
+    return next(iter(found.values())), f"image from {columns}"
 
 
 def _varying(table: pa.Table, variables: Sequence[str], trial: np.ndarray, num_trials: int) -> str:

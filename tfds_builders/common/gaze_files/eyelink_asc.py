@@ -194,8 +194,8 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         return found
     shown = [images[number] for number in trial[at]]
     names = rows.names_of([one.name if one else "" for one in shown])
-    found = found._replace(
-        image=rows.without_folders(path, names), shown_px=_rectangles(path, shown, screen)
+    found = rows.without_folders(
+        found._replace(image=names, shown_px=_rectangles(path, shown, screen))
     )
     containers.check_letters(opened, found.image, "image")
     corner = None if found.shown_px is not None else _corners(path, shown, screen)

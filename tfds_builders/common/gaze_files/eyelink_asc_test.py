@@ -359,7 +359,6 @@ def test_numbers_of_trials(tmp_path: Path) -> None:
         ("CENTER", "MIDDLE", "line 7: .* expected IMGLOAD CENTER or TOP_LEFT"),
         ("800 600", "0 600", "line 7: .* expected IMGLOAD CENTER or TOP_LEFT"),
         (" 400 300", "", "line 25: 'images/c.jpg' has no width and height"),
-        ("images/c", "more/a b", "has the images 'images/a b.jpg' and 'more/a b.jpg'"),
         ("0 0 1023 767", "0 767 1023 0", "line 2: DISPLAY_COORDS is '0 767 1023 0', expected left"),
         (
             "MSG\t2000 T",

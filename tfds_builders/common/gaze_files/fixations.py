@@ -11,8 +11,7 @@ import numpy as np
 
 from tfds_builders.common import gaze_schema
 from tfds_builders.common.coordinates import Units, YAxis
-from tfds_builders.common.gaze_files import rows
-from tfds_builders.common.gaze_files.recognise import PLAIN
+from tfds_builders.common.gaze_files import joined_checks, rows
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
 
@@ -145,14 +144,10 @@ def join(
             f"{count} rows read all the same: {reason}"
             for reason, count in _total([part.doubtful for _, part in parts]).items()
         ]
-        + _other_people(found, user_ids, user),
+        + _other_people(found, user_ids, user)
+        + _in_other_folders(parts),
     )
-    errors = (
-        _without_session(fixations, parts)
-        or _in_two_files(fixations, parts)
-        or _repeated_times(fixations, parts)
-    )
-    if errors:
+    if errors := joined_checks.check(fixations, parts):
         return None, errors
     return fixations._replace(notes=[*fixations.notes, *_note_order(fixations)]), []
 
@@ -187,6 +182,26 @@ def _other_people(found: Sequence[Rows], user_ids: Sequence[str], user: np.ndarr
             )
             break
     return warnings
+
+
+def _in_other_folders(parts: Sequence[tuple[Path, Rows]]) -> list[str]:
+    """Says which images are in folders of two names, which may be of two sets of images."""
+    known: dict[str, tuple[str, Path]] = {}
+    of_two: dict[str, str] = {}
+    for path, part in parts:
+        for name, whole in part.image_paths.items():
+            folder = whole.rpartition("/")[0].rpartition("/")[2]
+            other, other_path = known.setdefault(name, (folder, path)) if folder else ("", path)
+            if other.casefold() != folder.casefold() and name not in of_two:
+                of_two[name] = f"{other!r} in {other_path} and {folder!r} in {path}"
+    if not of_two:
+        return []
+    name, folders = next(iter(of_two.items()))
+    more = f" and {len(of_two) - 1} more" if len(of_two) > 1 else ""
+    return [
+        f"images read as one that are in folders of two names: {name!r}{more} (in {folders}): "
+        "build a data set of each folder where they are two images"
+    ]
 
 
 def _joined_names(columns: Sequence[Names | None]) -> tuple[list[str], np.ndarray]:
@@ -313,86 +328,6 @@ def _total(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def _in_two_files(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
-    """The rows of a viewing are in one file: those of two would be mixed."""
-    if len(parts) < 2:
-        return []
-    number = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
-    viewing = viewing_numbers(fixations)
-    order = np.lexsort((number, viewing))
-    again = (np.diff(viewing[order]) == 0) & (np.diff(number[order]) != 0)
-    if not again.any():
-        return []
-    first = int(np.flatnonzero(again)[0])
-    row, other = order[first + 1], parts[number[order[first]]][0]
-    path, place, part = _place_of(parts, int(row))
-    return [
-        f"{path} {rows.place_in_words(part, place)}: user "
-        f"{fixations.user_ids[fixations.user[row]]!r} looks at "
-        f"{fixations.image_ids[fixations.image[row]]!r} in {other} too, expected each viewing in "
-        "one file: give recordings of one user apart, in a column session or trial, or with "
-        "--user-from and its group session"
-    ]
-
-
-def _without_session(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
-    """A person has a session in all rows or in none; other people may have none."""
-    without = [ids.index("") if "" in ids and len(ids) > 1 else -1 for ids in fixations.session_ids]
-    if max(without, default=-1) < 0:
-        return []
-    lacks = fixations.session == np.array(without)[fixations.user]
-    row = int(np.argmax(lacks))
-    path, place, part = _place_of(parts, row)
-    given = "not given"
-    if part.session is not None:
-        code = part.session.codes[int(np.argmax(part.place == place))]
-        given = repr(part.session.names[code]) if code >= 0 else given
-    more = f" ({int(lacks.sum())} such rows)" if lacks.sum() > 1 else ""
-    return [
-        f"{path} {rows.place_in_words(part, place)}: session is {given}, expected a name, which "
-        f"other rows of user {fixations.user_ids[fixations.user[row]]!r} have{more}"
-    ]
-
-
-def _repeated_times(fixations: Fixations, parts: Sequence[tuple[Path, Rows]]) -> list[str]:
-    """Two fixations of a viewing cannot start at the same time."""
-    if fixations.t_ms is None:
-        return []
-    viewing = viewing_numbers(fixations)
-    order = np.lexsort((fixations.t_ms, viewing))
-    again = (np.diff(viewing[order]) == 0) & (np.diff(fixations.t_ms[order]) == 0)
-    if not again.any():
-        return []
-    row = int(np.sort(order[1:][again])[0])
-    more = f" ({int(again.sum())} such rows)" if again.sum() > 1 else ""
-    path, place, part = _place_of(parts, row)
-    where = rows.place_in_words(part, place)
-    return [
-        f"{path} {where}: user {fixations.user_ids[fixations.user[row]]!r} has t_ms "
-        f"{fixations.t_ms[row]:g} on {fixations.image_ids[fixations.image[row]]!r} again, expected "
-        f"one row for each time{more}; of two eyes, keep one "
-        f"({'--where' if fixations.format == PLAIN else '--eye, or in the files'}), and name "
-        "several viewings of an image in a column trial"
-    ]
-
-
-def _place_of(parts: Sequence[tuple[Path, Rows]], row: int) -> tuple[Path, int, Rows]:
-    for path, part in parts:
-        if row < len(part.place):
-            return path, int(part.place[row]), part
-        row -= len(part.place)
-    raise IndexError(row)
-
-
-def viewing_numbers(fixations: Fixations) -> np.ndarray:
-    """Numbers the viewings: int64 [n], in the order of image, user, session and trial."""
-    _, trial = np.unique(fixations.trial, return_inverse=True)
-    key = fixations.image.astype(np.int64)
-    for part in (fixations.user, fixations.session, trial):
-        key = key * (int(part.max(initial=0)) + 1) + part
-    return key
-
-
 def group_by_image(fixations: Fixations) -> dict[str, gaze_schema.GazeTable]:
     """Groups fixations by image.
 
@@ -401,7 +336,7 @@ def group_by_image(fixations: Fixations) -> dict[str, gaze_schema.GazeTable]:
         the files. Trials are numbered from 0 for each image and user; a viewing in another session
         is another trial.
     """
-    viewing = viewing_numbers(fixations)
+    viewing = joined_checks.viewing_numbers(fixations)
     if fixations.t_ms is None:
         order = np.argsort(viewing, kind="stable")
     else:

@@ -40,7 +40,7 @@ def people_of(
     for left_out in part.whose:
         if fits is not None:
             left_out = _take(left_out, fits[left_out.place - 1])
-        for person in _named(left_out, one, pattern, tables):
+        for person in _named(left_out, part.taken, one, pattern, tables):
             found.setdefault(person, left_out.reason)
     return found
 
@@ -101,7 +101,7 @@ def _take(left_out: LeftOut, kept: np.ndarray) -> LeftOut:
 
 
 def _named(
-    left_out: LeftOut, one: Opened, pattern: str | None, tables: Sequence[Path]
+    left_out: LeftOut, taken: str, one: Opened, pattern: str | None, tables: Sequence[Path]
 ) -> list[_Named]:
     """Returns the people with the names that their rows would have."""
     if not len(left_out.place):
@@ -118,6 +118,7 @@ def _named(
         no_place,
         no_place,
         session=rows.names_of([session for _, session in pairs]),
+        taken=taken,
     )
     longer = [""] * len(pairs)
     with contextlib.suppress(ValueError):  # The names of rows that are read have the errors.

@@ -1,6 +1,7 @@
 """Published image sets in the files of their authors: DAEMONS, MASSVIS, FixaTons and Scene."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,21 @@ def is_in_place(path: Path, name: str) -> bool:
     if name == "massvis":
         return parents[0].name in ("enc", "rec")
     return name == "fixatons" and len(parents) > 1 and parents[1].name == "SCANPATHS"
+
+
+def check_one_set(opened: Sequence[Opened]) -> None:
+    """Checks that files without names of columns are of one set of pictures and people.
+
+    Raises:
+        ValueError: they are in the folders of two sets.
+    """
+    first = opened[0].path
+    for one in opened:
+        if one.path.absolute().parents[2] != first.absolute().parents[2]:
+            raise ValueError(
+                f"--table: {first} and {one.path} are of two sets, expected one: build each set as "
+                "a data set of its own"
+            )
 
 
 def recognise_massvis(opened: Opened) -> Role:

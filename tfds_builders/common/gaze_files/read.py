@@ -30,6 +30,8 @@ _IMAGE_IN_PATH = ("fixatons", "massvis")
 # Here the image is in one column of a known name, or nowhere; in other formats, variables of any
 # name may hold it.
 _IMAGE_IN_COLUMN = ("gazepoint", "pymovements")
+# Here images have the folders of the computer of the experiment.
+_IMAGE_WITH_FOLDERS = ("eyelink-report", "eyelink-samples", "eyelink-asc", "smi", "jspsych")
 _LARGEST = float(np.finfo(np.float32).max)  # Records hold no larger number.
 # Reasons for rows that are left out: not on the surface, not of a condition.
 _NOT = ("not ", "beside the image")
@@ -106,6 +108,7 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
     pa.default_memory_pool().release_unused()  # The tables of the files are not needed any more.
     notes += _note_hidden_rows(opened)
     notes += note_unread(paths)
+    origins = user_from.told_apart(origins)
     longer = user_from.longer_names(parts, origins)
     notes += user_from.count_people(longer)
     by_condition = {
@@ -192,22 +195,21 @@ def _check_names_of_files(parts: Sequence[tuple[Path, Rows]]) -> None:
     known: dict[str, Path] = {}
     folders: dict[str, Path] = {}
     for path, part in parts:
-        if "person from the folder" in part.taken and part.user and part.user.names:
+        if (own := user_from.folder_of_person(path, part)) and part.user:
             user = part.user.names[0]
-            own = [one for one in path.absolute().parents if one.as_posix().endswith(f"/{user}")]
-            if own and folders.setdefault(user, own[0]) != own[0]:
+            if folders.setdefault(user, own) != own:
                 raise ValueError(
-                    f"{folders[user]} and {own[0]} would be of one user {user!r}, expected names "
+                    f"{folders[user]} and {own} would be of one user {user!r}, expected names "
                     "that differ: --user-from takes the user out of the path, such as "
                     f"'([^/]+)/{user}' for the folder above"
                 )
-        name = rows.stem(path)
+        name = rows.normalize(rows.stem(path))
         # A session that a column says is of whom the name of the file says.
-        is_of_file = "from the name of the file" in part.taken
-        if part.session is None and part.user and part.user.names[:1] == [rows.normalize(name)]:
+        is_of_file = user_from.is_of_file(part)
+        if part.session is None and part.user and part.user.names[:1] == [name]:
             is_of_file = True
         if is_of_file and part.user and part.user.names and part.user.names[0] in name:
-            other = known.setdefault(name.casefold(), path)
+            other = known.setdefault(part.user.names[0].casefold(), path)
             if other is not path and len(part.user.names) == 1:
                 raise ValueError(
                     f"{other} and {path} would be of one user {part.user.names[0]!r}, expected "
@@ -251,8 +253,8 @@ def check_options(options: Options) -> None:
                 f"--user-from {options.user_from!r} is not a regular expression: {error}"
             ) from error
         named = pattern.groupindex.keys()
-        has_user = "user" in named or pattern.groups > len(named)
-        if not has_user or not named <= {"user", "session"}:
+        has_group = user_from.takes_user(pattern) or "session" in named
+        if not has_group or not named <= {"user", "session"}:
             raise ValueError(
                 f"--user-from is {options.user_from!r}, expected a group such as '(p\\d+)_', or "
                 "groups named user and session"
@@ -296,6 +298,9 @@ def _read_file(
         found = found._replace(left_out={reason: 0, **found.left_out})
     if found.image is not None:
         found = found._replace(image=rows.without_markers(found.image))
+    if name in _IMAGE_WITH_FOLDERS:
+        found = rows.without_folders(found)
+        rows.check_folders(one.path, found)
     if not len(found.place) and _lacks_gaze(found):
         return found, [_no_row(found, one.path)], None  # No row says what the image is.
     if found.image is None and options.image_from is None:

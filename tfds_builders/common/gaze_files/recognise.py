@@ -94,8 +94,12 @@ FORMATS: dict[str, Format] = {
         tobii.recognise_tobii, tobii.read_tobii, _TAKES_DETECT, tobii.recordings_of_tobii
     ),
     "daemons": Format(published.recognise_daemons, published.read_daemons),
-    "massvis": Format(published.recognise_massvis, published.read_massvis),
-    "fixatons": Format(published.recognise_fixatons, published.read_fixatons),
+    "massvis": Format(
+        published.recognise_massvis, published.read_massvis, check=published.check_one_set
+    ),
+    "fixatons": Format(
+        published.recognise_fixatons, published.read_fixatons, check=published.check_one_set
+    ),
     "scene": Format(published.recognise_scene, published.read_scene),
     "bids": Format(bids.recognise_bids, bids.read_bids, _TAKES_BOTH, bids.recordings_of_bids),
     "coco-json": Format(scanpaths.recognise_coco_json, scanpaths.read_coco_json),
@@ -122,8 +126,8 @@ class Options(NamedTuple):
         times: for "table", unit of the starts, alike.
         user_from: a regular expression with one group, or groups named `user` and `session`:
             searched in the name of the person, or in the name and then the path of the file below
-            the folder that is given where the file has no other name of the person; None: the
-            name as it is.
+            the folder that is given where the file has no other name of the person; with
+            `session` alone, in the path; None: the name as it is.
         image_from: a template such as "dzw-{TRIAL_INDEX}.png": columns of the file in braces, also
             {file} and {folder}; None: the image is in the file.
         how: options of the formats.

@@ -133,6 +133,7 @@ class Rows(NamedTuple):
         cells: columns of the file by their names here, for messages about wrong cells.
         place_text: place -> place in words, for messages; None: "row N".
         other_users: column -> names of people by a column that `user` is not from.
+        image_paths: image -> its path on the computer of the experiment, where the file says it.
     """
 
     place: np.ndarray
@@ -158,6 +159,7 @@ class Rows(NamedTuple):
     cells: Mapping[str, pa.ChunkedArray] = MappingProxyType({})
     place_text: Callable[[int], str] | None = None
     other_users: Mapping[str, Names] = MappingProxyType({})
+    image_paths: Mapping[str, str] = MappingProxyType({})
 
 
 class NoFixationError(ValueError):
@@ -176,7 +178,12 @@ def normalize(name: str) -> str:
         >>> normalize(" Ann  B. ")
         'Ann B.'
     """
-    return " ".join(unicodedata.normalize("NFC", name).split())
+    return " ".join(composed(name).split())
+
+
+def composed(text: str) -> str:
+    """Returns a text in the Unicode form NFC: names of files may have accents apart (NFD)."""
+    return unicodedata.normalize("NFC", text)
 
 
 def with_power(number: str) -> str:
@@ -565,32 +572,48 @@ def plain_path(name: str) -> str:
     return posixpath.normpath(path) if "/" in path else name
 
 
-def without_folders(path: Path, names: Names) -> Names:
+def without_folders(found: Rows) -> Rows:
     """Takes the folders of the experiment's computer out of names of pictures.
 
+    Pictures of one name in two folders keep their folders: conditions may leave one of them out.
+
     Args:
-        path: the file, for messages.
-        names: names of pictures, with slashes of any direction between folders.
+        found: rows, in whose names of pictures are slashes of any direction between folders, or
+            what this function returned, of which rows were left out.
+    """
+    if found.image is None:
+        return found
+    names = only_used(found.image)
+    parts = [
+        [one for one in re.split(r"[/\\]", name.strip("\"'")) if one not in ("", ".", "..")]
+        for name in (found.image_paths.get(name, name) for name in names.names)
+    ]
+    whole = ["/".join(one) for one in parts]
+    folders: dict[str, set[str]] = {}
+    for one, path in zip(parts, whole, strict=True):
+        folders.setdefault("".join(one[-1:]), set()).add(path)
+    texts = [
+        path if len(folders["".join(one[-1:])]) > 1 else "".join(one[-1:])
+        for one, path in zip(parts, whole, strict=True)
+    ]
+    image_paths = dict(zip(texts, whole, strict=True))
+    return found._replace(image=renamed(names, texts), image_paths=image_paths)
+
+
+def check_folders(path: Path, found: Rows) -> None:
+    """Checks that no picture has its folder left in its name, see `without_folders`.
 
     Raises:
         ValueError: two folders have a picture of the same name.
     """
     of_name: dict[str, str] = {}
-    texts = []
-    for name in names.names:
-        whole = name.strip("\"'").replace("\\", "/")
-        parts = [part for part in whole.split("/") if part not in ("", ".", "..")]
-        text = parts[-1] if parts else ""
-        texts.append(text)
-        other = of_name.setdefault(text, "/".join(parts))
-        if other != "/".join(parts):
+    for whole in found.image_paths.values():
+        other = of_name.setdefault(whole.rpartition("/")[2], whole)
+        if other != whole:
             raise ValueError(
-                f"{path} has the images {other!r} and {'/'.join(parts)!r}, expected a name of its "
-                "own for each image"
+                f"{path} has the images {other!r} and {whole!r}, expected a name of its own for "
+                "each image: name them otherwise, or build a data set of each folder with --where"
             )
-    shorter = names_of(texts)
-    codes = np.append(shorter.codes, np.int32(-1))[names.codes]
-    return Names(codes, shorter.names)
 
 
 def _combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:

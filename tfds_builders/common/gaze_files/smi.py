@@ -168,6 +168,7 @@ def _read_events(opened: Opened, how: How) -> Rows:
         ),
         place_text=lambda number: f"line {number}",
     )
+    found = rows.without_folders(found)
     _check_letters(opened, found)
     one_eye.check(path, is_left, ~is_left, how.eye)
     kept = one_eye.choose(is_left, ~is_left, group, how.eye)
@@ -234,7 +235,7 @@ def _images_of_events(
     is_several = np.array([len(of_trial.get(one, {})) > 1 for one in trial], bool)
     if of_trial:
         texts = [next(iter(of_trial.get(one, {})), "") for one in trial]
-        names = rows.without_folders(path, rows.names_of(texts))
+        names = rows.names_of(texts)
         first_us = [next(iter(of_trial.get(one, {}).values()), np.nan) for one in trial]
         shown_us = np.array(first_us, np.float64)
         return names, shown_us, is_several, "image from the messages of user events"

@@ -1,5 +1,6 @@
 """People and sessions that `--user-from` takes out of longer names or out of paths."""
 
+import collections
 import os
 import re
 from collections.abc import Sequence
@@ -23,12 +24,14 @@ class Origin(NamedTuple):
         has_session: whether the pattern finds a session in any name.
         instead: the one person that the file names, which the pattern does not fit, so that the
             path is taken; "": the file names others, or none.
+        path: of a file or folder that the name is of; "": the name is from within the file.
     """
 
     names: Names
     session: Names | None
     has_session: bool
     instead: str
+    path: str = ""
 
 
 def name_user(
@@ -49,20 +52,26 @@ def name_user(
         if found.user is None:
             return found._replace(user=rows.one_name(rows.stem(one.path), len(found.place))), None
         return found, None
-    # A name that is made of the path says less than the path.
-    is_of_path = found.user is None or "person from the folder" in found.taken
-    names = None if is_of_path or found.user is None else rows.only_used(found.user)
-    is_in_path = names is None or len(names.names) < 2
+    expression = re.compile(rows.composed(pattern))
+    names = None if found.user is None else rows.only_used(found.user)
+    if not takes_user(expression):
+        return _with_session_of_path(found, names, one, expression, tables)
     instead = ""
-    if names is None or (is_in_path and not any(re.search(pattern, n) for n in names.names)):
-        paths = _paths(one.path, tables)
-        fitting = [text for text in (one.path.name, *paths) if re.search(pattern, text)]
-        if fitting or names is None:
-            instead = "" if names is None else "".join(names.names)
-            names = rows.one_name(fitting[0] if fitting else paths[-1], len(found.place))
+    folder = folder_of_person(one.path, found)
+    is_in_path = names is None or len(names.names) < 2
+    if folder is not None:
+        texts = _texts_of_folder(folder, one.path, tables)
+    elif names is None or (is_in_path and not any(map(expression.search, names.names))):
+        texts = [rows.composed(one.path.name), *_paths(one.path, tables)]
+    else:
+        texts = []
+    fitting = [text for text in texts if expression.search(text)]
+    if names is None or fitting:
+        instead = "" if names is None or folder is not None else "".join(names.names)
+        names = rows.one_name(fitting[0] if fitting else texts[-1], len(found.place))
     users, sessions = [], []
     for name in names.names:
-        match = re.search(pattern, name)
+        match = expression.search(name)
         if match is None:
             what = "the name of the file" if found.user is None else "user"
             raise ValueError(
@@ -80,10 +89,90 @@ def name_user(
         sessions.append(groups.get("session") or "")
     found = found._replace(user=rows.renamed(names, users))
     origin = Origin(names, found.session, any(sessions), instead)
+    if folder is not None or is_of_file(found) or texts:
+        origin = origin._replace(path=_paths(folder or one.path, tables)[0])
+    if folder is not None:  # Its files are of one recording.
+        origin = origin._replace(names=rows.one_name(origin.path, len(found.place)))
     if any(sessions):
-        cells = {name: cell for name, cell in found.cells.items() if name != "session"}
-        found = found._replace(session=rows.renamed(names, sessions), cells=cells)
+        found = _replace_session(found, rows.renamed(names, sessions))
     return found, origin
+
+
+def takes_user(expression: re.Pattern[str]) -> bool:
+    """Whether an expression has a group for the person: one named `user`, or one without a name."""
+    return "user" in expression.groupindex or expression.groups > len(expression.groupindex)
+
+
+def is_of_file(found: Rows) -> bool:
+    """Whether the person of rows is called after their file."""
+    return found.user is None or "person from the name of the file" in found.taken
+
+
+def told_apart(origins: Sequence[Origin | None]) -> list[Origin | None]:
+    """Calls files of one name in several folders after their paths."""
+    number = collections.Counter(
+        name for one in origins if one is not None and one.path for name in one.names.names
+    )
+    return [
+        one._replace(names=rows.one_name(one.path, len(one.names.codes)))
+        if one is not None and one.path and any(number[name] > 1 for name in one.names.names)
+        else one
+        for one in origins
+    ]
+
+
+def _with_session_of_path(
+    found: Rows,
+    names: Names | None,
+    one: Opened,
+    expression: re.Pattern[str],
+    tables: Sequence[Path],
+) -> tuple[Rows, Origin]:
+    """Takes the session of all rows of a file out of its name or path; the people stay."""
+    texts = [rows.composed(one.path.name), *_paths(one.path, tables)]
+    match = next(filter(None, map(expression.search, texts)), None)
+    if match is None or not match["session"]:
+        raise ValueError(
+            f"{one.path}: --user-from {expression.pattern!r} finds no session in {texts[-1]!r}, "
+            "expected a pattern that fits the path of each file below --table"
+        )
+    if names is None:
+        names = rows.one_name(rows.stem(one.path), len(found.place))
+    origin = Origin(names, found.session, has_session=True, instead="")
+    session = rows.one_name(match["session"], len(found.place))
+    return _replace_session(found._replace(user=names), session), origin
+
+
+def _replace_session(found: Rows, session: Names) -> Rows:
+    cells = {name: cell for name, cell in found.cells.items() if name != "session"}
+    return found._replace(session=session, cells=cells)
+
+
+def folder_of_person(path: Path, found: Rows) -> Path | None:
+    """Returns the folder that a person is called after, such as that of a recording.
+
+    Args:
+        path: the file.
+        found: its rows.
+
+    Returns:
+        The folder; None: the person is from elsewhere.
+    """
+    if "person from the folder" not in found.taken or not (found.user and found.user.names):
+        return None
+    ending = f"/{found.user.names[0]}"
+    folders = path.absolute().parents
+    return next((one for one in folders if rows.composed(one.as_posix()).endswith(ending)), None)
+
+
+def _texts_of_folder(folder: Path, path: Path, tables: Sequence[Path]) -> list[str]:
+    """Returns what may name the person of a folder, the text to look at first first.
+
+    A folder within that of a day has no name of its own, and files are called after images.
+    """
+    of_folder, of_file = _paths(folder, tables), _paths(path, tables)
+    name = [] if re.fullmatch(r"\d{3}", folder.name) else [rows.composed(folder.name)]
+    return [*name, *of_folder[:-1], *of_file[:-1], of_folder[-1], of_file[-1]]
 
 
 def _paths(path: Path, tables: Sequence[Path]) -> list[str]:
@@ -91,7 +180,7 @@ def _paths(path: Path, tables: Sequence[Path]) -> list[str]:
 
     Folders may have names of the same form: that of the only folder that is given comes last.
     """
-    below = path_below(path, tables)
+    below = rows.composed(path_below(path, tables))
     inside = below.partition("/")[2] if len(tables) == 1 else ""
     return [inside, below] if inside else [below]
 

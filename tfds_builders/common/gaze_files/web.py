@@ -130,7 +130,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
     # Trials may be sorted otherwise than in time.
     rank = np.zeros(len(values))
     rank[np.lexsort((_order(values), _runs(values)))] = np.arange(1.0, len(values) + 1)
-    image = rows.without_folders(path, rows.names_of([trial.image for trial in trials]))
+    image = rows.names_of([trial.image for trial in trials])
     has_places = bool(trials) and not lacking
     selectors = ", ".join(dict.fromkeys(repr(trial.selector) for trial in trials))
     unfit = list(dict.fromkeys(repr(one) for trial in trials for one in trial.unfit))
@@ -169,7 +169,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         place_text=lambda number: f"{kind} {number}",
     )
     order = np.lexsort((joined[:, 2], place))  # Samples may be written in another order.
-    found = rows.take(found, order)
+    found = rows.take(rows.without_folders(found), order)
     is_first = rows.run_starts(found.place, joined[order, 2])
     found = rows.take(found, is_first, "a second sample at the same time")
     return samples.fixations_of_samples(path, found, found.place, how, advice=_ADVICE)

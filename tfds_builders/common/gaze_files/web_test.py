@@ -369,7 +369,6 @@ def test_runs_without_a_person_are_refused(tmp_path: Path) -> None:
         ({"webgazer_targets": {}}, "object 2: webgazer_targets has no place of the picture"),
         ({"webgazer_targets": [1]}, r"object 2: webgazer_targets is \[1\], expected an object"),
         ({"webgazer_targets": {SELECTOR: {"x": 1}}}, "webgazer_targets: y is None, expected a fin"),
-        ({"stimulus": "other/c.png"}, "has the images 'other/c.png' and 'img/c.png'"),
     ],
 )
 def test_refuses(change: dict[str, Any], message: str, tmp_path: Path) -> None:
