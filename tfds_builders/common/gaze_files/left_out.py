@@ -125,7 +125,9 @@ def _named(
         named, origin = user_from.name_user(named, one, pattern, tables)
         names = [user for user, _ in pairs]
         # Of a person by the path, the file is named.
-        longer = names if origin is not None and origin.names.names[0] in names else longer
+        is_of_file = user_from.is_of_file(named)
+        if origin is not None and not is_of_file and origin.names.names[0] in names:
+            longer = names
     none = [""] * len(pairs)
     users, sessions = (
         none if names is None else rows.texts_of(names) for names in (named.user, named.session)
