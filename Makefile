@@ -72,17 +72,21 @@ bench: $(VENV)/installed-dev .venv-peers/installed
 		"stage 2, inference, 20 users on one image" "stage 2, inference, 100 users on one image"
 	$(BIN)/python benchmarks/embeddings.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/rendering.py
+	taskset -c 0 $(BIN)/python benchmarks/predict_many.py
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/host.py
 	$(BIN)/python benchmarks/curves.py --curves users images
 	$(BIN)/python benchmarks/table.py docs/results/performance.md
 
-# Three ratios next to those in benchmarks/expected_ratios.json; fails where one got worse.
+# Five ratios next to those in benchmarks/expected_ratios.json; fails where one got worse.
 CHECKED := benchmarks/results/check
-bench-check: $(VENV)/installed .venv-peers/installed
+bench-check: $(VENV)/installed-dev .venv-peers/installed
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --cores 1 \
 		--out $(CHECKED)/networks_one_core.json --cases "stage 1, training" "stage 2, training, 8 users per image"
+	taskset -c 0 $(BIN)/python benchmarks/predict_many.py --out $(CHECKED)/predict_many.json
 	$(BIN)/python benchmarks/rendering.py --map-sizes 96x128 --out $(CHECKED)/rendering.json
+	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python --metrics nss \
+		--out $(CHECKED)/metrics.json
 	$(BIN)/python benchmarks/table.py --check --results $(CHECKED)
 
 clean:

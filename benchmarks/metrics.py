@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from measuring import HERE, RESULTS, Process, machine, versions, write_report
@@ -57,8 +57,8 @@ def make_data(num_maps: int, map_size: tuple[int, int], num_fixations: int, num_
     }
 
 
-def our_calls(data: dict) -> dict[str, Callable]:
-    """For each metric, a function that computes it for all maps."""
+def our_calls(data: dict, names: Sequence[str]) -> dict[str, Callable]:
+    """For each metric, a function that computes it for all maps; for no name, for all metrics."""
     import jax
     import jax.numpy as jnp
 
@@ -81,14 +81,14 @@ def our_calls(data: dict) -> dict[str, Callable]:
         batched = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None)))
         return lambda: jax.block_until_ready(batched(*arrays))
 
-    return {name: call(name) for name in metrics.METRICS}
+    return {name: call(name) for name in names or metrics.METRICS}
 
 
-def measure(data: dict, rounds: int, peer: Process | None) -> list[dict]:
-    """Rounds of all metrics, with alternating sides; returns a row for each metric."""
+def measure(data: dict, rounds: int, peer: Process | None, names: Sequence[str] = ()) -> list[dict]:
+    """Rounds of the metrics, with alternating sides; returns a row for each metric."""
     import numpy as np
 
-    calls = our_calls(data)
+    calls = our_calls(data, names)
     num_maps = len(data["saliency"])
     shared = peer.about["metrics"] if peer else []
     seconds: dict = {name: {side: [] for side in SIDES} for name in calls}
@@ -153,6 +153,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--peer", type=Path, help="a Python that has pysaliency")
     parser.add_argument("--out", type=Path, default=RESULTS / "metrics.json")
     parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--metrics", nargs="+", default=[], help="default: all")
     parser.add_argument("--maps", type=int, default=64)
     parser.add_argument("--map-size", type=int, nargs=2, default=(96, 128))
     parser.add_argument("--fixations", type=int, default=20)
@@ -172,7 +173,7 @@ def main(arguments: list[str]) -> None:
             np.savez(data_file, **data)
             peer = Process(options.peer, HERE / "metrics_peer.py", data_file)
         try:
-            rows = measure(data, options.rounds, peer)
+            rows = measure(data, options.rounds, peer, options.metrics)
         finally:
             if peer:
                 peer.close()

@@ -1,4 +1,4 @@
-"""The results of all benchmarks as one table, and a check of three of its ratios.
+"""The results of all benchmarks as one table, and a check of five ratios.
 
     python benchmarks/table.py docs/results/performance.md  # writes the table into the text
     python benchmarks/table.py --check                      # exit status 1 if a ratio got worse
@@ -232,10 +232,22 @@ CHECKED: dict[str, tuple[str, Callable[[dict], float]]] = {
             results, "stage 2, training, 8 users per image", "ratio pytorch eager shared"
         ),
     ),
+    "predict_many of 20 users, to predict for each": (
+        "predict_many",
+        lambda results: results["ratio"],
+    ),
     "rendering, to scipy.ndimage": (
         "rendering",
         lambda results: next(
             row["ratio"] for row in results["rows"] if row["map_size"] == "96x128"
+        ),
+    ),
+    "nss, to pysaliency": (
+        "metrics",
+        lambda results: next(
+            row["ratio float64"]
+            for row in results["microseconds_per_map"]
+            if row["metric"] == "nss"
         ),
     ),
 }
