@@ -1,0 +1,208 @@
+"""Whole runs, in turns with those of an earlier commit: OSIE, the demo, and a large data set.
+
+    git worktree add ../before b84f2d1
+    python benchmarks/runs.py --before ../before --raw DIR
+
+Each command runs in a process of its own, on all cores, from an empty cache of compiled programs
+and features. The programs of both sides have the same packages. `evaluate` evaluates the demo
+again, with what its training compiled. In `scale`, 1,000 users look at 1 % of 10,000 images each, a
+million fixations in all; stage 1 of configs/osie_maps.py is trained for 100 steps, and the
+reading alone is measured beside it. Between the sides, only CPU seconds and metrics are compared.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from measuring import HERE, RESULTS, machine, markdown, versions, write_report
+from PIL import Image
+
+# Names of commands and values before they had those of today.
+FORMER = {"controls.train_permuted_encoder": "controls.permuted_users"}
+NUM_USERS, NUM_IMAGES, NUM_SEEN, NUM_FIXATIONS = 1_000, 10_000, 100, 10
+METRICS = ("roc_auc", "rank1")
+
+
+class Side(NamedTuple):
+    """A checkout, and the folder of its runs."""
+
+    checkout: Path
+    folder: Path
+
+    def run(self, *arguments: Any, limit: float | None = None) -> dict[str, float]:
+        """Runs the command of the checkout; returns seconds, which are those until the limit.
+
+        Raises:
+            subprocess.CalledProcessError: if the command fails.
+        """
+        has_train = (self.checkout / "gazejax/cli/main.py").exists()
+        program = ["-m", "gazejax"]
+        if not has_train:
+            program = ["-c", "import sys; from gazejax.cli import main; sys.exit(main())"]
+            if arguments[0] == "train":
+                program, arguments = ["train.py"], arguments[1:]
+        words = [str(word) for word in arguments]
+        if not (self.checkout / "configs/base.py").exists():
+            for now, before in FORMER.items():
+                words = [word.replace(now, before) for word in words]
+        environment = os.environ | {
+            "PYTHONPATH": str(self.checkout),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        start = time.monotonic()
+        with (self.folder / "log.txt").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, *program, *words],
+                cwd=self.checkout,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+            is_over = False
+            while True:
+                number, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if number:
+                    break
+                if limit is not None and time.monotonic() - start > limit:
+                    process.kill()
+                    is_over = True
+                time.sleep(0.05)
+        code = os.waitstatus_to_exitcode(status)
+        if code != 0 and not is_over:
+            raise subprocess.CalledProcessError(code, words, (self.folder / "log.txt").read_text())
+        return {
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "seconds": time.monotonic() - start,
+            "peak_mb": usage.ru_maxrss / 1e3,
+            "is_over": float(is_over),
+        }
+
+
+def osie(side: Side, raw: Path) -> dict[str, Any]:
+    """One fold of configs/osie.py: all stages, controls and the evaluation."""
+    data = side.folder / "data"
+    side.run("data", "build", "osie/gaze", "--raw", raw, "--data-dir", data)
+    config = ["--config=configs/osie.py", f"--workdir={side.folder / 'osie'}"]
+    found = side.run("train", *config, f"--config.data.data_dir={data}")
+    return {"osie": found | metrics(side.folder / "osie")}
+
+
+def demo(side: Side) -> dict[str, Any]:
+    """What `make demo` runs, and the evaluation again."""
+    data, run = side.folder / "data", side.folder / "demo"
+    built = side.run("data", "build", "synthetic_gaze", "--data-dir", data)
+    config = ["--config=configs/synthetic_gaze.py", f"--workdir={run}"]
+    flags = [f"--config.data.data_dir={data}", "--config.controls.train_permuted_encoder=False"]
+    trained = side.run("train", *config, *flags)
+    both = {key: built[key] + trained[key] for key in ("cpu_seconds", "seconds")}
+    return {
+        "demo": trained | both | metrics(run),
+        "evaluate again": side.run("evaluate", run),
+    }
+
+
+def scale(side: Side, limit: float) -> dict[str, Any]:
+    """A million fixations: the build, the reading alone, and 100 steps of stage 1."""
+    table, images = make_table(side.folder)
+    data, run = side.folder / "data", side.folder / "large"
+    build = ["data", "build", "gaze_table", "--table", table, "--images", images]
+    built = side.run(*build, "--name", "large", "--data-dir", data)
+    read = side.run("data", "verify", "large", "--data-dir", data)
+    values = {
+        "data.name": "large",
+        "data.data_dir": data,
+        "split.test_rule": "hash",
+        "stage": "encoder",
+        "encoder.num_steps": 100,
+    }
+    flags = [f"--config.{name}={value}" for name, value in values.items()]
+    start = ["train", "--config=configs/osie_maps.py", f"--workdir={run}"]
+    trained = side.run(*start, *flags, limit=limit)
+    return {"scale, build": built, "scale, reading": read, "scale, 100 steps": trained}
+
+
+def make_table(folder: Path) -> tuple[Path, Path]:
+    """Writes the table of a large data set and its images; uniform noise."""
+    random = np.random.default_rng(0)
+    table, images = folder / "gaze.csv", folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for number in range(NUM_IMAGES):
+        pixels = random.integers(0, 256, (24, 32, 3), np.uint8)
+        Image.fromarray(pixels).resize((160, 120)).save(images / f"{number:05d}.jpg")
+    with table.open("w") as stream:
+        stream.write("image,user,x,y,duration_ms\n")
+        for user in range(NUM_USERS):
+            for image in np.sort(random.choice(NUM_IMAGES, NUM_SEEN, replace=False)):
+                for x, y in random.uniform(0, (160, 120), (NUM_FIXATIONS, 2)):
+                    stream.write(f"{image:05d}.jpg,u{user:04d},{x:.1f},{y:.1f},200\n")
+    return table, images
+
+
+def metrics(run: Path) -> dict[str, float]:
+    """Metrics of unseen users at the fewest and at the most images, from `evaluation.json`."""
+    of_number = json.loads((run / "evaluation.json").read_text())["encoder"]["unseen"]["encoder"]
+    return {
+        f"{name}, n = {number}": of_number[number][name]
+        for number in (min(of_number, key=int), max(of_number, key=int))
+        for name in METRICS
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the cases of both sides in turns, prints the table and writes the report."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--before", type=Path, help="the checkout of the earlier commit")
+    parser.add_argument("--raw", type=Path, help="the folder of OSIE's release; needed by osie")
+    parser.add_argument(
+        "--cases", nargs="+", default=["osie", "demo", "scale"], choices=["osie", "demo", "scale"]
+    )
+    parser.add_argument("--limit", type=float, default=900, help="seconds of 100 steps of scale")
+    parser.add_argument("--out", type=Path, default=RESULTS / "runs.json")
+    options = parser.parse_args(arguments)
+    if "osie" in options.cases and options.raw is None:
+        parser.error("the case osie needs --raw")
+
+    about, rows = machine(), []
+    calls: dict[str, Callable[[Side], dict[str, Any]]] = {
+        "osie": lambda side: osie(side, options.raw.absolute()),
+        "demo": demo,
+        "scale": lambda side: scale(side, options.limit),
+    }
+    checkouts = {"gazejax": HERE.parent}
+    if options.before:
+        checkouts["before"] = options.before.absolute()
+    for case in options.cases:
+        for name, checkout in checkouts.items():
+            with tempfile.TemporaryDirectory() as folder:
+                for what, found in calls[case](Side(checkout, Path(folder))).items():
+                    rows.append({"side": name, "what": what, **found})
+                    print(as_markdown(rows[-1:]), flush=True)
+    print(f"\n{as_markdown(rows)}")
+    report = {"machine": about, "versions": versions("jax", "jaxlib", "numpy"), "rows": rows}
+    write_report(options.out, report)
+
+
+def as_markdown(rows: Sequence[dict]) -> str:
+    """The rows as a Markdown table."""
+    lines = []
+    for row in rows:
+        of_metrics = ", ".join(
+            f"{name} {value:.3f}" for name, value in row.items() if name.startswith(METRICS)
+        )
+        cpu = f"{'more than ' if row['is_over'] else ''}{row['cpu_seconds']:.0f}"
+        peak = f"{row['peak_mb'] / 1e3:.1f}"
+        lines.append([row["what"], row["side"], cpu, f"{row['seconds']:.0f}", peak, of_metrics])
+    return markdown(["", "side", "CPU s", "s", "peak, GB", "unseen users"], lines)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
