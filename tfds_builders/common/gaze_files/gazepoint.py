@@ -59,12 +59,16 @@ def _repeats_fixations(opened: Opened) -> bool:
 
 
 def recordings_of_gazepoint(opened: Opened) -> set[tuple[str, str]]:
-    """Returns each person of a file, and no recording."""
+    """Returns each person of a file with each session, "" where no column names it."""
     person = people.column_of_person(opened, own=[_MARK])
-    if person is None:
-        return {(rows.normalize(_person(opened.path)), "")}
-    table = containers.read_table(opened, {person}, names_in={person})
-    return {(name, "") for name in people.names_of_people(table, person, "").names}
+    user, session = None, people.names_of_sessions(opened)
+    if person is not None:
+        table = containers.read_table(opened, {person}, names_in={person})
+        user = people.names_of_people(table, person, "")
+    length = next((len(one.codes) for one in (user, session) if one is not None), 1)
+    user = user or rows.one_name(_person(opened.path), length)
+    pairs = rows.combinations(user, session or rows.no_names(length))
+    return {(one, of_session) for one, of_session in pairs if one}
 
 
 def read_gazepoint(opened: Opened, how: How) -> Rows:

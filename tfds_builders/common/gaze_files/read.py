@@ -9,7 +9,15 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, excel, left_out, plain, rows, user_from
+from tfds_builders.common.gaze_files import (
+    containers,
+    excel,
+    left_out,
+    people,
+    plain,
+    rows,
+    user_from,
+)
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.fixations import Fixations, join
 from tfds_builders.common.gaze_files.recognise import (
@@ -70,8 +78,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             part, found, origin = _no_rows(), [str(error)], None
         of_file = left_out.people_of(part, one, options.where, options.user_from, paths)
         if one.path not in paths and _is_nowhere(part):
-            people = left_out.people_left([part])
-            of_file |= dict.fromkeys([(*person, "") for person in people], "without a place")
+            left = left_out.people_left([part])
+            of_file |= dict.fromkeys([(*person, "") for person in left], "without a place")
             part = _no_rows({**part.left_out, "without a place": len(part.place)})
             found = [_no_row(part, one.path)]
         if not len(part.place):
@@ -348,7 +356,7 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray) -> R
         ValueError: a user of the file has several sessions, whose rows the format does not keep
             apart.
     """
-    columns = [name for name in one.columns if name.strip().lower() == "session"]
+    columns = people.columns_of_session(one)
     has_own = found.session is not None and bool((found.session.codes >= 0).any())
     if has_own or not columns or format_ in _OF_NESTED_JSON or not len(found.place):
         return found
@@ -365,7 +373,7 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray) -> R
     user = rows.one_name("", len(found.place)) if found.user is None else found.user
     is_used = np.broadcast_to(fits, names.codes.shape)[found.place - 1]
     used = (rows.take_names(one, is_used) or one for one in (user, session))
-    pairs = [pair for pair in user_from.combinations(*used) if pair[1]]
+    pairs = [pair for pair in rows.combinations(*used) if pair[1]]
     is_one_each = len({pair[0] for pair in pairs}) == len(pairs)
     # The format may take a row of another session for a repeated one.
     read = {pair[1] for pair in pairs} | _sessions_of_lost(
@@ -398,7 +406,7 @@ def _sessions_of_lost(found: Rows, names: Names, users: set[str]) -> set[str]:
     for one in found.whose:
         if one.user is not None:
             sessions = Names(names.codes[one.place - 1], names.names)
-            pairs = user_from.combinations(one.user, sessions)
+            pairs = rows.combinations(one.user, sessions)
             lost |= {session for user, session in pairs if user not in users}
     return lost
 

@@ -251,6 +251,16 @@ def texts_of(names: Names) -> list[str]:
     return [names.names[code] if code >= 0 else "" for code in names.codes]
 
 
+def combinations(*names: Names) -> list[tuple[str, ...]]:
+    """Returns each combination of names of a row once; "" for none."""
+    key = np.zeros(len(names[0].codes), np.int64)
+    for one in names:
+        key = key * (len(one.names) + 1) + one.codes + 1
+    _, first = np.unique(key, return_index=True)
+    columns = [[["", *one.names][code + 1] for code in one.codes[first]] for one in names]
+    return list(zip(*columns, strict=True))
+
+
 def one_name(name: str, length: int) -> Names:
     """Returns the same name for all rows."""
     return Names(np.zeros(length, np.int32), [normalize(name)])
