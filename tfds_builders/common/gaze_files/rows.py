@@ -128,7 +128,7 @@ class Rows(NamedTuple):
         is_samples: whether the rows are samples of gaze, not fixations.
         taken: what was read from which columns, for a message.
         left_out: reason -> number of rows that are left out.
-        whose: rows that are left out for lack of gaze or of an image, with their people.
+        whose: rows that are left out, with their people.
         doubtful: reason -> number of rows that are read although something speaks against them.
         cells: columns of the file by their names here, for messages about wrong cells.
         place_text: place -> place in words, for messages; None: "row N".
@@ -464,7 +464,7 @@ def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
     left_out, whose = rows.left_out, rows.whose
     if reason and num_left_out:
         left_out = {**left_out, reason: left_out.get(reason, 0) + num_left_out}
-    if num_left_out and reason != OTHER_EYE:
+    if num_left_out:
         is_left_out = np.ones(len(rows.place), bool)
         is_left_out[kept] = False
         whose = (*whose, without_gaze(rows, np.flatnonzero(is_left_out), reason or NO_FIXATION))
