@@ -13,9 +13,12 @@ from tfds_builders.common.gaze_files.rows import Names
 # In small letters, without blanks and underscores.
 _NAMES = frozenset(
     name + ending
-    for name in ("participant", "subject", "subj", "user", "person", "observer", "vp", "proband")
+    for name in (
+        *("participant", "subject", "subj", "sub", "user", "person", "observer", "respondent"),
+        *("vp", "proband", "versuchsperson", "teilnehmer"),
+    )
     for ending in ("", "id", "nr", "no", "num", "number", "code", "name", "privateid", "publicid")
-)
+) | {"ppid", "ppt", "pptid", "pid", "prolificid", "prolificpid", "sonaid", "workerid"}
 
 
 def names_person(column: str) -> bool:
