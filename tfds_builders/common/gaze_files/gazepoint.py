@@ -3,6 +3,7 @@
 import csv
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,11 @@ _ID, _IS_VALID = "FPOGID", "FPOGV"
 _MEDIA = ("MEDIA_ID", "MEDIA_NAME")
 # Marks of the experiment; who joins exports may put the person there.
 _MARK = "USER"
+# Further columns of the tracker, by how their names begin.
+_OWN = re.compile(
+    r"MEDIA_|CNT$|TIME(_?TICK)?(\(|$)|[FLRB]POG|[LR](P|EYE|PUPIL)[A-Z]|C[XYS]$|BK|KB|AOI|SACCADE_"
+    r"|VID_|PIX|CALIB|GSR|HR|IBI|TTL|DIAL"
+)
 # The name of the column of times holds the date of the recording.
 _TIME = re.compile(r"TIME(\(.*\))?")
 
@@ -59,12 +65,16 @@ def _repeats_fixations(opened: Opened) -> bool:
 
 
 def recordings_of_gazepoint(opened: Opened) -> set[tuple[str, str]]:
-    """Returns each person of a file, and no recording."""
+    """Returns each person of a file with each session, "" where no column names it."""
     person = people.column_of_person(opened, own=[_MARK])
-    if person is None:
-        return {(rows.normalize(_person(opened.path)), "")}
-    table = containers.read_table(opened, {person}, names_in={person})
-    return {(name, "") for name in people.names_of_people(table, person, "").names}
+    user, session = None, people.names_of_sessions(opened)
+    if person is not None:
+        table = containers.read_table(opened, {person}, names_in={person})
+        user = people.names_of_people(table, person, "")
+    length = next((len(one.codes) for one in (user, session) if one is not None), 1)
+    user = user or rows.one_name(_person(opened.path), length)
+    pairs = rows.combinations(user, session or rows.no_names(length))
+    return {(one, of_session) for one, of_session in pairs if one}
 
 
 def read_gazepoint(opened: Opened, how: How) -> Rows:
@@ -76,7 +86,7 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:
 
     Args:
         opened: the file.
-        how: has no option for this format.
+        how: has the conditions that the rows fulfil.
 
     Raises:
         ValueError: a column is missing, a cell of the fixations is no number, or a column may be
@@ -90,7 +100,7 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:
             raise ValueError(f"{path} has no column {name!r}, expected {', '.join(needed)}")
     media_names = [name for name in _MEDIA if name in columns]
     person = people.column_of_person(opened, own=[_MARK])
-    texts = {*media_names, *(name for name in (person, _MARK) if name in columns)}
+    texts = {*media_names, *([] if person is None else [person])}
     table = containers.read_table(opened, {*needed, *texts}, numbers=needed, names_in=texts)
     table = plain.with_one_mark(opened, table, needed, how.where)
     numbers = {
@@ -108,8 +118,10 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:
             )
     time = numbers[time_name].values
     user = people.names_of_people(table, person, _person(path))
-    if person is None and _MARK in columns:
-        _check_marks(path, rows.names_of(table[_MARK], missing=rows.MISSING), time)
+    if person is None:
+        at = np.flatnonzero(plain.rows_where_all(opened, how.where, len(time)))
+        media_at = [rows.names_of(table[name]).codes[at] for name in media_names]
+        _check_marks(opened, at, media_at, time[at])
     order = np.argsort(user.codes, kind="stable")
     numbers = {name: rows.take_numbers(one, order) for name, one in numbers.items()}
     time, user = time[order], Names(user.codes[order], user.names)
@@ -160,17 +172,40 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:
     return rows.take(found, ~is_nowhere, "at 0, 0: without a place")
 
 
-def _check_marks(path: Path, marks: Names, time: np.ndarray) -> None:
-    """Refuses marks that look like the people of exports that were joined.
+def _check_marks(
+    opened: Opened, at: np.ndarray, media: Sequence[np.ndarray], time: np.ndarray
+) -> None:
+    """Refuses columns that look like the people of exports that were joined.
 
-    Marks change while the time goes on. The time of another person begins anew.
+    Marks change while the time goes on. The time of another person begins anew. Where it begins
+    anew with each medium, columns that belong to the media change there, too.
+
+    Args:
+        opened: the file.
+        at: int64 [n], the rows that fulfil the conditions.
+        media: int32 [n], numbers of the media, by each column of media.
+        time: float64 [n], of the recording.
     """
-    changes = np.flatnonzero(rows.run_starts(marks.codes))[1:]
-    if len(changes) and (marks.codes >= 0).all() and (time[changes] < time[changes - 1]).all():
+    falls = np.diff(time, prepend=time[:1]) < 0
+    if not falls.any():
+        return
+    is_of_media = bool(falls[np.flatnonzero(rows.run_starts(*media))[1:]].all())
+    sessions = people.columns_of_session(opened)
+    for name in filter(None, opened.columns):
+        if _OWN.match(name) or name in sessions:
+            continue
+        column = containers.read_table(opened, {name})[name]
+        marks = rows.names_of(column, missing=rows.MISSING).codes[at]
+        changes = np.flatnonzero(rows.run_starts(marks))[1:]
+        if not len(changes) or (marks < 0).any() or not falls[changes].all():
+            continue
+        pairs = np.unique(np.column_stack([*media, marks]), axis=0)
+        if is_of_media and len(pairs) == len(np.unique(pairs[:, :-1], axis=0)):
+            continue
         raise ValueError(
-            f"{path} row {changes[0] + 1}: {_MARK} has a value in each row, and the time begins "
-            f"anew where it changes: call the column 'participant' if it is the person, else leave "
-            "it out of the file"
+            f"{opened.path} row {at[changes[0]] + 1}: {name} has a value in each row, and the time "
+            "begins anew where it changes: call the column 'participant' if it is the person, else "
+            "leave it out of the file"
         )
 
 

@@ -38,6 +38,8 @@ def people_of(
     of_rows = [plain.rows_where(one, condition) for condition in where] if part.whose else []
     fits = np.all(of_rows, axis=0) if of_rows else None
     for left_out in part.whose:
+        if left_out.reason == rows.OTHER_EYE:
+            continue
         if fits is not None:
             left_out = _take(left_out, fits[left_out.place - 1])
         for person in _named(left_out, part.taken, one, pattern, tables):

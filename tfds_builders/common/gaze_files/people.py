@@ -1,4 +1,4 @@
-"""Columns of the person that users add to exports of trackers that name no person."""
+"""Columns of the person and the session that users add to exports of trackers."""
 
 import re
 from collections.abc import Collection
@@ -13,9 +13,12 @@ from tfds_builders.common.gaze_files.rows import Names
 # In small letters, without blanks and underscores.
 _NAMES = frozenset(
     name + ending
-    for name in ("participant", "subject", "subj", "user", "person", "observer", "vp", "proband")
+    for name in (
+        *("participant", "subject", "subj", "sub", "user", "person", "observer", "respondent"),
+        *("vp", "proband", "versuchsperson", "teilnehmer"),
+    )
     for ending in ("", "id", "nr", "no", "num", "number", "code", "name", "privateid", "publicid")
-)
+) | {"ppid", "ppt", "pptid", "pid", "prolificid", "prolificpid", "sonaid", "workerid"}
 
 
 def names_person(column: str) -> bool:
@@ -74,6 +77,20 @@ def names_of_people(table: pa.Table, column: str | None, name: str) -> Names:
     if column is None:
         return rows.one_name(name, table.num_rows)
     return rows.names_of(table[column], missing=rows.MISSING)
+
+
+def columns_of_session(opened: Opened) -> list[str]:
+    """Returns the columns of the session; the first one with a value says it."""
+    return [name for name in opened.columns if name.strip().lower() == "session"]
+
+
+def names_of_sessions(opened: Opened) -> Names | None:
+    """Reads the column of the session; None: no such column has a value."""
+    for column in columns_of_session(opened):
+        names = rows.names_of(containers.read_table(opened, {column})[column], rows.MISSING)
+        if names.names:
+            return names
+    return None
 
 
 def in_words(column: str | None, otherwise: str = "the name of the file") -> str:

@@ -59,7 +59,9 @@ fixation,100,300,700,500,a.png,p2
 }
 
 
-@pytest.mark.parametrize("column", ["participant", "Subject_ID", "USER ID", "observer"])
+@pytest.mark.parametrize(
+    "column", ["participant", "Subject_ID", "USER ID", "Versuchsperson", "ppt"]
+)
 @pytest.mark.parametrize("file", JOINED)
 def test_an_added_column_is_the_person(file: str, column: str, tmp_path: Path) -> None:
     write(tmp_path / file, JOINED[file].replace("{person}", column))
@@ -118,18 +120,41 @@ def test_no_column_of_another_name_is_the_person(tmp_path: Path) -> None:
     assert people.column_of_person(write(tmp_path / "e.csv", text)) == "participant"
 
 
-def test_marks_of_gazepoint_that_look_like_people_are_refused(tmp_path: Path) -> None:
-    text = """\
-MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,USER
-a.png,0.2,0.20,0.5,0.0,0.2,1,1,one
-a.png,{time},0.70,0.5,0.5,0.2,2,1,two
+@pytest.mark.parametrize("column", ["USER", "ID", "Name"])
+def test_columns_beside_gazepoint_that_look_like_people_are_refused(
+    column: str, tmp_path: Path
+) -> None:
+    text = f"""\
+CNT,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,CS,SACCADE_MAG,{column}
+1,a.png,0.2,0.20,0.5,0.0,0.2,1,1,0,9,1
+2,a.png,{{time}},0.70,0.5,0.5,0.2,2,1,1,8,2
 """
     write(tmp_path / "g.csv", text.replace("{time}", "0.1"))
     with pytest.raises(
-        ValueError, match="row 2: USER has a value in each row, and the time begins"
+        ValueError, match=f"row 2: {column} has a value in each row, and the time begins"
     ):
         read([tmp_path / "g.csv"], Options())
-    write(tmp_path / "g.csv", text.replace("{time}", "0.7"))
-    found, _ = read([tmp_path / "g.csv"], Options())
-    assert found is not None
-    assert found.user_ids == ["g"]
+    # Columns of the tracker, one person of the column, and a value while the time goes on are none.
+    own = text.replace(f",{column}", "").replace(",9,1", ",9").replace(",8,2", ",8")
+    for name, content, where in (
+        ("g.csv", own.replace("{time}", "0.1"), ()),
+        ("g.csv", text.replace("{time}", "0.1"), (f"{column} == 2",)),
+        ("g.csv", text.replace("{time}", "0.7"), ()),
+    ):
+        write(tmp_path / name, content)
+        found, _ = read([tmp_path / name], Options(where=where))
+        assert found is not None
+        assert found.user_ids == ["g"]
+
+
+def test_what_belongs_to_the_media_is_no_person_where_times_begin_with_each(tmp_path: Path) -> None:
+    text = """\
+MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,kind
+a.png,0.3,0.20,0.5,0.0,0.2,1,1,face
+b.png,0.2,0.70,0.5,0.5,0.2,2,1,scene
+c.png,0.1,0.70,0.5,0.5,0.2,3,1,face
+"""
+    assert read([write(tmp_path / "g.csv", text).path], Options())[1] == []
+    again = text.replace("c.png", "b.png")
+    with pytest.raises(ValueError, match="row 2: kind has a value in each row"):
+        read([write(tmp_path / "g.csv", again).path], Options())

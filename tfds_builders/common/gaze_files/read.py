@@ -9,7 +9,15 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, excel, left_out, plain, rows, user_from
+from tfds_builders.common.gaze_files import (
+    containers,
+    excel,
+    left_out,
+    people,
+    plain,
+    rows,
+    user_from,
+)
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.fixations import Fixations, join
 from tfds_builders.common.gaze_files.recognise import (
@@ -72,8 +80,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             part, found, origin = _no_rows(), [str(error)], None
         of_file = left_out.people_of(part, one, options.where, options.user_from, paths)
         if one.path not in paths and _is_nowhere(part):
-            people = left_out.people_left([part])
-            of_file |= dict.fromkeys([(*person, "") for person in people], "without a place")
+            left = left_out.people_left([part])
+            of_file |= dict.fromkeys([(*person, "") for person in left], "without a place")
             part = _no_rows({**part.left_out, "without a place": len(part.place)})
             found = [_no_row(part, one.path)]
         if not len(part.place):
@@ -353,7 +361,7 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray) -> R
         ValueError: a user of the file has several sessions, whose rows the format does not keep
             apart.
     """
-    columns = [name for name in one.columns if name.strip().lower() == "session"]
+    columns = people.columns_of_session(one)
     has_own = found.session is not None and bool((found.session.codes >= 0).any())
     if has_own or not columns or format_ in _OF_NESTED_JSON or not len(found.place):
         return found
@@ -367,16 +375,14 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray) -> R
     column, names = next(iter(known.values()))
     session = rows.take_names(names, found.place - 1)
     assert session is not None
-    user = rows.one_name("", len(found.place)) if found.user is None else found.user
-    is_used = np.broadcast_to(fits, names.codes.shape)[found.place - 1]
-    used = (rows.take_names(one, is_used) or one for one in (user, session))
-    pairs = [pair for pair in user_from.combinations(*used) if pair[1]]
-    is_one_each = len({pair[0] for pair in pairs}) == len(pairs)
-    # The format may take a row of another session for a repeated one.
-    read = {pair[1] for pair in pairs} | _sessions_of_lost(
-        found, names, {pair[0] for pair in pairs}
-    )
-    if pairs and (not is_one_each or not {*known} <= read):
+    used = Names(np.where(fits, names.codes, -1), names.names)
+    read = _sessions_of(used, found.place, found.user)
+    # The format may take a row of another session for a repeated one, or one of the other eye.
+    left = (_sessions_of(used, one.place, one.user) for one in found.whose)
+    in_file = read.union(*left)
+    of_read = [pair for pair in in_file if pair[0] in dict(read)]
+    is_one_each = len(dict(of_read)) == len(of_read)
+    if read and (not is_one_each or not {*known} <= {pair[1] for pair in in_file}):
         shown = " and ".join(map(repr, list(known)[:2]))
         raise ValueError(
             f"{one.path}: the column {column!r} has {shown} in rows that the format {format_} does "
@@ -391,21 +397,18 @@ def _with_session(found: Rows, one: Opened, format_: str, fits: np.ndarray) -> R
     return found._replace(session=session, whose=whose, taken=taken)
 
 
-def _sessions_of_lost(found: Rows, names: Names, users: set[str]) -> set[str]:
-    """Returns the sessions of people of whom no row is left.
+def _sessions_of(names: Names, place: np.ndarray, user: Names | None) -> set[tuple[str, str]]:
+    """Returns the people of some rows, "" for none, with their sessions.
 
     Args:
-        found: the rows that are read.
         names: the session of each row of the file.
-        users: the people of whom rows are left.
+        place: int64 [n], the rows, from 1.
+        user: their people.
     """
-    lost: set[str] = set()
-    for one in found.whose:
-        if one.user is not None:
-            sessions = Names(names.codes[one.place - 1], names.names)
-            pairs = user_from.combinations(one.user, sessions)
-            lost |= {session for user, session in pairs if user not in users}
-    return lost
+    user = rows.no_names(len(place)) if user is None else user
+    sessions = Names(names.codes[place - 1], names.names)
+    pairs = rows.combinations(user, sessions)
+    return {(one, session) for one, session in pairs if session}
 
 
 def _no_row(found: Rows, path: Path) -> str:

@@ -849,6 +849,20 @@ def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Pa
     assert "session is not given, expected a name, which other rows of user 'p' have" in error
 
 
+def test_a_session_of_the_other_eye_is_not_lost_beside_the_same_session_of_others(
+    tmp_path: Path,
+) -> None:
+    head = "RECORDING_SESSION_LABEL,session,TRIAL_INDEX,image,EYE_USED,CURRENT_FIX_X,CURRENT_FIX_Y"
+    lines = [f"P1,1,1,a.png,LEFT,{x},9\n" for x in (10, 20)]
+    others = ["P1,2,1,a.png,RIGHT,30,9\n", "P2,2,1,a.png,LEFT,40,9\n"]
+    error = errors_of(tmp_path / "r.csv", "".join([f"{head}\n", *lines, *others]))
+    assert "'session' has '1' and '2' in rows that the format eyelink-report does not keep" in error
+    # Rows of the other eye in the same session are left out as before.
+    (tmp_path / "r.csv").write_text("".join([f"{head}\n", *lines, others[0].replace("2", "1", 1)]))
+    found = read(tmp_path / "r.csv")
+    assert (found.session_ids, len(found.xy), found.warnings) == ([["1"]], 2, [])
+
+
 def test_people_by_names_of_files_are_not_one_with_a_session(tmp_path: Path) -> None:
     header = "session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV\n"
     for number, name in enumerate(("ann", "bob")):

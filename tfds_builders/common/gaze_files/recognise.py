@@ -2,7 +2,7 @@
 
 import collections
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,8 +53,8 @@ class Format(NamedTuple):
         recognise: returns what a file is in this format.
         read: reads a file.
         takes: the options that only some formats look at; those of `PLAIN` are its own.
-        recordings: returns the person and the recording of the rows of a file, "": not known; None:
-            of a format without files of samples beside those of fixations.
+        recordings: returns the person and the recording or session of the rows of a file, "": not
+            known; None: of a format without files of samples beside those of fixations.
         check: refuses files that contradict each other; None: no file says anything of others.
     """
 
@@ -310,22 +310,32 @@ def recognise(
         else:
             notes.append((one.path, " left out: part of the export that holds no gaze of its own"))
     if "fixations" in found:
-        for one in _check_given(name, found):
+        without, unnamed = _check_given(name, found)
+        for one in without:
             warnings.append((one.path, " left out: has no fixation in its physioevents"))
             found["samples"].remove(one)
         for one in found.get("samples", []):
-            notes.append((one.path, " left out: samples of gaze, whose fixations are given"))
+            of = ", whose fixations are given"
+            if one in unnamed:
+                of = " of people whose fixations are given; these do not name their recordings"
+            notes.append((one.path, f" left out: samples of gaze{of}"))
     if chosen is not found.get("scene"):
         for one in found.get("scene", []):
             notes.append((one.path, " left out: in the picture of a scene camera"))
     return name, chosen, one_for_each_reason(notes), one_for_each_reason(warnings, NUM_NAMED)
 
 
-def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> list[Opened]:
+def _check_given(
+    name: str, found: Mapping[Role, list[Opened]]
+) -> tuple[list[Opened], list[Opened]]:
     """Checks that fixations are given of each recording of which samples are given.
 
+    Fixations that name no recording are of one recording of their person, or of as many as the
+    sessions they name. Of more samples, some have no fixations.
+
     Returns:
-        Files of samples of recordings whose events are known and none of them is a fixation.
+        Files of samples of recordings whose events are known and none of them is a fixation; and
+        those of a named recording, of whose person fixations are given that name no recording.
 
     Raises:
         ValueError: a file of samples has a person or a recording without fixations.
@@ -333,24 +343,47 @@ def _check_given(name: str, found: Mapping[Role, list[Opened]]) -> list[Opened]:
     recordings_of = FORMATS[name].recordings if name in FORMATS else None
     samples = found.get("samples", [])
     if recordings_of is None or not samples:
-        return []
-    given = set[tuple[str, str]]().union(*map(recordings_of, found["fixations"]))
-    known = given | {(user, "") for user, _ in given}
-    without = []
-    for one in samples:
-        for user, recording in sorted(recordings_of(one)):
-            if not {(user, recording), (user, "")} & (known if not recording else given):
-                if name == "bids" and bids_samples.has_events_of_other_kinds(one.path):
-                    without.append(one)
-                    continue
-                what = " ".join(filter(None, (user, recording)))
-                why = bids_samples.in_place_of_fixations(one.path) if name == "bids" else ""
-                raise ValueError(
-                    f"{one.path} holds samples of gaze of {what!r}, whose fixations are not given"
-                    f"{f' ({why})' if why else ''}, expected the fixations of each recording: give "
-                    "them too, or leave the file out of the folder"
-                )
-    return without
+        return [], []
+    fixations = [(one.path, recordings_of(one)) for one in found["fixations"]]
+    given = _of_people(of_file for _, of_file in fixations)
+    all_samples = [(one, recordings_of(one)) for one in samples]
+    of_samples = _of_people(of_file for _, of_file in all_samples)
+    without, unnamed = [], []
+    for one, of_file in all_samples:
+        for user, recording in sorted(of_file):
+            known = given.get(user, set())
+            if known and (not recording or recording in known):
+                continue
+            others = of_samples[user] - known - {""}
+            why = ""
+            if "" in known and len(others) > max(1, len(known - {""})):
+                why = f"fixations of {user!r} name no recording, and samples name {len(others)}"
+            elif "" in known and name == "smi":
+                paths = [path for path, pairs in fixations if user in {who for who, _ in pairs}]
+                are_others = [smi.names_another_recording(path, recording) for path in paths]
+                why = f"{paths[0]} is called like another recording" if all(are_others) else ""
+            if "" in known and not why:
+                unnamed.append(one)
+                continue
+            if name == "bids" and bids_samples.has_events_of_other_kinds(one.path):
+                without.append(one)
+                continue
+            what = " ".join(filter(None, (user, recording)))
+            why = bids_samples.in_place_of_fixations(one.path) if name == "bids" else why
+            raise ValueError(
+                f"{one.path} holds samples of gaze of {what!r}, whose fixations are not given"
+                f"{f' ({why})' if why else ''}, expected the fixations of each recording: give "
+                "them too, or leave the file out of the folder"
+            )
+    return without, unnamed
+
+
+def _of_people(recordings: Iterable[set[tuple[str, str]]]) -> dict[str, set[str]]:
+    """Returns each person's recordings in any of the files."""
+    found: dict[str, set[str]] = {}
+    for user, recording in set[tuple[str, str]]().union(*recordings):
+        found.setdefault(user, set()).add(recording)
+    return found
 
 
 def one_for_each_reason(notes: Sequence[tuple[Path, str]], num_named: int = 1) -> list[str]:

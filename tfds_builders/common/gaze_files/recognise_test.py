@@ -239,6 +239,70 @@ def test_samples_are_left_out_only_where_the_fixations_of_their_recording_are_gi
         gaze_files.read([tmp_path], Options())
 
 
+# A fixation and samples without one, of a session that is added.
+WITH_SESSIONS = {
+    "tobii": (
+        EXAMPLES["tobii"][1].replace("Recording name", "Session").replace("R1", "1"),
+        SAMPLES.replace("Recording name", "Session").format("P1", "{}"),
+    ),
+    "gazepoint": (
+        "MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,subject,session\n"
+        "a.png,0.3,0.5,0.5,0.1,0.2,1,1,P1,1\n",
+        "MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,subject,session\n"
+        "a.png,0.2,0.5,0.5,0.1,0.1,1,1,P1,{0}\na.png,0.3,0.5,0.5,0.1,0.2,1,1,P1,{0}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_SESSIONS)
+def test_samples_of_another_session_are_refused(name: str, tmp_path: Path) -> None:
+    fixations, samples = WITH_SESSIONS[name]
+    (tmp_path / "a.csv").write_text(fixations)
+    (tmp_path / "b.csv").write_text(samples.format("1"))
+    found, _ = gaze_files.read([tmp_path], Options())
+    assert found is not None
+    assert found.session_ids == [["1"]]
+    assert "b.csv left out: samples of gaze, whose fixations are given" in "\n".join(found.notes)
+    (tmp_path / "b.csv").write_text(samples.format("2"))
+    with pytest.raises(ValueError, match=r"b\.csv .* of 'P1 2', whose fixations are not given"):
+        gaze_files.read([tmp_path], Options())
+
+
+STATISTICS = (
+    "Trial,Stimulus,Participant,Category,Event Start Trial Time [ms],Event Duration [ms],"
+    "Fixation Position X [px],Fixation Position Y [px]\n"
+    "Trial001,a.png,P01,Fixation,10,200,100,100\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "recordings", "why"),
+    [
+        ("all.csv", ["P01.idf"], ""),
+        ("P01_2 Events.csv", ["P01_2.idf"], ""),
+        ("P01_1 Events.csv", ["P01_2.idf"], "is called like another recording"),
+        ("all.csv", ["P01_1.idf", "P01_2.idf"], "name no recording, and samples name 2"),
+    ],
+)
+def test_statistics_of_smi_name_no_recording_of_samples(
+    file: str, recordings: list[str], why: str, tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text(STATISTICS)
+    for recording in recordings:
+        (tmp_path / f"{recording}_samples.txt").write_text(
+            f"## Converted from:\tC:\\{recording}\n## Subject:\tP01\n"
+            "Time\tType\tTrial\tL POR X [px]\tL POR Y [px]\n1000\tSMP\t1\t100\t100\n"
+        )
+    if why:
+        with pytest.raises(ValueError, match=f"whose fixations are not given .*{why}"):
+            gaze_files.read([tmp_path], Options())
+        return
+    found, _ = gaze_files.read([tmp_path], Options())
+    assert found is not None
+    note = "samples of gaze of people whose fixations are given; these do not name their recordings"
+    assert note in "\n".join(found.notes)
+
+
 @pytest.mark.parametrize("name", ["coco-json", "table"])
 @pytest.mark.parametrize(
     ("text", "why"),

@@ -128,7 +128,7 @@ class Rows(NamedTuple):
         is_samples: whether the rows are samples of gaze, not fixations.
         taken: what was read from which columns, for a message.
         left_out: reason -> number of rows that are left out.
-        whose: rows that are left out for lack of gaze or of an image, with their people.
+        whose: rows that are left out, with their people.
         doubtful: reason -> number of rows that are read although something speaks against them.
         cells: columns of the file by their names here, for messages about wrong cells.
         place_text: place -> place in words, for messages; None: "row N".
@@ -256,6 +256,16 @@ def no_names(length: int) -> Names:
 def texts_of(names: Names) -> list[str]:
     """Returns the name of each row, "" for none."""
     return [names.names[code] if code >= 0 else "" for code in names.codes]
+
+
+def combinations(*names: Names) -> list[tuple[str, ...]]:
+    """Returns each combination of names of a row once; "" for none."""
+    key = np.zeros(len(names[0].codes), np.int64)
+    for one in names:
+        key = key * (len(one.names) + 1) + one.codes + 1
+    _, first = np.unique(key, return_index=True)
+    columns = [[["", *one.names][code + 1] for code in one.codes[first]] for one in names]
+    return list(zip(*columns, strict=True))
 
 
 def one_name(name: str, length: int) -> Names:
@@ -461,7 +471,7 @@ def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
     left_out, whose = rows.left_out, rows.whose
     if reason and num_left_out:
         left_out = {**left_out, reason: left_out.get(reason, 0) + num_left_out}
-    if num_left_out and reason != OTHER_EYE:
+    if num_left_out:
         is_left_out = np.ones(len(rows.place), bool)
         is_left_out[kept] = False
         whose = (*whose, without_gaze(rows, np.flatnonzero(is_left_out), reason or NO_FIXATION))

@@ -1,7 +1,7 @@
 """Fixations that tools and releases write: JSON of scanpaths and events of pymovements."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ _SCANPATH_KEYS = ("name", "subject", "X", "Y")
 _COMPARED_KEYS = ("X", "Y", "T", "task")
 
 _PLACE = "location"
+_OF_ANY_EYE = ("location_x and location_y", _PLACE)  # Other columns say the eye.
 _EVENT_COLUMNS = ("name", "onset", "offset")
 _NUMBER_COLUMNS = (
     *("onset", "offset"),
@@ -214,9 +215,6 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
             f"{path} has fixations of several detections ({', '.join(names)}), expected one: "
             f"choose it by --where 'name == {names[0]}'"
         )
-    eyes = rows.names_of(table["eye"]) if "eye" in table.column_names else None
-    eye, is_of_eye = _choose_eye(str(path), eyes, fits & is_fixation, how)
-    xy, where = _locations(opened, table, eye)
     onset, offset = (
         rows.numbers_of(table[column], decimal_comma=opened.decimal_comma)
         for column in ("onset", "offset")
@@ -225,10 +223,16 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
     named = {role: rows.names_of(table[column]) for role, column in given.items()}
     if "user" in given:
         named["user"] = people.names_of_people(table, given["user"], "")
+    is_left, is_right, is_of_eye = _choose_eye(path, table, fits & is_fixation, named, how)
+    # Where a row does not say its eye, places of both eyes have the one that is asked for.
+    at_right = ~is_left if how.eye == "right" else is_right
+    is_used = fits & is_fixation & is_of_eye
+    xy, where = _locations(opened, table, at_right, is_used)
+    is_noted = is_used if where in _OF_ANY_EYE else is_used & (is_left | is_right)
     for row in np.flatnonzero(is_fixation & ~np.isfinite(offset.values - onset.values))[:1]:
         times = ", ".join(f"{one} is {table[one][row].as_py()!r}" for one in ("onset", "offset"))
         raise ValueError(f"{path} row {row + 1}: {times}, expected numbers (ms)")
-    is_checked = np.flatnonzero(fits & is_fixation & is_of_eye)
+    is_checked = np.flatnonzero(is_used)
     _check_overlap(
         str(path),
         is_checked,
@@ -253,13 +257,9 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
                 people.in_words(given.get("user")),
                 f"x and y from {where} (pixels of the screen)",
                 f"start and duration from 'onset' and 'offset' (ms) of {', '.join(names)}",
-                *(
-                    [f"the eye not known without a column 'eye' (--eye {how.eye})"]
-                    if how.eye and eyes is None and where in ("location_x and location_y", _PLACE)
-                    else []
-                ),
             ]
-        ),
+        )
+        + one_eye.in_words(is_noted, is_left, is_right, how.eye),
     )
     of_fixations = [one for one in name.names if _is_fixation(one)]
     others = [one.casefold() for one in name.names if _is_other_kind(one)]
@@ -284,41 +284,71 @@ def _is_other_kind(name: str) -> bool:
 
 
 def _choose_eye(
-    path: str, eyes: Names | None, is_fixation: np.ndarray, how: How
-) -> tuple[str, np.ndarray]:
-    """Returns the eye, "left" or "right", and bool [n]: which rows are of the eye."""
-    wanted = how.eye or "left"
-    if eyes is None:
-        return wanted, np.ones(len(is_fixation), bool)
+    path: Path, table: pa.Table, is_used: np.ndarray, named: Mapping[str, Names], how: How
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Chooses the eye in each viewing.
+
+    Args:
+        path: the file, for messages.
+        table: n events.
+        is_used: bool [n], fixations that fulfil the conditions; other rows say nothing.
+        named: the names of the columns of trials.
+        how: the eye, for recordings of both eyes.
+
+    Returns:
+        bool [n] each: rows of the left eye, of the right eye, and of the chosen one.
+    """
+    eyes = rows.no_names(table.num_rows)
+    if "eye" in table.column_names:
+        eyes = rows.names_of(table["eye"])
     is_left, is_right = (
         np.array([*(name.lower() in (side, side[0]) for name in eyes.names), False])[eyes.codes]
         for side in ("left", "right")
     )
-    one_eye.check(Path(path), is_left & is_fixation, is_right & is_fixation, how.eye)
-    found = [eyes.names[code] for code in np.unique(eyes.codes[is_fixation]) if code >= 0]
-    if len(found) < 2:
-        return wanted, np.ones(len(is_fixation), bool)
-    if wanted not in found:
-        raise ValueError(f"{path} has the eyes {', '.join(found)}, but not the {wanted} one")
-    return wanted, eyes.codes == eyes.names.index(wanted)
+    of_used = rows.take_names(named.get("user"), is_used)
+    one_eye.check(path, is_left[is_used], is_right[is_used], how.eye, of_used)
+    viewing = np.column_stack([is_used, *(one.codes for one in named.values())])
+    _, group = np.unique(viewing, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    is_known = is_left | is_right
+    for row in np.flatnonzero(is_used & ~is_known & np.isin(group, group[is_known]))[:1]:
+        raise ValueError(
+            f"{path} row {row + 1}: eye is {table['eye'][int(row)].as_py()!r} beside rows of the "
+            "left or right eye, expected left or right: choose rows by --where 'eye == left'"
+        )
+    return is_left, is_right, one_eye.choose(is_left, is_right, group, how.eye)
 
 
-def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, str]:
-    """Returns float64 [n, 2], NaN where there is no location, and the columns in words."""
-    for suffix in ("", eye[0]):
-        columns = [f"location_{axis}{suffix}" for axis in "xy"]
-        if set(columns) <= set(table.column_names):
-            parts = [
-                rows.numbers_of(table[column], decimal_comma=opened.decimal_comma)
-                for column in columns
-            ]
-            for column, part in zip(columns, parts, strict=True):
-                for row in np.flatnonzero(part.is_wrong)[:1]:
-                    value = table[column][row].as_py()
+def _locations(
+    opened: Opened, table: pa.Table, at_right: np.ndarray, is_used: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Reads the place of each row.
+
+    Args:
+        opened: the file.
+        table: n events.
+        at_right: bool [n], which of two places a row has, the one of the right or the left eye.
+        is_used: bool [n], the rows that need a place.
+
+    Returns:
+        float64 [n, 2], NaN where there is no location, and the columns in words.
+    """
+    is_side = {"": np.ones(len(at_right), bool), "l": ~at_right, "r": at_right}
+    pairs = {side: [f"location_{axis}{side}" for axis in "xy"] for side in is_side}
+    pairs = {side: pair for side, pair in pairs.items() if set(pair) <= set(table.column_names)}
+    pairs = {"": pairs[""]} if "" in pairs else pairs
+    if pairs and np.any([is_side[side] for side in pairs], axis=0)[is_used].all():
+        xy = np.full((len(at_right), 2), np.nan)
+        for side, pair in pairs.items():
+            for axis, column in enumerate(pair):
+                part = rows.numbers_of(table[column], decimal_comma=opened.decimal_comma)
+                for row in np.flatnonzero(part.is_wrong & is_side[side])[:1]:
+                    value = table[column][int(row)].as_py()
                     raise ValueError(
                         f"{opened.path} row {row + 1}: {column} is {value!r}, expected a number"
                     )
-            return np.column_stack([part.values for part in parts]), " and ".join(columns)
+                xy[is_side[side], axis] = part.values[is_side[side]]
+        return xy, " or ".join(" and ".join(pair) for pair in pairs.values())
     if "location" not in table.column_names:
         raise rows.NoFixationError(
             f"{opened.path} has events without a column 'location': compute it with "
@@ -327,21 +357,25 @@ def _locations(opened: Opened, table: pa.Table, eye: str) -> tuple[np.ndarray, s
     column = table["location"]
     try:
         lengths = set(pc.unique(pc.list_value_length(column)).drop_null().to_pylist())
-        # Of both eyes: x and y of the left, then of the right eye.
-        first = 2 if eye == "right" and lengths <= {4, 6} else 0
         if lengths and (len(lengths) > 1 or not lengths <= {2, 4, 6}):
             raise ValueError(
                 f"{opened.path}: location has {sorted(lengths)} numbers, expected x and y"
             )
         if not lengths:
             return np.full((len(column), 2), np.nan), _PLACE
-        parts = [rows.numbers_of(pc.list_element(column, first + axis)) for axis in range(2)]
+        of_both = lengths <= {4, 6}  # x and y of the left, then of the right eye.
+        parts = [
+            rows.numbers_of(pc.list_element(column, number)).values
+            for number in range(4 if of_both else 2)
+        ]
     except pa.ArrowException as error:
         raise ValueError(
             f"{opened.path}: location is of the type {column.type}, expected lists of x and y"
         ) from error
-    xy = np.column_stack([part.values for part in parts])
-    return xy, f"{_PLACE} of both eyes" if lengths <= {4, 6} else _PLACE
+    xy = np.column_stack(parts[:2])
+    if of_both:
+        xy[at_right] = np.column_stack(parts[2:])[at_right]
+    return xy, f"{_PLACE} of both eyes" if of_both else _PLACE
 
 
 def _trial_columns(opened: Opened) -> dict[str, str]:

@@ -253,13 +253,50 @@ def test_one_eye_of_two(tmp_path: Path) -> None:
     assert right.x.values.tolist() == [647.5, 107]
     single = write_events(tmp_path / "s.feather", EVENTS)
     with pytest.raises(
-        ValueError, match=r"--eye is right, and the recording has the left eye only"
+        ValueError, match=r"--eye is right, and the recording of user 's1' has the left"
     ):
         scanpaths.read_pymovements(single, How(eye="right"))
     without = {name: column for name, column in EVENTS.items() if name != "eye"}
     unnamed = write_events(tmp_path / "u.feather", without)
     found = scanpaths.read_pymovements(unnamed, How(eye="right"))
-    assert "the eye not known without a column 'eye' (--eye right)" in found.taken
+    assert "the eye of 3 rows not known (--eye right)" in found.taken
+
+
+@pytest.mark.parametrize(("left", "right"), [("left", "right"), ("L", "r"), ("Left", "RIGHT")])
+@pytest.mark.parametrize("is_list", [True, False])
+def test_each_viewing_has_its_eye_and_the_place_of_its_eye(
+    left: str, right: str, is_list: bool, tmp_path: Path
+) -> None:
+    # s1 was recorded with the left eye, s2 with the right one, s3 with both.
+    eyes = [left, right, left, right]
+    places = [[100.0 + n, 300.0, 500.0 + n, 300.0] for n in range(4)]
+    columns = zip(*places, strict=True)
+    names_of_columns = ("location_xl", "location_yl", "location_xr", "location_yr")
+    of_axes = {name: list(one) for name, one in zip(names_of_columns, columns, strict=True)}
+    events = {
+        "subject": ["s1", "s2", "s3", "s3"],
+        "name": ["fixation"] * 4,
+        "eye": eyes,
+        "onset": [0] * 4,
+        "offset": [200] * 4,
+    }
+    table = pa.table(events | ({"location": places} if is_list else of_axes))
+    pyarrow.parquet.write_table(table, tmp_path / "e.parquet")
+    opened = open_file(tmp_path / "e.parquet")
+    found = scanpaths.read_pymovements(opened, How())
+    assert names(found.user) == ["s1", "s2", "s3"]
+    assert found.x.values.tolist() == [100, 501, 102]
+    with pytest.raises(ValueError, match=r"--eye is left, and the recording of user 's2' has the"):
+        scanpaths.read_pymovements(opened, How(eye="left"))
+    where = How(eye="right", where=("subject == s3",))
+    found = plain.take_where(opened, scanpaths.read_pymovements(opened, where), where.where)
+    assert found.x.values.tolist() == [503]
+    # Without a column of the eye, --eye says the place.
+    pyarrow.parquet.write_table(table.drop_columns(["eye"]).slice(0, 3), tmp_path / "u.parquet")
+    opened = open_file(tmp_path / "u.parquet")
+    for how, x in ((How(), [100, 101, 102]), (How(eye="right"), [500, 501, 502])):
+        found = scanpaths.read_pymovements(opened, how)
+        assert (found.x.values.tolist(), "not known" in found.taken) == (x, False)
 
 
 def test_two_detections_need_a_choice(tmp_path: Path) -> None:
@@ -287,7 +324,7 @@ def test_two_detections_need_a_choice(tmp_path: Path) -> None:
         ({"location": ["a"] * 4}, "location is of the type string, expected lists of x and y"),
         ({"offset": [200, 230, None, 310]}, "row 3: onset is 230, offset is None, expected number"),
         ({"stimulus": ["a"] * 4}, "columns 'image' and 'stimulus', which could both name"),
-        ({"eye": ["right", "left", "both", "both"]}, "has the eyes right, both, but not the left"),
+        ({"eye": ["right", "left", "both", "both"]}, "row 3: eye is 'both' beside rows of"),
     ],
 )
 def test_other_events_are_refused(

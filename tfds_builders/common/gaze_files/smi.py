@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tfds_builders.common import raw_files
-from tfds_builders.common.gaze_files import containers, one_eye, plain, rows, samples
+from tfds_builders.common.gaze_files import containers, one_eye, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
@@ -58,11 +58,17 @@ def recognise_smi(opened: Opened) -> Role:
 
 
 def recordings_of_smi(opened: Opened) -> set[tuple[str, str]]:
-    """Returns each person and the name of the converted recording, "" where it is not named."""
+    """Returns each person and the name of the converted recording, "" where it is not named.
+
+    The sessions of event statistics have other names than the recordings.
+    """
     if "Participant" in opened.columns and "Category" in opened.columns:
         table = containers.read_table(opened, {"Participant"}, names_in={"Participant"})
-        names = rows.names_of(table["Participant"], missing=rows.MISSING).names
-        return {(name, "") for name in names}
+        names = rows.names_of(table["Participant"], missing=rows.MISSING)
+        found = {(name, "") for name in names.names}
+        session = people.names_of_sessions(opened)
+        pairs = [] if session is None else rows.combinations(names, session)
+        return found | {(user, of_session) for user, of_session in pairs if user}
     subject = _SUBJECT.search(opened.head)
     user = rows.normalize(subject[1]) if subject else _name_of_file(opened.path)
     recording = _CONVERTED.search(opened.head)
@@ -482,6 +488,16 @@ def _refuse(
     for row in np.flatnonzero(is_wrong)[:1]:
         more = f" ({int(is_wrong.sum())} such lines)" if is_wrong.sum() > 1 else ""
         raise ValueError(f"{path} line {place[row]}: {message(int(row))}{more}")
+
+
+def names_another_recording(path: Path, recording: str) -> bool:
+    """Whether a file is called like a recording with another number, such as P01_1 and P01_2.idf.
+
+    Event statistics do not name the recording otherwise.
+    """
+    names = _name_of_file(path), rows.stem(Path(recording))
+    forms = {re.sub(r"\d+", "0", name) for name in names}
+    return len(forms) == 1 and len(set(names)) == 2
 
 
 def _name_of_file(path: Path) -> str:

@@ -43,7 +43,7 @@ def recognise_tobii(opened: Opened) -> Role:
 
 
 def recordings_of_tobii(opened: Opened) -> set[tuple[str, str]]:
-    """Returns each person and recording of a file, "" where there is no column of recordings."""
+    """Returns each person and recording, or session, of a file; "" where no column names it."""
     if stated := tobii_studio.stated_recording(opened):
         return {stated}
     named = tobii_events.by_name(opened.columns)
@@ -55,21 +55,22 @@ def recordings_of_tobii(opened: Opened) -> set[tuple[str, str]]:
     sensor = pick(named, "sensor", "")
     kind = pick(named, "eye movement type", "") or pick(named, "gazeeventtype", "")
     wanted = {name for name in (user, session, sensor, kind) if name is not None}
-    if not wanted:
+    added = people.names_of_sessions(opened)
+    if not wanted and added is None:
         return {(rows.normalize(rows.stem(opened.path)), "")}
+    wanted = wanted or set(people.columns_of_session(opened))
     table = containers.read_table(opened, wanted, names_in=wanted)
-    columns = []
-    for name, otherwise in ((user, rows.stem(opened.path)), (session, "")):
-        names = rows.one_name(otherwise, table.num_rows)
-        names = names if name is None else rows.names_of(table[name])
-        columns.append(np.array([*names.names, ""])[names.codes])
+    people_of_rows = people.names_of_people(table, user, rows.stem(opened.path))
+    sessions = added or rows.no_names(table.num_rows)
+    if session is not None and (named_by_tracker := rows.names_of(table[session])).names:
+        sessions = named_by_tracker
     is_used = np.ones(table.num_rows, bool)
     if sensor is not None:
         is_used &= tobii_events.is_name(table, sensor, "Eye Tracker")
     if kind is not None and recognise_tobii(opened) == "fixations":
         is_used &= tobii_events.is_name(table, kind, "Fixation")
-    pairs = {(str(one), str(two)) for one, two in zip(*(c[is_used] for c in columns), strict=True)}
-    return {pair for pair in pairs if pair[0]}
+    used = (rows.take_names(one, is_used) or one for one in (people_of_rows, sessions))
+    return {(one, recording) for one, recording in rows.combinations(*used) if one}
 
 
 def read_tobii(opened: Opened, how: How) -> Rows:

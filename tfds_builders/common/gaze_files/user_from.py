@@ -298,7 +298,7 @@ def _check_sessions(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Origin
         none = rows.no_names(len(part.place))
         given = none if origin.session is None else rows.without_markers(origin.session)
         new = none if part.session is None else part.session
-        for user, session, own in combinations(part.user, new, given):
+        for user, session, own in rows.combinations(part.user, new, given):
             other_path, other = known.setdefault((user, session), (path, own))
             if other != own:
                 both = " and ".join(f"{one!r}" if one else "none" for one in (other, own))
@@ -316,17 +316,7 @@ def _has_names(session: Names | None) -> bool:
 
 def _pairs(user: Names, other: Names) -> set[tuple[str, str]]:
     """Returns each pair of names once; rows that lack a name apart."""
-    return {(one, name) for one, name in combinations(user, other) if one and name}
-
-
-def combinations(*names: Names) -> list[tuple[str, ...]]:
-    """Returns each combination of names of a row once; "" for none."""
-    key = np.zeros(len(names[0].codes), np.int64)
-    for one in names:
-        key = key * (len(one.names) + 1) + one.codes + 1
-    _, first = np.unique(key, return_index=True)
-    columns = [[["", *one.names][code + 1] for code in one.codes[first]] for one in names]
-    return list(zip(*columns, strict=True))
+    return {(one, name) for one, name in rows.combinations(user, other) if one and name}
 
 
 def _below(folder: str, path: Path, origin: Origin | None, tables: Sequence[Path]) -> Names | None:
@@ -381,7 +371,7 @@ def _check_recordings(parts: Sequence[tuple[Path, Rows]], origins: Sequence[Orig
             continue
         none = rows.no_names(len(part.place))
         session_of_row = none if part.session is None else part.session
-        for user, session, name in combinations(part.user, session_of_row, origin.names):
+        for user, session, name in rows.combinations(part.user, session_of_row, origin.names):
             other = known.setdefault((user, session), name)
             if other != name:
                 of_session = f" in session {session!r}" if session else " without a session"

@@ -21,13 +21,7 @@ _ADVICE = "a webcam gives no fixations of its own"
 
 _GAZE, _TARGETS = "webgazer_data", "webgazer_targets"
 _JSPSYCH_KEYS = frozenset(("trial_type", "trial_index"))
-# Further columns that experimenters add for the person, in small letters and without signs.
-_PEOPLE = frozenset(
-    [
-        *("sub", "subid", "subnr", "subnum", "subnumber", "ppid", "ppt", "pptid", "pid"),
-        *("prolificid", "prolificpid", "sonaid", "workerid", "runid"),
-    ]
-)
+_RUN = "runid"  # Without signs. A run of an experiment in a browser is one of a person.
 # What counts the trials of one run of the experiment, in the order of trust.
 _ORDERS = ("trial_index", "time_elapsed")
 _MOST_NAMED = 3
@@ -332,7 +326,7 @@ def _plain(name: str) -> str:
 
 
 def _is_person(name: str) -> bool:
-    return people.names_person(name) or _plain(name) in _PEOPLE
+    return people.names_person(name) or _plain(name) == _RUN
 
 
 class _Sessions(NamedTuple):
