@@ -7,7 +7,8 @@ Each command runs in a process of its own, on all cores, from an empty cache of 
 and features. The programs of both sides have the same packages. `evaluate` evaluates the demo
 again, with what its training compiled. In `scale`, 1,000 users look at 1 % of 10,000 images each, a
 million fixations in all; stage 1 of configs/osie_maps.py is trained for 100 steps, and the
-reading alone is measured beside it. Between the sides, only CPU seconds and metrics are compared.
+reading alone is measured beside it, then stage 1 is evaluated. Between the sides, only CPU seconds
+and metrics are compared.
 """
 
 import argparse
@@ -37,8 +38,16 @@ class Side(NamedTuple):
     checkout: Path
     folder: Path
 
-    def run(self, *arguments: Any, limit: float | None = None) -> dict[str, float]:
-        """Runs the command of the checkout; returns seconds, which are those until the limit.
+    def run(self, *arguments: Any, limit: float | None = None, until: str = "") -> dict[str, float]:
+        """Runs the command of the checkout.
+
+        Args:
+            arguments: of the command.
+            limit: seconds after which it is ended; None: none.
+            until: pattern of a file of the runs; the command is ended once there is one.
+
+        Returns:
+            CPU seconds, seconds and peak memory until its end, and whether it reached the limit.
 
         Raises:
             subprocess.CalledProcessError: if the command fails.
@@ -67,17 +76,18 @@ class Side(NamedTuple):
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-            is_over = False
+            is_over, is_ended = False, False
             while True:
                 number, status, usage = os.wait4(process.pid, os.WNOHANG)
                 if number:
                     break
-                if limit is not None and time.monotonic() - start > limit:
+                is_over = limit is not None and time.monotonic() - start > limit
+                if is_over or (until and any(self.folder.glob(until))):
+                    is_ended = True
                     process.kill()
-                    is_over = True
                 time.sleep(0.05)
         code = os.waitstatus_to_exitcode(status)
-        if code != 0 and not is_over:
+        if code != 0 and not is_ended:
             raise subprocess.CalledProcessError(code, words, (self.folder / "log.txt").read_text())
         return {
             "cpu_seconds": usage.ru_utime + usage.ru_stime,
@@ -126,8 +136,11 @@ def scale(side: Side, limit: float) -> dict[str, Any]:
     }
     flags = [f"--config.{name}={value}" for name, value in values.items()]
     start = ["train", "--config=configs/osie_maps.py", f"--workdir={run}"]
-    trained = side.run(*start, *flags, limit=limit)
-    return {"scale, build": built, "scale, reading": read, "scale, 100 steps": trained}
+    trained = side.run(*start, *flags, limit=limit, until="large/**/100/manifest.json")
+    found = {"scale, build": built, "scale, reading": read, "scale, 100 steps": trained}
+    if trained["is_over"]:
+        return found
+    return found | {"scale, evaluation of stage 1": side.run("evaluate", run, limit=limit)}
 
 
 def make_table(folder: Path) -> tuple[Path, Path]:
