@@ -13,6 +13,10 @@ from tests import compiling
 os.environ["XLA_FLAGS"] = f"{compiling.FOUR_DEVICES} {compiling.QUICKLY}"
 os.environ.update(compiling.CACHE)
 
+from gazejax.runtime.allocator import keep_freed_memory
+
+keep_freed_memory()  # As the command does, before other packages start threads.
+
 import jax
 from jaxtyping import install_import_hook
 
@@ -29,12 +33,10 @@ import pytest
 
 from gazejax.data.loading import load_dataset
 from gazejax.evaluation import run as evaluation_run
-from gazejax.runtime import allocator
 from gazejax.training.run import train_folds
 from tests.tiny import ROOT, tiny_config, tiny_scanpath_config, train_and_evaluate
 from tfds_builders.common.build import build
 
-allocator.keep_freed_memory()  # As train.py does.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     # Where pretrained weights and features are kept: not the user's, and one for all workers.
     _cached = tempfile.TemporaryDirectory(prefix="gazejax_cache_")
