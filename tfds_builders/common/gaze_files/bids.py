@@ -1,7 +1,7 @@
 """Eye tracking in BIDS: samples (physio), fixations (physioevents) and pictures (events)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,24 @@ _PIXEL_UNITS = ("pixel", "pixels", "px")
 _FIXATION = re.compile(r"^[^\n]*\bfixation\b", re.IGNORECASE | re.MULTILINE)
 # One viewing of a picture has a number below this.
 _RUN_FACTOR = 1_000_000
+
+
+def check_one_set(opened: Sequence[Opened]) -> None:
+    """Checks that files are of one data set: subjects of two are others, whatever their names.
+
+    Raises:
+        ValueError: the folders of subjects are in the folders of two data sets.
+    """
+    sets: dict[Path, Path] = {}
+    for one in opened:
+        folders = [folder for folder in one.path.absolute().parents if folder.name[:4] == "sub-"]
+        if folders:
+            sets.setdefault(folders[-1].parent, one.path)
+    if len(sets) > 1:
+        raise ValueError(
+            f"--table: {' and '.join(map(str, list(sets.values())[:2]))} are of two data sets, "
+            "expected one: build each as a data set of its own"
+        )
 
 
 def recognise_bids(opened: Opened) -> Role:

@@ -96,6 +96,7 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
         duration_ms=duration,
         t_ms=start,
         trial=trial,
+        trial_count=trial if trial_column == "TRIAL_INDEX" else None,
         frame="screen",
         taken=", ".join(
             [
@@ -196,6 +197,7 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
         y=rows.exact(y),
         t_ms=time,
         trial=trial,
+        trial_count=trial if trial_column == "TRIAL_INDEX" else None,
         frame="screen",
         taken=", ".join(
             [

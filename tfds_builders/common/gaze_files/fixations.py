@@ -147,9 +147,17 @@ def join(
         + _other_people(found, user_ids, user)
         + _in_other_folders(parts),
     )
+    if (is_cut := joined_checks.is_cut(fixations, parts)).any():
+        ends = np.cumsum([len(part.place) for part in found])
+        whole = [
+            (path, rows.take(part, ~of_file, "of a fixation that began in another file"))
+            for (path, part), of_file in zip(parts, np.split(is_cut, ends[:-1]), strict=True)
+        ]
+        return join(fixations.format, whole, notes, left_out)
+    fixations = fixations._replace(trial=joined_checks.in_order_of_time(fixations, parts))
     if errors := joined_checks.check(fixations, parts):
         return None, errors
-    return fixations._replace(notes=[*fixations.notes, *_note_order(fixations)]), []
+    return fixations._replace(notes=[*fixations.notes, *_note_order(fixations, len(parts))]), []
 
 
 def _other_people(found: Sequence[Rows], user_ids: Sequence[str], user: np.ndarray) -> list[str]:
@@ -269,35 +277,28 @@ def _sessions(
     return session_ids, session
 
 
-def _note_order(fixations: Fixations) -> list[str]:
+def _note_order(fixations: Fixations, num_files: int) -> list[str]:
     """Says the order of sessions whose names may not be in time, such as `post` and `pre`.
 
-    Numbers, and dates that begin with the year, are in time. Others may be if the rows have the
-    same order.
+    Numbers, and dates that begin with the year, are in time. Others may be if the rows of one file
+    have the same order; several files are read in the order of their names.
     """
-    if not fixations.session_ids:
-        return []
-    most = max(map(len, fixations.session_ids))
-    key = fixations.user.astype(np.int64) * most + fixations.session
-    pairs, first = np.unique(key, return_index=True)
-    owner, number = pairs // most, pairs % most
-    is_back = (np.diff(owner) == 0) & (np.diff(first) < 0)
-    for user in np.unique(owner[1:][is_back]):
-        names = fixations.session_ids[user]
+    for user, names in enumerate(fixations.session_ids):
         parts = [re.split(r"\d+", name) for name in names]
         is_of_year = all(re.match(r"(19|20)\d\d", name) for name in names)
-        if is_of_year or (len(parts[0]) == 2 and all(one == parts[0] for one in parts)):
+        are_numbered = len(parts[0]) == 2 and all(one == parts[0] for one in parts)
+        if len(names) < 2 or is_of_year or are_numbered:
             continue
-        of_user = owner == user
-        by_row = number[of_user][np.argsort(first[of_user], kind="stable")]
-        shown, rows_have = (
-            ", ".join(repr(names[one]) for one in order[:_SHOWN_WAYS])
-            for order in (range(len(names)), by_row)
-        )
+        is_first = np.unique(fixations.session[fixations.user == user], return_index=True)[1]
+        by_row = [names[number] for number in np.argsort(is_first, kind="stable")]
+        shown, rows_have = (", ".join(map(repr, order[:_SHOWN_WAYS])) for order in (names, by_row))
+        if num_files == 1 and by_row == names:
+            continue
+        otherwise = f", where the rows have {rows_have}" if by_row != names else ""
         return [
             f"sessions are in the order of their names, such as {shown} of user "
-            f"{fixations.user_ids[user]!r}, where the rows have {rows_have}: if that is the order "
-            "of time, begin the names with a number or with the year"
+            f"{fixations.user_ids[user]!r}{otherwise}: if that is not the order of time, begin the "
+            "names with a number or with the year"
         ]
     return []
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from tfds_builders.common.gaze_files.rows import Rows
 if TYPE_CHECKING:
     from tfds_builders.common.gaze_files.fixations import Fixations
 
-# Formats that count the trials of a recording, and formats whose times are since its start.
-_WITH_COUNT = (
-    *("eyelink-report", "eyelink-samples", "eyelink-asc", "smi", "daemons", "jspsych"),
-    "pymovements",
-)
+# Formats in which a trial has one picture, and formats whose times are since the start.
+_ONE_PICTURE = ("eyelink-report", "eyelink-samples", "smi", "daemons")
 _WITH_TIME = ("tobii", "gazepoint", "pymovements")
+# Formats that name each sample's medium, so that a fixation may have two.
+_OF_STREAMS = ("tobii", "gazepoint")
+_OVERLAP_MS = 5.0  # Times are rounded.
+_MOST_CUT = 0.5
 
 
 def check(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> list[str]:
@@ -102,80 +103,183 @@ def _repeated_times(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) 
     ]
 
 
-def _of_two_recordings(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> list[str]:
-    """In the second of two recordings, trials are counted anew, or the time begins anew."""
-    _, first = np.unique(viewing_numbers(fixations), return_index=True)
-    file = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])[first]
+def is_cut(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> np.ndarray:
+    """Finds the second parts of fixations that go on in another file, such as of the next medium.
+
+    A tracker has one fixation at a time: it begins before the one of the other file ends.
+
+    Returns:
+        bool [n].
+    """
+    found = np.zeros(len(fixations.user), bool)
+    t_ms, duration_ms = fixations.t_ms, fixations.duration_ms
+    if fixations.format not in _OF_STREAMS or t_ms is None or duration_ms is None or len(parts) < 2:
+        return found
+    file = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
+    # Of an equal start, the duration goes on, too.
+    order = np.lexsort((duration_ms, t_ms, fixations.session, fixations.user))
+    last, now = order[:-1], order[1:]
+    is_one = fixations.user[last] == fixations.user[now]
+    is_one &= (fixations.session[last] == fixations.session[now]) & (file[last] != file[now])
+    found[now] = is_one & (t_ms[last] + duration_ms[last] > t_ms[now] + _OVERLAP_MS)
+    # Of two recordings, which are refused, many fixations overlap.
+    return found if found.mean() < _MOST_CUT else np.zeros(len(found), bool)
+
+
+def in_order_of_time(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> np.ndarray:
+    """Numbers the viewings of recordings that go on in a second file by their starts.
+
+    Each file counts its own viewings. Times since the start of each viewing say no order.
+
+    Returns:
+        int64 [n], in place of `Fixations.trial`.
+    """
+    if fixations.format not in _WITH_TIME or fixations.t_ms is None or len(parts) < 2:
+        return fixations.trial
+    file = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
+    # A viewing may have one number in two files.
+    key = np.column_stack([viewing_numbers(fixations), file])
+    _, row, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    number = number.reshape(-1)
+    begin, end = np.full(len(row), np.inf), np.full(len(row), -np.inf)
+    np.minimum.at(begin, number, fixations.t_ms)
+    np.maximum.at(end, number, fixations.t_ms)
     most = max(map(len, fixations.session_ids), default=1)
-    owner = fixations.user[first].astype(np.int64) * most + fixations.session[first]
-    found, when = None, ""
+    owner = fixations.user[row].astype(np.int64) * most + fixations.session[row]
+    # Of each person and session all files have times of the recording, or none is looked at.
+    is_timed = _is_timed(owner, file[row], begin, end)
+    is_timed &= ~np.isin(owner, owner[~is_timed])
+    rank = np.argsort(np.argsort(begin, kind="stable"), kind="stable")
+    return np.where(is_timed[number], rank[number], fixations.trial)
+
+
+def _is_timed(
+    owner: np.ndarray, file: np.ndarray, begin: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """Finds the viewings of files in which no two viewings of a person are at the same time."""
+    order = np.lexsort((begin, file, owner))
+    of_one = (np.diff(owner[order]) == 0) & (np.diff(file[order]) == 0)
+    meets = of_one & (begin[order][1:] <= end[order][:-1])
+    restarts = {(int(owner[one]), int(file[one])) for one in order[1:][meets]}
+    pairs = zip(owner.tolist(), file.tolist(), strict=True)
+    return np.array([pair not in restarts for pair in pairs], bool)
+
+
+def _of_two_recordings(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> list[str]:
+    """In the second of two recordings, trials are counted anew, or the time begins anew.
+
+    A session that is given says of two files what they are; then only the order of viewings of an
+    image in both is not known.
+    """
+    viewings = _Viewings.of(fixations, parts)
+    session_ids = fixations.session_ids or [[]] * len(fixations.user_ids)
+    has_names = np.array([ids not in ([], [""]) for ids in session_ids])
+    is_given = has_names[fixations.user[viewings.row]]
+    found, when = None, "t_ms"
     if fixations.format in _WITH_TIME and fixations.t_ms is not None:
-        found, when = _at_one_time(owner, *_times_of_viewings(fixations), file), "t_ms"
-    if found is None and fixations.format in _WITH_COUNT:
-        when = "trial"
-        found = _counted_again(
-            owner,
-            fixations.trial[first],
-            fixations.image[first],
-            file,
-            # A trial of SMI has one picture.
-            in_one_file=fixations.format == "smi",
-        )
+        found = _at_one_time(viewings, *_times_of_viewings(fixations))
+    if found is None:
+        when = "count"
+        in_one_file = fixations.format in _ONE_PICTURE
+        found = _counted_again(viewings, is_given, in_one_file=in_one_file)
     if found is None:
         return []
-    one, other = (int(first[number]) for number in found)
+    one, other = (int(viewings.row[number]) for number in found)
     path, place, part = _place_of(parts, other)
     image, other_image = (fixations.image_ids[fixations.image[row]] for row in (other, one))
     in_file = _place_of(parts, one)[0]
     if when == "t_ms" and fixations.t_ms is not None:
         when = f"at {fixations.t_ms[other]:g} ms"
     else:
-        when = f"in trial {fixations.trial[other]}"
+        when = f"in trial {viewings.number[found[1]]:g}"
+    user = fixations.user_ids[fixations.user[other]]
+    start = f"{path} {rows.place_in_words(part, place)}: user {user!r} looks at {image!r} {when}, "
+    if image == other_image:
+        return [
+            f"{start}and in {in_file} too, in an order that nothing says, expected sessions of "
+            "their own for files whose trials are counted anew, or an image in one file"
+        ]
     return [
-        f"{path} {rows.place_in_words(part, place)}: user "
-        f"{fixations.user_ids[fixations.user[other]]!r} looks at {image!r} {when}, and at "
-        f"{other_image!r} in {in_file}, as in two recordings, expected recordings of one user "
-        "apart, in a column session or with --user-from, such as '(?P<session>[^/]+)/[^/]+$' "
-        "where the folder is the session, or other names where they are two people"
+        f"{start}and at {other_image!r} in {in_file}, as in two recordings, expected recordings of "
+        "one user apart, in a column session or with --user-from, such as "
+        "'(?P<session>[^/]+)/[^/]+$' where the folder is the session (two blocks of one session "
+        "have the same session), or other names where they are two people"
     ]
 
 
+class _Viewings(NamedTuple):
+    """The viewings of all files.
+
+    Attributes:
+        row: int64 [viewing], the first of their rows.
+        owner: int64 [viewing], person and session.
+        number: float64 [viewing], see `Rows.trial_count`; NaN: not known.
+        image: int32 [viewing].
+        file: int64 [viewing].
+    """
+
+    row: np.ndarray
+    owner: np.ndarray
+    number: np.ndarray
+    image: np.ndarray
+    file: np.ndarray
+
+    @classmethod
+    def of(cls, fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> "_Viewings":
+        """Takes the viewings of the fixations."""
+        _, row = np.unique(viewing_numbers(fixations), return_index=True)
+        sizes = [len(part.place) for _, part in parts]
+        counts = [
+            np.broadcast_to(np.nan if (one := part.trial_count) is None else one.values, size)
+            for (_, part), size in zip(parts, sizes, strict=True)
+        ]
+        file = np.repeat(np.arange(len(parts)), sizes)
+        most = max(map(len, fixations.session_ids), default=1)
+        owner = fixations.user.astype(np.int64) * most + fixations.session
+        every = (owner, np.concatenate(counts), fixations.image, file)
+        return cls(row, *(column[row] for column in every))
+
+
 def _counted_again(
-    owner: np.ndarray, trial: np.ndarray, image: np.ndarray, file: np.ndarray, *, in_one_file: bool
+    viewings: _Viewings, is_given: np.ndarray, *, in_one_file: bool
 ) -> tuple[int, int] | None:
     """Finds two viewings of one number that are of two images in two files.
 
     Files in which a trial has several images do not count them, and a file of one trial may not.
 
     Args:
-        owner: int64 [viewing], person and session.
-        trial: int64 [viewing].
-        image: int32 [viewing].
-        file: int64 [viewing].
+        viewings: the viewings.
+        is_given: bool [viewing], whether the session is given. If so, two viewings of one image.
         in_one_file: whether two images of a trial are of two recordings also in one file.
 
     Returns:
         The indices of two viewings, the one of the earlier file first; None: there are none.
     """
-    files: dict[int, dict[int, dict[int, int]]] = {}
+    image = viewings.image
+    files: dict[int, dict[int, dict[float, int]]] = {}
     no_counts: dict[tuple[int, int], tuple[int, int]] = {}
-    columns = (column.tolist() for column in (owner, trial, file))
-    for viewing, (who, number, of_file) in enumerate(zip(*columns, strict=True)):
+    for viewing in np.flatnonzero(np.isfinite(viewings.number)).tolist():
+        who, of_file = int(viewings.owner[viewing]), int(viewings.file[viewing])
         trials = files.setdefault(who, {}).setdefault(of_file, {})
-        other = trials.setdefault(number, viewing)
+        other = trials.setdefault(float(viewings.number[viewing]), viewing)
         if image[other] != image[viewing]:
             no_counts.setdefault((who, of_file), (other, viewing))
     if in_one_file and no_counts:
         return next(iter(no_counts.values()))
     for who, of_files in files.items():
-        known: dict[int, int] = {}
+        known: dict[float, int] = {}
+        seen: dict[int, int] = {}
         for of_file, trials in sorted(of_files.items()):
             if len(trials) < 2 or (who, of_file) in no_counts:
                 continue
-            for number, viewing in trials.items():
-                other = known.setdefault(number, viewing)
-                if image[other] != image[viewing]:
-                    return other, viewing
+            again = [(known[number], one) for number, one in trials.items() if number in known]
+            again = [(other, one) for other, one in again if image[other] != image[one]]
+            if again and is_given[again[0][0]]:
+                again = [(seen[image[one]], one) for one in trials.values() if image[one] in seen]
+            if again:
+                return again[0]
+            known = trials | known
+            seen = {int(image[one]): one for one in trials.values()} | seen
     return None
 
 
@@ -189,28 +293,24 @@ def _times_of_viewings(fixations: "Fixations") -> tuple[np.ndarray, np.ndarray]:
     return times[starts], times[rows.last_of_runs(starts)]
 
 
-def _at_one_time(
-    owner: np.ndarray, begin: np.ndarray, end: np.ndarray, file: np.ndarray
-) -> tuple[int, int] | None:
+def _at_one_time(viewings: _Viewings, begin: np.ndarray, end: np.ndarray) -> tuple[int, int] | None:
     """Finds two viewings of a person in two files that are at the same time.
 
     Files whose own viewings are at the same time have times since the start of each viewing.
 
     Args:
-        owner: int64 [viewing], person and session.
+        viewings: the viewings.
         begin: float64 [viewing], in milliseconds.
         end: float64 [viewing], alike.
-        file: int64 [viewing].
 
     Returns:
         The indices of two viewings, the one of the earlier file first; None: there are none.
     """
-    order = np.lexsort((begin, file, owner))
-    of_one = (np.diff(owner[order]) == 0) & (np.diff(file[order]) == 0)
-    meets = of_one & (begin[order][1:] <= end[order][:-1])
-    restarts = {(int(owner[one]), int(file[one])) for one in order[1:][meets]}
-    several = {(int(owner[one]), int(file[one])) for one in order[1:][of_one]} - restarts
-    is_timed = [pair in several for pair in zip(owner.tolist(), file.tolist(), strict=True)]
+    owner, file = viewings.owner, viewings.file
+    _, which, sizes = np.unique(
+        np.column_stack([owner, file]), axis=0, return_inverse=True, return_counts=True
+    )
+    is_timed = _is_timed(owner, file, begin, end) & (sizes[which.reshape(-1)] > 1)
     timed = np.flatnonzero(is_timed)
     order = timed[np.lexsort((begin[timed], owner[timed]))]
     meets = (np.diff(owner[order]) == 0) & (begin[order][1:] <= end[order][:-1])

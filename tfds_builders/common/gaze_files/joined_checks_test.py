@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tfds_builders.common import gaze_files
-from tfds_builders.common.gaze_files import Detection, Fixations, How, Options
+from tfds_builders.common.gaze_files import Detection, Fixations, How, Options, bids
+from tfds_builders.common.gaze_files.containers import Opened
 
 PUPIL = (
     "world_timestamp,world_index,fixation_id,start_timestamp,duration,norm_pos_x,norm_pos_y,on_surf"
@@ -176,3 +177,78 @@ def test_sets_of_pictures_are_data_sets_of_their_own(tmp_path: Path) -> None:
     files = {f"{one}/SCANPATHS/1/s1": "10 20 0 0.2\n" for one in ("SIENA", "TORONTO")}
     with pytest.raises(ValueError, match="are of two sets, expected one"):
         read(tmp_path, files)
+
+
+def test_a_recording_that_goes_on_is_in_order_of_time(tmp_path: Path) -> None:
+    """The second file has the first image again, and the end of the last fixation of the first."""
+    first, second = gazepoint("abc").splitlines(), gazepoint("ca", begin=5).splitlines()
+    cut = first[-1].replace("c.png", "d.png").replace(",0.2,", ",0.3,")
+    files = {"2.csv": [first[0], *first[1:]], "1.csv": [second[0], cut, *second[1:]]}
+    texts = {
+        name: "\n".join([f"user,{header}", *(f"P01,{line}" for line in lines)])
+        for name, (header, *lines) in files.items()
+    }
+    found = read(tmp_path, texts)
+    assert [note for note in found.notes if "began" in note] == [
+        "1 rows left out: of a fixation that began in another file"
+    ]
+    assert found.image_ids == ["a.png", "b.png", "c.png"]
+    of_c = found.image == found.image_ids.index("c.png")
+    assert found.t_ms is not None
+    assert found.t_ms[of_c][found.trial[of_c].argsort()].tolist() == [2100, 5100]
+
+
+def test_blocks_of_a_session_that_is_given_may_count_anew(tmp_path: Path) -> None:
+    files = {f"P01_s1_b{block}.csv": eyelink(images, user=f"P01s1b{block}")
+             for block, images in ((1, "abc"), (2, "def"))}  # fmt: skip
+    pattern = r"(?P<user>P\d+)(?P<session>s\d)"
+    assert read(tmp_path / "a", files, user_from=pattern).session_ids == [["s1"]]
+    files["P01_s1_b2.csv"] = eyelink("dae", user="P01s1b2")
+    with pytest.raises(ValueError, match=r"looks at 'a\.png' in trial 2, and in .* in an order"):
+        read(tmp_path / "b", files, user_from=pattern)
+
+
+def test_trials_that_go_on_are_of_one_recording(tmp_path: Path) -> None:
+    later = jspsych("def").replace('"trial_index": ', '"trial_index": 1')
+    files = {"1.json": jspsych("abc"), "2.json": later}
+    assert read(tmp_path, files, **DETECT).session_ids == []
+
+
+def test_statistics_of_smi_without_trials_are_no_recordings(tmp_path: Path) -> None:
+    header = "Stimulus\tParticipant\tCategory\tEvent Start Trial Time [ms]\tEvent Duration [ms]"
+    rows = [f"{image}.png\tP01\tFixation\t0\t200\t9\t9" for image in "abc"]
+    text = "\n".join([f"{header}\tFixation Position X [px]\tFixation Position Y [px]", *rows])
+    assert read(tmp_path, {"a.txt": text}).image_ids == ["a.png", "b.png", "c.png"]
+
+
+def test_a_trial_of_an_eyelink_report_has_one_picture(tmp_path: Path) -> None:
+    both = eyelink("abc") + "\n" + eyelink("bca").partition("\n")[2]
+    with pytest.raises(ValueError, match=r"row 7: user 'P01' looks at 'b\.png' in trial 1, and at"):
+        read(tmp_path, {"a.csv": both})
+
+
+def test_sessions_in_folders_have_a_note_of_their_order(tmp_path: Path) -> None:
+    files = {f"{session}/P01.csv": eyelink("abc") for session in ("pre", "post")}
+    found = read(tmp_path, files, user_from="(?P<session>[^/]+)/[^/]+$")
+    assert found.session_ids == [["post", "pre"]]
+    assert any("in the order of their names, such as 'post', 'pre'" in note for note in found.notes)
+
+
+def test_subjects_of_two_bids_data_sets_are_others(tmp_path: Path) -> None:
+    paths = [tmp_path / study / "sub-01/beh/events.tsv" for study in ("a", "b")]
+    with pytest.raises(ValueError, match="are of two data sets, expected one"):
+        bids.check_one_set([Opened(path, ".tsv", "", "", "", ()) for path in paths])
+
+
+def test_a_fixation_belongs_to_the_medium_on_which_it_began(tmp_path: Path) -> None:
+    """Its last rows are on the next medium, also where conditions leave the first one out."""
+    header, *lines = tobii("xab").splitlines()
+    cross, *others = lines
+    late = cross.replace("x.png", "a.png").replace("0\tP01", "100\tP01", 1)
+    text = {"a.tsv": "\n".join([header, cross, late, *others])}
+    found = read(tmp_path, text, where=("Presented Media name != x.png",))
+    assert found.image_ids == ["a.png", "b.png"]
+    assert len(found.image) == 2
+    assert any(
+        "1 rows left out: of a fixation that began on a medium" in note for note in found.notes
+    )

@@ -71,6 +71,7 @@ def read_daemons(opened: Opened, how: How) -> Rows:
         y=y,
         duration_ms=rows.numbers_of(table["fixdur"], decimal_comma=opened.decimal_comma),
         trial=trial,
+        trial_count=trial,
         units="frac",
         y_axis="up",
         pixels_per_degree=_DAEMONS_PIXELS_PER_DEGREE,

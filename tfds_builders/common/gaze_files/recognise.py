@@ -101,7 +101,13 @@ FORMATS: dict[str, Format] = {
         published.recognise_fixatons, published.read_fixatons, check=published.check_one_set
     ),
     "scene": Format(published.recognise_scene, published.read_scene),
-    "bids": Format(bids.recognise_bids, bids.read_bids, _TAKES_BOTH, bids.recordings_of_bids),
+    "bids": Format(
+        bids.recognise_bids,
+        bids.read_bids,
+        _TAKES_BOTH,
+        bids.recordings_of_bids,
+        bids.check_one_set,
+    ),
     "coco-json": Format(scanpaths.recognise_coco_json, scanpaths.read_coco_json),
     "pymovements": Format(scanpaths.recognise_pymovements, scanpaths.read_pymovements, _TAKES_EYE),
     # Recognised to be refused, with what to export instead.

@@ -118,6 +118,7 @@ class Rows(NamedTuple):
         t_ms: starts in milliseconds; None: the file does not say.
         session: names of the sessions; None: the file does not say.
         trial: numbers of the viewings of an image by a person, in their order; None: one each.
+        trial_count: numbers of the trials since the start of the recording; None: not in the file.
         shown_px: float64 [n, 4] x, y, width and height of the image on the screen, in pixels; then
             `frame` is "screen" and `units` are "px".
         units: units of x and y.
@@ -145,6 +146,7 @@ class Rows(NamedTuple):
     t_ms: Numbers | None = None
     session: Names | None = None
     trial: Numbers | None = None
+    trial_count: Numbers | None = None
     shown_px: np.ndarray | None = None
     units: Units = "px"
     frame: Literal["image", "screen"] = "image"
@@ -485,6 +487,7 @@ def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
         duration_ms=None if rows.duration_ms is None else take_numbers(rows.duration_ms, kept),
         t_ms=None if rows.t_ms is None else take_numbers(rows.t_ms, kept),
         trial=None if rows.trial is None else take_numbers(rows.trial, kept),
+        trial_count=None if rows.trial_count is None else take_numbers(rows.trial_count, kept),
         shown_px=None if rows.shown_px is None else rows.shown_px[kept],
         left_out=left_out,
         other_users={
@@ -542,6 +545,13 @@ def numbers_at_end(names: Names) -> np.ndarray:
         first = [int(np.argmax(names.codes == code)) for code in range(len(numbers))]
         numbers = list(np.argsort(np.argsort(first)) + 1.0)
     return np.array([*numbers, np.nan])[names.codes]
+
+
+def end_in_other_numbers(names: Names) -> bool:
+    """Whether names have different numbers at their ends, as trials that are counted."""
+    matches = [re.search(r"(\d{1,9})$", name) for name in names.names]
+    numbers = {int(match[1]) for match in matches if match}
+    return len(numbers) == len(names.names)
 
 
 def fields_of(template: str) -> list[str]:

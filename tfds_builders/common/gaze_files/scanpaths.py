@@ -246,6 +246,7 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
         user=named.get("user"),
         session=named.get("session"),
         trial=_trial_numbers(table[given["trial"]]) if "trial" in given else None,
+        trial_count=_whole_numbers(table[given["trial"]]) if "trial" in given else None,
         x=rows.exact(xy[:, 0]),
         y=rows.exact(xy[:, 1]),
         duration_ms=rows.exact(offset.values - onset.values),
@@ -399,10 +400,14 @@ def _trial_columns(opened: Opened) -> dict[str, str]:
 
 def _trial_numbers(column: pa.ChunkedArray) -> Numbers:
     """Returns whole numbers as they are, and other names by the order of their first rows."""
+    return _whole_numbers(column) or rows.exact(rows.names_of(column).codes)
+
+
+def _whole_numbers(column: pa.ChunkedArray) -> Numbers | None:
+    """Returns the numbers of a column of whole numbers; None: it has others, or names."""
     numbers = rows.numbers_of(column)
-    if np.isfinite(numbers.values).all() and (numbers.values % 1 == 0).all():
-        return numbers
-    return rows.exact(rows.names_of(column).codes)
+    are_whole = np.isfinite(numbers.values).all() and (numbers.values % 1 == 0).all()
+    return numbers if are_whole else None
 
 
 def _check_overlap(

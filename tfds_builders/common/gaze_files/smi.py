@@ -166,6 +166,7 @@ def _read_events(opened: Opened, how: How) -> Rows:
         duration_ms=rows.exact(duration.values * _US_TO_MS),
         t_ms=rows.exact(start.values * _US_TO_MS),
         trial=trial,
+        trial_count=trial,
         frame="screen",
         taken=(
             f"{taken_image}, person from {taken_user}, trial from 'Trial', x and y from "
@@ -301,7 +302,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         duration = rows.exact(end.values - start.values)
         taken_duration = f"duration from {_END!r} - {_START!r}"
     user = rows.names_of(table["Participant"], missing=rows.MISSING)
-    image, trial = None, None
+    image, trial, count = None, None, None
     if "Stimulus" in known:
         image = rows.names_of(table["Stimulus"], missing=rows.MISSING)
     if "Trial" in known:
@@ -309,6 +310,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         values = rows.numbers_at_end(names)
         if not np.isnan(values[names.codes >= 0]).any():
             trial = rows.exact(values)
+            count = trial if rows.end_in_other_numbers(names) else None
     found = Rows(
         place=rows.places(length),
         image=image,
@@ -318,6 +320,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         duration_ms=duration,
         t_ms=start,
         trial=trial,
+        trial_count=count,
         frame="screen",
         taken=", ".join(
             [

@@ -18,6 +18,7 @@ from tfds_builders.common.gaze_files.how import How
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 BESIDE = "beside the image, without a place on it"
+_BEGUN_BEFORE = "of a fixation that began on a medium that is left out"
 
 # Of two clocks, the one of the recording is taken.
 TIMES = ("recording timestamp", "eyetracker timestamp")
@@ -167,6 +168,11 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
             "number of the fixation"
         )
     user, session = people_of(opened, table, columns.user, columns.session)
+    if columns.media is not None and not is_used.all():
+        begun = _begun_there(table, columns, _is_named(kinds, "Fixation"), is_used, user, session)
+        if not begun[row].all():
+            unknown = {**unknown, _BEGUN_BEFORE: int((~begun[row]).sum())}
+            row, index = row[begun[row]], index[begun[row]]
     if session is None:
         _check_one_recording(opened, columns, row, index, user.codes[row])
     recording = np.zeros(len(row)) if session is None else session.codes[row]
@@ -187,6 +193,33 @@ def find(opened: Opened, table: pa.Table, columns: Columns, how: How) -> Events:
         factor = _proven_factor(opened, found, t, duration.values, keys[1:])
         found = found._replace(time_factor=factor)
     return found
+
+
+def _begun_there(
+    table: pa.Table,
+    columns: Columns,
+    is_fixation: np.ndarray,
+    is_used: np.ndarray,
+    user: Names,
+    session: Names | None,
+) -> np.ndarray:
+    """Finds rows of fixations that began on a medium whose rows conditions leave out.
+
+    They have the place of that medium.
+
+    Returns:
+        bool [n], False for these rows.
+    """
+    row = np.flatnonzero(is_fixation)
+    index = rows.numbers_of(table[columns.number].take(pa.array(row))).values
+    media = rows.names_of(table[columns.media]).codes
+    keys = [index, user.codes[row], *([] if session is None else [session.codes[row]])]
+    order = np.lexsort(keys[::-1])  # Stable: the first row of a fixation stays the first.
+    starts = rows.run_starts(*(key[order] for key in keys))
+    first = row[order][starts][np.cumsum(starts) - 1]
+    begun = np.ones(len(is_used), bool)
+    begun[row[order]] = is_used[first] | (media[row[order]] == media[first])
+    return begun
 
 
 def first_of(events: Events, is_used: np.ndarray | None = None) -> np.ndarray:

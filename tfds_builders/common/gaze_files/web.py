@@ -146,6 +146,7 @@ def read_jspsych(opened: Opened, how: How) -> Rows:
         y=rows.exact(joined[:, 1]),
         t_ms=rows.exact(joined[:, 2]),
         trial=rows.exact(rank[place - 1]),
+        trial_count=rows.exact(_numbers(values, _ORDERS[0])[place - 1]),
         shown_px=np.repeat(np.array(shown, float), lengths, axis=0) if has_places else None,
         frame="screen",
         left_out=left_out,
