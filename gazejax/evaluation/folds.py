@@ -197,6 +197,7 @@ def represent_fold(
                 splits,
                 replacement,
                 by_recording=by_recording,
+                max_fixations=of_encoder.spec.max_fixations,
             )
         return [
             embed_viewings(
