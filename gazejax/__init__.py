@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from gazejax.runtime.files import package_version
+from gazejax.runtime.version import package_version
 
 if TYPE_CHECKING:
     from gazejax.api import Embedding, Model, load
@@ -13,7 +13,7 @@ __all__ = ["Embedding", "Model", "load"]
 __version__ = package_version()
 
 # What `import gazejax` alone makes reachable. Each is imported when it is first used, so that the
-# command prepares its process before pyarrow starts a thread.
+# command prepares its process before NumPy is loaded and pyarrow starts a thread.
 _PACKAGES = ("evaluation", "experiments", "losses", "metrics", "models")
 
 

@@ -4,12 +4,14 @@ import sys
 from collections.abc import Sequence
 
 from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.runtime.blas import use_one_thread
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prepares the process, then runs the command; see `gazejax.cli.main`."""
     keep_freed_memory()
-    from gazejax.cli.main import main as run  # Imports pyarrow, which starts a thread.
+    use_one_thread()
+    from gazejax.cli.main import main as run  # Imports NumPy, and pyarrow, which starts a thread.
 
     return run(argv)
 

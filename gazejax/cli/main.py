@@ -22,7 +22,7 @@ from gazejax.experiments.sweep import print_commands, run_sweep
 from gazejax.report.run import is_report, write_report
 from gazejax.runtime import cache
 from gazejax.runtime.errors import one_line_errors, one_line_warnings
-from gazejax.runtime.files import package_version
+from gazejax.runtime.version import package_version
 from gazejax.training.devices import configure_host_devices
 from gazejax.workdir.layout import describe_checkpoints, load_config
 from gazejax.workdir.lock import lock

@@ -15,7 +15,7 @@ from gazejax.config.derived import ENCODER_STAGES, dataset_names, embedding_layo
 from gazejax.data.joining import select_dataset, select_splits
 from gazejax.data.loading import apply_image_overlap, load_dataset, make_config_splits
 from gazejax.data.splits import Splits
-from gazejax.evaluation.prediction.protocol import check_no_members
+from gazejax.evaluation.prediction.queries import check_no_members
 from gazejax.evaluation.verification import protocol
 from gazejax.evaluation.verification.representations import (
     Comparison,
@@ -191,7 +191,13 @@ def represent_fold(
         of_encoder = inputs["encoder"]
         if not is_as_trained:
             of_encoder = make_stage_inputs(
-                "encoder", config, changed, splits, replacement, by_recording=by_recording
+                "encoder",
+                config,
+                changed,
+                splits,
+                replacement,
+                by_recording=by_recording,
+                max_fixations=of_encoder.spec.max_fixations,
             )
         return [
             embed_viewings(

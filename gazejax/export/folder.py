@@ -17,7 +17,8 @@ from gazejax.export.programs import Program, make_programs, symbolic_inputs
 from gazejax.export.use import describe_use
 from gazejax.report.card import make_card, replace_use
 from gazejax.runtime.devices import in_32_bits
-from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
+from gazejax.runtime.files import write_bytes, write_json, write_text
+from gazejax.runtime.version import package_version
 from gazejax.workdir.exported import (
     ARRAYS_FILE,
     CARD_FILE,

@@ -19,6 +19,7 @@ def make_stage_inputs(
     replacement: Float[ndarray, "all_images map_height map_width"] | None = None,
     *,
     by_recording: bool = False,
+    max_fixations: int = 0,
 ) -> StageInputs:
     """Gathers what a stage reads, with the summed maps of the seen users.
 
@@ -29,8 +30,10 @@ def make_stage_inputs(
         splits: which users and images are seen.
         replacement: universal maps in place of the leave-one-out maps; None: none.
         by_recording: whether the viewings are of the recordings of the data set.
+        max_fixations: length that viewings are padded to if the longest one is shorter, so that
+            what was compiled for longer ones is used again.
     """
-    longest = longest_viewing(dataset.gaze)
+    longest = max(max_fixations, longest_viewing(dataset.gaze))
     if by_recording and dataset.recordings is not None:
         longest = max(longest, longest_viewing(dataset.recordings.gaze))
     spec = MapSpec(map_size(config, name), config.data.sigma_frac, longest)

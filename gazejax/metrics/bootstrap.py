@@ -145,8 +145,10 @@ def mean_over_images(
     image_weight = host_numbers(image_weight, "image_weight")
     is_weight = bool((np.isfinite(image_weight) & (image_weight >= 0)).all())
     require(is_weight, "image_weight", "holds a negative, NaN or infinite weight", "0 or above")
-    is_whole = image_weight.dtype.kind in "iu" and image_weight.sum(dtype=np.float64) < 2**62
-    image_weight = image_weight.astype(np.int64 if is_whole else np.float64)  # Sums of int8 wrap.
+    # Sums in float64, whose matrix products are fast, or in int64 where float64 would round.
+    is_rounded = 2**53 <= image_weight.sum(dtype=np.float64) < 2**62
+    is_whole = image_weight.dtype.kind in "iu" and is_rounded
+    image_weight = image_weight.astype(np.int64 if is_whole else np.float64)
     is_same = image_weight.ndim == 2 and scores.shape[-1:] == image_weight.shape[1:]
     found = f"has shape {image_weight.shape}"
     require(is_same, "image_weight", found, f"[resample, image] for scores of shape {scores.shape}")

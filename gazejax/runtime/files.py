@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import importlib.metadata
 import io
 import json
 import os
@@ -66,14 +65,6 @@ def expand_home(path: str | Path) -> str:
             "HOME"
         )
     return expanded
-
-
-def package_version() -> str:
-    """Version of the installed package; `0+unknown` in a checkout that is not installed."""
-    try:
-        return importlib.metadata.version("gazejax")
-    except importlib.metadata.PackageNotFoundError:
-        return "0+unknown"
 
 
 def source_commit() -> str | None:

@@ -22,7 +22,8 @@ from gazejax.inference.networks import encoder_network, saliency_network
 from gazejax.inference.same_person import read_curves
 from gazejax.inference.two_covariance import TwoCovariance
 from gazejax.models.feature_projection import FeatureProjection
-from gazejax.runtime.files import package_version, write_bytes, write_json, write_text
+from gazejax.runtime.files import write_bytes, write_json, write_text
+from gazejax.runtime.version import package_version
 from gazejax.workdir import layout
 from gazejax.workdir.probes import TraitProbe, as_rows, read_rows
 from gazejax.workdir.trained import Trained

@@ -43,6 +43,8 @@ def test_freed_memory_stays_unless_the_user_has_chosen_otherwise():
     assert run("keep", MALLOC_TRIM_THRESHOLD_="1000")["is_kept"] is False
 
 
-def test_the_command_sets_this_before_pyarrow_is_imported():
-    code = "import sys, gazejax.__main__; sys.exit('pyarrow' in sys.modules)"
+def test_the_command_sets_this_before_pyarrow_and_numpy_are_imported():
+    code = (
+        "import sys, gazejax.__main__; sys.exit(not {'numpy', 'pyarrow'}.isdisjoint(sys.modules))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

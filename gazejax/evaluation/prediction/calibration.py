@@ -66,12 +66,22 @@ def calibrate(
 
     Source: ours.
     """
-    height, width = universal.shape
     blurred = _blur(universal, setting.spread_frac, aspect_ratio)
+    return _weighted(_log_density(blurred), _log_density(prior), setting)
+
+
+def _log_density(density: Float[Array, "height width"]) -> Float[Array, "height width"]:
     # The floor is a hundredth of the uniform density, as in the saliency network.
-    log_map, log_prior = (jnp.log(map_ * (height * width) + 0.01) for map_ in (blurred, prior))
+    return jnp.log(density * density.size + 0.01)
+
+
+def _weighted(
+    log_map: Float[Array, "height width"],
+    log_prior: Float[Array, "height width"],
+    setting: Calibration,
+) -> Float[Array, "height width"]:
     logits = setting.gain * log_map + setting.center_weight * log_prior
-    return jax.nn.softmax(logits.ravel()).reshape(height, width)
+    return jax.nn.softmax(logits.ravel()).reshape(log_map.shape)
 
 
 def calibration_likelihoods(
@@ -90,10 +100,10 @@ def calibration_likelihoods(
     The best setting of a user has the highest mean over the enrolment images. `users` are
     recordings where `joined` is given; see `maps.universal_maps`.
     """
-    found = [
-        _likelihoods_on(spec, universal_maps, gaze, joined, np.asarray(users), prior, grid, image)
-        for image in images
-    ]
+    # A map is blurred once for each spread, whatever the gains and weights.
+    blurs = np.unique(grid.spread_frac, return_inverse=True)
+    of_images = (spec, universal_maps, gaze, joined, np.asarray(users), prior, grid, blurs)
+    found = [_likelihoods_on(*of_images, image) for image in images]
     return np.stack(jax.device_get(found)).transpose(2, 0, 1)
 
 
@@ -106,20 +116,31 @@ def _likelihoods_on(
     users: Array,
     prior: Array,
     grid: Calibration,
+    blurs: tuple[Array, Array],
     image: Array,
 ) -> Array:
     at = jnp.broadcast_to(image, users.shape)
     personal, universal = personal_and_universal_maps(gaze, universal_maps, users, at, spec, joined)
-    aspect_ratio = jnp.asarray(gaze.aspect_ratio)[image]
+    aspect_ratio, log_prior = jnp.asarray(gaze.aspect_ratio)[image], _log_density(prior)
+    spread_frac, number = blurs
 
-    def of_setting(setting: Calibration) -> Array:
-        def of_user(universal: Array, personal: Array) -> Array:
-            calibrated = calibrate(universal, prior, setting, aspect_ratio=aspect_ratio)
+    def log_maps_of(spread_frac: Array) -> Array:
+        return jax.vmap(lambda map_: _log_density(_blur(map_, spread_frac, aspect_ratio)))(
+            universal
+        )
+
+    log_maps = jax.lax.map(log_maps_of, spread_frac)
+
+    def of_setting(given: tuple[Calibration, Array]) -> Array:
+        setting, number = given
+
+        def of_user(log_map: Array, personal: Array) -> Array:
+            calibrated = _weighted(log_map, log_prior, setting)
             return (personal * jnp.log(calibrated + 1e-12)).sum()
 
-        return jax.vmap(of_user)(universal, personal)
+        return jax.vmap(of_user)(log_maps[number], personal)
 
-    return jax.lax.map(of_setting, grid)
+    return jax.lax.map(of_setting, (grid, number))
 
 
 def _blur(

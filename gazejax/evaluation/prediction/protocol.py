@@ -106,16 +106,6 @@ def check_no_enrolled_queries(request: PredictionRequest) -> None:
         )
 
 
-def check_no_members(universal_maps: LeaveOneOutMaps, users: Int[np.ndarray, " user"]) -> None:
-    """Checks that no unseen user contributes to the universal maps.
-
-    Raises:
-        ValueError: with the first unseen user who does.
-    """
-    for user in users[np.asarray(universal_maps.is_member)[users]]:
-        raise ValueError(f"user {user} is unseen, but contributes to the universal map")
-
-
 class UniversalMaps(NamedTuple):
     """The maps of the conditions that use no embedding.
 
@@ -167,9 +157,9 @@ def predict_maps(
         [row, user, fixation, 2] in cells of the map; and `mask` [row, user, fixation], False for
         all fixations of a user who is not requested.
     """
-    _, num_conditions, num_users, _ = request.embeddings.shape
     check_no_enrolled_queries(request)
-    asked = request.users, request.recordings, request.embeddings, request.calibration
+    given, of_map = _network_inputs(universals, request)
+    asked = request.users, request.recordings, given, of_map, request.calibration
     enrolment, column = np.nonzero(request.is_query.any(axis=1))
     batches = map_rows(
         _predict_rows,
@@ -177,13 +167,33 @@ def predict_maps(
         (request.images[column], column, enrolment, request.is_query[enrolment, :, column]),
         static=(network, spec),
         devices=devices,
-        batch_size=max(batch_size // (num_conditions * num_users), 1),
+        batch_size=max(batch_size // given.shape[1], 1),
     )
     done = 0
     for batch in batches:
         rows = slice(done, done + len(batch["mask"]))
         yield {"enrolment": enrolment[rows], "image": column[rows], **batch}
         done = rows.stop
+
+
+def _network_inputs(
+    universals: UniversalMaps, request: PredictionRequest
+) -> tuple[Float[np.ndarray, "enrolment given embedding"], Int[np.ndarray, "enrolment map"] | None]:
+    """The embeddings that the network is given, and which one makes each map; None: each its own.
+
+    The maps are those of all users in one condition, then in the next. Where users share the
+    universal map, the map of an embedding is the same for all of them: that of the mean embedding,
+    and that of a user whose embedding is swapped in.
+    """
+    num_enrolments, _, _, size = request.embeddings.shape
+    embeddings = request.embeddings.reshape(num_enrolments, -1, size)
+    is_own = universals.replacement is None
+    if is_own and np.asarray(universals.leave_one_out.is_member)[request.users].any():
+        return embeddings, None
+    found = [np.unique(rows, axis=0, return_inverse=True) for rows in embeddings]
+    most = max(len(rows) for rows, _ in found)
+    given = [np.pad(rows, ((0, most - len(rows)), (0, 0)), "edge") for rows, _ in found]
+    return np.stack(given), np.stack([index.ravel() for _, index in found])
 
 
 def _predict_rows(network: Any, spec: MapSpec, constants: Any, *rows: Array) -> dict[str, Array]:
@@ -200,24 +210,23 @@ def _predict_row(
     enrolment: Array,
     is_requested: Array,
 ) -> dict[str, Array]:
-    params, pixels, gaze, universals, users, recordings, embeddings, calibration = constants
+    params, pixels, gaze, universals, users, recordings, given, of_map, calibration = constants
     if recordings is not None:
         users = recordings[enrolment]
-    num_conditions, num_users, _ = embeddings.shape[1:]
     height, width = spec.size
-    at = jnp.broadcast_to(image, (num_users,))
+    at = jnp.broadcast_to(image, users.shape)
     truth, universal = personal_and_universal_maps(
         gaze, universals.leave_one_out, users, at, spec, universals.joined
     )
-    network_universal = universal
+    network_universal = universal if of_map is None else universal[:1]
     if universals.replacement is not None:
-        network_universal = jnp.broadcast_to(universals.replacement[column], universal.shape)
-    predicted = network(
-        params,
-        pixels[image][None],
-        jnp.tile(network_universal, (num_conditions, 1, 1))[None],
-        embeddings[enrolment].reshape(1, num_conditions * num_users, -1),
-    ).reshape(num_conditions, num_users, height, width)
+        network_universal = universals.replacement[column][None]
+    # One universal map for all embeddings, or that of each user in one condition after the other.
+    repeated = network_universal[jnp.arange(given.shape[1]) % len(network_universal)]
+    predicted = network(params, pixels[image][None], repeated[None], given[enrolment][None])[0]
+    if of_map is not None:
+        predicted = predicted[of_map[enrolment]]
+    predicted = predicted.reshape(-1, *universal.shape)
     settings = jax.tree.map(lambda values: values[enrolment], calibration)
     calibrated = jax.vmap(
         lambda universal, setting: calibrate(

@@ -25,6 +25,16 @@ class KnownMaps(NamedTuple):
     num_unknown: int
 
 
+def check_no_members(universal_maps: LeaveOneOutMaps, users: Int[np.ndarray, " user"]) -> None:
+    """Checks that no unseen user contributes to the universal maps.
+
+    Raises:
+        ValueError: with the first unseen user who does.
+    """
+    for user in users[np.asarray(universal_maps.is_member)[users]]:
+        raise ValueError(f"user {user} is unseen, but contributes to the universal map")
+
+
 def has_universal_map(
     universal: LeaveOneOutMaps,
     gaze: Gaze,

@@ -25,6 +25,9 @@ _FMRS = {"fnmr_at_fmr_1": 0.01, "fnmr_at_fmr_10": 0.1}
 # Largest number of thresholds of resampled curves; the metrics themselves use all thresholds.
 _MAX_THRESHOLDS = 2000
 
+# Pairs of users whose scores are counted at once: few and large matrix products.
+_PAIRS_PER_PRODUCT = 2000
+
 
 def usable_sizes(num_images: Sequence[int], available: int) -> list[int]:
     """Enrolment sizes, limited to half of the available images, which leaves as many for probes."""
@@ -377,11 +380,13 @@ def _resampled_curves(
     user = np.arange(num_users)
     own = count(user, index[:, user, user], num_users)
     impostor = np.zeros((len(weight), len(thresholds)))
-    # One probe user at a time: counts of all pairs would not fit where users are many.
-    for probe in range(num_users):
-        others = np.delete(user, probe)
-        of_pair = count(user[:-1], index[:, probe, others], num_users - 1)
-        impostor += weight[:, probe, None] * (weight[:, others] @ of_pair)
+    one, other = np.triu_indices(num_users, k=1)
+    # Some pairs at a time: counts of all pairs would not fit where users are many.
+    for first in range(0, len(one), _PAIRS_PER_PRODUCT):
+        a, b = (users[first : first + _PAIRS_PER_PRODUCT] for users in (one, other))
+        pair = np.arange(len(a))
+        of_pair = count(pair, index[:, [a, b], [b, a]], len(a))
+        impostor += (weight[:, a] * weight[:, b]) @ of_pair
     by_users = verification.curve_of_counts(weight @ own, impostor.astype(np.float32))
     draw = np.arange(num_draws)[:, None, None]
     is_impostor = ~np.eye(num_users, dtype=bool)

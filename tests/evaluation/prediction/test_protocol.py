@@ -1,9 +1,14 @@
 """Saliency prediction on scores made up so that the right answer is known."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gazejax.evaluation.prediction import protocol
+from gazejax.evaluation.prediction.calibration import Calibration
+from gazejax.inputs.maps import LeaveOneOutMaps, MapSpec
+from gazejax.types import Gaze
 
 
 def test_derangements_have_no_fixed_point_and_swap_each_user_with_each_other():
@@ -23,6 +28,70 @@ def test_conditions_are_own_mean_and_swapped():
         embeddings, np.array([9.0]), np.array([[1, 2, 0], [2, 0, 1]])
     )
     np.testing.assert_array_equal(conditions[..., 0], [[1, 2, 3], [9, 9, 9], [2, 3, 1], [3, 1, 2]])
+
+
+def test_users_who_share_a_universal_map_have_the_maps_of_a_shared_embedding_computed_once():
+    """The network of the test tells its embeddings; three users have four different ones."""
+    asked = protocol.PredictionRequest(
+        users=np.arange(3),
+        images=np.arange(2),
+        is_enrolled=np.zeros((2, 3, 2), bool),
+        is_query=np.ones((2, 3, 2), bool),
+        embeddings=np.stack(
+            [
+                protocol.conditions_of(
+                    first + np.array([[3.0], [1.0], [2.0]], np.float32),
+                    np.array([9.0], np.float32),
+                    protocol.derangements(3, 2, 0),
+                )
+                for first in (0, 10)
+            ]
+        ),
+        calibration=Calibration(*np.ones((3, 2, 3), np.float32)),
+    )
+    gaze = Gaze(
+        xy_frac=np.full((6, 2), 0.5, np.float32),
+        duration_ms=np.ones(6, np.float32),
+        viewing_offset=np.arange(6).reshape(3, 2),
+        viewing_length=np.ones((3, 2), int),
+        aspect_ratio=np.ones(2, np.float32),
+    )
+    flat = np.full((2, 1, 4), 0.25, np.float32)
+
+    def maps(is_member, replacement):
+        numbers = []
+
+        def network(params, images, universal, embedding):
+            numbers.append(embedding.shape[1])
+            return universal + embedding[..., None]
+
+        universals = protocol.UniversalMaps(
+            LeaveOneOutMaps(4 * flat, np.full(2, 4, np.int32), np.full(3, is_member)),
+            flat[0],
+            flat,
+            replacement,
+        )
+        batches = protocol.predict_maps(
+            network,
+            {},
+            np.zeros((2, 1, 1, 3)),
+            gaze,
+            universals,
+            asked,
+            spec=MapSpec((1, 4), 0.1, 1),
+            devices=jax.local_devices(),
+            batch_size=64,
+        )
+        found = np.concatenate([batch["maps"][:, 4:] for batch in batches])
+        return np.round(found - flat[0]).mean(axis=(3, 4)), numbers[0]
+
+    for is_member, replacement, number in ((False, None, 4), (True, jnp.asarray(flat), 4)):
+        found, computed = maps(is_member, replacement)
+        of_images = np.repeat(asked.embeddings[..., 0], 2, axis=0)
+        np.testing.assert_array_equal(found, of_images)
+        assert computed == number
+    # Each member has a universal map without the own one.
+    assert maps(True, None)[1] == 4 * 3
 
 
 def predicted(scores):
