@@ -321,7 +321,7 @@ def _trial(
     if column == "TRIAL_INDEX":
         return rows.numbers_of(table[column]), f"trial from {column!r}"
     if column is not None:
-        values = rows.numbers_at_end(rows.names_of(table[column]))
+        values = rows.numbers_at_end(rows.names_of(table[column]), user)
         without = np.flatnonzero(np.isnan(values))
         if len(without):
             raise ValueError(

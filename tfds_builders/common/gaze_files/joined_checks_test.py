@@ -10,6 +10,7 @@ import pytest
 from tfds_builders.common import gaze_files
 from tfds_builders.common.gaze_files import Detection, Fixations, How, Options, bids
 from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.rows import in_order_of_rows, names_of
 
 PUPIL = (
     "world_timestamp,world_index,fixation_id,start_timestamp,duration,norm_pos_x,norm_pos_y,on_surf"
@@ -96,6 +97,14 @@ def test_two_recordings_of_one_name_are_not_joined(
         read(tmp_path, files, **options)
     found = read(tmp_path, files, **options, user_from="day(?P<session>.)/")
     assert (found.user_ids, found.session_ids) == (["P01"], [["1", "2"]])
+
+
+def test_trials_are_in_the_order_of_the_rows_of_each_person() -> None:
+    """The first person lacks T2, which the second one has before T3."""
+    trials, users = names_of(["T1", "T3", "T1", "T2", "T3"]), names_of(["a", "a", "b", "b", "b"])
+    number = in_order_of_rows(trials, users)
+    assert number[:2].argsort().tolist() == [0, 1]
+    assert number[2:].argsort().tolist() == [0, 1, 2]
 
 
 def test_a_recording_may_go_on_in_a_second_file(tmp_path: Path) -> None:

@@ -532,19 +532,37 @@ def places(num_rows: int) -> np.ndarray:
     return np.arange(1, num_rows + 1)
 
 
-def numbers_at_end(names: Names) -> np.ndarray:
+def numbers_at_end(names: Names, user: Names) -> np.ndarray:
     """Returns the number at the end of the name of each row, such as of "Trial: 12".
+
+    Args:
+        names: the names.
+        user: the person of each row.
 
     Returns:
         float64 [n]; NaN for a name without a number. Where two names end alike, such as "B1_T1" and
-        "B2_T1", the names are numbered from 1 in the order of their first rows.
+        "B2_T1", those of each person are numbered in the order of their first rows.
     """
     matches = [re.search(r"(\d{1,9})$", name) for name in names.names]
     numbers = [float(match[1]) if match else np.nan for match in matches]
     if not any(map(np.isnan, numbers)) and len(set(numbers)) < len(numbers):
-        first = [int(np.argmax(names.codes == code)) for code in range(len(numbers))]
-        numbers = list(np.argsort(np.argsort(first)) + 1.0)
+        return np.where(names.codes < 0, np.nan, in_order_of_rows(names, user) + 1)
     return np.array([*numbers, np.nan])[names.codes]
+
+
+def in_order_of_rows(names: Names, *group: Names) -> np.ndarray:
+    """Numbers the names of each group of rows in the order of their first rows.
+
+    Returns:
+        float64 [n].
+    """
+    key = names.codes.astype(np.int64)
+    for one in group:
+        key = key * (len(one.names) + 1) + one.codes
+    _, first, number = np.unique(key, return_index=True, return_inverse=True)
+    # The first rows are in one order for all groups.
+    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
+    return rank[number.reshape(-1)].astype(np.float64)
 
 
 def end_in_other_numbers(names: Names) -> bool:

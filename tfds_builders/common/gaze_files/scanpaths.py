@@ -60,7 +60,7 @@ def read_coco_json(opened: Opened, how: How) -> Rows:
             scanpath is there twice, or a person has looked at a picture under several `task`s.
     """
     path = opened.path
-    scanpaths = containers.read_json(opened)
+    scanpaths = containers.json_objects(containers.read_json(opened))
     if not isinstance(scanpaths, list):
         raise ValueError(f"{path} is not JSON of scanpaths, expected a list of objects")
     has_durations = any(isinstance(one, dict) and "T" in one for one in scanpaths)
@@ -245,7 +245,7 @@ def read_pymovements(opened: Opened, how: How) -> Rows:
         image=named.get("image"),
         user=named.get("user"),
         session=named.get("session"),
-        trial=_trial_numbers(table[given["trial"]]) if "trial" in given else None,
+        trial=_trial_numbers(table[given["trial"]], named) if "trial" in given else None,
         trial_count=_whole_numbers(table[given["trial"]]) if "trial" in given else None,
         x=rows.exact(xy[:, 0]),
         y=rows.exact(xy[:, 1]),
@@ -398,9 +398,11 @@ def _trial_columns(opened: Opened) -> dict[str, str]:
     return found
 
 
-def _trial_numbers(column: pa.ChunkedArray) -> Numbers:
-    """Returns whole numbers as they are, and other names by the order of their first rows."""
-    return _whole_numbers(column) or rows.exact(rows.names_of(column).codes)
+def _trial_numbers(column: pa.ChunkedArray, named: Mapping[str, Names]) -> Numbers:
+    """Returns whole numbers as they are, and names of each person by their first rows."""
+    people_of = [named[role] for role in ("user", "session") if role in named]
+    names = rows.in_order_of_rows(rows.names_of(column), *people_of)
+    return _whole_numbers(column) or rows.exact(names)
 
 
 def _whole_numbers(column: pa.ChunkedArray) -> Numbers | None:

@@ -307,7 +307,7 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
         image = rows.names_of(table["Stimulus"], missing=rows.MISSING)
     if "Trial" in known:
         names = rows.names_of(table["Trial"], missing=rows.MISSING)
-        values = rows.numbers_at_end(names)
+        values = rows.numbers_at_end(names, user)
         if not np.isnan(values[names.codes >= 0]).any():
             trial = rows.exact(values)
             count = trial if rows.end_in_other_numbers(names) else None
