@@ -10,6 +10,8 @@ BY_MODULE := --dist loadfile --no-loadscope-reorder
 # Byte code is written by the first process that needs it, also where the environment says not to:
 # of what is installed, half is never imported, and the tests are many processes.
 unexport PYTHONDONTWRITEBYTECODE
+# As in the command: threads of NumPy's matrix products wait for each other at full load.
+tests test-real: export OPENBLAS_NUM_THREADS = 1
 
 .PHONY: demo test types tests test-real test-tensorflow models bench bench-check results docs clean
 

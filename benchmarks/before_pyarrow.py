@@ -1,5 +1,7 @@
-"""Keeps freed memory, as the command does; imported first, since pyarrow starts a thread."""
+"""Prepares a process as the command does; imported before NumPy and pyarrow, which start threads."""
 
 from gazejax.runtime.allocator import keep_freed_memory
+from gazejax.runtime.blas import use_one_thread
 
 keep_freed_memory()
+use_one_thread()
