@@ -3,7 +3,7 @@
     gazejax data build synthetic_gaze
     python train.py --config=configs/synthetic_gaze.py --workdir=runs/demo
 
-About 4 minutes on two CPU cores; `make demo` runs it. The networks are those of
+About three minutes on two CPU cores; `make demo` runs it. The networks are those of
 configs/osie_maps.py, smaller. All values are ours unless a comment says otherwise.
 """
 
