@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # As in the command: threads of NumPy's matrix products wait for each other at full load.
 tests test-real: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test types tests test-real test-tensorflow models bench bench-check results docs clean
+.PHONY: demo test types tests test-real test-tensorflow models bench bench-check bench-runs results docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
@@ -90,6 +90,13 @@ bench-check: $(VENV)/installed-dev .venv-peers/installed
 	$(BIN)/python benchmarks/metrics.py --peer .venv-peers/bin/python --metrics nss \
 		--out $(CHECKED)/metrics.json
 	$(BIN)/python benchmarks/table.py --check --results $(CHECKED)
+
+# Whole runs in turns with those of an earlier commit, about an hour: make bench-runs RAW=DIR, the
+# folder of OSIE's release.
+BEFORE := runs/b84f2d1
+bench-runs: $(VENV)/installed-dev
+	test -d $(BEFORE) || git worktree add $(BEFORE) b84f2d1
+	$(BIN)/python benchmarks/runs.py --before $(BEFORE) --raw $(RAW)
 
 clean:
 	rm -rf $(VENV) .venv-peers .venv-tensorflow runs build docs/_build *.egg-info
