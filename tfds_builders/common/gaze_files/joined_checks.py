@@ -19,7 +19,6 @@ _WITH_TIME = ("tobii", "gazepoint", "pymovements")
 # Formats that name each sample's medium, so that a fixation may have two.
 _OF_STREAMS = ("tobii", "gazepoint")
 _OVERLAP_MS = 5.0  # Times are rounded.
-_MOST_CUT = 0.5
 
 
 def check(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> list[str]:
@@ -122,8 +121,15 @@ def is_cut(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> np.nda
     is_one = fixations.user[last] == fixations.user[now]
     is_one &= (fixations.session[last] == fixations.session[now]) & (file[last] != file[now])
     found[now] = is_one & (t_ms[last] + duration_ms[last] > t_ms[now] + _OVERLAP_MS)
-    # Of two recordings, which are refused, many fixations overlap.
-    return found if found.mean() < _MOST_CUT else np.zeros(len(found), bool)
+    # Only the first of several fixations of a viewing goes on from another file. Those of two
+    # recordings, which are refused, overlap anywhere.
+    viewing = np.column_stack([viewing_numbers(fixations), file])
+    _, number, size = np.unique(viewing, axis=0, return_inverse=True, return_counts=True)
+    number = number.reshape(-1)
+    begin = np.full(len(size), np.inf)
+    np.minimum.at(begin, number, t_ms)
+    goes_on = (t_ms == begin[number]) & (size[number] > 1)
+    return found if goes_on[found].all() else np.zeros(len(found), bool)
 
 
 def in_order_of_time(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> np.ndarray:

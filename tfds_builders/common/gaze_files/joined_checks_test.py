@@ -190,7 +190,7 @@ def test_sets_of_pictures_are_data_sets_of_their_own(tmp_path: Path) -> None:
 
 def test_a_recording_that_goes_on_is_in_order_of_time(tmp_path: Path) -> None:
     """The second file has the first image again, and the end of the last fixation of the first."""
-    first, second = gazepoint("abc").splitlines(), gazepoint("ca", begin=5).splitlines()
+    first, second = gazepoint("abc").splitlines(), gazepoint("dca", begin=5).splitlines()
     cut = first[-1].replace("c.png", "d.png").replace(",0.2,", ",0.3,")
     files = {"2.csv": [first[0], *first[1:]], "1.csv": [second[0], cut, *second[1:]]}
     texts = {
@@ -201,10 +201,10 @@ def test_a_recording_that_goes_on_is_in_order_of_time(tmp_path: Path) -> None:
     assert [note for note in found.notes if "began" in note] == [
         "1 rows left out: of a fixation that began in another file"
     ]
-    assert found.image_ids == ["a.png", "b.png", "c.png"]
+    assert len(found.image) == 6
     of_c = found.image == found.image_ids.index("c.png")
     assert found.t_ms is not None
-    assert found.t_ms[of_c][found.trial[of_c].argsort()].tolist() == [2100, 5100]
+    assert found.t_ms[of_c][found.trial[of_c].argsort()].tolist() == [2100, 6100]
 
 
 def test_blocks_of_a_session_that_is_given_may_count_anew(tmp_path: Path) -> None:
@@ -261,3 +261,12 @@ def test_a_fixation_belongs_to_the_medium_on_which_it_began(tmp_path: Path) -> N
     assert any(
         "1 rows left out: of a fixation that began on a medium" in note for note in found.notes
     )
+
+
+def test_fixations_of_another_recording_have_the_same_numbers(tmp_path: Path) -> None:
+    """Without a name of the recording, a condition chooses the rows of one."""
+    header, *first = tobii("xy").replace("Recording name", "session").splitlines()
+    second = [line.replace("Recording1", "2") for line in tobii("ab").splitlines()[1:]]
+    lines = [header, *(line.replace("Recording1", "1") for line in first), *second]
+    found = read(tmp_path, {"a.tsv": "\n".join(lines)}, where=("session == 2",))
+    assert (found.image_ids, found.session_ids) == (["a.png", "b.png"], [["2"]])

@@ -214,11 +214,11 @@ def _begun_there(
     index = rows.numbers_of(table[columns.number].take(pa.array(row))).values
     media = rows.names_of(table[columns.media]).codes
     keys = [index, user.codes[row], *([] if session is None else [session.codes[row]])]
-    order = np.lexsort(keys[::-1])  # Stable: the first row of a fixation stays the first.
-    starts = rows.run_starts(*(key[order] for key in keys))
-    first = row[order][starts][np.cumsum(starts) - 1]
+    # Another recording has the same numbers: only neighbors are of one fixation.
+    starts = rows.run_starts(*keys) | (np.diff(row, prepend=-1) != 1)
+    first = row[starts][np.cumsum(starts) - 1]
     begun = np.ones(len(is_used), bool)
-    begun[row[order]] = is_used[first] | (media[row[order]] == media[first])
+    begun[row] = is_used[first] | (media[row] == media[first])
     return begun
 
 
