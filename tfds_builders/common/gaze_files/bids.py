@@ -37,16 +37,12 @@ def check_one_set(opened: Sequence[Opened]) -> None:
     Raises:
         ValueError: the folders of subjects are in the folders of two data sets.
     """
-    sets: dict[Path, Path] = {}
-    for one in opened:
-        folders = [folder for folder in one.path.absolute().parents if folder.name[:4] == "sub-"]
-        if folders:
-            sets.setdefault(folders[-1].parent, one.path)
-    if len(sets) > 1:
-        raise ValueError(
-            f"--table: {' and '.join(map(str, list(sets.values())[:2]))} are of two data sets, "
-            "expected one: build each as a data set of its own"
-        )
+
+    def folder_of(path: Path) -> Path | None:
+        subjects = [one for one in path.parents if one.name.startswith("sub-")]
+        return subjects[-1].parent if subjects else None
+
+    containers.check_one_folder(opened, folder_of, "data sets")
 
 
 def recognise_bids(opened: Opened) -> Role:

@@ -13,7 +13,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -304,6 +304,30 @@ def read_text(opened: Opened, *, is_log: bool = False) -> str:
             f"{opened.path} is not a text in UTF-8 or UTF-16 ({raw_files.one_line(error)}): "
             "save it as UTF-8"
         ) from error
+
+
+def check_one_folder(
+    opened: Sequence[Opened], folder_of: Callable[[Path], Path | None], what: str
+) -> None:
+    """Checks that files are in the folder of one set of files.
+
+    Args:
+        opened: the files.
+        folder_of: absolute path of a file -> the folder of its set; None: of any set.
+        what: the sets in words.
+
+    Raises:
+        ValueError: the files are in the folders of two sets.
+    """
+    known: dict[Path, Path] = {}
+    for one in opened:
+        if (folder := folder_of(one.path.absolute())) is not None:
+            known.setdefault(folder, one.path)
+    if len(known) > 1:
+        raise ValueError(
+            f"--table: {' and '.join(map(str, list(known.values())[:2]))} are of two {what}, "
+            "expected one: build each as a data set of its own"
+        )
 
 
 def check_letters(opened: Opened, names: Names | None, what: str) -> None:

@@ -43,7 +43,7 @@ def _in_two_files(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) ->
     """The rows of a viewing are in one file: those of two would be mixed."""
     if len(parts) < 2:
         return []
-    number = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
+    number = _files(parts)
     viewing = viewing_numbers(fixations)
     order = np.lexsort((number, viewing))
     again = (np.diff(viewing[order]) == 0) & (np.diff(number[order]) != 0)
@@ -114,7 +114,7 @@ def is_cut(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> np.nda
     t_ms, duration_ms = fixations.t_ms, fixations.duration_ms
     if fixations.format not in _OF_STREAMS or t_ms is None or duration_ms is None or len(parts) < 2:
         return found
-    file = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
+    file = _files(parts)
     # Of an equal start, the duration goes on, too.
     order = np.lexsort((duration_ms, t_ms, fixations.session, fixations.user))
     last, now = order[:-1], order[1:]
@@ -123,12 +123,8 @@ def is_cut(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> np.nda
     found[now] = is_one & (t_ms[last] + duration_ms[last] > t_ms[now] + _OVERLAP_MS)
     # Only the first of several fixations of a viewing goes on from another file. Those of two
     # recordings, which are refused, overlap anywhere.
-    viewing = np.column_stack([viewing_numbers(fixations), file])
-    _, number, size = np.unique(viewing, axis=0, return_inverse=True, return_counts=True)
-    number = number.reshape(-1)
-    begin = np.full(len(size), np.inf)
-    np.minimum.at(begin, number, t_ms)
-    goes_on = (t_ms == begin[number]) & (size[number] > 1)
+    _, number, begin, _ = _spans(fixations, file, t_ms)
+    goes_on = (t_ms == begin[number]) & (np.bincount(number)[number] > 1)
     return found if goes_on[found].all() else np.zeros(len(found), bool)
 
 
@@ -142,21 +138,44 @@ def in_order_of_time(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]])
     """
     if fixations.format not in _WITH_TIME or fixations.t_ms is None or len(parts) < 2:
         return fixations.trial
-    file = np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
-    # A viewing may have one number in two files.
-    key = np.column_stack([viewing_numbers(fixations), file])
-    _, row, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    number = number.reshape(-1)
-    begin, end = np.full(len(row), np.inf), np.full(len(row), -np.inf)
-    np.minimum.at(begin, number, fixations.t_ms)
-    np.maximum.at(end, number, fixations.t_ms)
-    most = max(map(len, fixations.session_ids), default=1)
-    owner = fixations.user[row].astype(np.int64) * most + fixations.session[row]
+    file = _files(parts)
+    row, number, begin, end = _spans(fixations, file, fixations.t_ms)
+    owner = _owners(fixations)[row]
     # Of each person and session all files have times of the recording, or none is looked at.
     is_timed = _is_timed(owner, file[row], begin, end)
     is_timed &= ~np.isin(owner, owner[~is_timed])
     rank = np.argsort(np.argsort(begin, kind="stable"), kind="stable")
     return np.where(is_timed[number], rank[number], fixations.trial)
+
+
+def _files(parts: Sequence[tuple[Path, Rows]]) -> np.ndarray:
+    """Returns the number of the file of each row of all files."""
+    return np.repeat(np.arange(len(parts)), [len(part.place) for _, part in parts])
+
+
+def _owners(fixations: "Fixations") -> np.ndarray:
+    """Numbers the sessions of all people, for each row."""
+    most = max(map(len, fixations.session_ids), default=1)
+    owners: np.ndarray = fixations.user.astype(np.int64) * most + fixations.session
+    return owners
+
+
+def _spans(
+    fixations: "Fixations", file: np.ndarray, t_ms: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Finds when the viewings are; one of two files, which may have one number, is two.
+
+    Returns:
+        The first row of each viewing; the viewing of each row; and of each viewing the starts of
+        the first and of the last fixation.
+    """
+    key = np.column_stack([viewing_numbers(fixations), file])
+    _, row, number = np.unique(key, axis=0, return_index=True, return_inverse=True)
+    number = number.reshape(-1)
+    begin, end = np.full(len(row), np.inf), np.full(len(row), -np.inf)
+    np.minimum.at(begin, number, t_ms)
+    np.maximum.at(end, number, t_ms)
+    return row, number, begin, end
 
 
 def _is_timed(
@@ -177,13 +196,17 @@ def _of_two_recordings(fixations: "Fixations", parts: Sequence[tuple[Path, Rows]
     A session that is given says of two files what they are; then only the order of viewings of an
     image in both is not known.
     """
+    has_times = fixations.format in _WITH_TIME and fixations.t_ms is not None
+    if not has_times and all(part.trial_count is None for _, part in parts):
+        return []
     viewings = _Viewings.of(fixations, parts)
     session_ids = fixations.session_ids or [[]] * len(fixations.user_ids)
     has_names = np.array([ids not in ([], [""]) for ids in session_ids])
     is_given = has_names[fixations.user[viewings.row]]
     found, when = None, "t_ms"
     if fixations.format in _WITH_TIME and fixations.t_ms is not None:
-        found = _at_one_time(viewings, *_times_of_viewings(fixations))
+        _, _, begin, end = _spans(fixations, _files(parts), fixations.t_ms)
+        found = _at_one_time(viewings, begin, end)
     if found is None:
         when = "count"
         in_one_file = fixations.format in _ONE_PICTURE
@@ -234,15 +257,13 @@ class _Viewings(NamedTuple):
     def of(cls, fixations: "Fixations", parts: Sequence[tuple[Path, Rows]]) -> "_Viewings":
         """Takes the viewings of the fixations."""
         _, row = np.unique(viewing_numbers(fixations), return_index=True)
-        sizes = [len(part.place) for _, part in parts]
         counts = [
-            np.broadcast_to(np.nan if (one := part.trial_count) is None else one.values, size)
-            for (_, part), size in zip(parts, sizes, strict=True)
+            np.full(len(part.place), np.nan)
+            if part.trial_count is None
+            else part.trial_count.values
+            for _, part in parts
         ]
-        file = np.repeat(np.arange(len(parts)), sizes)
-        most = max(map(len, fixations.session_ids), default=1)
-        owner = fixations.user.astype(np.int64) * most + fixations.session
-        every = (owner, np.concatenate(counts), fixations.image, file)
+        every = (_owners(fixations), np.concatenate(counts), fixations.image, _files(parts))
         return cls(row, *(column[row] for column in every))
 
 
@@ -287,16 +308,6 @@ def _counted_again(
             known = trials | known
             seen = {int(image[one]): one for one in trials.values()} | seen
     return None
-
-
-def _times_of_viewings(fixations: "Fixations") -> tuple[np.ndarray, np.ndarray]:
-    """Returns the start of the first and of the last fixation of each viewing, by its number."""
-    assert fixations.t_ms is not None
-    viewing = viewing_numbers(fixations)
-    order = np.lexsort((fixations.t_ms, viewing))
-    starts = rows.run_starts(viewing[order])
-    times = fixations.t_ms[order]
-    return times[starts], times[rows.last_of_runs(starts)]
 
 
 def _at_one_time(viewings: _Viewings, begin: np.ndarray, end: np.ndarray) -> tuple[int, int] | None:

@@ -114,13 +114,7 @@ def check_one_set(opened: Sequence[Opened]) -> None:
     Raises:
         ValueError: they are in the folders of two sets.
     """
-    first = opened[0].path
-    for one in opened:
-        if one.path.absolute().parents[2] != first.absolute().parents[2]:
-            raise ValueError(
-                f"--table: {first} and {one.path} are of two sets, expected one: build each set as "
-                "a data set of its own"
-            )
+    containers.check_one_folder(opened, lambda path: path.parents[2], "sets")
 
 
 def recognise_massvis(opened: Opened) -> Role:

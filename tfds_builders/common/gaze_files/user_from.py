@@ -62,7 +62,7 @@ def name_user(
     if folder is not None:
         texts = _texts_of_folder(folder, one.path, tables)
     elif names is None or (is_in_path and not any(map(expression.search, names.names))):
-        texts = [rows.composed(one.path.name), *_paths(one.path, tables)]
+        texts = _texts_of_file(one.path, tables)
     else:
         texts = []
     fitting = [text for text in texts if expression.search(text)]
@@ -129,7 +129,7 @@ def _with_session_of_path(
     tables: Sequence[Path],
 ) -> tuple[Rows, Origin]:
     """Takes the session of all rows of a file out of its name or path; the people stay."""
-    texts = [rows.composed(one.path.name), *_paths(one.path, tables)]
+    texts = _texts_of_file(one.path, tables)
     match = next(filter(None, map(expression.search, texts)), None)
     if match is None or not match["session"]:
         raise ValueError(
@@ -163,6 +163,11 @@ def folder_of_person(path: Path, found: Rows) -> Path | None:
     ending = f"/{found.user.names[0]}"
     folders = path.absolute().parents
     return next((one for one in folders if rows.composed(one.as_posix()).endswith(ending)), None)
+
+
+def _texts_of_file(path: Path, tables: Sequence[Path]) -> list[str]:
+    """Returns what may name the person or session of a file, the text to look at first first."""
+    return [rows.composed(path.name), *_paths(path, tables)]
 
 
 def _texts_of_folder(folder: Path, path: Path, tables: Sequence[Path]) -> list[str]:
