@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import command_of
 
 NUM_IMAGES, NUM_FIXATIONS, SHAPE = 10, 12, (600, 800, 3)
 SHORT = {
@@ -28,13 +29,6 @@ SHORT = {
     f"{stage}.{key}": number
     for stage in ("encoder", "saliency", "universal")
     for key, number in (("num_steps", 2), ("optimizer.warmup_steps", 1))
-}
-# Names of values before they had those of today.
-FORMER = {
-    "encoder.map_size": "encoder.image_size",
-    "encoder.batch": "encoder.sampling",
-    "saliency.batch": "saliency.sampling",
-    "controls.train_permuted_encoder": "controls.permuted_users",
 }
 
 
@@ -54,17 +48,11 @@ def prepare(folder: Path, height: int, width: int) -> None:
         "saliency.batch.enrolment_images": "(2,4)",
         "controls.train_permuted_encoder": False,
     }
-    if not (root / "configs" / "base.py").exists():
-        for now, before in FORMER.items():
-            values = {name.replace(now, before, 1): value for name, value in values.items()}
-    gazejax = [sys.executable, "-c", "import sys; from gazejax.cli import main; sys.exit(main())"]
-    if (root / "gazejax/cli/main.py").exists():
-        gazejax = [sys.executable, "-m", "gazejax"]
-    data = ["data", "build", "synthetic_gaze/tiny", "--data-dir", str(folder / "data")]
+    data = ["data", "build", "synthetic_gaze/tiny", "--data-dir", folder / "data"]
     config = ["--config=configs/osie.py", f"--workdir={folder / 'run'}"]
     flags = [f"--config.{name}={value}" for name, value in values.items()]
-    for command in ([*gazejax, *data], [sys.executable, "train.py", *config, *flags]):
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    for words in (data, ["train", *config, *flags]):
+        subprocess.run(command_of(root, *words), check=True, stdout=subprocess.DEVNULL)
 
 
 def pictures(number: int, seed: int) -> list[np.ndarray]:

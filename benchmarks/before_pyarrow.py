@@ -1,7 +1,5 @@
 """Prepares a process as the command does; imported first: NumPy and pyarrow start threads."""
 
-from gazejax.runtime.allocator import keep_freed_memory
-from gazejax.runtime.blas import use_one_thread
+from gazejax.__main__ import prepare_process
 
-keep_freed_memory()
-use_one_thread()
+prepare_process()

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,32 @@ KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
 }
+
+
+# Keys and values of configs before they had the names of today.
+FORMER = {
+    "encoder.map_size": "encoder.image_size",
+    "encoder.batch": "encoder.sampling",
+    "saliency.batch": "saliency.sampling",
+    "controls.train_permuted_encoder": "controls.permuted_users",
+}
+
+
+def command_of(checkout: Path, *arguments: Any) -> list[str]:
+    """The command line of `gazejax` in a checkout, which may be of an earlier commit.
+
+    It is to be run in the checkout, with `PYTHONPATH` set to it.
+    """
+    program = ["-m", "gazejax"]
+    if not (checkout / "gazejax/cli/main.py").exists():
+        program = ["-c", "import sys; from gazejax.cli import main; sys.exit(main())"]
+        if arguments[0] == "train":
+            program, arguments = ["train.py"], arguments[1:]
+    words = [str(word) for word in arguments]
+    if not (checkout / "configs/base.py").exists():
+        for now, before in FORMER.items():
+            words = [word.replace(f"--config.{now}", f"--config.{before}") for word in words]
+    return [sys.executable, *program, *words]
 
 
 class Process:

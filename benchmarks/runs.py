@@ -22,11 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from measuring import HERE, RESULTS, machine, markdown, versions, write_report
+from measuring import HERE, RESULTS, command_of, machine, markdown, versions, write_report
 from PIL import Image
 
-# Names of commands and values before they had those of today.
-FORMER = {"controls.train_permuted_encoder": "controls.permuted_users"}
 NUM_USERS, NUM_IMAGES, NUM_SEEN, NUM_FIXATIONS = 1_000, 10_000, 100, 10
 METRICS = ("roc_auc", "rank1")
 
@@ -51,16 +49,7 @@ class Side(NamedTuple):
         Raises:
             subprocess.CalledProcessError: if the command fails.
         """
-        has_train = (self.checkout / "gazejax/cli/main.py").exists()
-        program = ["-m", "gazejax"]
-        if not has_train:
-            program = ["-c", "import sys; from gazejax.cli import main; sys.exit(main())"]
-            if arguments[0] == "train":
-                program, arguments = ["train.py"], arguments[1:]
-        words = [str(word) for word in arguments]
-        if not (self.checkout / "configs/base.py").exists():
-            for now, before in FORMER.items():
-                words = [word.replace(now, before) for word in words]
+        command = command_of(self.checkout, *arguments)
         environment = os.environ | {
             "PYTHONPATH": str(self.checkout),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
@@ -69,7 +58,7 @@ class Side(NamedTuple):
         start = time.monotonic()
         with (self.folder / "log.txt").open("a") as log:
             process = subprocess.Popen(
-                [sys.executable, *program, *words],
+                command,
                 cwd=self.checkout,
                 env=environment,
                 stdout=log,
@@ -87,7 +76,9 @@ class Side(NamedTuple):
                 time.sleep(0.05)
         code = os.waitstatus_to_exitcode(status)
         if code != 0 and not is_ended:
-            raise subprocess.CalledProcessError(code, words, (self.folder / "log.txt").read_text())
+            raise subprocess.CalledProcessError(
+                code, command, (self.folder / "log.txt").read_text()
+            )
         return {
             "cpu_seconds": usage.ru_utime + usage.ru_stime,
             "seconds": time.monotonic() - start,

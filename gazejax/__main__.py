@@ -7,10 +7,15 @@ from gazejax.runtime.allocator import keep_freed_memory
 from gazejax.runtime.blas import use_one_thread
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prepares the process, then runs the command; see `gazejax.cli.main`."""
+def prepare_process() -> None:
+    """Sets up memory and threads; to be called before NumPy and pyarrow are imported."""
     keep_freed_memory()
     use_one_thread()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prepares the process, then runs the command; see `gazejax.cli.main`."""
+    prepare_process()
     from gazejax.cli.main import main as run  # Imports NumPy, and pyarrow, which starts a thread.
 
     return run(argv)
