@@ -14,6 +14,7 @@ import numpy as np
 from gazejax.evaluation.few_shot import protocol as few_shot
 from gazejax.evaluation.prediction import protocol as prediction
 from gazejax.evaluation.verification import protocol as verification
+from gazejax.inputs.viewing_vectors import from_dense
 from gazejax.metrics import bootstrap
 from gazejax.metrics.verification import negative_distance
 
@@ -32,7 +33,7 @@ def verify(seed, *, num_users, num_folds, spread, num_images=80, size=10):
         embeddings = embeddings + 0.5 * generator.normal(size=(1, *shape[1:]))
         known = verification.UserRepresentations(
             np.arange(num_users) + num_users * fold,
-            embeddings + 1.5 * generator.normal(size=shape),
+            from_dense(embeddings + 1.5 * generator.normal(size=shape), np.ones(shape[:2], bool)),
             np.ones(shape[:2], bool),
             BY_DISTANCE,
         )

@@ -40,6 +40,7 @@ from gazejax.evaluation.verification import protocol
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.inputs.maps import to_relative_density
+from gazejax.inputs.viewing_vectors import from_dense, to_dense
 from gazejax.metrics import verification
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import choose_devices, configure_host_devices
@@ -83,7 +84,7 @@ def metrics_of(
                 viewed = np.asarray(dataset.gaze.viewing_length)[np.ix_(users, images)] > 0
                 compared = protocol.UserRepresentations(
                     users,
-                    embeddings[users],
+                    from_dense(embeddings[users], viewed),
                     viewed,
                     protocol.at_any_size(verification.negative_distance),
                 )
@@ -126,7 +127,7 @@ def train_ours(config: ConfigDict, folds: int) -> tuple[float, dict[str, float]]
             devices=devices,
             batch_size=one.eval.batch_size,
         )
-        embedded.append((splits, embeddings))
+        embedded.append((splits, to_dense(embeddings)))
     seconds = time.perf_counter() - start
     return seconds, metrics_of(config, dataset, embedded)
 

@@ -15,6 +15,7 @@ from gazejax.evaluation.folds import Fold, Run, open_run, resample_users_of
 from gazejax.evaluation.formats import format_value, markdown_table
 from gazejax.evaluation.verification import protocol
 from gazejax.evaluation.verification.verify_users import difference, with_intervals
+from gazejax.inputs.viewing_vectors import gather
 from gazejax.metrics import verification
 from gazejax.runtime.files import source_commit, write_result
 from gazejax.runtime.progress import track
@@ -126,7 +127,7 @@ def select_images(workdir: Path, budget: int) -> dict[str, Any]:
     with track("selecting images", len(folds) * _NUM_SPLITS) as show:
         for number, (fold, images) in enumerate(zip(folds, candidates, strict=True)):
             seen, unseen = (
-                fold.compared[group]["encoder"].representations[:, images]
+                _embeddings_on(fold.compared[group]["encoder"], images)
                 for group in ("seen", "unseen")
             )
             users = fold.compared["unseen"]["encoder"].users
@@ -172,6 +173,14 @@ def _images_of_all(fold: Fold) -> Int[np.ndarray, " image"]:
     """Positions of the test images that all users of the fold saw."""
     viewed = [fold.compared[group]["encoder"].viewed for group in ("seen", "unseen")]
     return np.flatnonzero(np.concatenate(viewed).all(axis=0))
+
+
+def _embeddings_on(
+    compared: protocol.UserRepresentations, images: Int[np.ndarray, " image"]
+) -> Float[np.ndarray, "user image embedding"]:
+    """Embeddings of users on images that all of them saw."""
+    users = np.arange(len(compared.users))
+    return gather(compared.representations, users[:, None], images)
 
 
 def _score_split(

@@ -22,6 +22,7 @@ from gazejax.evaluation.traits import correlation, embed_users, measure
 from gazejax.inference.networks import saliency_network
 from gazejax.inputs.maps import to_density
 from gazejax.inputs.streaming import iterate_chunks
+from gazejax.inputs.viewing_vectors import to_dense
 from gazejax.models.linear_probe import Direction, fit_direction
 from gazejax.runtime.files import source_commit, write_result
 from gazejax.types import Dataset
@@ -163,7 +164,7 @@ def _maps_along(
     params = load_params(fold.workdir, "saliency")
     # The image on which the embeddings of the seen users vary most.
     images = fold.splits.test_images
-    embeddings = fold.compared["seen"]["encoder"].representations
+    embeddings = to_dense(fold.compared["seen"]["encoder"].representations)
     image = images[int(embeddings.var(axis=0).sum(axis=-1).argmax())]
     chunk, _, row = next(iterate_chunks(arrays, np.array([image])))
     universal = to_density(jnp.asarray(chunk.universal.total)[row])

@@ -13,6 +13,7 @@ from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import make_stage_inputs
 from gazejax.inference.universal import predict_universal_maps
 from gazejax.inputs.stage_arrays import center_prior
+from gazejax.inputs.viewing_vectors import ViewingVectors, select_users
 from gazejax.types import rows_of
 from gazejax.workdir.layout import latest_step
 from gazejax.workdir.parameters import load_params
@@ -44,7 +45,9 @@ def _as_loaded(fold: Fold) -> Fold:
             every = _embed(fold, maps, by_recording=by_recording)
             recordings = fold.recordings if by_recording else None
             encoders = {
-                group: one._replace(representations=every[rows_of(one.users, recordings)])
+                group: one._replace(
+                    representations=select_users(every, rows_of(one.users, recordings))
+                )
                 for group, one in encoders.items()
             }
         return {group: {"encoder": one} for group, one in encoders.items()}
@@ -73,7 +76,7 @@ def _universal_maps(fold: Fold) -> Float[np.ndarray, "all_images height width"] 
 
 def _embed(
     fold: Fold, maps: Float[np.ndarray, "all_images height width"], *, by_recording: bool
-) -> Float[np.ndarray, "user image embedding"]:
+) -> ViewingVectors:
     """Embeds all users, or all recordings, on the test images with given universal maps."""
     inputs = make_stage_inputs(
         "encoder", fold.config, fold.dataset, fold.splits, maps, by_recording=by_recording

@@ -30,6 +30,7 @@ from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inference.two_covariance import log_likelihood_ratios
 from gazejax.inputs.stage_arrays import StageInputs
+from gazejax.inputs.viewing_vectors import ViewingVectors
 from gazejax.metrics import bootstrap, verification
 from gazejax.runtime.progress import track
 from gazejax.types import Dataset, Recordings
@@ -184,9 +185,7 @@ def represent_fold(
         load_similarity(workdir, stage, config.encoder.comparison.kind) for stage in stages
     ]
 
-    def embed(
-        changed: Dataset, stages: Sequence[str], by_recording: bool
-    ) -> list[Float[np.ndarray, "user image embedding"]]:
+    def embed(changed: Dataset, stages: Sequence[str], by_recording: bool) -> list[ViewingVectors]:
         is_as_trained = replacement is None and changed is dataset and not by_recording
         of_encoder = inputs["encoder"]
         if not is_as_trained:

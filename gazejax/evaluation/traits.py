@@ -18,7 +18,8 @@ from scipy import ndimage
 
 from gazejax.evaluation.folds import GROUPS, Run
 from gazejax.evaluation.formats import markdown_table
-from gazejax.evaluation.verification.protocol import UserRepresentations, mean_representations
+from gazejax.evaluation.verification.protocol import UserRepresentations
+from gazejax.inputs.viewing_vectors import mean_over_images
 from gazejax.models.linear_probe import fit_direction
 from gazejax.types import Dataset, Gaze
 from gazejax.workdir.probes import TraitProbe
@@ -267,9 +268,9 @@ def embed_users(
     compared: UserRepresentations, kept: Bool[np.ndarray, "user image"]
 ) -> Float[np.ndarray, "user embedding"]:
     """Embeddings of users over some images; NaN of a user without any."""
-    with np.errstate(invalid="ignore"):
-        weights = kept / kept.sum(axis=1, keepdims=True)
-    return mean_representations(compared.representations, weights)
+    number = kept.sum(axis=1, keepdims=True)
+    means = mean_over_images(compared.representations, kept / np.maximum(number, 1))
+    return np.where(number > 0, means, np.nan)
 
 
 def _mean(

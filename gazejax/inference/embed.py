@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from gazejax.inference.networks import Network
 from gazejax.inputs.maps import MapSpec
 from gazejax.inputs.pairs import gather_pairs
 from gazejax.inputs.stage_arrays import StageInputs
 from gazejax.inputs.streaming import iterate_chunks
+from gazejax.inputs.viewing_vectors import ViewingVectors, number_viewings
 from gazejax.runtime.devices import map_rows
 
 _NUM_MEASURED = 5
@@ -28,8 +29,8 @@ def embed_viewings(
     embedding_size: int,
     devices: list[jax.Device],
     batch_size: int,
-) -> Float[np.ndarray, "user image embedding"]:
-    """Embeds every viewing of the given users and images; zero where a user did not see an image.
+) -> ViewingVectors:
+    """Embeds every viewing of the given users and images.
 
     Args:
         network: the encoder.
@@ -41,9 +42,11 @@ def embed_viewings(
         devices: the devices to use.
         batch_size: viewings in a batch of all devices.
     """
-    embeddings = np.zeros((len(users), len(images), embedding_size), np.float32)
+    viewed = np.asarray(inputs.arrays.gaze.viewing_length)[np.ix_(users, images)] > 0
+    place = number_viewings(viewed)
+    vectors = np.empty((np.count_nonzero(viewed), embedding_size), np.float32)
     for chunk, part, rows in iterate_chunks(inputs.arrays, images):
-        row, column = np.nonzero(np.asarray(chunk.gaze.viewing_length)[np.ix_(users, rows)] > 0)
+        row, column = np.nonzero(viewed[:, part])
         batches = map_rows(
             _embed_rows,
             (params, chunk),
@@ -55,9 +58,9 @@ def embed_viewings(
         done = 0
         for batch in batches:
             at = slice(done, done + len(batch))
-            embeddings[:, part][row[at], column[at]] = batch
+            vectors[place[:, part][row[at], column[at]]] = batch
             done = at.stop
-    return embeddings
+    return ViewingVectors(vectors, place)
 
 
 def _embed_rows(

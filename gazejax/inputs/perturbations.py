@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from gazejax.inputs.viewing_vectors import ViewingVectors, from_dense, to_dense
 from gazejax.types import AnyArray, Gaze
 
 
@@ -71,6 +72,21 @@ def apply_embedding_control(
             return swapped
         case _:
             raise ValueError(f"kind is {kind!r}; allowed: 'own', 'zero', 'swapped'")
+
+
+def control_viewings(
+    kind: str,
+    embeddings: ViewingVectors,
+    viewed: Bool[AnyArray, "user image"],
+    *,
+    seed: int,
+    owner: Int[np.ndarray, " user"] | None = None,
+) -> ViewingVectors:
+    """As `apply_embedding_control`, of embeddings by viewing."""
+    if kind == "own":
+        return embeddings
+    given = apply_embedding_control(kind, to_dense(embeddings), viewed, seed=seed, owner=owner)
+    return from_dense(given, np.asarray(viewed))
 
 
 def permute_user_labels(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) -> Gaze:

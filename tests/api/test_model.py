@@ -210,7 +210,7 @@ def test_api_embeds_as_training_did(run, request):
         embedding_size=gazejax.load(folder).embedding_size,
         devices=jax.local_devices()[:1],
         batch_size=32,
-    )[0, 0]
+    ).vectors[0]
     sums = inputs.arrays.universal
     universal = np.asarray(sums.total)[image[0]] / sums.num_viewers[image[0]]
     gaze = dataset.gaze

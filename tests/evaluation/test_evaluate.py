@@ -297,9 +297,12 @@ def test_what_moves_all_embeddings_of_a_data_set_changes_no_score(
     embed_viewings = folds.embed_viewings
     plain = evaluate_on(tiny_scanpath_run, "synthetic_gaze/tiny", data_dir)["encoder"]
     moved = 10.0 * np.arange(sum(embedding_layout(load_config(tiny_scanpath_run))))
-    monkeypatch.setattr(
-        folds, "embed_viewings", lambda *of, **how: embed_viewings(*of, **how) + moved
-    )
+
+    def embed(*of, **how):
+        found = embed_viewings(*of, **how)
+        return found._replace(vectors=found.vectors + moved)
+
+    monkeypatch.setattr(folds, "embed_viewings", embed)
     found = evaluate_on(tiny_scanpath_run, "synthetic_gaze/tiny", data_dir)["encoder"]
     for method in ("encoder", "encoder_truncated"):
         for name in ("roc_auc", "rank1"):

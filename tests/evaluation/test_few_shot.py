@@ -9,6 +9,7 @@ from gazejax.evaluation.few_shot import people, protocol
 from gazejax.evaluation.folds import open_run
 from gazejax.evaluation.report import DETAILS, format_evaluation
 from gazejax.evaluation.verification.protocol import at_any_size
+from gazejax.inputs.viewing_vectors import from_dense, to_dense
 from gazejax.metrics import verification
 
 
@@ -57,17 +58,19 @@ def test_embeddings_of_enrolment_are_of_training_images_alone(run, monkeypatch):
     assert orders.shape == (10, num_train)
     known = compared["encoder"]
     enrolled = people._enrol(known, orders, 5)
-    changed = known.representations.copy()
+    every = to_dense(known.representations)
+    changed = every.copy()
     changed[:, num_train:] = 1e6
+    changed = from_dense(changed, known.viewed)
     np.testing.assert_array_equal(
         people._enrol(known._replace(representations=changed), orders, 5), enrolled
     )
-    of_first = known.representations[0, orders[0, :5]]
+    of_first = every[0, orders[0, :5]]
     np.testing.assert_allclose(enrolled[0, 0], of_first.mean(axis=0), rtol=1e-5)
     # The test images are represented as in stage 1.
     np.testing.assert_allclose(
-        known.representations[:, num_train:],
-        fold.compared["unseen"]["encoder"].representations,
+        every[:, num_train:],
+        to_dense(fold.compared["unseen"]["encoder"].representations),
         atol=1e-5,
     )
 
@@ -82,7 +85,7 @@ def test_a_map_is_that_of_the_shifted_user(run):
             unseen_users=np.array([first, second, third]), test_images=fold.splits.test_images[:2]
         )
     )
-    size = fold.compared["seen"]["encoder"].representations.shape[-1]
+    size = fold.compared["seen"]["encoder"].representations.vectors.shape[-1]
     enrolled = 30 * np.random.default_rng(0).normal(size=(3, size))
     changed = enrolled.copy()
     changed[2] *= -1

@@ -9,6 +9,7 @@ from gazejax.data.splits import Splits
 from gazejax.evaluation import traits
 from gazejax.evaluation.folds import Fold, Run
 from gazejax.evaluation.verification.protocol import UserRepresentations
+from gazejax.inputs.viewing_vectors import from_dense
 from gazejax.types import Dataset
 from tests.made_gaze import gaze_of
 
@@ -68,7 +69,9 @@ def planted_run(num_folds=2, num_users=24, num_images=12, size=4):
             )
             viewed = lengths[users] > 0
             compared[group] = {
-                "encoder": UserRepresentations(users, embeddings, viewed, lambda *_: None)
+                "encoder": UserRepresentations(
+                    users, from_dense(embeddings, viewed), viewed, lambda *_: None
+                )
             }
         splits = Splits(*groups.values(), np.array([], int), np.arange(num_images))
         folds.append(Fold(Path(), None, splits, {}, None, None, compared, {}, None))
@@ -89,7 +92,7 @@ def test_a_planted_trait_is_found_in_every_fold_and_another_is_not():
         assert one.correlation > 0.95
         assert one.seen_correlation > 0.95
         unseen = fold.compared["unseen"]["encoder"]
-        predicted = [one.predict(rows.mean(axis=0)) for rows in unseen.representations]
+        predicted = [one.predict(of) for of in traits.embed_users(unseen, unseen.viewed)]
         assert np.corrcoef(predicted, number[unseen.users])[0, 1] > 0.95
         assert abs(probes["center_share"].correlation) < 0.8
     text = traits.format_traits(traits.describe_probes(found))

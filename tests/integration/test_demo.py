@@ -16,6 +16,7 @@ from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.inference.embed import embed_viewings
 from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import make_stage_inputs
+from gazejax.inputs.viewing_vectors import to_dense
 from gazejax.workdir.layout import load_config
 from gazejax.workdir.parameters import load_params
 from tests.compiling import program_environment
@@ -93,7 +94,7 @@ def test_embeddings(demo):
         devices=jax.local_devices()[:1],
         batch_size=config.eval.batch_size,
     )
-    return config, splits, pairs.mean(axis=1)
+    return config, splits, to_dense(pairs).mean(axis=1)
 
 
 def test_a_linear_probe_finds_the_traits_of_unseen_users(test_embeddings):

@@ -33,6 +33,7 @@ from gazejax.inputs import sampling
 from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_maps
 from gazejax.inputs.sampling import sample_saliency_batch
 from gazejax.inputs.stage_arrays import center_prior
+from gazejax.inputs.viewing_vectors import from_dense
 from gazejax.metrics import verification
 from gazejax.training import run as run_module
 from gazejax.training import saliency_stage
@@ -266,7 +267,7 @@ def test_probes_that_share_an_enrolment_image_are_caught_by_the_permuted_control
     generator = np.random.default_rng(0)
     compared = protocol.UserRepresentations(
         users=np.arange(6),
-        representations=generator.normal(size=(6, 40, 8)),
+        representations=from_dense(generator.normal(size=(6, 40, 8)), np.ones((6, 40), bool)),
         viewed=np.ones((6, 40), bool),
         similarity=protocol.at_any_size(verification.negative_distance),
         permuted=True,

@@ -19,6 +19,7 @@ from gazejax.evaluation.few_shot import protocol
 from gazejax.evaluation.verification.baselines import fixation_statistics
 from gazejax.evaluation.verification.protocol import at_any_size, sample_image_orders
 from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_maps
+from gazejax.inputs.viewing_vectors import to_dense
 from gazejax.metrics.verification import negative_distance
 from gazejax.types import longest_viewing
 from tests import compiling
@@ -113,9 +114,9 @@ def test_counting_fixations_finds_the_published_unseen_users(osie):
     """26.9, 32.2 and 34.0 % at n = 1, 5 and 10 were measured independently, with other draws."""
     split = split_of(osie, test_rule="osie_published", min_images=2)
     training = fixation_statistics(osie.gaze, split.seen_users, split.train_images)
-    spread = training.std(axis=(0, 1))
+    spread = training.vectors.std(axis=0)
     enrolled, probes = (
-        fixation_statistics(osie.gaze, split.unseen_users, images) / spread
+        to_dense(fixation_statistics(osie.gaze, split.unseen_users, images)) / spread
         for images in (split.train_images, split.test_images)
     )
     orders = sample_image_orders(560, 100, seed=0)

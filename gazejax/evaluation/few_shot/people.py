@@ -18,11 +18,11 @@ from gazejax.evaluation.prediction.score_maps import predicted_batches
 from gazejax.evaluation.verification.protocol import (
     UserRepresentations,
     enrolment_weights,
-    mean_representations,
     sample_image_orders,
 )
-from gazejax.inputs.perturbations import apply_embedding_control
+from gazejax.inputs.perturbations import control_viewings
 from gazejax.inputs.stage_arrays import center_prior
+from gazejax.inputs.viewing_vectors import mean_over_images, to_dense
 from gazejax.metrics import bootstrap
 from gazejax.runtime.progress import track
 from gazejax.types import Dataset
@@ -58,6 +58,8 @@ def identify_users(run: Run) -> dict[str, Any]:
         enrolled_with = {}
         for method in METHODS:
             known, num_train = compared[method], orders.shape[1]
+            of_tests = known.representations.row[:, num_train:]
+            probes = to_dense(known.representations._replace(row=of_tests))
             result["one_viewing"][method], result["all_viewings"][method] = {}, {}
             for size in sizes:
                 enrolled = _enrol(known, orders, size)
@@ -69,7 +71,7 @@ def identify_users(run: Run) -> dict[str, Any]:
                 ):
                     ranks = rank(
                         enrolled,
-                        known.representations[:, num_train:],
+                        probes,
                         known.viewed[:, num_train:],
                         known.similarity,
                         size,
@@ -123,7 +125,7 @@ def _represent(
 def _as_stage_2_reads(known: UserRepresentations, fold: Fold) -> UserRepresentations:
     """The embeddings under the control that the saliency network was trained with."""
     return known._replace(
-        representations=apply_embedding_control(
+        representations=control_viewings(
             fold.config.controls.embeddings,
             known.representations,
             known.viewed,
@@ -139,13 +141,11 @@ def _enrol(
 ) -> Float[np.ndarray, "draw user entry"]:
     """Mean representations of the first training images that each user saw, in each order."""
     num_train = orders.shape[1]
-    viewed, representations = known.viewed[:, :num_train], known.representations[:, :num_train]
+    viewed, row = known.viewed[:, :num_train], known.representations.row[:, :num_train]
+    training = known.representations._replace(row=row)
     return np.stack(
         [
-            mean_representations(
-                representations,
-                enrolment_weights(viewed, order, start=0, size=size),
-            )
+            mean_over_images(training, enrolment_weights(viewed, order, start=0, size=size))
             for order in orders
         ]
     )

@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float, Int
 
 from gazejax.evaluation.prediction.calibration import Calibration
 from gazejax.evaluation.prediction.protocol import PredictionRequest, conditions_of, derangements
-from gazejax.evaluation.verification.protocol import mean_representations
 from gazejax.evaluation.verification.session_pairs import (
     common_pairs,
     draw_pairs,
@@ -27,6 +26,13 @@ from gazejax.evaluation.verification.session_pairs import (
     of_most,
 )
 from gazejax.evaluation.verification.sessions import RecordingRepresentations, recording_table
+from gazejax.inputs.viewing_vectors import (
+    ViewingVectors,
+    from_dense,
+    join_users,
+    mean_over_images,
+    select_users,
+)
 
 
 def images_to_predict(recorded: RecordingRepresentations, *, across: bool) -> int:
@@ -235,12 +241,14 @@ def _first_images(
 
 
 def mean_of_enrolled(
-    values: Float[np.ndarray, "recording image entry"], enrolments: Enrolments
+    values: ViewingVectors, enrolments: Enrolments
 ) -> Float[np.ndarray, "draw user entry"]:
     """Means over the images with which each user enrols, in each draw."""
     return np.stack(
         [
-            mean_representations(values[recordings], images / images.sum(axis=1, keepdims=True))
+            mean_over_images(
+                select_users(values, recordings), images / images.sum(axis=1, keepdims=True)
+            )
             for recordings, images in zip(enrolments.enrolled, enrolments.is_enrolled, strict=True)
         ]
     )
@@ -295,7 +303,8 @@ def make_request(
             for one, others in zip(own, of_others, strict=True)
         ]
         found.append(of_known)
-    settings = np.concatenate([mean_of_enrolled(likelihoods, one).argmax(axis=-1) for one in found])
+    of_viewings = from_dense(likelihoods, known.viewed)
+    settings = np.concatenate([mean_of_enrolled(of_viewings, one).argmax(axis=-1) for one in found])
     return PredictionRequest(
         users=known.users[found[0].users],
         images=images,
@@ -317,7 +326,7 @@ def join_groups(
         users=np.concatenate([known.users, seen.users]),
         user=np.concatenate([known.user, seen.user + len(known.users)]),
         session=np.concatenate([known.session, seen.session]),
-        representations=np.concatenate([known.representations, seen.representations]),
+        representations=join_users(known.representations, seen.representations),
         viewed=np.concatenate([known.viewed, seen.viewed]),
     )
 

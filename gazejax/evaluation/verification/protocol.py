@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from gazejax.inputs import perturbations
+from gazejax.inputs.viewing_vectors import ViewingVectors, gather
 from gazejax.metrics import bootstrap, verification
 
 VERIFICATION_METRICS = ("roc_auc", "rank1", "eer", "fnmr_at_fmr_1", "fnmr_at_fmr_10", "map_at_r")
@@ -70,15 +71,8 @@ def enrolment_weights(
     return weights / size
 
 
-def mean_representations(
-    representations: Float[np.ndarray, "user image entry"], weights: Float[np.ndarray, "user image"]
-) -> Float[np.ndarray, "user entry"]:
-    """Averages the representations of each user over images, by weights that sum to 1."""
-    return np.einsum("ui,uif->uf", weights, representations)
-
-
 def mean_of_disjoint_samples(
-    representations: Float[np.ndarray, "user image entry"],
+    representations: ViewingVectors,
     viewed: Bool[np.ndarray, "user image"],
     order: Int[np.ndarray, " image"],
     *,
@@ -97,7 +91,7 @@ def mean_of_disjoint_samples(
 
 
 def mean_of_sample(
-    representations: Float[np.ndarray, "row image entry"],
+    representations: ViewingVectors,
     rows: Int[np.ndarray, " user"],
     viewed: Bool[np.ndarray, "user image"],
     order: Int[np.ndarray, " image"],
@@ -121,7 +115,7 @@ def mean_of_sample(
     weights = enrolment_weights(viewed, order, start=start, size=size)
     # A sum over all images would take most of the time of an evaluation.
     images = np.nonzero(weights)[1].reshape(len(rows), size)
-    return representations[rows[:, None], images].mean(axis=1, dtype=np.float64)
+    return gather(representations, rows[:, None], images).mean(axis=1, dtype=np.float64)
 
 
 # (probe, enrolled, images of a probe, images of an enrolment) -> score of each probe with each
@@ -146,7 +140,7 @@ class UserRepresentations(NamedTuple):
     """
 
     users: Int[np.ndarray, " user"]
-    representations: Float[np.ndarray, "user image entry"]
+    representations: ViewingVectors
     viewed: Bool[np.ndarray, "user image"]
     similarity: Similarity
     permuted: bool = False
@@ -198,7 +192,8 @@ def score_draws(
         representations = compared.representations
         if compared.permuted:
             owner = perturbations.permute_viewers(compared.viewed, generator)
-            representations = np.take_along_axis(representations, owner[..., None], axis=0)
+            row = np.take_along_axis(representations.row, owner, axis=0)
+            representations = representations._replace(row=row)
         return mean_of_disjoint_samples(
             representations, compared.viewed, order, size=size, number=number
         )

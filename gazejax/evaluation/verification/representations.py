@@ -1,5 +1,6 @@
 """What the encoder and each control know of users, or of their recordings, on test images."""
 
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from gazejax.evaluation.verification.sessions import LEAST_USERS, RecordingRepre
 from gazejax.inputs import perturbations
 from gazejax.inputs.maps import JoinedGaze
 from gazejax.inputs.stage_arrays import StageInputs
+from gazejax.inputs.viewing_vectors import ViewingVectors, gather, select_users
 from gazejax.metrics import verification
 from gazejax.types import (
     AnyArray,
@@ -33,14 +35,14 @@ class Representation(NamedTuple):
     """What a method knows of all users, or of all recordings; see `protocol`.
 
     Attributes:
-        represent: numbers of users, or of recordings -> float32 [row, image, entry]. Maps of all of
-            them at once may not fit the memory.
+        represent: numbers of users, or of recordings -> the vectors of their viewings. Maps of all
+            of them at once may not fit the memory.
         length: number of fixations of each viewing.
         similarity: of two representations.
         permuted: whether the labels are permuted within images.
     """
 
-    represent: Callable[[Int[np.ndarray, " row"]], Float[np.ndarray, "row image entry"]]
+    represent: Callable[[Int[np.ndarray, " row"]], ViewingVectors]
     length: Int[AnyArray, "user all_images"]
     similarity: protocol.Similarity
     permuted: bool = False
@@ -50,7 +52,7 @@ def make_representations(
     dataset: Dataset,
     splits: Splits,
     saliency: StageInputs,
-    embed: Callable[[Dataset, Sequence[str]], list[np.ndarray]],
+    embed: Callable[[Dataset, Sequence[str]], list[ViewingVectors]],
     *,
     stages: Sequence[str],
     limits: Mapping[str, Any],
@@ -87,10 +89,10 @@ def make_representations(
     )
     gaze = gaze_of(limited)
 
-    def represented(compare: Comparison, embeddings: Any, length: Any) -> Representation:
-        viewed = np.asarray(length)[np.ix_(seen, images)] > 0
-        compared = compare(embeddings[seen][viewed].mean(axis=0))
-        return Representation(embeddings.__getitem__, length, compared)
+    def represented(compare: Comparison, embeddings: ViewingVectors, length: Any) -> Representation:
+        user, image = np.nonzero(np.asarray(length)[np.ix_(seen, images)])
+        compared = compare(gather(embeddings, seen[user], image).mean(axis=0))
+        return Representation(functools.partial(select_users, embeddings), length, compared)
 
     embeddings, *permuted = embed(limited, stages)
     methods = {
@@ -137,10 +139,10 @@ def _without_learning(
     """
     seen = rows_of(splits.seen_users, recordings)
     training = baselines.fixation_statistics(gaze, seen, splits.train_images)
-    spread = training[training[..., 0] > 0].std(axis=0)
+    spread = training.vectors.std(axis=0)
     longest = max(longest_viewing(gaze), longest_viewing(dataset.gaze))
 
-    def residual_maps(rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, "row image cell"]:
+    def residual_maps(rows: Int[np.ndarray, " row"]) -> ViewingVectors:
         return baselines.residual_maps(
             saliency.arrays.universal,
             gaze,
@@ -150,9 +152,9 @@ def _without_learning(
             joined=recordings and JoinedGaze(dataset.gaze, recordings.user),
         )
 
-    def statistics(rows: Int[np.ndarray, " row"]) -> Float[np.ndarray, "row image 2"]:
+    def statistics(rows: Int[np.ndarray, " row"]) -> ViewingVectors:
         found = baselines.fixation_statistics(gaze, rows, splits.test_images)
-        return found / np.where(spread > 0, spread, 1.0)
+        return found._replace(vectors=found.vectors / np.where(spread > 0, spread, 1.0))
 
     return {
         "residual_map": Representation(

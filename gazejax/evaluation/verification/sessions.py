@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from gazejax.evaluation.verification.protocol import (
     Similarity,
@@ -27,6 +27,7 @@ from gazejax.evaluation.verification.session_pairs import (
     of_most,
 )
 from gazejax.inputs import perturbations
+from gazejax.inputs.viewing_vectors import ViewingVectors
 from gazejax.metrics import verification
 
 # Of a group beside the first one.
@@ -49,7 +50,7 @@ class RecordingRepresentations(NamedTuple):
     users: Int[np.ndarray, " user"]
     user: Int[np.ndarray, " recording"]
     session: Int[np.ndarray, " recording"]
-    representations: Float[np.ndarray, "recording image entry"]
+    representations: ViewingVectors
     viewed: Bool[np.ndarray, "recording image"]
     similarity: Similarity
     permuted: bool = False
@@ -274,7 +275,8 @@ def _score_group(
         representations = compared.representations
         if compared.permuted:
             of = perturbations.permute_viewers(compared.viewed, permuter)
-            representations = np.take_along_axis(representations, of[..., None], axis=0)
+            row = np.take_along_axis(representations.row, of, axis=0)
+            representations = representations._replace(row=row)
         sides = np.concatenate(
             [
                 mean_of_sample(

@@ -17,6 +17,7 @@ from gazejax.evaluation.verification.protocol import (
 )
 from gazejax.evaluation.verification.sessions import RecordingRepresentations, joined_recordings
 from gazejax.inputs.maps import JoinedGaze, MapSpec, sum_maps
+from gazejax.inputs.viewing_vectors import from_dense
 from gazejax.types import Gaze, Recordings
 from tests.tiny import read_config
 
@@ -41,7 +42,7 @@ def recorded(viewed=VIEWED, user=USER, representations=None):
         users=np.unique(user) + 3,
         user=user,
         session=np.arange(len(user)) - np.searchsorted(user, user),  # Users follow each other.
-        representations=representations,
+        representations=from_dense(representations, viewed),
         viewed=viewed,
         similarity=lambda probe, gallery, size: probe @ gallery.T,
     )
@@ -161,7 +162,12 @@ def test_without_sessions_users_enrol_with_the_first_images_of_an_order():
     orders = sample_image_orders(30, 4, 0)
     for viewed in (np.ones((5, 30), bool), np.random.default_rng(3).random((5, 30)) < 0.7):
         known = joined_recordings(
-            UserRepresentations(np.arange(5), np.zeros((5, 30, 1)), viewed, lambda *_: np.zeros(1))
+            UserRepresentations(
+                np.arange(5),
+                from_dense(np.zeros((5, 30, 1)), viewed),
+                viewed,
+                lambda *_: np.zeros(1),
+            )
         )
         found = sessions.enrol(known, orders, size=7, largest=7, across=False, seed=0)
         for order, is_enrolled, is_query in zip(
@@ -188,7 +194,7 @@ def test_a_swapped_embedding_is_never_of_the_image_that_is_predicted():
         orders = sample_image_orders(20, 10, 0)
         size = sessions.usable_size([(known, known)], orders, 2, across=False, seed=0)
         found = sessions.enrol(known, orders, size=size, largest=size, across=False, seed=0)
-        means = sessions.mean_of_enrolled(values, found)[..., 0]
+        means = sessions.mean_of_enrolled(known.representations, found)[..., 0]
         for draw, own in enumerate(means):
             swapped = np.roll(own, 1)
             for user, is_query in zip(found.users, found.is_query[draw], strict=True):

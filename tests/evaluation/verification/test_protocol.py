@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gazejax.evaluation.verification import protocol
+from gazejax.inputs.viewing_vectors import from_dense
 from gazejax.metrics import bootstrap, verification
 
 GENERATOR = np.random.default_rng(0)
@@ -19,7 +20,7 @@ def scores_of(representations, size, viewed=None, permuted=False):
     viewed = np.ones(representations.shape[:2], bool) if viewed is None else viewed
     compared = protocol.UserRepresentations(
         np.arange(len(representations)),
-        representations,
+        from_dense(representations, viewed),
         viewed,
         protocol.at_any_size(verification.negative_distance),
         permuted,

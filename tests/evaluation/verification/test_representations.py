@@ -1,5 +1,7 @@
 """Which controls are of the users that are compared."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,15 @@ from gazejax.evaluation.verification.representations import (
     represent_recordings,
     represent_users,
 )
+from gazejax.inputs.viewing_vectors import from_dense, select_users
 from gazejax.metrics import verification
 from gazejax.types import Recordings
 from tests import made_gaze
+
+
+def zeros_of(length):
+    viewed = length > 0
+    return functools.partial(select_users, from_dense(np.zeros((*viewed.shape, 1)), viewed))
 
 
 @pytest.mark.parametrize(("shared", "is_left_out"), [(1, True), (2, False)])
@@ -19,7 +27,7 @@ def test_labels_that_no_permutation_changes_are_no_control(capsys, shared, is_le
     # Two users, each with images of their own, and `shared` images that both saw.
     length = np.array([[3, 3, 0, 0, 3, 3], [0, 0, 3, 3, 3, 3]])[:, : 4 + shared]
     known = Representation(
-        np.zeros((2, 4 + shared, 1)).__getitem__,
+        zeros_of(length),
         length,
         at_any_size(verification.negative_distance),
     )
@@ -35,7 +43,7 @@ def test_labels_that_no_permutation_changes_are_no_control(capsys, shared, is_le
 def test_two_recordings_of_one_user_are_one_viewer(tiny_dataset, half, is_left_out):
     length = np.repeat(5 * np.eye(2, dtype=int)[list(half)], 3, axis=1)
     known = Representation(
-        np.zeros((4, 6, 1)).__getitem__,
+        zeros_of(length),
         length,
         at_any_size(verification.negative_distance),
         permuted=True,
@@ -62,7 +70,7 @@ def test_two_recordings_of_one_user_are_one_viewer(tiny_dataset, half, is_left_o
 def test_sessions_of_users_correspond_by_name_or_by_place(names, numbers):
     length = np.ones((len(names), 4), int)
     scores = at_any_size(verification.negative_distance)
-    known = Representation(np.zeros((*length.shape, 1)).__getitem__, length, scores)
+    known = Representation(zeros_of(length), length, scores)
     user = np.repeat(np.arange(8), 2)[: len(names)]
     recordings = Recordings(user, names, made_gaze.gaze_of(length))
     users = np.unique(user)

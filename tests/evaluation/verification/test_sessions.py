@@ -5,7 +5,17 @@ import pytest
 
 from gazejax.evaluation.verification import protocol, sessions
 from gazejax.evaluation.verification.sessions import RecordingRepresentations
+from gazejax.inputs.viewing_vectors import from_dense, select_users, to_dense
 from gazejax.metrics import verification
+
+
+def of_all(values):
+    """Vectors of all recordings and images; `viewed` says which of them count."""
+    return from_dense(values, np.ones(values.shape[:2], bool))
+
+
+def moved(compared, by):
+    return compared._replace(representations=of_all(to_dense(compared.representations) + by))
 
 
 def recordings_of(
@@ -20,7 +30,7 @@ def recordings_of(
         users=np.arange(users) + 3,
         user=user,
         session=np.tile(np.arange(sessions), users),
-        representations=vectors + generator.normal(size=(len(user), images, 16)),
+        representations=of_all(vectors + generator.normal(size=(len(user), images, 16))),
         viewed=np.ones((len(user), images), bool) if viewed is None else viewed,
         similarity=protocol.at_any_size(verification.negative_distance),
         **options,
@@ -65,7 +75,7 @@ def test_gallery_and_probe_share_no_image(across):
     images = 9
     viewed = np.random.default_rng(1).random((8, images)) < 0.8
     compared = recordings_of(1.0, 1.0, users=4, images=images, viewed=viewed)._replace(
-        representations=np.broadcast_to(np.eye(images), (8, images, images)),
+        representations=of_all(np.broadcast_to(np.eye(images), (8, images, images))),
         similarity=lambda probe, gallery, *_: probe @ gallery.T,
     )
     size = usable_size(compared, across=across)
@@ -105,7 +115,7 @@ def test_what_is_of_the_image_alone_is_not_known(across, share):
             viewed = generator.random((16, 80)) < share
         compared = recordings_of(0.0, 0.0, images=80, viewed=viewed, seed=seed)
         of_image = 2 * generator.normal(size=(80, 16))
-        compared = compared._replace(representations=compared.representations + of_image)
+        compared = moved(compared, of_image)
         size = usable_size(compared, across=across)
         assert size >= 15 if share else size == (40 if across else 20)
         for n in (5, size):
@@ -117,12 +127,13 @@ def with_effects_of_sessions(compared, seed):
     """What all users have in common in a session, as the practice of a second session."""
     number = compared.session.max() + 1
     of_session = 2 * np.random.default_rng(seed).normal(size=(number, 1, 16))[compared.session]
-    return compared._replace(representations=compared.representations + of_session)
+    return moved(compared, of_session)
 
 
 def recordings_at(compared, is_there):
-    names = ("user", "session", "viewed", "representations")
-    return compared._replace(**{name: getattr(compared, name)[is_there] for name in names})
+    kept = {name: getattr(compared, name)[is_there] for name in ("user", "session", "viewed")}
+    of_kept = select_users(compared.representations, np.flatnonzero(is_there))
+    return compared._replace(representations=of_kept, **kept)
 
 
 @pytest.mark.parametrize("across", [False, True])

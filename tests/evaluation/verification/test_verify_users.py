@@ -8,6 +8,7 @@ from gazejax.evaluation.verification.same_person import calibrate_scores
 from gazejax.evaluation.verification.sessions import RecordingRepresentations
 from gazejax.evaluation.verification.verify_users import verify_users
 from gazejax.inference.same_person import read_curves
+from gazejax.inputs.viewing_vectors import from_dense
 from gazejax.metrics import verification
 from tests.tiny import read_config
 
@@ -17,7 +18,9 @@ def represented(viewed, *, first=0, sessions=0):
     number = len(viewed) // max(sessions, 1)
     known = {
         "users": np.arange(number) + first,
-        "representations": np.random.default_rng(0).normal(size=(*viewed.shape, 4)),
+        "representations": from_dense(
+            np.random.default_rng(0).normal(size=(*viewed.shape, 4)), viewed
+        ),
         "viewed": viewed,
         "similarity": at_any_size(verification.negative_distance),
     }
