@@ -79,17 +79,40 @@ def halve_images(
         >>> halve_images(viewed, np.array([[2]]), np.array([[2]]), orders).tolist()
         [[True, False, True, False]]
     """
-    draws = np.arange(len(orders))
+    draws, num_users = np.arange(len(orders)), galleries.shape[1]
     of_galleries = np.zeros(orders.shape, bool)
-    of_gallery, of_probe = np.ones(galleries.shape), np.ones(galleries.shape)
+    of_gallery, of_probe = np.ones(galleries.size), np.ones(galleries.size)
+    galleries_of, probes_of = (_places_of(rows, len(viewed)) for rows in (galleries, probes))
+    viewers = np.ascontiguousarray(viewed.T)
     for images in orders.T:
-        in_gallery, in_probe = (viewed[rows, images[:, None]] for rows in (galleries, probes))
-        gain = np.log1p(in_gallery / of_gallery) - np.log1p(in_probe / of_probe)
-        to_gallery = gain.sum(axis=1) >= 0
+        # Only who saw the image adds to the sum: few may have.
+        seen = np.flatnonzero(viewers[images])
+        in_gallery, in_probe = galleries_of(seen), probes_of(seen)
+        gain = np.zeros(galleries.size)
+        gain[in_gallery] = np.log1p(1 / of_gallery[in_gallery])
+        gain[in_probe] -= np.log1p(1 / of_probe[in_probe])
+        to_gallery = gain.reshape(galleries.shape).sum(axis=1) >= 0
         of_galleries[draws, images] = to_gallery
-        of_gallery += in_gallery & to_gallery[:, None]
-        of_probe += in_probe & ~to_gallery[:, None]
+        of_gallery[in_gallery] += to_gallery[in_gallery // num_users]
+        of_probe[in_probe] += ~to_gallery[in_probe // num_users]
     return of_galleries
+
+
+def _places_of(
+    rows: Int[np.ndarray, "draw user"], num_recordings: int
+) -> Callable[[Int[np.ndarray, " seen"]], Int[np.ndarray, " place"]]:
+    """A function from draws and recordings, as flat indices, to the users there, likewise."""
+    recording = (np.arange(len(rows))[:, None] * num_recordings + rows).ravel()
+    place = np.argsort(recording, kind="stable")
+    number = np.bincount(recording, minlength=len(rows) * num_recordings)
+    first = np.cumsum(number) - number
+
+    def places(seen: Int[np.ndarray, " seen"]) -> Int[np.ndarray, " place"]:
+        of_each = number[seen]
+        before = np.cumsum(of_each) - of_each
+        return place[np.arange(of_each.sum()) + np.repeat(first[seen] - before, of_each)]
+
+    return places
 
 
 def is_most(num_users: int, largest: Int[np.ndarray, " user"]) -> bool:

@@ -121,14 +121,14 @@ def variants_of(group: str, run: Run) -> list[tuple[str, Variant]]:
     if apart:
         represented += [[*fold.recorded[group]] for fold in folds]
     methods = [method for method in represented[0] if all(method in known for known in represented)]
+    if by_draws:
+        return [(method, _all_viewings(method, group, run, orders)) for method in methods]
+    divide = functools.cache(functools.partial(_divide, group=group, run=run, apart=apart))
     return [
-        (method, variant)
+        (method, _divided(method, division, group, run, apart=apart))
         for method in methods
-        for variant in (
-            [_all_viewings(method, group, run, orders)]
-            if by_draws
-            else _divided(method, group, run, orders, apart=apart)
-        )
+        # Draws take long: methods of the same viewings share them.
+        for division in divide(_same_viewings(method, run, apart=apart))
     ]
 
 
@@ -160,52 +160,117 @@ def _all_viewings(
     return Variant("encoder", sizes, orders.shape[1], score)
 
 
-def _divided(
-    method: str, group: str, run: Run, orders: Int[np.ndarray, "draw image"], *, apart: bool
-) -> list[Variant]:
-    """What a method is scored by where the images are divided among galleries and probes.
+class _Division(NamedTuple):
+    """How the images are divided among galleries and probes, within a session or across sessions.
+
+    Attributes:
+        across: whether gallery and probe are of two sessions.
+        sizes: numbers of images of a gallery and of a probe.
+        num_images: test images that independent draws share.
+        draw: number of images -> the draws of each group, of every fold.
+    """
+
+    across: bool
+    sizes: list[int]
+    num_images: int
+    draw: Callable[[int], list[list[sessions.SessionDraws]]]
+
+
+def _recordings_of(
+    method: str, fold: Fold, group: str, *, apart: bool
+) -> sessions.RecordingRepresentations:
+    """The recordings of a group; those of the encoder for a control that is left out of it."""
+    if apart:
+        return fold.recorded[group].get(method, fold.recorded[group]["encoder"])
+    known = fold.compared[group]
+    return sessions.joined_recordings(known.get(method, known["encoder"]))
+
+
+def _same_viewings(method: str, run: Run, *, apart: bool) -> str:
+    """The encoder, if a method counts the same viewings of every group and fold; else the method.
+
+    Args:
+        method: one of the methods.
+        run: the run.
+        apart: as of `_divide`.
+    """
+
+    def viewed(method: str) -> list[np.ndarray]:
+        return [
+            _recordings_of(method, fold, group, apart=apart).viewed
+            for fold in run.folds
+            for group in fold.compared
+        ]
+
+    is_same = all(map(np.array_equal, viewed(method), viewed("encoder")))
+    return "encoder" if is_same else method
+
+
+def _divide(method: str, group: str, run: Run, *, apart: bool) -> list[_Division]:
+    """Divides the images among galleries and probes, as the viewings of a method allow.
 
     Args:
         method: one of the methods.
         group: of users.
         run: the run.
-        orders: orders of the test images.
         apart: whether sessions are kept apart; else each user has one.
     """
-    folds, options = run.folds, run.config.eval
-
-    def recordings_of(fold: Fold, group: str) -> sessions.RecordingRepresentations:
-        # A group without the method, a control that is left out, counts as the encoder does.
-        if apart:
-            return fold.recorded[group].get(method, fold.recorded[group]["encoder"])
-        known = fold.compared[group]
-        return sessions.joined_recordings(known.get(method, known["encoder"]))
-
-    recorded = [recordings_of(fold, one) for fold in folds for one in fold.compared]
-    variants = []
+    folds, options, orders = run.folds, run.config.eval, _orders(run)
+    recorded = [
+        _recordings_of(method, fold, one, apart=apart) for fold in folds for one in fold.compared
+    ]
+    divisions = []
     for across in (False, True) if apart else (False,):
         which: dict[str, Any] = {"across": across, "seed": options.seed}
+        available = sessions.available_images(recorded, across=across)
         usable = {
-            sessions.usable_size(recorded, orders, size, **which) for size in options.num_images
+            sessions.usable_size(recorded, orders, size, **which)
+            for size in {min(size, available // 2) for size in options.num_images}
         }
         if usable == {0}:
             continue
 
-        def score_sessions(
-            size: int, which: dict[str, Any] = which
-        ) -> list[protocol.VerificationScores]:
+        def draw(size: int, which: dict[str, Any] = which) -> list[list[sessions.SessionDraws]]:
             return [
-                of_group
-                for fold in folds
-                for of_group in sessions.score_sessions(
-                    recordings_of(fold, group), orders, size=size, **which
+                sessions.draw_sessions(
+                    _recordings_of(method, fold, group, apart=apart), orders, size=size, **which
                 )
+                for fold in folds
             ]
 
-        table = "encoder" + (ACROSS if across else "")
-        available = sessions.available_images(recorded, across=across)
-        variants.append(Variant(table, sorted(usable - {0}), available, score_sessions))
-    return variants
+        sizes = sorted(usable - {0})
+        divisions.append(_Division(across, sizes, available, functools.cache(draw)))
+    return divisions
+
+
+def _divided(method: str, division: _Division, group: str, run: Run, *, apart: bool) -> Variant:
+    """What a method is scored by where the images are divided among galleries and probes.
+
+    Args:
+        method: one of the methods.
+        division: of its viewings.
+        group: of users.
+        run: the run.
+        apart: as of `_divide`.
+    """
+    orders, seed = _orders(run), run.config.eval.seed
+
+    def score(size: int) -> list[protocol.VerificationScores]:
+        return [
+            of_group
+            for fold, drawn in zip(run.folds, division.draw(size), strict=True)
+            for of_group in sessions.score_sessions(
+                _recordings_of(method, fold, group, apart=apart),
+                orders,
+                size=size,
+                across=division.across,
+                seed=seed,
+                drawn=drawn,
+            )
+        ]
+
+    table = "encoder" + (ACROSS if division.across else "")
+    return Variant(table, division.sizes, division.num_images, score)
 
 
 def compares_sessions(run: Run) -> bool:
