@@ -23,6 +23,9 @@ from gazejax.types import AnyArray, Dataset, Gaze, LazyRows, gaze_on, recordings
 # How many images of lazy rows are on the devices at once, outside of training.
 IMAGES_PER_CHUNK = 64
 
+# How many universal maps are resized at once.
+_MAPS_PER_RESIZE = 1000
+
 
 class StageArrays(NamedTuple):
     """Images, gaze and universal maps, with the pool that batches are sampled from.
@@ -206,14 +209,13 @@ def _as_sums(
     maps: Float[np.ndarray, "image height width"], size: tuple[int, int], num_users: int
 ) -> LeaveOneOutMaps:
     """Universal maps that no user contributed to, in the form of sums without members."""
-    total = jax.image.resize(maps, (len(maps), *size), "linear", antialias=True)
-    return jax.device_get(
-        LeaveOneOutMaps(
-            total=to_density(total),
-            num_viewers=jnp.ones(len(maps), jnp.int32),
-            is_member=jnp.zeros(num_users, bool),
-        )
-    )
+    total = np.empty((len(maps), *size), np.float32)
+    # Some images at a time: resized maps of all would be several copies of the result.
+    for first in range(0, len(maps), _MAPS_PER_RESIZE):
+        some = maps[first : first + _MAPS_PER_RESIZE]
+        resized = jax.image.resize(some, (len(some), *size), "linear", antialias=True)
+        total[first : first + len(some)] = to_density(resized)
+    return LeaveOneOutMaps(total, np.ones(len(maps), np.int32), np.zeros(num_users, bool))
 
 
 def _preference_vectors(

@@ -114,7 +114,7 @@ def select_images(
     arrays: StageArrays,
     indices: Int[AnyArray, " image"],
     *,
-    images: Shaped[AnyArray, "image height width channel"],
+    images: Shaped[AnyArray, "image height width channel"] | None,
     total: Float[AnyArray, "image map_height map_width"],
 ) -> StageArrays:
     """Arrays of a few images, for which 0, 1, ... stand there; the pool stays as it is.
@@ -122,7 +122,7 @@ def select_images(
     Args:
         arrays: of all images; their images and sums of maps are not read.
         indices: data-set indices.
-        images: what the network sees of those images.
+        images: what the network sees of those images; None where it sees none.
         total: sum of the seen users' maps of each.
     """
     universal: Any = arrays.universal
@@ -146,14 +146,20 @@ def iterate_chunks(
 
     Args:
         arrays: of all images.
-        indices: data-set indices.
+        indices: data-set indices; where they are half of the images or fewer, the others, which
+            each device would hold a copy of, are left out.
 
     Yields:
         Arrays with their images, which part of `indices` the chunk is, and the indices that stand
         for the chunk there.
     """
     if not isinstance(arrays.images, LazyRows):
-        yield arrays, slice(0, len(indices)), indices
+        rows, total = indices, arrays.universal.total
+        if 2 * len(indices) <= len(total):
+            images = None if arrays.images is None else arrays.images[indices]
+            arrays = select_images(arrays, indices, images=images, total=total[indices])
+            rows = np.arange(len(indices))
+        yield arrays, slice(0, len(indices)), rows
         return
     for start in range(0, len(indices), IMAGES_PER_CHUNK):
         chunk = indices[start : start + IMAGES_PER_CHUNK]

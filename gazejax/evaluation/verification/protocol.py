@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from gazejax.evaluation.verification.curves import pooled_curve, resampled_curves
 from gazejax.inputs import perturbations
 from gazejax.inputs.viewing_vectors import ViewingVectors, gather
 from gazejax.metrics import bootstrap, verification
@@ -22,12 +23,6 @@ from gazejax.metrics import bootstrap, verification
 VERIFICATION_METRICS = ("roc_auc", "rank1", "eer", "fnmr_at_fmr_1", "fnmr_at_fmr_10", "map_at_r")
 
 _FMRS = {"fnmr_at_fmr_1": 0.01, "fnmr_at_fmr_10": 0.1}
-
-# Largest number of thresholds of resampled curves; the metrics themselves use all thresholds.
-_MAX_THRESHOLDS = 2000
-
-# Pairs of users whose scores are counted at once: few and large matrix products.
-_PAIRS_PER_PRODUCT = 2000
 
 
 def usable_sizes(num_images: Sequence[int], available: int) -> list[int]:
@@ -229,10 +224,10 @@ def verification_metrics(folds: Sequence[VerificationScores]) -> dict[str, float
     """
     values_of: dict[str, list[float]] = {name: [] for name in VERIFICATION_METRICS}
     for fold in folds:
-        genuine, impostor = _pooled_scores(fold)
-        curve = verification.roc_curve(genuine, impostor)
-        for name, value in _read_curve(curve).items():
-            is_known = name not in _FMRS or verification.allows_fmr(impostor.size, _FMRS[name])
+        num_draws, num_users, _ = fold.similarity.shape
+        num_impostor = num_draws * num_users * (num_users - 1)
+        for name, value in _read_curve(pooled_curve(fold.similarity)).items():
+            is_known = name not in _FMRS or verification.allows_fmr(num_impostor, _FMRS[name])
             values_of[name].append(float(value) if is_known else np.nan)
         values_of["rank1"].append(verification.rank1(fold.similarity))
         values_of["map_at_r"].append(float(fold.precision.mean()))
@@ -240,23 +235,13 @@ def verification_metrics(folds: Sequence[VerificationScores]) -> dict[str, float
     return {name: None if np.isnan(mean) else mean for name, mean in means.items()}
 
 
-def _pooled_scores(
-    fold: VerificationScores,
-) -> tuple[Float[np.ndarray, "draw own_pair"], Float[np.ndarray, "draw other_pair"]]:
-    """The genuine and the impostor scores of all draws."""
-    is_own = np.eye(len(fold.users), dtype=bool)
-    return fold.similarity[:, is_own], fold.similarity[:, ~is_own]
-
-
 def mean_curve(folds: Sequence[VerificationScores]) -> verification.RocCurve:
     """The ROC curve of all draws for a plot: the mean FNMR over folds at fixed FMRs."""
-    curves = [verification.roc_curve(*_pooled_scores(fold)) for fold in folds]
+    curves = [pooled_curve(fold.similarity) for fold in folds]
     fmr = np.append(0.0, np.geomspace(1e-3, 1.0, 200))
-    fnmr = [
-        np.mean([verification.false_non_match_rate(curve, rate) for curve in curves])
-        for rate in fmr
-    ]
-    return verification.RocCurve(fmr, np.array(fnmr))
+    # At the last threshold of an FMR, since an FNMR falls: curves may have millions of thresholds.
+    fnmr = [one.fnmr[np.searchsorted(one.fmr, fmr, side="right") - 1] for one in curves]
+    return verification.RocCurve(fmr, np.mean(fnmr, axis=0))
 
 
 def chance_metrics(num_users: Sequence[int], *, samples_per_user: int) -> dict[str, float]:
@@ -321,7 +306,7 @@ def resampled_verification_metrics(
     sums = {name: np.zeros(len(user_weight)) for name in VERIFICATION_METRICS}
     for fold in folds:
         weight = user_weight[:, fold.users]
-        by_users, by_draw = _resampled_curves(fold.similarity, weight)
+        by_users, by_draw = resampled_curves(fold.similarity, weight)
         draw_metrics = _read_curve(by_draw)
         for name, values in _read_curve(by_users).items():
             sums[name] += values + _shift(draw_metrics[name], draw_weight)
@@ -348,43 +333,3 @@ def _read_curve(curve: verification.RocCurve) -> dict[str, Float[np.ndarray, "*c
         "eer": verification.equal_error_rate(curve),
         **{name: verification.false_non_match_rate(curve, fmr) for name, fmr in _FMRS.items()},
     }
-
-
-def _resampled_curves(
-    similarity: Float[np.ndarray, "draw user user"], user_weight: Int[np.ndarray, "resample user"]
-) -> tuple[verification.RocCurve, verification.RocCurve]:
-    """ROC curves of each resample of users with all draws, and of each draw with all users.
-
-    Scores are counted at `_MAX_THRESHOLDS` thresholds or fewer: resampling is a matrix product.
-    """
-    num_draws, num_users, _ = similarity.shape
-    thresholds = np.unique(similarity)
-    if len(thresholds) > _MAX_THRESHOLDS:
-        quantiles = np.linspace(0, 1, _MAX_THRESHOLDS)
-        thresholds = np.unique(np.quantile(thresholds, quantiles, method="lower"))
-    index = np.searchsorted(thresholds, similarity)
-
-    def count(
-        group: Int[np.ndarray, "..."], index: Int[np.ndarray, "..."], number: int
-    ) -> Float[np.ndarray, "group threshold"]:
-        cell = (group * len(thresholds) + index).ravel()
-        counts = np.bincount(cell, minlength=number * len(thresholds))
-        return counts.reshape(number, -1).astype(np.float32)
-
-    weight = user_weight.astype(np.float32)
-    user = np.arange(num_users)
-    own = count(user, index[:, user, user], num_users)
-    impostor = np.zeros((len(weight), len(thresholds)))
-    one, other = np.triu_indices(num_users, k=1)
-    # Some pairs at a time: counts of all pairs would not fit where users are many.
-    for first in range(0, len(one), _PAIRS_PER_PRODUCT):
-        a, b = (users[first : first + _PAIRS_PER_PRODUCT] for users in (one, other))
-        pair = np.arange(len(a))
-        of_pair = count(pair, index[:, [a, b], [b, a]], len(a))
-        impostor += (weight[:, a] * weight[:, b]) @ of_pair
-    by_users = verification.curve_of_counts(weight @ own, impostor.astype(np.float32))
-    draw = np.arange(num_draws)[:, None, None]
-    is_impostor = ~np.eye(num_users, dtype=bool)
-    of_draw = count(draw + num_draws * is_impostor, index, 2 * num_draws)
-    by_draw = verification.curve_of_counts(of_draw[:num_draws], of_draw[num_draws:])
-    return by_users, by_draw
