@@ -62,7 +62,7 @@ def fit_comparison(
     )
     dataset = np.zeros(len(pool.users), int) if pool.dataset is None else np.asarray(pool.dataset)
     return fit_two_covariance(
-        embeddings.vectors,  # In the order of users, then images.
+        np.asarray(embeddings.vectors),  # In the order of users, then images.
         np.broadcast_to(user[:, None], viewed.shape)[viewed],
         np.broadcast_to(np.arange(len(rows))[:, None], viewed.shape)[viewed],
         dataset=dataset,

@@ -14,6 +14,7 @@ from gazejax.inputs.maps import (
     universal_maps,
 )
 from gazejax.inputs.stage_arrays import StageArrays
+from gazejax.inputs.viewing_vectors import look_up
 from gazejax.models.map_encoder import MapInput, stack_inputs
 from gazejax.models.scanpath_encoder import ScanpathInput, fixation_features
 from gazejax.types import Scanpaths, viewing_scanpaths
@@ -88,9 +89,7 @@ def gather_pairs(
         universal_of=lambda personal: universal_maps(
             gaze, arrays.joined, arrays.universal, user, image, personal, spec
         ),
-        preference_of=lambda _: (
-            None if preference is None else jnp.asarray(preference)[user, image]
-        ),
+        preference_of=lambda _: None if preference is None else look_up(preference, user, image),
     )
 
 

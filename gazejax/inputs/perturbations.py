@@ -1,10 +1,10 @@
 """Gaze and embeddings changed on purpose, for controls."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
-from gazejax.inputs.viewing_vectors import ViewingVectors, from_dense, to_dense
-from gazejax.types import AnyArray, Gaze
+from gazejax.inputs.viewing_vectors import ViewingVectors
+from gazejax.types import Gaze
 
 
 def permute_viewers(
@@ -26,19 +26,17 @@ def permute_viewers(
 
 def apply_embedding_control(
     kind: str,
-    embeddings: Float[np.ndarray, "user image embedding"],
-    viewed: Bool[AnyArray, "user image"],
+    embeddings: ViewingVectors,
     *,
     seed: int,
     owner: Int[np.ndarray, " user"] | None = None,
-) -> Float[np.ndarray, "user image embedding"]:
+) -> ViewingVectors:
     """The embedding of each viewing that the saliency network is given.
 
     Args:
         kind: `own`: as they are. `zero`: zeros. `swapped`: those of another user who saw that
             image, image by image anew; zeros where no other user did.
         embeddings: of every viewing.
-        viewed: which user saw which image.
         seed: of the swaps.
         owner: user of each row, where rows are recordings, those of one user one after the other: a
             recording gets the embedding of a recording of another user. None: rows are users.
@@ -52,12 +50,14 @@ def apply_embedding_control(
         case "own":
             return embeddings
         case "zero":
-            return np.zeros_like(embeddings)
+            return embeddings._replace(vectors=np.zeros_like(embeddings.vectors))
         case "swapped":
-            swapped, generator = np.zeros_like(embeddings), np.random.default_rng(seed)
-            owner = np.arange(len(embeddings)) if owner is None else owner
-            for image, is_viewer in enumerate(np.asarray(viewed).T):
-                rows = np.flatnonzero(is_viewer)
+            vectors, row = (np.asarray(values) for values in embeddings)
+            # Of an image with one viewer: a vector of zeros, after those that there are.
+            swapped, generator = np.where(row < 0, -1, len(vectors)), np.random.default_rng(seed)
+            owner = np.arange(len(row)) if owner is None else owner
+            for image, of_image in enumerate(row.T):
+                rows = np.flatnonzero(of_image >= 0)
                 users, first, user, number = np.unique(
                     owner[rows], return_index=True, return_inverse=True, return_counts=True
                 )
@@ -68,25 +68,10 @@ def apply_embedding_control(
                 other[circle] = np.roll(circle, 1)
                 rank = np.arange(len(rows)) - first[user]
                 given = first[other[user]] + rank % number[other[user]]
-                swapped[rows, image] = embeddings[rows[given], image]
-            return swapped
+                swapped[rows, image] = of_image[rows[given]]
+            return ViewingVectors(np.pad(vectors, ((0, 1), (0, 0))), swapped)
         case _:
             raise ValueError(f"kind is {kind!r}; allowed: 'own', 'zero', 'swapped'")
-
-
-def control_viewings(
-    kind: str,
-    embeddings: ViewingVectors,
-    viewed: Bool[AnyArray, "user image"],
-    *,
-    seed: int,
-    owner: Int[np.ndarray, " user"] | None = None,
-) -> ViewingVectors:
-    """As `apply_embedding_control`, of embeddings by viewing."""
-    if kind == "own":
-        return embeddings
-    given = apply_embedding_control(kind, to_dense(embeddings), viewed, seed=seed, owner=owner)
-    return from_dense(given, np.asarray(viewed))
 
 
 def permute_user_labels(gaze: Gaze, users: Int[np.ndarray, " user"], seed: int) -> Gaze:

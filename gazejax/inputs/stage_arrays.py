@@ -17,6 +17,7 @@ from gazejax.inputs.maps import (
     to_density,
 )
 from gazejax.inputs.sampling import RecordingPool, SamplingPool
+from gazejax.inputs.viewing_vectors import ViewingVectors, number_viewings
 from gazejax.models.scanpath_encoder import preference_vector
 from gazejax.types import AnyArray, Dataset, Gaze, LazyRows, gaze_on, recordings_of
 
@@ -49,7 +50,7 @@ class StageArrays(NamedTuple):
     gaze: Gaze
     universal: LeaveOneOutMaps
     pool: SamplingPool
-    preference: Float[AnyArray, "all_users all_images preference"] | None
+    preference: ViewingVectors | None
     joined: JoinedGaze | None = None
     dataset_of_image: Int[AnyArray, " all_images"] | None = None
 
@@ -224,8 +225,8 @@ def _preference_vectors(
     universal: LeaveOneOutMaps,
     spec: MapSpec,
     joined: JoinedGaze | None,
-) -> Float[np.ndarray, "user image preference"]:
-    """The preference vector of every viewing, 0 of none: a matrix product for each image."""
+) -> ViewingVectors:
+    """The preference vector of every viewing: a matrix product for each image."""
     gaze = gaze._replace(xy_frac=jax.device_put(gaze.xy_frac))
     if joined is not None:
         on_device = joined.gaze._replace(xy_frac=jax.device_put(joined.gaze.xy_frac))
@@ -240,11 +241,12 @@ def _preference_vectors(
         features = image_features[image]
         rows = _padded(np.flatnonzero(lengths[:, image]), len(lengths))
         found.append(_preferences_on(spec, features, gaze_on(gaze, only), of_it, of_users, rows))
-    vectors = np.zeros((*lengths.shape, np.shape(found[-1])[-1]), np.float32)
-    for image, of_viewers in enumerate(jax.device_get(found)):
-        viewers = np.flatnonzero(lengths[:, image])
-        vectors[viewers, image] = of_viewers[: len(viewers)]
-    return vectors
+    place = number_viewings(lengths > 0)
+    vectors = np.empty((np.count_nonzero(lengths), np.shape(found[-1])[-1]), np.float32)
+    for places, of_viewers in zip(place.T, jax.device_get(found), strict=True):
+        viewers = places[places >= 0]
+        vectors[viewers] = of_viewers[: len(viewers)]
+    return ViewingVectors(vectors, place)
 
 
 def _padded(rows: Int[np.ndarray, " row"], most: int) -> Int[np.ndarray, " padded"]:

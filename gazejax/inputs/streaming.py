@@ -133,7 +133,7 @@ def select_images(
         universal=universal._replace(
             total=total, num_viewers=jnp.asarray(universal.num_viewers)[indices]
         ),
-        preference=None if preference is None else jnp.asarray(preference)[:, indices],
+        preference=preference and preference._replace(row=jnp.asarray(preference.row)[:, indices]),
         joined=joined and joined._replace(gaze=gaze_on(joined.gaze, indices)),
         dataset_of_image=None if dataset is None else jnp.asarray(dataset)[indices],
     )

@@ -5,8 +5,11 @@ Users may have seen few of the images. An array over users x images would be mos
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
+
+from gazejax.types import AnyArray
 
 
 class ViewingVectors(NamedTuple):
@@ -17,8 +20,8 @@ class ViewingVectors(NamedTuple):
         row: the place in `vectors` of each user's viewing of each image; -1: there is none.
     """
 
-    vectors: Float[np.ndarray, "viewing entry"]
-    row: Int[np.ndarray, "user image"]
+    vectors: Float[AnyArray, "viewing entry"]
+    row: Int[AnyArray, "user image"]
 
 
 def number_viewings(viewed: Bool[np.ndarray, "user image"]) -> Int[np.ndarray, "user image"]:
@@ -28,7 +31,7 @@ def number_viewings(viewed: Bool[np.ndarray, "user image"]) -> Int[np.ndarray, "
         >>> number_viewings(np.array([[True, False], [True, True]])).tolist()
         [[0, -1], [1, 2]]
     """
-    row = np.full(viewed.shape, -1)
+    row = np.full(viewed.shape, -1, np.int32)
     row[viewed] = np.arange(np.count_nonzero(viewed))
     return row
 
@@ -42,10 +45,8 @@ def from_dense(
 
 def to_dense(known: ViewingVectors) -> Float[np.ndarray, "user image entry"]:
     """The vectors of all users and images; zeros where there is no viewing."""
-    dense = np.zeros((*known.row.shape, known.vectors.shape[1]), known.vectors.dtype)
-    is_known = known.row >= 0
-    dense[is_known] = known.vectors[known.row[is_known]]
-    return dense
+    vectors, row = (np.asarray(values) for values in known)
+    return np.where((row >= 0)[..., None], vectors[row], np.zeros((), vectors.dtype))
 
 
 def select_users(known: ViewingVectors, users: Int[np.ndarray, " kept"]) -> ViewingVectors:
@@ -75,7 +76,15 @@ def gather(
             f"{np.count_nonzero(row < 0)} of {row.size} viewings do not exist; allowed: images "
             "that the user saw"
         )
-    return known.vectors[row]
+    return np.asarray(known.vectors)[row]
+
+
+def look_up(
+    known: ViewingVectors, user: Int[Array, "*batch"], image: Int[Array, "*batch"]
+) -> Float[Array, "*batch entry"]:
+    """As `gather`, in a compiled program; zeros where there is no viewing."""
+    row = jnp.asarray(known.row)[user, image]
+    return jnp.where((row >= 0)[..., None], jnp.asarray(known.vectors)[row], 0)
 
 
 def mean_over_images(

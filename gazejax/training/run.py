@@ -40,7 +40,6 @@ from gazejax.inference.networks import encoder_network
 from gazejax.inference.stage_inputs import both_stage_inputs, make_stage_inputs
 from gazejax.inputs.perturbations import apply_embedding_control, permute_user_labels
 from gazejax.inputs.stage_arrays import StageInputs, center_prior, pool_rows
-from gazejax.inputs.viewing_vectors import to_dense
 from gazejax.runtime import distributed
 from gazejax.training.devices import choose_devices
 from gazejax.training.encoder_stage import make_encoder_stage
@@ -106,7 +105,7 @@ def make_stage(
                 batch_size=config.eval.batch_size,
             )
             given = apply_embedding_control(
-                config.controls.embeddings, to_dense(embeddings), pool.viewed, seed=config.seed
+                config.controls.embeddings, embeddings, seed=config.seed
             )
             return make_saliency_stage(config, inputs["saliency"], given, devices)
         case _:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from gazejax import losses
@@ -25,18 +25,18 @@ from gazejax.inputs.streaming import (
     with_streamed_images,
     without_images,
 )
+from gazejax.inputs.viewing_vectors import ViewingVectors, look_up
 from gazejax.runtime.devices import my_share, replicated
 from gazejax.training.devices import check_even_shares
 from gazejax.training.optimizer import make_optimizer
 from gazejax.training.stage import Stage, with_initial_values
 from gazejax.training.step import LossFunction
-from gazejax.types import AnyArray
 
 
 def make_saliency_stage(
     config: ConfigDict,
     inputs: StageInputs,
-    embeddings: Float[np.ndarray, "user image embedding"],
+    embeddings: ViewingVectors,
     devices: list[jax.Device],
 ) -> Stage:
     """Builds stage `saliency` on the embeddings of a trained encoder.
@@ -44,7 +44,7 @@ def make_saliency_stage(
     Args:
         config: the validated config.
         inputs: what the stage reads.
-        embeddings: of each user and image of the pool.
+        embeddings: of each viewing of a user and an image of the pool.
         devices: the devices that will train.
     """
     sizes, num_steps, model = (
@@ -56,7 +56,7 @@ def make_saliency_stage(
     targets = target_images(np.asarray(pool.viewed), sizes.users_per_image)
     check_even_shares("saliency.batch", sizes.num_images, devices)
     network = saliency_network(config, num_users=len(pool.users))
-    start = _init_from_seen_users(embeddings, pool.viewed, embedding_layout(config))
+    start = _init_from_seen_users(embeddings, embedding_layout(config))
     network = replace(network, init=with_initial_values(network.init, start))
     has_memory = model.architecture == "readout" and model.memory.kind != "none"
     # No weight decay: these parts hold statistics of the seen users.
@@ -94,8 +94,7 @@ def make_saliency_stage(
 
 
 def _init_from_seen_users(
-    embeddings: Float[np.ndarray, "user image embedding"],
-    viewed: Bool[AnyArray, "user image"],
+    embeddings: ViewingVectors,
     layout: EmbeddingLayout,
 ) -> dict[str, dict[str, Array]]:
     """Initial values of the parts of the network that describe the seen users.
@@ -104,8 +103,7 @@ def _init_from_seen_users(
     a spread each, so that entries of one part keep their ratio. `recognizer`: the learnt part of
     each user.
     """
-    viewings = np.asarray(viewed).sum(axis=1, keepdims=True)
-    users = embeddings.sum(axis=1) / viewings
+    users = np.stack([embeddings.vectors[row[row >= 0]].mean(axis=0) for row in embeddings.row])
     center = users.mean(axis=0)
     scale = np.ones_like(center)
     for part in (slice(layout.learnt), slice(layout.learnt, None)):
@@ -158,7 +156,8 @@ def _saliency_loss(
             my_share(rows, device, num_devices)
             for rows in (pool.images[sampled.images], sampled.users, enrolled, weight)
         )
-        embedding = jnp.einsum("ipn,ipnd->ipd", weight, pair_embeddings[users[..., None], enrolled])
+        viewings = jnp.broadcast_arrays(users[..., None], enrolled)
+        embedding = jnp.einsum("ipn,ipnd->ipd", weight, look_up(pair_embeddings, *viewings))
         arrays, row_of = with_streamed_images(all_images, batch)
         row = row_of(images)
         pairs = gather_pairs(

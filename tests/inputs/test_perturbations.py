@@ -3,6 +3,7 @@
 import numpy as np
 
 from gazejax.inputs import perturbations
+from gazejax.inputs.viewing_vectors import from_dense, to_dense
 from tests.made_gaze import gaze_of
 
 GENERATOR = np.random.default_rng(0)
@@ -13,7 +14,9 @@ def test_zero_and_swapped_embeddings():
     viewed = np.array([[True, False], [True, True], [True, False]])
     embeddings = np.array([[[1.0], [0.0]], [[2.0], [4.0]], [[3.0], [0.0]]])
     own, zero, swapped = (
-        perturbations.apply_embedding_control(kind, embeddings, viewed, seed=0)
+        to_dense(
+            perturbations.apply_embedding_control(kind, from_dense(embeddings, viewed), seed=0)
+        )
         for kind in ("own", "zero", "swapped")
     )
     np.testing.assert_array_equal(own, embeddings)
@@ -28,10 +31,10 @@ def test_a_recording_is_never_given_the_embedding_of_its_own_user():
     # Users 0, 1 and 2 have two, one and three recordings; image 1 was seen by user 0 alone.
     owner = np.array([0, 0, 1, 2, 2, 2])
     viewed = np.stack([np.ones(6, bool), owner == 0], axis=1)
-    embeddings = np.arange(12.0).reshape(6, 2, 1)
+    known = from_dense(np.arange(12.0).reshape(6, 2, 1), viewed)
     for seed in range(5):
-        swapped = perturbations.apply_embedding_control(
-            "swapped", embeddings, viewed, seed=seed, owner=owner
+        swapped = to_dense(
+            perturbations.apply_embedding_control("swapped", known, seed=seed, owner=owner)
         )
         given = swapped[:, 0, 0].astype(int) // 2  # Recording 3 has the embedding 6 of image 0.
         other = owner[given]

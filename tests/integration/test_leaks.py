@@ -33,7 +33,7 @@ from gazejax.inputs import sampling
 from gazejax.inputs.maps import MapSpec, leave_one_out_maps, personal_maps, sum_maps
 from gazejax.inputs.sampling import sample_saliency_batch
 from gazejax.inputs.stage_arrays import center_prior
-from gazejax.inputs.viewing_vectors import from_dense
+from gazejax.inputs.viewing_vectors import ViewingVectors, from_dense
 from gazejax.metrics import verification
 from gazejax.training import run as run_module
 from gazejax.training import saliency_stage
@@ -296,7 +296,8 @@ def leaked_weight(tiny, tiny_dataset):
     number = len(train_images)
     # An image's pixels say which it is, and a pair's embedding which image it was made of.
     pixels = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 2, 2, 3))
-    embeddings = np.broadcast_to(np.eye(number), (6, number, number))
+    row = np.broadcast_to(np.arange(number, dtype=np.int32), (6, number))
+    embeddings = ViewingVectors(np.eye(number, dtype=np.float32), row)
     found = []
 
     def capture(images, universal, embedding):
@@ -319,7 +320,7 @@ def leaked_weight(tiny, tiny_dataset):
         num_devices=1,
     )
     arrays = jax.tree.map(jnp.asarray, inputs.arrays._replace(images=pixels))
-    constants = (arrays, jnp.arange(number), jnp.asarray(embeddings, jnp.float32))
+    constants = (arrays, jnp.arange(number), embeddings)
 
     @jax.jit
     def weights(key):

@@ -20,7 +20,7 @@ from gazejax.evaluation.verification.protocol import (
     enrolment_weights,
     sample_image_orders,
 )
-from gazejax.inputs.perturbations import control_viewings
+from gazejax.inputs.perturbations import apply_embedding_control
 from gazejax.inputs.stage_arrays import center_prior
 from gazejax.inputs.viewing_vectors import mean_over_images, to_dense
 from gazejax.metrics import bootstrap
@@ -125,10 +125,9 @@ def _represent(
 def _as_stage_2_reads(known: UserRepresentations, fold: Fold) -> UserRepresentations:
     """The embeddings under the control that the saliency network was trained with."""
     return known._replace(
-        representations=control_viewings(
+        representations=apply_embedding_control(
             fold.config.controls.embeddings,
             known.representations,
-            known.viewed,
             seed=fold.config.seed,
         )
     )

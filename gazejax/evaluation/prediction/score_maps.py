@@ -17,7 +17,7 @@ from gazejax.evaluation.verification.verify_users import with_intervals
 from gazejax.inference.networks import saliency_network
 from gazejax.inference.universal import predict_universal_maps
 from gazejax.inputs.maps import JoinedGaze
-from gazejax.inputs.perturbations import control_viewings
+from gazejax.inputs.perturbations import apply_embedding_control
 from gazejax.inputs.stage_arrays import StageInputs, center_prior
 from gazejax.inputs.streaming import iterate_chunks
 from gazejax.metrics import bootstrap
@@ -246,10 +246,9 @@ def _represented(fold: Fold, group: str, recordings: Recordings | None) -> Recor
         known = joined_recordings(fold.compared[group]["encoder"])
     else:
         known = fold.recorded[group]["encoder"]
-    given = control_viewings(
+    given = apply_embedding_control(
         fold.config.controls.embeddings,
         known.representations,
-        known.viewed,
         seed=fold.config.seed,
         owner=known.user,
     )
