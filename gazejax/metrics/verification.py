@@ -338,21 +338,21 @@ def average_precision_at_r(
             f"scores has shape {scores.shape}; allowed: [{num_samples}, {num_samples}], no NaN"
         )
     precision = np.full(num_samples, np.nan)
-    for name, count in zip(names, counts, strict=True):
-        if count < 2:
-            continue
-        queries = np.flatnonzero(users == name)
-        others = np.where(is_other[queries], scores[queries], -np.inf)
-        genuine = others[:, queries][is_other[np.ix_(queries, queries)]].reshape(count, count - 1)
-        genuine = -np.sort(-genuine, axis=1)  # In descending order.
-        impostor = np.delete(others, queries, axis=1)
-        impostor = np.sort(impostor, axis=1)
-        num_above = impostor.shape[1] - np.stack(
-            [np.searchsorted(row, own) for row, own in zip(impostor, genuine, strict=True)]
-        )
+    scores = np.where(is_other, scores, -np.inf)
+    ascending = np.sort(scores, axis=1)
+    order = np.argsort(users, kind="stable")
+    for count in np.unique(counts[counts > 1]):
+        # All users with so many samples at once. The sample itself is -inf, and among its own.
+        queries = order[np.repeat(counts, counts) == count].reshape(-1, count)
+        own = scores[queries[:, :, None], queries[:, None]]
+        genuine = own[:, ~np.eye(count, dtype=bool)].reshape(-1, count, count - 1)
+        genuine = -np.sort(-genuine, axis=2)  # In descending order.
+        pairs = zip(ascending[queries.ravel()], genuine.reshape(-1, count - 1), strict=True)
+        below = np.stack([np.searchsorted(row, of_row) for row, of_row in pairs])
+        above_own = (own[:, :, None] >= genuine[..., None]).sum(axis=-1)
         number = 1 + np.arange(count - 1)
-        rank = number + num_above
-        precision[queries] = np.where(rank <= count - 1, number / rank, 0.0).mean(axis=1)
+        rank = number + num_samples - below.reshape(genuine.shape) - above_own
+        precision[queries] = np.where(rank <= count - 1, number / rank, 0.0).mean(axis=2)
     return precision
 
 
