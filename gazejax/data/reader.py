@@ -68,31 +68,28 @@ def load(
     """
     source = open_source(name, data_dir)
 
-    def read(position: int) -> tuple[str, int, tuple[int, int], Any, list[np.ndarray]]:
+    def read(position: int) -> tuple[str, int, tuple[int, int], Any]:
         record = read_record(source, position)
-        sizes = list(image_sizes.values()) if is_resident else []
-        image_size, resized = _decode(source, record, sizes)
-        return record["image_id"].decode(), position, image_size, record["gaze"], resized
+        image_size, _ = _decode(source, record, [])
+        return record["image_id"].decode(), position, image_size, record["gaze"]
 
     with ThreadPoolExecutor() as pool:
         entries = sorted(pool.map(read, range(len(source.records))), key=lambda entry: entry[0])
     image_ids = tuple(image_id for image_id, *_ in entries)
     user_ids = tuple(source.metadata["user_ids"])
-    tables = [gaze for *_, gaze, _ in entries]
+    tables = [gaze for *_, gaze in entries]
     flatten = functools.partial(
         _flatten_gaze,
         image_ids=image_ids,
-        sizes=[size for _, _, size, *_ in entries],
+        sizes=[size for _, _, size, _ in entries],
         first_trial_only=first_trial_only,
         drop_first_fixation=drop_first_fixation,
         subsample_every=subsample_every,
     )
-    images: dict[str, Any] = {}
-    for number, (key, size) in enumerate(image_sizes.items()):
-        if is_resident:
-            images[key] = np.stack([resized[number] for *_, resized in entries])
-        else:
-            images[key] = _stored_images(source, [position for _, position, *_ in entries], size)
+    make_images = _decoded_images if is_resident else _stored_images
+    images: dict[str, Any] = make_images(
+        source, [position for _, position, *_ in entries], image_sizes
+    )
     return Dataset(
         name=name,
         user_ids=user_ids,
@@ -291,14 +288,37 @@ def _decode(
     return (height, width), [resize_image(image, size) for image in decoded for size in sizes]
 
 
-def _stored_images(source: Source, positions: Sequence[int], size: tuple[int, int]) -> LazyRows:
-    """The images in the order of `positions`, decoded on demand."""
+def _decoded_images(
+    source: Source, positions: Sequence[int], sizes: Mapping[str, tuple[int, int]]
+) -> dict[str, UInt8[np.ndarray, "image _height _width 3"]]:
+    """The images in the order of `positions`, at each size; no copy of all of them is made."""
+    images = {key: np.empty((len(positions), *size, 3), np.uint8) for key, size in sizes.items()}
 
-    def read(images: Int[np.ndarray, " image"]) -> UInt8[np.ndarray, "image height width 3"]:
-        records = [read_record(source, positions[image]) for image in images]
-        return np.stack([_decode(source, record, [size])[1][0] for record in records])
+    def decode(number: int) -> None:
+        record = read_record(source, positions[number])
+        _, resized = _decode(source, record, list(sizes.values()))
+        for array, image in zip(images.values(), resized, strict=True):
+            array[number] = image
 
-    return LazyRows(read, len(positions))
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(decode, range(len(positions))):
+            pass
+    return images
+
+
+def _stored_images(
+    source: Source, positions: Sequence[int], sizes: Mapping[str, tuple[int, int]]
+) -> dict[str, LazyRows]:
+    """The images in the order of `positions`, decoded on demand at each size."""
+
+    def rows_of(size: tuple[int, int]) -> LazyRows:
+        def read(images: Int[np.ndarray, " image"]) -> UInt8[np.ndarray, "image height width 3"]:
+            records = [read_record(source, positions[image]) for image in images]
+            return np.stack([_decode(source, record, [size])[1][0] for record in records])
+
+        return LazyRows(read, len(positions))
+
+    return {key: rows_of(size) for key, size in sizes.items()}
 
 
 def kept_fixations(
