@@ -183,7 +183,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CONDITION",
-        help="leave out the rows that do not fulfil it, such as 'forced_fix == 0'; may be repeated",
+        help="leave out rows (of bids: of events) that do not fulfil it, such as 'forced_fix == 0'",
     )
     parser.add_argument(
         "--drop-missing",
@@ -203,7 +203,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--image-from",
         metavar="TEMPLATE",
         help="name of the image from columns in braces, such as 'image_{trial}.png'; also {file}, "
-        "{folder}",
+        "{folder}, {stem} (the image in the file, without .png or the like)",
     )
     parser.add_argument("--eye", choices=("left", "right"), help="of a file with both eyes")
     parser.add_argument(

@@ -1,7 +1,8 @@
 """Reads pictures: which files are right, what their pixels are, and where they lie.
 
 A picture is stored as an RGB image in JPEG or PNG, 8 bits a channel, without a tag that turns it.
-Bytes of a file that is such an image stay as they are. Color profiles are not applied.
+Bytes of a file that is such an image stay as they are; BMP and gray become PNG. Color profiles are
+not applied.
 """
 
 import difflib
@@ -23,7 +24,7 @@ from PIL import Image, ImageChops
 Exif = Literal["refuse", "ignore", "turn"]
 
 # A camera file of several pictures, MPO, is a JPEG file: all readers of JPEG read its first.
-_FORMATS = ("JPEG", "MPO", "PNG")
+_FORMATS = ("JPEG", "MPO", "PNG", "BMP")
 _PNG_END = b"IEND\xaeB`\x82"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the kind of color in the header.
 _MOST_UNPACKED_BYTES = 2**20  # At once, to bound the memory.
@@ -72,8 +73,9 @@ def read(path: Path, folder: Path | None = None, exif: Exif = "refuse") -> Pictu
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is outside of the folder, is not one complete image in JPEG or PNG, has
-            16 bits a channel, is CMYK, is transparent, or has an orientation that is refused.
+        ValueError: the file is outside of the folder, is not one complete image in JPEG, PNG or
+            BMP, has 16 bits a channel, is CMYK, is transparent, or has an orientation that is
+            refused.
     """
     opened = _open_file(path, folder, exif)
     encoded = opened.content if opened.is_storable else _encode(opened.image)
@@ -232,12 +234,12 @@ def _open(content: bytes, path: Path, exif: Exif) -> _Opened:
                 raise ValueError("its end is missing")
             if _has_too_few_rows(content):
                 raise ValueError("it has fewer pixels than its start says")
-            if image.mode == "P":
-                # Pillow takes black for a color that is not there.
-                num_colors = len(image.getpalette() or ()) // 3
-                most = int(np.flatnonzero(image.histogram()).max())
-                if most >= num_colors:
-                    raise ValueError(f"it has color {most} in a palette of {num_colors} colors")
+        if image.mode == "P":
+            # Pillow takes black for a color that is not there.
+            num_colors = len(image.getpalette() or ()) // 3
+            most = int(np.flatnonzero(image.histogram()).max())
+            if most >= num_colors:
+                raise ValueError(f"it has color {most} in a palette of {num_colors} colors")
         orientation = _orientation(image)
     plain = _without_alpha(image)
     if plain is None:
@@ -245,7 +247,7 @@ def _open(content: bytes, path: Path, exif: Exif) -> _Opened:
             f"{path} is transparent in places, and what was shown there is not known: save it on "
             "its background, without an alpha channel"
         )
-    is_storable = image.mode == "RGB" and plain is image
+    is_storable = image.format != "BMP" and image.mode == "RGB" and plain is image
     if orientation != 1 and exif == "refuse":
         raise ValueError(
             f"{path}: its EXIF orientation is {orientation}, expected 1: {_EXIF_ADVICE}"
@@ -279,7 +281,7 @@ def _has_too_few_rows(content: bytes) -> bool:
 def _problem(image: Image.Image, content: bytes) -> str | None:
     """Says what is wrong with an image whose start was read; None: nothing."""
     if image.format not in _FORMATS:
-        return f"is a {image.format} file, expected JPEG or PNG: convert it"
+        return f"is a {image.format} file, expected JPEG, PNG or BMP: convert it"
     if image.format == "PNG":
         num_pictures = getattr(image, "n_frames", 1)
         if num_pictures > 1:
@@ -384,7 +386,7 @@ def _errors_in_one_line(path: Path, content: bytes | None = None) -> Iterator[No
             yield
     except Image.UnidentifiedImageError as error:
         raise ValueError(
-            f"{path} does not decode ({_what_it_holds(path, content)}), expected JPEG or PNG: "
+            f"{path} does not decode ({_what_it_holds(path, content)}), expected JPEG, PNG or BMP: "
             "fetch or unpack it again"
         ) from error
     except Image.DecompressionBombError as error:

@@ -269,11 +269,10 @@ def half(image: Image.Image) -> Image.Image:
             lambda path: path.write_bytes(gray_png(16, bytes(12), color_type=2)),
             "has 16 bits a channel",
         ),
-        (lambda path: write(path, RGB, "BMP"), "is a BMP file, expected JPEG or PNG: convert it"),
         (lambda path: write(path, GRAY.convert("F"), "TIFF"), "is a TIFF file, expected JPEG"),
         (
             lambda path: write(path, RGB, "GIF", save_all=True, append_images=[GRAY]),
-            "is a GIF file, expected JPEG or PNG",
+            "is a GIF file, expected JPEG, PNG or BMP: convert it",
         ),
         (
             lambda path: write(path, RGB, save_all=True, append_images=[GRAY.convert("RGB")]),
@@ -294,7 +293,16 @@ def test_a_picture_that_is_not_known_exactly_is_refused_in_one_line(
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "JPEG"])
+def test_bmp_is_stored_as_png_with_the_same_pixels(tmp_path: Path) -> None:
+    for image in (RGB, GRAY, RGB.quantize(), GRAY.convert("1")):
+        picture = pictures.read(write(tmp_path / "a.bmp", image, "BMP"))
+        assert picture.encoded.startswith(b"\x89PNG")
+        np.testing.assert_array_equal(
+            decode_by_tfds(picture.encoded), np.asarray(image.convert("RGB"))
+        )
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "BMP"])
 def test_a_truncated_picture_is_refused_wherever_it_is_cut(
     tmp_path: Path, file_format: str
 ) -> None:
@@ -472,14 +480,14 @@ def test_a_png_of_fewer_rows_than_it_says_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"a\.png does not decode \(it is empty\), expected JPEG or PNG"),
+        (b"", r"a\.png does not decode \(it is empty\), expected JPEG, PNG or BMP"),
         (
             b"<html>\n<b>404</b>",
             r"a\.png does not decode \(it holds the text '<html> <b>404</b>'\)",
         ),
         (
             b"\x00\xff\xfe",
-            r"a\.png does not decode \(it is no picture\), expected JPEG or PNG: fetch",
+            r"a\.png does not decode \(it is no picture\), expected JPEG, PNG or BMP: fetch",
         ),
     ],
 )

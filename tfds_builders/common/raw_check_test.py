@@ -67,7 +67,7 @@ def test_all_errors_are_reported_with_their_rows(tmp_path: Path) -> None:
     missing, broken = check(WHOLE._replace(images_dir=images_dir)).errors
     missing, _, advice = missing.partition("; ")
     assert missing.endswith(f"gaze.csv row of image 'b c.png': {images_dir} has no such file")
-    assert "--image-from names the images, such as '{image}.png'" in advice
+    assert "--image-from names the images, such as '{stem}.png'" in advice
     assert "a.jpg does not decode" in broken
 
 

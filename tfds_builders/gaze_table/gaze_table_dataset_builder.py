@@ -139,7 +139,7 @@ def advice_on_names(source: Source) -> str:
     template = source.options.image_from
     if template is not None:
         return f"the images are named by --image-from {template!r}"
-    return "if the names differ, --image-from names the images, such as '{image}.png'"
+    return "if the names differ, --image-from names the images, such as '{stem}.png'"
 
 
 def refuse(source: Source, warnings: Sequence[str]) -> None:

@@ -114,11 +114,11 @@ def read_bids(opened: Opened, how: How) -> Rows:
     y_axis, screen_px, screen_taken = _read_screen(opened.path, entities, sidecar)
     if name.kind == "physioevents":
         samples, found = bids_samples.read_fixations(path, sidecar)
-        shown = bids_pictures.read_shown(opened.path, entities, samples)
+        shown = bids_pictures.read_shown(opened.path, entities, samples, how.where)
     else:
         source = "timestamp" if "timestamp" in sidecar["Columns"] else "n/a"
         samples = bids_samples.read_samples(path, sidecar, source)
-        shown = bids_pictures.read_shown(opened.path, entities, samples)
+        shown = bids_pictures.read_shown(opened.path, entities, samples, how.where)
         found = _detect(samples, shown, how)
     length = len(found.place)
     trial = np.full(length, int(run) if (run := entities.get("run", "")).isdecimal() else 0)

@@ -1,14 +1,15 @@
 """Which picture was shown when in a run of BIDS."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tfds_builders.common.gaze_files import bids_names, bids_samples, containers, rows
+from tfds_builders.common.gaze_files import bids_names, bids_samples, containers, plain, rows
 from tfds_builders.common.gaze_files.bids_samples import Samples
+from tfds_builders.common.gaze_files.image_variables import may_be_image
 from tfds_builders.common.gaze_files.rows import Names
 
 _IMAGE = re.compile(r".+\.(jpe?g|png|bmp|tiff?|gif|webp)", re.IGNORECASE)
@@ -35,8 +36,21 @@ class Shown(NamedTuple):
     taken: str
 
 
-def read_shown(path: Path, entities: Mapping[str, str], samples: Samples) -> Shown | None:
-    """Reads which picture was shown when; None: no column of events has names of pictures."""
+def read_shown(
+    path: Path, entities: Mapping[str, str], samples: Samples, where: Sequence[str] = ()
+) -> Shown | None:
+    """Reads which picture was shown when; None: no column of events has names of pictures.
+
+    Args:
+        path: the file of the run.
+        entities: of its name.
+        samples: of the run.
+        where: conditions that the rows of events fulfil; the others are not looked at.
+
+    Raises:
+        ValueError: several columns may be the image, a number is wrong, pictures overlap, or see
+            `plain.rows_where`.
+    """
     events = next(
         (
             found
@@ -45,14 +59,20 @@ def read_shown(path: Path, entities: Mapping[str, str], samples: Samples) -> Sho
         ),
         None,
     )
+    if events is None and where:
+        raise ValueError(f"--where {where[0]!r}: {path} has no file of events with this column")
     if events is None or not len(samples.time):
         return None
-    table = containers.read_table(containers.open_file(events), delimiter="\t")
+    opened = containers.open_file(events)
+    table = containers.read_table(opened, delimiter="\t")
+    place = np.flatnonzero(plain.rows_where_all(opened, where, table.num_rows))
+    table = table.take(place)
     columns = {
         name: rows.names_of(table[name], rows.MISSING)
         for name in table.column_names
         if name not in ("onset", "duration")
     }
+    others = columns
     columns = {
         name: column
         for name, column in columns.items()
@@ -67,12 +87,21 @@ def read_shown(path: Path, entities: Mapping[str, str], samples: Samples) -> Sho
         )
     [(column, image)] = columns.items()
     chosen = np.flatnonzero(image.codes >= 0)
+    for name in others.keys() - columns.keys():
+        values = others[name].names
+        counts = {"num_pictures": len(image.names), "num_trials": len(chosen)}
+        if may_be_image(name, values, num_values=len(values), **counts):
+            raise ValueError(
+                f"{events} has {len(image.names)} pictures in {column!r}, beside {name!r}, which "
+                f"is {values[0]!r}, {values[1]!r} ..., so that the image is not known, expected "
+                "one column of events with the names of its file"
+            )
     onset, duration = (
         bids_samples.numbers(events, table, name)[chosen] for name in ("onset", "duration")
     )
     for row in np.flatnonzero(~(np.isfinite(onset) & (duration > 0)))[:1]:
         raise ValueError(
-            f"{events} row {chosen[row] + 1}: onset is {onset[row]:g} and duration is "
+            f"{events} row {place[chosen[row]] + 1}: onset is {onset[row]:g} and duration is "
             f"{duration[row]:g}, expected how long the picture was shown (s)"
         )
     order = np.argsort(onset, kind="stable")
@@ -80,8 +109,8 @@ def read_shown(path: Path, entities: Mapping[str, str], samples: Samples) -> Sho
     is_early = start_ms[1:] < (start_ms + duration_ms)[:-1] - samples.step * samples.ms_per_unit
     for row in np.flatnonzero(is_early)[:1]:
         raise ValueError(
-            f"{events} row {chosen[row + 1] + 1}: a picture is shown before the one of row "
-            f"{chosen[row] + 1} ends, expected one at a time"
+            f"{events} row {place[chosen[row + 1]] + 1}: a picture is shown before the one of row "
+            f"{place[chosen[row]] + 1} ends, expected one at a time"
         )
     offset_ms, clock = _clock_of_events(events, start_ms, duration_ms, samples)
     start_ms = start_ms + offset_ms

@@ -344,6 +344,31 @@ def test_samples_without_fixations_need_a_detection(
     assert (found.x.values.tolist(), found.y.values.tolist()) == ([200], [45])
 
 
+def test_conditions_choose_events_and_cues_are_not_the_image(tmp_path: Path) -> None:
+    path = write_set(tmp_path)
+    # An answer names the picture again, while it is shown; the scene of the last one is a cross.
+    lines = ["onset\tduration\tstim_file\tkind", "0\t0.4\ta.jpg\tview", "0.2\t0.1\ta.jpg\tanswer"]
+    write(tmp_path, EVENTS, [*lines, "0.4\t0.4\tb.png\tview"])
+    with pytest.raises(
+        ValueError, match=r"events\.tsv row 2: a picture is shown before the one of"
+    ):
+        read(tmp_path)
+    found = read(tmp_path, How(where=("kind == view",)))
+    assert names(found.image) == ["a.jpg", "b.png", ""]
+    fixations, errors = gaze_files.read([path.parent], Options(where=("kind == view",)))
+    assert fixations is not None, errors
+    with pytest.raises(
+        ValueError, match=r"events\.tsv has no column 'phase'; it has 'onset', 'dur"
+    ):
+        read(tmp_path, How(where=("phase == view",)))
+    cues = [f"{n / 10:g}\t0.1\ts{n}\t{n % 2}.png" for n in range(8)]
+    write(tmp_path, EVENTS, ["onset\tduration\tscene\tcue", *cues])
+    with pytest.raises(
+        ValueError, match=r"2 pictures in 'cue', beside 'scene', which is 's0', 's1'"
+    ):
+        read(tmp_path)
+
+
 def test_detected_fixations_end_with_their_picture_where_blanks_are_between(tmp_path: Path) -> None:
     write_set(tmp_path)
     for label in ("eye1", "eye2"):

@@ -5,7 +5,7 @@ experimenter gave them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ import pyarrow as pa
 from tfds_builders.common.gaze_files import containers, one_eye, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.image_variables import may_be_image
+from tfds_builders.common.gaze_files.order import check_order
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 _LABEL = "RECORDING_SESSION_LABEL"
@@ -28,7 +30,6 @@ _BESIDE = frozenset(("CURRENT_MSG_TEXT", "CURRENT_SAC_DURATION", "CURRENT_SAC_ST
 _OWN = re.compile(r"(CURRENT|PREVIOUS|NEXT)_(FIX|SAC|BLINK|MSG)_.*|IA_.*")
 _OWN_OF_SAMPLES = re.compile(r"(LEFT|RIGHT|AVERAGE|SAMPLE|TARGET|HTARGET)_.*|IA_.*")
 
-_NUMBER = re.compile(r"[+-]?\d*[.,:]?\d+([.,:]\d+)*")
 _OWN_OF_TRIALS = re.compile(r"(TRIAL|IP|RECORDING|EYE|SESSION|DATA|VIDEO|INTEREST)_[A-Z_]+")
 
 # Places far off the screen are stored as this number.
@@ -74,7 +75,8 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     numbers_in = [name for name in known if name != _LABEL]
     table = plain.with_one_mark(opened, table, numbers_in, how.where)
     user, taken_user = _person(path, table, person)
-    image, taken_image = _image(table, variables, user, trial_column)
+    is_used = plain.rows_where_all(opened, how.where, length)
+    image, taken_image = _image(table, variables, user, trial_column, is_used)
     numbers = {name: _numbers(opened, table, name) for name in numbers_in}
     start, end = numbers.get(_START), numbers.get(_END)
     trial, taken_trial = _trial(path, table, trial_column, user, image, start)
@@ -112,7 +114,6 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
     )
     found = rows.without_folders(found)
     codes = np.zeros(length) if trial is None else trial.values
-    is_used = plain.rows_where_all(opened, how.where, length)
     if eye is not None:
         is_left, is_right = (_is_side(table[eye], side) for side in ("left", "right"))
         of_used = rows.take_names(user, is_used)
@@ -130,7 +131,8 @@ def read_eyelink_report(opened: Opened, how: How) -> Rows:
             taken=f"{found.taken}, the eye not known without a column {_EYES[0]} (--eye {how.eye})"
         )
     if start is None and _INDEX in numbers:
-        _check_order(path, found, numbers[_INDEX].values, is_used)
+        index = numbers[_INDEX].values[found.place - 1]
+        check_order(path, found, index, is_used, index_name=_INDEX, time_name=_START)
     if trial is not None and start is not None and end is not None:
         _check_overlap(path, found, codes, end.values, is_used)
     has_place = ~(found.x.is_missing | found.y.is_missing)
@@ -179,13 +181,13 @@ def read_eyelink_samples(opened: Opened, how: How) -> Rows:
     )
     table = plain.with_one_mark(opened, table, [*places, "TIMESTAMP"], how.where)
     user, taken_user = _person(path, table, person)
-    image, taken_image = _image(table, variables, user, trial_column)
+    fits = plain.rows_where_all(opened, how.where, table.num_rows)
+    image, taken_image = _image(table, variables, user, trial_column, fits)
     time = rows.exact(np.arange(table.num_rows, dtype=np.float64))
     if "TIMESTAMP" in table.column_names:
         time = _numbers(opened, table, "TIMESTAMP")
     trial, taken_trial = _trial(path, table, trial_column, user, image, None)
     keys = [user.codes] if trial is None else [user.codes, trial.values]
-    fits = plain.rows_where_all(opened, how.where, table.num_rows)
     starts = rows.run_starts(*keys, fits)
     group = np.cumsum(starts) - 1
     x, y, taken_eye = _gaze_of_samples(opened, table, sides, group, how, user)
@@ -252,57 +254,76 @@ def _image(
     variables: Sequence[str],
     user: Names,
     trial_column: str | None,
+    is_used: np.ndarray,
 ) -> tuple[Names | None, str]:
-    """Takes the image from the one variable that holds names of files of pictures."""
-    found: dict[str, Names] = {}
-    for name in variables:
-        names = rows.names_of(table[name], missing=rows.MISSING)
-        if names.names and all(map(rows.is_picture, names.names)):
-            found[name] = names
-    columns = " and ".join(map(repr, found))
-    if not found:
-        return None, "no variable of the trials holds names of pictures"
-    first, *others = ([*names.names, ""] for names in found.values())
-    codes = [names.codes for names in found.values()]
-    texts = np.array(first)[codes[0]]
-    for other, code in zip(others, codes[1:], strict=True):
-        if not np.array_equal(np.array(other)[code], texts):
-            return None, f"{columns} hold names of pictures, so that the image is not known"
-    if len(first) == 2 and trial_column is not None:  # A name, and "".
-        _, trial = np.unique(rows.names_of(table[trial_column]).codes, return_inverse=True)
-        of_trial = user.codes.astype(np.int64) * (int(trial.max(initial=0)) + 1) + trial
-        candidates = [name for name in variables if name not in found]
-        varying = _varying(table, candidates, of_trial, int(trial.max(initial=0)) + 1)
-        if varying:
-            return None, (
-                f"{columns} is {first[0]!r} in all trials, beside {varying}, so that the image is "
-                "not known"
-            )
-    return next(iter(found.values())), f"image from {columns}"
-
-
-def _varying(table: pa.Table, variables: Sequence[str], trial: np.ndarray, num_trials: int) -> str:
-    """Names a variable that may be the picture of each trial, in words; "": there is none.
-
-    By its name, or since its texts are about as many as the trials: a condition or an answer has
-    few texts, and a number may be a time or a count.
+    """Takes the image from the one variable that holds names of files of pictures.
 
     Args:
         table: the table.
-        variables: columns that may name the image in another form, such as without a suffix.
-        trial: int64 [n], number of the trial of each row.
-        num_trials: number of the trials of a person.
+        variables: its columns that may be variables of the trials.
+        user: names of the people.
+        trial_column: column of the trials; None: there is none.
+        is_used: bool [n], whether a row fulfils the conditions: the others say nothing.
     """
-    _, first, number = np.unique(trial, return_index=True, return_inverse=True)
-    for name in variables:
-        names = rows.names_of(table[name], missing=rows.MISSING)
-        is_text = names.names and not all(map(_NUMBER.fullmatch, names.names))
-        are_many = is_text and 2 * len(names.names) >= num_trials
-        if _OWN_OF_TRIALS.fullmatch(name) or not (are_many or rows.PICTURE_VARIABLE.search(name)):
-            continue
+    named = {name: rows.names_of(table[name], missing=rows.MISSING) for name in variables}
+    used = {name: _names_at(names, is_used) for name, names in named.items()}
+    found = [name for name, names in used.items() if names and all(map(rows.is_picture, names))]
+    columns = " and ".join(map(repr, found))
+    if not found:
+        return None, "no variable of the trials holds names of pictures"
+    picture, *copies = (named[name] for name in found)
+    texts = np.array([*picture.names, ""])[picture.codes][is_used]
+    for names in copies:
+        if not np.array_equal(np.array([*names.names, ""])[names.codes][is_used], texts):
+            return None, f"{columns} hold names of pictures, so that the image is not known"
+    if trial_column is not None:
+
+        def taken(names: Names) -> Names:
+            return Names(names.codes[is_used], names.names)
+
+        others = {name: taken(names) for name, names in named.items() if name not in found}
+        trial = taken(rows.names_of(table[trial_column]))
+        varying = _varying(others, taken(user), trial, taken(picture))
+        if varying:
+            pictures = used[found[0]]
+            those = f"one of {len(pictures)} pictures"
+            if len(pictures) == 1:
+                those = f"{pictures[0]!r} in all trials"
+            return None, f"{columns} is {those}, beside {varying}, so that the image is not known"
+    return picture, f"image from {columns}"
+
+
+def _names_at(names: Names, at: np.ndarray) -> list[str]:
+    """The names that some rows have."""
+    return [names.names[code] for code in np.unique(names.codes[at]) if code >= 0]
+
+
+def _varying(others: Mapping[str, Names], user: Names, trial: Names, picture: Names) -> str:
+    """Names a variable that may be the picture of each trial, in words; "": there is none.
+
+    Args:
+        others: variables that may name the image in another form, such as without a suffix.
+        user: names of the people.
+        trial: names of the trials.
+        picture: names of pictures.
+    """
+    of_trial = user.codes.astype(np.int64) * (len(trial.names) + 1) + trial.codes
+    _, first, number = np.unique(of_trial, return_index=True, return_inverse=True)
+
+    def most_of_a_person(names: Names) -> int:
+        person, code = user.codes[first].astype(np.int64), names.codes[first]
+        pairs = np.unique((person * (len(names.names) + 1) + code)[code >= 0])
+        return int(np.unique(pairs // (len(names.names) + 1), return_counts=True)[1].max(initial=0))
+
+    num_pictures, num_trials = most_of_a_person(picture), most_of_a_person(trial)
+    for name, names in others.items():
         is_of_trials = np.array_equal(names.codes, names.codes[first][number])
-        if len(names.names) > 1 and is_of_trials:
-            return f"{name!r}, which is {names.names[0]!r}, {names.names[1]!r} ..."
+        if _OWN_OF_TRIALS.fullmatch(name) or not is_of_trials:
+            continue
+        values, num_values = _names_at(names, first), most_of_a_person(names)
+        counts = {"num_pictures": num_pictures, "num_trials": num_trials}
+        if may_be_image(name, values, num_values=num_values, **counts):
+            return f"{name!r}, which is {values[0]!r}, {values[1]!r} ..."
     return ""
 
 
@@ -359,37 +380,6 @@ def _check_overlap(
         raise ValueError(
             f"{path} row {second}: the fixation begins before the one of row {first} ends, "
             f"expected the fixations of one eye (--where reads some of the rows){more}"
-        )
-
-
-def _check_order(path: Path, found: Rows, index: np.ndarray, is_used: np.ndarray) -> None:
-    """Without times, only the rows say the order: the index goes up in each viewing.
-
-    Args:
-        path: the file, for messages.
-        found: n fixations of one eye.
-        index: float64 [rows of the file], number of the fixation in its trial.
-        is_used: bool [n], whether a fixation fulfils the conditions.
-    """
-    used = np.flatnonzero(is_used)
-    viewing = found.image.codes if found.image is not None else np.zeros(len(found.place))
-    if found.trial is not None:
-        viewing = found.trial.values
-    assert found.user is not None
-    keys = (viewing, found.user.codes)
-    order = used[np.lexsort((used, *(key[used] for key in keys)))]
-    is_first = rows.run_starts(*(key[order] for key in keys))
-    values = index[found.place[order] - 1]
-    before = np.append(np.nan, values[:-1])
-    wrong = np.flatnonzero(~np.where(is_first, np.isfinite(values), values > before))
-    if len(wrong):
-        first = wrong[np.argmin(order[wrong])]
-        more = f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""
-        after = "" if is_first[first] else f" after {before[first]:g}"
-        raise ValueError(
-            f"{path} row {found.place[order[first]]}: {_INDEX} is {values[first]:g}{after}, "
-            f"expected the fixations of one eye in each trial in their order, or a column {_START}"
-            f"{more}"
         )
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
-from tfds_builders.common.gaze_files import containers, one_eye, rows
+from tfds_builders.common.gaze_files import containers, one_eye, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.rows import Rows
+from tfds_builders.common.gaze_files.image_variables import may_be_image
+from tfds_builders.common.gaze_files.rows import Names, Rows
 
 _SAMPLE = re.compile(r"^\d", re.MULTILINE)
 _OTHER_EVENT = re.compile(r"^E(SACC|BLINK)\b", re.MULTILINE)
@@ -172,6 +174,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
             f"{one_eye.in_words(chosen, is_left, ~is_left, how.eye)}"
         ),
         place_text=lambda place: f"line {place}",
+        variables=_variables(trials, trial),
     )
     at = np.arange(len(line))  # The fixations that are left.
     rules: tuple[tuple[Any, str], ...] = (
@@ -190,6 +193,8 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     for is_good, reason in rules:
         found, at = rows.take(found, is_good[at], reason), at[is_good[at]]
     found = found._replace(doubtful=_doubtful(trials, trial[at], start[at], end[at]))
+    for condition in how.where:
+        found, at = _take_where(path, found, at, condition)
     if images is None:
         return found
     shown = [images[number] for number in trial[at]]
@@ -527,19 +532,53 @@ def _images_of_trials(
 
 
 def _doubt(trials: Sequence[_Trial], source: str) -> str:
-    """Names a variable that varies beside the only picture of all trials; "": there is none."""
+    """Names a variable that may be the picture of each trial instead; "": there is none."""
     of_trials = [one.variables for one in trials[1:] if source in one.variables]
-    if len(of_trials) < 2 or len({one[source] for one in of_trials}) > 1:
-        return ""
-    for name in of_trials[0]:
+    pictures = {one[source] for one in of_trials}
+    for name in (*of_trials, {})[0]:
         values = list(dict.fromkeys(one[name] for one in of_trials if name in one))
-        if len(values) > 1 and rows.PICTURE_VARIABLE.search(name):
+        counts = {"num_pictures": len(pictures), "num_trials": len(of_trials)}
+        if may_be_image(name, values, num_values=len(values), **counts):
+            those = f"one of {len(pictures)} pictures"
+            if len(pictures) == 1:
+                those = f"{of_trials[0][source]!r} in all trials"
             return (
-                f"the variable {source!r} is {of_trials[0][source]!r} in all trials, beside "
-                f"{name!r}, which is {values[0]!r}, {values[1]!r} ..., so that the image is not "
-                "known"
+                f"the variable {source!r} is {those}, beside {name!r}, which is {values[0]!r}, "
+                f"{values[1]!r} ..., so that the image is not known"
             )
     return ""
+
+
+def _take_where(path: Path, found: Rows, at: np.ndarray, condition: str) -> tuple[Rows, np.ndarray]:
+    """Takes the fixations of trials whose variable fulfils a condition, of rows and their places.
+
+    Raises:
+        ValueError: no trial has the variable, or see `plain.rows_where`.
+    """
+    name, _, _ = plain.split_condition(condition)
+    if name not in found.variables:
+        raise ValueError(
+            f"--where {condition!r}: {path} has no variable {name!r} of its trials; it has "
+            f"{', '.join(map(repr, found.variables)) or 'none'}"
+        )
+    values = found.variables[name]
+    column = pa.chunked_array([pa.array([*values.names, None], pa.string())])
+    fits = plain.cells_where(column, condition, path, decimal_comma=False)[values.codes]
+    return rows.take(found, fits, f"not {condition}"), at[fits]
+
+
+def _variables(trials: Sequence[_Trial], trial: np.ndarray) -> dict[str, Names]:
+    """The variables of the trials, of each fixation.
+
+    Args:
+        trials: the trials.
+        trial: int64 [n], trial of each fixation.
+    """
+    found = {}
+    for name in dict.fromkeys(name for one in trials for name in one.variables):
+        names = rows.names_of([one.variables.get(name, "") for one in trials], rows.MISSING)
+        found[name] = Names(names.codes[trial], names.names)
+    return found
 
 
 def _images_between_trials(shown: list[list[_Shown]]) -> list[list[_Shown]] | None:

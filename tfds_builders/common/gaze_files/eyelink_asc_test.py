@@ -243,7 +243,7 @@ def test_fixations_after_the_display_are_left_out(
 
 @pytest.mark.parametrize(
     ("name", "values", "is_known"),
-    [("picture", "ab", False), ("picture", "aa", True), ("answer", "ab", True)],
+    [("picture", "ab", False), ("picture", "aa", True), ("answer", "12", True)],
 )
 def test_one_picture_beside_names_that_vary_is_not_the_image(
     name: str, values: str, is_known: bool, tmp_path: Path
@@ -254,6 +254,33 @@ def test_one_picture_beside_names_that_vary_is_not_the_image(
     assert (found.image is not None) == is_known
     doubt = "the variable 'mask' is 'm.png' in all trials, beside 'picture', which is 'a', 'b'"
     assert (doubt in found.taken) == (not is_known)
+
+
+def test_variables_name_the_image_and_choose_trials(tmp_path: Path) -> None:
+    var = "MSG\t9 !V TRIAL_VAR {} {}\n"
+    parts = [
+        var.format("scene", f"s{n}")
+        + var.format("cue", f"{n % 2}.png")
+        + var.format("block", n // 2)
+        for n in range(5)
+    ]
+    path = tmp_path / "p.asc"
+    found = read(path, trials(*parts))
+    assert found.image is None
+    assert "'cue' is one of 2 pictures, beside 'scene', which is 's0', 's1' ..., so" in found.taken
+    named, errors = read_files([path], Options(image_from="{scene}.jpg"))
+    assert named is not None, errors
+    assert named.image_ids == [f"s{n}.jpg" for n in range(5)]
+    named, errors = read_files([path], Options(image_from="{cue}", where=("block > 1",)))
+    assert named is not None, errors
+    assert named.image_ids == ["0.png"]
+    assert any("not block > 1" in note for note in named.notes), named.notes
+    with pytest.raises(ValueError, match=r"p\.asc has no variable 'phase' of its trials; it has"):
+        read_files([path], Options(image_from="{cue}", where=("phase == 1",)))
+    with pytest.raises(
+        ValueError, match="no column 'img', expected one of 'scene', 'cue', 'block',"
+    ):
+        read_files([path], Options(image_from="{img}"))
 
 
 def test_fixations_before_the_picture_of_a_trial_are_left_out(tmp_path: Path) -> None:

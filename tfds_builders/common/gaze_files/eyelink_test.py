@@ -198,6 +198,54 @@ def test_one_picture_beside_names_that_vary_is_not_the_image(
         assert found.image.names == ["mask.png"]
 
 
+CUED = "RECORDING_SESSION_LABEL,TRIAL_INDEX,CURRENT_FIX_X,CURRENT_FIX_Y,cue,{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "where", "is_refused"),
+    [
+        # As many as the trials, without the suffix of a file.
+        ("item", ["s1", "s2", "s3", "s4", "s5", "s6"], (), True),
+        # A number of a picture, or a picture of which one trial has none.
+        ("scene", ["1", "2", "3", "1", "2", "3"], (), True),
+        ("scene", ["a.png", "b.png", "c.png", "a.png", "b.png", "blank"], (), True),
+        (
+            "scene",
+            ["a.png", "b.png", "c.png", "a.png", "b.png", "blank"],
+            ("scene != blank",),
+            True,
+        ),
+        ("scene", ["s1", "s2", "s3", "s1", "s2", "s3"], ("scene != s3",), False),
+        # Conditions, answers, times and names of trials of pictures that are shown again.
+        ("condition", ["near", "far", "none", "near", "far", "none"], (), False),
+        ("stim_order", ["1", "2", "3", "4", "5", "6"], (), False),
+        ("picture_ms", ["312.5", "280", "297", "301", "344", "288"], (), False),
+        ("code", ["b1_1", "b1_2", "b2_1", "b2_2", "b1_1", "b1_1"], (), False),
+    ],
+)
+def test_few_pictures_beside_more_names_are_not_the_image(
+    name: str, values: Sequence[str], where: tuple[str, ...], is_refused: bool, tmp_path: Path
+) -> None:
+    text = CUED.format(name=name)
+    for person in ("p1", "p2"):
+        for trial, value in enumerate(values, start=1):
+            cue = ("left.png", "right.png")[trial % 2]
+            text += f"{person},{trial},10,2,{cue},{value}\n" * 2
+    opened = write(tmp_path / "f.csv", text)
+    found = eyelink.read_eyelink_report(opened, How(where=where))
+    if is_refused:
+        assert found.image is None
+        assert "so that the image is not known" in found.taken
+    else:
+        assert found.image is not None
+        assert sorted(found.image.names) == ["left.png", "right.png"]
+    # What is of the person is not of the trials, however many people there are.
+    lines = [f"p{n},{trial},9,9,{trial}.png,s{n}" for n in range(9) for trial in (1, 2)]
+    text = CUED.format(name="scene_of_person") + "\n".join(lines) + "\n"
+    found = eyelink.read_eyelink_report(write(tmp_path / "f.csv", text), How())
+    assert found.taken.startswith("image from 'cue'")
+
+
 INDEXED = """\
 RECORDING_SESSION_LABEL,TRIAL_INDEX,CURRENT_FIX_X,CURRENT_FIX_Y,CURRENT_FIX_INDEX,picture
 p,1,700,500,1,a.png

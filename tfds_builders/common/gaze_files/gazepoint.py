@@ -168,8 +168,26 @@ def read_gazepoint(opened: Opened, how: How) -> Rows:
     is_last = rows.last_of_runs(starts)[~is_late]
     found = rows.take(found, ~is_late, "of a fixation that began on the image before")
     found = rows.take(found, is_last, "before the last of their fixation")
+    _check_overlap(path, found)
     is_nowhere = (found.x.values == 0) & (found.y.values == 0)
     return rows.take(found, ~is_nowhere, "at 0, 0: without a place")
+
+
+def _check_overlap(path: Path, found: Rows) -> None:
+    """Refuses a fixation that begins before the half of the one before: their clock began anew."""
+    assert found.t_ms is not None
+    assert found.duration_ms is not None
+    assert found.trial is not None
+    start, half = found.t_ms.values, found.t_ms.values + found.duration_ms.values / 2
+    is_same = ~rows.run_starts(found.trial.values)[1:]
+    for row in np.flatnonzero(is_same & (start[1:] < half[:-1]))[:1]:
+        first, second = found.place[row : row + 2]
+        raise ValueError(
+            f"{path} row {second}: the fixation begins at {start[row + 1] / _S_TO_MS:g} s, before "
+            f"the half of the one of row {first}, from {start[row] / _S_TO_MS:g} s for "
+            f"{found.duration_ms.values[row] / _S_TO_MS:g} s, expected one after the other, or "
+            "another medium between two showings of one"
+        )
 
 
 def _check_marks(

@@ -88,6 +88,16 @@ def test_the_last_row_of_a_fixation_is_the_fixation(tmp_path: Path) -> None:
     }
 
 
+def test_showings_of_one_medium_whose_clock_begins_anew_are_refused(tmp_path: Path) -> None:
+    samples = [("a.png", 0.17, 0.1, 0.02, 0.15, 1, 1), ("a.png", 0.43, 0.5, 0.03, 0.4, 2, 1)]
+    with pytest.raises(ValueError, match=r"row 2: the fixation begins at 0\.03 s, before the half"):
+        gazepoint.read_gazepoint(write(tmp_path / "p.csv", gaze(*samples)), How())
+    # Rounded times of one after the other may meet.
+    samples[1] = ("a.png", 0.43, 0.5, 0.16, 0.27, 2, 1)
+    found = gazepoint.read_gazepoint(write(tmp_path / "p.csv", gaze(*samples)), How())
+    assert numbers(found.t_ms) == [20, 160]
+
+
 def test_all_gaze_beside_its_fixations_is_not_read_twice(tmp_path: Path) -> None:
     write(tmp_path / "p_fixations.csv", FIXATIONS)
     for file in ("p_all_gaze.csv", "renamed.csv"):

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -341,13 +342,21 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
         ValueError: the condition has another form, the file no such column, or a cell is no number
             where the condition has a number.
     """
-    name, operator, value = split_condition(condition)
+    name, _, _ = split_condition(condition)
     if name not in opened.columns:
         raise ValueError(
             f"--where {condition!r}: {opened.path} has no column {name!r}; it has "
             f"{', '.join(map(repr, opened.columns)) or 'none'}"
         )
     column = containers.read_table(opened, {name})[name]
+    return cells_where(column, condition, opened.path, decimal_comma=opened.decimal_comma)
+
+
+def cells_where(
+    column: pa.ChunkedArray, condition: str, path: Path, *, decimal_comma: bool
+) -> np.ndarray:
+    """As `rows_where`, with the column that the condition is about; the path is for messages."""
+    name, operator, value = split_condition(condition)
     text, number = _value_of(value)
     if number is None and operator not in ("==", "!="):
         raise ValueError(f"--where {condition!r}: {operator} needs a number, not {value!r}")
@@ -357,19 +366,19 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
             "quotes; --drop-missing leaves out rows without a place or a duration"
         )
     if number is not None:
-        numbers = rows.numbers_of(column, decimal_comma=opened.decimal_comma)
+        numbers = rows.numbers_of(column, decimal_comma=decimal_comma)
         wrong = np.flatnonzero(numbers.is_wrong)
         cells = [str(column[int(row)].as_py()) for row in wrong]
         for row, cell in zip(wrong, cells, strict=True):
             if rows.is_grouped(cell):
                 raise ValueError(
-                    f"--where {condition!r}: {opened.path} row {row + 1}: {name} is {cell!r}, "
+                    f"--where {condition!r}: {path} row {row + 1}: {name} is {cell!r}, "
                     "expected a number without marks between thousands"
                 )
         if cells:
             more = f" ({len(cells)} such rows)" if len(cells) > 1 else ""
             raise ValueError(
-                f"--where {condition!r}: {opened.path} row {wrong[0] + 1}: {name} is {cells[0]!r}, "
+                f"--where {condition!r}: {path} row {wrong[0] + 1}: {name} is {cells[0]!r}, "
                 f"expected numbers, or a text to compare with, such as {name!r} {operator} "
                 f"{cells[0]!r}{more}"
             )

@@ -50,6 +50,8 @@ _NO_GAZE = re.compile(
 )
 # Formats whose JSON has lists and objects.
 _OF_NESTED_JSON = ("coco-json", "jspsych")
+# Their conditions are on variables of the trials, or on the file of events, which they read.
+_OWN_CONDITIONS = ("eyelink-asc", "bids")
 
 
 def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, list[str]]:
@@ -78,7 +80,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             part, found, origin = _read_file(name, one, options, paths)
         except rows.NoFixationError as error:
             part, found, origin = _no_rows(), [str(error)], None
-        of_file = left_out.people_of(part, one, options.where, options.user_from, paths)
+        where = () if name in _OWN_CONDITIONS else options.where
+        of_file = left_out.people_of(part, one, where, options.user_from, paths)
         if one.path not in paths and _is_nowhere(part):
             left = left_out.people_left([part])
             of_file |= dict.fromkeys([(*person, "") for person in left], "without a place")
@@ -100,6 +103,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         )
     for condition in options.where:
         num_left_out = sum(part.left_out.get(f"not {condition}", 0) for _, part in parts)
+        if name in _OWN_CONDITIONS:
+            continue
         if not num_left_out or not all(len(part.place) for _, part in parts):
             notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
@@ -287,6 +292,8 @@ def _read_file(
             )
     if name == PLAIN:
         found = plain.read_plain(one, plain_of(options), options.where)
+    elif name in _OWN_CONDITIONS:
+        found = FORMATS[name].read(one, options.how._replace(where=options.where))
     else:
         # Without a condition, one value stands for all rows: their number is not known yet.
         fits = plain.rows_where_all(one, options.where, 1)
@@ -298,7 +305,7 @@ def _read_file(
         found = FORMATS[name].read(one, options.how._replace(where=options.where))
         found = _with_session(found, one, name, fits)
     num_not = {}
-    for condition in options.where:
+    for condition in () if name in _OWN_CONDITIONS else options.where:
         fits = plain.rows_where(one, condition)
         reason = f"not {condition}"
         num_not[reason] = int((~fits).sum())
@@ -314,7 +321,7 @@ def _read_file(
     if found.image is None and options.image_from is None:
         raise (rows.NoFixationError if name in _IMAGE_IN_COLUMN else ValueError)(
             f"{one.path} does not say which image each fixation is on ({found.taken}): give "
-            "--image-from, a template such as 'image_{trial}.png'"
+            "--image-from, a template such as 'image_{trial}.png', with its columns or variables"
         )
     found = _name_image(found, one, options.image_from)
     if found.image is not None:
@@ -474,10 +481,16 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
             texts[field] = _texts_of(found, one, field, found.cells["trial"])
         elif field == "trial" and found.trial is not None:
             texts[field] = [rows.as_text(value) for value in found.trial.values.tolist()]
-        elif field == "image" and found.image is not None:
-            texts[field] = rows.texts_of(found.image)
+        elif field in found.variables:
+            texts[field] = rows.texts_of(found.variables[field])
+        elif field in ("image", "stem") and found.image is not None:
+            names = found.image.names
+            if field == "stem":
+                names = [rows.without_picture_suffix(name) for name in names]
+            texts[field] = rows.texts_of(found.image._replace(names=names))
         else:
-            known = (*one.columns, "file", "folder")
+            columns = one.columns if found.place_text is None else ()  # A log has no columns.
+            known = (*columns, *found.variables, "file", "folder")
             raise ValueError(
                 f"--image-from {template!r}: {one.path} has no column {field!r}, expected one of "
                 f"{', '.join(map(repr, known))}"

@@ -391,6 +391,10 @@ def test_a_template_stands_for_the_column_of_the_image(tmp_path: Path) -> None:
     path = tmp_path / "g.csv"
     path.write_text("scene,user,x,y\n1,p,1,2\n2,p,3,4\n")
     assert read(path, image_from="s_{scene}.png").image_ids == ["s_1.png", "s_2.png"]
+    # The pictures have another suffix than their names in the file.
+    other = tmp_path / "other.csv"
+    other.write_text("image,user,x,y\na.b.bmp,p,1,2\nc,p,3,4\n")
+    assert read(other, image_from="{stem}.png").image_ids == ["a.b.png", "c.png"]
     with pytest.raises(ValueError, match="unknown column 'scene', expected user, x, y and"):
         read(path, image_from="{file}.png")
     path.write_text("file,user,x,y\n1,p,1,2\n")
@@ -845,7 +849,8 @@ def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Pa
     found = read(tmp_path / "g.csv")
     assert (found.user_ids, found.session_ids) == (["p"], [["1"]])
     assert any("'q'" in warning for warning in found.warnings)
-    error = errors_of(tmp_path / "g.csv", header + lines[0] + lines[2].replace("1,1", "2,1"))
+    later = lines[2].replace("0.3,", "0.6,").replace("0.1,0.2,1,1", "0.4,0.2,2,1")
+    error = errors_of(tmp_path / "g.csv", header + lines[0] + later)
     assert "session is not given, expected a name, which other rows of user 'p' have" in error
 
 

@@ -126,7 +126,8 @@ class Options(NamedTuple):
         format: a key of `FORMATS`, "table", or "auto": found from each file.
         columns: for "table", name here -> name in the file.
         ignored_columns: for "table", columns to leave out.
-        where: conditions that a row of a table must fulfil, see `plain.rows_where`.
+        where: conditions that a row of a table must fulfil, see `plain.rows_where`; of an
+            eyelink-asc its trial, and of bids the row of events.
         drop_missing: whether rows without a place or duration are left out instead of refused.
         durations: for "table", unit of the durations: "ms", "s", "us" or "ns".
         times: for "table", unit of the starts, alike.
@@ -134,8 +135,9 @@ class Options(NamedTuple):
             searched in the name of the person, or in the name and then the path of the file below
             the folder that is given where the file has no other name of the person; with
             `session` alone, in the path; None: the name as it is.
-        image_from: a template such as "dzw-{TRIAL_INDEX}.png": columns of the file in braces, also
-            {file} and {folder}; None: the image is in the file.
+        image_from: a template such as "dzw-{TRIAL_INDEX}.png": columns of the file, or variables of
+            its trials, in braces, also {file}, {folder}, and {image} and {stem} of the image that
+            the file names, with and without its suffix; None: the image is in the file.
         how: options of the formats.
     """
 

@@ -41,9 +41,6 @@ MISSING = frozenset(
 
 _PICTURE = re.compile(r".*\w.*\.(png|jpe?g|bmp|gif|tiff?|webp)", re.IGNORECASE)
 
-# How variables of experiments are called that name pictures.
-PICTURE_VARIABLE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
-
 _NUMBER = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|Inf|INF|infinity)\s*$"
 _DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
 # Thousands that are parted by a mark; the other mark may be the decimal one.
@@ -135,6 +132,7 @@ class Rows(NamedTuple):
         place_text: place -> place in words, for messages; None: "row N".
         other_users: column -> names of people by a column that `user` is not from.
         image_paths: image -> its path on the computer of the experiment, where the file says it.
+        variables: variable of the trials -> its values, where the file has no column of it.
     """
 
     place: np.ndarray
@@ -162,6 +160,7 @@ class Rows(NamedTuple):
     place_text: Callable[[int], str] | None = None
     other_users: Mapping[str, Names] = MappingProxyType({})
     image_paths: Mapping[str, str] = MappingProxyType({})
+    variables: Mapping[str, Names] = MappingProxyType({})
 
 
 class NoFixationError(ValueError):
@@ -455,6 +454,10 @@ def take_names(names: Names | None, rows: np.ndarray) -> Names | None:
     return None if names is None else Names(names.codes[rows], names.names)
 
 
+def _take_each(of_columns: Mapping[str, Names], rows: np.ndarray) -> dict[str, Names]:
+    return {name: Names(names.codes[rows], names.names) for name, names in of_columns.items()}
+
+
 def take_numbers(numbers: Numbers, rows: np.ndarray) -> Numbers:
     """Returns the numbers of some rows."""
     return Numbers(*(part[rows] for part in numbers))
@@ -490,9 +493,8 @@ def take(rows: Rows, kept: np.ndarray, reason: str = "") -> Rows:
         trial_count=None if rows.trial_count is None else take_numbers(rows.trial_count, kept),
         shown_px=None if rows.shown_px is None else rows.shown_px[kept],
         left_out=left_out,
-        other_users={
-            name: Names(names.codes[kept], names.names) for name, names in rows.other_users.items()
-        },
+        other_users=_take_each(rows.other_users, kept),
+        variables=_take_each(rows.variables, kept),
         whose=whose,
     )
 
@@ -588,6 +590,11 @@ def stem(path: Path) -> str:
     if name.lower().endswith(".gz"):
         name = name[:-3]
     return Path(name).stem
+
+
+def without_picture_suffix(name: str) -> str:
+    """Takes the suffix of a file of a picture off a name, if there is one."""
+    return name.rpartition(".")[0] if is_picture(name) else name
 
 
 def is_picture(name: str) -> bool:

@@ -12,6 +12,7 @@ from tfds_builders.common import raw_files
 from tfds_builders.common.gaze_files import containers, one_eye, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
+from tfds_builders.common.gaze_files.order import check_order
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
 _EVENTS = "Table Header for Fixations:"
@@ -369,6 +370,10 @@ def _read_statistics(opened: Opened, how: How) -> Rows:
             keys.append(rows.names_of(table[_INDEX]).codes[found.place - 1])
     _, first = np.unique(np.column_stack(keys), axis=0, return_index=True)
     found = rows.take(found, np.sort(first), "a fixation again, on another area or of another eye")
+    if found.t_ms is None and _INDEX in known:
+        index = _numbers(opened, table, _INDEX).values[found.place - 1]
+        used = is_used[found.place - 1]
+        check_order(path, found, index, used, index_name=_INDEX, time_name=_START)
     return rows.take(found, ~(found.x.is_missing | found.y.is_missing), _NO_PLACE)
 
 

@@ -221,6 +221,10 @@ def test_without_starts_a_fixation_on_two_areas_is_read_once(
     assert found.t_ms is None
     assert found.place.tolist() == [1, 3]
     assert numbers(found.y) == [2, 3]
+    if numbered:  # Sorted otherwise, the rows do not say the order.
+        opened = write(tmp_path / "s.csv", "\n".join([head, *lines[::-1]]) + "\n")
+        with pytest.raises(ValueError, match=r"s\.csv row 2: Index is 1 after 2, expected the"):
+            smi.read_smi(opened, How())
 
 
 def test_statistics_with_other_words_name_them(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def read_samples(opened: Opened, how: How) -> Rows:
     others = {name for name in (*place.values(), *screen) if name is not None}
     table = containers.read_table(opened, {*texts, *others, time}, names_in=texts)
     table = plain.with_one_mark(opened, table, [*others, time], how.where)
-    row = _rows_of_samples(opened, table, sensor, validity, place, how)
+    row = _rows_of_samples(table, sensor, validity, place)
     names, sessions = tobii_events.people_of(opened, table, user, session)
     t = tobii_events.numbers_at(opened, table, time, row).values
     if sessions is not None:  # Rows may be sorted otherwise than in time, such as by the image.
@@ -65,6 +65,9 @@ def read_samples(opened: Opened, how: How) -> Rows:
     image = None if media is None else rows.names_of(table[media])
     keys = [one.codes[row] for one in (names, sessions, image) if one is not None]
     group = np.cumsum(rows.run_starts(*keys)) - 1
+    # After that: what conditions leave out, such as a cross, is between two showings of an image.
+    is_used = plain.rows_where_all(opened, how.where, table.num_rows)[row]
+    row, t, group = row[is_used], t[is_used], group[is_used]
     xy, rectangle = _places(opened, table, place, row)
     xy[~_is_valid(opened, table, validity, row)] = np.nan
     is_on_image = "width" in place
@@ -179,12 +182,7 @@ def _places(
 
 
 def _rows_of_samples(
-    opened: Opened,
-    table: pa.Table,
-    sensor: str | None,
-    validity: Sequence[str],
-    place: Mapping[str, str],
-    how: How,
+    table: pa.Table, sensor: str | None, validity: Sequence[str], place: Mapping[str, str]
 ) -> np.ndarray:
     """Returns int64 [n], the rows of the eye tracker, with gaze or without.
 
@@ -196,7 +194,6 @@ def _rows_of_samples(
         named = [table[name] for name in validity or (place["x"],)]
         given = [rows.names_of(column).codes >= 0 for column in named]
         is_sample = np.any(given, axis=0)
-    is_sample &= plain.rows_where_all(opened, how.where, table.num_rows)
     return np.flatnonzero(is_sample)
 
 

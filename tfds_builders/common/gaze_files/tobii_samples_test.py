@@ -107,6 +107,22 @@ def test_the_unit_of_times_is_in_the_header_or_in_their_steps(tmp_path: Path) ->
         read(tmp_path, table(samples=slow).replace(key, "Recording timestamp"))
 
 
+def test_showings_stay_apart_where_what_is_between_is_left_out(tmp_path: Path) -> None:
+    again = [
+        {**one, "Recording timestamp [ms]": str(int(one["Recording timestamp [ms]"]) + 2000)}
+        for one in lines()
+    ]
+    samples = [*lines(), *again]
+    for one in samples:
+        one["Presented Media name"] = one.get("Presented Media name") or "cross.jpg"
+    where = ("Presented Media name == a.jpg",)
+    found = read(
+        tmp_path, table("Sensor", *NORM, *SIZE, *CORNER, samples=samples), HOW._replace(where=where)
+    )
+    assert names(found.image) == ["a.jpg"] * 4
+    assert len(set(numbers(found.trial))) == 2
+
+
 def test_people_and_showings_are_apart(tmp_path: Path) -> None:
     first = lines()[:40]  # 20 samples on a.jpg.
     nowhere = [{**one, "Presented Media name": ""} for one in lines()[88:90]]
