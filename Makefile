@@ -70,7 +70,8 @@ bench: $(VENV)/installed-dev .venv-peers/installed
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5
 	$(BIN)/python benchmarks/networks.py --peer .venv-peers/bin/python --rounds 5 --cores 1 \
 		--out benchmarks/results/networks_one_core.json --cases "stage 1, training" "stage 1, inference" \
-		"stage 2, training, 8 users per image" "stage 2, inference, 8 users per image" \
+		"stage 2, training, one user per image" "stage 2, training, 8 users per image" \
+		"stage 2, inference, 8 users per image" \
 		"stage 2, inference, 20 users on one image" "stage 2, inference, 100 users on one image"
 	$(BIN)/python benchmarks/embeddings.py --peer .venv-peers/bin/python
 	$(BIN)/python benchmarks/rendering.py

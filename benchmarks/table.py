@@ -132,9 +132,9 @@ def growth(results: dict) -> tuple[str, None]:
 ROWS = [
     Row(
         "stage 1, training, to PyTorch",
-        ">= 1.0",
+        ">= .95",
         "networks",
-        ratio_to_pytorch("stage 1, training", "", 1.0),
+        ratio_to_pytorch("stage 1, training", "", 0.95),
     ),
     Row(
         "stage 1, inference, to PyTorch",
@@ -144,15 +144,15 @@ ROWS = [
     ),
     Row(
         "stage 2, training, one user per image, to PyTorch",
-        ">= 1.0",
+        ">= .85",
         "networks",
-        ratio_to_pytorch("stage 2, training, one user per image", "apart", 1.0),
+        ratio_to_pytorch("stage 2, training, one user per image", "apart", 0.85),
     ),
     Row(
         "stage 2, training, 8 users per image, to PyTorch that also shares the image's work",
-        ">= 1.0",
+        ">= 1.1",
         "networks",
-        ratio_to_pytorch("stage 2, training, 8 users per image", "shared", 1.0),
+        ratio_to_pytorch("stage 2, training, 8 users per image", "shared", 1.1),
     ),
     Row(
         "stage 2, training, 8 users per image, to PyTorch that does not share",
@@ -174,31 +174,20 @@ ROWS = [
     ),
     *(
         Row(
-            f"{quantity}, on one core in CPU seconds",
-            "",
+            f"{case}, to PyTorch{' that also shares' * (kind == 'shared')}, on one core in CPU "
+            "seconds",
+            f">= {goal:g}",
             "networks_one_core",
-            ratio_to_pytorch(case, kind, None),
+            ratio_to_pytorch(case, kind, goal),
         )
-        for quantity, case, kind in (
-            ("stage 1, training, to PyTorch", "stage 1, training", ""),
-            ("stage 1, inference, to PyTorch", "stage 1, inference", ""),
-            (
-                "stage 2, training, 8 users per image, to PyTorch that also shares",
-                "stage 2, training, 8 users per image",
-                "shared",
-            ),
-            (
-                "stage 2, inference, 8 users per image, to PyTorch that also shares",
-                "stage 2, inference, 8 users per image",
-                "shared",
-            ),
-            *(
-                (f"{case}, to PyTorch that also shares", case, "shared")
-                for case in (
-                    "stage 2, inference, 20 users on one image",
-                    "stage 2, inference, 100 users on one image",
-                )
-            ),
+        for case, kind, goal in (
+            ("stage 1, training", "", 0.95),
+            ("stage 1, inference", "", 0.98),
+            ("stage 2, training, one user per image", "apart", 0.85),
+            ("stage 2, training, 8 users per image", "shared", 1.1),
+            ("stage 2, inference, 8 users per image", "shared", 0.9),
+            ("stage 2, inference, 20 users on one image", "shared", 1.0),
+            ("stage 2, inference, 100 users on one image", "shared", 1.0),
         )
     ),
     *(
