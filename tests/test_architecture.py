@@ -27,7 +27,7 @@ FLOORS = [
 # Which packages, or modules, may know which library.
 KEEPERS = {
     "tensorflow_datasets": {"data"},
-    "grain": {"data"},
+    "grain": {"inputs"},
     "orbax": {"workdir.checkpoints"},
     "ml_collections": {
         *("config", "data.loading", "data.checks", "inference", "workdir", "training"),

@@ -1,13 +1,13 @@
 """Reads a prepared TFDS data set as arrays, in memory or on demand.
 
-No other module imports tfds or grain. Records are read in the order of their image ids, so that
+No other module imports tfds. Records are read in the order of their image ids, so that
 indices stay valid after a rebuild.
 """
 
 import functools
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,15 +86,13 @@ def load(
         drop_first_fixation=drop_first_fixation,
         subsample_every=subsample_every,
     )
-    make_images = _decoded_images if is_resident else _stored_images
-    images: dict[str, Any] = make_images(
-        source, [position for _, position, *_ in entries], image_sizes
-    )
+    positions = [position for _, position, *_ in entries]
+    make_images: Any = _decoded_images if is_resident else _stored_images
     return Dataset(
         name=name,
         user_ids=user_ids,
         image_ids=image_ids,
-        images=images,
+        images=make_images(source, positions, image_sizes),
         gaze=flatten(tables, num_users=len(user_ids)),
         has_durations=source.metadata["has_durations"],
         features=None,
@@ -180,24 +178,6 @@ def read_record(source: Source, position: int) -> Mapping[str, Any]:
             f"{source.folder / source.shards[number][0]}: record {at} does not read: {error}; "
             "build the data set again"
         ) from error
-
-
-def prefetch(
-    make: Callable[[int], Any], steps: range, *, num_threads: int, num_prefetched: int
-) -> Iterator[Any]:
-    """Makes the inputs of steps ahead of time, in threads, and yields them in order.
-
-    Args:
-        make: step -> inputs of the step; a pure function that several threads call at once.
-        steps: the steps; a resumed training starts at the step where it stopped.
-        num_threads: number of threads.
-        num_prefetched: number of steps to make ahead.
-    """
-    import grain  # Imported here: most trainings need none, and its import takes .3 s.
-
-    dataset = grain.MapDataset.range(steps.start, steps.stop, steps.step).map(make)
-    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_prefetched)
-    return iter(dataset.to_iter_dataset(options))
 
 
 def prepared_folder(name: str, data_dir: str | Path | None) -> Path:
@@ -301,8 +281,7 @@ def _decoded_images(
             array[number] = image
 
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(decode, range(len(positions))):
-            pass
+        list(pool.map(decode, range(len(positions))))
     return images
 
 

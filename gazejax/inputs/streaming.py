@@ -110,6 +110,24 @@ def make_batch(
     )
 
 
+def prefetch(
+    make: Callable[[int], Any], steps: range, *, num_threads: int, num_prefetched: int
+) -> Iterator[Any]:
+    """Makes the inputs of steps ahead of time, in threads, and yields them in order.
+
+    Args:
+        make: step -> inputs of the step; a pure function that several threads call at once.
+        steps: the steps; a resumed training starts at the step where it stopped.
+        num_threads: number of threads.
+        num_prefetched: number of steps to make ahead.
+    """
+    import grain  # Imported here: most trainings need none, and its import takes .3 s.
+
+    dataset = grain.MapDataset.range(steps.start, steps.stop, steps.step).map(make)
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=num_prefetched)
+    return iter(dataset.to_iter_dataset(options))
+
+
 def select_images(
     arrays: StageArrays,
     indices: Int[AnyArray, " image"],

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gazejax.data import reader
-from gazejax.inputs.streaming import make_batch
+from gazejax.inputs.streaming import make_batch, prefetch
 from gazejax.runtime import distributed, preemption
 from gazejax.runtime.devices import replicated
 from gazejax.runtime.progress import track
@@ -33,7 +32,7 @@ class TrainingOptions(NamedTuple):
         max_consecutive_nonfinite: skipped updates in a row, before training stops.
         checkpoint_every: steps between two checkpoints.
         checkpoints_kept: how many of the newest to keep.
-        stream: threads and batches of `reader.prefetch`, for images that do not fit a device.
+        stream: threads and batches of `streaming.prefetch`, for images that do not fit a device.
     """
 
     seed: int
@@ -177,7 +176,7 @@ def make_batches(
     if stage.stream is None:
         return itertools.repeat(None)
     number = options.steps_per_dispatch
-    return reader.prefetch(
+    return prefetch(
         functools.partial(
             make_batch, stage.stream, num_steps=number, seed=options.seed, devices=devices
         ),

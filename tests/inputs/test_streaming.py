@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from gazejax.config.derived import STAGES
-from gazejax.data import loading, reader
+from gazejax.data import loading
 from gazejax.data.loading import load_dataset, make_config_splits
 from gazejax.inference.stage_inputs import both_stage_inputs
 from gazejax.inputs import stage_arrays, streaming
-from gazejax.inputs.streaming import make_batch
+from gazejax.inputs.streaming import make_batch, prefetch
 from gazejax.runtime import preemption
 from gazejax.training.run import make_stage, train_folds
 from gazejax.types import LazyRows
@@ -164,7 +164,7 @@ def test_a_thread_that_fails_says_why():
             raise ValueError("record 4 does not read")
         return step
 
-    batches = reader.prefetch(make, range(2, 8, 2), num_threads=2, num_prefetched=4)
+    batches = prefetch(make, range(2, 8, 2), num_threads=2, num_prefetched=4)
     assert next(batches) == 2
     with pytest.raises(ValueError, match="record 4 does not read"):
         next(batches)
