@@ -14,7 +14,7 @@ import pyarrow as pa
 from tfds_builders.common.gaze_files import containers, one_eye, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.image_variables import may_be_image
+from tfds_builders.common.gaze_files.image_variables import SAYS_PICTURE, may_be_image
 from tfds_builders.common.gaze_files.order import check_order
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
@@ -276,20 +276,19 @@ def _image(
     for names in copies:
         if not np.array_equal(np.array([*names.names, ""])[names.codes][is_used], texts):
             return None, f"{columns} hold names of pictures, so that the image is not known"
-    if trial_column is not None:
 
-        def taken(names: Names) -> Names:
-            return Names(names.codes[is_used], names.names)
+    def taken(names: Names) -> Names:
+        return Names(names.codes[is_used], names.names)
 
-        others = {name: taken(names) for name, names in named.items() if name not in found}
-        trial = taken(rows.names_of(table[trial_column]))
-        varying = _varying(others, taken(user), trial, taken(picture))
-        if varying:
-            pictures = used[found[0]]
-            those = f"one of {len(pictures)} pictures"
-            if len(pictures) == 1:
-                those = f"{pictures[0]!r} in all trials"
-            return None, f"{columns} is {those}, beside {varying}, so that the image is not known"
+    others = {name: taken(names) for name, names in named.items() if name not in found}
+    trial = None if trial_column is None else taken(rows.names_of(table[trial_column]))
+    varying = _varying(others, taken(user), trial, taken(picture))
+    if varying:
+        pictures = used[found[0]]
+        those = f"one of {len(pictures)} pictures"
+        if len(pictures) == 1:
+            those = f"{pictures[0]!r} in all trials"
+        return None, f"{columns} is {those}, beside {varying}, so that the image is not known"
     return picture, f"image from {columns}"
 
 
@@ -298,15 +297,18 @@ def _names_at(names: Names, at: np.ndarray) -> list[str]:
     return [names.names[code] for code in np.unique(names.codes[at]) if code >= 0]
 
 
-def _varying(others: Mapping[str, Names], user: Names, trial: Names, picture: Names) -> str:
+def _varying(others: Mapping[str, Names], user: Names, trial: Names | None, picture: Names) -> str:
     """Names a variable that may be the picture of each trial, in words; "": there is none.
 
     Args:
         others: variables that may name the image in another form, such as without a suffix.
         user: names of the people.
-        trial: names of the trials.
+        trial: names of the trials; None: there are none, so that one picture may be of one trial.
         picture: names of pictures.
     """
+    if trial is None:  # Rows of one picture in a row are as a trial.
+        runs = np.cumsum(rows.run_starts(user.codes, picture.codes))
+        trial = Names(runs.astype(np.int32), [""] * int(runs.max(initial=-1) + 1))
     of_trial = user.codes.astype(np.int64) * (len(trial.names) + 1) + trial.codes
     _, first, number = np.unique(of_trial, return_index=True, return_inverse=True)
 
@@ -317,8 +319,8 @@ def _varying(others: Mapping[str, Names], user: Names, trial: Names, picture: Na
 
     num_pictures, num_trials = most_of_a_person(picture), most_of_a_person(trial)
     for name, names in others.items():
-        is_of_trials = np.array_equal(names.codes, names.codes[first][number])
-        if _OWN_OF_TRIALS.fullmatch(name) or not is_of_trials:
+        is_own = _OWN_OF_TRIALS.fullmatch(name) and not SAYS_PICTURE.search(name)
+        if is_own or not np.array_equal(names.codes, names.codes[first][number]):
             continue
         values, num_values = _names_at(names, first), most_of_a_person(names)
         counts = {"num_pictures": num_pictures, "num_trials": num_trials}

@@ -521,6 +521,13 @@ def _images_of_trials(
         of_trials: list[list[_Shown]] | None = by_source[sources[0]]
         if is_later:
             of_trials = _images_between_trials(by_source[sources[0]])
+        elif trials[0].later:  # Without a message at the end of trials, all seem to be in one.
+            slots = [
+                [image for image in (*one.shown, *one.later) if image.source == sources[0]]
+                for one in trials
+            ]
+            if [len(images) for images in slots] == [1] * (len(slots) - 1) + [0]:
+                of_trials = _images_between_trials(slots)
         if of_trials is None:
             return None, is_several, "images between trials, so that the image is not known"
         is_several = np.array([len({one[2:] for one in images}) > 1 for images in of_trials])
@@ -533,15 +540,16 @@ def _images_of_trials(
 
 def _doubt(trials: Sequence[_Trial], source: str) -> str:
     """Names a variable that may be the picture of each trial instead; "": there is none."""
-    of_trials = [one.variables for one in trials[1:] if source in one.variables]
-    pictures = {one[source] for one in of_trials}
-    for name in (*of_trials, {})[0]:
-        values = list(dict.fromkeys(one[name] for one in of_trials if name in one))
-        counts = {"num_pictures": len(pictures), "num_trials": len(of_trials)}
-        if may_be_image(name, values, num_values=len(values), **counts):
-            those = f"one of {len(pictures)} pictures"
-            if len(pictures) == 1:
-                those = f"{of_trials[0][source]!r} in all trials"
+    of_name = _values_of_variables(trials)
+    pictures = [value for value in of_name.get(source, ()) if value]
+    num_pictures = len(set(pictures))
+    for name, of_trials in of_name.items():
+        values = [value for value in dict.fromkeys(of_trials) if value not in rows.MISSING]
+        counts = {"num_pictures": num_pictures, "num_trials": len(pictures)}
+        if pictures and may_be_image(name, values, num_values=len(values), **counts):
+            those = f"one of {num_pictures} pictures"
+            if num_pictures == 1:
+                those = f"{pictures[0]!r} in all trials"
             return (
                 f"the variable {source!r} is {those}, beside {name!r}, which is {values[0]!r}, "
                 f"{values[1]!r} ..., so that the image is not known"
@@ -575,9 +583,26 @@ def _variables(trials: Sequence[_Trial], trial: np.ndarray) -> dict[str, Names]:
         trial: int64 [n], trial of each fixation.
     """
     found = {}
-    for name in dict.fromkeys(name for one in trials for name in one.variables):
-        names = rows.names_of([one.variables.get(name, "") for one in trials], rows.MISSING)
+    for name, values in _values_of_variables(trials).items():
+        names = rows.names_of(values, rows.MISSING)
         found[name] = Names(names.codes[trial], names.names)
+    return found
+
+
+def _values_of_variables(trials: Sequence[_Trial]) -> dict[str, list[str]]:
+    """The value of each variable in each trial, "" for none, as in the time before all trials.
+
+    A variable that is sent before the message that begins a trial is of this trial, not of the one
+    before. Where the messages do not say which, the variable is left out.
+    """
+    found = {}
+    for name in dict.fromkeys(name for one in trials for name in one.variables):
+        values = [one.variables.get(name, "") for one in trials]
+        if all(values[:-1]) and not values[-1]:
+            values = ["", *values[:-1]]
+        elif values[0] and not values[-1]:
+            continue
+        found[name] = ["", *values[1:]]
     return found
 
 

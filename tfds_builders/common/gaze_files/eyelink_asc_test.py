@@ -283,6 +283,33 @@ def test_variables_name_the_image_and_choose_trials(tmp_path: Path) -> None:
         read_files([path], Options(image_from="{img}"))
 
 
+@pytest.mark.parametrize("end", ["MSG\t9 TRIAL_RESULT 0\n", ""])
+@pytest.mark.parametrize("what", ["!V TRIAL_VAR picture {}.png", "!V IMGLOAD FILL {}.png"])
+def test_what_is_sent_before_a_trial_is_of_it(what: str, end: str, tmp_path: Path) -> None:
+    text = f"MSG\t1 {COORDINATES}\n"
+    for trial in range(3):
+        message = f"MSG\t{{}} {what.format(trial)}\nMSG\t{{}} !V TRIAL_VAR scene s{trial}\n"
+        start = 1000 * (trial + 1)
+        text += message.format(start, start) + f"MSG\t{start + 1} TRIALID {trial}\n"
+        text += f"START\t{start + 2} \tLEFT\tEVENTS\n"
+        text += f"EFIX L   {start + 10}\t{start + 109}\t100\t  {trial + 1}.0\t  2.0\t   1070\n"
+        text += f"END\t{start + 200} \tEVENTS\n{end}"
+    path = tmp_path / "p.asc"
+    found = read(path, text)
+    assert names(found.image) == ["0.png", "1.png", "2.png"]
+    named, errors = read_files([path], Options(image_from="{scene}.png"))
+    assert named is not None, errors
+    assert named.image_ids == ["s0.png", "s1.png", "s2.png"]
+    chosen, errors = read_files([path], Options(image_from="a.png", where=("scene == s2",)))
+    assert chosen is not None, errors
+    assert chosen.xy[:, 0].tolist() == [3 / 1920 if "FILL" in what else 3]
+    # A variable of which the messages do not say the trial is none.
+    lacking = text.replace("MSG\t2000 !V TRIAL_VAR scene s1\n", "")
+    read(path, lacking)
+    with pytest.raises(ValueError, match="has no column 'scene'"):
+        read_files([path], Options(image_from="{scene}.png"))
+
+
 def test_fixations_before_the_picture_of_a_trial_are_left_out(tmp_path: Path) -> None:
     text = f"MSG\t899 {COORDINATES}\nMSG\t900 TRIALID 1\nSTART\t910 \tLEFT\tEVENTS\n"
     text += "".join(

@@ -7,7 +7,7 @@ such as without a suffix.
 import re
 from collections.abc import Collection
 
-_SAYS_PICTURE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
+SAYS_PICTURE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
 _IS_PICTURE = re.compile(
     r"(trial[ _]?)?(image|img|pic|picture|photo|scene|stim|stimulus)"
     r"[ _]?(id|no|nr|num|number|name|file|filename)?",
@@ -26,8 +26,9 @@ def may_be_image(
 ) -> bool:
     """Whether a variable may be the image of each trial, beside another with names of pictures.
 
-    By its name, or since its texts are about as many as the trials: a condition or an answer has
-    few texts, and a number may be a time or a count. Pictures that are as many are the images.
+    By its name, or since its texts are many: beside one picture, about as many as the trials;
+    beside others, more than twice as many. A condition or an answer has few texts, and a number may
+    be a time or a count. Pictures that are as many are the images.
 
     Args:
         variable: its name.
@@ -39,9 +40,9 @@ def may_be_image(
     if num_values <= num_pictures:
         return False
     is_text = not all(map(_NUMBER.fullmatch, values))
-    are_many = is_text and 2 * num_values >= num_trials
     if num_pictures == 1:
-        return are_many or _SAYS_PICTURE.search(variable) is not None
+        are_many = is_text and 2 * num_values >= num_trials
+        return are_many or SAYS_PICTURE.search(variable) is not None
     # Images are often shown twice, in trials that have names of their own.
-    are_many &= num_values > 2 * num_pictures
+    are_many = is_text and num_values > 2 * num_pictures
     return are_many or _IS_PICTURE.fullmatch(variable) is not None

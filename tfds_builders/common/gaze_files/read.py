@@ -324,6 +324,9 @@ def _read_file(
             "--image-from, a template such as 'image_{trial}.png', with its columns or variables"
         )
     found = _name_image(found, one, options.image_from)
+    if name in _IMAGE_WITH_FOLDERS and options.image_from is not None:
+        found = rows.without_folders(found._replace(image_paths={}))
+        rows.check_folders(one.path, found)
     if found.image is not None:
         texts = [rows.plain_path(text) for text in found.image.names]
         found = found._replace(image=rows.renamed(found.image, texts))
@@ -482,7 +485,7 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         elif field == "trial" and found.trial is not None:
             texts[field] = [rows.as_text(value) for value in found.trial.values.tolist()]
         elif field in found.variables:
-            texts[field] = rows.texts_of(found.variables[field])
+            texts[field] = _without_zero_decimals(rows.texts_of(found.variables[field]))
         elif field in ("image", "stem") and found.image is not None:
             names = found.image.names
             if field == "stem":
