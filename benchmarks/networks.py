@@ -59,6 +59,7 @@ from gazejax.inference.networks import Network
 from gazejax.inference.stage_inputs import both_stage_inputs
 from gazejax.inputs.maps import MapSpec, to_relative_density
 from gazejax.inputs.pairs import gather_pairs
+from gazejax.inputs.viewing_vectors import gather, look_up, to_dense
 from gazejax.runtime.devices import replicated
 from gazejax.training.devices import choose_devices, configure_host_devices
 from gazejax.training.run import make_stage
@@ -246,7 +247,8 @@ class Ours:
             spec,
         )
         target = to_relative_density(maps.personal)
-        embedding = jnp.asarray(stage.constants[2])[:users_per_image, 0]
+        first = np.zeros(users_per_image, int)
+        embedding = gather(stage.constants[2], np.arange(users_per_image), first)
         embedding = jnp.tile(embedding, (images, 1))
         pixels = arrays_of_stage.images[self.splits.train_images[:images]]
         # Layers whose kernels are zero would hide the layers before them.
@@ -302,7 +304,7 @@ class Ours:
         target = to_relative_density(personal)
         arrays["saliency/target"] = np.asarray(target)
         embeddings = self.stage("saliency", self.config).constants[2]
-        arrays["saliency/embedding"] = np.asarray(embeddings).mean(axis=1)
+        arrays["saliency/embedding"] = to_dense(embeddings).mean(axis=1)
         return arrays
 
     def settings(self) -> dict[str, Any]:
@@ -352,7 +354,8 @@ def _predict(network: Network, spec: MapSpec) -> Callable[..., Array]:
         )
         universal = pairs.universal.reshape(*users.shape, *pairs.universal.shape[1:])
         pixels = jnp.asarray(arrays.images)[images]
-        return network.apply(params)(pixels, universal, embeddings[users, 0])
+        embedding = look_up(embeddings, users, jnp.zeros_like(users))
+        return network.apply(params)(pixels, universal, embedding)
 
     return predict
 
