@@ -122,12 +122,16 @@ def read_bids(opened: Opened, how: How) -> Rows:
         found = _detect(samples, shown, how)
     length = len(found.place)
     trial = np.full(length, int(run) if (run := entities.get("run", "")).isdecimal() else 0)
-    image = None
+    image, variables = None, {}
     if shown is not None and found.t_ms is not None:
         showing = bids_pictures.showing_at(found.t_ms.values, shown)
-        codes, number = np.append(shown.image.codes, -1), np.append(shown.number, 0)
-        image = Names(codes[showing].astype(np.int32), shown.image.names)
-        trial = trial * _RUN_FACTOR + number[showing]
+
+        def at_fixations(names: Names) -> Names:
+            return Names(np.append(names.codes, -1)[showing].astype(np.int32), names.names)
+
+        image = None if shown.image is None else at_fixations(shown.image)
+        variables = {name: at_fixations(names) for name, names in shown.variables.items()}
+        trial = trial * _RUN_FACTOR + np.append(shown.number, 0)[showing]
     session = _session(opened.path, entities)
     taken = [
         f"image from {shown.taken}" if shown is not None else "no image",
@@ -135,8 +139,12 @@ def read_bids(opened: Opened, how: How) -> Rows:
         found.taken,
         screen_taken,
     ]
+    if shown is not None and how.where and not len(shown.start_ms):  # No event fulfils them.
+        found = rows.take(found, np.zeros(length, bool), f"not {' and '.join(how.where)}")
+        length, trial, image = 0, trial[:0], rows.no_names(0)
     return found._replace(
         image=image,
+        variables=variables,
         user=rows.one_name(entities["sub"], length) if "sub" in entities else None,
         session=None if session is None else rows.one_name(session, length),
         trial=rows.exact(trial),

@@ -22,18 +22,20 @@ class Shown(NamedTuple):
     """Pictures that were shown in a run, in the order of time.
 
     Attributes:
-        image: names of the pictures.
+        image: names of the pictures; None: more than one column may name them.
         start_ms: float64 [n], on the clock of the samples.
         end_ms: float64 [n].
         number: int64 [n], which showing of the same picture, from 0.
         taken: columns and clock in words.
+        variables: column of the events -> its values.
     """
 
-    image: Names
+    image: Names | None
     start_ms: np.ndarray
     end_ms: np.ndarray
     number: np.ndarray
     taken: str
+    variables: Mapping[str, Names]
 
 
 def read_shown(
@@ -48,8 +50,7 @@ def read_shown(
         where: conditions that the rows of events fulfil; the others are not looked at.
 
     Raises:
-        ValueError: several columns may be the image, a number is wrong, pictures overlap, or see
-            `plain.rows_where`.
+        ValueError: a number is wrong, pictures overlap, or see `plain.rows_where`.
     """
     events = next(
         (
@@ -59,43 +60,34 @@ def read_shown(
         ),
         None,
     )
-    if events is None and where:
-        raise ValueError(f"--where {where[0]!r}: {path} has no file of events with this column")
     if events is None or not len(samples.time):
         return None
     opened = containers.open_file(events)
     table = containers.read_table(opened, delimiter="\t")
     place = np.flatnonzero(plain.rows_where_all(opened, where, table.num_rows))
+    if where and not len(place):
+        none = np.zeros(0)
+        taken = f"no row of {events.name} for {' and '.join(where)}"
+        return Shown(Names(none.astype(np.int32), []), none, none, none.astype(np.int64), taken, {})
     table = table.take(place)
-    columns = {
+    variables = {
         name: rows.names_of(table[name], rows.MISSING)
         for name in table.column_names
         if name not in ("onset", "duration")
     }
-    others = columns
-    columns = {
-        name: column
-        for name, column in columns.items()
+    columns = [
+        name
+        for name, column in variables.items()
         if column.names and all(map(_IMAGE.fullmatch, column.names))
-    }
+    ]
     if not columns:
         return None
-    if len(columns) > 1 or not {"onset", "duration"} <= set(table.column_names):
+    if not {"onset", "duration"} <= set(table.column_names):
         raise ValueError(
-            f"{events} has the columns of pictures {', '.join(columns)}, expected one, and onset "
-            "and duration"
+            f"{events} has the column of pictures {columns[0]}, expected onset and duration beside "
+            "it"
         )
-    [(column, image)] = columns.items()
-    chosen = np.flatnonzero(image.codes >= 0)
-    for name in others.keys() - columns.keys():
-        values = others[name].names
-        counts = {"num_pictures": len(image.names), "num_trials": len(chosen)}
-        if may_be_image(name, values, num_values=len(values), **counts):
-            raise ValueError(
-                f"{events} has {len(image.names)} pictures in {column!r}, beside {name!r}, which "
-                f"is {values[0]!r}, {values[1]!r} ..., so that the image is not known, expected "
-                "one column of events with the names of its file"
-            )
+    chosen = np.flatnonzero(np.any([variables[name].codes >= 0 for name in columns], axis=0))
     onset, duration = (
         bids_samples.numbers(events, table, name)[chosen] for name in ("onset", "duration")
     )
@@ -110,19 +102,47 @@ def read_shown(
     for row in np.flatnonzero(is_early)[:1]:
         raise ValueError(
             f"{events} row {place[chosen[row + 1]] + 1}: a picture is shown before the one of row "
-            f"{place[chosen[row]] + 1} ends, expected one at a time"
+            f"{place[chosen[row]] + 1} ends, expected one at a time (--where reads some of the "
+            "events)"
         )
     offset_ms, clock = _clock_of_events(events, start_ms, duration_ms, samples)
     start_ms = start_ms + offset_ms
-    codes = image.codes[chosen]
+    variables = {name: Names(one.codes[chosen], one.names) for name, one in variables.items()}
+    doubt = _doubt(variables, columns)
+    codes = variables[columns[0]].codes
     number = np.array([int((codes[:place] == code).sum()) for place, code in enumerate(codes)])
     return Shown(
-        Names(codes, image.names),
+        None if doubt else variables[columns[0]],
         start_ms,
         start_ms + duration_ms,
-        number.astype(np.int64),
-        f"{column!r} of {events.name} ({clock})",
+        np.arange(len(chosen)) if doubt else number.astype(np.int64),
+        f"{doubt or repr(columns[0])} of {events.name} ({clock})",
+        variables,
     )
+
+
+def _doubt(variables: Mapping[str, Names], columns: Sequence[str]) -> str:
+    """Says why the column of the picture is not known; "" if it is.
+
+    Args:
+        variables: column -> its values in the rows with pictures.
+        columns: those that name pictures.
+    """
+    if len(columns) > 1:
+        return f"one of {' and '.join(map(repr, columns))}, so that the image is not known,"
+    used = {name: list(dict.fromkeys(rows.texts_of(one))) for name, one in variables.items()}
+    [picture] = columns
+    counts = {"num_pictures": len(used[picture]), "num_trials": len(variables[picture].codes)}
+    for name, values in used.items():
+        given = [value for value in values if value]
+        if name != picture and may_be_image(
+            name, given, picture=picture, num_values=len(given), **counts
+        ):
+            return (
+                f"one of {len(used[picture])} pictures in {picture!r}, beside {name!r}, which is "
+                f"{given[0]!r}, {given[1]!r} ..., so that the image is not known,"
+            )
+    return ""
 
 
 def _clock_of_events(
@@ -174,5 +194,5 @@ def _clock_of_events(
 def showing_at(time_ms: np.ndarray, shown: Shown) -> np.ndarray:
     """Returns int64 [n]: the index of the picture at each time; the last index + 1: none."""
     showing = np.searchsorted(shown.start_ms, time_ms, side="right") - 1
-    is_shown = (showing >= 0) & (time_ms < shown.end_ms[showing])
+    is_shown = (showing >= 0) & (time_ms < np.append(shown.end_ms, -np.inf)[showing])
     return np.where(is_shown, showing, len(shown.start_ms))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -361,12 +362,54 @@ def test_conditions_choose_events_and_cues_are_not_the_image(tmp_path: Path) -> 
         ValueError, match=r"events\.tsv has no column 'phase'; it has 'onset', 'dur"
     ):
         read(tmp_path, How(where=("phase == view",)))
+    # A pause has a value of its own, which counts as no picture.
+    lines = ["onset\tduration\tstim_file\tstim_id", "0\t0.4\ta.jpg\t1", "0.4\t0.1\tn/a\t0"]
+    write(tmp_path, EVENTS, [*lines, "0.5\t0.5\tb.png\t2"])
+    assert names(read(tmp_path).image) == ["a.jpg", "", "b.png"]
+
+
+def test_the_column_of_the_image_is_named_where_it_is_not_known(tmp_path: Path) -> None:
+    path = write_set(tmp_path)
     cues = [f"{n / 10:g}\t0.1\ts{n}\t{n % 2}.png" for n in range(8)]
     write(tmp_path, EVENTS, ["onset\tduration\tscene\tcue", *cues])
-    with pytest.raises(
-        ValueError, match=r"2 pictures in 'cue', beside 'scene', which is 's0', 's1'"
+    found = read(tmp_path)
+    assert found.image is None
+    assert "one of 2 pictures in 'cue', beside 'scene', which is 's0', 's1' ..., so" in found.taken
+    # Fixations begin .1, .45 and .9 s after the first sample.
+    for template, expected in (
+        ("{scene}.jpg", ["s1.jpg", "s4.jpg"]),
+        ("{cue}", ["0.png", "1.png"]),
     ):
-        read(tmp_path)
+        named, errors = gaze_files.read([path.parent], Options(image_from=template))
+        assert named is not None, errors
+        assert named.image_ids == expected
+    write(tmp_path, EVENTS, ["onset\tduration\tscene\tcue", "0\t0.9\ta.jpg\tleft.png"])
+    named, errors = gaze_files.read([path.parent], Options(image_from="{scene}"))
+    assert named is not None, errors
+    assert named.image_ids == ["a.jpg"]
+
+
+def test_runs_without_an_event_that_fits_are_left_out(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    other = tmp_path / "other"
+    path = write_set(other)
+    for file in sorted(path.parent.iterdir()):  # The same person at rest, without events.
+        file.rename(tmp_path / RUN.rpartition("/")[0] / file.name.replace("run-03", "run-04"))
+    shutil.rmtree(other)
+    events = (tmp_path / EVENTS).read_text()
+    rest = tmp_path / EVENTS.replace("run-03", "run-04")
+    rest.write_text(events.replace("new", "old"))
+    whole, errors = gaze_files.read([tmp_path], Options())
+    assert whole is not None, errors
+    new, errors = gaze_files.read([tmp_path], Options(where=("kind == new",)))
+    assert new is not None, errors
+    assert 2 * len(new.xy) == len(whole.xy)
+    assert not new.warnings
+    rest.unlink()
+    new, errors = gaze_files.read([tmp_path], Options())
+    assert new is not None, errors
+    assert 2 * len(new.xy) == len(whole.xy)
+    assert any("does not say which image" in warning for warning in new.warnings), new.warnings
 
 
 def test_detected_fixations_end_with_their_picture_where_blanks_are_between(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from tfds_builders.common.gaze_files.rows import Names, as_text, only_used, with
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".asc", ".dat", "")
 _ARROW_SUFFIXES = (".feather", ".ipc", ".arrow")
 NESTING_SUFFIXES = (".parquet", *_ARROW_SUFFIXES, ".jsonl")
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", ".xlsx", *NESTING_SUFFIXES)
+_EXCEL_SUFFIXES = (".xlsx", ".xlsm", ".xltx")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".xls", *_EXCEL_SUFFIXES, *NESTING_SUFFIXES)
 SUFFIXES = (*TABLE_SUFFIXES, ".json", ".asc", ".mat")
 
 _DELIMITERS = "\t;,|"
@@ -129,7 +130,7 @@ def open_sheets(path: Path) -> list[Opened]:
         raise FileNotFoundError(f"--table {path} is not a file")
     suffix = suffix_of(path)
     is_named_otherwise = suffix in TEXT_SUFFIXES and excel.is_workbook(path)
-    if suffix != ".xlsx" and not is_named_otherwise:
+    if suffix not in _EXCEL_SUFFIXES and not is_named_otherwise:
         return [_open(path, suffix)]
     found = excel.sheets(path) or {"": ()}
     return [Opened(path, ".xlsx", "", "", "", row, sheet) for sheet, row in found.items()]

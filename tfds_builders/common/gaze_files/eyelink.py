@@ -282,7 +282,7 @@ def _image(
 
     others = {name: taken(names) for name, names in named.items() if name not in found}
     trial = None if trial_column is None else taken(rows.names_of(table[trial_column]))
-    varying = _varying(others, taken(user), trial, taken(picture))
+    varying = _varying(others, taken(user), trial, taken(picture), found[0])
     if varying:
         pictures = used[found[0]]
         those = f"one of {len(pictures)} pictures"
@@ -297,23 +297,27 @@ def _names_at(names: Names, at: np.ndarray) -> list[str]:
     return [names.names[code] for code in np.unique(names.codes[at]) if code >= 0]
 
 
-def _varying(others: Mapping[str, Names], user: Names, trial: Names | None, picture: Names) -> str:
+def _varying(
+    others: Mapping[str, Names], user: Names, trial: Names | None, picture: Names, column: str
+) -> str:
     """Names a variable that may be the picture of each trial, in words; "": there is none.
 
     Args:
         others: variables that may name the image in another form, such as without a suffix.
         user: names of the people.
-        trial: names of the trials; None: there are none, so that one picture may be of one trial.
+        trial: names of the trials; None: the file has none, and each row is as a trial.
         picture: names of pictures.
+        column: that has them.
     """
-    if trial is None:  # Rows of one picture in a row are as a trial.
-        runs = np.cumsum(rows.run_starts(user.codes, picture.codes))
-        trial = Names(runs.astype(np.int32), [""] * int(runs.max(initial=-1) + 1))
+    if trial is None:
+        trial = Names(np.arange(len(user.codes), dtype=np.int32), [""] * len(user.codes))
     of_trial = user.codes.astype(np.int64) * (len(trial.names) + 1) + trial.codes
     _, first, number = np.unique(of_trial, return_index=True, return_inverse=True)
 
+    at = first[picture.codes[first] >= 0]
+
     def most_of_a_person(names: Names) -> int:
-        person, code = user.codes[first].astype(np.int64), names.codes[first]
+        person, code = user.codes[at].astype(np.int64), names.codes[at]
         pairs = np.unique((person * (len(names.names) + 1) + code)[code >= 0])
         return int(np.unique(pairs // (len(names.names) + 1), return_counts=True)[1].max(initial=0))
 
@@ -322,9 +326,9 @@ def _varying(others: Mapping[str, Names], user: Names, trial: Names | None, pict
         is_own = _OWN_OF_TRIALS.fullmatch(name) and not SAYS_PICTURE.search(name)
         if is_own or not np.array_equal(names.codes, names.codes[first][number]):
             continue
-        values, num_values = _names_at(names, first), most_of_a_person(names)
+        values, num_values = _names_at(names, at), most_of_a_person(names)
         counts = {"num_pictures": num_pictures, "num_trials": num_trials}
-        if may_be_image(name, values, num_values=num_values, **counts):
+        if may_be_image(name, values, picture=column, num_values=num_values, **counts):
             return f"{name!r}, which is {values[0]!r}, {values[1]!r} ..."
     return ""
 

@@ -541,12 +541,14 @@ def _images_of_trials(
 def _doubt(trials: Sequence[_Trial], source: str) -> str:
     """Names a variable that may be the picture of each trial instead; "": there is none."""
     of_name = _values_of_variables(trials)
-    pictures = [value for value in of_name.get(source, ()) if value]
+    at = [trial for trial, value in enumerate(of_name.get(source, ())) if value]
+    pictures = [of_name[source][trial] for trial in at]
     num_pictures = len(set(pictures))
     for name, of_trials in of_name.items():
-        values = [value for value in dict.fromkeys(of_trials) if value not in rows.MISSING]
-        counts = {"num_pictures": num_pictures, "num_trials": len(pictures)}
-        if pictures and may_be_image(name, values, num_values=len(values), **counts):
+        values = list(dict.fromkeys(of_trials[trial] for trial in at))
+        values = [value for value in values if value not in rows.MISSING]
+        counts = {"num_values": len(values), "num_pictures": num_pictures, "num_trials": len(at)}
+        if at and may_be_image(name, values, picture=source, **counts):
             those = f"one of {num_pictures} pictures"
             if num_pictures == 1:
                 those = f"{pictures[0]!r} in all trials"

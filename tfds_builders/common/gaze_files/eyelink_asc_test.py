@@ -275,10 +275,23 @@ def test_variables_name_the_image_and_choose_trials(tmp_path: Path) -> None:
     assert named is not None, errors
     assert named.image_ids == ["0.png"]
     assert any("not block > 1" in note for note in named.notes), named.notes
+    # A variable that is called as the number of the trial; others with no value in some trials.
+    parts = [
+        var.format("trial", 9 - n) + var.format("image", f"{n}.png") + var.format("rt", rt)
+        for n, rt in enumerate((".", "312.5", "None", "1e-05"))
+    ]
+    assert names(read(path, trials(*parts)).image) == ["0.png", "1.png", "2.png", "3.png"]
+    named, errors = read_files([path], Options(image_from="{trial}.png"))
+    assert named is not None, errors
+    assert named.image_ids == ["6.png", "7.png", "8.png", "9.png"]
+    read(path, trials(var.format("file", 1)))
+    with pytest.raises(ValueError, match=r"\{file\} is a variable of .* and the name of the file"):
+        read_files([path], Options(image_from="{file}.png"))
+    read(path, trials(*parts))
     with pytest.raises(ValueError, match=r"p\.asc has no variable 'phase' of its trials; it has"):
         read_files([path], Options(image_from="{cue}", where=("phase == 1",)))
     with pytest.raises(
-        ValueError, match="no column 'img', expected one of 'scene', 'cue', 'block',"
+        ValueError, match="no column 'img', expected one of 'trial', 'image', 'rt',"
     ):
         read_files([path], Options(image_from="{img}"))
 

@@ -8,18 +8,41 @@ import re
 from collections.abc import Collection
 
 SAYS_PICTURE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
-_IS_PICTURE = re.compile(
-    r"(trial[ _]?)?(image|img|pic|picture|photo|scene|stim|stimulus)"
-    r"[ _]?(id|no|nr|num|number|name|file|filename)?",
-    re.IGNORECASE,
+
+# How words begin that say a picture.
+_PICTURE_WORDS = (
+    "image",
+    "img",
+    "pic",
+    "photo",
+    "foto",
+    "bild",
+    "scene",
+    "stim",
+    "background",
+    "item",
 )
-_NUMBER = re.compile(r"[+-]?\d*[.,:]?\d+([.,:]\d+)*")
+# Words of what else may be said of a picture.
+_OTHER_WORD = re.compile(
+    "ms|s|sec|times?|onset|offset|dur(ation)?|rt|latency|x|y|w|h|width|height|size|order|pos(ition)?"
+    "|loc(ation)?|side|block|category|type|cond(ition)?|set|list|count|rate|hz|frames?|start|end"
+    "|contrast|colou?r|angle|orientation|ratio|level|rating|valence|arousal|resp(onse)?|answer|key"
+    "|correct|accuracy|score"
+)
+# Words of pictures that are shown beside or before the one that is looked at.
+_BESIDE_WORD = re.compile("cues?|target|mask|prime|probe|distractor|foil|lure|cross")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_NUMBER = re.compile(r"[\s,;:()\[\]]*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[\s,;:()\[\]]*)+")
+
+# The most pictures that a cue or a mask is one of: more are those of the experiment.
+_MOST_BESIDE = 8
 
 
 def may_be_image(
     variable: str,
     values: Collection[str],
     *,
+    picture: str,
     num_values: int,
     num_pictures: int,
     num_trials: int,
@@ -27,16 +50,21 @@ def may_be_image(
     """Whether a variable may be the image of each trial, beside another with names of pictures.
 
     By its name, or since its texts are many: beside one picture, about as many as the trials;
-    beside others, more than twice as many. A condition or an answer has few texts, and a number may
-    be a time or a count. Pictures that are as many are the images.
+    beside few, more than twice as many. A condition or an answer has few texts, and a number may be
+    a time or a count. Pictures that are as many are the images, but for those of cues by name.
 
     Args:
         variable: its name.
         values: its values.
+        picture: name of the other variable.
         num_values: how many different ones a person has.
         num_pictures: how many different pictures the other variable names for a person.
         num_trials: number of the trials of a person.
     """
+    says_picture = _says_picture(variable)
+    is_beside = any(map(_BESIDE_WORD.fullmatch, _words(picture))) and not _says_picture(picture)
+    if says_picture and is_beside:
+        return num_values > 1
     if num_values <= num_pictures:
         return False
     is_text = not all(map(_NUMBER.fullmatch, values))
@@ -44,5 +72,16 @@ def may_be_image(
         are_many = is_text and 2 * num_values >= num_trials
         return are_many or SAYS_PICTURE.search(variable) is not None
     # Images are often shown twice, in trials that have names of their own.
-    are_many = is_text and num_values > 2 * num_pictures
-    return are_many or _IS_PICTURE.fullmatch(variable) is not None
+    are_many = is_text and num_pictures <= _MOST_BESIDE and num_values > 2 * num_pictures
+    return are_many or says_picture
+
+
+def _says_picture(variable: str) -> bool:
+    """Whether a variable is called like a picture, and like nothing else about it."""
+    words = _words(variable)
+    says_other = any(map(_OTHER_WORD.fullmatch, words))
+    return not says_other and any(word.startswith(_PICTURE_WORDS) for word in words)
+
+
+def _words(variable: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(variable)]

@@ -20,7 +20,13 @@ _NUM_NAMED = 10
 
 
 def people_of(
-    part: Rows, one: Opened, where: Sequence[str], pattern: str | None, tables: Sequence[Path]
+    part: Rows,
+    one: Opened,
+    where: Sequence[str],
+    pattern: str | None,
+    tables: Sequence[Path],
+    *,
+    has_rows: bool,
 ) -> dict[_Named, str]:
     """Finds the people and sessions of rows that are left out for lack of gaze or of an image.
 
@@ -30,15 +36,18 @@ def people_of(
         where: conditions; a row that does not fulfil them is not looked at.
         pattern: takes people out of names, see `user_from.name_user`.
         tables: likewise.
+        has_rows: whether the conditions are on the rows of the file.
 
     Returns:
         Person, session and longer name -> why the first of their rows is left out.
     """
     found: dict[_Named, str] = {}
-    of_rows = [plain.rows_where(one, condition) for condition in where] if part.whose else []
+    conditions = where if part.whose and has_rows else ()
+    of_rows = [plain.rows_where(one, condition) for condition in conditions]
+    chosen = {rows.OTHER_EYE, *(f"not {one}" for one in (*where, " and ".join(where)))}
     fits = np.all(of_rows, axis=0) if of_rows else None
     for left_out in part.whose:
-        if left_out.reason == rows.OTHER_EYE:
+        if left_out.reason in chosen:
             continue
         if fits is not None:
             left_out = _take(left_out, fits[left_out.place - 1])

@@ -37,7 +37,7 @@ from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 _IMAGE_IN_PATH = ("fixatons", "massvis")
 # Here the image is in one column of a known name, or nowhere; in other formats, variables of any
 # name may hold it.
-_IMAGE_IN_COLUMN = ("gazepoint", "pymovements")
+_IMAGE_IN_COLUMN = ("gazepoint", "pymovements", "bids")
 # Here images have the folders of the computer of the experiment.
 _IMAGE_WITH_FOLDERS = ("eyelink-report", "eyelink-samples", "eyelink-asc", "smi", "jspsych")
 _LARGEST = float(np.finfo(np.float32).max)  # Records hold no larger number.
@@ -80,8 +80,10 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
             part, found, origin = _read_file(name, one, options, paths)
         except rows.NoFixationError as error:
             part, found, origin = _no_rows(), [str(error)], None
-        where = () if name in _OWN_CONDITIONS else options.where
-        of_file = left_out.people_of(part, one, where, options.user_from, paths)
+        has_rows = name not in _OWN_CONDITIONS
+        of_file = left_out.people_of(
+            part, one, options.where, options.user_from, paths, has_rows=has_rows
+        )
         if one.path not in paths and _is_nowhere(part):
             left = left_out.people_left([part])
             of_file |= dict.fromkeys([(*person, "") for person in left], "without a place")
@@ -469,10 +471,11 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
     fields = rows.fields_of(template)
     texts: dict[str, list[str]] = {}
     for field in fields:
-        if field in ("file", "folder") and field in one.columns:
+        if field in ("file", "folder") and field in (*one.columns, *found.variables):
+            what = "column" if field in one.columns else "variable"
             raise ValueError(
-                f"--image-from {template!r}: {{{field}}} is a column of {one.path} and the name of "
-                f"the {field}, expected one of them: name the column otherwise"
+                f"--image-from {template!r}: {{{field}}} is a {what} of {one.path} and the name of "
+                f"the {field}, expected one of them: name the {what} otherwise"
             )
         if field in ("file", "folder"):
             value = rows.stem(one.path) if field == "file" else one.path.parent.name
@@ -480,12 +483,12 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         elif field in one.columns:
             column = containers.read_table(one, {field})[field]
             texts[field] = _texts_of(found, one, field, column)
+        elif field in found.variables:
+            texts[field] = _without_zero_decimals(rows.texts_of(found.variables[field]))
         elif field == "trial" and "trial" in found.cells:
             texts[field] = _texts_of(found, one, field, found.cells["trial"])
         elif field == "trial" and found.trial is not None:
             texts[field] = [rows.as_text(value) for value in found.trial.values.tolist()]
-        elif field in found.variables:
-            texts[field] = _without_zero_decimals(rows.texts_of(found.variables[field]))
         elif field in ("image", "stem") and found.image is not None:
             names = found.image.names
             if field == "stem":

@@ -85,6 +85,8 @@ def test_one_table_in_many_containers(name: str, content: bytes, tmp_path: Path)
 def test_an_excel_file_is_a_table(tmp_path: Path) -> None:
     write_xlsx(tmp_path / "t.xlsx")
     assert read(tmp_path / "t.xlsx").xy.tolist() == XY
+    (tmp_path / "m.xlsm").write_bytes((tmp_path / "t.xlsx").read_bytes())
+    assert read(tmp_path / "m.xlsm").xy.tolist() == XY
     (tmp_path / "u.xlsx").write_bytes((tmp_path / "t.xlsx").read_bytes()[:300])
     with pytest.raises(ValueError, match=r"u\.xlsx is not an Excel file"):
         read(tmp_path / "u.xlsx")

@@ -413,6 +413,7 @@ def _read_samples(opened: Opened, how: How) -> Rows:
     group = np.cumsum(rows.run_starts(*keys)) - 1
     xy = np.full((len(place), 2), np.nan)
     has_gaze_of = dict.fromkeys("LR", np.zeros(len(place), bool))
+    is_of = dict.fromkeys("LR", np.zeros(len(place), bool))
     for side in chosen:
         if side not in sides:
             continue
@@ -434,8 +435,10 @@ def _read_samples(opened: Opened, how: How) -> Rows:
         # An eye without gaze in a whole trial was not recorded.
         has_gaze = np.zeros(int(group.max(initial=-1)) + 1, bool)
         has_gaze[group[~np.isnan(xy[:, 0])]] = True
+        is_of[side] = ~has_gaze[group] & has_gaze_of[side]
         xy = np.where(has_gaze[group][:, None], xy, values)
     one_eye.check(path, has_gaze_of["L"], has_gaze_of["R"], how.eye)
+    taken_eye = one_eye.in_words(is_of["L"] | is_of["R"], is_of["L"], is_of["R"], how.eye)
     subject = _SUBJECT.search(opened.head)
     found = Rows(
         place=place,
@@ -445,12 +448,13 @@ def _read_samples(opened: Opened, how: How) -> Rows:
         y=rows.exact(xy[:, 1]),
         t_ms=rows.exact(time.values * _US_TO_MS),
         trial=trial,
+        trial_count=trial,
         frame="screen",
         taken=(
             f"{'no column of the image' if image is None else 'image from ' + repr('Stimulus')}, "
             f"person from {'Subject' if subject else 'the name of the file'}, trial from 'Trial', "
             f"fixations detected in samples of 'POR' (pixels of the screen, 0, 0: no gaze) at "
-            "'Time' (microseconds)"
+            f"'Time' (microseconds){taken_eye}"
         ),
         place_text=lambda number: f"line {number}",
     )

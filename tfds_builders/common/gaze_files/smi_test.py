@@ -266,6 +266,17 @@ def test_samples_are_detected_only_if_asked(tmp_path: Path) -> None:
     assert numbers(smi.read_smi(opened, how).x) == [110, 510]
     with pytest.raises(ValueError, match=r"s\.txt: --eye is left, and the recording has the right"):
         smi.read_smi(opened, how._replace(eye="left"))
+    # Of the second trial, the left eye alone has gaze.
+    two = samples_text(places) + "".join(
+        line.replace("\tSMP\t1\t", "\tSMP\t2\t").replace("70590", "70600") + "\n"
+        for line in samples_text([(left, "0.00") for left, _ in places]).splitlines()
+        if "\tSMP\t" in line
+    )
+    both = smi.read_smi(write(tmp_path / "s.txt", two), how._replace(eye="right"))
+    assert numbers(both.x) == [110, 510, 100, 500]
+    assert "50 rows of the left eye in trials with no other" in both.taken
+    assert both.trial_count is not None
+    assert numbers(both.trial_count) == [1, 1, 2, 2]
     again = samples_text(places).replace("70590004000", "70590000000")
     with pytest.raises(ValueError, match=r"line 6: the time is 70590000 ms after 70590000"):
         smi.read_smi(write(tmp_path / "s.txt", again), how)
