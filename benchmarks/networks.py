@@ -468,7 +468,12 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--peer", type=Path, help="a Python that has PyTorch")
     parser.add_argument("--modes", nargs="+", default=["eager"], choices=["eager", "compiled"])
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        choices=list(CASES),
+        help="default: all; on several cores, those whose images devices can share",
+    )
     parser.add_argument(
         "--cores", type=int, help="for both sides; with one, CPU time is measured; default: all"
     )
@@ -479,6 +484,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "networks.json")
     options = parser.parse_args(arguments)
 
+    shared = [name for name in CASES if options.cores == 1 or not name.endswith("on one image")]
+    cases = options.cases or shared
     if options.cores:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     about = machine()
@@ -510,7 +517,7 @@ def main(arguments: list[str]) -> None:
             peers,
             rounds=options.rounds,
             seconds=options.seconds,
-            cases=options.cases,
+            cases=cases,
             clock="cpu_seconds" if options.cores == 1 else "seconds",
         )
     finally:

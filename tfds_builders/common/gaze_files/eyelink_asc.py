@@ -571,9 +571,14 @@ def _take_where(path: Path, found: Rows, at: np.ndarray, condition: str) -> tupl
             f"--where {condition!r}: {path} has no variable {name!r} of its trials; it has "
             f"{', '.join(map(repr, found.variables)) or 'none'}"
         )
-    values = found.variables[name]
+    values = rows.only_used(found.variables[name])
     column = pa.chunked_array([pa.array([*values.names, None], pa.string())])
-    fits = plain.cells_where(column, condition, path, decimal_comma=False)[values.codes]
+
+    def place_of(value: int) -> str:
+        return f"line {found.place[np.flatnonzero(values.codes == value)[0]]}"
+
+    fits = plain.cells_where(column, condition, path, decimal_comma=False, place_of=place_of)
+    fits = fits[values.codes]
     return rows.take(found, fits, f"not {condition}"), at[fits]
 
 

@@ -275,6 +275,8 @@ def test_variables_name_the_image_and_choose_trials(tmp_path: Path) -> None:
     assert named is not None, errors
     assert named.image_ids == ["0.png"]
     assert any("not block > 1" in note for note in named.notes), named.notes
+    with pytest.raises(ValueError, match=r"p\.asc line 4: scene is 's0', expected numbers"):
+        read_files([path], Options(image_from="{cue}", where=("scene > 1",)))
     # A variable that is called as the number of the trial; others with no value in some trials.
     parts = [
         var.format("trial", 9 - n) + var.format("image", f"{n}.png") + var.format("rt", rt)

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -353,9 +353,22 @@ def rows_where(opened: Opened, condition: str) -> np.ndarray:
 
 
 def cells_where(
-    column: pa.ChunkedArray, condition: str, path: Path, *, decimal_comma: bool
+    column: pa.ChunkedArray,
+    condition: str,
+    path: Path,
+    *,
+    decimal_comma: bool,
+    place_of: Callable[[int], str] = lambda row: f"row {row + 1}",
 ) -> np.ndarray:
-    """As `rows_where`, with the column that the condition is about; the path is for messages."""
+    """As `rows_where`, with the column that the condition is about.
+
+    Args:
+        column: the column.
+        condition: see `rows_where`.
+        path: the file, for messages.
+        decimal_comma: whether numbers have it.
+        place_of: index of a cell -> its place in words, for messages.
+    """
     name, operator, value = split_condition(condition)
     text, number = _value_of(value)
     if number is None and operator not in ("==", "!="):
@@ -372,13 +385,13 @@ def cells_where(
         for row, cell in zip(wrong, cells, strict=True):
             if rows.is_grouped(cell):
                 raise ValueError(
-                    f"--where {condition!r}: {path} row {row + 1}: {name} is {cell!r}, "
+                    f"--where {condition!r}: {path} {place_of(row)}: {name} is {cell!r}, "
                     "expected a number without marks between thousands"
                 )
         if cells:
             more = f" ({len(cells)} such rows)" if len(cells) > 1 else ""
             raise ValueError(
-                f"--where {condition!r}: {path} row {wrong[0] + 1}: {name} is {cells[0]!r}, "
+                f"--where {condition!r}: {path} {place_of(wrong[0])}: {name} is {cells[0]!r}, "
                 f"expected numbers, or a text to compare with, such as {name!r} {operator} "
                 f"{cells[0]!r}{more}"
             )

@@ -103,10 +103,8 @@ def read(paths: Sequence[Path], options: Options) -> tuple[Fixations | None, lis
         errors = one_for_each_reason(
             [(path, error.removeprefix(str(path))) for path, error in all_errors]
         )
-    for condition in options.where:
+    for condition in () if name in _OWN_CONDITIONS else options.where:
         num_left_out = sum(part.left_out.get(f"not {condition}", 0) for _, part in parts)
-        if name in _OWN_CONDITIONS:
-            continue
         if not num_left_out or not all(len(part.place) for _, part in parts):
             notes += [note] if (note := plain.check_text(opened, condition)) else []
     if errors:
