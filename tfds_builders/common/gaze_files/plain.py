@@ -391,7 +391,7 @@ def cells_where(
         if cells:
             more = f" ({len(cells)} such rows)" if len(cells) > 1 else ""
             raise ValueError(
-                f"--where {condition!r}: {path} {place_of(wrong[0])}: {name} is {cells[0]!r}, "
+                f"--where {condition!r}: {path} {place_of(int(wrong[0]))}: {name} is {cells[0]!r}, "
                 f"expected numbers, or a text to compare with, such as {name!r} {operator} "
                 f"{cells[0]!r}{more}"
             )
