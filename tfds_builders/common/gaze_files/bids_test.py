@@ -405,7 +405,14 @@ def test_runs_without_an_event_that_fits_are_left_out(tmp_path: Path) -> None:
     assert new is not None, errors
     assert 2 * len(new.xy) == len(whole.xy)
     assert not new.warnings
+    options = Options(where=("kind == new",), image_from="{stim_file}")
+    named, errors = gaze_files.read([tmp_path], options)
+    assert named is not None, errors
+    assert named.image_ids == new.image_ids
     rest.unlink()
+    named, errors = gaze_files.read([tmp_path], Options(image_from="{stim_file}"))
+    assert named is not None, errors
+    assert any("has no events with pictures" in warning for warning in named.warnings)
     new, errors = gaze_files.read([tmp_path], Options())
     assert new is not None, errors
     assert 2 * len(new.xy) == len(whole.xy)

@@ -1,9 +1,10 @@
 """EyeLink .asc: the text of a recording, with fixations and the messages of the experiment."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -71,6 +72,9 @@ class _Shown(NamedTuple):
     numbers: tuple[float, ...]
 
 
+_Value = TypeVar("_Value")  # Of a message: a picture, or the value of a variable.
+
+
 class _Trial(NamedTuple):
     """A trial; the lists are filled while the lines are read.
 
@@ -82,6 +86,8 @@ class _Trial(NamedTuple):
         shown: images of messages in the trial.
         later: images of messages between this trial and the next.
         variables: name -> value of the variables of the trial.
+        of_trial: names of those that are sent before the recording of the trial ends, or before the
+            message that ends it: of this trial, not of the next one.
         own: times and matches of messages of the experiment by `_OWN_CHANGE`, while it is open.
     """
 
@@ -92,6 +98,7 @@ class _Trial(NamedTuple):
     shown: list[_Shown]
     later: list[_Shown]
     variables: dict[str, str]
+    of_trial: set[str]
     own: list[tuple[float, re.Match[str]]]
 
 
@@ -233,9 +240,9 @@ def _read_lines(path: Path, text: str) -> _Recording:
             f"{path} is cut in its last line, {last[:80]!r}, expected a line break after it"
         )
     begins = next((word for word in _BEGINS if _has_message(text, word)), "START")
-    trials = [_Trial("", 0.0, [], [], [], [], {}, [])]
+    trials = [_new_trial("", 0.0)]
     recording = _Recording([], trials, begins, [])
-    is_open, num_blocks = False, 0
+    is_open, has_ended, num_blocks = False, True, 0
     for line, content in _lines(text):
         kind, *words = content.split()
         if kind == "EFIX":
@@ -249,10 +256,10 @@ def _read_lines(path: Path, text: str) -> _Recording:
         elif kind == "START":
             num_blocks += 1
             if begins == "START":
-                trials.append(_Trial("", _time(path, line, words), [], [], [], [], {}, []))
-                is_open = True
-        elif kind == "END" and begins == "START":
-            is_open = False
+                trials.append(_new_trial("", _time(path, line, words)))
+                is_open, has_ended = True, False
+        elif kind == "END":
+            is_open, has_ended = is_open and begins != "START", True
         elif kind == "MSG":
             match = _MESSAGE.fullmatch(content)
             if match is None:
@@ -260,10 +267,12 @@ def _read_lines(path: Path, text: str) -> _Recording:
             time_ms, message = float(match[1]) - float(match[2] or 0), match[3]
             word, *others = message.split() or [""]
             if word == begins:
-                trials.append(_Trial(" ".join(others), time_ms, [], [], [], [], {}, []))
-                is_open = True
+                trials.append(_new_trial(" ".join(others), time_ms))
+                is_open, has_ended = True, False
             elif word in _ENDS:
-                is_open = False
+                if is_open:
+                    trials[-1].of_trial.update(trials[-1].variables)
+                is_open, has_ended = False, True
             elif word == "SYNCTIME" or message.startswith("DISPLAY ON"):
                 if is_open:
                     trials[-1].onset_ms.append(time_ms)
@@ -280,6 +289,8 @@ def _read_lines(path: Path, text: str) -> _Recording:
             else:
                 if variable := _VARIABLE.fullmatch(message):
                     trials[-1].variables[variable[1]] = variable[2].strip().strip("\"'")
+                    if not has_ended:
+                        trials[-1].of_trial.add(variable[1])
                 if is_open and (own := _OWN_CHANGE.fullmatch(message)):
                     trials[-1].own.append((time_ms, own))
                 shown = _shown(path, line, message)
@@ -287,6 +298,10 @@ def _read_lines(path: Path, text: str) -> _Recording:
                 if any(one.mode for one in shown):
                     trials[-1].changes.append((time_ms, "picture"))
     return recording
+
+
+def _new_trial(label: str, time_ms: float) -> _Trial:
+    return _Trial(label, time_ms, [], [], [], [], {}, set(), [])
 
 
 def _has_message(text: str, word: str) -> bool:
@@ -408,6 +423,18 @@ def _doubtful(
     """
     counts: dict[str, int] = {}
     for number, one in enumerate(trials):
+        again = [
+            at
+            for (_, before), (at, now) in itertools.pairwise(one.changes)
+            if (before, now) == ("off", "on")
+        ]
+        if again:
+            num_before = int((start[trial == number] < again[-1]).sum())
+            reason = (
+                "in the first of several displays of a trial (DISPLAY ON after DISPLAY OFF): if it "
+                "is a cue, write SYNCTIME where the picture comes"
+            )
+            counts[reason] = counts.get(reason, 0) + num_before
         at = np.flatnonzero(trial == number) if one.own else ()
         for time_ms, message in one.own:
             is_on = message["on"] is not None
@@ -501,8 +528,13 @@ def _images_of_trials(
         trial has several; and where the images are from.
     """
     is_several = np.zeros(len(trials), bool)
-    for is_later in (False, True):
-        shown = [one.later if is_later else one.shown for one in trials]
+    # Variables may be sent in trials or between them, and trials may lack the message of their end.
+    has_pictures = any(one.mode for trial in trials for one in (*trial.shown, *trial.later))
+    for is_later in (False, True) if has_pictures else (None,):
+        shown = [
+            [*one.shown, *one.later] if is_later is None else one.later if is_later else one.shown
+            for one in trials
+        ]
         sources = list(dict.fromkeys(image.source for images in shown for image in images))
         if not sources:
             continue
@@ -519,7 +551,9 @@ def _images_of_trials(
         if _PICTURES not in sources and (doubt := _doubt(trials, sources[0])):
             return None, is_several, doubt
         of_trials: list[list[_Shown]] | None = by_source[sources[0]]
-        if is_later:
+        if is_later is None:
+            of_trials = _of_trials(by_source[sources[0]], trials, sources[0])
+        elif is_later:
             of_trials = _images_between_trials(by_source[sources[0]])
         elif trials[0].later:  # Without a message at the end of trials, all seem to be in one.
             slots = [
@@ -604,16 +638,29 @@ def _values_of_variables(trials: Sequence[_Trial]) -> dict[str, list[str]]:
     """
     found = {}
     for name in dict.fromkeys(name for one in trials for name in one.variables):
-        values = [one.variables.get(name, "") for one in trials]
-        if all(values[:-1]) and not values[-1]:
-            values = ["", *values[:-1]]
-        elif values[0] and not values[-1]:
-            continue
-        found[name] = ["", *values[1:]]
+        slots = [[one.variables[name]] if name in one.variables else [] for one in trials]
+        of_trials = _of_trials(slots, trials, name)
+        if of_trials is not None:
+            found[name] = [(*values, "")[0] for values in of_trials]
     return found
 
 
-def _images_between_trials(shown: list[list[_Shown]]) -> list[list[_Shown]] | None:
+def _of_trials(
+    slots: list[list[_Value]], trials: Sequence[_Trial], name: str
+) -> list[list[_Value]] | None:
+    """Gives what follows the message that begins a trial to it, or to the next one; None: unknown.
+
+    Args:
+        slots: what a variable was, before the first trial and after each message that begins one.
+        trials: the trials.
+        name: of the variable.
+    """
+    if not slots[0] or any(name in one.of_trial for one in trials):
+        return [[], *slots[1:]]
+    return _images_between_trials(slots)
+
+
+def _images_between_trials(shown: list[list[_Value]]) -> list[list[_Value]] | None:
     """Gives images between trials to the trial before or after, if all show the same order."""
     before_first, *after = shown
     if not before_first and all(after):

@@ -298,6 +298,35 @@ def test_variables_name_the_image_and_choose_trials(tmp_path: Path) -> None:
         read_files([path], Options(image_from="{img}"))
 
 
+def test_a_trial_without_the_message_of_its_end_takes_no_image_from_others(tmp_path: Path) -> None:
+    var, end = "MSG\t9 !V TRIAL_VAR image {}.png\n", "MSG\t8 TRIAL_RESULT 0\n"
+    text = trials(*(end + var.format(n) for n in range(3)))
+    lacking = text.replace(end + var.format(1), var.format(1))
+    for one in (text, lacking):
+        assert names(read(tmp_path / "p.asc", one).image) == ["0.png", "1.png", "2.png"]
+    # Values before all trials are no trial's, where trials have their own before they end.
+    parts = [var.format(n) + end for n in range(3)]
+    for last in (parts[2], end):
+        text = trials(*parts[:2], last, before=var.format("default"))
+        found = read(tmp_path / "p.asc", text)
+        assert names(found.image) == ["0.png", "1.png", "2.png" if last == parts[2] else ""]
+    # Before each trial, and once more for a trial that did not come: it may be of either.
+    text = trials(*(end + var.format(n + 1) for n in range(3)), before=var.format(0))
+    assert read(tmp_path / "p.asc", text).image is None
+
+
+def test_fixations_of_the_first_of_two_displays_are_counted(tmp_path: Path) -> None:
+    on, off = "MSG\t{} DISPLAY ON\n", "MSG\t{} DISPLAY OFF\n"
+    text = f"MSG\t1 {COORDINATES}\nMSG\t900 TRIALID 1\nMSG\t901 !V TRIAL_VAR image a.png\n"
+    text += "START\t910 \tLEFT\tEVENTS\n" + on.format(1000)
+    fixation = "EFIX L   {}\t{}\t100\t  96.0\t  54.0\t   1070\n"
+    first, second = fixation.format(1010, 1109), fixation.format(1510, 1609)
+    found = read(tmp_path / "p.asc", text + first + off.format(1200) + on.format(1500) + second)
+    [(reason, number)] = found.doubtful.items()
+    assert (reason[:42], number) == ("in the first of several displays of a tria", 1)
+    assert not read(tmp_path / "p.asc", text + first + second + off.format(1700)).doubtful
+
+
 @pytest.mark.parametrize("end", ["MSG\t9 TRIAL_RESULT 0\n", ""])
 @pytest.mark.parametrize("what", ["!V TRIAL_VAR picture {}.png", "!V IMGLOAD FILL {}.png"])
 def test_what_is_sent_before_a_trial_is_of_it(what: str, end: str, tmp_path: Path) -> None:

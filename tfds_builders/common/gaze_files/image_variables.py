@@ -11,19 +11,33 @@ SAYS_PICTURE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
 
 # How words begin that say a picture.
 _PICTURE_WORDS = (
-    "image",
-    "img",
-    "pic",
-    "photo",
-    "foto",
-    "bild",
-    "scene",
-    "stim",
-    "background",
-    "item",
+    *(
+        "image",
+        "img",
+        "pic",
+        "photo",
+        "foto",
+        "bild",
+        "scene",
+        "stim",
+        "background",
+        "item",
+        "file",
+    ),
+    *("display", "array"),
 )
 # Words of what else may be said of a picture.
 _OTHER_WORD = re.compile(
+    "ms|s|sec|times?|onset|offset|dur(ation)?|rt|latency|x|y|w|h|width|height|size|order|pos(ition)?"
+    "|loc(ation)?|side|block|category|type|cond(ition)?|set|list|count|rate|hz|frames?|start|end"
+    "|contrast|colou?r|angle|orientation|ratio|level|rating|valence|arousal|resp(onse)?|answer|key"
+    "|correct|accuracy|score"
+)
+# Parts of words, likewise.
+_OTHER = re.compile("onset|offset|time|duration|order|flip|screen|show|drawn|conf", re.IGNORECASE)
+# Parts of words of pictures that are shown beside or before the one that is looked at.
+_BESIDE = re.compile("cue|target|mask|prime|probe|distract|foil|lure|cross|preview", re.IGNORECASE)
+_WORD = re.compile(
     "ms|s|sec|times?|onset|offset|dur(ation)?|rt|latency|x|y|w|h|width|height|size|order|pos(ition)?"
     "|loc(ation)?|side|block|category|type|cond(ition)?|set|list|count|rate|hz|frames?|start|end"
     "|contrast|colou?r|angle|orientation|ratio|level|rating|valence|arousal|resp(onse)?|answer|key"
@@ -62,8 +76,7 @@ def may_be_image(
         num_trials: number of the trials of a person.
     """
     says_picture = _says_picture(variable)
-    is_beside = any(map(_BESIDE_WORD.fullmatch, _words(picture))) and not _says_picture(picture)
-    if says_picture and is_beside:
+    if says_picture and _BESIDE.search(picture) and not _BESIDE.search(variable):
         return num_values > 1
     if num_values <= num_pictures:
         return False
@@ -79,7 +92,7 @@ def may_be_image(
 def _says_picture(variable: str) -> bool:
     """Whether a variable is called like a picture, and like nothing else about it."""
     words = _words(variable)
-    says_other = any(map(_OTHER_WORD.fullmatch, words))
+    says_other = _OTHER.search(variable) or any(map(_OTHER_WORD.fullmatch, words))
     return not says_other and any(word.startswith(_PICTURE_WORDS) for word in words)
 
 

@@ -30,6 +30,12 @@ NUMBERS = [str(n) for n in range(20)]
         ("scene", WORDS, "target", 20, True),
         ("scene", WORDS, "picture", 20, False),
         ("sentence", WORDS, "target", 20, False),
+        *(
+            ("scene", WORDS, name, 20, True)
+            for name in ("cue_image", "CueImage", "precue", "cuefile")
+        ),
+        ("filename", WORDS, "cue", 20, True),
+        *((name, NUMBERS, "picture", 3, False) for name in ("SHOW_SCENE", "imgonset", "img_drawn")),
         # Many pictures, each shown again, are the images of the experiment.
         ("sound", [f"{n}.wav" for n in range(90)], "picture", 30, False),
         ("stim_id", [str(n) for n in range(90)], "picture", 30, True),

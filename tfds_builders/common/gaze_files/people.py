@@ -96,3 +96,8 @@ def names_of_sessions(opened: Opened) -> Names | None:
 def in_words(column: str | None, otherwise: str = "the name of the file") -> str:
     """Says where the person is from, for a note."""
     return f"person from {repr(column) if column else otherwise}"
+
+
+def takes_user(expression: re.Pattern[str]) -> bool:
+    """Whether an expression has a group for the person: one named `user`, or one without a name."""
+    return "user" in expression.groupindex or expression.groups > len(expression.groupindex)

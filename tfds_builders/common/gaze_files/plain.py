@@ -69,6 +69,7 @@ class Plain(NamedTuple):
         times: unit of the starts, alike.
         image_from: columns that name the image together, instead of a column of its own; None: they
             do not.
+        needs_user: whether the user is in a column; else the name of the file may say it.
     """
 
     columns: Mapping[str, str]
@@ -76,10 +77,13 @@ class Plain(NamedTuple):
     durations: str
     times: str
     image_from: Collection[str] | None = None
+    needs_user: bool = True
 
     def required(self) -> tuple[str, ...]:
         """Returns the columns that a table must have."""
-        return REQUIRED if self.image_from is None else REQUIRED[1:]
+        optional = set() if self.image_from is None else {"image"}
+        optional |= set() if self.needs_user else {"user"}
+        return tuple(name for name in REQUIRED if name not in optional)
 
 
 def recognise_plain(opened: Opened, plain: Plain) -> Role:
@@ -120,6 +124,8 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
             f"{path} has no column {missing[0]!r}, expected the columns "
             f"{', '.join(plain.required())}; "
             f"it has {', '.join(map(repr, opened.columns)) or 'none'}{_offer(opened, found)}"
+            + "; --user-from takes the user from the name of the file"
+            * (missing == ["user"])
         )
     for name, column in plain.columns.items():
         others = [one for one, source in found.items() if source == column and one != name]
@@ -164,12 +170,12 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
         for name in ("x", "y", "duration_ms", "t_ms", "trial")
         if name in cells
     }
-    user = rows.names_of(cells["user"], rows.MISSING)
+    user = rows.names_of(cells["user"], rows.MISSING) if "user" in cells else None
     image = rows.names_of(cells["image"], rows.MISSING) if "image" in cells else None
     session = rows.names_of(cells["session"]) if "session" in cells else None
     keys = [names.codes for names in (image, user, session) if names is not None]
     keys += [numbers["trial"].values] if "trial" in numbers else []
-    is_full = user.codes >= 0
+    is_full = np.ones(table.num_rows, bool) if user is None else user.codes >= 0
     if image is not None:
         is_full &= image.codes >= 0
     for name in plain.image_from or ():
@@ -385,7 +391,7 @@ def cells_where(
         for row, cell in zip(wrong, cells, strict=True):
             if rows.is_grouped(cell):
                 raise ValueError(
-                    f"--where {condition!r}: {path} {place_of(row)}: {name} is {cell!r}, "
+                    f"--where {condition!r}: {path} {place_of(int(row))}: {name} is {cell!r}, "
                     "expected a number without marks between thousands"
                 )
         if cells:

@@ -266,7 +266,7 @@ def check_options(options: Options) -> None:
                 f"--user-from {options.user_from!r} is not a regular expression: {error}"
             ) from error
         named = pattern.groupindex.keys()
-        has_group = user_from.takes_user(pattern) or "session" in named
+        has_group = people.takes_user(pattern) or "session" in named
         if not has_group or not named <= {"user", "session"}:
             raise ValueError(
                 f"--user-from is {options.user_from!r}, expected a group such as '(p\\d+)_', or "
@@ -323,6 +323,15 @@ def _read_file(
             f"{one.path} does not say which image each fixation is on ({found.taken}): give "
             "--image-from, a template such as 'image_{trial}.png', with its columns or variables"
         )
+    if name in _OWN_CONDITIONS and not len(found.place):
+        return found, [_no_row(found, one.path)], None
+    if name == "bids" and options.image_from is not None and found.image is None:
+        fields = set(rows.fields_of(options.image_from)) - {"file", "folder"}
+        if fields and not found.variables:
+            raise rows.NoFixationError(
+                f"{one.path} has no events with pictures, expected them for --image-from "
+                f"{options.image_from!r}"
+            )
     found = _name_image(found, one, options.image_from)
     if name in _IMAGE_WITH_FOLDERS and options.image_from is not None:
         found = rows.without_folders(found._replace(image_paths={}))

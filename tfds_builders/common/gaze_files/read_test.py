@@ -816,6 +816,19 @@ def test_files_of_one_name_may_be_of_images_where_they_name_the_person(tmp_path:
     assert (found.image_ids, found.user_ids) == (["a.png", "b.png"], ["P01"])
 
 
+def test_a_plain_table_of_each_person_is_named_by_its_file(tmp_path: Path) -> None:
+    for user in ("01", "02"):
+        (tmp_path / f"sub{user}.csv").write_text(f"trial,image,x,y\n1,a.png,{user},2\n")
+    with pytest.raises(ValueError, match=r"no column 'user', .*; --user-from takes the user from"):
+        gaze_files.read([tmp_path / "sub01.csv"], Options(format="table"))
+    found = read(tmp_path, user_from=r"sub(?P<user>\d+)")
+    assert (found.user_ids, found.xy[:, 0].tolist()) == (["01", "02"], [1, 2])
+    # A column of the person is read where there is one.
+    (tmp_path / "sub01.csv").write_text("image,user,x,y\na.png,sub7,1,2\n")
+    (tmp_path / "sub02.csv").unlink()
+    assert read(tmp_path, user_from=r"sub(?P<user>\d+)").user_ids == ["7"]
+
+
 def test_a_session_that_people_add_to_the_file_of_a_tracker_is_read(tmp_path: Path) -> None:
     header = "participant,Session,session,MEDIA_NAME,TIME,FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV\n"
     lines = [f"p,{day},,a.png,0.3,0.5,0.5,0.1,0.2,1,1\n" for day in ("1", "2", "")]

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from tfds_builders.common.gaze_files import (
     eyelink_asc,
     gazepoint,
     gorilla,
+    people,
     plain,
     published,
     pupil,
@@ -607,4 +609,7 @@ def plain_of(options: Options) -> Plain:
     columns = {name: raw_files.without_breaks(column) for name, column in options.columns}
     template = options.image_from
     image_from = None if template is None else rows.fields_of(template)
-    return Plain(columns, options.ignored_columns, options.durations, options.times, image_from)
+    pattern = options.user_from
+    needs_user = pattern is None or not people.takes_user(re.compile(rows.composed(pattern)))
+    of_cells = (options.ignored_columns, options.durations, options.times)
+    return Plain(columns, *of_cells, image_from, needs_user)

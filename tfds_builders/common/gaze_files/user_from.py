@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfds_builders.common.gaze_files import rows
+from tfds_builders.common.gaze_files import people, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.fixations import natural_key
 from tfds_builders.common.gaze_files.rows import Names, Rows
@@ -54,7 +54,7 @@ def name_user(
         return found, None
     expression = re.compile(rows.composed(pattern))
     names = None if found.user is None else rows.only_used(found.user)
-    if not takes_user(expression):
+    if not people.takes_user(expression):
         return _with_session_of_path(found, names, one, expression, tables)
     instead = ""
     folder = folder_of_person(one.path, found)
@@ -96,11 +96,6 @@ def name_user(
     if any(sessions):
         found = _replace_session(found, rows.renamed(names, sessions))
     return found, origin
-
-
-def takes_user(expression: re.Pattern[str]) -> bool:
-    """Whether an expression has a group for the person: one named `user`, or one without a name."""
-    return "user" in expression.groupindex or expression.groups > len(expression.groupindex)
 
 
 def is_of_file(found: Rows) -> bool:
