@@ -1,6 +1,5 @@
 """EyeLink .asc: the text of a recording, with fixations and the messages of the experiment."""
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -86,8 +85,7 @@ class _Trial(NamedTuple):
         shown: images of messages in the trial.
         later: images of messages between this trial and the next.
         variables: name -> value of the variables of the trial.
-        of_trial: names of those that are sent before the recording of the trial ends, or before the
-            message that ends it: of this trial, not of the next one.
+        of_trial: names of those that are sent before the message that ends the trial.
         own: times and matches of messages of the experiment by `_OWN_CHANGE`, while it is open.
     """
 
@@ -242,7 +240,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
     begins = next((word for word in _BEGINS if _has_message(text, word)), "START")
     trials = [_new_trial("", 0.0)]
     recording = _Recording([], trials, begins, [])
-    is_open, has_ended, num_blocks = False, True, 0
+    is_open, num_blocks = False, 0
     for line, content in _lines(text):
         kind, *words = content.split()
         if kind == "EFIX":
@@ -257,9 +255,9 @@ def _read_lines(path: Path, text: str) -> _Recording:
             num_blocks += 1
             if begins == "START":
                 trials.append(_new_trial("", _time(path, line, words)))
-                is_open, has_ended = True, False
-        elif kind == "END":
-            is_open, has_ended = is_open and begins != "START", True
+                is_open = True
+        elif kind == "END" and begins == "START":
+            is_open = False
         elif kind == "MSG":
             match = _MESSAGE.fullmatch(content)
             if match is None:
@@ -268,11 +266,11 @@ def _read_lines(path: Path, text: str) -> _Recording:
             word, *others = message.split() or [""]
             if word == begins:
                 trials.append(_new_trial(" ".join(others), time_ms))
-                is_open, has_ended = True, False
+                is_open = True
             elif word in _ENDS:
                 if is_open:
                     trials[-1].of_trial.update(trials[-1].variables)
-                is_open, has_ended = False, True
+                is_open = False
             elif word == "SYNCTIME" or message.startswith("DISPLAY ON"):
                 if is_open:
                     trials[-1].onset_ms.append(time_ms)
@@ -289,8 +287,6 @@ def _read_lines(path: Path, text: str) -> _Recording:
             else:
                 if variable := _VARIABLE.fullmatch(message):
                     trials[-1].variables[variable[1]] = variable[2].strip().strip("\"'")
-                    if not has_ended:
-                        trials[-1].of_trial.add(variable[1])
                 if is_open and (own := _OWN_CHANGE.fullmatch(message)):
                     trials[-1].own.append((time_ms, own))
                 shown = _shown(path, line, message)
@@ -423,18 +419,6 @@ def _doubtful(
     """
     counts: dict[str, int] = {}
     for number, one in enumerate(trials):
-        again = [
-            at
-            for (_, before), (at, now) in itertools.pairwise(one.changes)
-            if (before, now) == ("off", "on")
-        ]
-        if again:
-            num_before = int((start[trial == number] < again[-1]).sum())
-            reason = (
-                "in the first of several displays of a trial (DISPLAY ON after DISPLAY OFF): if it "
-                "is a cue, write SYNCTIME where the picture comes"
-            )
-            counts[reason] = counts.get(reason, 0) + num_before
         at = np.flatnonzero(trial == number) if one.own else ()
         for time_ms, message in one.own:
             is_on = message["on"] is not None
@@ -528,9 +512,11 @@ def _images_of_trials(
         trial has several; and where the images are from.
     """
     is_several = np.zeros(len(trials), bool)
-    # Variables may be sent in trials or between them, and trials may lack the message of their end.
+    # Without the message of their end, some trials have what the others have after it.
     has_pictures = any(one.mode for trial in trials for one in (*trial.shown, *trial.later))
-    for is_later in (False, True) if has_pictures else (None,):
+    are_shown = [bool(one.shown) for one in trials[1:]]
+    is_mixed = any(are_shown) and not all(are_shown) and any(one.later for one in trials)
+    for is_later in (None,) if is_mixed and not has_pictures else (False, True):
         shown = [
             [*one.shown, *one.later] if is_later is None else one.later if is_later else one.shown
             for one in trials
@@ -655,7 +641,8 @@ def _of_trials(
         trials: the trials.
         name: of the variable.
     """
-    if not slots[0] or any(name in one.of_trial for one in trials):
+    num_own = sum(name in one.of_trial for one in trials)
+    if not slots[0] or 2 * num_own > len(trials) - 1:
         return [[], *slots[1:]]
     return _images_between_trials(slots)
 

@@ -313,18 +313,16 @@ def test_a_trial_without_the_message_of_its_end_takes_no_image_from_others(tmp_p
     # Before each trial, and once more for a trial that did not come: it may be of either.
     text = trials(*(end + var.format(n + 1) for n in range(3)), before=var.format(0))
     assert read(tmp_path / "p.asc", text).image is None
-
-
-def test_fixations_of_the_first_of_two_displays_are_counted(tmp_path: Path) -> None:
-    on, off = "MSG\t{} DISPLAY ON\n", "MSG\t{} DISPLAY OFF\n"
-    text = f"MSG\t1 {COORDINATES}\nMSG\t900 TRIALID 1\nMSG\t901 !V TRIAL_VAR image a.png\n"
-    text += "START\t910 \tLEFT\tEVENTS\n" + on.format(1000)
-    fixation = "EFIX L   {}\t{}\t100\t  96.0\t  54.0\t   1070\n"
-    first, second = fixation.format(1010, 1109), fixation.format(1510, 1609)
-    found = read(tmp_path / "p.asc", text + first + off.format(1200) + on.format(1500) + second)
-    [(reason, number)] = found.doubtful.items()
-    assert (reason[:42], number) == ("in the first of several displays of a tria", 1)
-    assert not read(tmp_path / "p.asc", text + first + second + off.format(1700)).doubtful
+    # Before each trial, and again before it ends.
+    twice = trials(
+        *(var.format(n) + end + var.format(n + 1) for n in range(2)), before=var.format(0)
+    )
+    assert names(read(tmp_path / "p.asc", twice).image) == ["0.png", "1.png"]
+    # Before each trial, of which one lacks the message of its end.
+    parts = [end + var.format(1), var.format(2), end]
+    text = trials(*parts, before=var.format(0)).replace("END", "MSG")
+    text = text.replace("MSG\t2600 TRIAL_RESULT 0\n", "")
+    assert names(read(tmp_path / "p.asc", text).image) == ["0.png", "1.png", "2.png"]
 
 
 @pytest.mark.parametrize("end", ["MSG\t9 TRIAL_RESULT 0\n", ""])

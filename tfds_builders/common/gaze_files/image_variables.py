@@ -11,40 +11,29 @@ SAYS_PICTURE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
 
 # How words begin that say a picture.
 _PICTURE_WORDS = (
-    *(
-        "image",
-        "img",
-        "pic",
-        "photo",
-        "foto",
-        "bild",
-        "scene",
-        "stim",
-        "background",
-        "item",
-        "file",
-    ),
-    *("display", "array"),
+    "image",
+    "img",
+    "pic",
+    "photo",
+    "foto",
+    "bild",
+    "scene",
+    "stim",
+    "background",
+    "item",
 )
+# Names that say a picture beside a cue alone: files and displays may be of anything else.
+_PERHAPS_PICTURE = re.compile("file_?name|array|(search_?)?display", re.IGNORECASE)
 # Words of what else may be said of a picture.
 _OTHER_WORD = re.compile(
-    "ms|s|sec|times?|onset|offset|dur(ation)?|rt|latency|x|y|w|h|width|height|size|order|pos(ition)?"
-    "|loc(ation)?|side|block|category|type|cond(ition)?|set|list|count|rate|hz|frames?|start|end"
-    "|contrast|colou?r|angle|orientation|ratio|level|rating|valence|arousal|resp(onse)?|answer|key"
-    "|correct|accuracy|score"
-)
-# Parts of words, likewise.
-_OTHER = re.compile("onset|offset|time|duration|order|flip|screen|show|drawn|conf", re.IGNORECASE)
-# Parts of words of pictures that are shown beside or before the one that is looked at.
-_BESIDE = re.compile("cue|target|mask|prime|probe|distract|foil|lure|cross|preview", re.IGNORECASE)
-_WORD = re.compile(
-    "ms|s|sec|times?|onset|offset|dur(ation)?|rt|latency|x|y|w|h|width|height|size|order|pos(ition)?"
-    "|loc(ation)?|side|block|category|type|cond(ition)?|set|list|count|rate|hz|frames?|start|end"
-    "|contrast|colou?r|angle|orientation|ratio|level|rating|valence|arousal|resp(onse)?|answer|key"
-    "|correct|accuracy|score"
+    "ms|s|sec|times?|stamp|.*(onset|offset|timestamp)|dur(ation)?|rt|latency|x|y|w|h|width|height|size"
+    "|order|sequence|rep(etition)?|pos(ition)?|loc(ation)?|side|block|category|type|cond(ition)?|set"
+    "|list|count|rate|hz|frames?|start|end|show|drawn|flip|contrast|colou?r|angle|orientation|ratio"
+    "|level|rating|valence|arousal|resp(onse)?|answer|key|correct|accuracy|score|conf|question|caption"
 )
 # Words of pictures that are shown beside or before the one that is looked at.
-_BESIDE_WORD = re.compile("cues?|target|mask|prime|probe|distractor|foil|lure|cross")
+_BESIDE_WORD = re.compile("((pre)?cue|mask|prime|preview|foil|lure|cross)s?(file)?|distract.*")
+_TARGET_WORD = re.compile("(target|probe)s?(file)?")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NUMBER = re.compile(r"[\s,;:()\[\]]*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[\s,;:()\[\]]*)+")
 
@@ -76,8 +65,11 @@ def may_be_image(
         num_trials: number of the trials of a person.
     """
     says_picture = _says_picture(variable)
-    if says_picture and _BESIDE.search(picture) and not _BESIDE.search(variable):
-        return num_values > 1
+    is_beside = _has_word(picture, _BESIDE_WORD) or _has_word(picture, _TARGET_WORD)
+    may_be_scene = says_picture or _PERHAPS_PICTURE.fullmatch(variable) is not None
+    may_be_scene &= not _has_word(variable, _BESIDE_WORD) and num_values > 1
+    if is_beside and may_be_scene and num_values >= num_pictures:
+        return True
     if num_values <= num_pictures:
         return False
     is_text = not all(map(_NUMBER.fullmatch, values))
@@ -85,15 +77,21 @@ def may_be_image(
         are_many = is_text and 2 * num_values >= num_trials
         return are_many or SAYS_PICTURE.search(variable) is not None
     # Images are often shown twice, in trials that have names of their own.
-    are_many = is_text and num_pictures <= _MOST_BESIDE and num_values > 2 * num_pictures
-    return are_many or says_picture
+    are_many = num_values > 2 * num_pictures
+    if num_pictures <= _MOST_BESIDE:
+        return says_picture or (is_text and are_many)
+    return says_picture and are_many
 
 
 def _says_picture(variable: str) -> bool:
     """Whether a variable is called like a picture, and like nothing else about it."""
     words = _words(variable)
-    says_other = _OTHER.search(variable) or any(map(_OTHER_WORD.fullmatch, words))
-    return not says_other and any(word.startswith(_PICTURE_WORDS) for word in words)
+    is_picture = any(word.startswith(_PICTURE_WORDS) for word in words)
+    return is_picture and not _has_word(variable, _OTHER_WORD)
+
+
+def _has_word(variable: str, pattern: re.Pattern[str]) -> bool:
+    return any(map(pattern.fullmatch, _words(variable)))
 
 
 def _words(variable: str) -> list[str]:

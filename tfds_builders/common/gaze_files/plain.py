@@ -124,7 +124,7 @@ def read_plain(opened: Opened, plain: Plain, where: Sequence[str] = ()) -> Rows:
             f"{path} has no column {missing[0]!r}, expected the columns "
             f"{', '.join(plain.required())}; "
             f"it has {', '.join(map(repr, opened.columns)) or 'none'}{_offer(opened, found)}"
-            + "; --user-from takes the user from the name of the file"
+            + "; --format table --user-from takes the user from the name of the file"
             * (missing == ["user"])
         )
     for name, column in plain.columns.items():

@@ -819,9 +819,11 @@ def test_files_of_one_name_may_be_of_images_where_they_name_the_person(tmp_path:
 def test_a_plain_table_of_each_person_is_named_by_its_file(tmp_path: Path) -> None:
     for user in ("01", "02"):
         (tmp_path / f"sub{user}.csv").write_text(f"trial,image,x,y\n1,a.png,{user},2\n")
-    with pytest.raises(ValueError, match=r"no column 'user', .*; --user-from takes the user from"):
+    with pytest.raises(
+        ValueError, match=r"no column 'user', .*; --format table --user-from takes the"
+    ):
         gaze_files.read([tmp_path / "sub01.csv"], Options(format="table"))
-    found = read(tmp_path, user_from=r"sub(?P<user>\d+)")
+    found = read(tmp_path, format="table", user_from=r"sub(?P<user>\d+)")
     assert (found.user_ids, found.xy[:, 0].tolist()) == (["01", "02"], [1, 2])
     # A column of the person is read where there is one.
     (tmp_path / "sub01.csv").write_text("image,user,x,y\na.png,sub7,1,2\n")

@@ -609,7 +609,7 @@ def plain_of(options: Options) -> Plain:
     columns = {name: raw_files.without_breaks(column) for name, column in options.columns}
     template = options.image_from
     image_from = None if template is None else rows.fields_of(template)
-    pattern = options.user_from
+    pattern = options.user_from if options.format == PLAIN else None  # Else, it may be no gaze.
     needs_user = pattern is None or not people.takes_user(re.compile(rows.composed(pattern)))
     of_cells = (options.ignored_columns, options.durations, options.times)
     return Plain(columns, *of_cells, image_from, needs_user)
