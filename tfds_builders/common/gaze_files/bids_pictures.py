@@ -9,7 +9,7 @@ import numpy as np
 
 from tfds_builders.common.gaze_files import bids_names, bids_samples, containers, plain, rows
 from tfds_builders.common.gaze_files.bids_samples import Samples
-from tfds_builders.common.gaze_files.image_variables import may_be_image
+from tfds_builders.common.gaze_files.image_variables import find_other
 from tfds_builders.common.gaze_files.rows import Names
 
 _IMAGE = re.compile(r".+\.(jpe?g|png|bmp|tiff?|gif|webp)", re.IGNORECASE)
@@ -130,19 +130,16 @@ def _doubt(variables: Mapping[str, Names], columns: Sequence[str]) -> str:
     """
     if len(columns) > 1:
         return f"one of {' and '.join(map(repr, columns))}, so that the image is not known,"
-    used = {name: list(dict.fromkeys(rows.texts_of(one))) for name, one in variables.items()}
     [picture] = columns
-    counts = {"num_pictures": len(used[picture]), "num_trials": len(variables[picture].codes)}
-    for name, values in used.items():
-        given = [value for value in values if value]
-        if name != picture and may_be_image(
-            name, given, picture=picture, num_values=len(given), **counts
-        ):
-            return (
-                f"one of {len(used[picture])} pictures in {picture!r}, beside {name!r}, which is "
-                f"{given[0]!r}, {given[1]!r} ..., so that the image is not known,"
-            )
-    return ""
+    of_trials = {name: rows.texts_of(one) for name, one in variables.items()}
+    other = find_other(of_trials, picture)
+    if not other:
+        return ""
+    num_pictures = len(set(of_trials[picture]))
+    return (
+        f"one of {num_pictures} pictures in {picture!r}, beside {other}, so that the image is not "
+        "known,"
+    )
 
 
 def _clock_of_events(

@@ -14,7 +14,7 @@ import pyarrow as pa
 from tfds_builders.common.gaze_files import containers, one_eye, people, plain, rows, samples
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.image_variables import SAYS_PICTURE, may_be_image
+from tfds_builders.common.gaze_files.image_variables import SAYS_PICTURE, in_words, may_be_image
 from tfds_builders.common.gaze_files.order import check_order
 from tfds_builders.common.gaze_files.rows import Names, Numbers, Rows
 
@@ -329,7 +329,7 @@ def _varying(
         values, num_values = _names_at(names, at), most_of_a_person(names)
         counts = {"num_pictures": num_pictures, "num_trials": num_trials}
         if may_be_image(name, values, picture=column, num_values=num_values, **counts):
-            return f"{name!r}, which is {values[0]!r}, {values[1]!r} ..."
+            return in_words(name, values)
     return ""
 
 

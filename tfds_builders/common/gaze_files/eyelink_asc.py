@@ -11,7 +11,7 @@ import pyarrow as pa
 from tfds_builders.common.gaze_files import containers, one_eye, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.image_variables import may_be_image
+from tfds_builders.common.gaze_files.image_variables import find_other
 from tfds_builders.common.gaze_files.rows import Names, Rows
 
 _SAMPLE = re.compile(r"^\d", re.MULTILINE)
@@ -560,23 +560,20 @@ def _images_of_trials(
 
 def _doubt(trials: Sequence[_Trial], source: str) -> str:
     """Names a variable that may be the picture of each trial instead; "": there is none."""
-    of_name = _values_of_variables(trials)
-    at = [trial for trial, value in enumerate(of_name.get(source, ())) if value]
-    pictures = [of_name[source][trial] for trial in at]
-    num_pictures = len(set(pictures))
-    for name, of_trials in of_name.items():
-        values = list(dict.fromkeys(of_trials[trial] for trial in at))
-        values = [value for value in values if value not in rows.MISSING]
-        counts = {"num_values": len(values), "num_pictures": num_pictures, "num_trials": len(at)}
-        if at and may_be_image(name, values, picture=source, **counts):
-            those = f"one of {num_pictures} pictures"
-            if num_pictures == 1:
-                those = f"{pictures[0]!r} in all trials"
-            return (
-                f"the variable {source!r} is {those}, beside {name!r}, which is {values[0]!r}, "
-                f"{values[1]!r} ..., so that the image is not known"
-            )
-    return ""
+    values = _values_of_variables(trials)
+    at = [trial for trial, value in enumerate(values.get(source, ())) if value]
+    of_trials = {
+        name: ["" if of[trial] in rows.MISSING else of[trial] for trial in at]
+        for name, of in values.items()
+    }
+    other = find_other(of_trials, source) if at else ""
+    if not other:
+        return ""
+    pictures = set(of_trials[source])
+    those = f"one of {len(pictures)} pictures"
+    if len(pictures) == 1:
+        those = f"{of_trials[source][0]!r} in all trials"
+    return f"the variable {source!r} is {those}, beside {other}, so that the image is not known"
 
 
 def _take_where(path: Path, found: Rows, at: np.ndarray, condition: str) -> tuple[Rows, np.ndarray]:

@@ -254,6 +254,11 @@ def test_one_picture_beside_names_that_vary_is_not_the_image(
     assert (found.image is not None) == is_known
     doubt = "the variable 'mask' is 'm.png' in all trials, beside 'picture', which is 'a', 'b'"
     assert (doubt in found.taken) == (not is_known)
+    # A variable is not beside itself, whatever its name.
+    found = read(
+        tmp_path / "p.asc", trials(*(var.format("target_image", f"{n}.png") for n in "ab"))
+    )
+    assert names(found.image) == ["a.png", "b.png"]
 
 
 def test_variables_name_the_image_and_choose_trials(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ such as without a suffix.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 SAYS_PICTURE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
 
@@ -81,6 +81,28 @@ def may_be_image(
     if num_pictures <= _MOST_BESIDE:
         return says_picture or (is_text and are_many)
     return says_picture and are_many
+
+
+def find_other(of_trials: Mapping[str, Sequence[str]], picture: str) -> str:
+    """Names a variable of one person that may be the image, in words; "": there is none.
+
+    Args:
+        of_trials: variable -> its value in each trial with a picture; "": none.
+        picture: the one with names of pictures.
+    """
+    used = {name: [one for one in dict.fromkeys(of) if one] for name, of in of_trials.items()}
+    counts = {"num_pictures": len(used[picture]), "num_trials": len(of_trials[picture])}
+    for name, values in used.items():
+        if name != picture and may_be_image(
+            name, values, picture=picture, num_values=len(values), **counts
+        ):
+            return in_words(name, values)
+    return ""
+
+
+def in_words(variable: str, values: Sequence[str]) -> str:
+    """Names a variable with the first of its different values."""
+    return f"{variable!r}, which is {values[0]!r}, {values[1]!r} ..."
 
 
 def _says_picture(variable: str) -> bool:
