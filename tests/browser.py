@@ -30,6 +30,17 @@ def skip_without_chromium() -> None:
 
 
 @contextlib.contextmanager
+def stopped_time(page: Any) -> Iterator[None]:
+    """Time passes by `page.clock.run_for(milliseconds)` alone, however busy the machine is.
+
+    Before the page is opened, its clock must be installed.
+    """
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
+    yield
+    page.clock.resume()
+
+
+@contextlib.contextmanager
 def open_page(address: str, width: int) -> Iterator[Any]:
     """Opens a page; at its end, no error and no request elsewhere may have happened."""
     skip_without_chromium()

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from playwright.sync_api import sync_playwright
 from gazejax.data.reader import open_source, read_record
 from gazejax.tryout import answers, pictures, server
 from gazejax.tryout.requests import Viewing, read_rounds
-from tests.browser import LAUNCH, skip_without_chromium
+from tests.browser import LAUNCH, skip_without_chromium, stopped_time
 from tests.tiny import ROOT
 from tfds_builders.common.build import build
 
@@ -152,19 +151,20 @@ def _follow(address, tracks, user):
         browser = playwright.chromium.launch(**LAUNCH)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(60_000)
+        page.clock.install(time=0)
         page.goto(address)
         page.wait_for_selector("body[data-ready]")
         for button, first in (("#begin", 0), ("#again", 8)):
             page.click(button)
-            for number in range(8):
-                page.locator("#number").filter(has_text=str(number + 1)).wait_for()
-                page.click("#start")
-                box = page.locator("#stage").bounding_box()
-                began, track = time.perf_counter(), tracks[first + number][user]
-                while (at := int((time.perf_counter() - began) / 0.04)) < len(track):
-                    x, y = track[at] / (800, 600) * (box["width"], box["height"])
-                    page.mouse.move(box["x"] + x, box["y"] + y)
-                    page.wait_for_timeout(25)
+            with stopped_time(page):
+                for number in range(8):
+                    page.locator("#number").filter(has_text=str(number + 1)).wait_for()
+                    page.click("#start")
+                    box = page.locator("#stage").bounding_box()
+                    for place in tracks[first + number][user]:
+                        x, y = place / (800, 600) * (box["width"], box["height"])
+                        page.mouse.move(box["x"] + x, box["y"] + y)
+                        page.clock.run_for(40)
             page.locator("#result:not([hidden])").wait_for()
             page.locator("#map-text").filter(has_text=".").wait_for()
         kept = page.evaluate("() => JSON.parse(sessionStorage.getItem('gazejax'))")
