@@ -1,9 +1,10 @@
 """EyeLink .asc: the text of a recording, with fixations and the messages of the experiment."""
 
+import collections
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from tfds_builders.common.gaze_files import containers, one_eye, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.image_variables import find_other
-from tfds_builders.common.gaze_files.rows import Names, Rows
+from tfds_builders.common.gaze_files.rows import Rows
 
 _SAMPLE = re.compile(r"^\d", re.MULTILINE)
 _OTHER_EVENT = re.compile(r"^E(SACC|BLINK)\b", re.MULTILINE)
@@ -28,18 +29,28 @@ _FIXATION = re.compile(
 )
 _COORDINATES = re.compile(r"-?\d{1,6}(?:\.\d{1,9})?")
 _VARIABLE = re.compile(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)")
+# Messages of experiments such as `IMAGE: forest.jpg`; another one with a picture is no variable.
+_OWN_VARIABLE = re.compile(r"([A-Za-z_]+(?: [A-Za-z_]+){0,2})(?:\s*[:=]\s*|\s+)(\S+)")
 _PICTURES = "!V IMGLOAD"
 
 # Messages of experiments that say when the picture comes or goes, of any form: they are not read.
+_PICTURE = "(?:image|img|picture|pic|photo|scene|stimulus|stim|display|target|bild)"
 _OWN_CHANGE = re.compile(
-    r"(?:image|img|picture|pic|photo|scene|stimulus|stim|display|target)[\s_\-]?"
-    r"(?:(?P<on>on|onset|start|shown)|off|offset|end|gone|hidden|removed|cleared)",
+    rf"(?P<on>{_PICTURE}[\s_\-]?(?:on|onset|start|shown|displayed|presented|drawn|appears|an)"
+    rf"|(?:show|display|draw|present|start|onset)[\s_\-]?{_PICTURE})"
+    rf"|{_PICTURE}[\s_\-]?(?:off|offset|end|gone|hidden|removed|cleared|aus)"
+    rf"|(?:hide|remove|clear|end|stop|offset)[\s_\-]?{_PICTURE}",
     re.IGNORECASE,
 )
 
 # Messages that begin and end a trial, of Data Viewer and of OpenSesame.
 _BEGINS = ("TRIALID", "start_trial")
 _ENDS = ("TRIAL_RESULT", "stop_trial", "end_trial")
+
+_SEVERAL_DISPLAYS = (
+    "before the last SYNCTIME or DISPLAY ON of the trial (if an earlier one is not of the picture, "
+    "delete its message)"
+)
 
 # Places far off the screen are stored as this number.
 _SATURATED_PX = 3270.0
@@ -53,13 +64,13 @@ _LONGEST_SAMPLE_MS = 20.0
 _Change = Literal["on", "off", "clear", "picture"]
 
 
-class _Shown(NamedTuple):
-    """An image that a message names.
+class _Said(NamedTuple):
+    """An image, or the value of a variable, that a message names.
 
     Attributes:
         line: line of the message, from 1.
         source: `!V IMGLOAD`, or the name of a variable of the trial.
-        name: path of the image.
+        name: path of the image, or the value.
         mode: CENTER, TOP_LEFT or FILL; "": of a variable.
         numbers: x and y, and width and height where given, in pixels of the screen.
     """
@@ -71,9 +82,6 @@ class _Shown(NamedTuple):
     numbers: tuple[float, ...]
 
 
-_Value = TypeVar("_Value")  # Of a message: a picture, or the value of a variable.
-
-
 class _Trial(NamedTuple):
     """A trial; the lists are filled while the lines are read.
 
@@ -82,10 +90,8 @@ class _Trial(NamedTuple):
         time_ms: time of this message.
         onset_ms: times of SYNCTIME.
         changes: times from which the image is seen, or not seen any more, in their order.
-        shown: images of messages in the trial.
-        later: images of messages between this trial and the next.
-        variables: name -> value of the variables of the trial.
-        of_trial: names of those that are sent before the message that ends the trial.
+        inside: what messages name in the trial.
+        after: alike, between this trial and the next.
         own: times and matches of messages of the experiment by `_OWN_CHANGE`, while it is open.
     """
 
@@ -93,10 +99,8 @@ class _Trial(NamedTuple):
     time_ms: float
     onset_ms: list[float]
     changes: list[tuple[float, _Change]]
-    shown: list[_Shown]
-    later: list[_Shown]
-    variables: dict[str, str]
-    of_trial: set[str]
+    inside: list[_Said]
+    after: list[_Said]
     own: list[tuple[float, re.Match[str]]]
 
 
@@ -152,7 +156,8 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     one_eye.check(path, is_left, ~is_left, how.eye)
     chosen = one_eye.choose(is_left, ~is_left, block, how.eye)
     _check_overlap(path, line[chosen], start[chosen], end[chosen])
-    images, is_several, taken_image = _images_of_trials(trials)
+    said = _said_in_trials(trials)
+    images, is_several, taken_image = _images_of_trials(trials, said)
     onset = np.array([(*one.onset_ms, -np.inf)[0] for one in trials])
     drawn = _drawn(trials, trial, start)
     zero = np.array([(*one.onset_ms, one.time_ms)[0] for one in trials])
@@ -179,7 +184,17 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
             f"{one_eye.in_words(chosen, is_left, ~is_left, how.eye)}"
         ),
         place_text=lambda place: f"line {place}",
-        variables=_variables(trials, trial),
+        variables={
+            name: rows.names_of([_values(of)[number] for number in trial], rows.MISSING)
+            for name, of in said.items()
+            if name != _PICTURES and of is not None
+        },
+        unknown_variables={
+            name: f"{name!r} is sent between trials, and not once for each, so that its trial is "
+            f"not known, expected it after the message {recording.begins} of its trial"
+            for name, of in said.items()
+            if of is None
+        },
     )
     at = np.arange(len(line))  # The fixations that are left.
     rules: tuple[tuple[Any, str], ...] = (
@@ -241,8 +256,11 @@ def _read_lines(path: Path, text: str) -> _Recording:
     trials = [_new_trial("", 0.0)]
     recording = _Recording([], trials, begins, [])
     is_open, num_blocks = False, 0
+    last_event = 0  # Line of the last event of the trial.
     for line, content in _lines(text):
         kind, *words = content.split()
+        if kind in ("EFIX", "END"):
+            last_event = line
         if kind == "EFIX":
             trial = len(trials) - 1 if is_open else 0
             recording.fixations.append((line, trial, num_blocks, *_fixation(path, line, content)))
@@ -254,8 +272,9 @@ def _read_lines(path: Path, text: str) -> _Recording:
         elif kind == "START":
             num_blocks += 1
             if begins == "START":
+                _close(trials, last_event, is_open=is_open)
                 trials.append(_new_trial("", _time(path, line, words)))
-                is_open = True
+                is_open, last_event = True, 0
         elif kind == "END" and begins == "START":
             is_open = False
         elif kind == "MSG":
@@ -263,13 +282,17 @@ def _read_lines(path: Path, text: str) -> _Recording:
             if match is None:
                 continue  # A message without a text.
             time_ms, message = float(match[1]) - float(match[2] or 0), match[3]
-            word, *others = message.split() or [""]
+            word, *others = re.split(r"[\s:=]+", message)
             if word == begins:
-                trials.append(_new_trial(" ".join(others), time_ms))
+                # Sent twice, it begins one trial.
+                if not is_open or last_event or trials[-1].label != " ".join(others):
+                    _close(trials, last_event, is_open=is_open)
+                    trials.append(_new_trial(" ".join(others), time_ms))
+                    last_event = 0
+                    names = [_Said(line, begins, one, "", ()) for one in others]
+                    trials[-1].inside.extend(one for one in names if rows.is_picture(one.name))
                 is_open = True
             elif word in _ENDS:
-                if is_open:
-                    trials[-1].of_trial.update(trials[-1].variables)
                 is_open = False
             elif word == "SYNCTIME" or message.startswith("DISPLAY ON"):
                 if is_open:
@@ -279,29 +302,36 @@ def _read_lines(path: Path, text: str) -> _Recording:
                 trials[-1].changes.append((time_ms, "off"))
             elif message.startswith("!V CLEAR"):
                 # Many scripts clear the screen before the picture.
-                if any(one.mode for one in trials[-1].shown):
+                if any(one.mode for one in trials[-1].inside):
                     trials[-1].changes.append((time_ms, "clear"))
             elif word in ("DISPLAY_COORDS", "GAZE_COORDS"):
                 numbers = [float(one) for one in _COORDINATES.findall(message)]
                 recording.coordinates.append((word, line, numbers))
             else:
-                if variable := _VARIABLE.fullmatch(message):
-                    trials[-1].variables[variable[1]] = variable[2].strip().strip("\"'")
                 if is_open and (own := _OWN_CHANGE.fullmatch(message)):
                     trials[-1].own.append((time_ms, own))
-                shown = _shown(path, line, message)
-                (trials[-1].shown if is_open else trials[-1].later).extend(shown)
-                if any(one.mode for one in shown):
+                said = _said(path, line, message)
+                (trials[-1].inside if is_open else trials[-1].after).extend(said)
+                if any(one.mode for one in said):
                     trials[-1].changes.append((time_ms, "picture"))
+    _close(trials, last_event, is_open=is_open)
     return recording
 
 
+def _close(trials: Sequence[_Trial], last_event: int, *, is_open: bool) -> None:
+    """Ends a trial that no message ends: what follows its recording may be of the next one."""
+    inside, after = trials[-1].inside, trials[-1].after
+    if is_open and last_event:
+        after[:0] = [one for one in inside if one.line > last_event]
+        inside[:] = [one for one in inside if one.line < last_event]
+
+
 def _new_trial(label: str, time_ms: float) -> _Trial:
-    return _Trial(label, time_ms, [], [], [], [], {}, set(), [])
+    return _Trial(label, time_ms, [], [], [], [], [])
 
 
 def _has_message(text: str, word: str) -> bool:
-    pattern = rf"^MSG[ \t]+[\d.]+[ \t]+(?:-?\d+[ \t]+)?{word}\b"
+    pattern = rf"^MSG[ \t]+[\d.]+[ \t]+(?:-?\d+[ \t]+)?{word}(?=[\s:=]|$)"
     return re.search(pattern, text, re.M) is not None
 
 
@@ -328,12 +358,12 @@ def _fixation(path: Path, line: int, content: str) -> tuple[float, ...]:
     return float(match[1] == "L"), start, end, duration, x, y
 
 
-def _shown(path: Path, line: int, message: str) -> list[_Shown]:
-    """Returns the image that a message names, if any."""
-    match = _VARIABLE.fullmatch(message)
-    if match is not None:
-        value = match[2].strip().strip("\"'")
-        return [_Shown(line, match[1], value, "", ())] if rows.is_picture(value) else []
+def _said(path: Path, line: int, message: str) -> list[_Said]:
+    """Returns the image that a message names, or the value of its variable, if any."""
+    if match := _VARIABLE.fullmatch(message):
+        return [_Said(line, match[1], match[2].strip().strip("\"'"), "", ())]
+    if match := _OWN_VARIABLE.fullmatch(message):
+        return [_Said(line, match[1], match[2], "", ())] if rows.is_picture(match[2]) else []
     match = re.fullmatch(r"!V\s+IMGLOAD\s+(\S+)\s+(.*)", message)
     if match is None:
         return []
@@ -349,7 +379,7 @@ def _shown(path: Path, line: int, message: str) -> list[_Shown]:
             f"{path} line {line}: {message[:80]!r}, expected IMGLOAD CENTER or TOP_LEFT with a "
             "path, x, y, width and height, or FILL with a path"
         )
-    return [_Shown(line, _PICTURES, name, mode, numbers)]
+    return [_Said(line, _PICTURES, name, mode, numbers)]
 
 
 def _drawn(trials: Sequence[_Trial], trial: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -417,20 +447,20 @@ def _doubtful(
     Returns:
         Reason -> number of fixations.
     """
-    counts: dict[str, int] = {}
+    counts: collections.Counter[str] = collections.Counter()
     for number, one in enumerate(trials):
-        at = np.flatnonzero(trial == number) if one.own else ()
+        at = np.flatnonzero(trial == number)
         for time_ms, message in one.own:
             is_on = message["on"] is not None
-            count = int((end[at] < time_ms).sum() if is_on else (start[at] >= time_ms).sum())
-            if count:
-                side, word = ("before", "SYNCTIME") if is_on else ("after", "DISPLAY OFF")
-                reason = (
-                    f"{side} the message {message[0]!r}, which is not read (if it is of the "
-                    f"picture, write it as {word})"
-                )
-                counts[reason] = counts.get(reason, 0) + count
-    return counts
+            side, word = ("before", "SYNCTIME") if is_on else ("after", "DISPLAY OFF")
+            reason = (
+                f"{side} the message {message[0]!r}, which is not read (if it is of the picture, "
+                f"write it as {word})"
+            )
+            counts[reason] += int((end[at] < time_ms if is_on else start[at] >= time_ms).sum())
+        displays = [time_ms for time_ms, change in one.changes if change == "on"]
+        counts[_SEVERAL_DISPLAYS] += int((end[at] < max(displays, default=-np.inf)).sum())
+    return +counts
 
 
 def _gaps(changes: Sequence[tuple[float, _Change]]) -> Iterator[tuple[float, float]]:
@@ -502,66 +532,117 @@ def _numbers_of_trials(
     return np.arange(len(trials), dtype=np.float64), f"trial counted from 1 by {begins}"
 
 
+def _said_in_trials(trials: Sequence[_Trial]) -> dict[str, list[list[_Said]] | None]:
+    """Finds what messages of each source say in each trial; None: of which trial is not known.
+
+    A message before the one that begins a trial is often of this trial, not of the one before.
+    """
+    inside = [_by_source(one.inside) for one in trials]
+    after = [_by_source(one.after) for one in trials]
+    sources = dict.fromkeys(
+        source for both in zip(inside, after, strict=True) for one in both for source in one
+    )
+    return {
+        source: _of_trials(
+            [one.get(source, []) for one in inside], [one.get(source, []) for one in after]
+        )
+        for source in sources
+    }
+
+
+def _by_source(said: Sequence[_Said]) -> dict[str, list[_Said]]:
+    found: dict[str, list[_Said]] = {}
+    for one in said:
+        found.setdefault(one.source, []).append(one)
+    return found
+
+
+def _of_trials(
+    inside: Sequence[list[_Said]], after: Sequence[list[_Said]]
+) -> list[list[_Said]] | None:
+    """Gives what is said between trials to the trial before or after; None: it may be either.
+
+    Args:
+        inside: what is said in each trial; the first one stands for the time before all trials.
+        after: what is said after each of them, before the next one.
+    """
+    found = [*inside]
+    last = len(found) - 1
+    filled = [trial for trial, said in enumerate(after) if said]
+    # What is said before all trials alone is of none of them.
+    if not filled or all(inside[1:]) or (filled == [0] and last > 1):
+        return found
+    is_before, is_after = filled == [*range(last)], filled == [*range(1, last + 1)]
+    if not (is_before or is_after or any(inside)):
+        # Some trials lack it: it is before the first one, or after the last.
+        if (filled[0] == 0) == (filled[-1] == last) or 2 * len(filled) <= last:
+            return None
+        is_before, is_after = filled[0] == 0, filled[0] > 0
+    if is_before or is_after:
+        beside = after[:-1] if is_before else after[1:]
+        return [[], *(own or other for own, other in zip(inside[1:], beside, strict=True))]
+    for trial in reversed(filled):  # Most trials have it inside: it is of one that has none.
+        if trial < last and not found[trial + 1]:
+            return None
+        if trial > 0:
+            found[trial] = found[trial] or after[trial]
+    return found
+
+
 def _images_of_trials(
-    trials: Sequence[_Trial],
-) -> tuple[list[_Shown | None] | None, np.ndarray, str]:
+    trials: Sequence[_Trial], said: Mapping[str, list[list[_Said]] | None]
+) -> tuple[list[_Said | None] | None, np.ndarray, str]:
     """Finds the image of each trial.
+
+    Args:
+        trials: the trials.
+        said: what messages of each source say in each trial.
 
     Returns:
         The image of each trial, or None where no message gives the images; bool [k], whether a
         trial has several; and where the images are from.
     """
     is_several = np.zeros(len(trials), bool)
-    # Without the message of their end, some trials have what the others have after it.
-    has_pictures = any(one.mode for trial in trials for one in (*trial.shown, *trial.later))
-    are_shown = [bool(one.shown) for one in trials[1:]]
-    is_mixed = any(are_shown) and not all(are_shown) and any(one.later for one in trials)
-    for is_later in (None,) if is_mixed and not has_pictures else (False, True):
-        shown = [
-            [*one.shown, *one.later] if is_later is None else one.later if is_later else one.shown
-            for one in trials
-        ]
-        sources = list(dict.fromkeys(image.source for images in shown for image in images))
-        if not sources:
+    with_images = {
+        one.source for trial in trials for one in (*trial.inside, *trial.after) if _is_image(one)
+    }
+    images: dict[str, list[list[_Said]]] = {}
+    for source, of_trials in said.items():
+        if source not in with_images:
             continue
-        by_source = {
-            source: [[image for image in images if image.source == source] for images in shown]
-            for source in sources
-        }
-        if _PICTURES in sources:
-            sources = [_PICTURES]
-        names = [[{one.name for one in images} for images in by_source[name]] for name in sources]
-        if any(other != names[0] for other in names):
-            variables = " and ".join(map(repr, sources))
-            return None, is_several, f"{variables} name images, so that the image is not known"
-        if _PICTURES not in sources and (doubt := _doubt(trials, sources[0])):
-            return None, is_several, doubt
-        of_trials: list[list[_Shown]] | None = by_source[sources[0]]
-        if is_later is None:
-            of_trials = _of_trials(by_source[sources[0]], trials, sources[0])
-        elif is_later:
-            of_trials = _images_between_trials(by_source[sources[0]])
-        elif trials[0].later:  # Without a message at the end of trials, all seem to be in one.
-            slots = [
-                [image for image in (*one.shown, *one.later) if image.source == sources[0]]
-                for one in trials
-            ]
-            if [len(images) for images in slots] == [1] * (len(slots) - 1) + [0]:
-                of_trials = _images_between_trials(slots)
         if of_trials is None:
-            return None, is_several, "images between trials, so that the image is not known"
-        is_several = np.array([len({one[2:] for one in images}) > 1 for images in of_trials])
+            doubt = f"{source!r} names images between trials, so that the image is not known"
+            return None, is_several, doubt
+        of_source = [list(filter(_is_image, one)) for one in of_trials]
+        if any(of_source):
+            images[source] = of_source
+    if not images:
+        return None, is_several, "no message names an image"
+    names = {source: [{one.name for one in said} for said in of] for source, of in images.items()}
+    source = _PICTURES if _PICTURES in images else next(iter(images))
+    others = [other for other in names if names[other] != names[source]]
+    by = f"the variable {' and '.join(map(repr, images))}"
+    if source == _PICTURES:
         by = _PICTURES
-        if sources != [_PICTURES]:
-            by = f"the variable {' and '.join(map(repr, sources))}"
-        return [(*images, None)[0] for images in of_trials], is_several, f"image from {by}"
-    return None, is_several, "no message names an image"
+        if others:
+            by += f", not from {' and '.join(map(repr, others))}, which has other names"
+    elif others:
+        variables = " and ".join(map(repr, images))
+        return None, is_several, f"{variables} name images, so that the image is not known"
+    elif doubt := _doubt(said, source):
+        return None, is_several, doubt
+    is_several = np.array([len({one[2:] for one in said}) > 1 for said in images[source]])
+    return [(*said, None)[0] for said in images[source]], is_several, f"image from {by}"
 
 
-def _doubt(trials: Sequence[_Trial], source: str) -> str:
+def _is_image(said: _Said) -> bool:
+    return bool(said.mode) or rows.is_picture(said.name)
+
+
+def _doubt(said: Mapping[str, list[list[_Said]] | None], source: str) -> str:
     """Names a variable that may be the picture of each trial instead; "": there is none."""
-    values = _values_of_variables(trials)
-    at = [trial for trial, value in enumerate(values.get(source, ())) if value]
+    values = {name: _values(of) for name, of in said.items() if of is not None}
+    at = [trial for trial, value in enumerate(values[source]) if value]
     of_trials = {
         name: ["" if of[trial] in rows.MISSING else of[trial] for trial in at]
         for name, of in values.items()
@@ -583,6 +664,8 @@ def _take_where(path: Path, found: Rows, at: np.ndarray, condition: str) -> tupl
         ValueError: no trial has the variable, or see `plain.rows_where`.
     """
     name, _, _ = plain.split_condition(condition)
+    if name in found.unknown_variables:
+        raise ValueError(f"--where {condition!r}: {path}: {found.unknown_variables[name]}")
     if name not in found.variables:
         raise ValueError(
             f"--where {condition!r}: {path} has no variable {name!r} of its trials; it has "
@@ -599,64 +682,14 @@ def _take_where(path: Path, found: Rows, at: np.ndarray, condition: str) -> tupl
     return rows.take(found, fits, f"not {condition}"), at[fits]
 
 
-def _variables(trials: Sequence[_Trial], trial: np.ndarray) -> dict[str, Names]:
-    """The variables of the trials, of each fixation.
-
-    Args:
-        trials: the trials.
-        trial: int64 [n], trial of each fixation.
-    """
-    found = {}
-    for name, values in _values_of_variables(trials).items():
-        names = rows.names_of(values, rows.MISSING)
-        found[name] = Names(names.codes[trial], names.names)
-    return found
-
-
-def _values_of_variables(trials: Sequence[_Trial]) -> dict[str, list[str]]:
-    """The value of each variable in each trial, "" for none, as in the time before all trials.
-
-    A variable that is sent before the message that begins a trial is of this trial, not of the one
-    before. Where the messages do not say which, the variable is left out.
-    """
-    found = {}
-    for name in dict.fromkeys(name for one in trials for name in one.variables):
-        slots = [[one.variables[name]] if name in one.variables else [] for one in trials]
-        of_trials = _of_trials(slots, trials, name)
-        if of_trials is not None:
-            found[name] = [(*values, "")[0] for values in of_trials]
-    return found
-
-
-def _of_trials(
-    slots: list[list[_Value]], trials: Sequence[_Trial], name: str
-) -> list[list[_Value]] | None:
-    """Gives what follows the message that begins a trial to it, or to the next one; None: unknown.
-
-    Args:
-        slots: what a variable was, before the first trial and after each message that begins one.
-        trials: the trials.
-        name: of the variable.
-    """
-    num_own = sum(name in one.of_trial for one in trials)
-    if not slots[0] or 2 * num_own > len(trials) - 1:
-        return [[], *slots[1:]]
-    return _images_between_trials(slots)
-
-
-def _images_between_trials(shown: list[list[_Value]]) -> list[list[_Value]] | None:
-    """Gives images between trials to the trial before or after, if all show the same order."""
-    before_first, *after = shown
-    if not before_first and all(after):
-        return shown
-    if all(shown[:-1]) and not shown[-1]:
-        return [[], *shown[:-1]]
-    return None
+def _values(said: Sequence[Sequence[_Said]]) -> list[str]:
+    """The value of a variable in each trial, the last that is said; "": none."""
+    return [one[-1].name if one else "" for one in said]
 
 
 def _rectangles(
     path: Path,
-    shown: Sequence[_Shown | None],
+    shown: Sequence[_Said | None],
     screen: tuple[float, float, int, int] | None,
 ) -> np.ndarray | None:
     """Returns float64 [n, 4], x, y, width and height of the image of each fixation; None: unknown.
@@ -664,7 +697,7 @@ def _rectangles(
     Raises:
         ValueError: some of the images have a size on the screen and others have none.
     """
-    of_image: dict[_Shown, tuple[float, ...] | None] = {}
+    of_image: dict[_Said, tuple[float, ...] | None] = {}
     for one in dict.fromkeys(image for image in shown if image is not None):
         if one.mode == "FILL":
             if screen is None:
@@ -695,7 +728,7 @@ def _rectangles(
 
 def _corners(
     path: Path,
-    shown: Sequence[_Shown | None],
+    shown: Sequence[_Said | None],
     screen: tuple[float, float, int, int] | None,
 ) -> np.ndarray | None:
     """Finds the corner of images that are shown without a size, so in their own size.
@@ -714,7 +747,7 @@ def _corners(
             middle of the screen, where its corner depends on its size.
     """
     left, top, width, height = screen or (0.0, 0.0, 0, 0)
-    of_image: dict[_Shown, tuple[float, float] | None] = {}
+    of_image: dict[_Said, tuple[float, float] | None] = {}
     for one in dict.fromkeys(image for image in shown if image is not None):
         of_image[one] = None
         if not one.numbers:

@@ -1,6 +1,7 @@
 """Recordings of EyeLink as .asc text."""
 
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -350,11 +351,54 @@ def test_what_is_sent_before_a_trial_is_of_it(what: str, end: str, tmp_path: Pat
     chosen, errors = read_files([path], Options(image_from="a.png", where=("scene == s2",)))
     assert chosen is not None, errors
     assert chosen.xy[:, 0].tolist() == [3 / 1920 if "FILL" in what else 3]
-    # A variable of which the messages do not say the trial is none.
-    lacking = text.replace("MSG\t2000 !V TRIAL_VAR scene s1\n", "")
-    read(path, lacking)
-    with pytest.raises(ValueError, match="has no column 'scene'"):
-        read_files([path], Options(image_from="{scene}.png"))
+    # A trial in the middle lacks the variable; or the first one, so that it may be of either side.
+    read(path, text.replace("MSG\t2000 !V TRIAL_VAR scene s1\n", ""))
+    named, errors = read_files([path], Options(image_from="{scene}.png"))
+    assert named is not None, errors
+    assert named.image_ids == ["s0.png", "s2.png"]
+    read(path, text.replace("MSG\t1000 !V TRIAL_VAR scene s0\n", ""))
+    for options in (
+        Options(image_from="{scene}.png"),
+        Options(image_from="a.png", where=("scene == s1",)),
+    ):
+        with pytest.raises(ValueError, match=r"'scene' is sent between .* expected it after th"):
+            read_files([path], options)
+
+
+def test_a_value_in_a_trial_counts_more_than_the_default_before_it(tmp_path: Path) -> None:
+    var, end = "MSG\t9 !V TRIAL_VAR answer {}\n", "MSG\t8 TRIAL_RESULT 0\n"
+    none = var.format("none")
+    path = tmp_path / "p.asc"
+    read(path, trials(var.format("y") + end + none, end + none, var.format("y") + end, before=none))
+    for answer, expected in (("y", [1, 3]), ("none", [2])):
+        options = Options(image_from="{trial}.png", where=(f"answer == {answer}",))
+        found, errors = read_files([path], options)
+        assert found is not None, errors
+        assert found.image_ids == [f"{n + 4}.png" for n in expected]
+
+
+def test_a_message_of_the_experiment_with_a_picture_is_a_variable(tmp_path: Path) -> None:
+    path = tmp_path / "p.asc"
+    for one in ("IMAGE: {}.png", "STIM {}.png", "shown image={}.png"):
+        text = trials(*(f"MSG\t9 {one.format(n)}\n" for n in range(3)))
+        found = read(path, text)
+        assert names(found.image) == ["0.png", "1.png", "2.png"]
+        assert f"image from the variable '{re.split('[: =]+[{]', one)[0]}'" in found.taken
+    for separator in (" ", ": ", "="):
+        text = trials("", "").replace("TRIALID 5", f"TRIALID{separator}5 a.png")
+        found = read(path, text.replace("TRIALID 6", f"TRIALID{separator}6 b.png"))
+        assert names(found.image) == ["a.png", "b.png"]
+        assert numbers(found.trial) == [5, 6]
+    # As the names of all pictures that are loaded before the trials.
+    text = trials("", "", before="".join(f"MSG\t9 LOADS {n}.png\n" for n in range(3)))
+    assert "no message names an image" in read(path, text).taken
+    # Sent twice, TRIALID begins one trial.
+    again = trials("", "").replace("START\t2000", "MSG\t2000 TRIALID 6 a.png\nSTART\t2000")
+    assert numbers(read(path, again).trial) == [1, 3]
+    again = trials("", "").replace("START\t2000", "MSG\t2000 TRIALID 6\nSTART\t2000")
+    assert numbers(read(path, again).trial) == [5, 6]
+    cue = [load("FILL cue.png") + f"MSG\t9 !V TRIAL_VAR scene {n}.png\n" for n in range(2)]
+    assert "image from !V IMGLOAD, not from 'scene', which has" in read(path, trials(*cue)).taken
 
 
 def test_fixations_before_the_picture_of_a_trial_are_left_out(tmp_path: Path) -> None:
@@ -549,7 +593,15 @@ def test_fixations_beyond_messages_of_the_experiment_are_counted(tmp_path: Path)
         "2 rows read all the same: before the message 'STIM_ON'",
         "4 rows read all the same: after the message 'IMAGE_OFF'",
     ]
+    for on, off in (("SHOW_IMAGE", "clear display"), ("picture presented", "BILD_AUS")):
+        found = read(tmp_path / "b.asc", text.replace("STIM_ON", on).replace("IMAGE_OFF", off))
+        assert list(found.doubtful.values()) == [2, 4]
     known = text.replace("STIM_ON", "SYNCTIME").replace("IMAGE_OFF", "DISPLAY OFF")
     found = read(tmp_path / "b.asc", known)
     assert numbers(found.x) == [100.0, 100.0]
     assert not found.doubtful
+    # Two displays in a trial: the cross, and the picture.
+    both = known.replace("!V IMGLOAD", "SYNCTIME\nMSG\t9 !V IMGLOAD")
+    [(reason, count)] = read(tmp_path / "b.asc", both).doubtful.items()
+    assert reason.startswith("before the last SYNCTIME or DISPLAY ON of the trial (if an earlier")
+    assert count == 2

@@ -9,31 +9,28 @@ from collections.abc import Collection, Mapping, Sequence
 
 SAYS_PICTURE = re.compile(r"im(a)?ge?|pic|stim|scene|photo|file", re.IGNORECASE)
 
-# How words begin that say a picture.
-_PICTURE_WORDS = (
-    "image",
-    "img",
-    "pic",
-    "photo",
-    "foto",
-    "bild",
-    "scene",
-    "stim",
-    "background",
-    "item",
+# How words begin or end that say a picture.
+_PICTURE_WORD = re.compile(
+    "(image|img|pic|photo|foto|bild|s[cz]ene|stim|background|item).*"
+    "|.*(image|img|picture|photo|foto|bild|s[cz]ene|stim|stimulus)|im"
 )
-# Names that say a picture beside a cue alone: files and displays may be of anything else.
-_PERHAPS_PICTURE = re.compile("file_?name|array|(search_?)?display", re.IGNORECASE)
+# Words that say a picture beside a cue alone: files and displays may be of anything else.
+_PERHAPS_WORD = re.compile("filename|(search)?(array|display)s?")
 # Words of what else may be said of a picture.
 _OTHER_WORD = re.compile(
-    "ms|s|sec|times?|stamp|.*(onset|offset|timestamp)|dur(ation)?|rt|latency|x|y|w|h|width|height|size"
-    "|order|sequence|rep(etition)?|pos(ition)?|loc(ation)?|side|block|category|type|cond(ition)?|set"
+    "ms|s|sec|times?|stamp|.*(onset|offset|time(stamp)?|duration|order|rating|category)|dur|rt|latency|x|y|w|h|width|height|size"
+    "|sequence|rep(etition)?|pos(ition)?|loc(ation)?|side|block|type|cond(ition)?|set"
     "|list|count|rate|hz|frames?|start|end|show|drawn|flip|contrast|colou?r|angle|orientation|ratio"
-    "|level|rating|valence|arousal|resp(onse)?|answer|key|correct|accuracy|score|conf|question|caption"
+    "|level|valence|arousal|resp(onse)?|answer|key|correct|accuracy|score|conf|question|caption"
 )
-# Words of pictures that are shown beside or before the one that is looked at.
-_BESIDE_WORD = re.compile("((pre)?cue|mask|prime|preview|foil|lure|cross)s?(file)?|distract.*")
-_TARGET_WORD = re.compile("(target|probe)s?(file)?")
+# Words of pictures that are shown beside or before the one that is looked at: alone, or in one word
+# with what they are.
+_BEFORE = "(pre|post|end|back|forward|fix|fixation|word|search|trial|start|picture|pic|image|img)*"
+_AFTER = "(image|img|im|picture|pic|photo|bild|stim|stimulus|file|name|path|id)*"
+_BESIDE_WORD = re.compile(
+    f"{_BEFORE}(cue|mask|maske|prime|preview|foil|lure|cross)s?{_AFTER}|distract.*"
+)
+_TARGET_WORD = re.compile(f"{_BEFORE}(target|probe)s?{_AFTER}")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NUMBER = re.compile(r"[\s,;:()\[\]]*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[\s,;:()\[\]]*)+")
 
@@ -66,7 +63,7 @@ def may_be_image(
     """
     says_picture = _says_picture(variable)
     is_beside = _has_word(picture, _BESIDE_WORD) or _has_word(picture, _TARGET_WORD)
-    may_be_scene = says_picture or _PERHAPS_PICTURE.fullmatch(variable) is not None
+    may_be_scene = says_picture or _says(variable, _PERHAPS_WORD)
     may_be_scene &= not _has_word(variable, _BESIDE_WORD) and num_values > 1
     if is_beside and may_be_scene and num_values >= num_pictures:
         return True
@@ -76,11 +73,11 @@ def may_be_image(
     if num_pictures == 1:
         are_many = is_text and 2 * num_values >= num_trials
         return are_many or SAYS_PICTURE.search(variable) is not None
-    # Images are often shown twice, in trials that have names of their own.
+    # Images are often shown twice, in trials that have numbers of their own.
     are_many = num_values > 2 * num_pictures
     if num_pictures <= _MOST_BESIDE:
         return says_picture or (is_text and are_many)
-    return says_picture and are_many
+    return says_picture and (are_many or (is_text and num_values == 2 * num_pictures))
 
 
 def find_other(of_trials: Mapping[str, Sequence[str]], picture: str) -> str:
@@ -107,9 +104,11 @@ def in_words(variable: str, values: Sequence[str]) -> str:
 
 def _says_picture(variable: str) -> bool:
     """Whether a variable is called like a picture, and like nothing else about it."""
-    words = _words(variable)
-    is_picture = any(word.startswith(_PICTURE_WORDS) for word in words)
-    return is_picture and not _has_word(variable, _OTHER_WORD)
+    return _says(variable, _PICTURE_WORD)
+
+
+def _says(variable: str, pattern: re.Pattern[str]) -> bool:
+    return _has_word(variable, pattern) and not _has_word(variable, _OTHER_WORD)
 
 
 def _has_word(variable: str, pattern: re.Pattern[str]) -> bool:
@@ -117,4 +116,6 @@ def _has_word(variable: str, pattern: re.Pattern[str]) -> bool:
 
 
 def _words(variable: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(variable)]
+    """Gives the words of a name, and all as one."""
+    words = [word.lower() for word in _WORD.findall(variable)]
+    return [*words, "".join(words)]

@@ -32,13 +32,29 @@ NUMBERS = [str(n) for n in range(20)]
         ("sentence", WORDS, "target", 20, False),
         *(
             ("scene", WORDS, name, 20, True)
-            for name in ("cue_image", "CueImage", "precue", "cuefile")
+            for name in ("cue_image", "CueImage", "precue", "cuefile", "targetimage", "TARGETIMG")
+        ),
+        *(
+            ("scene", WORDS, name, 20, True)
+            for name in ("probepath", "maskimg", "fixcross", "Maske")
+        ),
+        *(("scene", WORDS, name, 20, False) for name in ("rescue", "failure", "crosswalk")),
+        *(
+            (name, WORDS, "targetimage", 20, True)
+            for name in ("search_array", "display_id", "file_name", "trialimage", "Szene", "im")
+        ),
+        *(
+            (name, WORDS, "targetimage", 20, False)
+            for name in ("array_time", "topic", "sceneorder")
         ),
         ("filename", WORDS, "cue", 20, True),
         *((name, NUMBERS, "picture", 3, False) for name in ("SHOW_SCENE", "imgonset", "img_drawn")),
         # Many pictures, each shown again, are the images of the experiment.
         ("sound", [f"{n}.wav" for n in range(90)], "picture", 30, False),
         ("stim_id", [str(n) for n in range(90)], "picture", 30, True),
+        # In two scenes each, or two trials.
+        ("scene", [f"s{n}" for n in range(60)], "picture", 30, True),
+        ("stim_id", [str(n) for n in range(60)], "picture", 30, False),
         # One picture in all trials.
         ("picture", ["1", "2"], "mask", 1, True),
         ("file_of_trial", ["1", "2"], "background", 1, True),

@@ -490,6 +490,9 @@ def _name_image(found: Rows, one: Opened, template: str | None) -> Rows:
         elif field in one.columns:
             column = containers.read_table(one, {field})[field]
             texts[field] = _texts_of(found, one, field, column)
+        elif field in found.unknown_variables:
+            why = found.unknown_variables[field]
+            raise ValueError(f"--image-from {template!r}: {one.path}: {why}")
         elif field in found.variables:
             texts[field] = _without_zero_decimals(rows.texts_of(found.variables[field]))
         elif field == "trial" and "trial" in found.cells:

@@ -133,6 +133,7 @@ class Rows(NamedTuple):
         other_users: column -> names of people by a column that `user` is not from.
         image_paths: image -> its path on the computer of the experiment, where the file says it.
         variables: variable of the trials -> its values, where the file has no column of it.
+        unknown_variables: variable of which the trials are not known -> why, in words.
     """
 
     place: np.ndarray
@@ -161,6 +162,7 @@ class Rows(NamedTuple):
     other_users: Mapping[str, Names] = MappingProxyType({})
     image_paths: Mapping[str, str] = MappingProxyType({})
     variables: Mapping[str, Names] = MappingProxyType({})
+    unknown_variables: Mapping[str, str] = MappingProxyType({})
 
 
 class NoFixationError(ValueError):
