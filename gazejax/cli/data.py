@@ -203,7 +203,7 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--image-from",
         metavar="TEMPLATE",
         help="name of the image from columns in braces, such as 'image_{trial}.png'; also {file}, "
-        "{folder}, {stem} (the image in the file, without .png or the like)",
+        "{folder}, {stem} (the image in the file, without .png); {trial:03} makes 7 to 007",
     )
     parser.add_argument("--eye", choices=("left", "right"), help="of a file with both eyes")
     parser.add_argument(

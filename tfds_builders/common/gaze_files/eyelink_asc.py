@@ -364,10 +364,10 @@ def _said(path: Path, line: int, message: str) -> list[_Said]:
         return [_Said(line, match[1], match[2].strip().strip("\"'"), "", ())]
     if match := _OWN_VARIABLE.fullmatch(message):
         return [_Said(line, match[1], match[2], "", ())] if rows.is_picture(match[2]) else []
-    match = re.fullmatch(r"!V\s+IMGLOAD\s+(\S+)\s+(.*)", message)
-    if match is None:
+    kind, *words = message.removeprefix("!V").split() or [""]
+    if kind != "IMGLOAD" or not message.startswith("!V"):
         return []
-    mode, words = match[1], match[2].split()
+    mode, *words = words or [""]
     num_numbers = 0
     while num_numbers < min(4, len(words)) and _COORDINATES.fullmatch(words[-1 - num_numbers]):
         num_numbers += 1

@@ -501,6 +501,7 @@ def test_numbers_of_trials(tmp_path: Path) -> None:
             "line 17: .* begins before .* 13 ends",
         ),
         ("EVENTS\tGAZE", "EVENTS\tHREF", "line 9: .* expected EVENTS GAZE"),
+        ("CENTER ", "", "line 7: .* expected IMGLOAD CENTER or TOP_LEFT"),
         ("CENTER", "MIDDLE", "line 7: .* expected IMGLOAD CENTER or TOP_LEFT"),
         ("800 600", "0 600", "line 7: .* expected IMGLOAD CENTER or TOP_LEFT"),
         (" 400 300", "", "line 25: 'images/c.jpg' has no width and height"),

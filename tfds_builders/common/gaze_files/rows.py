@@ -48,6 +48,8 @@ _GROUPED = {
     ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$",
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$",
 }
+# What a template has in braces: a column, and to how many digits its number is filled with zeros.
+_FIELD = re.compile(r"\{([^{}]+?)(?::0([1-9]))?\}")
 _WITH_POWER = re.compile(r"[+-]?\d(?:[.,](\d+))?([eE])\+(\d{2,3})")
 _MAX_FEW_DECIMALS = 2
 FIRST_LONG = 1e15  # Spreadsheets hold 15 digits.
@@ -577,13 +579,13 @@ def end_in_other_numbers(names: Names) -> bool:
 
 
 def fields_of(template: str) -> list[str]:
-    """Returns what a template such as `{folder}/{trial}.png` names in braces, each once."""
-    return list(dict.fromkeys(re.findall(r"\{([^{}]+)\}", template)))
+    """Returns what a template such as `{folder}/{trial:03}.png` names in braces, each once."""
+    return list(dict.fromkeys(found[1] for found in _FIELD.finditer(template)))
 
 
 def fill(template: str, of_field: Mapping[str, str]) -> str:
-    """Replaces what a template names in braces."""
-    return re.sub(r"\{([^{}]+)\}", lambda found: of_field[found[1]], template)
+    """Replaces what a template names in braces; `{trial:03}` has at least three digits."""
+    return _FIELD.sub(lambda found: of_field[found[1]].zfill(int(found[2] or 0)), template)
 
 
 def stem(path: Path) -> str:
