@@ -16,13 +16,9 @@ _FIXATIONS_PER_PASS = 32
 # With more fixations than this, the pixels are sorted: passes take longer, also to compile.
 _MOST_COMPARED = 1024
 
-# The variance is the mean square minus the squared mean where it is at least this share of the mean
-# square, so that the difference loses no more than eight bits of float32.
-_LEAST_VARIANCE_SHARE = 1 / 256
-
 RANK_METRICS = ("auc", "auc_judd", "sauc")
 
-_jit = functools.partial(jax.jit, inline=True)
+jit = functools.partial(jax.jit, inline=True)
 
 
 class Fixations(NamedTuple):
@@ -71,7 +67,7 @@ def score(names: tuple[str, ...], arrays: dict[str, Any]) -> dict[str, Array]:
     return jax.vmap(score_one, in_axes=(axes,))(arrays)
 
 
-@_jit
+@jit
 def auc(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
     keys, thresholds = _keys(saliency), _thresholds(saliency, fixations)
     lost = _count_above(keys, None, thresholds, thresholds, strict=True)
@@ -80,7 +76,7 @@ def auc(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[A
     return _if_fixated(1 - lost / num_pairs, fixations)
 
 
-@_jit
+@jit
 def sauc(
     saliency: Float[Array, "height width"],
     fixations: Fixations,
@@ -92,7 +88,7 @@ def sauc(
     return _if_fixated(1 - share_lost, fixations)
 
 
-@_jit
+@jit
 def auc_judd(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
     keys, thresholds = _keys(saliency), _thresholds(saliency, fixations)
     values = _keys(_values(saliency, fixations))
@@ -118,46 +114,13 @@ def unless_nan(
     return jnp.where(jnp.isnan(saliency).any(), jnp.nan, value)
 
 
-@_jit
+@jit
 def nss(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
     deviation = _deviation(saliency)
-    return _or_nan(_mean_at(deviation, fixations) / _norm(deviation), saliency, fixations)
+    return or_nan(mean_at(deviation, fixations) / _norm(deviation), saliency, fixations)
 
 
-@jax.custom_jvp
-@_jit
-def nss_by_moments(
-    saliency: Float[Array, "height width"], fixations: Fixations
-) -> Float[Array, ""]:
-    """`nss` in two passes over most maps, from the means and mean squares of rows.
-
-    The deviation of a map is written to memory only where the moments are not precise enough: the
-    range is small beside the offset, or squares leave float32. Then the loop runs once. It is a
-    loop because both branches of a condition are computed inside `vmap`.
-    """
-    row_mean, row_square = saliency.mean(axis=1), (saliency * saliency).mean(axis=1)
-    mean, square = row_mean.mean(), row_square.mean()
-    # Within rows and between rows: their errors are independent and cancel in the mean.
-    variance = (row_square - row_mean * row_mean).mean() + jnp.square(row_mean - mean).mean()
-    is_precise = (variance > square * _LEAST_VARIANCE_SHARE) & (square > 1e-30) & (square < 1e30)
-    value = (_mean_at(saliency, fixations) - mean) / jnp.sqrt(variance)
-
-    def by_deviation(state: tuple[Array, Array]) -> tuple[Array, Array]:
-        # Depends on the state, or XLA computes it before the loop, whether or not that runs.
-        values, _ = jax.lax.optimization_barrier((saliency, state))
-        return nss(values, fixations), jnp.array(True)
-
-    state = (_or_nan(value, saliency, fixations), is_precise | jnp.isnan(mean))
-    return jax.lax.while_loop(lambda state: ~state[1], by_deviation, state)[0]
-
-
-@nss_by_moments.defjvp
-def _nss_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    saliency, fixations = primals
-    return jax.jvp(lambda values: nss(values, fixations), (saliency,), (tangents[0],))
-
-
-@_jit
+@jit
 def information_gain(
     density: Float[Array, "height width"],
     baseline: Float[Array, "height width"],
@@ -167,16 +130,16 @@ def information_gain(
     # Fixations that do not count get the value 1: the logarithm and its gradient stay finite.
     gain, base = (jnp.log2(jnp.where(fixations.counts, value, 1.0)) for value in at_fixations)
     number = fixations.counts.sum()
-    return _or_nan((gain - base).sum() / number, density, fixations)
+    return or_nan((gain - base).sum() / number, density, fixations)
 
 
-@_jit
+@jit
 def cc(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Float[Array, ""]:
     a, b = _deviation(a), _deviation(b)
     return (a * b).mean() / (_norm(a) * _norm(b))
 
 
-@_jit
+@jit
 def sim(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Float[Array, ""]:
     is_negative = (a < 0) | (b < 0)
     a, b = _relative(a), _relative(b)
@@ -186,7 +149,7 @@ def sim(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Flo
     return jnp.where(is_negative, jnp.nan, smaller).mean()
 
 
-@_jit
+@jit
 def kld(
     target: Float[Array, "height width"], prediction: Float[Array, "height width"]
 ) -> Float[Array, ""]:
@@ -216,20 +179,33 @@ def _norm(deviation: Float[Array, "height width"]) -> Float[Array, ""]:
     return jnp.sqrt(jnp.where(variance == 0, 1.0, variance))
 
 
+@jax.custom_jvp
 def _relative(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
-    """The map divided by its mean; a zero map becomes uniform, one of a mean beyond float32 NaN.
-
-    The map is first divided by the power of two next to the mean. A power of two is exact, and no
-    gradient is taken through it. The gradient, which holds the square of the mean, then stays
-    inside float32 at any scale of the map.
-    """
+    """The map divided by its mean; a zero map becomes uniform, one of a mean beyond float32 NaN."""
     mean = _mean(saliency)
     is_zero = mean == 0
-    size = jnp.where(is_zero, 1.0, mean)
-    scale = _power_of_two(size)
     # Selecting once for each map takes less time than once for each pixel.
-    share = jnp.where(jnp.isinf(mean), jnp.nan, 1 / (size * scale))
-    return saliency * scale * share + jnp.where(is_zero, 1.0, 0.0)
+    share = jnp.where(jnp.isinf(mean), jnp.nan, 1 / jnp.where(is_zero, 1.0, mean))
+    return saliency * share + jnp.where(is_zero, 1.0, 0.0)
+
+
+@_relative.defjvp
+def _relative_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """The map is first divided by the power of two next to the mean.
+
+    A power of two is exact, and no derivative is taken through it. The derivative, which holds the
+    square of the mean, then stays inside float32 at any scale of the map.
+    """
+
+    def by_steps(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
+        mean = _mean(saliency)
+        is_zero = mean == 0
+        size = jnp.where(is_zero, 1.0, mean)
+        scale = _power_of_two(size)
+        share = jnp.where(jnp.isinf(mean), jnp.nan, 1 / (size * scale))
+        return saliency * scale * share + jnp.where(is_zero, 1.0, 0.0)
+
+    return jax.jvp(by_steps, primals, tangents)
 
 
 def _power_of_two(size: Float[Array, ""]) -> Float[Array, ""]:
@@ -251,12 +227,12 @@ def _values(
     return saliency[fixations.row, fixations.column]
 
 
-def _mean_at(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
+def mean_at(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
     values = jnp.where(fixations.counts, _values(saliency, fixations), 0.0)
     return values.sum() / fixations.counts.sum()
 
 
-@_jit
+@jit
 def counts(
     fixations: Fixations, saliency: Float[Array, "height width"]
 ) -> Float[Array, "height width"]:
@@ -386,7 +362,7 @@ def _if_fixated(value: Float[Array, ""], fixations: Fixations) -> Float[Array, "
     return jnp.where(fixations.is_valid & fixations.counts.any(), value, jnp.nan)
 
 
-def _or_nan(
+def or_nan(
     value: Float[Array, ""], saliency: Float[Array, "height width"], fixations: Fixations
 ) -> Float[Array, ""]:
     # The mean is NaN if any value is. XLA's maximum on CPU ignores NaN.

@@ -3,7 +3,9 @@
 A map that float32 describes well enough is rounded, and nothing else. Another map is prepared on
 the host in its own type, in a way that the metric does not see: ranks for a metric of ranks, the
 deviation for a metric that scale and offset do not change, the density for a metric that scale does
-not change. Traced maps pass through, or lose their offset.
+not change. Traced maps pass through.
+
+Scores of pairs are of any real type, too, and tie only if they are equal.
 """
 
 import math
@@ -27,6 +29,9 @@ _LEAST, _MOST = 1e-30, 1e30
 
 # Comparing a map with each of up to this many values takes less time than searching among them.
 _COMPARED_VALUES = 48
+
+# Whole numbers up to this one are exact in float64.
+_MOST_EXACT = 2**53
 
 # Up to this ratio of offset to range, the mean of a map in float32 is right to 1e-4 deviations.
 _MOST_RANGES = 256
@@ -130,8 +135,7 @@ def _most_whole(dtype: np.dtype) -> int:
 def for_moments(values: Any, base: Any = None) -> Any:
     """Maps whose correlation and standard scores are those of these maps."""
     if not isinstance(values, np.ndarray):
-        # Without its offset, beside which float32 would round the mean. No gradient depends on it.
-        return values - jax.lax.stop_gradient(values.min())
+        return values
     low, high = (side(axis=(-2, -1)) for side in (values.min, values.max))
     with np.errstate(over="ignore"):
         low_float, high_float = low.astype(np.float64), high.astype(np.float64)
@@ -208,3 +212,25 @@ def _replaced(
     for index in others:
         found[index] = prepare(maps[index], index)
     return found.reshape(values.shape)
+
+
+def joined(one: np.ndarray, other: np.ndarray) -> Any:
+    """Both arrays in one, of a type that no score of them is rounded to."""
+    wide = np.promote_types(one.dtype, other.dtype)
+    for scores in (one, other):
+        is_whole = scores.dtype.kind in "iu" and wide.kind == "f"
+        if is_whole and not _is_within(scores, 2 ** (1 + np.finfo(wide).nmant)):
+            # Python compares whole numbers of any size with floats exactly.
+            return np.concatenate([one.astype(object), other.astype(object)])
+    return np.concatenate([one, other])
+
+
+def comparable(scores: Num[np.ndarray, "..."]) -> Num[np.ndarray, "..."]:
+    """Scores of the same order and ties as these, which float64 holds if they are whole numbers."""
+    if scores.dtype.kind not in "iu" or _is_within(scores, _MOST_EXACT):
+        return scores
+    return np.unique(scores, return_inverse=True)[1].reshape(scores.shape)
+
+
+def _is_within(scores: np.ndarray, most: int) -> bool:
+    return scores.size == 0 or max(abs(int(scores.min())), abs(int(scores.max()))) <= most

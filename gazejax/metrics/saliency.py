@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Float
 
-from gazejax.metrics import _host, _kernels, _rounding
+from gazejax.metrics import _host, _kernels, _moments, _rounding
 from gazejax.metrics._checks import (
     checked_density,
     checked_fixations,
@@ -168,7 +168,7 @@ def nss(
     fixations = checked_fixations(xy_px, mask, values.shape)
     if is_on_host(values, fixations):
         return _scalar(_host.nss(values, fixations), values)
-    return _kernels.nss_by_moments(_rounding.for_moments(values), fixations)
+    return _moments.nss(_rounding.for_moments(values), fixations)
 
 
 def information_gain(
@@ -224,7 +224,7 @@ def cc(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:
     require_same_shape(one, "a", other, "b")
     if is_on_host(one, other):
         return _scalar(_host.cc(one, other), one, other)
-    return _kernels.cc(_rounding.for_moments(one), _rounding.for_moments(other))
+    return _moments.cc(_rounding.for_moments(one), _rounding.for_moments(other))
 
 
 def sim(a: npt.ArrayLike, b: npt.ArrayLike) -> Float[Array, ""]:

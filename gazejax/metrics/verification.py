@@ -22,7 +22,7 @@ import numpy.typing as npt
 from jaxtyping import Float, Int, Num
 
 from gazejax.metrics._checks import checked_users, host_numbers, require
-from gazejax.metrics._comparing import comparable, joined
+from gazejax.metrics._rounding import comparable, joined
 from gazejax.metrics.similarity import correlation, cosine, negative_distance
 
 __all__ = [

@@ -254,12 +254,17 @@ def test_more_pairs_than_32_bits_count():
     assert kernel(ramp.astype(np.float32)) == pytest.approx(beaten, rel=1e-5)
 
 
+@pytest.mark.parametrize("corner", [None, 0.0, 1e3])
 @pytest.mark.parametrize("offset", [0.0, 3.0, 1e4])
-def test_traced_nss_equals_the_definition(offset):
+def test_traced_nss_and_cc_equal_the_definition(offset, corner):
     saliency = (A + offset).astype(np.float32)
-    found = jax.jit(jax.vmap(lambda one: metrics.nss(saliency=one, xy_px=POINTS)))(saliency[None])
-    expected = reference(saliency, B, COLUMNS, ROWS)[1]
-    assert found[0] == pytest.approx(expected, abs=1e-5 + 2e-6 * offset)
+    if corner is not None:
+        saliency[0, 0] = corner  # By its first pixel, a map loses its offset.
+    expected = reference(saliency, B, COLUMNS, ROWS)
+    nss = jax.jit(jax.vmap(lambda one: metrics.nss(saliency=one, xy_px=POINTS)))(saliency[None])
+    cc = jax.jit(jax.vmap(metrics.cc))(saliency[None], B[None])
+    assert nss[0] == pytest.approx(expected[1], abs=1e-5 + 2e-6 * offset)
+    assert cc[0] == pytest.approx(np.corrcoef(saliency.ravel(), B.ravel())[0, 1], abs=1e-5)
 
 
 def test_traced_maps_beside_a_large_offset():
