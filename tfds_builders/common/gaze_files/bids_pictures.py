@@ -1,6 +1,5 @@
 """Which picture was shown when in a run of BIDS."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +9,7 @@ import numpy as np
 from tfds_builders.common.gaze_files import bids_names, bids_samples, containers, plain, rows
 from tfds_builders.common.gaze_files.bids_samples import Samples
 from tfds_builders.common.gaze_files.image_variables import find_other
-from tfds_builders.common.gaze_files.rows import Names
-
-_IMAGE = re.compile(r".+\.(jpe?g|png|bmp|tiff?|gif|webp)", re.IGNORECASE)
+from tfds_builders.common.gaze_files.rows import Names, is_picture
 
 # Milliseconds of a picture are at least 50, which as seconds are rare.
 _LONG_MS = 50_000
@@ -78,7 +75,7 @@ def read_shown(
     columns = [
         name
         for name, column in variables.items()
-        if column.names and all(map(_IMAGE.fullmatch, column.names))
+        if column.names and all(map(is_picture, column.names))
     ]
     if not columns:
         return None
