@@ -92,8 +92,8 @@ bench-check: $(VENV)/installed-dev .venv-peers/installed
 		--out $(CHECKED)/metrics.json
 	$(BIN)/python benchmarks/table.py --check --results $(CHECKED)
 
-# Whole runs in turns with those of an earlier commit, about an hour: make bench-runs RAW=DIR, the
-# folder of OSIE's release.
+# Whole runs in turns with those of an earlier commit, about half an hour: make bench-runs RAW=DIR,
+# the folder of OSIE's release.
 BEFORE := runs/b84f2d1
 bench-runs: $(VENV)/installed-dev
 	test -d $(BEFORE) || git worktree add $(BEFORE) b84f2d1

@@ -7,12 +7,14 @@ Each command runs in a process of its own, on all cores, from an empty cache of 
 and features. The programs of both sides have the same packages. `evaluate` evaluates the demo
 again, with what its training compiled. In `scale`, 1,000 users look at 100 of 10,000 images each, a
 million fixations in all; stage 1 of configs/osie_maps.py is trained for 100 steps and evaluated,
-and the reading alone is measured beside it. `--users 200 --images 2000` is a data set that earlier
-commits evaluate, too. Between the sides, only CPU seconds and metrics are compared.
+and the reading alone is measured beside it. An evaluation that takes more than `--memory` is ended;
+`--users 200 --images 2000` is a data set that earlier commits evaluate. Between the sides, only CPU
+seconds and metrics are compared.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -36,16 +38,23 @@ class Side(NamedTuple):
     checkout: Path
     folder: Path
 
-    def run(self, *arguments: Any, limit: float | None = None, until: str = "") -> dict[str, float]:
+    def run(
+        self,
+        *arguments: Any,
+        limit: float = math.inf,
+        most_gb: float = math.inf,
+        until: str = "",
+    ) -> dict[str, float]:
         """Runs the command of the checkout.
 
         Args:
             arguments: of the command.
-            limit: seconds after which it is ended; None: none.
+            limit: seconds after which it is ended.
+            most_gb: memory with which it is ended.
             until: pattern of a file of the runs; the command is ended once there is one.
 
         Returns:
-            CPU seconds, seconds and peak memory until its end, and whether it reached the limit.
+            CPU seconds, seconds and peak memory until its end, and whether it reached a limit.
 
         Raises:
             subprocess.CalledProcessError: if the command fails.
@@ -70,7 +79,7 @@ class Side(NamedTuple):
                 number, status, usage = os.wait4(process.pid, os.WNOHANG)
                 if number:
                     break
-                is_over = limit is not None and time.monotonic() - start > limit
+                is_over = time.monotonic() - start > limit or memory_gb(process.pid) > most_gb
                 if is_over or (until and any(self.folder.glob(until))):
                     is_ended = True
                     process.kill()
@@ -111,7 +120,9 @@ def demo(side: Side) -> dict[str, Any]:
     }
 
 
-def scale(side: Side, limit: float, *, num_users: int, num_images: int) -> dict[str, Any]:
+def scale(
+    side: Side, limit: float, most_gb: float, *, num_users: int, num_images: int
+) -> dict[str, Any]:
     """Many users: the build, the reading alone, 100 steps of stage 1 and its evaluation."""
     table, images = make_table(side.folder, num_users, num_images)
     data, run = side.folder / "data", side.folder / "large"
@@ -131,7 +142,17 @@ def scale(side: Side, limit: float, *, num_users: int, num_images: int) -> dict[
     found = {"scale, build": built, "scale, reading": read, "scale, 100 steps": trained}
     if trained["is_over"]:
         return found
-    return found | {"scale, evaluation of stage 1": side.run("evaluate", run, limit=limit)}
+    evaluated = side.run("evaluate", run, limit=limit, most_gb=most_gb)
+    return found | {"scale, evaluation of stage 1": evaluated}
+
+
+def memory_gb(process: int) -> float:
+    """What a process has in memory."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except OSError:  # It has just ended.
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
 def make_table(folder: Path, num_users: int, num_images: int) -> tuple[Path, Path]:
@@ -172,6 +193,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--users", type=int, default=1_000, help="of scale")
     parser.add_argument("--images", type=int, default=10_000, help="of scale")
     parser.add_argument("--limit", type=float, default=900, help="seconds of each part of scale")
+    parser.add_argument(
+        "--memory", type=float, default=16, help="gigabytes of the evaluation of scale"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "runs.json")
     options = parser.parse_args(arguments)
     if "osie" in options.cases and options.raw is None:
@@ -182,7 +206,11 @@ def main(arguments: list[str]) -> None:
         "osie": lambda side: osie(side, options.raw.absolute()),
         "demo": demo,
         "scale": lambda side: scale(
-            side, options.limit, num_users=options.users, num_images=options.images
+            side,
+            options.limit,
+            options.memory,
+            num_users=options.users,
+            num_images=options.images,
         ),
     }
     checkouts = {"gazejax": HERE.parent}
@@ -206,8 +234,8 @@ def as_markdown(rows: Sequence[dict]) -> str:
         of_metrics = ", ".join(
             f"{name} {value:.3f}" for name, value in row.items() if name.startswith(METRICS)
         )
-        cpu = f"{'more than ' if row['is_over'] else ''}{row['cpu_seconds']:.0f}"
-        peak = f"{row['peak_mb'] / 1e3:.1f}"
+        more = "more than " if row["is_over"] else ""
+        cpu, peak = f"{more}{row['cpu_seconds']:.0f}", f"{more}{row['peak_mb'] / 1e3:.1f}"
         lines.append([row["what"], row["side"], cpu, f"{row['seconds']:.0f}", peak, of_metrics])
     return markdown(["", "side", "CPU s", "s", "peak, GB", "unseen users"], lines)
 
