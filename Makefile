@@ -17,7 +17,7 @@ tests test-real: export OPENBLAS_NUM_THREADS = 1
 
 demo: $(VENV)/installed
 	$(BIN)/gazejax data build synthetic_gaze --data-dir $(DEMO)/data
-	$(BIN)/gazejax train --config=synthetic_gaze --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data --config.controls.train_permuted_encoder=False
+	$(BIN)/gazejax train --config=synthetic_gaze:demo --workdir=$(DEMO) --config.data.data_dir=$(DEMO)/data
 
 test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
