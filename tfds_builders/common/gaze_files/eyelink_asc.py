@@ -3,6 +3,7 @@
 import collections
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 from tfds_builders.common.gaze_files import containers, one_eye, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.image_variables import find_other
+from tfds_builders.common.gaze_files.image_variables import find_other, says_beside
 from tfds_builders.common.gaze_files.rows import Rows
 
 _SAMPLE = re.compile(r"^\d", re.MULTILINE)
@@ -29,9 +30,13 @@ _FIXATION = re.compile(
 )
 _COORDINATES = re.compile(r"-?\d{1,6}(?:\.\d{1,9})?")
 _VARIABLE = re.compile(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)")
-# Messages of experiments such as `IMAGE: forest.jpg`; another one with a picture is no variable.
-_OWN_VARIABLE = re.compile(r"([A-Za-z_]+(?: [A-Za-z_]+){0,2})(?:\s*[:=]\s*|\s+)(\S+)")
-_PICTURES = "!V IMGLOAD"
+# Messages of experiments: `IMAGE forest.jpg`, also with coordinates, and `IMAGE: old forest.jpg`.
+_HAS_PICTURE = re.compile(r"\w\.(png|jpe?g|bmp|gif|tiff?|webp)\b", re.IGNORECASE)
+_WORD_AND_VALUE = re.compile(
+    r"([A-Za-z_][\w-]*)\s+([^\s=]+|\"[^\"]+\"|'[^']+')(?:[\s,;()]+-?[\d.]+)*[\s)]*"
+)
+_NAME_AND_VALUE = re.compile(r"([^:=]*[^:=\s])\s*[:=]\s*(\S.*?)(?:[\s,;()]+-?[\d.]+)*[\s)]*")
+_PICTURES, _UNCLEAR = "!V IMGLOAD", ""
 
 # Messages of experiments that say when the picture comes or goes, of any form: they are not read.
 _PICTURE = "(?:image|img|picture|pic|photo|scene|stimulus|stim|display|target|bild)"
@@ -71,7 +76,8 @@ class _Said(NamedTuple):
         line: line of the message, from 1.
         source: `!V IMGLOAD`, or the name of a variable of the trial.
         name: path of the image, or the value.
-        mode: CENTER, TOP_LEFT or FILL; "": of a variable.
+        mode: CENTER, TOP_LEFT or FILL of `!V IMGLOAD`; else what the message is: a variable, one of
+            the experiment with a picture or a text, or one with a picture in an unknown form.
         numbers: x and y, and width and height where given, in pixels of the screen.
     """
 
@@ -187,13 +193,13 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         variables={
             name: rows.names_of([_values(of)[number] for number in trial], rows.MISSING)
             for name, of in said.items()
-            if name != _PICTURES and of is not None
+            if name not in (_PICTURES, _UNCLEAR) and of is not None
         },
         unknown_variables={
             name: f"{name!r} is sent between trials, and not once for each, so that its trial is "
             f"not known, expected it after the message {recording.begins} of its trial"
             for name, of in said.items()
-            if of is None
+            if name not in (_PICTURES, _UNCLEAR) and of is None
         },
     )
     at = np.arange(len(line))  # The fixations that are left.
@@ -212,9 +218,9 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     )
     for is_good, reason in rules:
         found, at = rows.take(found, is_good[at], reason), at[is_good[at]]
-    found = found._replace(doubtful=_doubtful(trials, trial[at], start[at], end[at]))
     for condition in how.where:
         found, at = _take_where(path, found, at, condition)
+    found = found._replace(doubtful=_doubtful(trials, trial[at], start[at], end[at]))
     if images is None:
         return found
     shown = [images[number] for number in trial[at]]
@@ -256,10 +262,17 @@ def _read_lines(path: Path, text: str) -> _Recording:
     trials = [_new_trial("", 0.0)]
     recording = _Recording([], trials, begins, [])
     is_open, num_blocks = False, 0
-    last_event = 0  # Line of the last event of the trial.
+    # Lines: the last event of the trial, and the last one up to which all is of this trial.
+    last_event = certain = 0
+    has_end = False
     for line, content in _lines(text):
         kind, *words = content.split()
-        if kind in ("EFIX", "END"):
+        if kind == "EFIX":
+            last_event, certain = line, certain or line
+        if kind == "END":
+            # The end of the recording of the trial. What follows may be of the next trial, which
+            # may begin after its recording does.
+            certain, has_end = certain if has_end else line, True
             last_event = line
         if kind == "EFIX":
             trial = len(trials) - 1 if is_open else 0
@@ -272,9 +285,9 @@ def _read_lines(path: Path, text: str) -> _Recording:
         elif kind == "START":
             num_blocks += 1
             if begins == "START":
-                _close(trials, last_event, is_open=is_open)
+                _close(trials, certain, is_open=is_open)
                 trials.append(_new_trial("", _time(path, line, words)))
-                is_open, last_event = True, 0
+                is_open, has_end, last_event, certain = True, False, 0, 0
         elif kind == "END" and begins == "START":
             is_open = False
         elif kind == "MSG":
@@ -284,13 +297,18 @@ def _read_lines(path: Path, text: str) -> _Recording:
             time_ms, message = float(match[1]) - float(match[2] or 0), match[3]
             word, *others = re.split(r"[\s:=]+", message)
             if word == begins:
+                label = " ".join(others)
                 # Sent twice, it begins one trial.
-                if not is_open or last_event or trials[-1].label != " ".join(others):
-                    _close(trials, last_event, is_open=is_open)
-                    trials.append(_new_trial(" ".join(others), time_ms))
-                    last_event = 0
-                    names = [_Said(line, begins, one, "", ()) for one in others]
-                    trials[-1].inside.extend(one for one in names if rows.is_picture(one.name))
+                is_again = is_open and not last_event and trials[-1].label == label
+                if not is_again or not re.search(r"\d", label):
+                    _close(trials, certain, is_open=is_open)
+                    trials.append(_new_trial(label, time_ms))
+                    last_event = certain = 0
+                    has_end = False
+                    number = re.match(rf"{begins}[\s:=]*(\d+[\s,;:]+)?", message)
+                    assert number is not None
+                    said = _message(line, f"{begins} {message[number.end() :]}")
+                    trials[-1].inside.extend(one for one in said if one.mode != "text")
                 is_open = True
             elif word in _ENDS:
                 is_open = False
@@ -298,32 +316,35 @@ def _read_lines(path: Path, text: str) -> _Recording:
                 if is_open:
                     trials[-1].onset_ms.append(time_ms)
                     trials[-1].changes.append((time_ms, "on"))
+                    certain = line
             elif message.startswith("DISPLAY OFF"):
+                certain = line
                 trials[-1].changes.append((time_ms, "off"))
             elif message.startswith("!V CLEAR"):
                 # Many scripts clear the screen before the picture.
-                if any(one.mode for one in trials[-1].inside):
+                if any(one.source == _PICTURES for one in trials[-1].inside):
                     trials[-1].changes.append((time_ms, "clear"))
             elif word in ("DISPLAY_COORDS", "GAZE_COORDS"):
                 numbers = [float(one) for one in _COORDINATES.findall(message)]
                 recording.coordinates.append((word, line, numbers))
             else:
-                if is_open and (own := _OWN_CHANGE.fullmatch(message)):
-                    trials[-1].own.append((time_ms, own))
                 said = _said(path, line, message)
+                name = said[0].source if said and said[0].mode == "message" else message
+                if is_open and (own := _OWN_CHANGE.fullmatch(name)):
+                    trials[-1].own.append((time_ms, own))
                 (trials[-1].inside if is_open else trials[-1].after).extend(said)
-                if any(one.mode for one in said):
+                if any(one.source == _PICTURES for one in said):
                     trials[-1].changes.append((time_ms, "picture"))
-    _close(trials, last_event, is_open=is_open)
+    _close(trials, certain, is_open=is_open)
     return recording
 
 
-def _close(trials: Sequence[_Trial], last_event: int, *, is_open: bool) -> None:
-    """Ends a trial that no message ends: what follows its recording may be of the next one."""
+def _close(trials: Sequence[_Trial], certain: int, *, is_open: bool) -> None:
+    """Ends a trial that no message ends: what follows may be of the next one."""
     inside, after = trials[-1].inside, trials[-1].after
-    if is_open and last_event:
-        after[:0] = [one for one in inside if one.line > last_event]
-        inside[:] = [one for one in inside if one.line < last_event]
+    if is_open and certain:
+        after[:0] = [one for one in inside if one.line > certain]
+        inside[:] = [one for one in inside if one.line < certain]
 
 
 def _new_trial(label: str, time_ms: float) -> _Trial:
@@ -361,11 +382,11 @@ def _fixation(path: Path, line: int, content: str) -> tuple[float, ...]:
 def _said(path: Path, line: int, message: str) -> list[_Said]:
     """Returns the image that a message names, or the value of its variable, if any."""
     if match := _VARIABLE.fullmatch(message):
-        return [_Said(line, match[1], match[2].strip().strip("\"'"), "", ())]
-    if match := _OWN_VARIABLE.fullmatch(message):
-        return [_Said(line, match[1], match[2], "", ())] if rows.is_picture(match[2]) else []
+        return [_Said(line, match[1], match[2].strip().strip("\"'"), "variable", ())]
+    if not message.startswith("!"):
+        return _message(line, message)
     kind, *words = message.removeprefix("!V").split() or [""]
-    if kind != "IMGLOAD" or not message.startswith("!V"):
+    if kind != "IMGLOAD":
         return []
     mode, *words = words or [""]
     num_numbers = 0
@@ -380,6 +401,24 @@ def _said(path: Path, line: int, message: str) -> list[_Said]:
             "path, x, y, width and height, or FILL with a path"
         )
     return [_Said(line, _PICTURES, name, mode, numbers)]
+
+
+def _message(line: int, message: str) -> list[_Said]:
+    """Returns what a message of the experiment says, such as `IMAGE: forest.jpg`, if anything."""
+    for pattern in (_WORD_AND_VALUE, _NAME_AND_VALUE):
+        match = pattern.fullmatch(message)
+        if match is None:
+            continue
+        value = match[2].strip("\"'")
+        # Numbers of trials and the like do not make it another message.
+        name = re.sub(r"\b\d+\b", "#", match[1])
+        if rows.is_picture(value):
+            return [_Said(line, name, value, "message", ())]
+        if pattern is _NAME_AND_VALUE and re.fullmatch(r"[A-Za-z_]\w*", name):
+            return [_Said(line, name, value, "text", ())]
+    if _HAS_PICTURE.search(message):
+        return [_Said(line, _UNCLEAR, message, "unclear", ())]
+    return []
 
 
 def _drawn(trials: Sequence[_Trial], trial: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -573,26 +612,40 @@ def _of_trials(
     if not filled or all(inside[1:]) or (filled == [0] and last > 1):
         return found
     is_before, is_after = filled == [*range(last)], filled == [*range(1, last + 1)]
-    if not (is_before or is_after or any(inside)):
+    is_inside = 2 * sum(map(bool, inside)) > last
+    if not (is_before or is_after or is_inside):
         # Some trials lack it: it is before the first one, or after the last.
-        if (filled[0] == 0) == (filled[-1] == last) or 2 * len(filled) <= last:
+        is_clear = (filled[0] == 0) != (filled[-1] == last) and 2 * len(filled) > last
+        if any(inside) or not is_clear:
             return None
         is_before, is_after = filled[0] == 0, filled[0] > 0
+    if is_before and _is_default(after):
+        return None
     if is_before or is_after:
         beside = after[:-1] if is_before else after[1:]
         return [[], *(own or other for own, other in zip(inside[1:], beside, strict=True))]
-    for trial in reversed(filled):  # Most trials have it inside: it is of one that has none.
-        if trial < last and not found[trial + 1]:
-            return None
-        if trial > 0:
+    for trial in reversed(filled):
+        # Where a trial has its own, what follows may be anything.
+        if trial > 0 and (trial == last or found[trial + 1]):
             found[trial] = found[trial] or after[trial]
     return found
+
+
+def _is_default(after: Sequence[list[_Said]]) -> bool:
+    """Whether the first value may be a default of all trials, since others come again and again.
+
+    Then the others may be of the trial before each, of which the last has none.
+    """
+    first, *others = [said[-1].name for said in after if said]
+    return first not in others and 2 * len(set(others)) <= len(others)
 
 
 def _images_of_trials(
     trials: Sequence[_Trial], said: Mapping[str, list[list[_Said]] | None]
 ) -> tuple[list[_Said | None] | None, np.ndarray, str]:
     """Finds the image of each trial.
+
+    `!V IMGLOAD` says more than variables of the trials, which say more than other messages.
 
     Args:
         trials: the trials.
@@ -603,45 +656,69 @@ def _images_of_trials(
         trial has several; and where the images are from.
     """
     is_several = np.zeros(len(trials), bool)
-    with_images = {
-        one.source for trial in trials for one in (*trial.inside, *trial.after) if _is_image(one)
+    kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for trial in trials:
+        named = {one.source: one for one in (*trial.inside, *trial.after) if _is_image(one)}
+        for source, one in named.items():
+            kinds["load" if source == _PICTURES else one.mode][source] += 1
+    known: dict[str, dict[str, list[list[_Said]]]] = {}
+    doubts: list[str] = []
+    for kind in ("load", "variable", "unclear", "message"):
+        for source, number in kinds[kind].items():
+            of_trials = said[source]
+            is_clear = of_trials is not None and kind != "unclear"
+            if not known and not is_clear:
+                doubt = f"{source!r} names images between trials"
+                if kind == "unclear":
+                    doubt = "messages name images in another form than 'IMAGE: forest.jpg'"
+                doubts.append(f"{doubt}, so that the image is not known")
+                # In few trials, they may be of breaks, of instructions or of a list to be loaded.
+                if 2 * number > len(trials) - 1:
+                    return None, is_several, doubts[-1]
+            pictures = [list(filter(_is_image, one)) for one in of_trials or ()]
+            if is_clear and any(pictures):
+                known.setdefault(kind, {})[source] = pictures
+    if not known:
+        return None, is_several, (*doubts, "no message names an image")[0]
+    kind, images = next(iter(known.items()))
+    names = {
+        source: [{one.name for one in of} for of in pictures]
+        for of_kind in known.values()
+        for source, pictures in of_kind.items()
     }
-    images: dict[str, list[list[_Said]]] = {}
-    for source, of_trials in said.items():
-        if source not in with_images:
-            continue
-        if of_trials is None:
-            doubt = f"{source!r} names images between trials, so that the image is not known"
-            return None, is_several, doubt
-        of_source = [list(filter(_is_image, one)) for one in of_trials]
-        if any(of_source):
-            images[source] = of_source
-    if not images:
-        return None, is_several, "no message names an image"
-    names = {source: [{one.name for one in said} for said in of] for source, of in images.items()}
-    source = _PICTURES if _PICTURES in images else next(iter(images))
+    source = next(iter(images))
     others = [other for other in names if names[other] != names[source]]
-    by = f"the variable {' and '.join(map(repr, images))}"
-    if source == _PICTURES:
-        by = _PICTURES
-        if others:
-            by += f", not from {' and '.join(map(repr, others))}, which has other names"
-    elif others:
-        variables = " and ".join(map(repr, images))
+    variables = " and ".join(map(repr, images))
+    if not images.keys().isdisjoint(others):
         return None, is_several, f"{variables} name images, so that the image is not known"
-    elif doubt := _doubt(said, source):
+    if kind == "message" and all(map(says_beside, images)):
+        doubt = f"{variables} may be of a cue, so that the image is not known"
         return None, is_several, doubt
-    is_several = np.array([len({one[2:] for one in said}) > 1 for said in images[source]])
-    return [(*said, None)[0] for said in images[source]], is_several, f"image from {by}"
+    if kind != "load" and (doubt := _doubt(said, source)):
+        return None, is_several, doubt
+    by = {"load": _PICTURES, "variable": f"the variable {variables}"}.get(
+        kind, f"the message {variables}"
+    )
+    if others:
+        by += f", not from {' and '.join(map(repr, others))}, which has other names"
+    is_several = np.array([len({one[2:] for one in of}) > 1 for of in images[source]])
+    return [(*of, None)[0] for of in images[source]], is_several, f"image from {by}"
 
 
 def _is_image(said: _Said) -> bool:
-    return bool(said.mode) or rows.is_picture(said.name)
+    return said.source == _PICTURES or said.mode == "unclear" or rows.is_picture(said.name)
 
 
 def _doubt(said: Mapping[str, list[list[_Said]] | None], source: str) -> str:
     """Names a variable that may be the picture of each trial instead; "": there is none."""
-    values = {name: _values(of) for name, of in said.items() if of is not None}
+    kinds = {
+        name: next(chain.from_iterable(of)).mode
+        for name, of in said.items()
+        if of is not None and any(of)
+    }
+    # Beside a variable, messages say little. A message is looked at beside all.
+    beside = ("variable", "message", "text") if kinds[source] == "message" else ("variable",)
+    values = {name: _values(said[name] or ()) for name, kind in kinds.items() if kind in beside}
     at = [trial for trial, value in enumerate(values[source]) if value]
     of_trials = {
         name: ["" if of[trial] in rows.MISSING else of[trial] for trial in at]

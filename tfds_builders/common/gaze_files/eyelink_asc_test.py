@@ -377,28 +377,80 @@ def test_a_value_in_a_trial_counts_more_than_the_default_before_it(tmp_path: Pat
         assert found.image_ids == [f"{n + 4}.png" for n in expected]
 
 
-def test_a_message_of_the_experiment_with_a_picture_is_a_variable(tmp_path: Path) -> None:
+def test_a_recording_that_begins_before_its_trial(tmp_path: Path) -> None:
+    """Without a message at the end of trials, a fixation between says nothing."""
+    text = ""
+    for trial, start in enumerate((1000, 2000, 3000)):
+        text += f"MSG\t{start} !V TRIAL_VAR image {trial}.png\nSTART\t{start} \tLEFT\tEVENTS\n"
+        text += f"EFIX L   {start + 10}\t{start + 59}\t50\t  9.0\t  9.0\t   1070\n"
+        text += f"MSG\t{start + 100} TRIALID {trial}\n"
+        text += f"EFIX L   {start + 110}\t{start + 209}\t100\t  9.0\t  9.0\t   1070\n"
+        text += f"END\t{start + 500} \tEVENTS\n"
+    at_once = re.sub("(START|END).*\n", "", text)
+    for one in (text, at_once):
+        found = read(tmp_path / "p.asc", one)
+        names_of_trials = dict(zip(numbers(found.trial), names(found.image), strict=True))
+        assert names_of_trials == {0: "0.png", 1: "1.png", 2: "2.png"}
+
+
+def test_a_default_before_all_trials_is_not_the_value_of_the_first(tmp_path: Path) -> None:
+    var, end = "MSG\t9 !V TRIAL_VAR answer {}\n", "MSG\t8 TRIAL_RESULT 0\n"
+    parts = [end + var.format(answer) for answer in "yynyn"]
+    read(tmp_path / "p.asc", trials(*parts, end, before=var.format("none")))
+    with pytest.raises(ValueError, match="'answer' is sent between trials"):
+        read_files([tmp_path / "p.asc"], Options(image_from="a.png", where=("answer == y",)))
+
+
+def test_messages_of_the_experiment_with_pictures(tmp_path: Path) -> None:
     path = tmp_path / "p.asc"
-    for one in ("IMAGE: {}.png", "STIM {}.png", "shown image={}.png"):
+    for one, source in (
+        ("IMAGE: {}.png", "IMAGE"),
+        ("STIM old/{}.png 640 512", "STIM"),
+        ("shown image={}.png", "shown image"),
+        ('Image 3: "{}.png"', "Image #"),
+    ):
         text = trials(*(f"MSG\t9 {one.format(n)}\n" for n in range(3)))
         found = read(path, text)
-        assert names(found.image) == ["0.png", "1.png", "2.png"]
-        assert f"image from the variable '{re.split('[: =]+[{]', one)[0]}'" in found.taken
+        assert [name[-5:] for name in names(found.image)] == ["0.png", "1.png", "2.png"]
+        assert f"image from the message {source!r}" in found.taken
     for separator in (" ", ": ", "="):
         text = trials("", "").replace("TRIALID 5", f"TRIALID{separator}5 a.png")
         found = read(path, text.replace("TRIALID 6", f"TRIALID{separator}6 b.png"))
         assert names(found.image) == ["a.png", "b.png"]
         assert numbers(found.trial) == [5, 6]
-    # As the names of all pictures that are loaded before the trials.
-    text = trials("", "", before="".join(f"MSG\t9 LOADS {n}.png\n" for n in range(3)))
-    assert "no message names an image" in read(path, text).taken
-    # Sent twice, TRIALID begins one trial.
-    again = trials("", "").replace("START\t2000", "MSG\t2000 TRIALID 6 a.png\nSTART\t2000")
-    assert numbers(read(path, again).trial) == [1, 3]
-    again = trials("", "").replace("START\t2000", "MSG\t2000 TRIALID 6\nSTART\t2000")
-    assert numbers(read(path, again).trial) == [5, 6]
-    cue = [load("FILL cue.png") + f"MSG\t9 !V TRIAL_VAR scene {n}.png\n" for n in range(2)]
-    assert "image from !V IMGLOAD, not from 'scene', which has" in read(path, trials(*cue)).taken
+
+    def taken(*messages: str, before: str = "") -> str:
+        parts = ["".join(f"MSG\t9 {one.format(n)}\n" for one in messages) for n in range(3)]
+        return read(path, trials(*parts, before=before)).taken
+
+    # As the names of all pictures that are loaded before the trials, and in an unknown form.
+    loads = "".join(f"MSG\t9 LOADS {n}.png\n" for n in range(3))
+    assert "no message names an image" in taken(before=loads)
+    for one in ("IMAGE old {}.png", "now shows {}.png again"):
+        assert "messages name images in another form than 'IMAGE: f" in taken("PIC: a.png", one)
+    assert "'PRIME' may be of a cue" in taken("PRIME: {}.png")
+    assert "'PRIME' and 'IMAGE' name images" in taken("PRIME: a{}.png", "IMAGE: {}.png")
+    assert "'CUE' is 'c.png' in all trials, beside 'SCENE', which" in taken(
+        "CUE c.png", "PIC c.png", "SCENE: s{}"
+    )
+    # What is sent for Data Viewer says more.
+    load, variable = "!V IMGLOAD FILL {}.png", "!V TRIAL_VAR image {}.png"
+    between = "MSG\t9 BREAK pause.png\nMSG\t9 !V TRIAL_VAR instruction i.png\n"
+    for one, source in ((load, "!V IMGLOAD"), (variable, "the variable 'image'")):
+        said = taken(one, "FEEDBACK smile.png", before=between)
+        assert f"image from {source}, not from 'FEEDBACK', which has other names" in said
+    assert "image from !V IMGLOAD, not from 'image', which" in taken(load.format("a"), variable)
+
+
+def test_a_trial_that_is_begun_twice(tmp_path: Path) -> None:
+    again = "MSG\t2000 TRIALID {}\nSTART\t2000"
+    text = trials("", "").replace("START\t2000", again.format(6))
+    assert numbers(read(tmp_path / "p.asc", text).trial) == [5, 6]
+    text = trials("", "").replace("START\t2000", again.format(7))
+    assert numbers(read(tmp_path / "p.asc", text).trial) == [5, 7]
+    # Without a number, it may be another trial.
+    text = re.sub(r"TRIALID \d", "TRIALID x", text)
+    assert numbers(read(tmp_path / "p.asc", text).trial) == [1, 3]
 
 
 def test_fixations_before_the_picture_of_a_trial_are_left_out(tmp_path: Path) -> None:
@@ -594,7 +646,8 @@ def test_fixations_beyond_messages_of_the_experiment_are_counted(tmp_path: Path)
         "2 rows read all the same: before the message 'STIM_ON'",
         "4 rows read all the same: after the message 'IMAGE_OFF'",
     ]
-    for on, off in (("SHOW_IMAGE", "clear display"), ("picture presented", "BILD_AUS")):
+    changes = ("SHOW_IMAGE", "clear display"), ("picture presented", "BILD_AUS")
+    for on, off in (*changes, ("IMAGE_ON 1.png", "IMAGE_OFF: 1.png")):
         found = read(tmp_path / "b.asc", text.replace("STIM_ON", on).replace("IMAGE_OFF", off))
         assert list(found.doubtful.values()) == [2, 4]
     known = text.replace("STIM_ON", "SYNCTIME").replace("IMAGE_OFF", "DISPLAY OFF")

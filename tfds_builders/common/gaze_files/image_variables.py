@@ -30,7 +30,7 @@ _AFTER = "(image|img|im|picture|pic|photo|bild|stim|stimulus|file|name|path|id)*
 _BESIDE_WORD = re.compile(
     f"{_BEFORE}(cue|mask|maske|prime|preview|foil|lure|cross)s?{_AFTER}|distract.*"
 )
-_TARGET_WORD = re.compile(f"{_BEFORE}(target|probe)s?{_AFTER}")
+_TARGET_WORD = re.compile(f"{_BEFORE}(target|probe|sample|template|feedback)s?{_AFTER}")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NUMBER = re.compile(r"[\s,;:()\[\]]*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[\s,;:()\[\]]*)+")
 
@@ -62,7 +62,7 @@ def may_be_image(
         num_trials: number of the trials of a person.
     """
     says_picture = _says_picture(variable)
-    is_beside = _has_word(picture, _BESIDE_WORD) or _has_word(picture, _TARGET_WORD)
+    is_beside = says_beside(picture)
     may_be_scene = says_picture or _says(variable, _PERHAPS_WORD)
     may_be_scene &= not _has_word(variable, _BESIDE_WORD) and num_values > 1
     if is_beside and may_be_scene and num_values >= num_pictures:
@@ -95,6 +95,11 @@ def find_other(of_trials: Mapping[str, Sequence[str]], picture: str) -> str:
         ):
             return in_words(name, values)
     return ""
+
+
+def says_beside(variable: str) -> bool:
+    """Whether a variable is called like a picture beside or before the image, such as a cue."""
+    return _has_word(variable, _BESIDE_WORD) or _has_word(variable, _TARGET_WORD)
 
 
 def in_words(variable: str, values: Sequence[str]) -> str:
