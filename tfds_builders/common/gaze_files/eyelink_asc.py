@@ -701,6 +701,8 @@ def _images_of_trials(
     )
     if others:
         by += f", not from {' and '.join(map(repr, others))}, which has other names"
+    if kind == "message" and kinds["unclear"]:
+        by += ", not from messages with pictures in another form than 'IMAGE: forest.jpg'"
     is_several = np.array([len({one[2:] for one in of}) > 1 for of in images[source]])
     return [(*of, None)[0] for of in images[source]], is_several, f"image from {by}"
 

@@ -428,6 +428,9 @@ def test_messages_of_the_experiment_with_pictures(tmp_path: Path) -> None:
     assert "no message names an image" in taken(before=loads)
     for one in ("IMAGE old {}.png", "now shows {}.png again"):
         assert "messages name images in another form than 'IMAGE: f" in taken("PIC: a.png", one)
+    assert "not from messages with pictures in another form" in taken(
+        "IMAGE: {}.png", before="MSG\t9 old a.png b\n"
+    )
     assert "'PRIME' may be of a cue" in taken("PRIME: {}.png")
     assert "'PRIME' and 'IMAGE' name images" in taken("PRIME: a{}.png", "IMAGE: {}.png")
     assert "'CUE' is 'c.png' in all trials, beside 'SCENE', which" in taken(

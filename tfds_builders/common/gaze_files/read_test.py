@@ -394,6 +394,9 @@ def test_a_template_stands_for_the_column_of_the_image(tmp_path: Path) -> None:
     path.write_text("scene,user,x,y\n1,p,1,2\n2,p,3,4\n")
     assert read(path, image_from="s_{scene}.png").image_ids == ["s_1.png", "s_2.png"]
     assert read(path, image_from="s_{scene:03}.png").image_ids == ["s_001.png", "s_002.png"]
+    for form in ("3", "010", ">3", "3d"):
+        with pytest.raises(ValueError, match=r"is no column, expected such as \{scene:03\} for"):
+            read(path, image_from=f"s_{{scene:{form}}}.png")
     # The pictures have another suffix than their names in the file.
     other = tmp_path / "other.csv"
     other.write_text("image,user,x,y\na.b.bmp,p,1,2\nc,p,3,4\n")

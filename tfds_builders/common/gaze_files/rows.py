@@ -49,7 +49,7 @@ _GROUPED = {
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$",
 }
 # What a template has in braces: a column, and to how many digits its number is filled with zeros.
-_FIELD = re.compile(r"\{([^{}]+?)(?::0([1-9]))?\}")
+_FIELD = re.compile(r"\{([^{}]+?)(?::0([1-9])d?)?\}")
 _WITH_POWER = re.compile(r"[+-]?\d(?:[.,](\d+))?([eE])\+(\d{2,3})")
 _MAX_FEW_DECIMALS = 2
 FIRST_LONG = 1e15  # Spreadsheets hold 15 digits.
@@ -579,8 +579,19 @@ def end_in_other_numbers(names: Names) -> bool:
 
 
 def fields_of(template: str) -> list[str]:
-    """Returns what a template such as `{folder}/{trial:03}.png` names in braces, each once."""
-    return list(dict.fromkeys(found[1] for found in _FIELD.finditer(template)))
+    """Returns what a template such as `{folder}/{trial:03}.png` names in braces, each once.
+
+    Raises:
+        ValueError: a number is filled in another way.
+    """
+    fields = list(dict.fromkeys(found[1] for found in _FIELD.finditer(template)))
+    for field in fields:
+        if found := re.fullmatch(r"(.+):[<>=^]?\d+[dfn]?", field):
+            raise ValueError(
+                f"--image-from {template!r}: {{{field}}} is no column, expected such as "
+                f"{{{found[1]}:03}} for a number of three digits"
+            )
+    return fields
 
 
 def fill(template: str, of_field: Mapping[str, str]) -> str:
