@@ -1,8 +1,7 @@
 """NSS and CC from the means and mean squares of rows, in two passes over most maps.
 
 The deviation of a map is written to memory only where the moments are not precise enough: the range
-is small beside the offset, or squares leave float32. Without its offset, a map is computed anew
-there: two uses of it would be written to memory, too.
+is small beside the offset, or squares leave float32.
 """
 
 from collections.abc import Callable
@@ -32,19 +31,17 @@ class _Moments(NamedTuple):
 @jax.custom_jvp
 @_kernels.jit
 def nss(saliency: Float[Array, "height width"], fixations: Fixations) -> Float[Array, ""]:
-    near = _without_offset(saliency)
-    found = _moments(near)
-    value = (_kernels.mean_at(near, fixations) - found.mean) / jnp.sqrt(found.variance)
-    value = _kernels.or_nan(value, near, fixations)
+    found = _moments(saliency)
+    value = (_kernels.mean_at(saliency, fixations) - found.mean) / jnp.sqrt(found.variance)
+    value = _kernels.or_nan(value, saliency, fixations)
     return _if(found.is_enough, value, lambda one: _nss_of_deviation(one, fixations), saliency)
 
 
 @jax.custom_jvp
 @_kernels.jit
 def cc(a: Float[Array, "height width"], b: Float[Array, "height width"]) -> Float[Array, ""]:
-    near_a, near_b = _without_offset(a), _without_offset(b)
-    one, other = _moments(near_a), _moments(near_b)
-    within = (near_a * near_b).mean(axis=1) - one.of_rows * other.of_rows
+    one, other = _moments(a), _moments(b)
+    within = (a * b).mean(axis=1) - one.of_rows * other.of_rows
     between = (one.of_rows - one.mean) * (other.of_rows - other.mean)
     covariance = within.mean() + between.mean()
     value = covariance / (jnp.sqrt(one.variance) * jnp.sqrt(other.variance))

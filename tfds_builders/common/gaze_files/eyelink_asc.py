@@ -2,8 +2,7 @@
 
 import collections
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,8 +11,18 @@ import pyarrow as pa
 
 from tfds_builders.common.gaze_files import containers, one_eye, plain, rows
 from tfds_builders.common.gaze_files.containers import Opened
+from tfds_builders.common.gaze_files.eyelink_messages import (
+    NUMBER,
+    PICTURES,
+    UNCLEAR,
+    Said,
+    images_of_trials,
+    read_message,
+    read_own_message,
+    said_in_trials,
+    values_of_trials,
+)
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.image_variables import find_other, says_beside
 from tfds_builders.common.gaze_files.rows import Rows
 
 _SAMPLE = re.compile(r"^\d", re.MULTILINE)
@@ -28,15 +37,6 @@ _WHERE = r"(-?\d{1,9}(?:\.\d{1,9})?(?:[eE][+-]?\d\d?)?|\.)"
 _FIXATION = re.compile(
     rf"EFIX\s+([LR])\s+{_WHEN}\s+{_WHEN}\s+{_WHEN}\s+{_WHERE}\s+{_WHERE}\s+{_WHERE}(?:\s.*)?"
 )
-_COORDINATES = re.compile(r"-?\d{1,6}(?:\.\d{1,9})?")
-_VARIABLE = re.compile(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)")
-# Messages of experiments: `IMAGE forest.jpg`, also with coordinates, and `IMAGE: old forest.jpg`.
-_HAS_PICTURE = re.compile(r"\w\.(png|jpe?g|bmp|gif|tiff?|webp)\b", re.IGNORECASE)
-_WORD_AND_VALUE = re.compile(
-    r"([A-Za-z_][\w-]*)\s+([^\s=]+|\"[^\"]+\"|'[^']+')(?:[\s,;()]+-?[\d.]+)*[\s)]*"
-)
-_NAME_AND_VALUE = re.compile(r"([^:=]*[^:=\s])\s*[:=]\s*(\S.*?)(?:[\s,;()]+-?[\d.]+)*[\s)]*")
-_PICTURES, _UNCLEAR = "!V IMGLOAD", ""
 
 # Messages of experiments that say when the picture comes or goes, of any form: they are not read.
 _PICTURE = "(?:image|img|picture|pic|photo|scene|stimulus|stim|display|target|bild)"
@@ -69,25 +69,6 @@ _LONGEST_SAMPLE_MS = 20.0
 _Change = Literal["on", "off", "clear", "picture"]
 
 
-class _Said(NamedTuple):
-    """An image, or the value of a variable, that a message names.
-
-    Attributes:
-        line: line of the message, from 1.
-        source: `!V IMGLOAD`, or the name of a variable of the trial.
-        name: path of the image, or the value.
-        mode: CENTER, TOP_LEFT or FILL of `!V IMGLOAD`; else what the message is: a variable, one of
-            the experiment with a picture or a text, or one with a picture in an unknown form.
-        numbers: x and y, and width and height where given, in pixels of the screen.
-    """
-
-    line: int
-    source: str
-    name: str
-    mode: str
-    numbers: tuple[float, ...]
-
-
 class _Trial(NamedTuple):
     """A trial; the lists are filled while the lines are read.
 
@@ -105,8 +86,8 @@ class _Trial(NamedTuple):
     time_ms: float
     onset_ms: list[float]
     changes: list[tuple[float, _Change]]
-    inside: list[_Said]
-    after: list[_Said]
+    inside: list[Said]
+    after: list[Said]
     own: list[tuple[float, re.Match[str]]]
 
 
@@ -162,8 +143,9 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     one_eye.check(path, is_left, ~is_left, how.eye)
     chosen = one_eye.choose(is_left, ~is_left, block, how.eye)
     _check_overlap(path, line[chosen], start[chosen], end[chosen])
-    said = _said_in_trials(trials)
-    images, is_several, taken_image = _images_of_trials(trials, said)
+    inside, after = [one.inside for one in trials], [one.after for one in trials]
+    said = said_in_trials(inside, after)
+    images, is_several, taken_image = images_of_trials(inside, after, said)
     onset = np.array([(*one.onset_ms, -np.inf)[0] for one in trials])
     drawn = _drawn(trials, trial, start)
     zero = np.array([(*one.onset_ms, one.time_ms)[0] for one in trials])
@@ -191,15 +173,15 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         ),
         place_text=lambda place: f"line {place}",
         variables={
-            name: rows.names_of([_values(of)[number] for number in trial], rows.MISSING)
+            name: rows.names_of([values_of_trials(of)[number] for number in trial], rows.MISSING)
             for name, of in said.items()
-            if name not in (_PICTURES, _UNCLEAR) and of is not None
+            if name not in (PICTURES, UNCLEAR) and of is not None
         },
         unknown_variables={
             name: f"{name!r} is sent between trials, and not once for each, so that its trial is "
             f"not known, expected it after the message {recording.begins} of its trial"
             for name, of in said.items()
-            if name not in (_PICTURES, _UNCLEAR) and of is None
+            if name not in (PICTURES, UNCLEAR) and of is None
         },
     )
     at = np.arange(len(line))  # The fixations that are left.
@@ -307,7 +289,7 @@ def _read_lines(path: Path, text: str) -> _Recording:
                     has_end = False
                     number = re.match(rf"{begins}[\s:=]*(\d+[\s,;:]+)?", message)
                     assert number is not None
-                    said = _message(line, f"{begins} {message[number.end() :]}")
+                    said = read_own_message(line, f"{begins} {message[number.end() :]}")
                     trials[-1].inside.extend(one for one in said if one.mode != "text")
                 is_open = True
             elif word in _ENDS:
@@ -322,18 +304,18 @@ def _read_lines(path: Path, text: str) -> _Recording:
                 trials[-1].changes.append((time_ms, "off"))
             elif message.startswith("!V CLEAR"):
                 # Many scripts clear the screen before the picture.
-                if any(one.source == _PICTURES for one in trials[-1].inside):
+                if any(one.source == PICTURES for one in trials[-1].inside):
                     trials[-1].changes.append((time_ms, "clear"))
             elif word in ("DISPLAY_COORDS", "GAZE_COORDS"):
-                numbers = [float(one) for one in _COORDINATES.findall(message)]
+                numbers = [float(one) for one in NUMBER.findall(message)]
                 recording.coordinates.append((word, line, numbers))
             else:
-                said = _said(path, line, message)
+                said = read_message(path, line, message)
                 name = said[0].source if said and said[0].mode == "message" else message
                 if is_open and (own := _OWN_CHANGE.fullmatch(name)):
                     trials[-1].own.append((time_ms, own))
                 (trials[-1].inside if is_open else trials[-1].after).extend(said)
-                if any(one.source == _PICTURES for one in said):
+                if any(one.source == PICTURES for one in said):
                     trials[-1].changes.append((time_ms, "picture"))
     _close(trials, certain, is_open=is_open)
     return recording
@@ -377,48 +359,6 @@ def _fixation(path: Path, line: int, content: str) -> tuple[float, ...]:
         )
     x, y = (np.nan if match[group] == "." else float(match[group]) for group in (5, 6))
     return float(match[1] == "L"), start, end, duration, x, y
-
-
-def _said(path: Path, line: int, message: str) -> list[_Said]:
-    """Returns the image that a message names, or the value of its variable, if any."""
-    if match := _VARIABLE.fullmatch(message):
-        return [_Said(line, match[1], match[2].strip().strip("\"'"), "variable", ())]
-    if not message.startswith("!"):
-        return _message(line, message)
-    kind, *words = message.removeprefix("!V").split() or [""]
-    if kind != "IMGLOAD":
-        return []
-    mode, *words = words or [""]
-    num_numbers = 0
-    while num_numbers < min(4, len(words)) and _COORDINATES.fullmatch(words[-1 - num_numbers]):
-        num_numbers += 1
-    num_numbers = 0 if mode == "FILL" else num_numbers // 2 * 2
-    name = " ".join(words[: len(words) - num_numbers])
-    numbers = tuple(map(float, words[len(words) - num_numbers :]))
-    if mode not in ("CENTER", "TOP_LEFT", "FILL") or not name or min(numbers[2:], default=1) <= 0:
-        raise ValueError(
-            f"{path} line {line}: {message[:80]!r}, expected IMGLOAD CENTER or TOP_LEFT with a "
-            "path, x, y, width and height, or FILL with a path"
-        )
-    return [_Said(line, _PICTURES, name, mode, numbers)]
-
-
-def _message(line: int, message: str) -> list[_Said]:
-    """Returns what a message of the experiment says, such as `IMAGE: forest.jpg`, if anything."""
-    for pattern in (_WORD_AND_VALUE, _NAME_AND_VALUE):
-        match = pattern.fullmatch(message)
-        if match is None:
-            continue
-        value = match[2].strip("\"'")
-        # Numbers of trials and the like do not make it another message.
-        name = re.sub(r"\b\d+\b", "#", match[1])
-        if rows.is_picture(value):
-            return [_Said(line, name, value, "message", ())]
-        if pattern is _NAME_AND_VALUE and re.fullmatch(r"[A-Za-z_]\w*", name):
-            return [_Said(line, name, value, "text", ())]
-    if _HAS_PICTURE.search(message):
-        return [_Said(line, _UNCLEAR, message, "unclear", ())]
-    return []
 
 
 def _drawn(trials: Sequence[_Trial], trial: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -571,171 +511,6 @@ def _numbers_of_trials(
     return np.arange(len(trials), dtype=np.float64), f"trial counted from 1 by {begins}"
 
 
-def _said_in_trials(trials: Sequence[_Trial]) -> dict[str, list[list[_Said]] | None]:
-    """Finds what messages of each source say in each trial; None: of which trial is not known.
-
-    A message before the one that begins a trial is often of this trial, not of the one before.
-    """
-    inside = [_by_source(one.inside) for one in trials]
-    after = [_by_source(one.after) for one in trials]
-    sources = dict.fromkeys(
-        source for both in zip(inside, after, strict=True) for one in both for source in one
-    )
-    return {
-        source: _of_trials(
-            [one.get(source, []) for one in inside], [one.get(source, []) for one in after]
-        )
-        for source in sources
-    }
-
-
-def _by_source(said: Sequence[_Said]) -> dict[str, list[_Said]]:
-    found: dict[str, list[_Said]] = {}
-    for one in said:
-        found.setdefault(one.source, []).append(one)
-    return found
-
-
-def _of_trials(
-    inside: Sequence[list[_Said]], after: Sequence[list[_Said]]
-) -> list[list[_Said]] | None:
-    """Gives what is said between trials to the trial before or after; None: it may be either.
-
-    Args:
-        inside: what is said in each trial; the first one stands for the time before all trials.
-        after: what is said after each of them, before the next one.
-    """
-    found = [*inside]
-    last = len(found) - 1
-    filled = [trial for trial, said in enumerate(after) if said]
-    # What is said before all trials alone is of none of them.
-    if not filled or all(inside[1:]) or (filled == [0] and last > 1):
-        return found
-    is_before, is_after = filled == [*range(last)], filled == [*range(1, last + 1)]
-    is_inside = 2 * sum(map(bool, inside)) > last
-    if not (is_before or is_after or is_inside):
-        # Some trials lack it: it is before the first one, or after the last.
-        is_clear = (filled[0] == 0) != (filled[-1] == last) and 2 * len(filled) > last
-        if any(inside) or not is_clear:
-            return None
-        is_before, is_after = filled[0] == 0, filled[0] > 0
-    if is_before and _is_default(after):
-        return None
-    if is_before or is_after:
-        beside = after[:-1] if is_before else after[1:]
-        return [[], *(own or other for own, other in zip(inside[1:], beside, strict=True))]
-    for trial in reversed(filled):
-        # Where a trial has its own, what follows may be anything.
-        if trial > 0 and (trial == last or found[trial + 1]):
-            found[trial] = found[trial] or after[trial]
-    return found
-
-
-def _is_default(after: Sequence[list[_Said]]) -> bool:
-    """Whether the first value may be a default of all trials, since others come again and again.
-
-    Then the others may be of the trial before each, of which the last has none.
-    """
-    first, *others = [said[-1].name for said in after if said]
-    return first not in others and 2 * len(set(others)) <= len(others)
-
-
-def _images_of_trials(
-    trials: Sequence[_Trial], said: Mapping[str, list[list[_Said]] | None]
-) -> tuple[list[_Said | None] | None, np.ndarray, str]:
-    """Finds the image of each trial.
-
-    `!V IMGLOAD` says more than variables of the trials, which say more than other messages.
-
-    Args:
-        trials: the trials.
-        said: what messages of each source say in each trial.
-
-    Returns:
-        The image of each trial, or None where no message gives the images; bool [k], whether a
-        trial has several; and where the images are from.
-    """
-    is_several = np.zeros(len(trials), bool)
-    kinds: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    for trial in trials:
-        named = {one.source: one for one in (*trial.inside, *trial.after) if _is_image(one)}
-        for source, one in named.items():
-            kinds["load" if source == _PICTURES else one.mode][source] += 1
-    known: dict[str, dict[str, list[list[_Said]]]] = {}
-    doubts: list[str] = []
-    for kind in ("load", "variable", "unclear", "message"):
-        for source, number in kinds[kind].items():
-            of_trials = said[source]
-            is_clear = of_trials is not None and kind != "unclear"
-            if not known and not is_clear:
-                doubt = f"{source!r} names images between trials"
-                if kind == "unclear":
-                    doubt = "messages name images in another form than 'IMAGE: forest.jpg'"
-                doubts.append(f"{doubt}, so that the image is not known")
-                # In few trials, they may be of breaks, of instructions or of a list to be loaded.
-                if 2 * number > len(trials) - 1:
-                    return None, is_several, doubts[-1]
-            pictures = [list(filter(_is_image, one)) for one in of_trials or ()]
-            if is_clear and any(pictures):
-                known.setdefault(kind, {})[source] = pictures
-    if not known:
-        return None, is_several, (*doubts, "no message names an image")[0]
-    kind, images = next(iter(known.items()))
-    names = {
-        source: [{one.name for one in of} for of in pictures]
-        for of_kind in known.values()
-        for source, pictures in of_kind.items()
-    }
-    source = next(iter(images))
-    others = [other for other in names if names[other] != names[source]]
-    variables = " and ".join(map(repr, images))
-    if not images.keys().isdisjoint(others):
-        return None, is_several, f"{variables} name images, so that the image is not known"
-    if kind == "message" and all(map(says_beside, images)):
-        doubt = f"{variables} may be of a cue, so that the image is not known"
-        return None, is_several, doubt
-    if kind != "load" and (doubt := _doubt(said, source)):
-        return None, is_several, doubt
-    by = {"load": _PICTURES, "variable": f"the variable {variables}"}.get(
-        kind, f"the message {variables}"
-    )
-    if others:
-        by += f", not from {' and '.join(map(repr, others))}, which has other names"
-    if kind == "message" and kinds["unclear"]:
-        by += ", not from messages with pictures in another form than 'IMAGE: forest.jpg'"
-    is_several = np.array([len({one[2:] for one in of}) > 1 for of in images[source]])
-    return [(*of, None)[0] for of in images[source]], is_several, f"image from {by}"
-
-
-def _is_image(said: _Said) -> bool:
-    return said.source == _PICTURES or said.mode == "unclear" or rows.is_picture(said.name)
-
-
-def _doubt(said: Mapping[str, list[list[_Said]] | None], source: str) -> str:
-    """Names a variable that may be the picture of each trial instead; "": there is none."""
-    kinds = {
-        name: next(chain.from_iterable(of)).mode
-        for name, of in said.items()
-        if of is not None and any(of)
-    }
-    # Beside a variable, messages say little. A message is looked at beside all.
-    beside = ("variable", "message", "text") if kinds[source] == "message" else ("variable",)
-    values = {name: _values(said[name] or ()) for name, kind in kinds.items() if kind in beside}
-    at = [trial for trial, value in enumerate(values[source]) if value]
-    of_trials = {
-        name: ["" if of[trial] in rows.MISSING else of[trial] for trial in at]
-        for name, of in values.items()
-    }
-    other = find_other(of_trials, source) if at else ""
-    if not other:
-        return ""
-    pictures = set(of_trials[source])
-    those = f"one of {len(pictures)} pictures"
-    if len(pictures) == 1:
-        those = f"{of_trials[source][0]!r} in all trials"
-    return f"the variable {source!r} is {those}, beside {other}, so that the image is not known"
-
-
 def _take_where(path: Path, found: Rows, at: np.ndarray, condition: str) -> tuple[Rows, np.ndarray]:
     """Takes the fixations of trials whose variable fulfils a condition, of rows and their places.
 
@@ -761,14 +536,9 @@ def _take_where(path: Path, found: Rows, at: np.ndarray, condition: str) -> tupl
     return rows.take(found, fits, f"not {condition}"), at[fits]
 
 
-def _values(said: Sequence[Sequence[_Said]]) -> list[str]:
-    """The value of a variable in each trial, the last that is said; "": none."""
-    return [one[-1].name if one else "" for one in said]
-
-
 def _rectangles(
     path: Path,
-    shown: Sequence[_Said | None],
+    shown: Sequence[Said | None],
     screen: tuple[float, float, int, int] | None,
 ) -> np.ndarray | None:
     """Returns float64 [n, 4], x, y, width and height of the image of each fixation; None: unknown.
@@ -776,7 +546,7 @@ def _rectangles(
     Raises:
         ValueError: some of the images have a size on the screen and others have none.
     """
-    of_image: dict[_Said, tuple[float, ...] | None] = {}
+    of_image: dict[Said, tuple[float, ...] | None] = {}
     for one in dict.fromkeys(image for image in shown if image is not None):
         if one.mode == "FILL":
             if screen is None:
@@ -807,7 +577,7 @@ def _rectangles(
 
 def _corners(
     path: Path,
-    shown: Sequence[_Said | None],
+    shown: Sequence[Said | None],
     screen: tuple[float, float, int, int] | None,
 ) -> np.ndarray | None:
     """Finds the corner of images that are shown without a size, so in their own size.
@@ -826,7 +596,7 @@ def _corners(
             middle of the screen, where its corner depends on its size.
     """
     left, top, width, height = screen or (0.0, 0.0, 0, 0)
-    of_image: dict[_Said, tuple[float, float] | None] = {}
+    of_image: dict[Said, tuple[float, float] | None] = {}
     for one in dict.fromkeys(image for image in shown if image is not None):
         of_image[one] = None
         if not one.numbers:
