@@ -79,6 +79,7 @@ class _Trial(NamedTuple):
         changes: times from which the image is seen, or not seen any more, in their order.
         inside: what messages name in the trial.
         after: alike, between this trial and the next.
+        seen: kinds and lines of its fixations, ends of recordings and displays.
         own: times and matches of messages of the experiment by `_OWN_CHANGE`, while it is open.
     """
 
@@ -88,6 +89,7 @@ class _Trial(NamedTuple):
     changes: list[tuple[float, _Change]]
     inside: list[Said]
     after: list[Said]
+    seen: list[tuple[str, int]]
     own: list[tuple[float, re.Match[str]]]
 
 
@@ -244,18 +246,10 @@ def _read_lines(path: Path, text: str) -> _Recording:
     trials = [_new_trial("", 0.0)]
     recording = _Recording([], trials, begins, [])
     is_open, num_blocks = False, 0
-    # Lines: the last event of the trial, and the last one up to which all is of this trial.
-    last_event = certain = 0
-    has_end = False
     for line, content in _lines(text):
         kind, *words = content.split()
-        if kind == "EFIX":
-            last_event, certain = line, certain or line
-        if kind == "END":
-            # The end of the recording of the trial. What follows may be of the next trial, which
-            # may begin after its recording does.
-            certain, has_end = certain if has_end else line, True
-            last_event = line
+        if kind in ("EFIX", "END"):
+            trials[-1].seen.append((kind, line))
         if kind == "EFIX":
             trial = len(trials) - 1 if is_open else 0
             recording.fixations.append((line, trial, num_blocks, *_fixation(path, line, content)))
@@ -267,9 +261,9 @@ def _read_lines(path: Path, text: str) -> _Recording:
         elif kind == "START":
             num_blocks += 1
             if begins == "START":
-                _close(trials, certain, is_open=is_open)
+                _close(trials[-1], is_open=is_open)
                 trials.append(_new_trial("", _time(path, line, words)))
-                is_open, has_end, last_event, certain = True, False, 0, 0
+                is_open = True
         elif kind == "END" and begins == "START":
             is_open = False
         elif kind == "MSG":
@@ -281,12 +275,10 @@ def _read_lines(path: Path, text: str) -> _Recording:
             if word == begins:
                 label = " ".join(others)
                 # Sent twice, it begins one trial.
-                is_again = is_open and not last_event and trials[-1].label == label
+                is_again = is_open and not trials[-1].seen and trials[-1].label == label
                 if not is_again or not re.search(r"\d", label):
-                    _close(trials, certain, is_open=is_open)
+                    _close(trials[-1], is_open=is_open)
                     trials.append(_new_trial(label, time_ms))
-                    last_event = certain = 0
-                    has_end = False
                     number = re.match(rf"{begins}[\s:=]*(\d+[\s,;:]+)?", message)
                     assert number is not None
                     said = read_own_message(line, f"{begins} {message[number.end() :]}")
@@ -298,9 +290,9 @@ def _read_lines(path: Path, text: str) -> _Recording:
                 if is_open:
                     trials[-1].onset_ms.append(time_ms)
                     trials[-1].changes.append((time_ms, "on"))
-                    certain = line
+                    trials[-1].seen.append(("display", line))
             elif message.startswith("DISPLAY OFF"):
-                certain = line
+                trials[-1].seen.append(("display", line))
                 trials[-1].changes.append((time_ms, "off"))
             elif message.startswith("!V CLEAR"):
                 # Many scripts clear the screen before the picture.
@@ -317,20 +309,28 @@ def _read_lines(path: Path, text: str) -> _Recording:
                 (trials[-1].inside if is_open else trials[-1].after).extend(said)
                 if any(one.source == PICTURES for one in said):
                     trials[-1].changes.append((time_ms, "picture"))
-    _close(trials, certain, is_open=is_open)
+    _close(trials[-1], is_open=is_open)
     return recording
 
 
-def _close(trials: Sequence[_Trial], certain: int, *, is_open: bool) -> None:
-    """Ends a trial that no message ends: what follows may be of the next one."""
-    inside, after = trials[-1].inside, trials[-1].after
+def _close(trial: _Trial, *, is_open: bool) -> None:
+    """Ends a trial that no message ends: what follows may be of the next one.
+
+    The recording of the next one may begin before it does, and have fixations. So what is of this
+    trial for certain ends with its recording, with its last display, or with its first fixation.
+    """
+    ends, fixations, displays = (
+        [line for kind, line in trial.seen if kind == wanted]
+        for wanted in ("END", "EFIX", "display")
+    )
+    certain = max([*ends[:1], *fixations[:1], *displays[-1:]], default=0)
     if is_open and certain:
-        after[:0] = [one for one in inside if one.line > certain]
-        inside[:] = [one for one in inside if one.line < certain]
+        trial.after[:0] = [one for one in trial.inside if one.line > certain]
+        trial.inside[:] = [one for one in trial.inside if one.line < certain]
 
 
 def _new_trial(label: str, time_ms: float) -> _Trial:
-    return _Trial(label, time_ms, [], [], [], [], [])
+    return _Trial(label, time_ms, [], [], [], [], [], [])
 
 
 def _has_message(text: str, word: str) -> bool:
