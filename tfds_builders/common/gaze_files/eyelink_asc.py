@@ -21,6 +21,7 @@ from tfds_builders.common.gaze_files.eyelink_messages import (
     read_own_message,
     said_in_trials,
     values_of_trials,
+    without_others_of_one_name,
 )
 from tfds_builders.common.gaze_files.how import How, Role
 from tfds_builders.common.gaze_files.rows import Rows
@@ -145,7 +146,10 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
     one_eye.check(path, is_left, ~is_left, how.eye)
     chosen = one_eye.choose(is_left, ~is_left, block, how.eye)
     _check_overlap(path, line[chosen], start[chosen], end[chosen])
-    inside, after = [one.inside for one in trials], [one.after for one in trials]
+    both = without_others_of_one_name(
+        [one.inside for one in trials] + [one.after for one in trials]
+    )
+    inside, after = both[: len(trials)], both[len(trials) :]
     said = said_in_trials(inside, after)
     images, is_several, taken_image = images_of_trials(inside, after, said)
     onset = np.array([(*one.onset_ms, -np.inf)[0] for one in trials])

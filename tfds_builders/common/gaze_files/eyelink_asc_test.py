@@ -426,7 +426,8 @@ def test_messages_of_the_experiment_with_pictures(tmp_path: Path) -> None:
     # As the names of all pictures that are loaded before the trials, and in an unknown form.
     loads = "".join(f"MSG\t9 LOADS {n}.png\n" for n in range(3))
     assert "no message names an image" in taken(before=loads)
-    for one in ("IMAGE old {}.png", "now shows {}.png again"):
+    forms = ("IMAGE old {}.png", "now shows {}.png again", "l: a/{0}.png r: b/{0}.png")
+    for one in forms:
         assert "messages name images in another form than 'IMAGE: f" in taken("PIC: a.png", one)
     assert "not from messages with pictures in another form" in taken(
         "IMAGE: {}.png", before="MSG\t9 old a.png b\n"
@@ -443,6 +444,23 @@ def test_messages_of_the_experiment_with_pictures(tmp_path: Path) -> None:
         said = taken(one, "FEEDBACK smile.png", before=between)
         assert f"image from {source}, not from 'FEEDBACK', which has other names" in said
     assert "image from !V IMGLOAD, not from 'image', which" in taken(load.format("a"), variable)
+
+
+def test_texts_of_the_experiment_are_variables(tmp_path: Path) -> None:
+    path = tmp_path / "p.asc"
+    image, own = "MSG\t9 !V TRIAL_VAR image {}.png\n", "MSG\t9 load: set {}\n"
+    # What is called like a variable is another thing, and a text like a picture, too.
+    beside = "MSG\t9 image: on\nMSG\t9 image: cross.png\nMSG\t9 IMG: loads\nMSG\t9 IMG: {}.png\n"
+    parts = [own.format(n) + beside.format(n) + image.format(n) for n in range(3)]
+    found = read(path, trials(*parts))
+    assert names(found.image) == ["0.png", "1.png", "2.png"]
+    assert found.taken.startswith("image from the variable 'image', person")
+    chosen, errors = read_files([path], Options(where=("load == 'set 2'",)))
+    assert chosen is not None, errors
+    assert chosen.image_ids == ["2.png"]
+    read(path, trials(*(beside.format(n).replace("image", "x") for n in range(3))))
+    with pytest.raises(ValueError, match="'x' and 'IMG' name images"):
+        read_files([path], Options())
 
 
 def test_a_trial_that_is_begun_twice(tmp_path: Path) -> None:

@@ -20,15 +20,19 @@ from tfds_builders.common.gaze_files.image_variables import find_other, says_bes
 _VARIABLE = re.compile(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)")
 # Messages of experiments: `IMAGE forest.jpg`, also with coordinates, and `IMAGE: old forest.jpg`.
 _HAS_PICTURE = re.compile(r"\w\.(png|jpe?g|bmp|gif|tiff?|webp)\b", re.IGNORECASE)
-_WORD_AND_VALUE = re.compile(
-    r"([A-Za-z_][\w-]*)\s+([^\s=]+|\"[^\"]+\"|'[^']+')(?:[\s,;()]+-?[\d.]+)*[\s)]*"
-)
-_NAME_AND_VALUE = re.compile(r"([^:=]*[^:=\s])\s*[:=]\s*(\S.*?)(?:[\s,;()]+-?[\d.]+)*[\s)]*")
+_WORD_AND_PICTURE = re.compile(r"([A-Za-z_][\w-]*)\s+([^\s=]+|\"[^\"]+\"|'[^']+')")
+_NAME_AND_VALUE = re.compile(r"([^:=]*[^:=\s])\s*[:=]\s*(\S.*)")
+_COORDINATES = re.compile(r"([\s,;()]+-?[\d.]+)+[\s)]*$")
+
 # A number of pixels.
 NUMBER = re.compile(r"-?\d{1,6}(?:\.\d{1,9})?")
 
 # What names images: Data Viewer's messages, and messages in a form that is not known.
 PICTURES, UNCLEAR = "!V IMGLOAD", ""
+
+
+# Of messages of one name, those of the lowest number count.
+_RANKS = {"variable": 0, "message": 1, "text": 2}
 
 
 class Said(NamedTuple):
@@ -76,20 +80,29 @@ def read_message(path: Path, line: int, message: str) -> list[Said]:
 
 def read_own_message(line: int, message: str) -> list[Said]:
     """Returns what a message of the experiment says, such as `IMAGE: forest.jpg`, if anything."""
-    for pattern in (_WORD_AND_VALUE, _NAME_AND_VALUE):
-        match = pattern.fullmatch(message)
-        if match is None:
-            continue
+    has_picture = _HAS_PICTURE.search(message) is not None
+    text = _COORDINATES.sub("", message) if has_picture else message
+    word = _WORD_AND_PICTURE.fullmatch(text) if has_picture else None
+    if match := word or _NAME_AND_VALUE.fullmatch(text):
         value = match[2].strip("\"'")
         # Numbers of trials and the like do not make it another message.
         name = re.sub(r"\b\d+\b", "#", match[1])
-        if rows.is_picture(value):
+        if rows.is_picture(value) and len(_HAS_PICTURE.findall(text)) == 1:
             return [Said(line, name, value, "message", ())]
-        if pattern is _NAME_AND_VALUE and re.fullmatch(r"[A-Za-z_]\w*", name):
+        if not has_picture and re.fullmatch(r"[A-Za-z_]\w*", name):
             return [Said(line, name, value, "text", ())]
-    if _HAS_PICTURE.search(message):
+    if has_picture:
         return [Said(line, UNCLEAR, message, "unclear", ())]
     return []
+
+
+def without_others_of_one_name(said: Sequence[Sequence[Said]]) -> list[list[Said]]:
+    """Leaves out messages that are called like a variable, and texts like one with a picture."""
+    strongest: dict[str, int] = {}
+    for one in chain.from_iterable(said):
+        rank = _RANKS.get(one.mode, 0)
+        strongest[one.source] = min(rank, strongest.get(one.source, rank))
+    return [[one for one in of if _RANKS.get(one.mode, 0) == strongest[one.source]] for of in said]
 
 
 def said_in_trials(
@@ -232,11 +245,7 @@ def images_of_trials(
         by += f", not from {' and '.join(map(repr, others))}, which has other names"
     if kind == "message" and kinds["unclear"]:
         by += ", not from messages with pictures in another form than 'IMAGE: forest.jpg'"
-    # A variable and a message of one name are of one kind.
-    first = 2 if kind == "load" else -1
-    is_several = np.array(
-        [len({(one.name, *one[first:]) for one in of}) > 1 for of in images[source]]
-    )
+    is_several = np.array([len({one[2:] for one in of}) > 1 for of in images[source]])
     return [(*of, None)[0] for of in images[source]], is_several, f"image from {by}"
 
 
