@@ -79,7 +79,8 @@ class Side(NamedTuple):
                 number, status, usage = os.wait4(process.pid, os.WNOHANG)
                 if number:
                     break
-                is_over = time.monotonic() - start > limit or memory_gb(process.pid) > most_gb
+                # A process that is being ended may have given its memory back.
+                is_over |= time.monotonic() - start > limit or memory_gb(process.pid) > most_gb
                 if is_over or (until and any(self.folder.glob(until))):
                     is_ended = True
                     process.kill()
