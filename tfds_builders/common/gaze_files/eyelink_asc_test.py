@@ -444,6 +444,7 @@ def test_messages_of_the_experiment_with_pictures(tmp_path: Path) -> None:
         said = taken(one, "FEEDBACK smile.png", before=between)
         assert f"image from {source}, not from 'FEEDBACK', which has other names" in said
     assert "image from !V IMGLOAD, not from 'image', which" in taken(load.format("a"), variable)
+    assert "image from !V IMGLOAD, person" in taken("!V IMGLOAD FILL ../im/{}.png", variable)
 
 
 def test_texts_of_the_experiment_are_variables(tmp_path: Path) -> None:

@@ -241,7 +241,12 @@ def images_of_trials(
     by = {"load": PICTURES, "variable": f"the variable {variables}"}.get(
         kind, f"the message {variables}"
     )
-    if others:
+    # A picture may be named in two folders, such as in that of the script and that of the log.
+    files = {
+        name: [{re.split(r"[/\\]", one)[-1] for one in of} for of in names[name]]
+        for name in (source, *others)
+    }
+    if others := [other for other in others if files[other] != files[source]]:
         by += f", not from {' and '.join(map(repr, others))}, which has other names"
     if kind == "message" and kinds["unclear"]:
         by += ", not from messages with pictures in another form than 'IMAGE: forest.jpg'"
