@@ -24,7 +24,7 @@ from tfds_builders.common.gaze_files.eyelink_messages import (
     without_others_of_one_name,
 )
 from tfds_builders.common.gaze_files.how import How, Role
-from tfds_builders.common.gaze_files.rows import Rows
+from tfds_builders.common.gaze_files.rows import Names, Rows
 
 _SAMPLE = re.compile(r"^\d", re.MULTILINE)
 _OTHER_EVENT = re.compile(r"^E(SACC|BLINK)\b", re.MULTILINE)
@@ -179,7 +179,7 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         ),
         place_text=lambda place: f"line {place}",
         variables={
-            name: rows.names_of([values_of_trials(of)[number] for number in trial], rows.MISSING)
+            name: _at_fixations(values_of_trials(of), trial)
             for name, of in said.items()
             if name not in (PICTURES, UNCLEAR) and of is not None
         },
@@ -227,6 +227,11 @@ def read_eyelink_asc(opened: Opened, how: How) -> Rows:
         screen_px=None,
         taken=f"{found.taken}, less the corner of the image, which is shown in its own size",
     )
+
+
+def _at_fixations(values: Sequence[str], trial: np.ndarray) -> Names:
+    names = rows.names_of(values, rows.MISSING)
+    return Names(names.codes[trial], names.names)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
