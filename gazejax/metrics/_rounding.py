@@ -30,9 +30,6 @@ _LEAST, _MOST = 1e-30, 1e30
 # Comparing a map with each of up to this many values takes less time than searching among them.
 _COMPARED_VALUES = 48
 
-# Whole numbers up to this one are exact in float64.
-_MOST_EXACT = 2**53
-
 # Up to this ratio of offset to range, the mean of a map in float32 is right to 1e-4 deviations.
 _MOST_RANGES = 256
 
@@ -219,7 +216,7 @@ def joined(one: np.ndarray, other: np.ndarray) -> Any:
     wide = np.promote_types(one.dtype, other.dtype)
     for scores in (one, other):
         is_whole = scores.dtype.kind in "iu" and wide.kind == "f"
-        if is_whole and not _is_within(scores, 2 ** (1 + np.finfo(wide).nmant)):
+        if is_whole and not _is_within(scores, _most_whole(wide)):
             # Python compares whole numbers of any size with floats exactly.
             return np.concatenate([one.astype(object), other.astype(object)])
     return np.concatenate([one, other])
@@ -227,7 +224,7 @@ def joined(one: np.ndarray, other: np.ndarray) -> Any:
 
 def comparable(scores: Num[np.ndarray, "..."]) -> Num[np.ndarray, "..."]:
     """Scores of the same order and ties as these, which float64 holds if they are whole numbers."""
-    if scores.dtype.kind not in "iu" or _is_within(scores, _MOST_EXACT):
+    if scores.dtype.kind not in "iu" or _is_within(scores, _most_whole(np.dtype(np.float64))):
         return scores
     return np.unique(scores, return_inverse=True)[1].reshape(scores.shape)
 

@@ -19,7 +19,7 @@ from tfds_builders.common.gaze_files.image_variables import find_other, says_bes
 
 _VARIABLE = re.compile(r"(?:!V\s+TRIAL_VAR|var)\s+(\S+)\s+(.*)")
 # Messages of experiments: `IMAGE forest.jpg`, also with coordinates, and `IMAGE: old forest.jpg`.
-_HAS_PICTURE = re.compile(r"\w\.(png|jpe?g|bmp|gif|tiff?|webp)\b", re.IGNORECASE)
+_HAS_PICTURE = re.compile(rf"\w{rows.PICTURE_SUFFIX}\b", re.IGNORECASE)
 _WORD_AND_PICTURE = re.compile(r"([A-Za-z_][\w-]*)\s+([^\s=]+|\"[^\"]+\"|'[^']+')")
 _NAME_AND_VALUE = re.compile(r"([^:=]*[^:=\s])\s*[:=]\s*(\S.*)")
 _COORDINATES = re.compile(r"([\s,;()]+-?[\d.]+)+[\s)]*$")

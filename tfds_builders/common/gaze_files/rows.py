@@ -39,7 +39,8 @@ MISSING = frozenset(
     ]
 )
 
-_PICTURE = re.compile(r".*\w.*\.(png|jpe?g|bmp|gif|tiff?|webp)", re.IGNORECASE)
+PICTURE_SUFFIX = r"\.(?:png|jpe?g|bmp|gif|tiff?|webp)"
+_PICTURE = re.compile(rf".*\w.*{PICTURE_SUFFIX}", re.IGNORECASE)
 
 _NUMBER = r"^\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf|Inf|INF|infinity)\s*$"
 _DECIMAL_COMMA = r"^\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*$"
